@@ -1,0 +1,135 @@
+//! The filesystem to be written: inodes and the names that lead to them.
+//!
+//! Owns the in-memory model that the writer turns into bytes. It knows POSIX inodes, and nothing
+//! of layers, whiteouts or archives.
+
+use std::collections::BTreeMap;
+
+/// The number of an inode inside its [`Tree`]. Not an EROFS nid, which exists only once written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeId(u32);
+
+impl InodeId {
+    /// The root directory of every tree.
+    pub const ROOT: Self = Self(0);
+
+    /// Returns the position of the inode in the order of insertion, the root being 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A point in time as EROFS stores it: seconds since the epoch, and nanoseconds below a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Whole seconds since 1970-01-01, negative before.
+    pub seconds: i64,
+    /// 0 to 999,999,999, counted forward from `seconds` also when those are negative.
+    pub nanoseconds: u32,
+}
+
+/// What every kind of inode carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Permission, setuid, setgid and sticky bits: `0o7777` at most, no file type.
+    pub permissions: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of the last change of the contents.
+    pub mtime: Timestamp,
+    /// Extended attributes by full name (`security.capability`), in the order of their names.
+    pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
+}
+
+/// Where the data of a regular file lies in the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The first block; without meaning when `size` is 0.
+    pub block: u32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A device number. EROFS stores 12 bits of major and 20 bits of minor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+/// What an inode is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory and its names, without `.` and `..`.
+    Directory(BTreeMap<Box<[u8]>, InodeId>),
+    /// A regular file whose data has been written already.
+    File(Extent),
+    /// A symbolic link and its target, as is.
+    Symlink(Box<[u8]>),
+    /// A character device; 0:0 is what overlayfs takes for a whiteout.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// One inode. Several names may lead to it, unless it is a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inode {
+    /// Owner, permissions, time, attributes.
+    pub metadata: Metadata,
+    /// Type and contents.
+    pub kind: Kind,
+}
+
+/// A tree of inodes. Inodes that no name reaches any more are not written.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    inodes: Vec<Inode>,
+}
+
+impl Tree {
+    /// Returns a tree of an empty root directory.
+    pub fn new(root: Metadata) -> Self {
+        Self {
+            inodes: vec![Inode {
+                metadata: root,
+                kind: Kind::Directory(BTreeMap::new()),
+            }],
+        }
+    }
+
+    /// Adds an inode that no name leads to yet. `None` when the tree holds 2^32 - 1 already.
+    pub fn insert(&mut self, inode: Inode) -> Option<InodeId> {
+        let id = u32::try_from(self.inodes.len()).ok()?;
+        self.inodes.push(inode);
+        Some(InodeId(id))
+    }
+
+    /// Returns an inode. Ids come from this tree, so they always name one.
+    pub fn get(&self, id: InodeId) -> &Inode {
+        &self.inodes[id.index()]
+    }
+
+    /// Returns an inode to be changed.
+    pub fn get_mut(&mut self, id: InodeId) -> &mut Inode {
+        &mut self.inodes[id.index()]
+    }
+
+    /// Returns how many inodes were ever inserted, the root included.
+    pub fn len(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Returns whether the tree is empty, which it never is: a root is always there.
+    pub fn is_empty(&self) -> bool {
+        self.inodes.is_empty()
+    }
+}

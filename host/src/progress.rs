@@ -1,0 +1,93 @@
+//! What an operation tells its caller while it runs. The host never prints: a caller that wants
+//! bars, lines or nothing implements [`Progress`].
+
+use crate::digest::Digest;
+
+/// A layer within one operation: its place in the order of their discovery, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LayerNumber(pub usize);
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The operation goes on to another step (`Reading archive`).
+    Phase(&'a str),
+    /// How many layers there will be became known.
+    Layers(usize),
+    /// Work on a layer began. `name` is what the layer is called where it comes from; `size` is
+    /// how many bytes will be read or written, where known.
+    LayerStarted {
+        /// Which layer.
+        layer: LayerNumber,
+        /// Archive path or digest; untrusted text.
+        name: &'a str,
+        /// Bytes to go, if known.
+        size: Option<u64>,
+    },
+    /// That many more bytes of a layer were read or written.
+    LayerAdvanced {
+        /// Which layer.
+        layer: LayerNumber,
+        /// Bytes since the last event.
+        bytes: u64,
+    },
+    /// A layer is waiting for another process that works on the same one.
+    LayerWaiting {
+        /// Which layer.
+        layer: LayerNumber,
+        /// Its `diff_id`.
+        diff_id: &'a Digest,
+    },
+    /// A layer is done.
+    LayerFinished {
+        /// Which layer.
+        layer: LayerNumber,
+        /// Its `diff_id`, if it turned out to be a layer.
+        diff_id: &'a Digest,
+        /// The store held it already.
+        already_present: bool,
+    },
+    /// Something the user should know although the operation goes on. Untrusted text.
+    Notice(&'a str),
+    /// A line that a plugin logged. Untrusted text.
+    PluginLog {
+        /// The plugin's name.
+        plugin: &'a str,
+        /// How important the plugin thinks it is.
+        level: LogLevel,
+        /// What it says.
+        message: &'a str,
+    },
+    /// The operation waits for another process that holds the store.
+    StoreBusy(&'a str),
+}
+
+/// How important a line in a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// What helps to find a fault.
+    Debug,
+    /// What a user may want to know.
+    Info,
+    /// Something is wrong, and the work goes on.
+    Warn,
+    /// Something is wrong, and the work does not go on.
+    Error,
+}
+
+/// Receives the events of one operation, possibly from several threads at once.
+pub trait Progress: Send + Sync {
+    /// Takes note of an event. Must return soon: the work waits for it.
+    fn report(&self, event: Event<'_>);
+}
+
+/// Ignores every event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn report(&self, _event: Event<'_>) {}
+}
