@@ -1,1 +1,60 @@
-fn main(){}
+//! The habits of this repository, as `cargo xtask <name>`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal of a developer"
+)]
+
+mod bench;
+mod command;
+mod component;
+mod debian;
+mod demo;
+mod guests;
+mod setup;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  setup   Find what building needs, or install it
+  guests  Compile the plugins that ship with msb
+  demo    Show msb at work, from nothing
+  test    Run all checks (`--quick` for the fast part)
+  bench   Measure (`bench load [--quick] [--corpus DIR]`)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let result = match name.as_str() {
+        "setup" => setup::ensure().map(|_| ()),
+        "guests" => guests::build().map(|_| ()),
+        "demo" => demo::run(),
+        "test" => test::run(rest),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("there is no command `{name}`\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Finds the components that the host embeds, and tells the compiler where they are.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The formats that ship inside of the host, by the name of their crate in `plugins/`.
+const EMBEDDED: [&str; 2] = ["docker-archive", "oci-layout"];
+
+fn main() -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed=MSB_COMPONENTS");
+    let folder = match env::var_os("MSB_COMPONENTS") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
+    };
+    let mut missing = Vec::new();
+    for name in EMBEDDED {
+        let component = folder.join(name).with_extension("wasm");
+        println!("cargo::rerun-if-changed={}", component.display());
+        if !component.is_file() {
+            missing.push(component.display().to_string());
+        }
+    }
+    if !missing.is_empty() {
+        return Err(format!(
+            "msb embeds the archive formats of plugins/ as WebAssembly components, and {} is not \
+             there. Run `cargo xtask guests` to build them (it finds or installs a compiler for \
+             wasm first), or set MSB_COMPONENTS to a folder that has them.",
+            missing.join(" and ")
+        ));
+    }
+    let folder = folder
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
+    println!("cargo::rustc-env=MSB_COMPONENTS_DIR={}", folder.display());
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! What a plugin of msb is written against.
+//!
+//! An archive format implements [`Format`] and ends with [`export_format!`]. It sees the archive
+//! it reads through [`Archive`] and the one it writes through [`Output`]; both have a stand-in in
+//! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
+//! that carry OCI documents find these read and judged in [`oci`].
+//!
+//! ```
+//! use msb_plugin::{Archive, Attributes, Description, Error, Format, Output, Plan, StoredImage};
+//!
+//! struct Shelf;
+//!
+//! impl Format for Shelf {
+//!     fn describe() -> Description {
+//!         Description {
+//!             name: "shelf".to_owned(),
+//!             title: "Shelf of images".to_owned(),
+//!             reads: true,
+//!             writes: false,
+//!             attributes: Attributes::new(),
+//!         }
+//!     }
+//!
+//!     fn read(archive: &dyn Archive, _: &Attributes) -> Result<Plan, Error> {
+//!         let Some(list) = archive.find("shelf.json") else {
+//!             return Err(Error::NotMine("there is no shelf.json".to_owned()));
+//!         };
+//!         let notices = archive.read_json(&list, 1 << 20)?;
+//!         Ok(Plan { images: Vec::new(), notices, attributes: Attributes::new() })
+//!     }
+//!
+//!     fn write(_: &[StoredImage], _: &Attributes, _: &mut dyn Output) -> Result<(), Error> {
+//!         Err(Error::Unsupported("a shelf cannot be written".to_owned()))
+//!     }
+//! }
+//!
+//! msb_plugin::export_format!(Shelf);
+//! # fn main() {}
+//! ```
+
+mod archive;
+mod digest;
+pub mod fake;
+mod format;
+pub mod oci;
+mod output;
+
+/// The contract's bindings, as `wit-bindgen` makes them from `wit/`.
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_code,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "format",
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        export_macro_name: "export_archive",
+        default_bindings_module: "msb_plugin::bindings",
+    });
+}
+
+pub use archive::{Archive, Source};
+pub use bindings::exports::msb::plugin::archive::{
+    Description, Document, Image, ImageReference, Layer, LayerData, Plan, StoredImage, StoredLayer,
+};
+pub use bindings::msb::plugin::log::Level;
+pub use bindings::msb::plugin::source::{Entry, EntryKind};
+pub use bindings::msb::plugin::types::{Attributes, Error};
+pub use digest::{is_digest, sha256};
+#[doc(hidden)]
+pub use format::Exported;
+pub use format::Format;
+pub use output::{Output, Sink};

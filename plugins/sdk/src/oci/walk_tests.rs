@@ -1,0 +1,1 @@
+//! Tests of the walk from an index to its images.

@@ -1,0 +1,126 @@
+//! From a core module to a component: encoding, metadata, and the check of what it imports.
+
+use std::path::Path;
+
+use wasm_metadata::{AddMetadata, AddMetadataField};
+use wit_component::{ComponentEncoder, DecodedWasm};
+
+use crate::command::Result;
+
+/// What the component says of itself in its metadata.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The name of the crate.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// What it does, in a sentence.
+    pub(crate) description: String,
+    /// Its licence as an SPDX expression.
+    pub(crate) license: String,
+}
+
+/// Turns a core module into a component. The same module gives the same bytes.
+///
+/// The component may import what begins with `allowed` (`msb:plugin/`) and nothing else: what a
+/// guest of this repository can reach must show in the contract.
+pub(crate) fn encode(module: &Path, identity: &Identity, allowed: &str) -> Result<Vec<u8>> {
+    let context = |error: &dyn std::fmt::Display| format!("{}: {error:#}", module.display());
+    let bytes = std::fs::read(module).map_err(|error| context(&error))?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&bytes)
+        .and_then(|encoder| encoder.encode())
+        .map_err(|error| context(&error))?;
+    if let Some(import) = imports(&component)?
+        .iter()
+        .find(|import| !import.starts_with(allowed))
+    {
+        return Err(format!(
+            "{} imports {import}, and plugins of this repository import {allowed}* only",
+            identity.name
+        )
+        .into());
+    }
+    let mut metadata = AddMetadata::default();
+    metadata.name = AddMetadataField::Set(identity.name.clone());
+    let mut component = metadata
+        .to_wasm(&component)
+        .map_err(|error| context(&error))?;
+    append_text_section(&mut component, "description", &identity.description)?;
+    append_text_section(&mut component, "licenses", &identity.license)?;
+    append_text_section(&mut component, "version", &identity.version)?;
+    Ok(component)
+}
+
+/// Returns the names of the interfaces that a component imports, as in `msb:plugin/log@0.1.0`.
+pub(crate) fn imports(component: &[u8]) -> Result<Vec<String>> {
+    let DecodedWasm::Component(resolve, world) =
+        wit_component::decode(component).map_err(|error| format!("{error:#}"))?
+    else {
+        return Err("a WIT package stands where a component was expected".into());
+    };
+    let world = resolve
+        .worlds
+        .get(world)
+        .ok_or("the component has no world")?;
+    Ok(world
+        .imports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect())
+}
+
+/// Appends a custom section whose content is plain text, the form that the component registry
+/// tools read name, version and licence from.
+fn append_text_section(component: &mut Vec<u8>, name: &str, text: &str) -> Result<()> {
+    let mut section = Vec::new();
+    append_length(&mut section, name.len())?;
+    section.extend_from_slice(name.as_bytes());
+    section.extend_from_slice(text.as_bytes());
+    component.push(0);
+    append_length(component, section.len())?;
+    component.append(&mut section);
+    Ok(())
+}
+
+/// Unsigned LEB128, as WebAssembly writes lengths.
+fn append_length(bytes: &mut Vec<u8>, length: usize) -> Result<()> {
+    let mut rest = u32::try_from(length)?;
+    loop {
+        let [low, ..] = (rest & 0x7f).to_le_bytes();
+        rest >>= 7;
+        if rest == 0 {
+            bytes.push(low);
+            return Ok(());
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_as_leb128() {
+        for (length, bytes) in [
+            (5, &[5][..]),
+            (127, &[127]),
+            (128, &[0x80, 1]),
+            (300, &[0xac, 2]),
+        ] {
+            let mut written = Vec::new();
+            append_length(&mut written, length).unwrap();
+            assert_eq!(written, bytes);
+        }
+    }
+
+    #[test]
+    fn a_text_section_is_a_custom_section_with_name_and_text() {
+        let mut component = Vec::new();
+        append_text_section(&mut component, "version", "1.2").unwrap();
+        assert_eq!(component, b"\0\x0b\x07version1.2");
+    }
+}
