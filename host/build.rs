@@ -6,11 +6,16 @@ use std::path::PathBuf;
 /// The formats that ship inside of the host, by the name of their crate in `plugins/`.
 const EMBEDDED: [&str; 2] = ["docker-archive", "oci-layout"];
 
-fn main() -> Result<(), String> {
+fn main() {
     println!("cargo::rerun-if-env-changed=MSB_COMPONENTS");
-    let folder = match env::var_os("MSB_COMPONENTS") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
+    let folder = match (
+        env::var_os("MSB_COMPONENTS"),
+        env::var_os("CARGO_MANIFEST_DIR"),
+    ) {
+        (Some(folder), _) => PathBuf::from(folder),
+        (None, host) => {
+            PathBuf::from(host.unwrap_or_default()).join("../plugins/target/components")
+        }
     };
     let mut missing = Vec::new();
     for name in EMBEDDED {
@@ -20,17 +25,17 @@ fn main() -> Result<(), String> {
             missing.push(component.display().to_string());
         }
     }
-    if !missing.is_empty() {
-        return Err(format!(
-            "msb embeds the archive formats of plugins/ as WebAssembly components, and {} is not \
-             there. Run `cargo xtask guests` to build them (it finds or installs a compiler for \
-             wasm first), or set MSB_COMPONENTS to a folder that has them.",
+    if missing.is_empty() {
+        println!(
+            "cargo::rustc-env=MSB_COMPONENTS_DIR={}",
+            folder.canonicalize().unwrap_or(folder).display()
+        );
+    } else {
+        println!(
+            "cargo::error=msb embeds the archive formats of plugins/ as WebAssembly components, \
+             and {} is not there. Run `cargo xtask guests` to build them (it finds or installs a \
+             compiler for wasm first), or set MSB_COMPONENTS to a folder that has them.",
             missing.join(" and ")
-        ));
+        );
     }
-    let folder = folder
-        .canonicalize()
-        .map_err(|error| format!("{}: {error}", folder.display()))?;
-    println!("cargo::rustc-env=MSB_COMPONENTS_DIR={}", folder.display());
-    Ok(())
 }

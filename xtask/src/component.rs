@@ -30,7 +30,7 @@ pub(crate) fn encode(module: &Path, identity: &Identity, allowed: &str) -> Resul
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
-        .and_then(|encoder| encoder.encode())
+        .and_then(ComponentEncoder::encode)
         .map_err(|error| context(&error))?;
     if let Some(import) = imports(&component)?
         .iter()

@@ -26,7 +26,7 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
-/// SQLite and zstd are compiled from their C source as part of the host.
+/// The host has parts in C, the database and zstd, that are compiled with it.
 fn ensure_c_compiler(done: &mut Vec<String>) -> Result<()> {
     if std::env::var_os("CC").is_some() || which("cc").is_some() {
         return Ok(());

@@ -248,3 +248,7 @@ fn text(error: &Error) -> &str {
         | Error::Other(text) => text,
     }
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -38,3 +38,6 @@ impl Format for OciLayout {
 }
 
 msb_plugin::export_format!(OciLayout);
+
+#[cfg(test)]
+mod fixture;

@@ -85,3 +85,63 @@ fn remaining_annotations(descriptor: &mut Value) -> Option<Value> {
     });
     (!annotations.is_empty()).then_some(Value::Object(annotations))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::fixture::image;
+
+    #[test]
+    fn a_manifest_of_uncompressed_layers_is_kept_byte_for_byte() {
+        let image = image("a", &[0, 1], "tar");
+        let manifest = of(&image).unwrap();
+        assert_eq!(manifest.bytes, image.manifest);
+        assert_eq!(manifest.digest, image.manifest_digest);
+    }
+
+    #[test]
+    fn compressed_layers_are_replaced_and_all_else_stays() {
+        let image = image("a", &[0], "tar+gzip");
+        let manifest = of(&image).unwrap();
+        assert_eq!(manifest.digest, sha256(&manifest.bytes));
+        let mut expected: Value = serde_json::from_slice(&image.manifest).unwrap();
+        expected["layers"] = json!([{
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "digest": image.layers[0].diff_id,
+            "size": 7,
+            "annotations": {"com.example.kept": "yes"},
+        }]);
+        // The text, not the value: order counts.
+        assert_eq!(
+            String::from_utf8(manifest.bytes).unwrap(),
+            expected.to_string()
+        );
+    }
+
+    #[test]
+    fn the_layers_of_a_docker_manifest_are_of_dockers_type() {
+        let mut image = image("a", &[0], "tar+gzip");
+        image.manifest_media_type = media_type::DOCKER_MANIFEST.to_owned();
+        let manifest: Value = serde_json::from_slice(&of(&image).unwrap().bytes).unwrap();
+        assert_eq!(manifest["layers"][0]["mediaType"], media_type::DOCKER_LAYER);
+    }
+
+    #[test]
+    fn an_image_without_layers_is_kept() {
+        for layers in ["null", "[]"] {
+            let mut image = image("a", &[], "tar");
+            image.manifest = format!(r#"{{"layers": {layers}}}"#).into_bytes();
+            assert_eq!(of(&image).unwrap().bytes, image.manifest);
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_fit_the_image_is_malformed() {
+        for manifest in ["", "[]", "{}", r#"{"layers": 7}"#, r#"{"layers": []}"#] {
+            let mut image = image("a", &[0], "tar");
+            image.manifest = manifest.as_bytes().to_vec();
+            assert!(matches!(of(&image), Err(Error::Malformed(_))), "{manifest}");
+        }
+    }
+}

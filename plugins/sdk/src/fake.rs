@@ -9,7 +9,8 @@
 //! assert_eq!(archive.find("x/layer.tar").map(|entry| entry.index), Some(0));
 //! ```
 
-use crate::{Archive, Entry, EntryKind, Error, Level, Output};
+use crate::oci::blob_path;
+use crate::{Archive, Entry, EntryKind, Error, Level, Output, sha256};
 
 /// An archive in memory.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,13 @@ impl FakeArchive {
     #[must_use]
     pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
         self.entry(path, EntryKind::File, contents.as_ref(), None)
+    }
+
+    /// Adds a file where an OCI layout keeps the blob with these bytes.
+    #[must_use]
+    pub fn blob(self, contents: impl AsRef<[u8]>) -> Self {
+        let path = blob_path(&sha256(contents.as_ref()));
+        self.file(&path, contents)
     }
 
     /// Adds a file whose bytes cannot be read, as a layer that came through a pipe.

@@ -42,22 +42,19 @@ impl Layout {
                 None => Ok(None),
             };
         };
-        match marker {
-            Some(marker) => {
-                let version = archive
-                    .read_json::<Marker>(&marker, INDEX_LIMIT)?
-                    .image_layout_version;
-                if !version.starts_with("1.") {
-                    return Err(Error::Unsupported(format!(
-                        "the layout version `{version}` in oci-layout"
-                    )));
-                }
+        if let Some(marker) = marker {
+            let version = archive
+                .read_json::<Marker>(&marker, INDEX_LIMIT)?
+                .image_layout_version;
+            if !version.starts_with("1.") {
+                return Err(Error::Unsupported(format!(
+                    "the layout version `{version}` in oci-layout"
+                )));
             }
-            None => {
-                let content: Value = archive.read_json(&index, INDEX_LIMIT)?;
-                if content.get("manifests").is_none() {
-                    return Ok(None);
-                }
+        } else {
+            let content: Value = archive.read_json(&index, INDEX_LIMIT)?;
+            if content.get("manifests").is_none() {
+                return Ok(None);
             }
         }
         let index = archive.read_json(&index, INDEX_LIMIT)?;
@@ -122,5 +119,40 @@ impl Located {
             Self::Entry(entry) => Document::Entry(entry.index),
             Self::Embedded(bytes) => Document::Bytes(bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeArchive;
+
+    const MARKER: &str = r#"{"imageLayoutVersion": "1.0.0"}"#;
+
+    #[test]
+    fn what_has_neither_file_of_a_layout_is_none() {
+        assert!(matches!(Layout::open(&FakeArchive::new()), Ok(None)));
+    }
+
+    #[test]
+    fn an_index_without_a_marker_counts_if_it_lists_manifests() {
+        let layout = FakeArchive::new().file("index.json", r#"{"manifests": []}"#);
+        assert!(matches!(Layout::open(&layout), Ok(Some(_))));
+        let other = FakeArchive::new().file("index.json", r#"{"pages": []}"#);
+        assert!(matches!(Layout::open(&other), Ok(None)));
+    }
+
+    #[test]
+    fn a_marker_without_an_index_is_malformed() {
+        let archive = FakeArchive::new().file("oci-layout", MARKER);
+        assert!(matches!(Layout::open(&archive), Err(Error::Malformed(_))));
+    }
+
+    #[test]
+    fn a_later_layout_version_is_unsupported() {
+        let archive = FakeArchive::new()
+            .file("oci-layout", MARKER.replace('1', "2"))
+            .file("index.json", "{}");
+        assert!(matches!(Layout::open(&archive), Err(Error::Unsupported(_))));
     }
 }

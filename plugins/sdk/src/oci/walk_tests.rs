@@ -1,1 +1,423 @@
-//! Tests of the walk from an index to its images.
+//! Tests of the walk from an index to its images, on layouts built from text.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::{Value, json};
+
+use super::super::Layout;
+use crate::fake::FakeArchive;
+use crate::{Archive, Document, Error, LayerData, Plan, sha256};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+fn descriptor(media_type: &str, contents: &str) -> Value {
+    json!({"mediaType": media_type, "digest": sha256(contents.as_bytes()), "size": contents.len()})
+}
+
+fn with(mut descriptor: Value, field: &str, value: Value) -> Value {
+    descriptor[field] = value;
+    descriptor
+}
+
+fn named(descriptor: Value, name: &str) -> Value {
+    with(descriptor, "annotations", json!({ REF_NAME: name }))
+}
+
+/// A manifest with the configuration `config <name>` and the layer `layer <name>`.
+fn manifest(name: &str) -> String {
+    json!({
+        "schemaVersion": 2,
+        "config": descriptor(CONFIG, &format!("config {name}")),
+        "layers": [descriptor(LAYER, &format!("layer {name}"))],
+    })
+    .to_string()
+}
+
+fn index(manifests: &[Value]) -> String {
+    json!({"schemaVersion": 2, "manifests": manifests}).to_string()
+}
+
+fn layout(manifests: &[Value]) -> FakeArchive {
+    FakeArchive::new()
+        .file("oci-layout", r#"{"imageLayoutVersion": "1.0.0"}"#)
+        .file("index.json", index(manifests))
+}
+
+/// A layout with the blobs of the image `name`.
+fn with_image(archive: FakeArchive, name: &str) -> FakeArchive {
+    archive
+        .blob(manifest(name))
+        .blob(format!("config {name}"))
+        .blob(format!("layer {name}"))
+}
+
+fn plan(archive: &FakeArchive) -> Result<Plan, Error> {
+    let archive: &dyn Archive = archive;
+    Layout::open(archive)?.unwrap().images(archive)?.into_plan()
+}
+
+fn blob_entry(archive: &FakeArchive, contents: &str) -> u32 {
+    let digest = sha256(contents.as_bytes());
+    archive.index_of(&super::super::blob_path(&digest)).unwrap()
+}
+
+#[test]
+fn an_image_has_the_entries_and_digests_that_its_descriptors_state() {
+    let manifest = manifest("a");
+    let archive = with_image(
+        layout(&[named(descriptor(MANIFEST, &manifest), "team/a:1")]),
+        "a",
+    );
+    let plan = plan(&archive).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    let image = &plan.images[0];
+    assert_eq!(
+        image.manifest,
+        Some(Document::Entry(blob_entry(&archive, &manifest)))
+    );
+    assert_eq!(image.manifest_digest, Some(sha256(manifest.as_bytes())));
+    assert_eq!(
+        image.config,
+        Document::Entry(blob_entry(&archive, "config a"))
+    );
+    assert_eq!(image.config_digest, Some(sha256(b"config a")));
+    assert_eq!(image.references, ["team/a:1"]);
+    let layer = &image.layers[0];
+    assert_eq!(
+        layer.data,
+        LayerData::Entry(blob_entry(&archive, "layer a"))
+    );
+    assert_eq!(layer.digest, Some(sha256(b"layer a")));
+    assert_eq!(
+        (layer.size, layer.media_type.as_deref()),
+        (Some(7), Some(LAYER))
+    );
+    assert_eq!(plan.notices, [""; 0]);
+}
+
+#[test]
+fn a_layer_need_not_be_readable() {
+    let archive = layout(&[descriptor(MANIFEST, &manifest("a"))])
+        .blob(manifest("a"))
+        .blob("config a")
+        .unreadable(&super::super::blob_path(&sha256(b"layer a")), "layer a");
+    let image = &plan(&archive).unwrap().images[0];
+    assert_eq!(
+        image.layers[0].data,
+        LayerData::Entry(blob_entry(&archive, "layer a"))
+    );
+}
+
+#[test]
+fn the_name_of_an_index_is_that_of_its_images_unless_they_have_their_own() {
+    let nested = index(&[
+        descriptor(MANIFEST, &manifest("a")),
+        named(descriptor(MANIFEST, &manifest("b")), "own:1"),
+        named(descriptor(MANIFEST, &manifest("c")), "latest"),
+    ]);
+    let mut archive = layout(&[named(descriptor(INDEX, &nested), "outer:1")]).blob(&nested);
+    for name in ["a", "b", "c"] {
+        archive = with_image(archive, name);
+    }
+    let plan = plan(&archive).unwrap();
+    let references: Vec<_> = plan
+        .images
+        .iter()
+        .map(|image| image.references.join(" "))
+        .collect();
+    assert_eq!(references, ["outer:1", "own:1", "outer:1"]);
+}
+
+/// An index in an index and so on, `depth` of them below `index.json`, with an image at the end.
+fn nested(depth: usize) -> FakeArchive {
+    let mut inner = descriptor(MANIFEST, &manifest("a"));
+    let mut blobs = Vec::new();
+    for _ in 0..depth {
+        let index = index(&[inner]);
+        inner = descriptor(INDEX, &index);
+        blobs.push(index);
+    }
+    blobs
+        .iter()
+        .fold(with_image(layout(&[inner]), "a"), FakeArchive::blob)
+}
+
+#[test]
+fn indexes_may_be_nested_eight_deep_and_no_deeper() {
+    assert_eq!(plan(&nested(8)).unwrap().images.len(), 1);
+    assert!(matches!(plan(&nested(9)), Err(Error::TooLarge(text)) if text.contains("8 deep")));
+}
+
+#[test]
+fn an_index_that_contains_itself_is_malformed() {
+    // With a digest that is not computed here, as the host does not verify indexes either.
+    let digest = format!("sha512:{}", "0".repeat(128));
+    let descriptor = json!({"mediaType": INDEX, "digest": digest});
+    let archive = layout(std::slice::from_ref(&descriptor))
+        .file(&super::super::blob_path(&digest), index(&[descriptor]));
+    assert!(matches!(plan(&archive), Err(Error::Malformed(text)) if text.contains("itself")));
+}
+
+#[test]
+fn an_index_with_other_content_than_its_digest_says_is_malformed() {
+    let archive = with_image(layout(&[descriptor(INDEX, "expected")]), "a").file(
+        &super::super::blob_path(&sha256(b"expected")),
+        index(&[descriptor(MANIFEST, &manifest("a"))]),
+    );
+    assert!(
+        matches!(plan(&archive), Err(Error::Malformed(text)) if text.contains("other content"))
+    );
+}
+
+#[test]
+fn the_number_of_descriptors_is_limited() {
+    let many = vec![json!({"mediaType": "text/plain", "digest": "sha256:ab"}); 10_001];
+    assert!(matches!(plan(&layout(&many)), Err(Error::TooLarge(text)) if text.contains("10000")));
+}
+
+#[test]
+fn attestations_are_counted_and_passed_over() {
+    let unknown = with(
+        descriptor(MANIFEST, "1"),
+        "platform",
+        json!({"os": "unknown", "architecture": "unknown"}),
+    );
+    let annotated = with(
+        descriptor(MANIFEST, "2"),
+        "annotations",
+        json!({"vnd.docker.reference.type": "attestation-manifest"}),
+    );
+    let archive = layout(&[descriptor(MANIFEST, &manifest("a")), unknown, annotated]);
+    let plan = plan(&with_image(archive, "a")).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    assert_eq!(plan.notices, ["passed over 2 attestations"]);
+}
+
+#[test]
+fn an_artifact_is_refused_by_its_type_or_passed_over_beside_an_image() {
+    let empty = "application/vnd.oci.empty.v1+json";
+    let helm = "application/vnd.cncf.helm.config.v1+json";
+    let wasm = "application/vnd.wasm.config.v0+json";
+    for (artifact_type, config_type, expected) in [
+        (
+            "application/vnd.example.sbom",
+            empty,
+            "application/vnd.example.sbom",
+        ),
+        ("", helm, helm),
+        ("", wasm, wasm),
+    ] {
+        let artifact = json!({
+            "artifactType": artifact_type,
+            "config": descriptor(config_type, "{}"),
+            "layers": [],
+        })
+        .to_string();
+        let alone = layout(&[descriptor(MANIFEST, &artifact)])
+            .blob(&artifact)
+            .blob("{}");
+        let Err(Error::Unsupported(text)) = plan(&alone) else {
+            panic!("an artifact became an image");
+        };
+        assert!(
+            text.ends_with(&format!("an artifact of the type {expected}")),
+            "{text}"
+        );
+
+        let both = layout(&[
+            descriptor(MANIFEST, &artifact),
+            descriptor(MANIFEST, &manifest("a")),
+        ]);
+        let plan = plan(&with_image(both.blob(&artifact), "a")).unwrap();
+        assert_eq!(plan.images.len(), 1);
+        assert!(plan.notices[0].contains(expected));
+    }
+}
+
+#[test]
+fn unknown_and_retired_media_types_are_noticed() {
+    for (media_type, expected) in [
+        (
+            "application/vnd.example.thing+json",
+            "application/vnd.example.thing+json",
+        ),
+        (
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            "retired schema 1",
+        ),
+    ] {
+        let other = descriptor(media_type, "other");
+        let archive = layout(&[other.clone(), descriptor(MANIFEST, &manifest("a"))]);
+        let plan_of_both = plan(&with_image(archive, "a").blob("other")).unwrap();
+        assert_eq!(plan_of_both.images.len(), 1);
+        assert!(
+            plan_of_both.notices[0].contains(expected),
+            "{:?}",
+            plan_of_both.notices
+        );
+        let alone = plan(&layout(&[other]).blob("other"));
+        assert!(matches!(alone, Err(Error::Unsupported(text)) if text.contains(expected)));
+    }
+}
+
+#[test]
+fn dockers_media_types_and_missing_ones_are_understood() {
+    let docker = json!({
+        "config": descriptor("application/vnd.docker.container.image.v1+json", "config a"),
+        "layers": null,
+    })
+    .to_string();
+    let docker_list = index(&[descriptor(
+        "application/vnd.docker.distribution.manifest.v2+json",
+        &docker,
+    )]);
+    let untyped_index = index(&[descriptor("", &docker)]);
+    for descriptor in [
+        descriptor(
+            "application/vnd.docker.distribution.manifest.v2+json",
+            &docker,
+        ),
+        descriptor(
+            "application/vnd.docker.distribution.manifest.list.v2+json",
+            &docker_list,
+        ),
+        descriptor("", &docker),
+        descriptor("", &untyped_index),
+    ] {
+        let archive = layout(std::slice::from_ref(&descriptor))
+            .blob(&docker)
+            .blob(&docker_list)
+            .blob(&untyped_index)
+            .blob("config a");
+        assert_eq!(plan(&archive).unwrap().images.len(), 1, "{descriptor}");
+    }
+}
+
+#[test]
+fn a_descriptor_per_tag_makes_one_image_with_all_names() {
+    let image = descriptor(MANIFEST, &manifest("a"));
+    let descriptors = [
+        named(image.clone(), "a:1"),
+        named(image.clone(), "a:2"),
+        named(image, "a:1"),
+    ];
+    let plan = plan(&with_image(layout(&descriptors), "a")).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    assert_eq!(plan.images[0].references, ["a:1", "a:2"]);
+}
+
+#[test]
+fn a_tag_without_a_name_is_noticed_and_is_no_reference() {
+    let image = descriptor(MANIFEST, &manifest("a"));
+    let plan_of_tag = plan(&with_image(layout(&[named(image.clone(), "latest")]), "a")).unwrap();
+    assert_eq!(plan_of_tag.images[0].references, [""; 0]);
+    assert!(plan_of_tag.notices[0].starts_with("`latest` is a tag without a name"));
+
+    let both = [named(image.clone(), "latest"), named(image, "a:latest")];
+    let plan_of_both = plan(&with_image(layout(&both), "a")).unwrap();
+    assert_eq!(plan_of_both.images[0].references, ["a:latest"]);
+    assert_eq!(plan_of_both.notices, [""; 0]);
+}
+
+#[test]
+fn images_that_are_not_in_the_archive_are_listed_by_platform() {
+    let absent = |name: &str| {
+        with(
+            descriptor(MANIFEST, name),
+            "platform",
+            json!({"os": "linux", "architecture": name, "variant": "v8"}),
+        )
+    };
+    let some = layout(&[
+        absent("arm64"),
+        descriptor(MANIFEST, &manifest("a")),
+        absent("s390x"),
+    ]);
+    let plan_of_some = plan(&with_image(some, "a")).unwrap();
+    assert_eq!(plan_of_some.images.len(), 1);
+    assert_eq!(
+        plan_of_some.notices,
+        ["not in the archive: linux/arm64/v8, linux/s390x/v8"]
+    );
+
+    let none = plan(&layout(&[absent("arm64")]));
+    let digest = sha256(b"arm64");
+    assert!(matches!(none, Err(Error::Missing(text)) if text.contains(&digest)));
+}
+
+#[test]
+fn an_image_without_its_configuration_is_missing_and_one_without_layers_is_not() {
+    let digest = sha256(b"config a");
+    let archive = layout(&[descriptor(MANIFEST, &manifest("a"))]).blob(manifest("a"));
+    assert!(matches!(plan(&archive), Err(Error::Missing(text)) if text.contains(&digest)));
+    let image = &plan(&archive.blob("config a")).unwrap().images[0];
+    assert_eq!(image.layers[0].data, LayerData::Absent);
+    assert_eq!(image.layers[0].digest, Some(sha256(b"layer a")));
+}
+
+#[test]
+fn embedded_data_stands_in_for_a_blob_if_it_has_the_digest() {
+    let empty = "e30=";
+    let manifest = |data: &str| {
+        json!({"config": with(descriptor(CONFIG, "{}"), "data", json!(data)), "layers": []})
+            .to_string()
+    };
+    let archive = |manifest: &str| layout(&[descriptor(MANIFEST, manifest)]).blob(manifest);
+    let image = &plan(&archive(&manifest(empty))).unwrap().images[0];
+    assert_eq!(image.config, Document::Bytes(b"{}".to_vec()));
+    for wrong in ["W10=", "", "not base64"] {
+        assert!(
+            matches!(plan(&archive(&manifest(wrong))), Err(Error::Missing(_))),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn layers_that_are_no_tars_are_refused_by_name() {
+    for (media_type, reason) in [
+        (
+            "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+            "is encrypted",
+        ),
+        ("application/vnd.erofs.layer.v1", "is an EROFS filesystem"),
+        ("application/vnd.in-toto+json", "is an attestation"),
+    ] {
+        let manifest = json!({
+            "config": descriptor(CONFIG, "config a"),
+            "layers": [descriptor(media_type, "layer")],
+        })
+        .to_string();
+        let archive = layout(&[descriptor(MANIFEST, &manifest)])
+            .blob(&manifest)
+            .blob("config a");
+        assert!(matches!(plan(&archive), Err(Error::Unsupported(text)) if text.contains(reason)));
+    }
+}
+
+#[test]
+fn malformed_documents_are_named() {
+    let digest = sha256(b"{\"config\":");
+    let truncated = layout(&[descriptor(MANIFEST, "{\"config\":")]).blob("{\"config\":");
+    assert!(matches!(plan(&truncated), Err(Error::Malformed(text)) if text.contains(&digest)));
+    let outside = layout(&[json!({"mediaType": MANIFEST, "digest": "sha256:../../etc/passwd"})]);
+    assert!(matches!(plan(&outside), Err(Error::Malformed(text)) if text.contains("not a digest")));
+    let folder =
+        layout(&[descriptor(MANIFEST, "a")]).directory(&super::super::blob_path(&sha256(b"a")));
+    assert!(matches!(plan(&folder), Err(Error::Malformed(text)) if text.contains("not a file")));
+    for empty in ["{\"manifests\": []}", "{\"manifests\": null}"] {
+        let archive = FakeArchive::new().file("index.json", empty);
+        assert!(matches!(plan(&archive), Err(Error::Malformed(text)) if text.contains("no image")));
+    }
+}
+
+#[test]
+fn a_manifest_beyond_the_limit_is_too_large() {
+    let manifest = " ".repeat((4 << 20) + 1);
+    let archive = layout(&[descriptor(MANIFEST, &manifest)]).blob(&manifest);
+    assert!(matches!(plan(&archive), Err(Error::TooLarge(text)) if text.contains("4194304")));
+}

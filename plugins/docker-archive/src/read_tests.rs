@@ -1,0 +1,380 @@
+//! Tests of reading, on archives built from text in the shapes that real tools give them.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use msb_plugin::fake::FakeArchive;
+use serde_json::{Value, json};
+
+use super::*;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn list(items: &Value) -> FakeArchive {
+    FakeArchive::new().file("manifest.json", items.to_string())
+}
+
+/// An archive with one image, whose configuration is `config.json` and which has these layers.
+fn with_layers(paths: &[&str]) -> FakeArchive {
+    list(&json!([{"Config": "config.json", "RepoTags": ["a:1"], "Layers": paths}]))
+        .file("config.json", "config")
+}
+
+fn layer_data(archive: &FakeArchive) -> Vec<LayerData> {
+    let plan = read(archive).unwrap();
+    plan.images[0]
+        .layers
+        .iter()
+        .map(|layer| layer.data.clone())
+        .collect()
+}
+
+fn entry(archive: &FakeArchive, path: &str) -> LayerData {
+    LayerData::Entry(archive.index_of(path).unwrap())
+}
+
+#[test]
+fn an_archive_without_a_list_of_images_is_of_another_format() {
+    for archive in [
+        FakeArchive::new(),
+        FakeArchive::new()
+            .file("index.json", "{}")
+            .file("repositories", "{}"),
+        list(&json!({"schemaVersion": 2, "config": {}, "layers": []})),
+    ] {
+        assert!(matches!(read(&archive), Err(Error::NotMine(_))));
+    }
+}
+
+#[test]
+fn an_archive_from_before_the_list_of_images_is_unsupported() {
+    let archive = FakeArchive::new().file("repositories", "{}");
+    assert!(matches!(read(&archive), Err(Error::Unsupported(text)) if text.contains("1.10")));
+}
+
+#[test]
+fn a_list_without_images_is_malformed() {
+    for (text, expected) in [
+        ("null", "is null"),
+        ("[]", "is an empty list"),
+        ("[", "is not valid"),
+        ("[7]", "is not valid"),
+        (r#"[{"RepoTags": ["a:1"]}]"#, "without a Config"),
+    ] {
+        let archive = FakeArchive::new().file("manifest.json", text);
+        let Err(Error::Malformed(message)) = read(&archive) else {
+            panic!("{text} was read");
+        };
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn layers_are_found_under_the_names_that_tools_give_them() {
+    let hex = "ab".repeat(32);
+    for path in [
+        format!("{hex}/layer.tar"),
+        format!("{hex}.tar"),
+        format!("{hex}.tar.gz"),
+        format!("blobs/sha256/{hex}"),
+        format!("./{hex}/layer.tar"),
+    ] {
+        let archive = with_layers(&[&path]).file(path.trim_start_matches("./"), "layer");
+        assert_eq!(layer_data(&archive), [entry(&archive, &path)], "{path}");
+    }
+}
+
+#[test]
+fn a_layer_may_be_a_link_to_another_one() {
+    let archive = with_layers(&["x/layer.tar", "y/layer.tar"])
+        .symlink("x/layer.tar", "../y/layer.tar")
+        .unreadable("y/layer.tar", "layer");
+    let y = entry(&archive, "y/layer.tar");
+    assert_eq!(layer_data(&archive), [y.clone(), y]);
+}
+
+#[test]
+fn a_layer_may_occur_twice_and_may_be_absent() {
+    let archive = with_layers(&["x.tar", "x.tar", "y.tar", "../z.tar"]).file("x.tar", "layer");
+    let x = entry(&archive, "x.tar");
+    assert_eq!(
+        layer_data(&archive),
+        [x.clone(), x, LayerData::Absent, LayerData::Absent]
+    );
+}
+
+#[test]
+fn only_the_path_of_a_blob_states_the_digest_of_a_layer() {
+    let hex = "ab".repeat(32);
+    let blob = format!("blobs/sha256/{hex}");
+    let archive = with_layers(&[&blob, &format!("{hex}.tar"), "blobs/../x.tar"]);
+    let plan = read(&archive).unwrap();
+    let digests: Vec<_> = plan.images[0]
+        .layers
+        .iter()
+        .map(|layer| layer.digest.clone())
+        .collect();
+    assert_eq!(digests, [Some(format!("sha256:{hex}")), None, None]);
+}
+
+#[test]
+fn the_path_of_a_configuration_states_its_digest() {
+    let hex = "ab".repeat(32);
+    for path in [
+        format!("{hex}.json"),
+        format!("blobs/sha256/{hex}"),
+        format!("sha256:{hex}"),
+    ] {
+        let archive = list(&json!([{"Config": path, "RepoTags": null, "Layers": null}]))
+            .file(&path, "config");
+        let image = &read(&archive).unwrap().images[0];
+        assert_eq!(image.config_digest, Some(format!("sha256:{hex}")), "{path}");
+        assert_eq!(image.config, Document::Entry(1));
+    }
+    let image = &read(&with_layers(&[])).unwrap().images[0];
+    assert_eq!(image.config_digest, None);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_missing() {
+    let archive = list(&json!([{"Config": "gone.json", "Layers": []}]));
+    assert!(matches!(read(&archive), Err(Error::Missing(text)) if text.contains("gone.json")));
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_malformed() {
+    let archive = with_layers(&["x"]).directory("x");
+    assert!(matches!(read(&archive), Err(Error::Malformed(text)) if text.contains("x, which")));
+}
+
+#[test]
+fn several_images_keep_their_order_and_names() {
+    let archive = list(&json!([
+        {"Config": "b.json", "RepoTags": ["b:1", "b:2"], "Layers": []},
+        {"Config": "a.json", "RepoTags": null, "Layers": []},
+        {"Config": "c.json", "RepoTags": ["<none>:<none>", ""], "Layers": []},
+    ]))
+    .file("a.json", "a")
+    .file("b.json", "b")
+    .file("c.json", "c");
+    let plan = read(&archive).unwrap();
+    let names: Vec<_> = plan
+        .images
+        .iter()
+        .map(|image| image.references.join(" "))
+        .collect();
+    assert_eq!(names, ["b:1 b:2", "", ""]);
+    assert_eq!(plan.notices, [""; 0]);
+}
+
+#[test]
+fn an_image_that_is_listed_per_name_is_one_image() {
+    let archive = list(&json!([
+        {"Config": "a.json", "RepoTags": ["a:1"], "Layers": []},
+        {"Config": "a.json", "RepoTags": ["a:2", "a:1"], "Layers": []},
+    ]))
+    .file("a.json", "a");
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    assert_eq!(plan.images[0].references, ["a:1", "a:2"]);
+}
+
+/// The files of an OCI layout with the image `name`, on top of an archive.
+struct Oci {
+    manifest: String,
+    name: &'static str,
+}
+
+impl Oci {
+    fn new(name: &'static str) -> Self {
+        let descriptor = |kind: &str, contents: &str| {
+            json!({
+                "mediaType": format!("application/vnd.oci.image.{kind}"),
+                "digest": sha256(contents.as_bytes()),
+                "size": contents.len(),
+            })
+        };
+        let manifest = json!({
+            "config": descriptor("config.v1+json", &format!("config {name}")),
+            "layers": [descriptor("layer.v1.tar", &format!("layer {name}"))],
+        });
+        Self {
+            manifest: manifest.to_string(),
+            name,
+        }
+    }
+
+    fn descriptor(&self, reference: &str) -> Value {
+        json!({
+            "mediaType": MANIFEST,
+            "digest": sha256(self.manifest.as_bytes()),
+            "size": self.manifest.len(),
+            "annotations": {"io.containerd.image.name": reference},
+        })
+    }
+
+    /// The item of `manifest.json` for the same image.
+    fn item(&self, reference: &str) -> Value {
+        json!({
+            "Config": self.path("config"),
+            "RepoTags": [reference],
+            "Layers": [self.path("layer")],
+        })
+    }
+
+    fn path(&self, kind: &str) -> String {
+        blob_path(&sha256(format!("{kind} {}", self.name).as_bytes()))
+    }
+
+    fn add_to(&self, archive: FakeArchive) -> FakeArchive {
+        archive
+            .blob(&self.manifest)
+            .blob(format!("config {}", self.name))
+            .blob(format!("layer {}", self.name))
+    }
+}
+
+/// An archive as Docker 25 and later write it.
+fn hybrid(items: &[Value], descriptors: &[Value]) -> FakeArchive {
+    list(&json!(items))
+        .file("oci-layout", r#"{"imageLayoutVersion": "1.0.0"}"#)
+        .file("index.json", json!({"manifests": descriptors}).to_string())
+}
+
+#[test]
+fn an_image_that_is_also_in_an_oci_layout_has_the_manifest_from_there() {
+    let a = Oci::new("a");
+    let archive = a.add_to(hybrid(
+        &[a.item("a:1")],
+        &[a.descriptor("docker.io/library/a:1")],
+    ));
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    let image = &plan.images[0];
+    assert_eq!(image.manifest_digest, Some(sha256(a.manifest.as_bytes())));
+    assert_eq!(image.config_digest, Some(sha256(b"config a")));
+    assert_eq!(image.layers[0].data, entry(&archive, &a.path("layer")));
+    assert_eq!(
+        image.layers[0].media_type.as_deref(),
+        Some("application/vnd.oci.image.layer.v1.tar")
+    );
+    assert_eq!(image.references, ["docker.io/library/a:1"]);
+    assert_eq!(plan.notices, [""; 0]);
+}
+
+#[test]
+fn a_configuration_whose_path_is_no_digest_is_matched_by_its_content() {
+    let a = Oci::new("a");
+    let item = json!({"Config": "config.json", "RepoTags": ["a:1"], "Layers": [a.path("layer")]});
+    let archive = a
+        .add_to(hybrid(&[item], &[a.descriptor("a:1")]))
+        .file("config.json", "config a");
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    assert_eq!(
+        plan.images[0].manifest_digest,
+        Some(sha256(a.manifest.as_bytes()))
+    );
+}
+
+#[test]
+fn where_list_and_layout_differ_the_layout_counts_and_a_notice_says_so() {
+    let a = Oci::new("a");
+    for layers in [
+        json!(["other.tar"]),
+        json!([a.path("layer"), "other.tar"]),
+        json!([]),
+    ] {
+        let item = json!({"Config": a.path("config"), "RepoTags": ["a:1"], "Layers": layers});
+        let archive = a
+            .add_to(hybrid(&[item], &[a.descriptor("a:1")]))
+            .file("other.tar", "other");
+        let plan = read(&archive).unwrap();
+        assert_eq!(plan.images.len(), 1);
+        assert_eq!(plan.images[0].layers.len(), 1);
+        assert_eq!(
+            plan.images[0].layers[0].data,
+            entry(&archive, &a.path("layer"))
+        );
+        assert!(
+            plan.notices[0].contains("name different layers"),
+            "{:?}",
+            plan.notices
+        );
+    }
+
+    let archive = a.add_to(hybrid(&[a.item("b:1")], &[a.descriptor("a:1")]));
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images[0].references, ["a:1"]);
+    assert!(plan.notices[0].contains("`b:1`"), "{:?}", plan.notices);
+}
+
+#[test]
+fn a_layer_that_only_the_list_leads_to_is_taken_from_there() {
+    let a = Oci::new("a");
+    let item = json!({"Config": a.path("config"), "RepoTags": ["a:1"], "Layers": ["x/layer.tar"]});
+    let archive = hybrid(&[item], &[a.descriptor("a:1")])
+        .blob(&a.manifest)
+        .blob("config a")
+        .file("x/layer.tar", "layer a");
+    let image = &read(&archive).unwrap().images[0];
+    assert_eq!(image.manifest_digest, Some(sha256(a.manifest.as_bytes())));
+    assert_eq!(image.layers[0].data, entry(&archive, "x/layer.tar"));
+    assert_eq!(image.layers[0].digest, None);
+}
+
+#[test]
+fn images_that_only_the_layout_lists_come_after_the_others() {
+    let (a, b) = (Oci::new("a"), Oci::new("b"));
+    let archive = b.add_to(a.add_to(hybrid(
+        &[a.item("a:1")],
+        &[b.descriptor("a:1"), a.descriptor("a:1")],
+    )));
+    let plan = read(&archive).unwrap();
+    let digests: Vec<_> = plan
+        .images
+        .iter()
+        .map(|image| image.config_digest.clone())
+        .collect();
+    assert_eq!(
+        digests,
+        [Some(sha256(b"config a")), Some(sha256(b"config b"))]
+    );
+}
+
+#[test]
+fn an_image_that_only_the_list_has_is_loaded_with_a_notice() {
+    let (a, b) = (Oci::new("a"), Oci::new("b"));
+    let archive = b.add_to(a.add_to(hybrid(
+        &[a.item("a:1"), b.item("b:1")],
+        &[a.descriptor("a:1")],
+    )));
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images.len(), 2);
+    assert_eq!(plan.images[1].manifest, None);
+    assert_eq!(plan.images[1].references, ["b:1"]);
+    assert!(
+        plan.notices[0].contains("index.json has no image"),
+        "{:?}",
+        plan.notices
+    );
+}
+
+#[test]
+fn a_layout_that_cannot_be_read_does_not_stand_in_the_way() {
+    let archive = with_layers(&[])
+        .file("oci-layout", "{")
+        .file("index.json", "{");
+    let plan = read(&archive).unwrap();
+    assert_eq!(plan.images.len(), 1);
+    assert!(plan.notices[0].starts_with("index.json was passed over: "));
+}
+
+#[test]
+fn a_bare_tag_is_no_matter_where_the_list_has_the_name() {
+    let a = Oci::new("a");
+    let mut descriptor = a.descriptor("");
+    descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": "1"});
+    let plan = read(&a.add_to(hybrid(&[a.item("a:1")], &[descriptor]))).unwrap();
+    assert_eq!(plan.images[0].references, ["a:1"]);
+    assert_eq!(plan.notices, [""; 0]);
+}
