@@ -24,7 +24,7 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
     run(toolchain
         .cargo("build", &root)
         .current_dir(&plugins)
-        .args(["--release", "--quiet", "--target-dir"])
+        .args(["--workspace", "--release", "--quiet", "--target-dir"])
         .arg(&target))?;
 
     let components = target.join("components");

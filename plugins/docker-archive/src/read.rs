@@ -18,8 +18,10 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
     let mut layout = Listed::open(archive);
     let mut images = Images::default();
     for item in &items {
-        let image = image(archive, item)?;
-        let image = match layout.take(archive, &image)? {
+        let config = Config::find(archive, &item.config)?;
+        images.notices.extend(config.misnomer());
+        let image = image(archive, item, &config)?;
+        let image = match layout.take(&config.digest) {
             Some(found) => layout.reconcile(image, found),
             None => Found {
                 image,
@@ -29,29 +31,18 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
         add(&mut images.found, image);
     }
     images.found.append(&mut layout.rest);
-    images.notices = layout.notices;
+    images.notices.append(&mut layout.notices);
     images.into_plan()
 }
 
 /// An image as `manifest.json` alone describes it.
-fn image(archive: &dyn Archive, item: &Item) -> Result<Image, Error> {
-    if item.config.is_empty() {
-        return Err(Error::Malformed(
-            "manifest.json lists an image without a Config".to_owned(),
-        ));
-    }
-    let config = find_file(archive, &item.config)?.ok_or_else(|| {
-        Error::Missing(format!(
-            "the configuration {} that manifest.json names",
-            item.config
-        ))
-    })?;
+fn image(archive: &dyn Archive, item: &Item, config: &Config<'_>) -> Result<Image, Error> {
     let layers = item.layers.iter().flatten();
     Ok(Image {
         manifest: None,
         manifest_digest: None,
-        config: Document::Entry(config.index),
-        config_digest: config_digest(&item.config),
+        config: Document::Entry(config.entry.index),
+        config_digest: blob_digest(config.path),
         layers: layers
             .map(|path| layer(archive, path))
             .collect::<Result<_, _>>()?,
@@ -87,17 +78,6 @@ fn find_file(archive: &dyn Archive, path: &str) -> Result<Option<Entry>, Error> 
     }
 }
 
-/// The digest that the path of a configuration states: `<hex>.json` in archives of Docker and
-/// podman, `blobs/sha256/<hex>` since Docker 25, `sha256:<hex>` in those of kaniko.
-fn config_digest(path: &str) -> Option<String> {
-    let name = path.strip_suffix(".json").unwrap_or(path);
-    let hex = name.strip_prefix("sha256:").unwrap_or(name);
-    if is_sha256(hex) {
-        return Some(format!("sha256:{hex}"));
-    }
-    blob_digest(path)
-}
-
 /// The digest that the path of a blob states. Other names of layers are no digests of their
 /// bytes, though they look the same.
 fn blob_digest(path: &str) -> Option<String> {
@@ -106,11 +86,51 @@ fn blob_digest(path: &str) -> Option<String> {
     (is_digest(&digest) && blob_path(&digest) == path).then_some(digest)
 }
 
-fn is_sha256(hex: &str) -> bool {
-    hex.len() == 64
-        && hex
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// A configuration that `manifest.json` names.
+struct Config<'a> {
+    path: &'a str,
+    entry: Entry,
+    digest: String,
+}
+
+impl<'a> Config<'a> {
+    fn find(archive: &dyn Archive, path: &'a str) -> Result<Self, Error> {
+        if path.is_empty() {
+            return Err(Error::Malformed(
+                "manifest.json lists an image without a Config".to_owned(),
+            ));
+        }
+        let entry = find_file(archive, path)?.ok_or_else(|| {
+            Error::Missing(format!(
+                "the configuration {path} that manifest.json names is not in the archive"
+            ))
+        })?;
+        let digest = match &entry.digest {
+            Some(digest) => digest.clone(),
+            None => sha256(&archive.read_all(&entry, CONFIG_LIMIT)?),
+        };
+        Ok(Self {
+            path,
+            entry,
+            digest,
+        })
+    }
+
+    /// Docker and podman call a configuration `<hex>.json` and kaniko calls it `sha256:<hex>`, by
+    /// its digest. None of them minds another name, so what was edited by hand loads with a
+    /// notice.
+    fn misnomer(&self) -> Option<String> {
+        let name = self.path.strip_suffix(".json").unwrap_or(self.path);
+        let hex = name.strip_prefix("sha256:").unwrap_or(name);
+        let is_named_by_digest =
+            hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_named_by_digest && self.digest != format!("sha256:{hex}")).then(|| {
+            format!(
+                "the configuration {} has the digest {}, whatever its name says",
+                self.path, self.digest
+            )
+        })
+    }
 }
 
 /// Adds an image; to the one that is there already if it is the same one under other names.
@@ -139,7 +159,8 @@ struct Listed {
 }
 
 impl Listed {
-    /// A layout that is of no use does not stand in the way: `manifest.json` is enough.
+    /// A layout that is of no use does not stand in the way: `manifest.json` is enough. One that
+    /// lists nothing is what Docker writes for an image that was saved by its ID.
     fn open(archive: &dyn Archive) -> Self {
         let images = Layout::open(archive)
             .and_then(|layout| layout.map(|layout| layout.images(archive)).transpose());
@@ -150,7 +171,7 @@ impl Listed {
                 notices: Vec::new(),
             },
             Ok(Some(images)) => Self {
-                is_layout: true,
+                is_layout: !images.found.is_empty() || !images.notices.is_empty(),
                 rest: images.found,
                 notices: images.notices,
             },
@@ -162,26 +183,22 @@ impl Listed {
         }
     }
 
-    /// Takes the image that has the same configuration out of the list.
-    fn take(&mut self, archive: &dyn Archive, image: &Image) -> Result<Option<Found>, Error> {
+    /// Takes the image that has this configuration out of the list.
+    fn take(&mut self, config_digest: &str) -> Option<Found> {
         if !self.is_layout {
-            return Ok(None);
+            return None;
         }
-        let digest = match (&image.config_digest, &image.config) {
-            (Some(digest), _) => digest.clone(),
-            (None, Document::Bytes(bytes)) => sha256(bytes),
-            (None, Document::Entry(index)) => digest_of(archive, *index)?,
-        };
         let position = self
             .rest
             .iter()
-            .position(|found| found.image.config_digest.as_ref() == Some(&digest));
+            .position(|found| found.image.config_digest.as_deref() == Some(config_digest));
         if position.is_none() {
             self.notices.push(format!(
-                "index.json has no image with the configuration {digest}, so manifest.json was believed"
+                "index.json has no image with the configuration {config_digest}, so manifest.json \
+                 was believed"
             ));
         }
-        Ok(position.map(|position| self.rest.remove(position)))
+        position.map(|position| self.rest.remove(position))
     }
 
     /// Puts together what both lists say of an image. Where they differ the layout counts.
@@ -219,15 +236,6 @@ impl Listed {
             }
         }
         found
-    }
-}
-
-fn digest_of(archive: &dyn Archive, index: u32) -> Result<String, Error> {
-    let entry = archive.entries().find(|entry| entry.index == index);
-    let entry = entry.ok_or_else(|| Error::Missing(format!("entry {index}")))?;
-    match &entry.digest {
-        Some(digest) => Ok(digest.clone()),
-        None => Ok(sha256(&archive.read_all(&entry, CONFIG_LIMIT)?)),
     }
 }
 

@@ -116,22 +116,32 @@ fn only_the_path_of_a_blob_states_the_digest_of_a_layer() {
     assert_eq!(digests, [Some(format!("sha256:{hex}")), None, None]);
 }
 
+/// The only image of an archive whose configuration has this path, and the notices.
+fn with_config_at(path: &str) -> (Image, Vec<String>) {
+    let item = json!({"Config": path, "RepoTags": null, "Layers": null});
+    let mut plan = read(&list(&json!([item])).file(path, "config")).unwrap();
+    (plan.images.remove(0), plan.notices)
+}
+
 #[test]
-fn the_path_of_a_configuration_states_its_digest() {
-    let hex = "ab".repeat(32);
-    for path in [
-        format!("{hex}.json"),
-        format!("blobs/sha256/{hex}"),
-        format!("sha256:{hex}"),
-    ] {
-        let archive = list(&json!([{"Config": path, "RepoTags": null, "Layers": null}]))
-            .file(&path, "config");
-        let image = &read(&archive).unwrap().images[0];
-        assert_eq!(image.config_digest, Some(format!("sha256:{hex}")), "{path}");
-        assert_eq!(image.config, Document::Entry(1));
+fn only_the_path_of_a_blob_states_the_digest_of_a_configuration() {
+    let (image, _) = with_config_at("blobs/sha256/abcd");
+    assert_eq!(image.config_digest.as_deref(), Some("sha256:abcd"));
+    assert_eq!(image.config, Document::Entry(1));
+    assert_eq!(with_config_at("config.json").0.config_digest, None);
+}
+
+#[test]
+fn a_configuration_with_a_name_that_is_not_its_digest_is_noticed() {
+    let digest = sha256(b"config");
+    let right = digest.strip_prefix("sha256:").unwrap();
+    let wrong = "ab".repeat(32);
+    for name in ["HEX.json", "sha256:HEX"] {
+        assert_eq!(with_config_at(&name.replace("HEX", right)).1, [""; 0]);
+        let (image, notices) = with_config_at(&name.replace("HEX", &wrong));
+        assert_eq!(image.config_digest, None);
+        assert!(notices[0].contains(&digest), "{notices:?}");
     }
-    let image = &read(&with_layers(&[])).unwrap().images[0];
-    assert_eq!(image.config_digest, None);
 }
 
 #[test]
@@ -339,6 +349,19 @@ fn images_that_only_the_layout_lists_come_after_the_others() {
         digests,
         [Some(sha256(b"config a")), Some(sha256(b"config b"))]
     );
+}
+
+#[test]
+fn a_layout_that_lists_nothing_is_not_worth_a_notice() {
+    let a = Oci::new("a");
+    let mut archive = a.add_to(list(&json!([a.item("a:1")])));
+    archive = archive.file("index.json", r#"{"schemaVersion": 2, "manifests": null}"#);
+    let plan = read(&archive).unwrap();
+    assert_eq!(
+        plan.images[0].layers[0].data,
+        entry(&archive, &a.path("layer"))
+    );
+    assert_eq!(plan.notices, [""; 0]);
 }
 
 #[test]
