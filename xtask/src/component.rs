@@ -32,16 +32,8 @@ pub(crate) fn encode(module: &Path, identity: &Identity, allowed: &str) -> Resul
         .module(&bytes)
         .and_then(ComponentEncoder::encode)
         .map_err(|error| context(&error))?;
-    if let Some(import) = imports(&component)?
-        .iter()
-        .find(|import| !import.starts_with(allowed))
-    {
-        return Err(format!(
-            "{} imports {import}, and plugins of this repository import {allowed}* only",
-            identity.name
-        )
-        .into());
-    }
+    refuse_other_imports(&component, allowed)
+        .map_err(|error| format!("{}: {error}", identity.name))?;
     let mut metadata = AddMetadata::default();
     metadata.name = AddMetadataField::Set(identity.name.clone());
     let mut component = metadata
@@ -53,8 +45,20 @@ pub(crate) fn encode(module: &Path, identity: &Identity, allowed: &str) -> Resul
     Ok(component)
 }
 
+/// A guest of this repository that came to import more, WASI above all, is built with the wrong
+/// target or a dependency too many.
+fn refuse_other_imports(component: &[u8], allowed: &str) -> Result<()> {
+    match imports(component)?
+        .iter()
+        .find(|import| !import.starts_with(allowed))
+    {
+        Some(import) => Err(format!("imports {import}, and only {allowed}* is allowed").into()),
+        None => Ok(()),
+    }
+}
+
 /// Returns the names of the interfaces that a component imports, as in `msb:plugin/log@0.1.0`.
-pub(crate) fn imports(component: &[u8]) -> Result<Vec<String>> {
+fn imports(component: &[u8]) -> Result<Vec<String>> {
     let DecodedWasm::Component(resolve, world) =
         wit_component::decode(component).map_err(|error| format!("{error:#}"))?
     else {
@@ -102,6 +106,31 @@ fn append_length(bytes: &mut Vec<u8>, length: usize) -> Result<()> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// The smallest component that imports an interface of this name.
+    fn importing(name: &str) -> Vec<u8> {
+        let length = u8::try_from(name.len()).unwrap();
+        let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+        // One type, that of an instance without exports, and one import of it.
+        component.extend([7, 3, 1, 0x42, 0, 10, length + 5, 1, 0, length]);
+        component.extend(name.bytes());
+        component.extend([5, 0]);
+        component
+    }
+
+    #[test]
+    fn a_component_may_import_the_contract_and_nothing_else() {
+        let allowed = importing("msb:plugin/log@0.1.0");
+        assert_eq!(imports(&allowed).unwrap(), ["msb:plugin/log@0.1.0"]);
+        refuse_other_imports(&allowed, "msb:plugin/").unwrap();
+        let refused = refuse_other_imports(&importing("wasi:io/poll@0.2.0"), "msb:plugin/");
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("wasi:io/poll@0.2.0")
+        );
+    }
 
     #[test]
     fn lengths_are_written_as_leb128() {

@@ -27,6 +27,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<Vec<String>> {
     if missing.is_empty() {
         return Ok(missing);
     }
+    println!("apt-get: installing {}", missing.join(", "));
     if run(apt_get()
         .args(["install", "--yes", "-qq", "--no-install-recommends"])
         .args(&missing))
