@@ -5,7 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag shared by everybody who works on one operation. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    raised: AtomicBool,
+    parent: Option<Cancel>,
+}
 
 /// The operation was stopped because the user asked for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
@@ -13,14 +19,25 @@ pub struct Cancel(Arc<AtomicBool>);
 pub struct Cancelled;
 
 impl Cancel {
+    /// Returns a flag for a part of the operation: raised with this one, and also on its own
+    /// when one of several workers has failed and the others need not go on.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Flag {
+            raised: AtomicBool::new(false),
+            parent: Some(self.clone()),
+        }))
+    }
+
     /// Asks everybody to stop at the next convenient point.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.raised.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether somebody asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.raised.load(Ordering::Relaxed)
+            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Returns an error once somebody asked to stop. Called in every loop over bytes or entries.

@@ -1,0 +1,149 @@
+//! What can go wrong with an archive as such, whatever its format.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::blob::BlobError;
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+use crate::layer::LayerError;
+use crate::tar::TarError;
+
+/// An archive that could not be read or written. `name` is how the user called it: a path, or
+/// `standard input`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The input could not be opened.
+    #[error("could not open `{}`", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The input could not be read.
+    #[error("could not read `{name}`")]
+    Read {
+        /// Which input, or which entry of it.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The output could not be written.
+    #[error("could not write `{name}`")]
+    Write {
+        /// Which output.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There was not a single byte.
+    #[error("`{name}` is empty")]
+    Empty {
+        /// Which input.
+        name: String,
+    },
+    /// The first bytes are those of no archive.
+    #[error("`{name}` is not a tar archive")]
+    NotAnArchive {
+        /// Which input.
+        name: String,
+    },
+    /// The archive is compressed in a way that cannot be undone.
+    #[error("could not decompress `{name}`")]
+    Compression {
+        /// Which input.
+        name: String,
+        /// Why.
+        #[source]
+        source: BlobError,
+    },
+    /// The tar around the image is broken.
+    #[error("`{name}` is not a complete tar archive")]
+    Tar {
+        /// Which input.
+        name: String,
+        /// Where and why.
+        #[source]
+        source: TarError,
+    },
+    /// An entry wants to be outside of the archive.
+    #[error("entry `{path}` of `{name}` leads outside of the archive")]
+    PathEscape {
+        /// Which input.
+        name: String,
+        /// The path as written.
+        path: String,
+    },
+    /// There are more entries than the limit.
+    #[error("the archive has more than {limit} entries (limit `archive_entries`)")]
+    TooManyEntries {
+        /// The limit.
+        limit: u64,
+    },
+    /// There is no entry of this number.
+    #[error("the archive has no entry {number}")]
+    NoSuchEntry {
+        /// The number.
+        number: u32,
+    },
+    /// An entry has no bytes to read.
+    #[error("entry `{path}` has no bytes that can be read: {reason}")]
+    NotReadable {
+        /// Which entry.
+        path: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A path cannot be written to an archive.
+    #[error("cannot write an entry `{path}`: {reason}")]
+    OutputPath {
+        /// Which path.
+        path: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// There is no layer of this number among those to be saved.
+    #[error("there is no layer {number} to save")]
+    NoSuchLayer {
+        /// The number.
+        number: u32,
+    },
+    /// A stored layer did not give back its tar.
+    #[error("could not rebuild layer {diff_id}")]
+    Layer {
+        /// Which layer.
+        diff_id: Digest,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
+    /// A stored layer gave back other bytes than it was made from.
+    #[error("stored layer {diff_id} is damaged: it rebuilds as {rebuilt}")]
+    Damaged {
+        /// Which layer.
+        diff_id: Digest,
+        /// The digest of what came out.
+        rebuilt: Digest,
+    },
+    /// A layer could not be converted on its way through a pipe, for a reason that is not in the
+    /// archive.
+    #[error("could not convert `{path}`")]
+    Convert {
+        /// Which entry.
+        path: String,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
+    /// The store could not take what was read.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,209 @@
+//! The index of an archive: what entries there are, where their bytes lie, and how links lead
+//! from one to another.
+//!
+//! Owns path normalisation and link resolution inside an archive. Knows nothing of images.
+
+use std::collections::HashMap;
+
+use super::ArchiveError;
+
+/// How many links may be followed from one path to its entry, as in Linux's path resolution.
+const MAX_LINKS: usize = 40;
+
+/// What an entry of an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A hard link to another entry.
+    Hardlink,
+    /// A device, a pipe, anything else.
+    Other,
+}
+
+/// An entry of an archive.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Path in normal form: relative, without `.`, `..` or empty components.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of contents; 0 unless it is a file.
+    pub size: u64,
+    /// Where a link leads, as written.
+    pub target: Option<String>,
+}
+
+/// The entries of an archive in their order, and the way from a path to its entry.
+#[derive(Debug, Default)]
+pub struct Index {
+    entries: Vec<Entry>,
+    by_path: HashMap<String, u32>,
+}
+
+impl Index {
+    /// Adds an entry and returns its number.
+    ///
+    /// # Errors
+    /// [`ArchiveError::TooManyEntries`] once `limit` entries are there.
+    pub fn push(&mut self, entry: Entry, limit: u64) -> Result<u32, ArchiveError> {
+        let number = u32::try_from(self.entries.len())
+            .ok()
+            .filter(|number| u64::from(*number) < limit)
+            .ok_or(ArchiveError::TooManyEntries { limit })?;
+        self.by_path.insert(entry.path.clone(), number);
+        self.entries.push(entry);
+        Ok(number)
+    }
+
+    /// Returns the entries in the order of the archive.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns an entry by its number.
+    pub fn get(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(usize::try_from(number).ok()?)
+    }
+
+    /// Returns the number of the entry that a path leads to, following links inside the archive.
+    /// `None` where there is none, or where a link leads outside or in a circle.
+    pub fn find(&self, path: &str) -> Option<u32> {
+        let mut path = normal_path(path)?;
+        for _ in 0..=MAX_LINKS {
+            path = match self.step(&path) {
+                Step::Found(number) => return Some(number),
+                Step::Missing => return None,
+                Step::Linked(next) => next,
+            };
+        }
+        None
+    }
+
+    /// Follows the first link on the way along `path`.
+    fn step(&self, path: &str) -> Step {
+        let ends = path
+            .match_indices('/')
+            .map(|(position, _)| position)
+            .chain(std::iter::once(path.len()));
+        for end in ends {
+            let Some(number) = path.get(..end).and_then(|prefix| self.by_path.get(prefix)) else {
+                continue;
+            };
+            let Some(entry) = self.get(*number) else {
+                return Step::Missing;
+            };
+            let base = match entry.kind {
+                EntryKind::Symlink => entry.path.rsplit_once('/').map_or("", |(parent, _)| parent),
+                EntryKind::Hardlink => "",
+                _ if end == path.len() => return Step::Found(*number),
+                _ => continue,
+            };
+            let target = entry.target.as_deref().unwrap_or_default();
+            let rest = path.get(end..).unwrap_or_default();
+            let next = if target.starts_with('/') {
+                format!("{target}{rest}")
+            } else {
+                format!("{base}/{target}{rest}")
+            };
+            return normal_path(&next).map_or(Step::Missing, Step::Linked);
+        }
+        Step::Missing
+    }
+}
+
+enum Step {
+    Found(u32),
+    Linked(String),
+    Missing,
+}
+
+/// Returns a path in normal form, or `None` when it leads above the root of the archive.
+pub fn normal_path(path: &str) -> Option<String> {
+    let mut components: Vec<&str> = Vec::new();
+    for component in path.split('/') {
+        match component {
+            "" | "." => {}
+            ".." => {
+                components.pop()?;
+            }
+            name => components.push(name),
+        }
+    }
+    Some(components.join("/"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn index(lines: &[&str]) -> Index {
+        let mut index = Index::default();
+        for line in lines {
+            let (path, target) = line
+                .split_once(" -> ")
+                .map_or((*line, None), |(path, target)| (path, Some(target)));
+            let (path, target, kind) = match (path.strip_suffix(" ="), target) {
+                (Some(path), target) => (path, target, EntryKind::Hardlink),
+                (None, Some(target)) => (path, Some(target), EntryKind::Symlink),
+                (None, None) => (path, None, EntryKind::File),
+            };
+            let entry = Entry {
+                path: path.to_owned(),
+                kind,
+                size: 0,
+                target: target.map(str::to_owned),
+            };
+            index.push(entry, 100).unwrap();
+        }
+        index
+    }
+
+    #[test]
+    fn a_path_is_found_in_any_spelling() {
+        let index = index(&["a/b"]);
+        for path in ["a/b", "./a/b", "/a/b", "a//b", "a/./b", "x/../a/b"] {
+            assert_eq!(index.find(path), Some(0), "{path}");
+        }
+        assert_eq!(index.find("a"), None);
+        assert_eq!(index.find("../a/b"), None);
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_archive() {
+        let index = index(&[
+            "one/layer.tar",
+            "two/layer.tar -> ../one/layer.tar",
+            "three -> /two",
+            "hard = -> three/layer.tar",
+        ]);
+        for path in ["two/layer.tar", "three/layer.tar", "hard"] {
+            assert_eq!(index.find(path), Some(0), "{path}");
+        }
+    }
+
+    #[test]
+    fn links_that_lead_outside_or_in_circles_find_nothing() {
+        let index = index(&["out -> ../../etc/passwd", "a -> b", "b -> a", "self -> self/x"]);
+        for path in ["out", "a", "b", "self"] {
+            assert_eq!(index.find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_paths_counts() {
+        assert_eq!(index(&["a", "b", "a"]).find("a"), Some(2));
+    }
+
+    #[test]
+    fn more_entries_than_the_limit_are_refused() {
+        let mut index = index(&["a", "b"]);
+        let entry = index.entries()[0].clone();
+        assert!(index.push(entry, 2).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! Opening an input: a directory, a file that can be read at any place, or a stream.
+//!
+//! Owns the choice between the three and the undoing of a compression around the whole archive.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::directory::DirectoryArchive;
+use super::seekable::SeekableArchive;
+use super::streamed::{self, StreamedLayers};
+use super::{ArchiveError, ArchiveSource};
+use crate::blob::{Compression, Decoder};
+use crate::cancel::Cancel;
+use crate::limits::Limits;
+use crate::tar::TAR_BLOCK;
+
+/// Where an archive comes from.
+pub enum Input {
+    /// A file or a directory.
+    Path(PathBuf),
+    /// Bytes that come once, in order.
+    Stream {
+        /// What errors call it.
+        name: String,
+        /// The bytes.
+        reader: Box<dyn Read + Send>,
+    },
+}
+
+impl Input {
+    /// Returns an input that reads the process's standard input.
+    pub fn stdin() -> Self {
+        Self::Stream {
+            name: "standard input".to_owned(),
+            reader: Box::new(io::stdin()),
+        }
+    }
+
+    /// Reads as much of the input as it takes to know its entries. Of a stream that is all of it:
+    /// entries that look like layers are then handed to `layers` as they pass.
+    pub fn read(
+        self,
+        layers: &mut dyn StreamedLayers,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Arc<dyn ArchiveSource>, ArchiveError> {
+        match self {
+            Self::Path(path) => {
+                let open = |source| ArchiveError::Open {
+                    path: path.clone(),
+                    source,
+                };
+                let metadata = std::fs::metadata(&path).map_err(open)?;
+                if metadata.is_dir() {
+                    return Ok(Arc::new(DirectoryArchive::open(&path, limits)?));
+                }
+                let file = File::open(&path).map_err(open)?;
+                let name = path.display().to_string();
+                if metadata.is_file() && is_plain(&file, &name)? {
+                    return Ok(Arc::new(SeekableArchive::open(name, file, limits, cancel)?));
+                }
+                read_stream(name, Box::new(file), layers, limits, cancel)
+            }
+            Self::Stream { name, reader } => read_stream(name, reader, layers, limits, cancel),
+        }
+    }
+}
+
+fn is_plain(file: &File, name: &str) -> Result<bool, ArchiveError> {
+    let start = super::directory::read_at(file, 0, TAR_BLOCK).map_err(|source| {
+        ArchiveError::Read {
+            name: name.to_owned(),
+            source,
+        }
+    })?;
+    Ok(Compression::sniff(&start) == Compression::None)
+}
+
+fn read_stream(
+    name: String,
+    mut reader: Box<dyn Read + Send>,
+    layers: &mut dyn StreamedLayers,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Arc<dyn ArchiveSource>, ArchiveError> {
+    let mut start = Vec::new();
+    (&mut reader)
+        .take(TAR_BLOCK)
+        .read_to_end(&mut start)
+        .map_err(|source| ArchiveError::Read {
+            name: name.clone(),
+            source,
+        })?;
+    let compression = Compression::sniff(&start);
+    let whole = io::Cursor::new(start).chain(reader);
+    let reader: Box<dyn Read + Send> = if compression == Compression::None {
+        Box::new(whole)
+    } else {
+        let decoder =
+            Decoder::new(whole, compression, limits).map_err(|source| ArchiveError::Compression {
+                name: name.clone(),
+                source,
+            })?;
+        Box::new(decoder)
+    };
+    let archive = streamed::read(name, reader, layers, limits, cancel)?;
+    Ok(Arc::new(archive))
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => formatter.debug_tuple("Path").field(path).finish(),
+            Self::Stream { name, .. } => formatter.debug_tuple("Stream").field(name).finish(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Archives from the outside: opening an input, knowing its entries, writing an output.
+//!
+//! Owns the bytes of an archive on the way in and out. Formats are the business of plugins, which
+//! see an archive through [`ArchiveSource`] and [`ArchiveOutput`]; images are the business of
+//! [`crate::image`].
+
+mod directory;
+mod error;
+mod index;
+mod input;
+mod output;
+mod seekable;
+mod streamed;
+
+pub use error::ArchiveError;
+pub use index::{Entry, EntryKind, Index, normal_path};
+pub use input::Input;
+pub use output::{OutputLayer, TarOutput};
+pub use streamed::{StreamedLayer, StreamedLayers};
+
+use std::io::Read;
+
+use crate::digest::Digest;
+
+/// An archive that was opened for reading.
+pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
+    /// Returns what entries there are.
+    fn index(&self) -> &Index;
+
+    /// Returns whether [`read`](Self::read) and [`open`](Self::open) have the bytes of an entry.
+    fn readable(&self, number: u32) -> bool;
+
+    /// Returns the digest of an entry's contents, where it is known already.
+    fn digest(&self, number: u32) -> Option<&Digest>;
+
+    /// Returns up to `length` bytes of an entry from `offset` on, fewer only at its end.
+    fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError>;
+
+    /// Returns all bytes of an entry as a stream.
+    fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError>;
+}
+
+/// An archive that is being written. Entries come out in the order of the calls.
+pub trait ArchiveOutput: Send {
+    /// Adds a directory.
+    fn put_directory(&mut self, path: &str) -> Result<(), ArchiveError>;
+
+    /// Adds a file.
+    fn put_file(&mut self, path: &str, contents: &[u8]) -> Result<(), ArchiveError>;
+
+    /// Adds a symbolic link.
+    fn put_symlink(&mut self, path: &str, target: &str) -> Result<(), ArchiveError>;
+
+    /// Adds a file that holds a layer of the store as an uncompressed tar.
+    fn put_layer(&mut self, path: &str, layer: u32) -> Result<(), ArchiveError>;
+
+    /// Ends the archive and returns its length in bytes.
+    fn finish(self: Box<Self>) -> Result<u64, ArchiveError>;
+}

@@ -1,0 +1,257 @@
+//! The output of `save`: a tar archive written in one pass, to a file or to a pipe.
+//!
+//! Owns the tar headers and the check that each layer comes out as it went in.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
+use tar::{EntryType, Header};
+
+use super::{ArchiveError, ArchiveOutput, normal_path};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::layer;
+use crate::progress::{Event, LayerNumber, Progress};
+
+/// Bytes of a path in an archive.
+const MAX_PATH: usize = 4096;
+/// Bytes kept back before they are written.
+const BUFFER: usize = 1 << 20;
+/// The unit in which a tar archive is filled up.
+const TAR_BLOCK: u64 = 512;
+
+/// A layer of the store, opened for being saved.
+#[derive(Debug)]
+pub struct OutputLayer {
+    /// The digest of its tar.
+    pub diff_id: Digest,
+    /// The length of its tar.
+    pub size: u64,
+    /// Its EROFS image.
+    pub erofs: File,
+    /// Its tar recipe.
+    pub recipe: File,
+}
+
+/// An uncompressed tar archive on its way out.
+pub struct TarOutput {
+    name: String,
+    builder: tar::Builder<BufWriter<Counted>>,
+    paths: HashSet<String>,
+    layers: Vec<OutputLayer>,
+    progress: Arc<dyn Progress>,
+    cancel: Cancel,
+}
+
+impl TarOutput {
+    /// Starts an archive. `name` is what errors call the output.
+    pub fn new(
+        name: String,
+        writer: Box<dyn Write + Send>,
+        layers: Vec<OutputLayer>,
+        progress: Arc<dyn Progress>,
+        cancel: Cancel,
+    ) -> Self {
+        let counted = Counted { writer, bytes: 0 };
+        Self {
+            name,
+            builder: tar::Builder::new(BufWriter::with_capacity(BUFFER, counted)),
+            paths: HashSet::new(),
+            layers,
+            progress,
+            cancel,
+        }
+    }
+
+    /// Writes a header, after checking that its path is new and stays inside.
+    fn put(
+        &mut self,
+        path: &str,
+        kind: EntryType,
+        size: u64,
+        target: Option<&str>,
+        contents: &[u8],
+    ) -> Result<(), ArchiveError> {
+        let refuse = |reason| ArchiveError::OutputPath {
+            path: path.chars().take(200).collect(),
+            reason,
+        };
+        self.cancel.check()?;
+        if path.is_empty() || path.len() > MAX_PATH {
+            return Err(refuse("it is empty or longer than 4096 bytes"));
+        }
+        if path.contains('\0') || normal_path(path).as_deref() != Some(path) {
+            return Err(refuse("it is not a plain relative path"));
+        }
+        if !self.paths.insert(path.to_owned()) {
+            return Err(refuse("it was written before"));
+        }
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(match kind {
+            EntryType::Directory => 0o755,
+            EntryType::Symlink => 0o777,
+            _ => 0o644,
+        });
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(size);
+        let written = match target {
+            Some(target) => self.builder.append_link(&mut header, path, target),
+            None => self.builder.append_data(&mut header, path, contents),
+        };
+        written.map_err(|source| ArchiveError::Write {
+            name: self.name.clone(),
+            source,
+        })
+    }
+}
+
+impl ArchiveOutput for TarOutput {
+    fn put_directory(&mut self, path: &str) -> Result<(), ArchiveError> {
+        self.put(path, EntryType::Directory, 0, None, &[])
+    }
+
+    fn put_file(&mut self, path: &str, contents: &[u8]) -> Result<(), ArchiveError> {
+        self.put(
+            path,
+            EntryType::Regular,
+            contents.len() as u64,
+            None,
+            contents,
+        )
+    }
+
+    fn put_symlink(&mut self, path: &str, target: &str) -> Result<(), ArchiveError> {
+        self.put(path, EntryType::Symlink, 0, Some(target), &[])
+    }
+
+    fn put_layer(&mut self, path: &str, layer: u32) -> Result<(), ArchiveError> {
+        let number = usize::try_from(layer).unwrap_or(usize::MAX);
+        let size = self
+            .layers
+            .get(number)
+            .ok_or(ArchiveError::NoSuchLayer { number: layer })?
+            .size;
+        // The header with its length comes first, then the bytes as they are rebuilt.
+        self.put(path, EntryType::Regular, size, None, &[])?;
+        let layer = &self.layers[number];
+        let event = LayerNumber(number);
+        self.progress.report(Event::LayerStarted {
+            layer: event,
+            name: path,
+            size: Some(size),
+        });
+        let mut output = Advancing {
+            writer: self.builder.get_mut(),
+            advanced: |bytes| {
+                self.progress.report(Event::LayerAdvanced {
+                    layer: event,
+                    bytes,
+                });
+            },
+            error: None,
+        };
+        let rebuilt = layer::rebuild(&layer.erofs, &layer.recipe, &mut output, &self.cancel);
+        if let Some(source) = output.error {
+            return Err(ArchiveError::Write {
+                name: self.name.clone(),
+                source,
+            });
+        }
+        let rebuilt = rebuilt.map_err(|source| ArchiveError::Layer {
+            diff_id: layer.diff_id.clone(),
+            source,
+        })?;
+        if rebuilt.digest != layer.diff_id || rebuilt.bytes != size {
+            return Err(ArchiveError::Damaged {
+                diff_id: layer.diff_id.clone(),
+                rebuilt: rebuilt.digest,
+            });
+        }
+        let padding = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
+        let zeros = [0; TAR_BLOCK as usize];
+        self.builder
+            .get_mut()
+            .write_all(&zeros[..usize::try_from(padding).unwrap_or(0)])
+            .map_err(|source| ArchiveError::Write {
+                name: self.name.clone(),
+                source,
+            })?;
+        self.progress.report(Event::LayerFinished {
+            layer: event,
+            diff_id: &layer.diff_id,
+            already_present: false,
+        });
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64, ArchiveError> {
+        let Self { name, builder, .. } = *self;
+        let written = builder.into_inner().and_then(|mut buffer| {
+            buffer.flush()?;
+            Ok(buffer.get_ref().bytes)
+        });
+        written.map_err(|source| ArchiveError::Write { name, source })
+    }
+}
+
+impl std::fmt::Debug for TarOutput {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("TarOutput")
+            .field("name", &self.name)
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts what goes out.
+struct Counted {
+    writer: Box<dyn Write + Send>,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Reports what goes through, and keeps a failure of the output apart from one of the store.
+struct Advancing<'a, W, F> {
+    writer: &'a mut W,
+    advanced: F,
+    error: Option<io::Error>,
+}
+
+impl<W: Write, F: Fn(u64)> Write for Advancing<'_, W, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.writer.write(bytes) {
+            Ok(written) => {
+                (self.advanced)(written as u64);
+                Ok(written)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                if kind != io::ErrorKind::Interrupted {
+                    self.error = Some(error);
+                }
+                Err(kind.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

@@ -1,0 +1,31 @@
+//! One error for callers that do not care which room it comes from.
+
+use crate::image::{LoadError, SaveError};
+use crate::platform::ParsePlatformError;
+use crate::plugin::FormatError;
+use crate::reference::ParseReferenceError;
+use crate::store::StoreError;
+
+/// Any error of this crate. Its message and sources are those of the error inside.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An archive could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Images could not be saved.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A plugin could not be installed or called.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A text is not a reference.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+    /// A text is not a platform.
+    #[error(transparent)]
+    Platform(#[from] ParsePlatformError),
+}

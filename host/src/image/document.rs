@@ -1,0 +1,265 @@
+//! Manifests and configurations: reading them, checking them against each other, composing one.
+//!
+//! Owns what msb needs to know of these documents. Their bytes are kept as they came; nothing here
+//! is ever written back, except a manifest for archives that have none.
+
+use std::sync::Arc;
+
+use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
+use serde::Deserialize;
+
+use super::LoadError;
+use crate::archive::ArchiveSource;
+use crate::digest::Digest;
+use crate::limits::Limits;
+use crate::platform::Platform;
+use crate::plugin::{Document, PlannedImage};
+
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A manifest that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Manifest {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) media_type: String,
+    pub(super) config: Digest,
+    pub(super) layers: Vec<LayerDescriptor>,
+}
+
+/// A layer as a manifest names it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct LayerDescriptor {
+    #[serde(rename = "mediaType")]
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// A configuration that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) platform: Platform,
+    pub(super) diff_ids: Vec<Digest>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ManifestFields {
+    media_type: Option<String>,
+    config: ConfigDescriptor,
+    layers: Vec<LayerDescriptor>,
+}
+
+#[derive(Deserialize)]
+struct ConfigDescriptor {
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
+struct ConfigFields {
+    #[serde(default)]
+    os: Option<String>,
+    #[serde(default)]
+    architecture: Option<String>,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    rootfs: Option<RootFsFields>,
+}
+
+#[derive(Deserialize)]
+struct RootFsFields {
+    #[serde(default)]
+    diff_ids: Option<Vec<Digest>>,
+}
+
+impl Config {
+    /// Reads and checks the configuration of a planned image.
+    pub(super) fn read(
+        source: &Arc<dyn ArchiveSource>,
+        image: &PlannedImage,
+        limits: &Limits,
+    ) -> Result<Self, LoadError> {
+        const WHAT: &str = "configuration";
+        let limit = (limits.config_bytes, "config_bytes");
+        let bytes = read_document(source, &image.config, WHAT, limit)?;
+        let digest = checked_digest(&bytes, image.config_digest.as_ref(), WHAT)?;
+        let fields: ConfigFields =
+            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
+                what: WHAT,
+                digest: digest.clone(),
+                source,
+            })?;
+        let os = fields.os.unwrap_or_else(|| "linux".to_owned());
+        let architecture = fields
+            .architecture
+            .unwrap_or_else(|| Platform::host().architecture);
+        let diff_ids = fields
+            .rootfs
+            .and_then(|rootfs| rootfs.diff_ids)
+            .unwrap_or_default();
+        if diff_ids.is_empty() {
+            return Err(LoadError::NoLayers {
+                config: digest,
+                os,
+                architecture,
+            });
+        }
+        if diff_ids.len() != image.layers.len() {
+            return Err(LoadError::LayerCount {
+                config: digest,
+                diff_ids: diff_ids.len(),
+                layers: image.layers.len(),
+                holder: "archive",
+            });
+        }
+        Ok(Self {
+            bytes,
+            digest,
+            platform: Platform::new(&os, &architecture, fields.variant.as_deref()),
+            diff_ids,
+        })
+    }
+}
+
+impl Manifest {
+    /// Reads and checks the manifest of a planned image, if it has one.
+    pub(super) fn read(
+        source: &Arc<dyn ArchiveSource>,
+        image: &PlannedImage,
+        config: &Config,
+        limits: &Limits,
+    ) -> Result<Option<Self>, LoadError> {
+        const WHAT: &str = "manifest";
+        let Some(document) = &image.manifest else {
+            return Ok(None);
+        };
+        let limit = (limits.manifest_bytes, "manifest_bytes");
+        let bytes = read_document(source, document, WHAT, limit)?;
+        let digest = checked_digest(&bytes, image.manifest_digest.as_ref(), WHAT)?;
+        let fields: ManifestFields =
+            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
+                what: WHAT,
+                digest: digest.clone(),
+                source,
+            })?;
+        if fields.config.digest != config.digest {
+            return Err(LoadError::OtherConfig {
+                manifest: digest,
+                stated: fields.config.digest,
+                actual: config.digest.clone(),
+            });
+        }
+        if fields.layers.len() != config.diff_ids.len() {
+            return Err(LoadError::LayerCount {
+                config: config.digest.clone(),
+                diff_ids: config.diff_ids.len(),
+                layers: fields.layers.len(),
+                holder: WHAT,
+            });
+        }
+        Ok(Some(Self {
+            bytes,
+            digest,
+            media_type: fields.media_type.unwrap_or_else(|| OCI_MANIFEST.to_owned()),
+            config: fields.config.digest,
+            layers: fields.layers,
+        }))
+    }
+
+    /// Composes the manifest of an image that came without one. Equal configurations and layers
+    /// give equal bytes, so loading an archive twice gives one image.
+    pub(super) fn compose(
+        config: &Config,
+        layers: Vec<LayerDescriptor>,
+    ) -> Result<Self, ComposeError> {
+        let descriptor = |media_type: MediaType, digest: &Digest, size: u64| {
+            DescriptorBuilder::default()
+                .media_type(media_type)
+                .digest(digest.to_string().parse::<oci_spec::image::Digest>()?)
+                .size(size)
+                .build()
+        };
+        let manifest = ImageManifestBuilder::default()
+            .schema_version(2u32)
+            .media_type(MediaType::ImageManifest)
+            .config(descriptor(
+                MediaType::ImageConfig,
+                &config.digest,
+                config.bytes.len() as u64,
+            )?)
+            .layers(
+                layers
+                    .iter()
+                    .map(|layer| {
+                        let media_type = MediaType::from(layer.media_type.as_str());
+                        descriptor(media_type, &layer.digest, layer.size)
+                    })
+                    .collect::<Result<Vec<_>, _>>()?,
+            )
+            .build()?;
+        let bytes = manifest.to_string()?.into_bytes();
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            bytes,
+            media_type: OCI_MANIFEST.to_owned(),
+            config: config.digest.clone(),
+            layers,
+        })
+    }
+}
+
+/// Why a manifest could not be composed; nothing that an archive can cause.
+pub(super) type ComposeError = oci_spec::OciSpecError;
+
+fn read_document(
+    source: &Arc<dyn ArchiveSource>,
+    document: &Document,
+    what: &'static str,
+    (limit, setting): (u64, &'static str),
+) -> Result<Vec<u8>, LoadError> {
+    let too_large = |size| LoadError::DocumentTooLarge {
+        what,
+        size,
+        limit,
+        setting,
+    };
+    match document {
+        Document::Bytes(bytes) if bytes.len() as u64 > limit => Err(too_large(bytes.len() as u64)),
+        Document::Bytes(bytes) => Ok(bytes.clone()),
+        Document::Entry(number) => {
+            let size = source.index().get(*number).map_or(0, |entry| entry.size);
+            if size > limit {
+                return Err(too_large(size));
+            }
+            let length = u32::try_from(size).map_err(|_| too_large(size))?;
+            Ok(source.read(*number, 0, length)?)
+        }
+    }
+}
+
+fn checked_digest(
+    bytes: &[u8],
+    stated: Option<&Digest>,
+    what: &'static str,
+) -> Result<Digest, LoadError> {
+    let actual = match stated {
+        Some(stated) => {
+            let mut hasher = crate::digest::Hasher::new(stated.algorithm());
+            hasher.update(bytes);
+            hasher.finish()
+        }
+        None => Digest::of(bytes),
+    };
+    match stated {
+        Some(stated) if *stated != actual => Err(LoadError::DocumentDigest {
+            what,
+            stated: stated.clone(),
+            actual,
+        }),
+        _ => Ok(actual),
+    }
+}

@@ -1,0 +1,188 @@
+//! What can go wrong when images are loaded or saved.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::archive::ArchiveError;
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+use crate::layer::LayerError;
+use crate::platform::Platform;
+use crate::plugin::FormatError;
+use crate::store::StoreError;
+
+/// An archive that could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The archive as such could not be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// No plugin knows it, or one that does could not read it.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The store could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive is in order and holds no image.
+    #[error("the archive holds no image")]
+    NoImages,
+    /// None of the images is for the wanted platform.
+    #[error("no image for platform {wanted}: the archive has {}", list(.offered))]
+    Platform {
+        /// What was asked for.
+        wanted: Platform,
+        /// What there is.
+        offered: Vec<Platform>,
+    },
+    /// A manifest or configuration is longer than the limit.
+    #[error("the {what} is {size} bytes long, more than the {limit} of limit `{setting}`")]
+    DocumentTooLarge {
+        /// `manifest` or `configuration`.
+        what: &'static str,
+        /// Its length.
+        size: u64,
+        /// The limit.
+        limit: u64,
+        /// The limit's name.
+        setting: &'static str,
+    },
+    /// A manifest or configuration is not what its digest says.
+    #[error("the {what} does not match its digest: {stated} is stated, {actual} is there")]
+    DocumentDigest {
+        /// `manifest` or `configuration`.
+        what: &'static str,
+        /// The digest in the archive.
+        stated: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
+    /// A manifest or configuration is not the JSON it should be.
+    #[error("the {what} {digest} cannot be understood")]
+    Document {
+        /// `manifest` or `configuration`.
+        what: &'static str,
+        /// Its digest.
+        digest: Digest,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The configuration is that of something else than an image.
+    #[error("{config} is not an image for {os}/{architecture}: it has no layers")]
+    NoLayers {
+        /// The digest of the configuration.
+        config: Digest,
+        /// What the configuration says.
+        os: String,
+        /// What the configuration says.
+        architecture: String,
+    },
+    /// Manifest, configuration and archive disagree about the number of layers.
+    #[error("image {config} has {diff_ids} layers by its configuration, and {layers} in its {holder}")]
+    LayerCount {
+        /// The digest of the configuration.
+        config: Digest,
+        /// Entries in `rootfs.diff_ids`.
+        diff_ids: usize,
+        /// Layers elsewhere.
+        layers: usize,
+        /// `manifest` or `archive`.
+        holder: &'static str,
+    },
+    /// The manifest belongs to another configuration.
+    #[error("manifest {manifest} is for configuration {stated}, the archive has {actual}")]
+    OtherConfig {
+        /// The digest of the manifest.
+        manifest: Digest,
+        /// The configuration it names.
+        stated: Digest,
+        /// The configuration of the image.
+        actual: Digest,
+    },
+    /// The archive does not have a layer, and the store does not have it either.
+    #[error("layer {diff_id} of image {config} is neither in the archive nor in the store")]
+    MissingLayer {
+        /// The digest of the configuration.
+        config: Digest,
+        /// The layer.
+        diff_id: Digest,
+    },
+    /// A layer could not be converted.
+    #[error("could not load layer `{name}`")]
+    Layer {
+        /// What the archive calls it.
+        name: String,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
+    /// A layer's bytes are not those that the manifest names.
+    #[error("layer `{name}` does not match its digest: {stated} is stated, {actual} is there")]
+    LayerDigest {
+        /// What the archive calls it.
+        name: String,
+        /// The digest in the manifest or the archive's index.
+        stated: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
+    /// A layer's contents are not those that the configuration names.
+    #[error("layer `{name}` does not match its diff_id: {stated} is stated, {actual} is there")]
+    DiffId {
+        /// What the archive calls it.
+        name: String,
+        /// The diff_id in the configuration.
+        stated: Digest,
+        /// The digest of the contents.
+        actual: Digest,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Images that could not be saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// An image is not there, or could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No plugin writes the format, or the one that does failed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The archive could not be written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// No image was named.
+    #[error("no image to save was named")]
+    Nothing,
+    /// A layer of an image is not in the store any more.
+    #[error("layer {diff_id} of `{image}` is missing or damaged in the store")]
+    MissingLayer {
+        /// The image as it was named.
+        image: String,
+        /// The layer.
+        diff_id: Digest,
+    },
+    /// The output file could not be made or put in its place.
+    #[error("could not write `{}`", path.display())]
+    Output {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let mut names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
+    names.sort();
+    names.dedup();
+    names.join(", ")
+}

@@ -1,0 +1,421 @@
+//! `load`: images out of an archive into the store.
+//!
+//! Owns the order of things: look at the archive, ask the plugins what is in it, pick the images
+//! that suit, convert what the store does not have, and only then make anything visible.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::LoadError;
+use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named};
+use super::document::{Config, LayerDescriptor, Manifest};
+use crate::archive::{ArchiveSource, Input};
+use crate::blob::Compression;
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::layer::{self, LayerError};
+use crate::limits::Limits;
+use crate::platform::Platform;
+use crate::plugin::{Formats, LayerData, PlannedImage, PlannedLayer};
+use crate::progress::{Event, LayerNumber, Progress};
+use crate::reference::Reference;
+use crate::store::{LayerLock, MovedReference, NewImage, NewImageLayer, Store};
+
+/// How to load.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// A reference for the first image, beside those in the archive.
+    pub tag: Option<Reference>,
+    /// The platform to pick; the host's where none is given.
+    pub platform: Option<Platform>,
+    /// What an archive may cost.
+    pub limits: Limits,
+}
+
+/// What was loaded.
+#[derive(Clone, Debug)]
+pub struct LoadReport {
+    /// The images in the order of the archive.
+    pub images: Vec<LoadedImage>,
+}
+
+/// An image that the store now has.
+#[derive(Clone, Debug)]
+pub struct LoadedImage {
+    /// The references that name it now because of this archive.
+    pub references: Vec<Reference>,
+    /// The digest of its manifest.
+    pub manifest_digest: Digest,
+    /// The digest of its configuration, which people call the image's ID.
+    pub config_digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// The store had all of it before.
+    pub already_present: bool,
+    /// References that named another image before.
+    pub moved: Vec<MovedReference>,
+}
+
+/// Loads the images of an archive that suit the platform.
+///
+/// Nothing is visible in the store until every layer of every image has been converted and
+/// checked.
+pub fn load(
+    store: &Store,
+    formats: &Formats,
+    input: Input,
+    options: &LoadOptions,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<LoadReport, LoadError> {
+    let staging = store.staging(progress.as_ref(), cancel)?;
+    let workshop = Workshop {
+        staging: &staging,
+        limits: &options.limits,
+        progress,
+        cancel,
+    };
+    let mut passed = PipeLayers::new(workshop.clone());
+    progress.report(Event::Phase("Reading archive"));
+    let source = input.read(&mut passed, &options.limits, cancel)?;
+    let plan = formats.read(&source, progress, cancel)?;
+    for notice in &plan.notices {
+        progress.report(Event::Notice(notice));
+    }
+    let images = select(&source, plan.images, options, progress)?;
+    let mut load = Load {
+        store,
+        source,
+        workshop,
+        passed: passed.into_taken(),
+        blobs: HashMap::new(),
+    };
+    // The locks are kept until the images are recorded: whoever waits for a layer finds it whole.
+    let locks = load.lock_missing(&images)?;
+    let converted = load.convert(&images, &locks)?;
+    let new = images
+        .iter()
+        .map(|image| load.compose(image, &converted))
+        .collect::<Result<Vec<_>, _>>()?;
+    cancel.check()?;
+    progress.report(Event::Phase("Writing store"));
+    let mut present = locks.is_empty();
+    for (_, layer) in converted {
+        store.publish(layer.staged, layer.facts)?;
+        present = false;
+    }
+    let mut report = LoadReport { images: Vec::new() };
+    for (image, new) in images.into_iter().zip(new) {
+        let recorded = store.record(&new, &image.references)?;
+        report.images.push(LoadedImage {
+            references: image.references,
+            manifest_digest: new.manifest_digest,
+            config_digest: new.config_digest,
+            platform: new.platform,
+            already_present: present && recorded.already_present,
+            moved: recorded.moved,
+        });
+    }
+    Ok(report)
+}
+
+/// An image that was picked: its documents are read and agree with each other.
+struct Selected {
+    config: Config,
+    manifest: Option<Manifest>,
+    layers: Vec<PlannedLayer>,
+    references: Vec<Reference>,
+}
+
+/// Reads the documents of the planned images and picks those for the platform.
+fn select(
+    source: &Arc<dyn ArchiveSource>,
+    planned: Vec<PlannedImage>,
+    options: &LoadOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Vec<Selected>, LoadError> {
+    let wanted = options.platform.clone().unwrap_or_else(Platform::host);
+    let mut selected: Vec<Selected> = Vec::new();
+    let mut offered = Vec::new();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for image in planned {
+        let config = Config::read(source, &image, &options.limits)?;
+        if !wanted.runs(&config.platform) {
+            progress.report(Event::Notice(&format!(
+                "passed over image {}: it is for {}",
+                config.digest.short(),
+                config.platform
+            )));
+            offered.push(config.platform);
+            continue;
+        }
+        let manifest = Manifest::read(source, &image, &config, &options.limits)?;
+        let mut references = Vec::new();
+        for text in image.references {
+            match text.parse::<Reference>() {
+                // Of several variants that suit, the first one in the archive has the name.
+                Ok(reference) if taken.insert(reference.canonical()) => references.push(reference),
+                Ok(_) => {}
+                Err(error) => progress.report(Event::Notice(&format!(
+                    "image {} is kept without the reference `{text}`: {error}",
+                    config.digest.short()
+                ))),
+            }
+        }
+        selected.push(Selected {
+            config,
+            manifest,
+            layers: image.layers,
+            references,
+        });
+    }
+    match (selected.first_mut(), offered.is_empty()) {
+        (None, true) => Err(LoadError::NoImages),
+        (None, false) => Err(LoadError::Platform { wanted, offered }),
+        (Some(first), _) => {
+            if let Some(tag) = &options.tag
+                && !first.references.contains(tag)
+            {
+                first.references.push(tag.clone());
+            }
+            Ok(selected)
+        }
+    }
+}
+
+/// An archive on its way into the store.
+struct Load<'a> {
+    store: &'a Store,
+    source: Arc<dyn ArchiveSource>,
+    workshop: Workshop<'a>,
+    passed: HashMap<u32, Result<ConvertedLayer, LayerError>>,
+    blobs: HashMap<u32, BlobFacts>,
+}
+
+impl Load<'_> {
+    /// Locks the layers that the store does not have, in the order of their digests so that two
+    /// loads never wait for each other, and looks again once a lock is there.
+    fn lock_missing(
+        &self,
+        images: &[Selected],
+    ) -> Result<BTreeMap<Digest, LayerLock>, LoadError> {
+        let wanted: BTreeSet<&Digest> = images
+            .iter()
+            .flat_map(|image| &image.config.diff_ids)
+            .collect();
+        let mut locks = BTreeMap::new();
+        for (number, diff_id) in wanted.into_iter().enumerate() {
+            if self.store.layer(diff_id)?.is_some() {
+                continue;
+            }
+            let mut waits = || {
+                self.workshop.progress.report(Event::LayerWaiting {
+                    layer: LayerNumber(number),
+                    diff_id,
+                });
+            };
+            let lock = self
+                .store
+                .lock_layer(diff_id, &mut waits, self.workshop.cancel)?;
+            if self.store.layer(diff_id)?.is_none() {
+                locks.insert(diff_id.clone(), lock);
+            }
+        }
+        Ok(locks)
+    }
+
+    /// Converts the layers that are locked, each once, or takes them from those that passed.
+    fn convert(
+        &mut self,
+        images: &[Selected],
+        locks: &BTreeMap<Digest, LayerLock>,
+    ) -> Result<BTreeMap<Digest, ConvertedLayer>, LoadError> {
+        let mut converted = BTreeMap::new();
+        let mut jobs: BTreeMap<Digest, Job> = BTreeMap::new();
+        for image in images {
+            for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
+                let LayerData::Entry(entry) = layer.data else {
+                    continue;
+                };
+                let name = self.name(entry);
+                if let Some(passed) = self.passed.remove(&entry) {
+                    let passed = passed.map_err(|error| named(&name, error))?;
+                    if passed.facts.diff_id != *diff_id {
+                        return Err(LoadError::DiffId {
+                            name,
+                            stated: diff_id.clone(),
+                            actual: passed.facts.diff_id,
+                        });
+                    }
+                    self.blobs.insert(entry, passed.blob.clone());
+                    if locks.contains_key(diff_id) {
+                        converted.insert(diff_id.clone(), passed);
+                    }
+                } else if locks.contains_key(diff_id)
+                    && !converted.contains_key(diff_id)
+                    && !jobs.contains_key(diff_id)
+                {
+                    let job = Job {
+                        entry,
+                        name,
+                        size: self.source.index().get(entry).map_or(0, |entry| entry.size),
+                        diff_id: diff_id.clone(),
+                        blob: layer.digest.clone().map(|digest| (digest, layer.size)),
+                    };
+                    jobs.insert(diff_id.clone(), job);
+                }
+            }
+        }
+        // An entry that passed as a layer may serve a second one, whose diff_id differs: that one
+        // has failed above. What is left and unlocked is dropped with the staging directory.
+        let jobs: Vec<Job> = jobs.into_values().collect();
+        let progress = self.workshop.progress;
+        progress.report(Event::Layers(jobs.len()));
+        let more = self.workshop.convert_all(&self.source, &jobs)?;
+        for job in jobs {
+            if let Some(layer) = more.get(&job.diff_id) {
+                self.blobs.insert(job.entry, layer.blob.clone());
+            }
+        }
+        converted.extend(more);
+        for image in images {
+            for diff_id in &image.config.diff_ids {
+                if locks.contains_key(diff_id) && !converted.contains_key(diff_id) {
+                    return Err(LoadError::MissingLayer {
+                        config: image.config.digest.clone(),
+                        diff_id: diff_id.clone(),
+                    });
+                }
+            }
+        }
+        Ok(converted)
+    }
+
+    /// Puts together what the store records of an image.
+    fn compose(
+        &mut self,
+        image: &Selected,
+        converted: &BTreeMap<Digest, ConvertedLayer>,
+    ) -> Result<NewImage, LoadError> {
+        let mut descriptors = Vec::new();
+        let layers = image.layers.iter().zip(&image.config.diff_ids);
+        for (position, (layer, diff_id)) in layers.enumerate() {
+            let descriptor = match &image.manifest {
+                Some(manifest) => {
+                    let stated = manifest.layers[position].clone();
+                    self.check_blob(layer, &stated)?;
+                    stated
+                }
+                None => self.describe_blob(layer, diff_id, converted, image)?,
+            };
+            descriptors.push(descriptor);
+        }
+        let manifest = match &image.manifest {
+            Some(manifest) => manifest.clone(),
+            None => Manifest::compose(&image.config, descriptors)?,
+        };
+        Ok(NewImage {
+            manifest: manifest.bytes,
+            manifest_digest: manifest.digest,
+            manifest_media_type: manifest.media_type,
+            config: image.config.bytes.clone(),
+            config_digest: manifest.config,
+            platform: image.config.platform.clone(),
+            layers: manifest
+                .layers
+                .into_iter()
+                .zip(&image.config.diff_ids)
+                .map(|(layer, diff_id)| NewImageLayer {
+                    diff_id: diff_id.clone(),
+                    blob_digest: layer.digest,
+                    media_type: layer.media_type,
+                    compressed_size: layer.size,
+                })
+                .collect(),
+        })
+    }
+
+    /// Refuses a layer whose bytes are known and are not those that the manifest names.
+    fn check_blob(&self, layer: &PlannedLayer, stated: &LayerDescriptor) -> Result<(), LoadError> {
+        let LayerData::Entry(entry) = layer.data else {
+            return Ok(());
+        };
+        match self.blobs.get(&entry) {
+            Some(blob) if blob.digest != stated.digest => Err(LoadError::LayerDigest {
+                name: self.name(entry),
+                stated: stated.digest.clone(),
+                actual: blob.digest.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the descriptor of a layer in an archive without manifests.
+    fn describe_blob(
+        &mut self,
+        layer: &PlannedLayer,
+        diff_id: &Digest,
+        converted: &BTreeMap<Digest, ConvertedLayer>,
+        image: &Selected,
+    ) -> Result<LayerDescriptor, LoadError> {
+        let blob = match layer.data {
+            LayerData::Entry(entry) => {
+                if let Some(blob) = self.blobs.get(&entry) {
+                    blob.clone()
+                } else {
+                    let blob = self.inspect(entry)?;
+                    self.blobs.insert(entry, blob.clone());
+                    blob
+                }
+            }
+            LayerData::Absent => BlobFacts {
+                digest: diff_id.clone(),
+                size: match converted.get(diff_id) {
+                    Some(layer) => layer.facts.tar_size,
+                    None => self
+                        .store
+                        .layer(diff_id)?
+                        .ok_or_else(|| LoadError::MissingLayer {
+                            config: image.config.digest.clone(),
+                            diff_id: diff_id.clone(),
+                        })?
+                        .tar_size,
+                },
+                compression: Compression::None,
+            },
+        };
+        Ok(LayerDescriptor {
+            media_type: media_type(blob.compression).to_owned(),
+            digest: blob.digest,
+            size: blob.size,
+        })
+    }
+
+    /// Hashes a layer that the store has already, to learn how the archive holds it.
+    fn inspect(&self, entry: u32) -> Result<BlobFacts, LoadError> {
+        let bytes = self.source.open(entry)?;
+        let blob = layer::inspect_blob(bytes, self.workshop.cancel)
+            .map_err(|error| named(&self.name(entry), error))?;
+        Ok(BlobFacts {
+            digest: blob.digest,
+            size: blob.size,
+            compression: blob.compression,
+        })
+    }
+
+    fn name(&self, entry: u32) -> String {
+        self.source
+            .index()
+            .get(entry)
+            .map_or_else(|| format!("entry {entry}"), |entry| entry.path.clone())
+    }
+}
+
+/// Returns the media type of a layer by how it is compressed. Source: OCI image-spec, `layer.md`.
+fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        _ => "application/vnd.oci.image.layer.v1.tar",
+    }
+}

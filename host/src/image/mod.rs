@@ -1,0 +1,24 @@
+//! The use cases: load, save, list, inspect, remove, prune. They read like the manual.
+//!
+//! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
+//! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
+
+mod config;
+mod convert;
+mod document;
+mod error;
+mod inspect;
+mod list;
+mod load;
+mod prune;
+mod remove;
+mod save;
+
+pub use config::ImageConfig;
+pub use error::{LoadError, SaveError};
+pub use inspect::{ImageDetails, inspect};
+pub use list::{ImageSummary, list};
+pub use load::{LoadOptions, LoadReport, LoadedImage, load};
+pub use prune::{PruneOptions, PruneReport, prune};
+pub use remove::{RemoveOptions, Removed, remove};
+pub use save::{SaveOptions, SaveReport, SaveTarget, SavedImage, save};

@@ -1,0 +1,264 @@
+//! `save`: images of the store as an archive, to a file or a stream.
+//!
+//! Owns the choice of images and layers and the life of the output file. What the archive looks
+//! like is decided by a plugin; the bytes of layers are rebuilt by the host.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+
+use super::SaveError;
+use crate::archive::{OutputLayer, TarOutput};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::plugin::{Formats, SavedReference, StoredImage, StoredLayer};
+use crate::progress::{Event, Progress};
+use crate::reference::Reference;
+use crate::store::{FoundImage, Store};
+
+/// How to save.
+#[derive(Clone, Debug)]
+pub struct SaveOptions {
+    /// The name of an archive format that can be written.
+    pub format: String,
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        Self {
+            format: "docker".to_owned(),
+        }
+    }
+}
+
+/// Where the archive goes.
+pub enum SaveTarget {
+    /// To a file, which is replaced in one step once the archive is complete.
+    File(PathBuf),
+    /// To a stream. What was written before an error stays written.
+    Stream(Box<dyn Write + Send>),
+}
+
+/// What was saved.
+#[derive(Clone, Debug)]
+pub struct SaveReport {
+    /// The images in the order of the archive.
+    pub images: Vec<SavedImage>,
+    /// Bytes of the archive.
+    pub bytes: u64,
+}
+
+/// An image in the archive.
+#[derive(Clone, Debug)]
+pub struct SavedImage {
+    /// The references it was saved under; none for an image that was named by its digest.
+    pub references: Vec<Reference>,
+    /// The digest of its manifest in the store.
+    pub manifest_digest: Digest,
+    /// The digest of its configuration.
+    pub config_digest: Digest,
+}
+
+/// Saves the images that `selectors` name, several names of one image as one image.
+pub fn save(
+    store: &Store,
+    formats: &Formats,
+    selectors: &[String],
+    options: &SaveOptions,
+    target: SaveTarget,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<SaveReport, SaveError> {
+    formats.check_writes(&options.format)?;
+    // Held until the last byte is out, so that nothing is collected on the way.
+    let _lease = store.lease(progress.as_ref(), cancel)?;
+    let collected = collect(store, selectors)?;
+    progress.report(Event::Layers(collected.layers.len()));
+    let (name, writer, file) = open_target(target)?;
+    let output = TarOutput::new(
+        name,
+        writer,
+        collected.layers,
+        Arc::clone(progress),
+        cancel.clone(),
+    );
+    let output = formats.write(
+        &options.format,
+        &collected.images,
+        Box::new(output),
+        progress,
+        cancel,
+    )?;
+    let bytes = output.finish()?;
+    if let Some(file) = file {
+        file.put_in_place()?;
+    }
+    Ok(SaveReport {
+        images: collected.saved,
+        bytes,
+    })
+}
+
+#[derive(Default)]
+struct Collected {
+    images: Vec<StoredImage>,
+    saved: Vec<SavedImage>,
+    layers: Vec<OutputLayer>,
+}
+
+/// Finds the images and opens the files of their layers.
+fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> {
+    let mut collected = Collected::default();
+    let mut by_digest: HashMap<Digest, usize> = HashMap::new();
+    let mut layer_numbers: HashMap<Digest, u32> = HashMap::new();
+    for selector in selectors {
+        let FoundImage { image, reference } = store.find(selector)?;
+        let position = match by_digest.get(&image.digest) {
+            Some(position) => *position,
+            None => {
+                let mut layers = Vec::new();
+                for layer in &image.layers {
+                    let missing = || SaveError::MissingLayer {
+                        image: selector.clone(),
+                        diff_id: layer.diff_id.clone(),
+                    };
+                    let stored = store.layer(&layer.diff_id)?.ok_or_else(missing)?;
+                    let next = u32::try_from(collected.layers.len()).map_err(|_| missing())?;
+                    let number = *layer_numbers.entry(layer.diff_id.clone()).or_insert(next);
+                    if number == next {
+                        collected.layers.push(OutputLayer {
+                            diff_id: layer.diff_id.clone(),
+                            size: stored.tar_size,
+                            erofs: stored.open_erofs()?,
+                            recipe: stored.open_recipe()?,
+                        });
+                    }
+                    layers.push(StoredLayer {
+                        number,
+                        diff_id: layer.diff_id.clone(),
+                        size: stored.tar_size,
+                    });
+                }
+                collected.images.push(StoredImage {
+                    manifest: store.blob(&image.digest)?,
+                    manifest_digest: image.digest.clone(),
+                    manifest_media_type: image.media_type.clone(),
+                    config: store.blob(&image.config_digest)?,
+                    config_digest: image.config_digest.clone(),
+                    layers,
+                    references: Vec::new(),
+                });
+                collected.saved.push(SavedImage {
+                    references: Vec::new(),
+                    manifest_digest: image.digest.clone(),
+                    config_digest: image.config_digest.clone(),
+                });
+                by_digest.insert(image.digest, collected.images.len() - 1);
+                collected.images.len() - 1
+            }
+        };
+        let saved = &mut collected.saved[position];
+        if let Some(reference) = reference.filter(|new| !saved.references.contains(new)) {
+            collected.images[position]
+                .references
+                .extend(saved_reference(&reference));
+            saved.references.push(reference);
+        }
+    }
+    if collected.images.is_empty() {
+        return Err(SaveError::Nothing);
+    }
+    Ok(collected)
+}
+
+/// Returns the parts of a reference that an archive names. None for one without a tag: archives
+/// have no place for a digest as a name.
+fn saved_reference(reference: &Reference) -> Option<SavedReference> {
+    Some(SavedReference {
+        name: reference.name(),
+        familiar: reference.familiar_name(),
+        tag: reference.tag()?.to_owned(),
+    })
+}
+
+type OpenTarget = (String, Box<dyn Write + Send>, Option<Replacement>);
+
+fn open_target(target: SaveTarget) -> Result<OpenTarget, SaveError> {
+    match target {
+        SaveTarget::Stream(writer) => Ok(("standard output".to_owned(), writer, None)),
+        SaveTarget::File(path) => {
+            let output = |source| SaveError::Output {
+                path: path.clone(),
+                source,
+            };
+            let name = path.display().to_string();
+            // A device or a pipe is written to, not replaced.
+            let special = std::fs::metadata(&path).is_ok_and(|metadata| {
+                let kind = metadata.file_type();
+                kind.is_char_device() || kind.is_block_device() || kind.is_fifo()
+            });
+            if special {
+                let file = std::fs::File::options()
+                    .write(true)
+                    .open(&path)
+                    .map_err(output)?;
+                return Ok((name, Box::new(file), None));
+            }
+            let replacement = Replacement::new(&path).map_err(output)?;
+            let writer = replacement.file.as_file().try_clone().map_err(output)?;
+            Ok((name, Box::new(writer), Some(replacement)))
+        }
+    }
+}
+
+/// A file that takes the place of another one once it is complete, and vanishes if it never is.
+struct Replacement {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Replacement {
+    fn new(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A link keeps pointing where it points; the file behind it is replaced.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".msb-save-")
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(directory)?;
+        Ok(Self { file, path })
+    }
+
+    fn put_in_place(self) -> Result<(), SaveError> {
+        let output = |source| SaveError::Output {
+            path: self.path.clone(),
+            source,
+        };
+        self.file.as_file().sync_all().map_err(output)?;
+        let path = self.path.clone();
+        self.file
+            .persist(&self.path)
+            .map_err(|error| SaveError::Output {
+                path,
+                source: error.error,
+            })?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for SaveTarget {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+            Self::Stream(_) => formatter.write_str("Stream"),
+        }
+    }
+}

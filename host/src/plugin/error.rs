@@ -1,0 +1,127 @@
+//! What can go wrong with a plugin, always with its name and version.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::limits::Stopped;
+
+/// An operation of a plugin that did not succeed.
+#[derive(Debug)]
+pub struct PluginError {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its version, if it states one.
+    pub version: Option<String>,
+    /// What went wrong.
+    pub failure: Box<Failure>,
+}
+
+/// What went wrong in a plugin or on the way to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The bytes are not a component that this host can compile.
+    #[error("it is not a usable WebAssembly component: {0}")]
+    Unusable(String),
+    /// The component lacks the interface, or wants what this host does not offer.
+    #[error("it does not fit this msb: {0}")]
+    Mismatch(String),
+    /// The plugin answered with a typed error.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The plugin panicked or trapped.
+    #[error("it crashed: {message}{}", Frames(.frames))]
+    Crashed {
+        /// The plugin's last words, or what the trap was.
+        message: String,
+        /// The guest's calls, innermost first.
+        frames: Vec<String>,
+    },
+    /// The host stopped the plugin.
+    #[error("it was stopped: {0}")]
+    Stopped(#[source] Stopped),
+    /// The plugin's answer makes no sense.
+    #[error("its answer is not valid: {0}")]
+    Answer(String),
+    /// The host could not do what the plugin asked for; the plugin is not to blame.
+    #[error(transparent)]
+    Host(#[from] crate::archive::ArchiveError),
+}
+
+/// The typed errors of the contract (`msb:plugin/types`).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The input is of another format.
+    #[error("{0}")]
+    NotMine(String),
+    /// The input breaks the rules of its format.
+    #[error("{0}")]
+    Malformed(String),
+    /// The input asks for something the plugin does not do.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The input refers to something that is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A limit was reached.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why the runtime for plugins could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("could not start the plugin runtime, cache `{}`: {message}", cache.display())]
+pub struct EngineError {
+    /// Where compiled plugins are kept.
+    pub cache: PathBuf,
+    /// What the runtime said.
+    pub message: String,
+}
+
+impl fmt::Display for PluginError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "plugin `{}`", self.plugin)?;
+        if let Some(version) = &self.version {
+            write!(formatter, " {version}")?;
+        }
+        formatter.write_str(match &*self.failure {
+            Failure::Refused(Refusal::NotMine(_)) => " does not know this format",
+            Failure::Refused(Refusal::Malformed(_)) => " found the input malformed",
+            Failure::Refused(Refusal::Unsupported(_)) => " does not support this input",
+            Failure::Refused(Refusal::Missing(_)) => " misses a part of the input",
+            Failure::Refused(Refusal::TooLarge(_)) => " met a limit",
+            Failure::Refused(Refusal::Io(_)) | Failure::Host(_) => " could not go on",
+            _ => " did not finish",
+        })
+    }
+}
+
+impl std::error::Error for PluginError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.failure)
+    }
+}
+
+struct Frames<'a>(&'a [String]);
+
+impl fmt::Display for Frames<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = " (in ";
+        for frame in self.0.iter().take(6) {
+            write!(formatter, "{separator}{frame}")?;
+            separator = " < ";
+        }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            formatter.write_str(")")
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Archive formats: the world `format` as the rest of the host sees it.
+//!
+//! Owns the calls into a format plugin and the checks of its answers. Knows nothing of where an
+//! archive comes from or what becomes of the images in it.
+
+use std::sync::Arc;
+
+use super::bindings::exports::msb::plugin::archive as wit;
+use super::bindings::msb::plugin::types;
+use super::component::FormatComponent;
+use super::error::{Failure, Refusal};
+use crate::archive::{ArchiveOutput, ArchiveSource};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::progress::Progress;
+
+/// A manifest or configuration as a plan points to it.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// An entry of the archive.
+    Entry(u32),
+    /// The bytes themselves.
+    Bytes(Vec<u8>),
+}
+
+/// Where a plan says the bytes of a layer are.
+#[derive(Clone, Debug)]
+pub enum LayerData {
+    /// In this entry of the archive.
+    Entry(u32),
+    /// Not in the archive.
+    Absent,
+}
+
+/// A layer as a plan describes it.
+#[derive(Clone, Debug)]
+pub struct PlannedLayer {
+    /// Where its bytes are.
+    pub data: LayerData,
+    /// The digest that the archive states for them.
+    pub digest: Option<Digest>,
+    /// The length that the archive states for them.
+    pub size: Option<u64>,
+    /// The media type that the archive states.
+    pub media_type: Option<String>,
+}
+
+/// An image as a plan describes it.
+#[derive(Clone, Debug)]
+pub struct PlannedImage {
+    /// The manifest, where the format has one.
+    pub manifest: Option<Document>,
+    /// The digest that the archive states for it.
+    pub manifest_digest: Option<Digest>,
+    /// The configuration.
+    pub config: Document,
+    /// The digest that the archive states for it.
+    pub config_digest: Option<Digest>,
+    /// The layers, the bottom one first.
+    pub layers: Vec<PlannedLayer>,
+    /// References as written in the archive; untrusted text.
+    pub references: Vec<String>,
+}
+
+/// What a plugin found in an archive.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The images in the order of the archive.
+    pub images: Vec<PlannedImage>,
+    /// What the user should know; untrusted text.
+    pub notices: Vec<String>,
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The format's name on the command line.
+    pub name: String,
+    /// The format in a few words.
+    pub title: String,
+    /// Whether it reads archives.
+    pub reads: bool,
+    /// Whether it writes archives.
+    pub writes: bool,
+}
+
+/// A reference under which an image is saved.
+#[derive(Clone, Debug)]
+pub struct SavedReference {
+    /// `docker.io/library/python`
+    pub name: String,
+    /// `python`
+    pub familiar: String,
+    /// `latest`
+    pub tag: String,
+}
+
+/// A layer that is to be saved.
+#[derive(Clone, Debug)]
+pub struct StoredLayer {
+    /// What [`ArchiveOutput::put_layer`] takes.
+    pub number: u32,
+    /// The digest of its tar.
+    pub diff_id: Digest,
+    /// The length of its tar.
+    pub size: u64,
+}
+
+/// An image that is to be saved.
+#[derive(Clone, Debug)]
+pub struct StoredImage {
+    /// The manifest as the store keeps it.
+    pub manifest: Vec<u8>,
+    /// Its digest.
+    pub manifest_digest: Digest,
+    /// Its media type.
+    pub manifest_media_type: String,
+    /// The configuration as the store keeps it.
+    pub config: Vec<u8>,
+    /// Its digest.
+    pub config_digest: Digest,
+    /// The layers, the bottom one first.
+    pub layers: Vec<StoredLayer>,
+    /// What to save it as.
+    pub references: Vec<SavedReference>,
+}
+
+/// One call's surroundings.
+pub(super) struct Caller<'a> {
+    pub(super) plugin: &'a Arc<str>,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    pub(super) cancel: &'a Cancel,
+}
+
+/// Asks a plugin to describe itself.
+pub(super) fn describe(
+    component: &FormatComponent,
+    caller: &Caller<'_>,
+) -> Result<Description, Failure> {
+    let (answer, _) = component.run(
+        caller.plugin,
+        caller.progress,
+        caller.cancel,
+        |_| {},
+        |format, store| format.msb_plugin_archive().call_describe(store),
+    )?;
+    let valid = answer.name.len() <= 32
+        && answer.name.starts_with(|first: char| first.is_ascii_lowercase())
+        && answer
+            .name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if !valid {
+        return Err(Failure::Answer(format!(
+            "`{}` is not a name for a format",
+            answer.name
+        )));
+    }
+    Ok(Description {
+        name: answer.name,
+        title: answer.title,
+        reads: answer.reads,
+        writes: answer.writes,
+    })
+}
+
+/// Asks a plugin what is in an archive.
+pub(super) fn read(
+    component: &FormatComponent,
+    caller: &Caller<'_>,
+    source: &Arc<dyn ArchiveSource>,
+) -> Result<Plan, Failure> {
+    let (answer, guest) = component.run(
+        caller.plugin,
+        caller.progress,
+        caller.cancel,
+        |guest| guest.source = Some(Arc::clone(source)),
+        |format, store| format.msb_plugin_archive().call_read(store, &Vec::new()),
+    )?;
+    match (answer, guest.failure) {
+        (_, Some(failure)) => Err(Failure::Host(failure)),
+        (Err(error), None) => Err(Failure::Refused(error.into())),
+        (Ok(plan), None) => checked_plan(plan, source.as_ref()),
+    }
+}
+
+/// Asks a plugin to write images to `output`, and returns it for its end.
+pub(super) fn write(
+    component: &FormatComponent,
+    caller: &Caller<'_>,
+    images: &[StoredImage],
+    output: Box<dyn ArchiveOutput>,
+) -> Result<Box<dyn ArchiveOutput>, Failure> {
+    let images: Vec<wit::StoredImage> = images.iter().map(wit::StoredImage::from).collect();
+    let (answer, guest) = component.run(
+        caller.plugin,
+        caller.progress,
+        caller.cancel,
+        |guest| guest.output = Some(output),
+        |format, store| format.msb_plugin_archive().call_write(store, &images, &Vec::new()),
+    )?;
+    match (answer, guest.failure, guest.output) {
+        (_, Some(failure), _) => Err(Failure::Host(failure)),
+        (Err(error), None, _) => Err(Failure::Refused(error.into())),
+        (Ok(()), None, Some(output)) => Ok(output),
+        (Ok(()), None, None) => Err(Failure::Answer("it lost the output".to_owned())),
+    }
+}
+
+fn checked_plan(plan: wit::Plan, source: &dyn ArchiveSource) -> Result<Plan, Failure> {
+    let entry = |number: u32| {
+        if source.index().get(number).is_some() {
+            Ok(number)
+        } else {
+            Err(Failure::Answer(format!(
+                "it points to entry {number} of an archive with {}",
+                source.index().entries().len()
+            )))
+        }
+    };
+    let document = |document| match document {
+        wit::Document::Entry(number) => entry(number).map(Document::Entry),
+        wit::Document::Bytes(bytes) => Ok(Document::Bytes(bytes)),
+    };
+    let digest = |text: Option<String>| {
+        text.map(|text| {
+            text.parse()
+                .map_err(|error: crate::digest::ParseDigestError| {
+                    Failure::Refused(Refusal::Malformed(error.to_string()))
+                })
+        })
+        .transpose()
+    };
+    let layer = |layer: wit::Layer| {
+        Ok(PlannedLayer {
+            data: match layer.data {
+                wit::LayerData::Entry(number) => LayerData::Entry(entry(number)?),
+                wit::LayerData::Absent => LayerData::Absent,
+                wit::LayerData::Generated(name) => {
+                    return Err(Failure::Refused(Refusal::Unsupported(format!(
+                        "layer `{name}` is made by the plugin, which this msb cannot ask for"
+                    ))));
+                }
+            },
+            digest: digest(layer.digest)?,
+            size: layer.size,
+            media_type: layer.media_type,
+        })
+    };
+    let image = |image: wit::Image| {
+        Ok(PlannedImage {
+            manifest: image.manifest.map(document).transpose()?,
+            manifest_digest: digest(image.manifest_digest)?,
+            config: document(image.config)?,
+            config_digest: digest(image.config_digest)?,
+            layers: image
+                .layers
+                .into_iter()
+                .map(layer)
+                .collect::<Result<_, Failure>>()?,
+            references: image.references,
+        })
+    };
+    Ok(Plan {
+        images: plan
+            .images
+            .into_iter()
+            .map(image)
+            .collect::<Result<_, Failure>>()?,
+        notices: plan.notices,
+    })
+}
+
+impl From<&StoredImage> for wit::StoredImage {
+    fn from(image: &StoredImage) -> Self {
+        Self {
+            manifest: image.manifest.clone(),
+            manifest_digest: image.manifest_digest.to_string(),
+            manifest_media_type: image.manifest_media_type.clone(),
+            config: image.config.clone(),
+            config_digest: image.config_digest.to_string(),
+            layers: image
+                .layers
+                .iter()
+                .map(|layer| wit::StoredLayer {
+                    number: layer.number,
+                    diff_id: layer.diff_id.to_string(),
+                    size: layer.size,
+                })
+                .collect(),
+            references: image
+                .references
+                .iter()
+                .map(|reference| wit::ImageReference {
+                    name: reference.name.clone(),
+                    familiar: reference.familiar.clone(),
+                    tag: reference.tag.clone(),
+                })
+                .collect(),
+            attributes: Vec::new(),
+        }
+    }
+}
+
+impl From<types::Error> for Refusal {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::NotMine(text) => Self::NotMine(text),
+            types::Error::Malformed(text) => Self::Malformed(text),
+            types::Error::Unsupported(text) => Self::Unsupported(text),
+            types::Error::Missing(text) => Self::Missing(text),
+            types::Error::TooLarge(text) => Self::TooLarge(text),
+            types::Error::Io(text) => Self::Io(text),
+            types::Error::Other(text) => Self::Other(text),
+        }
+    }
+}

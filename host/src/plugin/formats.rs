@@ -1,0 +1,254 @@
+//! The installed archive formats, in the order in which they are asked.
+//!
+//! Owns the choice of the plugin for an archive. The engine starts when the first plugin is
+//! called, so commands that need none never pay for it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use wasmtime::Engine;
+
+use super::component::FormatComponent;
+use super::engine;
+use super::error::{EngineError, Failure, PluginError, Refusal};
+use super::format::{self, Caller, Description, Plan, StoredImage};
+use super::limits::Budget;
+use crate::archive::{ArchiveOutput, ArchiveSource};
+use crate::cancel::Cancel;
+use crate::progress::Progress;
+use crate::store::Home;
+
+/// A format plugin as it was installed: what it said of itself then, and its bytes.
+struct Installed {
+    plugin: Arc<str>,
+    version: Option<String>,
+    description: Description,
+    bytes: Cow<'static, [u8]>,
+    budget: Budget,
+    component: OnceLock<FormatComponent>,
+}
+
+/// The installed archive formats.
+pub struct Formats {
+    cache: PathBuf,
+    engine: OnceLock<Engine>,
+    installed: Vec<Installed>,
+}
+
+/// Why no plugin could do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// No installed plugin knows the format of an archive.
+    #[error("no installed format plugin recognises this archive")]
+    Unrecognised {
+        /// What each plugin said, in the order of asking.
+        said: Vec<PluginError>,
+    },
+    /// No installed plugin has this name or writes archives.
+    #[error("there is no format `{name}` to write")]
+    NoSuchFormat {
+        /// What was asked for.
+        name: String,
+        /// The formats that can be written.
+        offered: Vec<String>,
+    },
+    /// A plugin failed.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The engine could not be started.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Formats {
+    /// Returns the formats that ship with msb: `docker` and `oci`.
+    pub fn builtin(home: &Home) -> Self {
+        let mut formats = Self {
+            cache: home.plugin_cache(),
+            engine: OnceLock::new(),
+            installed: Vec::new(),
+        };
+        for builtin in super::builtin::FORMATS {
+            formats.installed.push(Installed {
+                plugin: builtin.plugin.into(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                description: Description {
+                    name: builtin.name.to_owned(),
+                    title: builtin.title.to_owned(),
+                    reads: true,
+                    writes: true,
+                },
+                bytes: Cow::Borrowed(builtin.component),
+                budget: Budget::FORMAT,
+                component: OnceLock::new(),
+            });
+        }
+        formats
+    }
+
+    /// Adds a component under the name `plugin`, after the others: it is compiled, asked to
+    /// describe itself, and from then on asked like the built-in ones. A format that has the name
+    /// of an earlier one takes its place.
+    ///
+    /// # Errors
+    /// When the bytes are no component of the world `format`, or its description is not valid.
+    pub fn add(
+        &mut self,
+        plugin: &str,
+        component: Vec<u8>,
+        budget: Budget,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+    ) -> Result<&Description, FormatError> {
+        let name: Arc<str> = plugin.into();
+        let compiled = FormatComponent::compile(self.engine()?, &component, budget.clone())
+            .map_err(|failure| PluginError::new(plugin, None, failure))?;
+        let caller = Caller {
+            plugin: &name,
+            progress,
+            cancel,
+        };
+        let description = format::describe(&compiled, &caller)
+            .map_err(|failure| PluginError::new(plugin, None, failure))?;
+        self.installed
+            .retain(|other| other.description.name != description.name);
+        self.installed.push(Installed {
+            plugin: name,
+            version: None,
+            description,
+            bytes: Cow::Owned(component),
+            budget,
+            component: compiled.into(),
+        });
+        let last = self.installed.len() - 1;
+        Ok(&self.installed[last].description)
+    }
+
+    /// Returns what the installed formats are, without starting the engine.
+    pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
+        self.installed.iter().map(|installed| &installed.description)
+    }
+
+    /// Returns the names of the formats that can be written.
+    pub fn names_that_write(&self) -> Vec<&str> {
+        self.descriptions()
+            .filter(|description| description.writes)
+            .map(|description| description.name.as_str())
+            .collect()
+    }
+
+    /// Asks the plugins in turn what is in an archive, until one knows.
+    ///
+    /// # Errors
+    /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the one that knows.
+    pub fn read(
+        &self,
+        source: &Arc<dyn ArchiveSource>,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+    ) -> Result<Plan, FormatError> {
+        let mut said = Vec::new();
+        for installed in self.installed.iter().filter(|it| it.description.reads) {
+            let answer = self.call(installed, progress, cancel, |component, caller| {
+                format::read(component, caller, source)
+            });
+            match answer {
+                Err(FormatError::Plugin(error))
+                    if matches!(&*error.failure, Failure::Refused(Refusal::NotMine(_))) =>
+                {
+                    said.push(error);
+                }
+                answer => return answer,
+            }
+        }
+        Err(FormatError::Unrecognised { said })
+    }
+
+    /// Has the format `name` write images to `output`, which is returned for its end.
+    pub fn write(
+        &self,
+        name: &str,
+        images: &[StoredImage],
+        output: Box<dyn ArchiveOutput>,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+    ) -> Result<Box<dyn ArchiveOutput>, FormatError> {
+        self.check_writes(name)?;
+        let installed = self
+            .installed
+            .iter()
+            .find(|it| it.description.name == name && it.description.writes)
+            .ok_or_else(|| self.no_such_format(name))?;
+        self.call(installed, progress, cancel, |component, caller| {
+            format::write(component, caller, images, output)
+        })
+    }
+
+    /// Returns an error unless the format `name` can be written. Starts no engine.
+    pub fn check_writes(&self, name: &str) -> Result<(), FormatError> {
+        if self.names_that_write().contains(&name) {
+            Ok(())
+        } else {
+            Err(self.no_such_format(name))
+        }
+    }
+
+    fn no_such_format(&self, name: &str) -> FormatError {
+        FormatError::NoSuchFormat {
+            name: name.to_owned(),
+            offered: self
+                .names_that_write()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    fn call<T>(
+        &self,
+        installed: &Installed,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+        call: impl FnOnce(&FormatComponent, &Caller<'_>) -> Result<T, Failure>,
+    ) -> Result<T, FormatError> {
+        let error = |failure| {
+            PluginError::new(&installed.plugin, installed.version.as_deref(), failure)
+        };
+        let component = match installed.component.get() {
+            Some(component) => component,
+            None => {
+                let engine = self.engine()?;
+                let budget = installed.budget.clone();
+                let compiled = FormatComponent::compile(engine, &installed.bytes, budget)
+                    .map_err(error)?;
+                installed.component.get_or_init(|| compiled)
+            }
+        };
+        let caller = Caller {
+            plugin: &installed.plugin,
+            progress,
+            cancel,
+        };
+        Ok(call(component, &caller).map_err(error)?)
+    }
+
+    fn engine(&self) -> Result<&Engine, EngineError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = engine::start(&self.cache)?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+}
+
+impl fmt::Debug for Formats {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.descriptions())
+            .finish()
+    }
+}

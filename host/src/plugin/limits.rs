@@ -1,0 +1,151 @@
+//! How much a plugin may use, and the books kept while it runs.
+//!
+//! Owns the budgets and the reasons for stopping a guest. Knows nothing of what the guest does.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::ResourceLimiter;
+
+use crate::cancel::{Cancel, Cancelled};
+
+/// What one operation of a plugin may use.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Bytes of all its linear memories together.
+    pub memory: usize,
+    /// Time spent in the guest's own code, calls into the host not counted.
+    pub compute: Duration,
+    /// Calls into the host.
+    pub host_calls: u64,
+    /// Elements of all its tables together.
+    pub table_elements: usize,
+}
+
+impl Budget {
+    /// The budget of an archive format: 256 MiB, 60 s, 4,000,000 calls.
+    pub const FORMAT: Self = Self {
+        memory: 256 << 20,
+        compute: Duration::from_secs(60),
+        host_calls: 4_000_000,
+        table_elements: 1_000_000,
+    };
+}
+
+/// Why the host stopped a guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// It asked for more memory than its budget.
+    #[error("it asked for more than its {} MiB of memory", .0 >> 20)]
+    Memory(usize),
+    /// It computed for longer than its budget.
+    #[error("it computed for longer than its {} s", .0.as_secs_f64())]
+    Time(Duration),
+    /// It called the host more often than its budget.
+    #[error("it called the host more than {0} times")]
+    HostCalls(u64),
+    /// Its tables grew beyond its budget.
+    #[error("it asked for more than {0} table elements")]
+    TableElements(usize),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// The books of one operation.
+#[derive(Debug)]
+pub(super) struct Meter {
+    budget: Budget,
+    cancel: Cancel,
+    started: Instant,
+    in_host: Duration,
+    host_calls: u64,
+    memory: usize,
+    table_elements: usize,
+    stopped: Option<Stopped>,
+}
+
+impl Meter {
+    /// Opens the books; the time runs from here.
+    pub(super) fn new(budget: Budget, cancel: Cancel) -> Self {
+        Self {
+            budget,
+            cancel,
+            started: Instant::now(),
+            in_host: Duration::ZERO,
+            host_calls: 0,
+            memory: 0,
+            table_elements: 0,
+            stopped: None,
+        }
+    }
+
+    /// Notes that the guest has called the host.
+    pub(super) fn enter_host(&mut self) -> Result<Instant, Stopped> {
+        self.host_calls += 1;
+        if self.host_calls > self.budget.host_calls {
+            return Err(self.stop(Stopped::HostCalls(self.budget.host_calls)));
+        }
+        Ok(Instant::now())
+    }
+
+    /// Notes that the host goes back to the guest.
+    pub(super) fn leave_host(&mut self, entered: Instant) {
+        self.in_host += entered.elapsed();
+    }
+
+    /// Returns why the guest must not go on, if so. Called at every tick of the clock.
+    pub(super) fn check(&mut self) -> Result<(), Stopped> {
+        if let Err(cancelled) = self.cancel.check() {
+            return Err(self.stop(cancelled.into()));
+        }
+        if self.started.elapsed().saturating_sub(self.in_host) > self.budget.compute {
+            return Err(self.stop(Stopped::Time(self.budget.compute)));
+        }
+        Ok(())
+    }
+
+    /// Returns why the guest was stopped, if it was: a trap that follows has this cause.
+    pub(super) fn stopped(&self) -> Option<&Stopped> {
+        self.stopped.as_ref()
+    }
+
+    fn stop(&mut self, reason: Stopped) -> Stopped {
+        self.stopped.get_or_insert(reason).clone()
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_sub(current).saturating_add(desired);
+        if total > self.budget.memory {
+            self.stop(Stopped::Memory(self.budget.memory));
+            return Ok(false);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .table_elements
+            .saturating_sub(current)
+            .saturating_add(desired);
+        if total > self.budget.table_elements {
+            self.stop(Stopped::TableElements(self.budget.table_elements));
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+}

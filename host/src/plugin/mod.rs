@@ -1,0 +1,40 @@
+//! The plugin runtime: WebAssembly components behind the contract in `wit/`.
+//!
+//! Owns the engine, the limits, and what a guest can reach. A plugin gets an index and small reads
+//! or a sink, never a file, a socket or a clock; bulk bytes stay with the host.
+
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_code,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "generated code"
+)]
+mod bindings;
+mod builtin;
+mod component;
+mod engine;
+mod error;
+mod format;
+mod formats;
+mod guest;
+mod limits;
+
+pub use error::{EngineError, Failure, PluginError, Refusal};
+pub use format::{
+    Description, Document, LayerData, Plan, PlannedImage, PlannedLayer, SavedReference,
+    StoredImage, StoredLayer,
+};
+pub use formats::{FormatError, Formats};
+pub use limits::{Budget, Stopped};
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests may stop at the first surprise"
+)]
+mod tests;

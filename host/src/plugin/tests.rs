@@ -1,0 +1,286 @@
+//! The limits of the runtime against a real component that breaks them on purpose.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::archive::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, TarOutput};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::progress::{Event, LogLevel, Progress, Silent};
+use crate::store::Home;
+
+/// An archive of a single empty entry.
+#[derive(Debug)]
+struct OneEntry(Index);
+
+impl OneEntry {
+    fn named(path: &str) -> Arc<dyn ArchiveSource> {
+        let mut index = Index::default();
+        let entry = Entry {
+            path: path.to_owned(),
+            kind: EntryKind::File,
+            size: 0,
+            target: None,
+        };
+        index.push(entry, 1).unwrap();
+        Arc::new(Self(index))
+    }
+}
+
+impl ArchiveSource for OneEntry {
+    fn index(&self) -> &Index {
+        &self.0
+    }
+
+    fn readable(&self, number: u32) -> bool {
+        number == 0
+    }
+
+    fn digest(&self, _number: u32) -> Option<&Digest> {
+        None
+    }
+
+    fn read(&self, number: u32, _: u64, _: u32) -> Result<Vec<u8>, ArchiveError> {
+        match number {
+            0 => Ok(Vec::new()),
+            number => Err(ArchiveError::NoSuchEntry { number }),
+        }
+    }
+
+    fn open(&self, _number: u32) -> Result<Box<dyn io::Read + Send>, ArchiveError> {
+        Ok(Box::new(io::empty()))
+    }
+}
+
+/// Keeps what a plugin logs.
+#[derive(Default)]
+struct Lines(Mutex<Vec<(LogLevel, String)>>);
+
+impl Progress for Lines {
+    fn report(&self, event: Event<'_>) {
+        if let Event::PluginLog { level, message, .. } = event {
+            self.0.lock().unwrap().push((level, message.to_owned()));
+        }
+    }
+}
+
+const TIGHT: Budget = Budget {
+    memory: 32 << 20,
+    compute: Duration::from_millis(200),
+    host_calls: 10_000,
+    table_elements: 10_000,
+};
+
+struct Bench {
+    _home: tempfile::TempDir,
+    formats: Formats,
+    progress: Arc<dyn Progress>,
+    cancel: Cancel,
+}
+
+impl Bench {
+    fn new(progress: Arc<dyn Progress>) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut formats = Formats::builtin(&Home::at(home.path()));
+        let component =
+            std::fs::read(Path::new(env!("MSB_COMPONENTS_DIR")).join("misbehaving.wasm")).unwrap();
+        let cancel = Cancel::default();
+        formats
+            .add("misbehaving", component, TIGHT, &progress, &cancel)
+            .unwrap();
+        Self {
+            _home: home,
+            formats,
+            progress,
+            cancel,
+        }
+    }
+
+    /// Returns the whole chain of the error that the plugin's misbehaviour ends in.
+    fn misbehave(&self, how: &str) -> (FormatError, String) {
+        let error = self
+            .formats
+            .read(&OneEntry::named(how), &self.progress, &self.cancel)
+            .unwrap_err();
+        let mut chain = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            chain = format!("{chain}: {error}");
+            source = error.source();
+        }
+        (error, chain)
+    }
+}
+
+fn silent() -> Arc<dyn Progress> {
+    Arc::new(Silent)
+}
+
+#[test]
+fn the_note_of_each_builtin_plugin_is_what_the_plugin_says_of_itself() {
+    let home = tempfile::tempdir().unwrap();
+    for builtin in super::builtin::FORMATS {
+        let mut formats = Formats::builtin(&Home::at(home.path()));
+        let noted = formats
+            .descriptions()
+            .find(|description| description.name == builtin.name)
+            .cloned();
+        let said = formats
+            .add(
+                builtin.plugin,
+                builtin.component.to_vec(),
+                Budget::FORMAT,
+                &silent(),
+                &Cancel::default(),
+            )
+            .unwrap();
+        assert_eq!(noted.as_ref(), Some(said));
+    }
+}
+
+#[test]
+fn a_misbehaving_plugin_is_stopped_and_named_with_the_reason() {
+    let bench = Bench::new(silent());
+    for (how, words) in [
+        ("panic", "a panic on purpose"),
+        ("panic", "panics_in_a_function_with_a_name"),
+        ("trap", "unreachable"),
+        ("loop", "it computed for longer than its 0.2 s"),
+        ("allocate", "it asked for more than its 32 MiB of memory"),
+        ("recurse", "call stack exhausted"),
+        ("flood", "it called the host more than 10000 times"),
+        ("out-of-range", "entry 4000000000 of an archive with 1"),
+        ("bad-digest", "is not a digest"),
+        ("generated", "`secret sauce` is made by the plugin"),
+        ("no-output", "there is no output in this operation"),
+        ("past-the-end", "0 bytes, then Some(Error::Missing"),
+    ] {
+        let (_, chain) = bench.misbehave(how);
+        assert!(chain.contains("plugin `misbehaving`"), "{how}: {chain}");
+        assert!(chain.contains(words), "{how}: {chain}");
+    }
+}
+
+#[test]
+fn a_loop_ends_soon_after_its_budget() {
+    let bench = Bench::new(silent());
+    let started = Instant::now();
+    let (error, _) = bench.misbehave("loop");
+    let FormatError::Plugin(error) = error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(
+        &*error.failure,
+        Failure::Stopped(Stopped::Time(_))
+    ));
+    // The promise is "within a second of the limit", wide enough for a busy machine.
+    assert!(started.elapsed() < TIGHT.compute + Duration::from_secs(1));
+}
+
+#[test]
+fn a_running_plugin_ends_when_the_user_asks() {
+    let bench = Bench::new(silent());
+    bench.cancel.cancel();
+    let (error, _) = bench.misbehave("loop");
+    let FormatError::Plugin(error) = error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(
+        &*error.failure,
+        Failure::Stopped(Stopped::Cancelled(_))
+    ));
+}
+
+#[test]
+fn a_plugin_that_chatters_is_cut_short() {
+    let lines = Arc::new(Lines::default());
+    let bench = Bench::new(Arc::clone(&lines) as Arc<dyn Progress>);
+    bench.misbehave("chatter");
+    let lines = lines.0.lock().unwrap();
+    assert_eq!(lines.len(), 1000);
+    assert!(lines.iter().all(|(_, line)| line.len() <= 4096));
+}
+
+#[test]
+fn paths_that_leave_the_archive_or_repeat_are_not_written() {
+    let bench = Bench::new(silent());
+    let output = TarOutput::new(
+        "test".to_owned(),
+        Box::new(io::sink()),
+        Vec::new(),
+        silent(),
+        Cancel::default(),
+    );
+    bench
+        .formats
+        .write(
+            "misbehaving",
+            &[],
+            Box::new(output),
+            &bench.progress,
+            &bench.cancel,
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_format_that_nobody_writes_is_refused_with_those_that_are() {
+    let home = tempfile::tempdir().unwrap();
+    let formats = Formats::builtin(&Home::at(home.path()));
+    let error = formats.check_writes("tarball").unwrap_err();
+    let FormatError::NoSuchFormat { offered, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(offered, ["docker", "oci"]);
+}
+
+#[test]
+fn looking_at_the_formats_starts_no_engine() {
+    let home = tempfile::tempdir().unwrap();
+    let formats = Formats::builtin(&Home::at(home.path()));
+    assert_eq!(formats.descriptions().count(), 2);
+    assert!(!Home::at(home.path()).plugin_cache().exists());
+}
+
+#[test]
+fn bytes_that_are_no_component_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let mut formats = Formats::builtin(&Home::at(home.path()));
+    for bytes in [&b"not wasm"[..], b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0"] {
+        let error = formats
+            .add(
+                "broken",
+                bytes.to_vec(),
+                TIGHT,
+                &silent(),
+                &Cancel::default(),
+            )
+            .unwrap_err();
+        assert!(matches!(error, FormatError::Plugin(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_cache_of_compiled_code_is_compiled_again() {
+    let home = tempfile::tempdir().unwrap();
+    let at = Home::at(home.path());
+    let source = OneEntry::named("nothing");
+    let ask = || {
+        let formats = Formats::builtin(&at);
+        formats.read(&source, &silent(), &Cancel::default())
+    };
+    assert!(matches!(ask(), Err(FormatError::Unrecognised { .. })));
+    let mut damaged = 0;
+    for file in walkdir::WalkDir::new(at.plugin_cache()) {
+        let file = file.unwrap();
+        if file.file_type().is_file() {
+            std::fs::write(file.path(), b"garbage").unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged >= 2, "{damaged} files in the cache");
+    assert!(matches!(ask(), Err(FormatError::Unrecognised { .. })));
+}

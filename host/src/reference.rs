@@ -1,0 +1,325 @@
+//! Image references: `python`, `ghcr.io/org/app:v1`, `host:5000/app@sha256:…`.
+//!
+//! Owns the one normal form that every spelling of a name has. Source: distribution/reference, the
+//! grammar that Docker, podman and the registries share.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::digest::{Digest, ParseDigestError};
+
+const DEFAULT_REGISTRY: &str = "docker.io";
+const DEFAULT_NAMESPACE: &str = "library";
+const DEFAULT_TAG: &str = "latest";
+/// Bytes of registry and repository together.
+const MAX_NAME: usize = 255;
+const MAX_TAG: usize = 128;
+
+/// A reference in normal form. Two spellings of one name are equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    registry: String,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why a text is not a reference.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseReferenceError {
+    /// A part of it breaks the grammar.
+    #[error("`{text}` is not an image reference: {reason}")]
+    Invalid {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// What follows the `@` is not a digest.
+    #[error("`{text}` is not an image reference")]
+    Digest {
+        /// The text.
+        text: String,
+        /// What is wrong with the digest.
+        #[source]
+        source: ParseDigestError,
+    },
+}
+
+impl Reference {
+    /// Returns the host of the registry, `docker.io` where none was written.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// Returns the repository within the registry: `library/python`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Returns the tag. A reference has a tag, a digest, or both.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// Returns the digest.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// Returns registry and repository: `docker.io/library/python`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
+    /// Returns the name as people write it: `python`.
+    pub fn familiar_name(&self) -> String {
+        if self.registry != DEFAULT_REGISTRY {
+            return self.name();
+        }
+        match self.repository.split_once('/') {
+            Some((DEFAULT_NAMESPACE, rest)) if !rest.contains('/') => rest.to_owned(),
+            _ => self.repository.clone(),
+        }
+    }
+
+    /// Returns the whole reference: `docker.io/library/python:latest`.
+    pub fn canonical(&self) -> String {
+        self.with_name(self.name())
+    }
+
+    /// Returns the reference as people write it: `python:latest`.
+    pub fn familiar(&self) -> String {
+        self.with_name(self.familiar_name())
+    }
+
+    fn with_name(&self, mut text: String) -> String {
+        if let Some(tag) = &self.tag {
+            text.push(':');
+            text.push_str(tag);
+        }
+        if let Some(digest) = &self.digest {
+            text.push('@');
+            text.push_str(&digest.to_string());
+        }
+        text
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = |reason| ParseReferenceError::Invalid {
+            text: text.chars().take(300).collect(),
+            reason,
+        };
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => {
+                let digest = digest
+                    .parse()
+                    .map_err(|source| ParseReferenceError::Digest {
+                        text: text.chars().take(300).collect(),
+                        source,
+                    })?;
+                (rest, Some(digest))
+            }
+            None => (text, None),
+        };
+        if rest.is_empty() {
+            return Err(invalid("it has no name"));
+        }
+        let (name, tag) = match rest.rsplit_once(':') {
+            // A colon in front of a slash belongs to a port.
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (rest, None),
+        };
+        if let Some(tag) = tag
+            && !is_tag(tag)
+        {
+            return Err(invalid(
+                "the tag is not 1 to 128 letters, digits, `_`, `.` or `-`, beginning with none of the last two",
+            ));
+        }
+        if digest.is_none() && tag.is_none() && name.len() == 64 && name.bytes().all(is_hex) {
+            return Err(invalid("64 hexadecimal digits are an image ID, not a name"));
+        }
+        let (registry, path) = split_registry(name);
+        let mut repository = path.to_owned();
+        if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(invalid("the repository has upper-case letters"));
+        }
+        if !repository.split('/').all(is_component) {
+            return Err(invalid(
+                "the repository is not made of lower-case letters, digits and single separators",
+            ));
+        }
+        let registry = match registry {
+            Some(registry) if !is_host(registry) => {
+                return Err(invalid("the registry is not a host name, with a port or without"));
+            }
+            Some(registry) => registry.to_ascii_lowercase(),
+            None => DEFAULT_REGISTRY.to_owned(),
+        };
+        let registry = match registry.as_str() {
+            "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY.to_owned(),
+            _ => registry,
+        };
+        if registry == DEFAULT_REGISTRY && !repository.contains('/') {
+            repository = format!("{DEFAULT_NAMESPACE}/{repository}");
+        }
+        if registry.len() + 1 + repository.len() > MAX_NAME {
+            return Err(invalid("the name is longer than 255 bytes"));
+        }
+        let tag = match (tag, &digest) {
+            (Some(tag), _) => Some(tag.to_owned()),
+            (None, Some(_)) => None,
+            (None, None) => Some(DEFAULT_TAG.to_owned()),
+        };
+        Ok(Self {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.familiar())
+    }
+}
+
+/// Tells a registry in front from the first part of a repository: it has a dot or a colon, is
+/// `localhost`, or has letters that a repository cannot have.
+fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest))
+            if first == "localhost"
+                || first.contains(['.', ':', '['])
+                || first.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+        {
+            (Some(first), rest)
+        }
+        _ => (None, name),
+    }
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty()
+        && tag.len() <= MAX_TAG
+        && !tag.starts_with(['.', '-'])
+        && tag
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// Runs of letters and digits, between them `.`, `_`, `__` or dashes.
+fn is_component(component: &str) -> bool {
+    let bytes = component.as_bytes();
+    let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_separator =
+        |run: &[u8]| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-');
+    bytes.first().is_some_and(is_word)
+        && bytes.last().is_some_and(is_word)
+        && bytes.split(is_word).all(|run| run.is_empty() || is_separator(run))
+}
+
+fn is_host(host: &str) -> bool {
+    let (host, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, port)) = rest.split_once(']') else {
+                return false;
+            };
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return false;
+            }
+            ("v6", port.strip_prefix(':').or(port.is_empty().then_some("0")))
+        }
+        None => match host.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (host, Some("0")),
+        },
+    };
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    port.is_some_and(|port| port.parse::<u16>().is_ok()) && host.split('.').all(is_label)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn every_spelling_of_a_name_has_one_normal_form() {
+        for (text, canonical, familiar) in [
+            ("python", "docker.io/library/python:latest", "python:latest"),
+            ("docker.io/python", "docker.io/library/python:latest", "python:latest"),
+            ("index.docker.io/library/python:latest", "docker.io/library/python:latest", "python:latest"),
+            ("org/app:v1", "docker.io/org/app:v1", "org/app:v1"),
+            ("docker.io/library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
+            ("ghcr.io/my-org/my-image:v1", "ghcr.io/my-org/my-image:v1", "ghcr.io/my-org/my-image:v1"),
+            ("GHCR.io/a/b", "ghcr.io/a/b:latest", "ghcr.io/a/b:latest"),
+            ("localhost/x", "localhost/x:latest", "localhost/x:latest"),
+            ("host:5000/x", "host:5000/x:latest", "host:5000/x:latest"),
+            ("[::1]:5000/x:1", "[::1]:5000/x:1", "[::1]:5000/x:1"),
+            ("a__b/c-d.e_f", "docker.io/a__b/c-d.e_f:latest", "a__b/c-d.e_f:latest"),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.canonical(), canonical, "{text}");
+            assert_eq!(reference.familiar(), familiar, "{text}");
+            assert_eq!(reference.canonical().parse::<Reference>().unwrap(), reference);
+            assert_eq!(reference.familiar().parse::<Reference>().unwrap(), reference);
+        }
+    }
+
+    #[test]
+    fn a_digest_stands_beside_a_tag_and_takes_the_place_of_the_default_one() {
+        let both: Reference = format!("python:3@{DIGEST}").parse().unwrap();
+        assert_eq!(both.tag(), Some("3"));
+        assert_eq!(both.digest().unwrap().to_string(), DIGEST);
+        let pinned: Reference = format!("python@{DIGEST}").parse().unwrap();
+        assert_eq!(pinned.tag(), None);
+        assert_eq!(pinned.canonical(), format!("docker.io/library/python@{DIGEST}"));
+    }
+
+    #[test]
+    fn texts_that_are_no_references_are_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "no name"),
+            (":tag", "single separators"),
+            ("Python", "upper-case"),
+            ("docker.io/Org/app", "upper-case"),
+            ("a//b", "single separators"),
+            ("-a", "single separators"),
+            ("a..b", "single separators"),
+            ("a:", "the tag"),
+            ("a:-b", "the tag"),
+            ("host:port/a", "not a host name"),
+            ("[::1/a", "not a host name"),
+            ("a b", "single separators"),
+            (&"e".repeat(64), "image ID"),
+            (&"a/".repeat(200), "single separators"),
+            (&format!("a{}", "/b".repeat(130)), "255 bytes"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert!("a@sha256:12".parse::<Reference>().is_err());
+    }
+}

@@ -1,0 +1,64 @@
+//! What can be wrong with a tar stream.
+
+use std::io;
+
+/// A tar stream that cannot be read. `offset` counts bytes from the start of the stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarError {
+    /// The bytes could not be had.
+    #[error("could not read at byte {offset}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The stream ends in the middle of an entry.
+    #[error("it ends at byte {offset}, inside of {inside}")]
+    Truncated {
+        /// Where.
+        offset: u64,
+        /// `a header`, `the contents of …`.
+        inside: String,
+    },
+    /// A header's checksum is wrong: these are other bytes than a tar archive has there.
+    #[error("there is no tar header at byte {offset}")]
+    Checksum {
+        /// Where.
+        offset: u64,
+    },
+    /// A field of a header cannot be understood.
+    #[error("the header at byte {offset} has a field `{field}` that cannot be understood: {reason}")]
+    Field {
+        /// Where the header is.
+        offset: u64,
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An extension header is longer than the limit.
+    #[error("the extension header at byte {offset} is {size} bytes long, more than {limit} (limit `{setting}`)")]
+    TooLarge {
+        /// Where.
+        offset: u64,
+        /// Its length.
+        size: u64,
+        /// The limit.
+        limit: u64,
+        /// The limit's name.
+        setting: &'static str,
+    },
+}
+
+impl TarError {
+    /// Returns whether the very first header was none, so that this never was a tar stream.
+    pub fn is_not_a_tar(&self) -> bool {
+        matches!(
+            self,
+            Self::Checksum { offset: 0 } | Self::Truncated { offset: ..512, .. }
+        )
+    }
+}

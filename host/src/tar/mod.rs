@@ -1,0 +1,24 @@
+//! The framing of a tar stream: headers, extension headers, payloads.
+//!
+//! Owns what POSIX, GNU, star and Solaris have made of the format, and keeps every byte that is
+//! not payload for whoever wants to rebuild the stream. Knows nothing of what entries mean: paths
+//! are bytes, and nothing is looked up. Sources: POSIX.1-2017 `pax`, GNU tar manual appendix,
+//! `tar(5)` of libarchive.
+
+mod entry;
+mod error;
+mod header;
+mod input;
+mod pax;
+mod reader;
+mod sparse;
+
+pub use entry::{Entry, EntryKind, SparseRegion};
+pub use error::TarError;
+pub use input::{FileRange, TarInput};
+pub use reader::TarReader;
+
+/// The unit of a tar stream: headers have this length, payloads are filled up to it.
+pub const TAR_BLOCK: u64 = 512;
+
+pub(crate) use header::is_header;

@@ -1,0 +1,150 @@
+//! A guest that breaks every rule it can, so that the host's limits can be tested against a real
+//! component. What it does wrong is named by the first entry of the archive it is shown.
+
+wit_bindgen::generate!({ path: "../../wit", world: "format" });
+
+use exports::msb::plugin::archive::{
+    Description, Document, Guest, Image, Layer, LayerData, Plan, StoredImage,
+};
+use msb::plugin::types::Error;
+use msb::plugin::{log, sink, source};
+
+struct Misbehaving;
+
+export!(Misbehaving);
+
+impl Guest for Misbehaving {
+    fn describe() -> Description {
+        Description {
+            name: "misbehaving".to_owned(),
+            title: "Breaks the rules".to_owned(),
+            reads: true,
+            writes: true,
+            attributes: Vec::new(),
+        }
+    }
+
+    fn read(_options: Vec<(String, String)>) -> Result<Plan, Error> {
+        std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
+        let Some(first) = source::entries(0, 1).pop() else {
+            return Err(Error::NotMine("an empty archive".to_owned()));
+        };
+        match first.path.as_str() {
+            "panic" => panics_in_a_function_with_a_name(),
+            "trap" => core::arch::wasm32::unreachable(),
+            "loop" => loops(),
+            "allocate" => allocates(),
+            "recurse" => {
+                log::emit(log::Level::Info, &recurses(1).to_string());
+                Ok(plan(Vec::new()))
+            }
+            "flood" => loop {
+                source::count();
+            },
+            "chatter" => {
+                for line in 0..5_000 {
+                    log::emit(
+                        log::Level::Info,
+                        &format!("line {line} {}", "x".repeat(9_000)),
+                    );
+                }
+                Err(Error::Other("said it all".to_owned()))
+            }
+            "out-of-range" => Ok(plan(vec![image(Document::Entry(4_000_000_000))])),
+            "bad-digest" => Ok(plan(vec![Image {
+                config_digest: Some("sha256:../../../etc/passwd".to_owned()),
+                ..image(Document::Entry(0))
+            }])),
+            "generated" => {
+                let mut image = image(Document::Entry(0));
+                image.layers[0].data = LayerData::Generated("secret sauce".to_owned());
+                Ok(plan(vec![image]))
+            }
+            "no-output" => match sink::put_file("x", b"x") {
+                Ok(()) => Ok(plan(Vec::new())),
+                Err(error) => Err(error),
+            },
+            "past-the-end" => {
+                let nothing = source::read(0, u64::MAX, u32::MAX)?;
+                let missing = source::read(7, 0, 1).err();
+                Err(Error::Other(format!(
+                    "{} bytes, then {missing:?}",
+                    nothing.len()
+                )))
+            }
+            other => Err(Error::NotMine(format!(
+                "no way to misbehave is called {other}"
+            ))),
+        }
+    }
+
+    fn write(_images: Vec<StoredImage>, _options: Vec<(String, String)>) -> Result<(), Error> {
+        for path in ["../out", "/root", "a//b", "a/./b", "", "nul\0"] {
+            if sink::put_file(path, b"x").is_ok() {
+                return Err(Error::Other(format!("the path {path:?} was taken")));
+            }
+        }
+        sink::put_file("twice", b"1")?;
+        if sink::put_file("twice", b"2").is_ok() {
+            return Err(Error::Other("a path was written twice".to_owned()));
+        }
+        if sink::put_layer("layer", 99).is_ok() {
+            return Err(Error::Other(
+                "a layer that is not there was written".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[inline(never)]
+fn panics_in_a_function_with_a_name() -> ! {
+    panic!("a panic on purpose")
+}
+
+fn loops() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = std::hint::black_box(turns).wrapping_add(1);
+    }
+}
+
+fn allocates() -> ! {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn recurses(depth: u64) -> u64 {
+    if std::hint::black_box(depth) == 0 {
+        return 0;
+    }
+    recurses(std::hint::black_box(depth + 1)) + depth
+}
+
+fn plan(images: Vec<Image>) -> Plan {
+    Plan {
+        images,
+        notices: Vec::new(),
+        attributes: Vec::new(),
+    }
+}
+
+fn image(config: Document) -> Image {
+    Image {
+        manifest: None,
+        manifest_digest: None,
+        config,
+        config_digest: None,
+        layers: vec![Layer {
+            data: LayerData::Absent,
+            digest: None,
+            size: None,
+            media_type: None,
+            attributes: Vec::new(),
+        }],
+        references: Vec::new(),
+        attributes: Vec::new(),
+    }
+}
