@@ -16,8 +16,8 @@ mod save;
 
 pub use config::ImageConfig;
 pub use error::{LoadError, SaveError};
-pub use inspect::{ImageDetails, inspect};
-pub use list::{ImageSummary, list};
+pub use inspect::{ImageDetails, LayerDetails, inspect};
+pub use list::{ImageRow, ImageSummary, NO_REFERENCE, list};
 pub use load::{LoadOptions, LoadReport, LoadedImage, load};
 pub use prune::{PruneOptions, PruneReport, prune};
 pub use remove::{RemoveOptions, Removed, remove};

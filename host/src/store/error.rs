@@ -1,0 +1,89 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+
+/// An operation of the store that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Neither `MSB_HOME` nor `HOME` says where the store is.
+    #[error("there is no home for the store: neither MSB_HOME nor HOME is set")]
+    NoHome,
+    /// A file or directory failed.
+    #[error("could not {operation} `{}`", path.display())]
+    Io {
+        /// `create`, `write`, …
+        operation: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The catalogue failed.
+    #[error("could not {operation} the catalogue `{}`", path.display())]
+    Catalogue {
+        /// `open`, `read`, `write`.
+        operation: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A newer msb has written the store.
+    #[error("the store `{}` has format {found}, this msb knows up to {known}", path.display())]
+    Format {
+        /// The database file.
+        path: PathBuf,
+        /// The format of the store.
+        found: u32,
+        /// The newest format that this msb knows.
+        known: u32,
+    },
+    /// No image has this name.
+    #[error("image not found: {0}")]
+    NotFound(String),
+    /// Several images have an ID that begins like this.
+    #[error("`{selector}` is ambiguous: it begins the IDs of {}", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        selector: String,
+        /// Short IDs and references.
+        candidates: Vec<String>,
+    },
+    /// An image is used by sandboxes.
+    #[error("image `{image}` is in use by sandbox {}", sandboxes.join(", "))]
+    InUse {
+        /// The image as it was named.
+        image: String,
+        /// The names of the sandboxes.
+        sandboxes: Vec<String>,
+    },
+    /// An image was named by its ID, and several references lead to it.
+    #[error("image `{image}` has several references: {}", references.join(", "))]
+    SeveralReferences {
+        /// The image as it was named.
+        image: String,
+        /// The references.
+        references: Vec<String>,
+    },
+    /// A stored manifest or configuration is not what its digest says.
+    #[error("`{}` is damaged: its digest is {actual}", path.display())]
+    DamagedBlob {
+        /// The file.
+        path: PathBuf,
+        /// The digest of what is there.
+        actual: Digest,
+    },
+    /// The catalogue holds something that it should not.
+    #[error("the catalogue is damaged: `{0}`")]
+    Damaged(String),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,86 @@
+//! Where everything lies.
+
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use crate::digest::Digest;
+
+/// The directory that holds the store, `$MSB_HOME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// Returns the home that the environment names: `MSB_HOME`, else `~/.microsandbox`.
+    pub fn resolve() -> Result<Self, StoreError> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(root) = set("MSB_HOME") {
+            return Ok(Self::at(root));
+        }
+        let home = set("HOME").ok_or(StoreError::NoHome)?;
+        Ok(Self::at(Path::new(&home).join(".microsandbox")))
+    }
+
+    /// Returns a home at a directory, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        // Paths in the answers of msb must mean the same wherever they are read.
+        let root = std::path::absolute(&root).unwrap_or(root);
+        Self { root }
+    }
+
+    /// Returns the directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the directory of compiled plugins.
+    pub fn plugin_cache(&self) -> PathBuf {
+        self.cache("plugins")
+    }
+
+    pub(super) fn catalogue(&self) -> PathBuf {
+        self.root.join("db/msb.db")
+    }
+
+    pub(super) fn layers(&self) -> PathBuf {
+        self.cache("layers")
+    }
+
+    pub(super) fn erofs(&self, diff_id: &Digest) -> PathBuf {
+        self.layers().join(format!("{}.erofs", diff_id.file_stem()))
+    }
+
+    pub(super) fn recipe(&self, diff_id: &Digest) -> PathBuf {
+        self.layers().join(format!("{}.recipe", diff_id.file_stem()))
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.cache("blobs")
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(digest.file_stem())
+    }
+
+    pub(super) fn fsmeta(&self) -> PathBuf {
+        self.cache("fsmeta")
+    }
+
+    pub(super) fn vmdk(&self) -> PathBuf {
+        self.cache("vmdk")
+    }
+
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.cache("tmp")
+    }
+
+    pub(super) fn locks(&self) -> PathBuf {
+        self.cache("locks")
+    }
+
+    fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("cache").join(name)
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables of the catalogue.
+//!
+//! The database file may belong to other microsandbox tools as well, so every table of ours has
+//! the prefix `msb_`, and theirs are only read.
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+/// The format that this msb writes. A store of a newer one is not touched.
+pub(super) const FORMAT: u32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS msb_store (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS msb_image (
+    digest        TEXT PRIMARY KEY,
+    media_type    TEXT NOT NULL,
+    config_digest TEXT NOT NULL,
+    os            TEXT NOT NULL,
+    architecture  TEXT NOT NULL,
+    variant       TEXT,
+    created_at    TEXT NOT NULL,
+    removed       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS msb_layer (
+    diff_id     TEXT PRIMARY KEY,
+    erofs_size  INTEGER NOT NULL,
+    recipe_size INTEGER NOT NULL,
+    tar_size    INTEGER NOT NULL,
+    entries     INTEGER NOT NULL,
+    created_at  TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS msb_image_layer (
+    image           TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
+    position        INTEGER NOT NULL,
+    diff_id         TEXT NOT NULL,
+    blob_digest     TEXT NOT NULL,
+    media_type      TEXT NOT NULL,
+    compressed_size INTEGER NOT NULL,
+    PRIMARY KEY (image, position)
+) STRICT;
+CREATE INDEX IF NOT EXISTS msb_image_layer_diff_id ON msb_image_layer (diff_id);
+CREATE TABLE IF NOT EXISTS msb_reference (
+    name       TEXT PRIMARY KEY,
+    image      TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
+    updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS msb_reference_image ON msb_reference (image);
+CREATE TABLE IF NOT EXISTS msb_use (
+    sandbox TEXT NOT NULL,
+    image   TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE RESTRICT,
+    since   TEXT NOT NULL,
+    PRIMARY KEY (sandbox, image)
+) STRICT;
+";
+
+/// Returns the format of the store, if there is one yet.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    if !has_table(connection, "msb_store")? {
+        return Ok(None);
+    }
+    let value: Option<String> = connection
+        .query_row(
+            "SELECT value FROM msb_store WHERE key = 'format'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(value.map(|value| value.parse().unwrap_or(u32::MAX)))
+}
+
+/// Makes the tables that are missing.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_store (key, value) VALUES ('format', ?1)",
+        [FORMAT.to_string()],
+    )?;
+    transaction.commit()
+}
+
+pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection
+        .query_row(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1",
+            [name],
+            |_| Ok(()),
+        )
+        .optional()
+        .map(|found| found.is_some())
+}
