@@ -11,6 +11,7 @@ mod format;
 mod tree;
 mod writer;
 mod xattr;
+
 pub use error::ErofsError;
 pub use format::BLOCK;
 pub use tree::{Device, Extent, Inode, InodeId, Kind, Metadata, Timestamp, Tree};

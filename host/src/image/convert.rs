@@ -135,7 +135,7 @@ impl Workshop<'_> {
         expected_blob: Option<(Digest, Option<u64>)>,
         expected_diff_id: Option<Digest>,
     ) -> Result<ConvertedLayer, ConvertError> {
-        let mut staged = self
+        let staged = self
             .staging
             .create_layer()
             .map_err(|error| ConvertError::Store(error.into()))?;

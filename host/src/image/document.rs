@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use oci_spec::OciSpecError;
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
 use serde::Deserialize;
 
@@ -175,7 +176,7 @@ impl Manifest {
     pub(super) fn compose(
         config: &Config,
         layers: Vec<LayerDescriptor>,
-    ) -> Result<Self, ComposeError> {
+    ) -> Result<Self, OciSpecError> {
         let descriptor = |media_type: MediaType, digest: &Digest, size: u64| {
             DescriptorBuilder::default()
                 .media_type(media_type)
@@ -211,9 +212,6 @@ impl Manifest {
         })
     }
 }
-
-/// Why a manifest could not be composed; nothing that an archive can cause.
-pub(super) type ComposeError = oci_spec::OciSpecError;
 
 fn read_document(
     source: &Arc<dyn ArchiveSource>,

@@ -100,6 +100,15 @@ pub enum LoadError {
         /// The configuration of the image.
         actual: Digest,
     },
+    /// A manifest could not be composed for an image that came without one.
+    #[error("could not compose a manifest for image {config}")]
+    Compose {
+        /// The digest of the configuration.
+        config: Digest,
+        /// Why.
+        #[source]
+        source: oci_spec::OciSpecError,
+    },
     /// The archive does not have a layer, and the store does not have it either.
     #[error("layer {diff_id} of image {config} is neither in the archive nor in the store")]
     MissingLayer {

@@ -312,7 +312,11 @@ impl Load<'_> {
         }
         let manifest = match &image.manifest {
             Some(manifest) => manifest.clone(),
-            None => Manifest::compose(&image.config, descriptors)?,
+            None => Manifest::compose(&image.config, descriptors)
+                .map_err(|source| LoadError::Compose {
+                    config: image.config.digest.clone(),
+                    source,
+                })?,
         };
         Ok(NewImage {
             manifest: manifest.bytes,

@@ -75,7 +75,7 @@ impl Staging {
 impl StagedLayer {
     /// Opens the two empty files of the layer: the EROFS image and the tar recipe.
     pub fn files(&self) -> Result<(File, File), StoreError> {
-        let open = |path: PathBuf| {
+        let open = |path: PathBuf| -> Result<File, StoreError> {
             let file = File::options()
                 .read(true)
                 .write(true)
