@@ -7,7 +7,13 @@ use crate::commands::{images, inspect, load, prune, rmi, save};
 
 /// Load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
-#[command(name = "msb", version, max_term_width = 100, arg_required_else_help = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(
+    name = "msb",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 #[command(group = ArgGroup::new("verbosity").multiple(false))]
 pub(crate) struct Args {
     /// Show errors only.

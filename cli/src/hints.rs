@@ -71,9 +71,7 @@ fn for_load(error: &LoadError) -> Option<String> {
         LoadError::MissingLayer { .. } => {
             "save the whole image again, or first load the image that it builds on".to_owned()
         }
-        LoadError::NoLayers { .. } => {
-            "only images with a root filesystem can be loaded".to_owned()
-        }
+        LoadError::NoLayers { .. } => "only images with a root filesystem can be loaded".to_owned(),
         _ => return None,
     })
 }
@@ -112,6 +110,7 @@ fn for_format(error: &FormatError) -> Option<String> {
                 .to_owned()
         }
         FormatError::Plugin(error) => return for_plugin(error),
+        FormatError::Archive(error) => return for_archive(error),
         _ => return None,
     })
 }
@@ -119,11 +118,12 @@ fn for_format(error: &FormatError) -> Option<String> {
 fn for_plugin(error: &PluginError) -> Option<String> {
     Some(
         match &*error.failure {
-            Failure::Host(error) => return for_archive(error),
             Failure::Crashed { .. } | Failure::Answer(_) => {
                 "this is a fault of the plugin; tell its author"
             }
-            Failure::Stopped(_) => "if the input is not out of the ordinary, tell the plugin's author",
+            Failure::Stopped(_) => {
+                "if the input is not out of the ordinary, tell the plugin's author"
+            }
             Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => {
                 "the archive is damaged or was put together wrongly; save it again where it came \
                  from"

@@ -22,7 +22,7 @@ use ui::Ui;
 fn main() -> ExitCode {
     let args = Args::parse();
     let ui = Ui::new(args.verbosity());
-    match commands::run(args.command, &ui) {
+    match commands::run(args.command, ui) {
         Ok(()) => Exit::Success.into(),
         Err(error) => {
             let exit = error.exit();

@@ -62,7 +62,7 @@ pub(crate) fn start(ui: Ui, quiet: bool) -> Shown {
     let heading = bars.add(ProgressBar::new_spinner());
     let progress = Arc::new(Bars {
         ui,
-        bars: bars.clone(),
+        all: bars.clone(),
         heading,
         layers: Mutex::default(),
     });
@@ -125,7 +125,7 @@ impl Progress for Lines {
 /// A bar for every layer at work.
 struct Bars {
     ui: Ui,
-    bars: MultiProgress,
+    all: MultiProgress,
     heading: ProgressBar,
     layers: Mutex<HashMap<LayerNumber, ProgressBar>>,
 }
@@ -136,7 +136,7 @@ impl Progress for Bars {
         match event {
             Event::Phase(phase) => self.heading.set_message(phase.to_owned()),
             Event::LayerStarted { layer, name, size } => {
-                let bar = self.bars.add(ProgressBar::new(size.unwrap_or(0)));
+                let bar = self.all.add(ProgressBar::new(size.unwrap_or(0)));
                 bar.set_style(style(size.is_some()));
                 bar.set_prefix(shortened(&escaped(name)));
                 layers.insert(layer, bar);
@@ -155,7 +155,7 @@ impl Progress for Bars {
                 self.heading.set_message(waiting(diff_id.short()));
             }
             Event::StoreBusy(who) => self.heading.set_message(format!("waiting: {who}")),
-            other => self.bars.suspend(|| tell(self.ui, &other)),
+            other => self.all.suspend(|| tell(self.ui, &other)),
         }
         self.heading.tick();
     }
@@ -175,10 +175,8 @@ fn style(sized: bool) -> ProgressStyle {
 /// Shows what is worth a line of its own.
 fn tell(ui: Ui, event: &Event<'_>) {
     match event {
-        Event::Notice(text) => {
-            if ui.verbosity() <= LogLevel::Warn {
-                ui.notice(text);
-            }
+        Event::Notice(text) if ui.verbosity() <= LogLevel::Warn => {
+            ui.notice(text);
         }
         Event::StoreBusy(who) => ui.status(&format!("waiting: {who}")),
         Event::PluginLog { level, .. } if *level >= ui.verbosity() => ui.notice(&logged(event)),

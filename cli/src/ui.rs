@@ -21,6 +21,10 @@ pub(crate) struct Ui {
     colour: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "whoever writes needs the Ui, whether or not the line depends on it"
+)]
 impl Ui {
     pub(crate) fn new(verbosity: LogLevel) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -65,7 +69,7 @@ impl Ui {
         let mark = self.style(&Style::new().green(), "✓");
         let mut suffix = note.to_owned();
         if took > WORTH_TELLING {
-            suffix.push_str(&format!(" ({})", size::seconds(took)));
+            suffix = format!("{suffix} ({})", size::seconds(took));
         }
         let suffix = self.style(&Style::new().dim(), &suffix);
         self.status(&format!("   {mark} {verb:<12} {}{suffix}", escaped(target)));
@@ -99,6 +103,10 @@ impl Ui {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err takes"
+)]
 fn stdout_error(error: io::Error) -> CommandError {
     let message = format!("could not write to standard output: {error}");
     let failed = CommandError::new(message);

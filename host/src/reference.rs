@@ -157,7 +157,9 @@ impl FromStr for Reference {
         }
         let registry = match registry {
             Some(registry) if !is_host(registry) => {
-                return Err(invalid("the registry is not a host name, with a port or without"));
+                return Err(invalid(
+                    "the registry is not a host name, with a port or without",
+                ));
             }
             Some(registry) => registry.to_ascii_lowercase(),
             None => DEFAULT_REGISTRY.to_owned(),
@@ -228,7 +230,9 @@ fn is_component(component: &str) -> bool {
         |run: &[u8]| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-');
     bytes.first().is_some_and(is_word)
         && bytes.last().is_some_and(is_word)
-        && bytes.split(is_word).all(|run| run.is_empty() || is_separator(run))
+        && bytes
+            .split(is_word)
+            .all(|run| run.is_empty() || is_separator(run))
 }
 
 fn is_host(host: &str) -> bool {
@@ -240,7 +244,10 @@ fn is_host(host: &str) -> bool {
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return false;
             }
-            ("v6", port.strip_prefix(':').or(port.is_empty().then_some("0")))
+            (
+                "v6",
+                port.strip_prefix(':').or(port.is_empty().then_some("0")),
+            )
         }
         None => match host.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -269,22 +276,48 @@ mod tests {
     fn every_spelling_of_a_name_has_one_normal_form() {
         for (text, canonical, familiar) in [
             ("python", "docker.io/library/python:latest", "python:latest"),
-            ("docker.io/python", "docker.io/library/python:latest", "python:latest"),
-            ("index.docker.io/library/python:latest", "docker.io/library/python:latest", "python:latest"),
+            (
+                "docker.io/python",
+                "docker.io/library/python:latest",
+                "python:latest",
+            ),
+            (
+                "index.docker.io/library/python:latest",
+                "docker.io/library/python:latest",
+                "python:latest",
+            ),
             ("org/app:v1", "docker.io/org/app:v1", "org/app:v1"),
-            ("docker.io/library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
-            ("ghcr.io/my-org/my-image:v1", "ghcr.io/my-org/my-image:v1", "ghcr.io/my-org/my-image:v1"),
+            (
+                "docker.io/library/a/b",
+                "docker.io/library/a/b:latest",
+                "library/a/b:latest",
+            ),
+            (
+                "ghcr.io/my-org/my-image:v1",
+                "ghcr.io/my-org/my-image:v1",
+                "ghcr.io/my-org/my-image:v1",
+            ),
             ("GHCR.io/a/b", "ghcr.io/a/b:latest", "ghcr.io/a/b:latest"),
             ("localhost/x", "localhost/x:latest", "localhost/x:latest"),
             ("host:5000/x", "host:5000/x:latest", "host:5000/x:latest"),
             ("[::1]:5000/x:1", "[::1]:5000/x:1", "[::1]:5000/x:1"),
-            ("a__b/c-d.e_f", "docker.io/a__b/c-d.e_f:latest", "a__b/c-d.e_f:latest"),
+            (
+                "a__b/c-d.e_f",
+                "docker.io/a__b/c-d.e_f:latest",
+                "a__b/c-d.e_f:latest",
+            ),
         ] {
             let reference: Reference = text.parse().unwrap();
             assert_eq!(reference.canonical(), canonical, "{text}");
             assert_eq!(reference.familiar(), familiar, "{text}");
-            assert_eq!(reference.canonical().parse::<Reference>().unwrap(), reference);
-            assert_eq!(reference.familiar().parse::<Reference>().unwrap(), reference);
+            assert_eq!(
+                reference.canonical().parse::<Reference>().unwrap(),
+                reference
+            );
+            assert_eq!(
+                reference.familiar().parse::<Reference>().unwrap(),
+                reference
+            );
         }
     }
 
@@ -295,7 +328,10 @@ mod tests {
         assert_eq!(both.digest().unwrap().to_string(), DIGEST);
         let pinned: Reference = format!("python@{DIGEST}").parse().unwrap();
         assert_eq!(pinned.tag(), None);
-        assert_eq!(pinned.canonical(), format!("docker.io/library/python@{DIGEST}"));
+        assert_eq!(
+            pinned.canonical(),
+            format!("docker.io/library/python@{DIGEST}")
+        );
     }
 
     #[test]

@@ -43,7 +43,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, ui: Ui) -> Result<(), CommandError> {
     let options = LoadOptions {
-        tag: args.tag.as_deref().map(str::parse::<Reference>).transpose()?,
+        tag: args
+            .tag
+            .as_deref()
+            .map(str::parse::<Reference>)
+            .transpose()?,
         platform: args
             .platform
             .as_deref()
@@ -54,8 +58,9 @@ pub(crate) fn run(args: Args, ui: Ui) -> Result<(), CommandError> {
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),
         _ if io::stdin().is_terminal() => {
-            return Err(CommandError::new("standard input is a terminal")
-                .hint("name an archive with --input, or pipe one in: docker save IMAGE | msb load"));
+            return Err(CommandError::new("standard input is a terminal").hint(
+                "name an archive with --input, or pipe one in: docker save IMAGE | msb load",
+            ));
         }
         _ => Input::stdin(),
     };

@@ -21,14 +21,14 @@ pub(crate) enum DataFormat {
     Json,
 }
 
-pub(crate) fn run(command: Command, ui: &Ui) -> Result<(), CommandError> {
+pub(crate) fn run(command: Command, ui: Ui) -> Result<(), CommandError> {
     match command {
-        Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(args, *ui),
-        Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(args, *ui),
-        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(&args, *ui),
-        Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(&args, *ui),
-        Command::Image(ImageCommand::Inspect(args)) => inspect::run(&args, *ui),
-        Command::Image(ImageCommand::Prune(args)) => prune::run(&args, *ui),
+        Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(args, ui),
+        Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(args, ui),
+        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(&args, ui),
+        Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(&args, ui),
+        Command::Image(ImageCommand::Inspect(args)) => inspect::run(&args, ui),
+        Command::Image(ImageCommand::Prune(args)) => prune::run(&args, ui),
     }
 }
 

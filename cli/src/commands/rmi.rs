@@ -64,8 +64,6 @@ fn report(reference: &str, removed: &Removed, ui: Ui) {
     };
     ui.success(verb, reference, "", std::time::Duration::ZERO);
     if removed.image.is_some() && removed.bytes.is_none() {
-        ui.notice(
-            "another msb is using the store; the files go with the next `msb image prune`",
-        );
+        ui.notice("another msb is using the store; the files go with the next `msb image prune`");
     }
 }

@@ -69,12 +69,11 @@ impl Input {
 }
 
 fn is_plain(file: &File, name: &str) -> Result<bool, ArchiveError> {
-    let start = super::directory::read_at(file, 0, TAR_BLOCK).map_err(|source| {
-        ArchiveError::Read {
+    let start =
+        super::directory::read_at(file, 0, TAR_BLOCK).map_err(|source| ArchiveError::Read {
             name: name.to_owned(),
             source,
-        }
-    })?;
+        })?;
     Ok(Compression::sniff(&start) == Compression::None)
 }
 
@@ -98,11 +97,12 @@ fn read_stream(
     let reader: Box<dyn Read + Send> = if compression == Compression::None {
         Box::new(whole)
     } else {
-        let decoder =
-            Decoder::new(whole, compression, limits).map_err(|source| ArchiveError::Compression {
+        let decoder = Decoder::new(whole, compression, limits).map_err(|source| {
+            ArchiveError::Compression {
                 name: name.clone(),
                 source,
-            })?;
+            }
+        })?;
         Box::new(decoder)
     };
     let archive = streamed::read(name, reader, layers, limits, cancel)?;

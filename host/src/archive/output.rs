@@ -20,7 +20,7 @@ const MAX_PATH: usize = 4096;
 /// Bytes kept back before they are written.
 const BUFFER: usize = 1 << 20;
 /// The unit in which a tar archive is filled up.
-const TAR_BLOCK: u64 = 512;
+const TAR_BLOCK: usize = 512;
 
 /// A layer of the store, opened for being saved.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ impl ArchiveOutput for TarOutput {
                 rebuilt: rebuilt.digest,
             });
         }
-        let padding = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
-        let zeros = [0; TAR_BLOCK as usize];
+        let padding = size.next_multiple_of(TAR_BLOCK as u64) - size;
+        let zeros = [0; TAR_BLOCK];
         self.builder
             .get_mut()
             .write_all(&zeros[..usize::try_from(padding).unwrap_or(0)])

@@ -116,6 +116,10 @@ impl ArchiveSource for SeekableArchive {
 
     fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError> {
         let (start, size) = self.extent(number)?;
-        Ok(Box::new(FileRange::new(Arc::clone(&self.file), start, size)))
+        Ok(Box::new(FileRange::new(
+            Arc::clone(&self.file),
+            start,
+            size,
+        )))
     }
 }

@@ -154,7 +154,9 @@ impl ArchiveSource for StreamedArchive {
 
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {
         let bytes = self.kept(number)?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         let end = start.saturating_add(length as usize).min(bytes.len());
         Ok(bytes.get(start..end).unwrap_or_default().to_vec())
     }

@@ -44,8 +44,9 @@ impl<R: Read> Decoder<R> {
         let counting = |inner| Counting { inner, bytes: 0 };
         let inner = match compression {
             Compression::None => Inner::Plain(reader),
-            Compression::Gzip => Inner::Gzip(Gzip::Member(GzDecoder::new(
-                BufReader::with_capacity(INPUT_BUFFER, counting(reader)),
+            Compression::Gzip => Inner::Gzip(Gzip::member(BufReader::with_capacity(
+                INPUT_BUFFER,
+                counting(reader),
             ))),
             Compression::Zstd => {
                 let buffered = BufReader::with_capacity(INPUT_BUFFER, counting(reader));
@@ -84,9 +85,7 @@ impl<R: Read> Read for Decoder<R> {
             Inner::Zstd(decoder) => decoder.read(buffer)?,
         };
         self.produced += count as u64;
-        if self.produced > RATIO_FLOOR
-            && self.produced / self.ratio > self.consumed()
-        {
+        if self.produced > RATIO_FLOOR && self.produced / self.ratio > self.consumed() {
             return Err(io::Error::other(format!(
                 "{:?} data grows to more than {} times its size (limit `inflate_ratio`)",
                 self.compression, self.ratio
@@ -98,12 +97,16 @@ impl<R: Read> Read for Decoder<R> {
 
 /// All members of a gzip stream, and the zeros that some tools put behind them.
 enum Gzip<R: Read> {
-    Member(GzDecoder<BufReader<Counting<R>>>),
+    Member(Box<GzDecoder<BufReader<Counting<R>>>>),
     Between,
     Ended(u64),
 }
 
 impl<R: Read> Gzip<R> {
+    fn member(reader: BufReader<Counting<R>>) -> Self {
+        Self::Member(Box::new(GzDecoder::new(reader)))
+    }
+
     fn consumed(&self) -> u64 {
         match self {
             Self::Member(decoder) => decoder.get_ref().get_ref().bytes,
@@ -141,7 +144,7 @@ fn next_member<R: Read>(mut reader: BufReader<Counting<R>>) -> io::Result<Gzip<R
                 reader.consume(zeros);
             }
             Some(0x1f) if !padded && zeros == 0 => {
-                return Ok(Gzip::Member(GzDecoder::new(reader)));
+                return Ok(Gzip::member(reader));
             }
             Some(_) => {
                 return Err(io::Error::new(

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::FallocateFlags;
 
 use super::ErofsError;
-use super::format::BLOCK;
+use super::format::{BLOCK, BLOCK_SIZE};
 use super::tree::Extent;
 
 const BUFFER: usize = 1 << 20;
@@ -55,7 +55,7 @@ impl Stream {
     /// Leaves bytes out, which then read as zeros. The file must not have had any there.
     pub(super) fn skip(&mut self, length: u64) -> Result<(), ErofsError> {
         if length < BLOCK {
-            let zeros = [0; BLOCK as usize];
+            let zeros = [0; BLOCK_SIZE];
             return self.write(&zeros[..usize::try_from(length).unwrap_or(0)]);
         }
         self.flush()?;
@@ -65,7 +65,11 @@ impl Stream {
 
     pub(super) fn align(&mut self) -> Result<(), ErofsError> {
         let over = self.position() % BLOCK;
-        if over == 0 { Ok(()) } else { self.skip(BLOCK - over) }
+        if over == 0 {
+            Ok(())
+        } else {
+            self.skip(BLOCK - over)
+        }
     }
 
     pub(super) fn flush(&mut self) -> Result<(), ErofsError> {

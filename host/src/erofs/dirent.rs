@@ -1,9 +1,7 @@
 //! Directories as EROFS keeps them: blocks of entries in the order of their names.
 
-use super::format::{BLOCK, DIRENT_SIZE};
+use super::format::{BLOCK, BLOCK_SIZE, DIRENT_SIZE};
 use super::tree::Kind;
-
-const BLOCK_SIZE: usize = BLOCK as usize;
 
 /// Returns the length of a directory with entries of these names, `.` and `..` among them.
 pub(super) fn size<'a>(names: impl Iterator<Item = &'a [u8]>) -> u64 {

@@ -4,7 +4,9 @@
 //! <https://docs.kernel.org/filesystems/erofs.html>. All numbers are little-endian.
 
 /// Bytes of a block, the unit of data addresses.
-pub const BLOCK: u64 = 4096;
+pub const BLOCK: u64 = BLOCK_SIZE as u64;
+/// The same as a length of memory.
+pub(super) const BLOCK_SIZE: usize = 4096;
 /// log2 of [`BLOCK`].
 pub(super) const BLOCK_BITS: u8 = 12;
 /// Where the superblock lies in block 0.

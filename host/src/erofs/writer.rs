@@ -11,12 +11,14 @@ use super::ErofsError;
 use super::data::Stream;
 use super::dirent::{self, Dirent};
 use super::format::{
-    BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, INODE_SIZE, LAYOUT_INLINE, LAYOUT_PLAIN,
-    MAGIC, SLOT, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, INODE_SIZE, LAYOUT_INLINE,
+    LAYOUT_PLAIN, MAGIC, SLOT, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
 };
 use super::tree::{Device, Extent, Inode, InodeId, Kind, Tree};
 use super::xattr;
 
+/// Bytes from the superblock to the end of its block, all of which the checksum covers.
+const SUPERBLOCK_AREA: usize = BLOCK_SIZE - 1024;
 /// Longest name of a directory entry.
 const MAX_NAME: usize = 255;
 /// Longest target of a symbolic link that `readlink` gives back whole.
@@ -125,7 +127,7 @@ impl ImageWriter {
         for placed in &plan.placed {
             let offset = metadata + placed.offset - self.stream.position();
             self.stream.skip(offset)?;
-            self.stream.write(&plan.inode(placed)?)?;
+            self.stream.write(&plan.inode(placed))?;
         }
         let inodes = plan.placed.len() as u64;
         let (file, size) = self.stream.finish()?;
@@ -182,7 +184,11 @@ impl<'a> Plan<'a> {
                 let parent = u32::try_from(next).map_err(|_| ErofsError::TooLarge)?;
                 for (name, child) in names {
                     if name.len() > MAX_NAME {
-                        return Err(plan.unfit(next, Some(name), "the name is longer than 255 bytes"));
+                        return Err(plan.unfit(
+                            next,
+                            Some(name),
+                            "the name is longer than 255 bytes",
+                        ));
                     }
                     plan.see(*child, parent)?;
                 }
@@ -203,7 +209,9 @@ impl<'a> Plan<'a> {
         let mut links = 1;
         if matches!(self.tree.get(id).kind, Kind::Directory(_)) {
             links = 2;
-            self.placed.get_mut(parent as usize).map(|parent| parent.links += 1);
+            if let Some(parent) = self.placed.get_mut(parent as usize) {
+                parent.links += 1;
+            }
         }
         self.placed.push(Placed {
             id,
@@ -246,7 +254,11 @@ impl Plan<'_> {
             let head = (INODE_SIZE + xattrs.len()) as u64;
             let tail = size % BLOCK;
             let inline = tail > 0 && head + tail <= BLOCK;
-            let blocks = if inline { size / BLOCK } else { size.div_ceil(BLOCK) };
+            let blocks = if inline {
+                size / BLOCK
+            } else {
+                size.div_ceil(BLOCK)
+            };
             let length = if inline { head + tail } else { head };
             // Neither an inline tail nor, where it can be helped, an inode crosses a block.
             if length <= BLOCK && cursor % BLOCK + length > BLOCK {
@@ -259,7 +271,8 @@ impl Plan<'_> {
             placed.blocks = blocks;
             placed.inline = inline;
             if blocks > 0 {
-                placed.first_block = u32::try_from(self.next_block).map_err(|_| ErofsError::TooLarge)?;
+                placed.first_block =
+                    u32::try_from(self.next_block).map_err(|_| ErofsError::TooLarge)?;
                 self.next_block += blocks;
             }
             cursor = (cursor + length).next_multiple_of(SLOT);
@@ -294,7 +307,7 @@ impl Plan<'_> {
     }
 
     /// Returns the bytes of an inode, with its attributes and what lies inline behind them.
-    fn inode(&self, placed: &Placed) -> Result<Vec<u8>, ErofsError> {
+    fn inode(&self, placed: &Placed) -> Vec<u8> {
         let Inode { metadata, kind } = self.tree.get(placed.id);
         let (file_type, size, address) = match kind {
             Kind::Directory(_) => (0o04, placed.size, placed.first_block),
@@ -305,7 +318,11 @@ impl Plan<'_> {
             Kind::Fifo => (0o01, 0, 0),
             Kind::Socket => (0o14, 0, 0),
         };
-        let layout = if placed.inline { LAYOUT_INLINE } else { LAYOUT_PLAIN };
+        let layout = if placed.inline {
+            LAYOUT_INLINE
+        } else {
+            LAYOUT_PLAIN
+        };
         let number = self.order[placed.id.index()];
         let mut bytes = Vec::with_capacity(INODE_SIZE + placed.xattrs.len());
         bytes.extend((1 | layout << 1).to_le_bytes());
@@ -327,7 +344,7 @@ impl Plan<'_> {
             let whole = usize::try_from(placed.blocks * BLOCK).unwrap_or(usize::MAX);
             bytes.extend_from_slice(contents.get(whole..).unwrap_or_default());
         }
-        Ok(bytes)
+        bytes
     }
 
     /// Returns an error that names an inode by its path.
@@ -379,7 +396,7 @@ fn superblock(
     metadata: u64,
 ) -> Result<Vec<u8>, ErofsError> {
     let root = u16::try_from(INODE_SIZE as u64 / SLOT).map_err(|_| ErofsError::TooLarge)?;
-    let mut bytes = Vec::with_capacity((BLOCK - SUPERBLOCK_OFFSET) as usize);
+    let mut bytes = Vec::with_capacity(SUPERBLOCK_AREA);
     bytes.extend(MAGIC.to_le_bytes());
     bytes.extend([0; 4]);
     bytes.extend((COMPAT_CHECKSUM | COMPAT_MTIME).to_le_bytes());
@@ -393,7 +410,7 @@ fn superblock(
     bytes.extend([0; 4]);
     bytes.extend(options.uuid);
     debug_assert!(bytes.len() <= SUPERBLOCK_SIZE);
-    bytes.resize((BLOCK - SUPERBLOCK_OFFSET) as usize, 0);
+    bytes.resize(SUPERBLOCK_AREA, 0);
     let checksum = !crc32c::crc32c(&bytes);
     bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
     Ok(bytes)

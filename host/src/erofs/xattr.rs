@@ -21,12 +21,6 @@ fn split(name: &[u8]) -> Option<(u8, &[u8])> {
     })
 }
 
-/// Returns the full name of an attribute.
-pub(super) fn join(index: u8, suffix: &[u8]) -> Option<Vec<u8>> {
-    let (_, prefix, _) = PREFIXES.iter().find(|(number, ..)| *number == index)?;
-    Some([prefix, suffix].concat())
-}
-
 /// Returns the bytes behind the inode, or why the attributes do not fit there.
 pub(super) fn encode(xattrs: &BTreeMap<Box<[u8]>, Box<[u8]>>) -> Result<Vec<u8>, &'static str> {
     if xattrs.is_empty() {

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn null_and_absent_mean_the_same_and_unknown_fields_are_no_error() {
         for text in [
-            r#"{}"#,
+            r"{}",
             r#"{"config": null}"#,
             r#"{"config": {"Env": null, "User": "", "Cmd": null, "New": [1, {}]}, "more": 1}"#,
         ] {

@@ -79,7 +79,9 @@ pub enum LoadError {
         architecture: String,
     },
     /// Manifest, configuration and archive disagree about the number of layers.
-    #[error("image {config} has {diff_ids} layers by its configuration, and {layers} in its {holder}")]
+    #[error(
+        "image {config} has {diff_ids} layers by its configuration, and {layers} in its {holder}"
+    )]
     LayerCount {
         /// The digest of the configuration.
         config: Digest,
@@ -141,7 +143,7 @@ pub enum LoadError {
     DiffId {
         /// What the archive calls it.
         name: String,
-        /// The diff_id in the configuration.
+        /// The `diff_id` in the configuration.
         stated: Digest,
         /// The digest of the contents.
         actual: Digest,

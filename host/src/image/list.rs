@@ -51,7 +51,11 @@ pub const NO_REFERENCE: &str = "<none>";
 
 /// Returns all images, the newest first.
 pub fn list(store: &Store) -> Result<Vec<ImageSummary>, StoreError> {
-    Ok(store.images()?.into_iter().map(ImageSummary::from).collect())
+    Ok(store
+        .images()?
+        .into_iter()
+        .map(ImageSummary::from)
+        .collect())
 }
 
 impl ImageSummary {

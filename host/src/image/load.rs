@@ -99,11 +99,12 @@ pub fn load(
         .collect::<Result<Vec<_>, _>>()?;
     cancel.check()?;
     progress.report(Event::Phase("Writing store"));
-    let mut present = locks.is_empty();
-    for (_, layer) in converted {
-        store.publish(layer.staged, layer.facts)?;
-        present = false;
-    }
+    let present = converted.is_empty();
+    let layers: Vec<_> = converted
+        .into_values()
+        .map(|layer| (layer.staged, layer.facts))
+        .collect();
+    store.publish(&layers)?;
     let mut report = LoadReport { images: Vec::new() };
     for (image, new) in images.into_iter().zip(new) {
         let recorded = store.record(&new, &image.references)?;
@@ -195,10 +196,7 @@ struct Load<'a> {
 impl Load<'_> {
     /// Locks the layers that the store does not have, in the order of their digests so that two
     /// loads never wait for each other, and looks again once a lock is there.
-    fn lock_missing(
-        &self,
-        images: &[Selected],
-    ) -> Result<BTreeMap<Digest, LayerLock>, LoadError> {
+    fn lock_missing(&self, images: &[Selected]) -> Result<BTreeMap<Digest, LayerLock>, LoadError> {
         let wanted: BTreeSet<&Digest> = images
             .iter()
             .flat_map(|image| &image.config.diff_ids)
@@ -312,11 +310,12 @@ impl Load<'_> {
         }
         let manifest = match &image.manifest {
             Some(manifest) => manifest.clone(),
-            None => Manifest::compose(&image.config, descriptors)
-                .map_err(|source| LoadError::Compose {
+            None => Manifest::compose(&image.config, descriptors).map_err(|source| {
+                LoadError::Compose {
                     config: image.config.digest.clone(),
                     source,
-                })?,
+                }
+            })?,
         };
         Ok(NewImage {
             manifest: manifest.bytes,
@@ -376,14 +375,15 @@ impl Load<'_> {
                 digest: diff_id.clone(),
                 size: match converted.get(diff_id) {
                     Some(layer) => layer.facts.tar_size,
-                    None => self
-                        .store
-                        .layer(diff_id)?
-                        .ok_or_else(|| LoadError::MissingLayer {
-                            config: image.config.digest.clone(),
-                            diff_id: diff_id.clone(),
-                        })?
-                        .tar_size,
+                    None => {
+                        self.store
+                            .layer(diff_id)?
+                            .ok_or_else(|| LoadError::MissingLayer {
+                                config: image.config.digest.clone(),
+                                diff_id: diff_id.clone(),
+                            })?
+                            .tar_size
+                    }
                 },
                 compression: Compression::None,
             },

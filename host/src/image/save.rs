@@ -117,49 +117,48 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
     let mut layer_numbers: HashMap<Digest, u32> = HashMap::new();
     for selector in selectors {
         let FoundImage { image, reference } = store.find(selector)?;
-        let position = match by_digest.get(&image.digest) {
-            Some(position) => *position,
-            None => {
-                let mut layers = Vec::new();
-                for layer in &image.layers {
-                    let missing = || SaveError::MissingLayer {
-                        image: selector.clone(),
-                        diff_id: layer.diff_id.clone(),
-                    };
-                    let stored = store.layer(&layer.diff_id)?.ok_or_else(missing)?;
-                    let next = u32::try_from(collected.layers.len()).map_err(|_| missing())?;
-                    let number = *layer_numbers.entry(layer.diff_id.clone()).or_insert(next);
-                    if number == next {
-                        collected.layers.push(OutputLayer {
-                            diff_id: layer.diff_id.clone(),
-                            size: stored.tar_size,
-                            erofs: stored.open_erofs()?,
-                            recipe: stored.open_recipe()?,
-                        });
-                    }
-                    layers.push(StoredLayer {
-                        number,
+        let position = if let Some(position) = by_digest.get(&image.digest) {
+            *position
+        } else {
+            let mut layers = Vec::new();
+            for layer in &image.layers {
+                let missing = || SaveError::MissingLayer {
+                    image: selector.clone(),
+                    diff_id: layer.diff_id.clone(),
+                };
+                let stored = store.layer(&layer.diff_id)?.ok_or_else(missing)?;
+                let next = u32::try_from(collected.layers.len()).map_err(|_| missing())?;
+                let number = *layer_numbers.entry(layer.diff_id.clone()).or_insert(next);
+                if number == next {
+                    collected.layers.push(OutputLayer {
                         diff_id: layer.diff_id.clone(),
                         size: stored.tar_size,
+                        erofs: stored.open_erofs()?,
+                        recipe: stored.open_recipe()?,
                     });
                 }
-                collected.images.push(StoredImage {
-                    manifest: store.blob(&image.digest)?,
-                    manifest_digest: image.digest.clone(),
-                    manifest_media_type: image.media_type.clone(),
-                    config: store.blob(&image.config_digest)?,
-                    config_digest: image.config_digest.clone(),
-                    layers,
-                    references: Vec::new(),
+                layers.push(StoredLayer {
+                    number,
+                    diff_id: layer.diff_id.clone(),
+                    size: stored.tar_size,
                 });
-                collected.saved.push(SavedImage {
-                    references: Vec::new(),
-                    manifest_digest: image.digest.clone(),
-                    config_digest: image.config_digest.clone(),
-                });
-                by_digest.insert(image.digest, collected.images.len() - 1);
-                collected.images.len() - 1
             }
+            collected.images.push(StoredImage {
+                manifest: store.blob(&image.digest)?,
+                manifest_digest: image.digest.clone(),
+                manifest_media_type: image.media_type.clone(),
+                config: store.blob(&image.config_digest)?,
+                config_digest: image.config_digest.clone(),
+                layers,
+                references: Vec::new(),
+            });
+            collected.saved.push(SavedImage {
+                references: Vec::new(),
+                manifest_digest: image.digest.clone(),
+                config_digest: image.config_digest.clone(),
+            });
+            by_digest.insert(image.digest, collected.images.len() - 1);
+            collected.images.len() - 1
         };
         let saved = &mut collected.saved[position];
         if let Some(reference) = reference.filter(|new| !saved.references.contains(new)) {

@@ -35,6 +35,17 @@ pub struct ConvertOptions<'a> {
     pub expected_diff_id: Option<Digest>,
 }
 
+impl std::fmt::Debug for ConvertOptions<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ConvertOptions")
+            .field("limits", self.limits)
+            .field("expected_blob", &self.expected_blob)
+            .field("expected_diff_id", &self.expected_diff_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A layer that was converted. The files are complete and not synchronised.
 #[derive(Debug)]
 pub struct Converted {
@@ -213,7 +224,7 @@ impl Conversion<'_> {
             return Err(limit("bytes in a path", limits.path_bytes, "path_bytes"));
         }
         let path = entry.path.clone();
-        match self.tree.role(&path)? {
+        match LayerTree::role(&path)? {
             Role::Root if entry.kind == EntryKind::Directory => {
                 let metadata = self.metadata(entry);
                 self.tree.set_root(metadata);
@@ -303,7 +314,9 @@ impl Conversion<'_> {
         let mut payload = self.reader.data();
         while length > 0 {
             let held = payload.fill_buf().map_err(truncated)?;
-            let count = held.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+            let count = held
+                .len()
+                .min(usize::try_from(length).unwrap_or(usize::MAX));
             if count == 0 {
                 return Err(truncated(std::io::ErrorKind::UnexpectedEof.into()));
             }

@@ -74,7 +74,7 @@ pub enum LayerError {
         /// What is there.
         actual: u64,
     },
-    /// The contents are not those of the stated diff_id.
+    /// The contents are not those of the stated `diff_id`.
     #[error("the diff_id is {actual}, not {expected}")]
     DiffId {
         /// What was stated.

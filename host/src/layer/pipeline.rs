@@ -121,7 +121,7 @@ pub(super) fn channel() -> (Sender, Chunks) {
             announce,
         },
         Chunks {
-            chunks,
+            full: chunks,
             back,
             compression,
             current: Vec::new(),
@@ -156,7 +156,7 @@ impl Sender {
 /// The end of the writing half: the decompressed bytes, hashed as they are taken unless the other
 /// half has hashed the same bytes already.
 pub(super) struct Chunks {
-    chunks: Receiver<Vec<u8>>,
+    full: Receiver<Vec<u8>>,
     back: SyncSender<Vec<u8>>,
     compression: Receiver<Compression>,
     current: Vec<u8>,
@@ -189,7 +189,7 @@ impl BufRead for Chunks {
                 let _ = self.back.try_send(spent);
             }
             // A sender that is gone has said all; what went wrong there is known there.
-            if let Ok(chunk) = self.chunks.recv() {
+            if let Ok(chunk) = self.full.recv() {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.update(&chunk);
                 }

@@ -93,7 +93,7 @@ impl RecipeWriter {
 pub struct Rebuilt {
     /// Its length.
     pub bytes: u64,
-    /// Its digest: the layer's diff_id, if the store is whole.
+    /// Its digest: the layer's `diff_id`, if the store is whole.
     pub digest: Digest,
 }
 
@@ -138,14 +138,14 @@ pub fn rebuild(
                 while left > 0 {
                     cancel.check()?;
                     let length = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
-                    erofs
-                        .read_exact_at(&mut buffer[..length], offset)
-                        .map_err(|error| match error.kind() {
+                    erofs.read_exact_at(&mut buffer[..length], offset).map_err(
+                        |error| match error.kind() {
                             io::ErrorKind::UnexpectedEof => {
                                 LayerError::DamagedRecipe("it points past the end of the image")
                             }
                             _ => read_error(error),
-                        })?;
+                        },
+                    )?;
                     output.write(&buffer[..length])?;
                     offset += length as u64;
                     left -= length as u64;

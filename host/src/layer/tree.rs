@@ -82,7 +82,7 @@ impl LayerTree {
     }
 
     /// Tells what an entry is for by its path.
-    pub(super) fn role<'a>(&self, path: &'a [u8]) -> Result<Role<'a>, LayerError> {
+    pub(super) fn role(path: &[u8]) -> Result<Role<'_>, LayerError> {
         let Some(name) = components(path).last() else {
             return Ok(Role::Root);
         };
@@ -105,9 +105,7 @@ impl LayerTree {
                 Err(LayerError::entry(path, "its name is longer than 255 bytes"))
             }
             None => Ok(Role::Node),
-            Some(b"" | b"." | b"..") => {
-                Err(LayerError::entry(path, "it is a whiteout of no name"))
-            }
+            Some(b"" | b"." | b"..") => Err(LayerError::entry(path, "it is a whiteout of no name")),
             Some(victim) => Ok(Role::Whiteout(victim)),
         }
     }

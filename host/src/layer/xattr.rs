@@ -11,10 +11,10 @@ const HOST_SPECIFIC: [&[u8]; 2] = [b"security.selinux", b"system.nfs4_acl"];
 const KEPT: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
+type Kept = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// Returns the attributes to keep, and the names of those that EROFS cannot hold.
-pub(super) fn select(
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-) -> (BTreeMap<Box<[u8]>, Box<[u8]>>, Vec<Vec<u8>>) {
+pub(super) fn select(xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> (Kept, Vec<Vec<u8>>) {
     let mut kept = BTreeMap::new();
     let mut dropped = Vec::new();
     for (name, value) in xattrs {

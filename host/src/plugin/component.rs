@@ -83,24 +83,42 @@ fn failure(error: &wasmtime::Error, guest: Guest) -> Failure {
     }
     let frames = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
-        .map(|backtrace| {
-            backtrace
-                .frames()
-                .iter()
-                .map(|frame| {
-                    frame.func_name().map_or_else(
-                        || format!("function {}", frame.func_index()),
-                        |symbol| format!("{:#}", rustc_demangle::demangle(symbol)),
-                    )
-                })
-                .collect()
-        })
+        .map(|backtrace| symbolised(backtrace.frames()))
         .unwrap_or_default();
-    let message = guest.last_words.unwrap_or_else(|| match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
-    });
+    let message =
+        guest
+            .last_words
+            .unwrap_or_else(|| match error.downcast_ref::<wasmtime::Trap>() {
+                Some(trap) => trap.to_string(),
+                None => error.root_cause().to_string(),
+            });
     Failure::Crashed { message, frames }
+}
+
+/// Returns the names of the functions that a guest was in, innermost first, without those that
+/// only carry out a panic.
+fn symbolised(frames: &[wasmtime::FrameInfo]) -> Vec<String> {
+    const PANIC: [&str; 4] = [
+        "__rustc::",
+        "core::panicking::",
+        "std::panicking::",
+        "std::sys::",
+    ];
+    let mut names: Vec<String> = frames
+        .iter()
+        .map(|frame| {
+            frame.func_name().map_or_else(
+                || format!("function {}", frame.func_index()),
+                |symbol| format!("{:#}", rustc_demangle::demangle(symbol)),
+            )
+        })
+        .collect();
+    let machinery = names
+        .iter()
+        .take_while(|name| PANIC.iter().any(|prefix| name.starts_with(prefix)))
+        .count();
+    names.drain(..machinery);
+    names
 }
 
 impl PluginError {

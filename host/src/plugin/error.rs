@@ -97,7 +97,7 @@ impl fmt::Display for PluginError {
             Failure::Refused(Refusal::Unsupported(_)) => " does not support this input",
             Failure::Refused(Refusal::Missing(_)) => " misses a part of the input",
             Failure::Refused(Refusal::TooLarge(_)) => " met a limit",
-            Failure::Refused(Refusal::Io(_)) | Failure::Host(_) => " could not go on",
+            Failure::Refused(Refusal::Io(_)) => " could not go on",
             _ => " did not finish",
         })
     }

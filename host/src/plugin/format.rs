@@ -145,7 +145,9 @@ pub(super) fn describe(
         |format, store| format.msb_plugin_archive().call_describe(store),
     )?;
     let valid = answer.name.len() <= 32
-        && answer.name.starts_with(|first: char| first.is_ascii_lowercase())
+        && answer
+            .name
+            .starts_with(|first: char| first.is_ascii_lowercase())
         && answer
             .name
             .bytes()
@@ -197,7 +199,11 @@ pub(super) fn write(
         caller.progress,
         caller.cancel,
         |guest| guest.output = Some(output),
-        |format, store| format.msb_plugin_archive().call_write(store, &images, &Vec::new()),
+        |format, store| {
+            format
+                .msb_plugin_archive()
+                .call_write(store, &images, &Vec::new())
+        },
     )?;
     match (answer, guest.failure, guest.output) {
         (_, Some(failure), _) => Err(Failure::Host(failure)),

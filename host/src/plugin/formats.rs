@@ -15,7 +15,7 @@ use super::engine;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, Caller, Description, Plan, StoredImage};
 use super::limits::Budget;
-use crate::archive::{ArchiveOutput, ArchiveSource};
+use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::store::Home;
@@ -58,6 +58,9 @@ pub enum FormatError {
     /// A plugin failed.
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    /// The archive failed while a plugin was at work on it; the plugin is not to blame.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The engine could not be started.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -129,7 +132,9 @@ impl Formats {
 
     /// Returns what the installed formats are, without starting the engine.
     pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
-        self.installed.iter().map(|installed| &installed.description)
+        self.installed
+            .iter()
+            .map(|installed| &installed.description)
     }
 
     /// Returns the names of the formats that can be written.
@@ -214,25 +219,26 @@ impl Formats {
         cancel: &Cancel,
         call: impl FnOnce(&FormatComponent, &Caller<'_>) -> Result<T, Failure>,
     ) -> Result<T, FormatError> {
-        let error = |failure| {
-            PluginError::new(&installed.plugin, installed.version.as_deref(), failure)
-        };
-        let component = match installed.component.get() {
-            Some(component) => component,
-            None => {
-                let engine = self.engine()?;
-                let budget = installed.budget.clone();
-                let compiled = FormatComponent::compile(engine, &installed.bytes, budget)
-                    .map_err(error)?;
-                installed.component.get_or_init(|| compiled)
-            }
+        let error =
+            |failure| PluginError::new(&installed.plugin, installed.version.as_deref(), failure);
+        let component = if let Some(component) = installed.component.get() {
+            component
+        } else {
+            let engine = self.engine()?;
+            let budget = installed.budget.clone();
+            let compiled =
+                FormatComponent::compile(engine, &installed.bytes, budget).map_err(error)?;
+            installed.component.get_or_init(|| compiled)
         };
         let caller = Caller {
             plugin: &installed.plugin,
             progress,
             cancel,
         };
-        Ok(call(component, &caller).map_err(error)?)
+        call(component, &caller).map_err(|failure| match failure {
+            Failure::Host(failure) => failure.into(),
+            failure => error(failure).into(),
+        })
     }
 
     fn engine(&self) -> Result<&Engine, EngineError> {
@@ -246,9 +252,6 @@ impl Formats {
 
 impl fmt::Debug for Formats {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_list()
-            .entries(self.descriptions())
-            .finish()
+        formatter.debug_list().entries(self.descriptions()).finish()
     }
 }

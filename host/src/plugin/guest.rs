@@ -73,7 +73,8 @@ impl Guest {
     /// Keeps a failure of the host and gives the guest a sentence about it.
     fn fail(&mut self, error: ArchiveError) -> types::Error {
         let message = error.to_string();
-        let answer = match &error {
+
+        match &error {
             ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
             ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
             ArchiveError::NoSuchEntry { .. } | ArchiveError::NoSuchLayer { .. } => {
@@ -83,8 +84,7 @@ impl Guest {
                 self.failure.get_or_insert(error);
                 types::Error::Io(message)
             }
-        };
-        answer
+        }
     }
 
     fn entry(source: &dyn ArchiveSource, number: u32, entry: &Entry) -> source::Entry {
@@ -101,7 +101,7 @@ impl Guest {
             size: entry.size,
             target: entry.target.clone(),
             readable: source.readable(number),
-            digest: source.digest(number).map(|digest| digest.to_string()),
+            digest: source.digest(number).map(std::string::ToString::to_string),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Budget {
     /// The budget of an archive format: 256 MiB, 60 s, 4,000,000 calls.
     pub const FORMAT: Self = Self {
         memory: 256 << 20,
-        compute: Duration::from_secs(60),
+        compute: Duration::from_mins(1),
         host_calls: 4_000_000,
         table_elements: 1_000_000,
     };

@@ -198,12 +198,9 @@ impl Live {
         };
         Ok(Self {
             layers: stems("SELECT diff_id FROM msb_image_layer")?,
-            blobs: stems(
-                "SELECT digest FROM msb_image UNION SELECT config_digest FROM msb_image",
-            )?,
+            blobs: stems("SELECT digest FROM msb_image UNION SELECT config_digest FROM msb_image")?,
         })
     }
-
 }
 
 fn is_among(stems: &BTreeSet<String>, path: &Path) -> bool {

@@ -26,7 +26,11 @@ pub(super) fn users(connection: &Connection, digest: &str) -> rusqlite::Result<V
         };
         users.extend(names(connection, query, digest)?);
     }
-    if has_columns(connection, "snapshot_index", &["digest", "image_manifest_digest"])? {
+    if has_columns(
+        connection,
+        "snapshot_index",
+        &["digest", "image_manifest_digest"],
+    )? {
         let query = "SELECT 'snapshot ' || substr(digest, 1, 19) FROM snapshot_index
                      WHERE image_manifest_digest = ?1";
         users.extend(names(connection, query, digest)?);

@@ -51,11 +51,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Writes a whole file in one step: aside, synchronised, renamed.
-pub(super) fn write_atomically(
-    bytes: &[u8],
-    path: &Path,
-    aside: &Path,
-) -> Result<(), StoreError> {
+pub(super) fn write_atomically(bytes: &[u8], path: &Path, aside: &Path) -> Result<(), StoreError> {
     let mut file = tempfile::NamedTempFile::new_in(aside).map_err(error("create", aside))?;
     file.write_all(bytes).map_err(error("write", path))?;
     set_mode(file.as_file(), path)?;

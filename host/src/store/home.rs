@@ -53,7 +53,8 @@ impl Home {
     }
 
     pub(super) fn recipe(&self, diff_id: &Digest) -> PathBuf {
-        self.layers().join(format!("{}.recipe", diff_id.file_stem()))
+        self.layers()
+            .join(format!("{}.recipe", diff_id.file_stem()))
     }
 
     pub(super) fn blobs(&self) -> PathBuf {
@@ -62,14 +63,6 @@ impl Home {
 
     pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.file_stem())
-    }
-
-    pub(super) fn fsmeta(&self) -> PathBuf {
-        self.cache("fsmeta")
-    }
-
-    pub(super) fn vmdk(&self) -> PathBuf {
-        self.cache("vmdk")
     }
 
     pub(super) fn tmp(&self) -> PathBuf {

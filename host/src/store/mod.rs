@@ -28,4 +28,3 @@ pub use lock::{LayerLock, Lease};
 pub use publish::{LayerFacts, StoredLayer};
 pub use record::{MovedReference, NewImage, NewImageLayer, Recorded};
 pub use staging::{StagedLayer, Staging};
-

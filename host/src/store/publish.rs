@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::OptionalExtension as _;
 
@@ -9,6 +10,9 @@ use super::catalogue::Store;
 use super::staging::StagedLayer;
 use super::{StoreError, fs};
 use crate::digest::{Digest, Hasher};
+
+/// How many layers are made durable at once.
+const SYNCHRONISERS: usize = 8;
 
 /// What is known of a layer that was made.
 #[derive(Clone, Debug)]
@@ -77,31 +81,48 @@ impl Store {
         let has_size = |path: &Path, size| {
             std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == size)
         };
-        let whole = has_size(&layer.erofs_path, erofs_size)
-            && has_size(&layer.recipe_path, recipe_size);
+        let whole =
+            has_size(&layer.erofs_path, erofs_size) && has_size(&layer.recipe_path, recipe_size);
         Ok(whole.then_some(layer))
     }
 
-    /// Puts a layer that was made in its place. It is visible once an image with it is recorded;
-    /// until then it is what prune takes for garbage.
+    /// Puts layers that were made in their places. They are of use once an image with them is
+    /// recorded; until then they are what prune takes for garbage.
     pub fn publish(
         &self,
-        staged: StagedLayer,
-        facts: LayerFacts,
-    ) -> Result<StoredLayer, StoreError> {
-        let layer = StoredLayer {
-            erofs_path: self.home().erofs(&facts.diff_id),
-            recipe_path: self.home().recipe(&facts.diff_id),
-            erofs_size: synchronised(&staged.erofs())?,
-            recipe_size: synchronised(&staged.recipe())?,
-            tar_size: facts.tar_size,
-            diff_id: facts.diff_id,
-        };
-        fs::rename(&staged.recipe(), &layer.recipe_path)?;
-        fs::rename(&staged.erofs(), &layer.erofs_path)?;
+        layers: &[(StagedLayer, LayerFacts)],
+    ) -> Result<Vec<StoredLayer>, StoreError> {
+        let sizes = synchronise(layers)?;
+        let mut published = Vec::new();
+        for ((staged, facts), (erofs_size, recipe_size)) in layers.iter().zip(sizes) {
+            let layer = StoredLayer {
+                erofs_path: self.home().erofs(&facts.diff_id),
+                recipe_path: self.home().recipe(&facts.diff_id),
+                erofs_size,
+                recipe_size,
+                tar_size: facts.tar_size,
+                diff_id: facts.diff_id.clone(),
+            };
+            fs::rename(&staged.recipe(), &layer.recipe_path)?;
+            fs::rename(&staged.erofs(), &layer.erofs_path)?;
+            published.push(layer);
+        }
         fs::sync_directory(&self.home().layers())?;
-        self.connection()
-            .execute(
+        let entries = layers.iter().map(|(_, facts)| facts.entries);
+        self.note_layers(published.iter().zip(entries))
+            .map_err(|source| self.catalogue_error("write", source))?;
+        Ok(published)
+    }
+
+    fn note_layers<'a>(
+        &self,
+        layers: impl Iterator<Item = (&'a StoredLayer, u64)>,
+    ) -> rusqlite::Result<()> {
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for (layer, entries) in layers {
+            transaction.execute(
                 "INSERT OR REPLACE INTO msb_layer
                      (diff_id, erofs_size, recipe_size, tar_size, entries, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -110,12 +131,12 @@ impl Store {
                     layer.erofs_size,
                     layer.recipe_size,
                     layer.tar_size,
-                    facts.entries,
+                    entries,
                     now(),
                 ],
-            )
-            .map_err(|source| self.catalogue_error("write", source))?;
-        Ok(layer)
+            )?;
+        }
+        transaction.commit()
     }
 
     /// Returns a manifest or configuration, byte for byte as it came, checked against its digest.
@@ -143,6 +164,43 @@ impl Store {
 /// Returns the present time in the one form that the catalogue has for times.
 pub(super) fn now() -> String {
     jiff::Timestamp::now().to_string()
+}
+
+/// Makes the files of layers durable and returns their lengths. Side by side, since the disk does
+/// several in the time of one.
+fn synchronise(layers: &[(StagedLayer, LayerFacts)]) -> Result<Vec<(u64, u64)>, StoreError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut sizes = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((layer, _)) = layers.get(index) else {
+                return Ok(sizes);
+            };
+            sizes.push((
+                index,
+                (
+                    synchronised(&layer.erofs())?,
+                    synchronised(&layer.recipe())?,
+                ),
+            ));
+        }
+    };
+    let mut sizes = vec![(0, 0); layers.len()];
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..SYNCHRONISERS.min(layers.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        for worker in workers {
+            let done: Result<_, StoreError> = worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            for (index, pair) in done? {
+                sizes[index] = pair;
+            }
+        }
+        Ok(sizes)
+    })
 }
 
 fn synchronised(path: &Path) -> Result<u64, StoreError> {

@@ -35,11 +35,7 @@ pub struct StagedLayer {
 
 impl Store {
     /// Makes a staging directory.
-    pub fn staging(
-        &self,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<Staging, StoreError> {
+    pub fn staging(&self, progress: &dyn Progress, cancel: &Cancel) -> Result<Staging, StoreError> {
         self.prepare()?;
         let lease = self.lease(progress, cancel)?;
         let tmp = self.home().tmp();

@@ -30,7 +30,9 @@ pub enum TarError {
         offset: u64,
     },
     /// A field of a header cannot be understood.
-    #[error("the header at byte {offset} has a field `{field}` that cannot be understood: {reason}")]
+    #[error(
+        "the header at byte {offset} has a field `{field}` that cannot be understood: {reason}"
+    )]
     Field {
         /// Where the header is.
         offset: u64,
@@ -40,7 +42,9 @@ pub enum TarError {
         reason: &'static str,
     },
     /// An extension header is longer than the limit.
-    #[error("the extension header at byte {offset} is {size} bytes long, more than {limit} (limit `{setting}`)")]
+    #[error(
+        "the extension header at byte {offset} is {size} bytes long, more than {limit} (limit `{setting}`)"
+    )]
     TooLarge {
         /// Where.
         offset: u64,

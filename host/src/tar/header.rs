@@ -13,7 +13,9 @@ pub(super) struct Header<'a> {
 
 /// Returns whether bytes begin with a tar header.
 pub(crate) fn is_header(start: &[u8]) -> bool {
-    start.first_chunk().is_some_and(|block| !is_zero(block) && checksum_matches(block))
+    start
+        .first_chunk()
+        .is_some_and(|block| !is_zero(block) && checksum_matches(block))
 }
 
 pub(super) fn is_zero(block: &Block) -> bool {
@@ -28,7 +30,10 @@ fn checksum_matches(block: &Block) -> bool {
     let fill = 8 * i64::from(b' ');
     let others = block[..148].iter().chain(&block[156..]);
     let unsigned = fill + others.clone().map(|byte| i64::from(*byte)).sum::<i64>();
-    let signed = fill + others.map(|byte| i64::from(byte.cast_signed())).sum::<i64>();
+    let signed = fill
+        + others
+            .map(|byte| i64::from(byte.cast_signed()))
+            .sum::<i64>();
     stated == unsigned || stated == signed
 }
 
@@ -137,11 +142,13 @@ pub(super) fn number(bytes: &[u8]) -> Result<i64, &'static str> {
         .iter()
         .skip_while(|byte| matches!(byte, b' ' | 0))
         .take_while(|byte| !matches!(byte, b' ' | 0));
-    digits.into_iter().try_fold(0_i64, |value, digit| match digit {
-        b'0'..=b'7' => value
-            .checked_mul(8)
-            .map(|value| value + i64::from(digit - b'0'))
-            .ok_or("it is too large"),
-        _ => Err("it is not an octal number"),
-    })
+    digits
+        .into_iter()
+        .try_fold(0_i64, |value, digit| match digit {
+            b'0'..=b'7' => value
+                .checked_mul(8)
+                .map(|value| value + i64::from(digit - b'0'))
+                .ok_or("it is too large"),
+            _ => Err("it is not an octal number"),
+        })
 }

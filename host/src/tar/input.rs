@@ -17,7 +17,9 @@ pub trait TarInput: BufRead {
             if held == 0 {
                 break;
             }
-            let step = usize::try_from(length - skipped).unwrap_or(usize::MAX).min(held);
+            let step = usize::try_from(length - skipped)
+                .unwrap_or(usize::MAX)
+                .min(held);
             self.consume(step);
             skipped += step as u64;
         }
@@ -51,7 +53,9 @@ impl FileRange {
     }
 
     fn read_file(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let count = self.file.read_at(&mut buffer[..length], self.offset)?;
         self.offset += count as u64;
         self.left -= count as u64;

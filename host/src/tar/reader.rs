@@ -82,9 +82,10 @@ impl<R: TarInput> TarReader<R> {
             let offset = self.position - if self.ahead.is_some() { TAR_BLOCK } else { 0 };
             let Some(block) = self.header_block()? else {
                 self.ended = true;
-                return match long_path.is_some() || long_link.is_some() {
-                    true => Err(self.truncated("an extension header")),
-                    false => Ok(None),
+                return if long_path.is_some() || long_link.is_some() {
+                    Err(self.truncated("an extension header"))
+                } else {
+                    Ok(None)
                 };
             };
             let header = Header::new(&block, offset)?;
@@ -113,7 +114,9 @@ impl<R: TarInput> TarReader<R> {
                 }
                 _ => {
                     let records = self.globals.overlaid(local);
-                    return self.entry(&header, &records, long_path, long_link).map(Some);
+                    return self
+                        .entry(&header, &records, long_path, long_link)
+                        .map(Some);
                 }
             }
         }
@@ -269,29 +272,32 @@ impl<R: TarInput> TarReader<R> {
             .or(long_link)
             .unwrap_or_else(|| header.link());
         let mut kind = match header.typeflag() {
-            0 | b'0' | b'7' => EntryKind::File,
+            0 | b'0' | b'7' | b'S' => EntryKind::File,
             b'1' => EntryKind::Hardlink,
             b'2' => EntryKind::Symlink,
             b'3' => EntryKind::CharDevice,
             b'4' => EntryKind::BlockDevice,
             b'5' | b'D' => EntryKind::Directory,
             b'6' => EntryKind::Fifo,
-            b'S' => EntryKind::File,
             other => EntryKind::Other(other),
         };
         // Before POSIX, a trailing slash made a directory.
-        if kind == EntryKind::File && path.ends_with(b"/") && matches!(header.typeflag(), 0 | b'0') {
+        if kind == EntryKind::File && path.ends_with(b"/") && matches!(header.typeflag(), 0 | b'0')
+        {
             kind = EntryKind::Directory;
         }
         let number = |key: &str, field, other: i64| match records.number(key) {
-            Ok(Some(value)) => u32::try_from(value).map_err(|_| header.error(field, "it is too large")),
+            Ok(Some(value)) => {
+                u32::try_from(value).map_err(|_| header.error(field, "it is too large"))
+            }
             Ok(None) => u32::try_from(other)
                 .map_err(|_| header.error(field, "it is not between 0 and 4294967295")),
             Err(reason) => Err(header.error(field, reason)),
         };
         let mtime = match records.get("mtime") {
-            Some(value) => pax::parse_time(value)
-                .ok_or_else(|| header.error("mtime", "it is not a time"))?,
+            Some(value) => {
+                pax::parse_time(value).ok_or_else(|| header.error("mtime", "it is not a time"))?
+            }
             None => crate::erofs::Timestamp {
                 seconds: header.mtime()?,
                 nanoseconds: 0,

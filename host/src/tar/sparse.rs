@@ -8,10 +8,7 @@ use super::pax::{Records, parse_decimal};
 const MAX_REGIONS: usize = 1 << 20;
 
 /// Reads the pairs of an old GNU header or of an extension block behind it.
-pub(super) fn old_gnu(
-    bytes: &[u8],
-    regions: &mut Vec<SparseRegion>,
-) -> Result<(), &'static str> {
+pub(super) fn old_gnu(bytes: &[u8], regions: &mut Vec<SparseRegion>) -> Result<(), &'static str> {
     for pair in bytes.chunks_exact(24) {
         if pair[0] == 0 || regions.len() >= MAX_REGIONS {
             break;
@@ -61,7 +58,7 @@ pub(super) fn pax_0(records: &Records) -> Result<Option<Vec<SparseRegion>>, &'st
             .map(|(_, text)| parse_decimal(text).ok_or(BAD))
             .collect::<Result<_, _>>()?
     };
-    if numbers.len() % 2 != 0 || numbers.len() / 2 > MAX_REGIONS {
+    if !numbers.len().is_multiple_of(2) || numbers.len() / 2 > MAX_REGIONS {
         return Err(BAD);
     }
     Ok(Some(
