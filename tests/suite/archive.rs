@@ -137,7 +137,10 @@ impl Image {
             "Layers": names,
         }]);
         files.push((config_name, config));
-        files.push(("manifest.json".to_owned(), serde_json::to_vec(&manifest).unwrap()));
+        files.push((
+            "manifest.json".to_owned(),
+            serde_json::to_vec(&manifest).unwrap(),
+        ));
         files
     }
 
@@ -171,7 +174,10 @@ impl Image {
         }
         let index = json!({"schemaVersion": 2, "manifests": [entry]});
         let mut files = vec![
-            ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+            ),
             ("index.json".to_owned(), serde_json::to_vec(&index).unwrap()),
         ];
         for blob in [manifest, self.config_bytes()].iter().chain(&self.layers) {
@@ -219,5 +225,9 @@ pub(crate) fn architecture() -> &'static str {
 
 /// Returns the name of another processor.
 pub(crate) fn other_architecture() -> &'static str {
-    if architecture() == "arm64" { "amd64" } else { "arm64" }
+    if architecture() == "arm64" {
+        "amd64"
+    } else {
+        "arm64"
+    }
 }

@@ -26,7 +26,10 @@ fn image() -> Image {
 }
 
 fn replace(files: &mut Files, name: &str, contents: &[u8]) {
-    let file = files.iter_mut().find(|(path, _)| path.contains(name)).unwrap();
+    let file = files
+        .iter_mut()
+        .find(|(path, _)| path.contains(name))
+        .unwrap();
     file.1 = contents.to_vec();
 }
 
@@ -74,40 +77,165 @@ fn cases() -> Vec<Case> {
     let middle = broken_gzip.len() / 2;
     broken_gzip.truncate(middle);
     vec![
-        case("no archive", b"this is a text, and not a short one at all".repeat(40), &["is not a tar archive", "hint: "]),
+        case(
+            "no archive",
+            b"this is a text, and not a short one at all".repeat(40),
+            &["is not a tar archive", "hint: "],
+        ),
         case("empty", Vec::new(), &["is empty", "hint: "]),
-        case("truncated in a header", whole[..whole.len() - 1500].to_vec(), &["error: "]),
-        case("truncated in a layer", whole[..700].to_vec(), &["error: ", "hint: "]),
-        case("truncated gzip", gzip(&whole)[..400].to_vec(), &["error: ", "caused by: "]),
-        case("no manifest at all", archive(&[("notes".to_owned(), b"x".to_vec())]), &["no installed format plugin recognises", "hint: "]),
-        case("malformed manifest.json", docker(&|files| replace(files, "manifest.json", b"{nonsense")), &["plugin `docker-archive`", "manifest.json", "caused by: ", "hint: "]),
-        case("empty manifest.json", docker(&|files| replace(files, "manifest.json", b"[]")), &["plugin `docker-archive`", "no image"]),
-        case("malformed index.json", oci(&|files| replace(files, "index.json", b"[]")), &["plugin `oci-layout`", "index.json"]),
-        case("malformed configuration", oci(&|files| {
-            let config = b"{\"rootfs\": 7}".to_vec();
-            let mut changed = image();
-            changed.config = serde_json::from_slice(&config).unwrap();
-            *files = changed.oci_files();
-        }), &["configuration", "cannot be understood", "caused by: "]),
-        case("missing layer", docker(&|files| remove(files, "layer1/")), &["layer1/layer.tar"]),
-        case("missing blob", oci(&|files| remove(files, blob)), &["neither in the archive nor in the store", "hint: "]),
-        case("missing configuration", oci(&|files| remove(files, &good.id()[7..])), &[&good.id()]),
-        case("blob of another digest", oci(&|files| replace(files, blob, &other)), &["does not match its digest", &second, &sha256(&other), "hint: "]),
-        case("configuration of another digest", oci(&|files| replace(files, &good.id()[7..], b"{}")), &["configuration", "does not match its digest", "hint: "]),
-        case("layer of another diff_id", docker(&|files| replace(files, "layer1/", &other)), &["layer1/layer.tar", "diff_id", &second, &sha256(&other), "hint: "]),
-        case("broken gzip layer", docker(&|files| replace(files, "layer1/", &broken_gzip)), &["layer1/layer.tar", "caused by: ", "hint: "]),
-        case("layer that is no tar", docker(&|files| replace(files, "layer1/", &gzip(&b"text".repeat(500)))), &["layer1/layer.tar", "not a valid tar", "hint: "]),
-        case("too few layers", config(&|config| { config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(sha256(b"more"))); }), &["3 layers by its configuration, and 2"]),
-        case("another platform", config(&|config| config["architecture"] = json!(other_architecture())), &["no image for platform linux/", other_architecture(), "--platform linux/"]),
-        case("windows", config(&|config| config["os"] = json!("windows")), &["no image for platform linux/", "windows/"]),
-        case("no layers", Image::new("none:1", &[]).docker(), &["has no layers", "hint: "]),
-        case("digest that is a path", oci(&|files| {
-            let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:../../../../etc/passwd", "size": 3}]});
-            replace(files, "index.json", &serde_json::to_vec(&index).unwrap());
-        }), &["plugin `oci-layout`", "digest"]),
-        case("hard link to nowhere", Image::new("bad:1", &["a => missing/target"]).docker(), &["hard link", "missing/target"]),
-        case("escaping entry", escaping(), &["leads outside of the archive", "hint: "]),
-        case("manifest beyond its limit", docker(&|files| replace(files, "manifest.json", &vec![b' '; 9 << 20])), &["manifest.json"]),
+        case(
+            "truncated in a header",
+            whole[..whole.len() - 1500].to_vec(),
+            &["error: "],
+        ),
+        case(
+            "truncated in a layer",
+            whole[..700].to_vec(),
+            &["error: ", "hint: "],
+        ),
+        case(
+            "truncated gzip",
+            gzip(&whole)[..400].to_vec(),
+            &["error: ", "caused by: "],
+        ),
+        case(
+            "no manifest at all",
+            archive(&[("notes".to_owned(), b"x".to_vec())]),
+            &["no installed format plugin recognises", "hint: "],
+        ),
+        case(
+            "malformed manifest.json",
+            docker(&|files| replace(files, "manifest.json", b"{nonsense")),
+            &[
+                "plugin `docker-archive`",
+                "manifest.json",
+                "caused by: ",
+                "hint: ",
+            ],
+        ),
+        case(
+            "empty manifest.json",
+            docker(&|files| replace(files, "manifest.json", b"[]")),
+            &["plugin `docker-archive`", "no image"],
+        ),
+        case(
+            "malformed index.json",
+            oci(&|files| replace(files, "index.json", b"[]")),
+            &["plugin `oci-layout`", "index.json"],
+        ),
+        case(
+            "malformed configuration",
+            oci(&|files| {
+                let config = b"{\"rootfs\": 7}".to_vec();
+                let mut changed = image();
+                changed.config = serde_json::from_slice(&config).unwrap();
+                *files = changed.oci_files();
+            }),
+            &["configuration", "cannot be understood", "caused by: "],
+        ),
+        case(
+            "missing layer",
+            docker(&|files| remove(files, "layer1/")),
+            &["layer1/layer.tar"],
+        ),
+        case(
+            "missing blob",
+            oci(&|files| remove(files, blob)),
+            &["neither in the archive nor in the store", "hint: "],
+        ),
+        case(
+            "missing configuration",
+            oci(&|files| remove(files, &good.id()[7..])),
+            &[&good.id()],
+        ),
+        case(
+            "blob of another digest",
+            oci(&|files| replace(files, blob, &other)),
+            &[
+                "does not match its digest",
+                &second,
+                &sha256(&other),
+                "hint: ",
+            ],
+        ),
+        case(
+            "configuration of another digest",
+            oci(&|files| replace(files, &good.id()[7..], b"{}")),
+            &["configuration", "does not match its digest", "hint: "],
+        ),
+        case(
+            "layer of another diff_id",
+            docker(&|files| replace(files, "layer1/", &other)),
+            &[
+                "layer1/layer.tar",
+                "diff_id",
+                &second,
+                &sha256(&other),
+                "hint: ",
+            ],
+        ),
+        case(
+            "broken gzip layer",
+            docker(&|files| replace(files, "layer1/", &broken_gzip)),
+            &["layer1/layer.tar", "caused by: ", "hint: "],
+        ),
+        case(
+            "layer that is no tar",
+            docker(&|files| replace(files, "layer1/", &gzip(&b"text".repeat(500)))),
+            &["layer1/layer.tar", "not a valid tar", "hint: "],
+        ),
+        case(
+            "too few layers",
+            config(&|config| {
+                config["rootfs"]["diff_ids"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!(sha256(b"more")));
+            }),
+            &["3 layers by its configuration, and 2"],
+        ),
+        case(
+            "another platform",
+            config(&|config| config["architecture"] = json!(other_architecture())),
+            &[
+                "no image for platform linux/",
+                other_architecture(),
+                "--platform linux/",
+            ],
+        ),
+        case(
+            "windows",
+            config(&|config| config["os"] = json!("windows")),
+            &["no image for platform linux/", "windows/"],
+        ),
+        case(
+            "no layers",
+            Image::new("none:1", &[]).docker(),
+            &["has no layers", "hint: "],
+        ),
+        case(
+            "digest that is a path",
+            oci(&|files| {
+                let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:../../../../etc/passwd", "size": 3}]});
+                replace(files, "index.json", &serde_json::to_vec(&index).unwrap());
+            }),
+            &["plugin `oci-layout`", "digest"],
+        ),
+        case(
+            "hard link to nowhere",
+            Image::new("bad:1", &["a => missing/target"]).docker(),
+            &["hard link", "missing/target"],
+        ),
+        case(
+            "escaping entry",
+            escaping(),
+            &["leads outside of the archive", "hint: "],
+        ),
+        case(
+            "manifest beyond its limit",
+            docker(&|files| replace(files, "manifest.json", &vec![b' '; 9 << 20])),
+            &["manifest.json"],
+        ),
     ]
 }
 
@@ -160,16 +288,21 @@ fn an_image_for_another_platform_loads_when_asked_for() {
     env.msb(&line).success();
     let row = &env.json("images --format json")[0];
     assert_eq!(row["architecture"], other_architecture());
-    env.msb("load -i in.tar --platform nonsense").failure(&["os/architecture", "hint: "]);
+    env.msb("load -i in.tar --platform nonsense")
+        .failure(&["os/architecture", "hint: "]);
 }
 
 fn what_cannot_be_saved_is_refused_and_leaves_no_file() {
     let env = TestEnv::new();
     env.write("in.tar", &image().docker());
     env.msb("load -q -i in.tar").success();
-    env.msb("save -o out.tar nothing").failure(&["image not found: nothing", "hint: "]);
-    env.msb("save --format zip -o out.tar bad:1")
-        .failure(&["no format `zip`", "hint: ", "docker, oci"]);
+    env.msb("save -o out.tar nothing")
+        .failure(&["image not found: nothing", "hint: "]);
+    env.msb("save --format zip -o out.tar bad:1").failure(&[
+        "no format `zip`",
+        "hint: ",
+        "docker, oci",
+    ]);
     env.msb("save -o missing/out.tar bad:1")
         .failure(&["missing/out.tar", "No such file"]);
     // A bit that flipped in the store is found while the layer is rebuilt.
@@ -178,7 +311,8 @@ fn what_cannot_be_saved_is_refused_and_leaves_no_file() {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[4096] ^= 1;
     std::fs::write(path, bytes).unwrap();
-    env.msb("save -o out.tar bad:1").failure(&["is damaged", "hint: "]);
+    env.msb("save -o out.tar bad:1")
+        .failure(&["is damaged", "hint: "]);
     std::fs::remove_file(path).unwrap();
     env.msb("save -o out.tar bad:1")
         .failure(&["missing or damaged in the store", "hint: "]);
@@ -193,7 +327,10 @@ fn what_cannot_be_saved_is_refused_and_leaves_no_file() {
 fn a_reader_that_goes_away_ends_save_with_a_message() {
     let env = TestEnv::new();
     let big = "x".repeat(4 << 20);
-    env.write("in.tar", &Image::new("big:1", &[&format!("big = {big}")]).docker());
+    env.write(
+        "in.tar",
+        &Image::new("big:1", &[&format!("big = {big}")]).docker(),
+    );
     env.msb("load -q -i in.tar").success();
     let mut child = env
         .command(["save", "big:1"])
@@ -203,17 +340,31 @@ fn a_reader_that_goes_away_ends_save_with_a_message() {
         .unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(stderr.contains("could not write `standard output`"), "{stderr}");
-    assert!(stderr.contains("Broken pipe") && !stderr.contains("panicked"), "{stderr}");
+    assert!(
+        stderr.contains("could not write `standard output`"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("Broken pipe") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
 }
 
 fn a_store_of_a_newer_format_is_not_touched() {
     let env = TestEnv::new();
     env.write("in.tar", &image().docker());
     env.msb("load -q -i in.tar").success();
-    crate::sandboxes::sqlite(&env, "UPDATE msb_store SET value = '99' WHERE key = 'format'");
+    crate::sandboxes::sqlite(
+        &env,
+        "UPDATE msb_store SET value = '99' WHERE key = 'format'",
+    );
     env.msb("images").failure(&["has format 99", "hint: "]);
     env.msb("load -i in.tar").failure(&["has format 99"]);
 }
@@ -230,7 +381,9 @@ fn hostile_names_are_escaped() {
     let id = image.id();
     let run = env.msb(&format!("image inspect {id}")).success();
     assert!(!run.stdout.contains(['\u{1b}', '\u{7}']), "{run:?}");
-    let run = env.msb("image inspect \u{1b}[2J").failure(&["image not found"]);
+    let run = env
+        .msb("image inspect \u{1b}[2J")
+        .failure(&["image not found"]);
     assert!(!run.stderr.contains('\u{1b}'), "{run:?}");
 }
 
@@ -238,5 +391,6 @@ fn a_home_that_cannot_be_made() {
     let env = TestEnv::new();
     let file = env.write("file", b"not a directory");
     let env = env.with_home(&file.join("home"));
-    env.msb("images").failure(&["could not create", "caused by: "]);
+    env.msb("images")
+        .failure(&["could not create", "caused by: "]);
 }

@@ -19,8 +19,14 @@ tests! {
 
 const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", include_str!("../../README.md")),
-    ("docs/architecture.md", include_str!("../../docs/architecture.md")),
-    ("docs/performance.md", include_str!("../../docs/performance.md")),
+    (
+        "docs/architecture.md",
+        include_str!("../../docs/architecture.md"),
+    ),
+    (
+        "docs/performance.md",
+        include_str!("../../docs/performance.md"),
+    ),
     ("docs/store.md", include_str!("../../docs/store.md")),
 ];
 
@@ -30,7 +36,10 @@ fn transcripts_print_what_they_say() {
         let env = TestEnv::new();
         let image = Image::new(
             "app:1",
-            &["etc/\netc/hostname = app\nbin/sh -> busybox", "etc/.wh.hostname = \nsrv/app = hello"],
+            &[
+                "etc/\netc/hostname = app\nbin/sh -> busybox",
+                "etc/.wh.hostname = \nsrv/app = hello",
+            ],
         );
         env.write("app.tar", &image.docker());
         for block in text.split("```console\n").skip(1) {
@@ -92,7 +101,9 @@ fn prints(seen: &str, expected: &str) -> bool {
 }
 
 fn links_between_documents_lead_somewhere() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap();
     for (name, text) in DOCUMENTS {
         let folder = root.join(name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1) {

@@ -42,7 +42,13 @@ impl Docker {
                 directory,
             };
             let deadline = Instant::now() + Duration::from_secs(60);
-            while !docker.command(["version"]).output().unwrap().status.success() {
+            while !docker
+                .command(["version"])
+                .output()
+                .unwrap()
+                .status
+                .success()
+            {
                 assert!(
                     Instant::now() < deadline,
                     "dockerd does not answer: {}",
@@ -137,7 +143,11 @@ impl Podman {
         command
             .arg(format!("--root={}", self.path("root").display()))
             .arg(format!("--runroot={}", self.path("run").display()))
-            .args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"])
+            .args([
+                "--storage-driver=vfs",
+                "--cgroup-manager=cgroupfs",
+                "--events-backend=none",
+            ])
             .args(args)
             .env("TMPDIR", self.directory.path());
         command

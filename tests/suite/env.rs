@@ -156,7 +156,9 @@ impl Run {
     /// Returns exit code, stdout and stderr as one text, with what changes from run to run
     /// replaced.
     pub(crate) fn snapshot(&self, env: &TestEnv) -> String {
-        let code = self.code.map_or("signal".to_owned(), |code| code.to_string());
+        let code = self
+            .code
+            .map_or("signal".to_owned(), |code| code.to_string());
         let text = format!(
             "exit {code}\n--- stdout\n{}--- stderr\n{}",
             self.stdout, self.stderr

@@ -16,6 +16,7 @@ tests! {
     each_layer_of_each_image_that_an_engine_accepts_equals_what_gnu_tar_extracts
         needs Fixtures, Root, Tar, Docker, Podman;
     a_layer_with_every_kind_of_inode_equals_what_gnu_tar_extracts needs Root, Tar;
+    layers_mounted_over_each_other_show_what_the_image_holds needs Root;
 }
 
 fn each_layer_of_each_image_that_an_engine_accepts_equals_what_gnu_tar_extracts() {
@@ -31,14 +32,27 @@ fn each_layer_of_each_image_that_an_engine_accepts_equals_what_gnu_tar_extracts(
         let path = file.display().to_string();
         let docker = Docker::get().command(["load", "--quiet", "--input", &path]);
         let podman = podman.command(["load", "--quiet", "--input", &path]);
-        if ![docker, podman].iter_mut().any(|command| command.output().unwrap().status.success()) {
+        if ![docker, podman]
+            .iter_mut()
+            .any(|command| command.output().unwrap().status.success())
+        {
             continue;
         }
         accepted += 1;
+        // Old engines still read what Docker wrote before 1.10; msb says that it does not.
+        if path.ends_with("no_manifest.tar") {
+            TestEnv::new()
+                .msb(&format!("load -i {path}"))
+                .failure(&["before version 1.10"]);
+            continue;
+        }
         compared += compare_image(&file);
     }
     // Were none accepted, the engines would be at fault, not the images.
-    assert!(accepted >= 8 && compared >= 30, "{accepted} images, {compared} layers");
+    assert!(
+        accepted >= 8 && compared >= 30,
+        "{accepted} images, {compared} layers"
+    );
 }
 
 /// Loads an image for whatever platform it is, and compares each of its layers.
@@ -48,20 +62,33 @@ fn compare_image(file: &Path) -> usize {
         let mut load = env.command(["load", "--platform", platform, "-i"]);
         load.arg(file).output().unwrap().status.success()
     });
-    assert!(loaded, "{} is accepted by an engine and not by msb", file.display());
+    assert!(
+        loaded,
+        "{} is accepted by an engine and not by msb",
+        file.display()
+    );
     let mut compared = 0;
     for row in env.json("images --format json").as_array().unwrap() {
         let digest = row["digest"].as_str().unwrap();
         env.msb(&format!("save -o saved.tar {digest}")).success();
         let unpacked = env.path("saved");
         std::fs::create_dir_all(&unpacked).unwrap();
-        run(Command::new("tar").arg("-xf").arg(env.path("saved.tar")).arg("-C").arg(&unpacked));
+        run(Command::new("tar")
+            .arg("-xf")
+            .arg(env.path("saved.tar"))
+            .arg("-C")
+            .arg(&unpacked));
         let details = env.json(&format!("image inspect {digest} --format json"));
         for layer in details["layers"].as_array().unwrap() {
             let diff_id = layer["diff_id"].as_str().unwrap();
-            let tar = unpacked.join(diff_id.trim_start_matches("sha256:")).join("layer.tar");
+            let tar = unpacked
+                .join(diff_id.trim_start_matches("sha256:"))
+                .join("layer.tar");
             let seen = run(Command::new("sha256sum").arg(&tar));
-            assert!(diff_id.ends_with(&seen[..64]), "{diff_id} was saved as {seen}");
+            assert!(
+                diff_id.ends_with(&seen[..64]),
+                "{diff_id} was saved as {seen}"
+            );
             compare_layer(&tar, layer);
             compared += 1;
         }
@@ -73,7 +100,12 @@ fn compare_image(file: &Path) -> usize {
 fn compare_layer(tar: &Path, layer: &Value) {
     let extracted = tempfile::tempdir().unwrap();
     run(Command::new("tar")
-        .args(["--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"])
+        .args([
+            "--extract",
+            "--preserve-permissions",
+            "--same-owner",
+            "--numeric-owner",
+        ])
         .args(["--xattrs", "--xattrs-include=*", "--file"])
         .arg(tar)
         .arg("--directory")
@@ -90,7 +122,9 @@ fn compare_layer(tar: &Path, layer: &Value) {
 }
 
 fn explicit_paths(tar: &Path) -> BTreeSet<PathBuf> {
-    let listed = run(Command::new("tar").args(["--quoting-style=literal", "-tf"]).arg(tar));
+    let listed = run(Command::new("tar")
+        .args(["--quoting-style=literal", "-tf"])
+        .arg(tar));
     listed
         .lines()
         .map(|line| Path::new(line.trim_start_matches("./").trim_matches('/')).to_owned())
@@ -123,9 +157,17 @@ fn a_layer_with_every_kind_of_inode_equals_what_gnu_tar_extracts() {
         : > empty; printf x > 'a name with spaces and ünïcode'
     ";
     std::fs::create_dir(&source).unwrap();
-    run(Command::new("sh").args(["-ec", script]).current_dir(&source));
+    run(Command::new("sh")
+        .args(["-ec", script])
+        .current_dir(&source));
     run(Command::new("tar")
-        .args(["--create", "--format=posix", "--xattrs", "--xattrs-include=*", "--file"])
+        .args([
+            "--create",
+            "--format=posix",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--file",
+        ])
         .arg(env.path("layer.tar"))
         .arg("--directory")
         .arg(&source)
@@ -136,4 +178,41 @@ fn a_layer_with_every_kind_of_inode_equals_what_gnu_tar_extracts() {
     env.msb("load -i in.tar").success();
     let details = env.json("image inspect kinds:1 --format json");
     compare_layer(&env.path("layer.tar"), &details["layers"][0]);
+}
+
+fn layers_mounted_over_each_other_show_what_the_image_holds() {
+    let env = TestEnv::new();
+    let layers = [
+        "etc/\netc/hosts = one\netc/motd = hello\nvar/old/a = 1\nvar/old/b = 2\nkeep/me = k",
+        "etc/.wh.motd = \nvar/old/.wh..wh..opq = \nvar/old/c = 3\nkeep/.wh.nothing = ",
+        "etc/hosts = three\n.wh.keep = \nkeep/new = n",
+    ];
+    env.write(
+        "in.tar",
+        &crate::archive::Image::new("over:1", &layers).docker(),
+    );
+    env.msb("load -i in.tar").success();
+    let details = env.json("image inspect over:1 --format json");
+    let mounted: Vec<Mounted> = details["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| Mounted::erofs(Path::new(layer["erofs_path"].as_str().unwrap())))
+        .collect();
+    let overlay = Mounted::overlay(&mounted);
+    let seen = nodes(overlay.path());
+    let paths: Vec<String> = seen.keys().map(|path| path.display().to_string()).collect();
+    let expected = [
+        "",
+        "etc",
+        "etc/hosts",
+        "keep",
+        "keep/new",
+        "var",
+        "var/old",
+        "var/old/c",
+    ];
+    assert_eq!(paths, expected);
+    let hosts = std::fs::read(overlay.path().join("etc/hosts")).unwrap();
+    assert_eq!(hosts, b"three");
 }

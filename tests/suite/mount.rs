@@ -44,7 +44,12 @@ impl Mounted {
             .rev()
             .map(|layer| layer.path().display().to_string())
             .collect();
-        let options = format!("ro,lowerdir={}", lower.join(":"));
+        // Overlayfs wants two layers at least.
+        let options = format!(
+            "ro,lowerdir={}:{}",
+            lower.join(":"),
+            directory.path().display()
+        );
         run(Command::new("mount")
             .args(["-t", "overlay", "overlay", "-o", &options])
             .arg(directory.path()));
@@ -198,7 +203,10 @@ pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
     for path in ours.keys().chain(theirs.keys()) {
         let (our, their) = (ours.get(path), theirs.get(path));
         if our != their {
-            differences.push(format!("{}:\n  ours   {our:?}\n  theirs {their:?}", path.display()));
+            differences.push(format!(
+                "{}:\n  ours   {our:?}\n  theirs {their:?}",
+                path.display()
+            ));
         }
     }
     differences.dedup();

@@ -53,9 +53,18 @@ fn an_image_is_found_by_any_spelling_and_by_its_digests() {
         let found = env.json(&format!("image inspect {selector} --format json"));
         assert_eq!(found["id"], id.as_str(), "{selector}");
     }
-    for selector in ["python", "python:4", "ython:3", "abc", &format!("other@{digest}")] {
-        env.msb(&format!("image inspect {selector}"))
-            .failure(&["image not found", selector, "hint: "]);
+    for selector in [
+        "python",
+        "python:4",
+        "ython:3",
+        "abc",
+        &format!("other@{digest}"),
+    ] {
+        env.msb(&format!("image inspect {selector}")).failure(&[
+            "image not found",
+            selector,
+            "hint: ",
+        ]);
     }
 }
 
@@ -66,7 +75,8 @@ fn an_id_that_begins_several_images_is_refused_with_the_candidates() {
         .find_map(|number| {
             let image = Image::new(&format!("try:{number}"), &[&format!("n = {number}")]);
             let prefix = image.id()[7..11].to_owned();
-            seen.insert(prefix, image.clone()).map(|other| (other, image))
+            seen.insert(prefix, image.clone())
+                .map(|other| (other, image))
         })
         .unwrap();
     let env = with(&[first.clone(), second]);
@@ -80,15 +90,14 @@ fn an_image_without_a_tag_is_kept_and_listed() {
     assert_eq!(env.references(), ["<none>"]);
     let digest = env.json("images --format json")[0]["digest"].clone();
     assert_eq!(env.msb("images -q").stdout.trim(), digest.as_str().unwrap());
-    env.msb(&format!("rmi {}", &digest.as_str().unwrap()[7..19])).success();
+    env.msb(&format!("rmi {}", &digest.as_str().unwrap()[7..19]))
+        .success();
     env.assert_clean();
 }
 
 fn load_tags_the_first_image() {
     let env = TestEnv::new();
-    let mut files = Image::new("", &["a = b"]).docker_files();
-    files.extend([]);
-    env.write("in.tar", &archive(&files));
+    env.write("in.tar", &Image::new("", &["a = b"]).docker());
     env.msb("load -i in.tar --tag my-image:latest").success();
     assert_eq!(env.references(), ["my-image:latest"]);
     env.msb("load -i in.tar --tag My-Image")
@@ -103,15 +112,22 @@ fn a_tag_that_moves_leaves_the_old_image_without_it() {
     let run = env.msb("load -i in.tar").success();
     assert!(run.stderr.contains("note: python:3 named image"), "{run:?}");
     assert_eq!(env.references(), ["<none>", "python:3"]);
-    assert_eq!(env.json("image inspect python:3 --format json")["id"], newer.id());
+    assert_eq!(
+        env.json("image inspect python:3 --format json")["id"],
+        newer.id()
+    );
 }
 
 fn removing_one_of_two_references_keeps_the_image() {
     let env = with(&[one()]);
     env.msb("load -q -i in.tar --tag other:1").success();
     let id = one().id();
-    env.msb(&format!("rmi {}", &id[7..19]))
-        .failure(&["several references", "other:1", "python:3", "--force"]);
+    env.msb(&format!("rmi {}", &id[7..19])).failure(&[
+        "several references",
+        "other:1",
+        "python:3",
+        "--force",
+    ]);
     let run = env.msb("rmi python:3").success();
     assert!(run.stderr.contains("Untagged"), "{run:?}");
     assert_eq!(env.references(), ["other:1"]);
@@ -123,7 +139,9 @@ fn removing_an_image_keeps_the_layers_of_others() {
     let env = with(&[one(), two()]);
     env.msb("rmi python:3").success();
     env.msb("save -o out.tar ghcr.io/my-org/two:v2").success();
-    let layers = std::fs::read_dir(env.home().join("cache/layers")).unwrap().count();
+    let layers = std::fs::read_dir(env.home().join("cache/layers"))
+        .unwrap()
+        .count();
     assert_eq!(layers, 4, "two layers of two files");
 }
 
@@ -144,14 +162,17 @@ fn an_oci_tag_alone_is_no_name() {
 fn saved_references_come_back_exactly() {
     for format in ["docker", "oci"] {
         let env = with(&[one(), two()]);
-        env.msb("load -q -i in.tar --tag localhost:5000/again:x").success();
+        env.msb("load -q -i in.tar --tag localhost:5000/again:x")
+            .success();
         env.msb(&format!(
             "save -q --format {format} -o out.tar python:3 ghcr.io/my-org/two:v2 localhost:5000/again:x"
         ))
         .success();
         let other = TestEnv::new();
         let out = env.path("out.tar");
-        other.msb(&format!("load -q -i {}", out.display())).success();
+        other
+            .msb(&format!("load -q -i {}", out.display()))
+            .success();
         assert_eq!(other.references(), env.references(), "{format}");
     }
 }

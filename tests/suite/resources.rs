@@ -74,10 +74,15 @@ fn a_large_image_from_docker_needs_no_temporary_copy_and_little_memory() {
     assert!(load.wait().unwrap().success() && save.wait().unwrap().success());
     let details = env.json("image inspect large:1 --format json");
     let layers = details["layers"].as_array().unwrap();
-    let sizes = layers.iter().map(|layer| layer["erofs_size_bytes"].as_u64().unwrap());
+    let sizes = layers
+        .iter()
+        .map(|layer| layer["erofs_size_bytes"].as_u64().unwrap());
     let largest_layer = sizes.max().unwrap();
     assert_eq!(layers.len(), 3);
-    assert!(watched.largest_file <= largest_layer, "{watched:?}, {largest_layer}");
+    assert!(
+        watched.largest_file <= largest_layer,
+        "{watched:?}, {largest_layer}"
+    );
     assert!(watched.memory > 0 && watched.memory < MEMORY, "{watched:?}");
     docker.run("image rm --force large:1");
 }
@@ -90,7 +95,9 @@ fn many_small_files_need_little_memory() {
         header.set_mode(0o644);
         header.set_size(100);
         let path = format!("directory-{}/file-{number}", number % 100);
-        builder.append_data(&mut header, path, &[7; 100][..]).unwrap();
+        builder
+            .append_data(&mut header, path, &[7; 100][..])
+            .unwrap();
     }
     let image = Image::of("small:1", vec![builder.into_inner().unwrap()]);
     env.write("in.tar", &image.docker());
@@ -104,9 +111,16 @@ fn a_full_disk_is_named_and_nothing_is_left() {
     let disk = Mounted::tmpfs(3 << 20);
     let env = TestEnv::new().with_home(&disk.path().join("home"));
     let big = "x".repeat(2 << 20);
-    let image = Image::new("big:1", &[&format!("one = {big}"), &format!("two = y{big}")]);
+    let image = Image::new(
+        "big:1",
+        &[&format!("one = {big}"), &format!("two = y{big}")],
+    );
     env.write("in.tar", &image.docker());
-    let words = ["No space left on device", "caused by: ", "hint: free some space"];
+    let words = [
+        "No space left on device",
+        "caused by: ",
+        "hint: free some space",
+    ];
     env.msb("load -i in.tar").failure(&words);
     env.assert_clean();
     env.msb_with_input("load", &image.docker()).failure(&words);
@@ -117,11 +131,17 @@ fn a_full_disk_behind_save_is_named() {
     let disk = Mounted::tmpfs(1 << 20);
     let env = TestEnv::new();
     let big = "x".repeat(2 << 20);
-    env.write("in.tar", &Image::new("big:1", &[&format!("one = {big}")]).docker());
+    env.write(
+        "in.tar",
+        &Image::new("big:1", &[&format!("one = {big}")]).docker(),
+    );
     env.msb("load -q -i in.tar").success();
     let out = disk.path().join("out.tar").display().to_string();
-    env.msb(&format!("save -o {out} big:1"))
-        .failure(&["could not write", "No space left on device", "hint: "]);
+    env.msb(&format!("save -o {out} big:1")).failure(&[
+        "could not write",
+        "No space left on device",
+        "hint: ",
+    ]);
     let left = std::fs::read_dir(disk.path()).unwrap().count();
     assert_eq!(left, 0);
 }

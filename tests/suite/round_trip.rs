@@ -39,7 +39,10 @@ fn identity(env: &TestEnv, name: &str) -> (String, Vec<String>) {
     let diff_ids = layers
         .iter()
         .map(|layer| layer["diff_id"].as_str().unwrap().to_owned());
-    (details["id"].as_str().unwrap().to_owned(), diff_ids.collect())
+    (
+        details["id"].as_str().unwrap().to_owned(),
+        diff_ids.collect(),
+    )
 }
 
 fn what_docker_saves_comes_back_to_docker_with_the_same_id() {
@@ -51,12 +54,17 @@ fn what_docker_saves_comes_back_to_docker_with_the_same_id() {
     env.msb("load --input docker.tar").success();
     assert_eq!(identity(&env, "round/trip:1").0, id);
     for format in ["docker", "oci"] {
-        env.msb(&format!("save --format {format} -o out.{format} round/trip:1"))
-            .success();
+        env.msb(&format!(
+            "save --format {format} -o out.{format} round/trip:1"
+        ))
+        .success();
     }
     let names = entries(&env.path("out.docker"));
     assert!(names.contains(&"manifest.json".to_owned()), "{names:?}");
-    assert!(names.iter().any(|name| name.ends_with("/layer.tar")), "{names:?}");
+    assert!(
+        names.iter().any(|name| name.ends_with("/layer.tar")),
+        "{names:?}"
+    );
     let names = entries(&env.path("out.oci"));
     for name in ["oci-layout", "index.json"] {
         assert!(names.contains(&name.to_owned()), "{names:?}");
@@ -83,7 +91,9 @@ fn several_names_of_docker_stay_one_image() {
     docker.run("tag several:1 several:2");
     docker.run("tag several:1 other.example:5000/several:3");
     let out = env.path("in.tar").display().to_string();
-    docker.run(&format!("save -o {out} several:1 several:2 other.example:5000/several:3"));
+    docker.run(&format!(
+        "save -o {out} several:1 several:2 other.example:5000/several:3"
+    ));
     env.msb("load -i in.tar").success();
     let expected = ["other.example:5000/several:3", "several:1", "several:2"];
     assert_eq!(env.references(), expected);
@@ -106,7 +116,9 @@ fn podman_round_trip(format: &str, ours: &str) {
     ));
     let id = podman.run("image inspect --format {{.Id}} localhost/pod:1");
     let saved = env.path("in.tar").display().to_string();
-    podman.run(&format!("save --quiet --format {format} --output {saved} localhost/pod:1"));
+    podman.run(&format!(
+        "save --quiet --format {format} --output {saved} localhost/pod:1"
+    ));
     env.msb("load -i in.tar").success();
     let (our_id, _) = identity(&env, "localhost/pod:1");
     assert_eq!(our_id.trim_start_matches("sha256:"), id.trim());
@@ -130,7 +142,10 @@ fn what_podman_saves_as_oci_archive_loads_and_goes_back() {
 fn sample() -> Image {
     Image::new(
         "docker.io/library/sample:1",
-        &["etc/\netc/hosts = here\nbin/sh = x", "etc/.wh.hosts = \nsrv/new = y"],
+        &[
+            "etc/\netc/hosts = here\nbin/sh = x",
+            "etc/.wh.hosts = \nsrv/new = y",
+        ],
     )
 }
 
@@ -139,7 +154,13 @@ fn what_skopeo_copies_loads_in_every_form() {
     env.write("in.tar", &sample().docker());
     let copy = |to: &str| {
         run(Command::new("skopeo")
-            .args(["copy", "--quiet", "--insecure-policy", "docker-archive:in.tar", to])
+            .args([
+                "copy",
+                "--quiet",
+                "--insecure-policy",
+                "docker-archive:in.tar",
+                to,
+            ])
             .current_dir(env.path("")));
     };
     for (target, input) in [
@@ -168,7 +189,10 @@ fn skopeo_inspects_what_msb_saves() {
     for (format, transport) in [("docker", "docker-archive"), ("oci", "oci-archive")] {
         env.msb(&format!("save --format {format} -o {format}.tar sample:1"))
             .success();
-        let source = format!("{transport}:{}", env.path(&format!("{format}.tar")).display());
+        let source = format!(
+            "{transport}:{}",
+            env.path(&format!("{format}.tar")).display()
+        );
         let config = run(Command::new("skopeo").args(["inspect", "--config", "--raw", &source]));
         assert_eq!(config.as_bytes(), sample().config_bytes(), "{format}");
         let seen: Value =
@@ -184,8 +208,11 @@ fn a_saved_archive_loads_with_identical_digests() {
     let before = env.json("image inspect sample:1 --format json");
     for format in ["docker", "oci"] {
         let out = env.path(&format!("{format}.tar"));
-        env.msb(&format!("save --format {format} -o {} sample:1", out.display()))
-            .success();
+        env.msb(&format!(
+            "save --format {format} -o {} sample:1",
+            out.display()
+        ))
+        .success();
         let other = TestEnv::new();
         other.msb(&format!("load -i {}", out.display())).success();
         let after = other.json("image inspect sample:1 --format json");
@@ -201,7 +228,8 @@ fn equal_images_are_saved_as_equal_bytes() {
         let env = TestEnv::new();
         env.write("in.tar", &sample().docker());
         env.msb("load -i in.tar").success();
-        env.msb(&format!("save --format {format} -o out.tar sample:1")).success();
+        env.msb(&format!("save --format {format} -o out.tar sample:1"))
+            .success();
         std::fs::read(env.path("out.tar")).unwrap()
     };
     for format in ["docker", "oci"] {

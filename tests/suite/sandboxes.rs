@@ -33,8 +33,11 @@ pub(crate) fn sqlite(env: &TestEnv, sql: &str) {
 fn an_image_in_use_is_refused_by_rmi_and_skipped_by_prune() {
     let env = loaded();
     store(&env).use_image("my-sandbox", "used:1").unwrap();
-    env.msb("rmi used:1")
-        .failure(&["image `used:1` is in use by sandbox my-sandbox", "hint: ", "--force"]);
+    env.msb("rmi used:1").failure(&[
+        "image `used:1` is in use by sandbox my-sandbox",
+        "hint: ",
+        "--force",
+    ]);
     let report = env.json("image prune -y --format json");
     assert_eq!(report["skipped_in_use"], 1);
     assert_eq!(report["manifests_removed"], 0);
@@ -75,7 +78,10 @@ fn sandboxes_of_an_existing_microsandbox_database_count() {
         ),
     );
     env.msb("rmi used:1").failure(&["in use by sandbox theirs"]);
-    assert_eq!(env.json("image prune -y --format json")["skipped_in_use"], 1);
+    assert_eq!(
+        env.json("image prune -y --format json")["skipped_in_use"],
+        1
+    );
     sqlite(&env, "DELETE FROM sandbox_rootfs");
     env.msb("rmi used:1").success();
     env.assert_clean();

@@ -34,7 +34,17 @@ impl Terminal {
             env.home().display(),
         );
         let directory = env.path("").display().to_string();
-        terminal.tmux(&["new-session", "-d", "-x", "120", "-y", "30", "-c", &directory, &shell]);
+        terminal.tmux(&[
+            "new-session",
+            "-d",
+            "-x",
+            "120",
+            "-y",
+            "30",
+            "-c",
+            &directory,
+            &shell,
+        ]);
         terminal.wait_for("READY");
         terminal
     }
@@ -73,12 +83,19 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         let mut command = Command::new("tmux");
-        let _ = command.arg("-S").arg(&self.socket).arg("kill-server").output();
+        let _ = command
+            .arg("-S")
+            .arg(&self.socket)
+            .arg("kill-server")
+            .output();
     }
 }
 
 fn sample() -> Image {
-    Image::new("sample:1", &[&format!("etc/\nbig = {}", "x".repeat(3 << 20))])
+    Image::new(
+        "sample:1",
+        &[&format!("etc/\nbig = {}", "x".repeat(3 << 20))],
+    )
 }
 
 fn fifo(path: &Path) {
@@ -92,10 +109,16 @@ fn a_bar_is_drawn_for_a_layer_on_its_way_and_cleared_at_the_end() {
     fifo(&env.path("pipe"));
     let terminal = Terminal::new(&env);
     terminal.enter("msb load -i pipe");
-    let mut pipe = std::fs::File::options().write(true).open(env.path("pipe")).unwrap();
+    let mut pipe = std::fs::File::options()
+        .write(true)
+        .open(env.path("pipe"))
+        .unwrap();
     pipe.write_all(&archive[..2 << 20]).unwrap();
     let screen = terminal.wait_for("layer0/layer.tar");
-    let bar = screen.lines().find(|line| line.contains("layer0/layer.tar")).unwrap();
+    let bar = screen
+        .lines()
+        .find(|line| line.contains("layer0/layer.tar"))
+        .unwrap();
     assert!(bar.contains("━") && bar.contains("MiB/3.0"), "{screen}");
     pipe.write_all(&archive[2 << 20..]).unwrap();
     drop(pipe);
@@ -111,7 +134,10 @@ fn save_refuses_to_write_to_a_terminal() {
     terminal.enter("msb save sample:1; echo exit $?");
     let screen = terminal.wait_for("exit 1");
     assert!(screen.contains("standard output is a terminal"), "{screen}");
-    assert!(screen.contains("hint: name a file with --output"), "{screen}");
+    assert!(
+        screen.contains("hint: name a file with --output"),
+        "{screen}"
+    );
 }
 
 fn load_refuses_to_read_from_a_terminal() {
