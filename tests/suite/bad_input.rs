@@ -52,6 +52,7 @@ fn case(name: &'static str, archive: Vec<u8>, words: &[&str]) -> Case {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let good = image();
     let docker = |change: &dyn Fn(&mut Files)| {

@@ -41,7 +41,7 @@ impl Docker {
                 daemon: Mutex::new(Some(daemon)),
                 directory,
             };
-            let deadline = Instant::now() + Duration::from_secs(60);
+            let deadline = Instant::now() + Duration::from_mins(1);
             while !docker
                 .command(["version"])
                 .output()
@@ -115,7 +115,7 @@ pub(crate) fn write_context(directory: &Path) {
     for (number, text) in layers.iter().enumerate() {
         let name = format!("layer{number}.tar");
         std::fs::write(directory.join(&name), archive::layer(text)).unwrap();
-        dockerfile.push_str(&format!("ADD {name} /\n"));
+        dockerfile = format!("{dockerfile}ADD {name} /\n");
     }
     std::fs::write(directory.join("notes"), "a file of its own").unwrap();
     dockerfile.push_str("COPY notes /srv/notes\nENV A=1\nLABEL of=msb\nCMD [\"/bin/sh\"]\n");

@@ -33,7 +33,7 @@ impl TestEnv {
 
     /// Uses another directory as `MSB_HOME`.
     pub(crate) fn with_home(mut self, home: &Path) -> Self {
-        self.home = home.to_owned();
+        home.clone_into(&mut self.home);
         self
     }
 

@@ -99,7 +99,10 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 ("file", sha256(&std::fs::read(path).unwrap()))
             } else if file_type.is_symlink() {
                 let target = std::fs::read_link(path).unwrap();
-                ("symlink", format!("{:?}", target.as_os_str()))
+                (
+                    "symlink",
+                    target.into_os_string().to_string_lossy().into_owned(),
+                )
             } else if file_type.is_char_device() {
                 ("char device", String::new())
             } else if file_type.is_block_device() {
