@@ -19,7 +19,7 @@ use tar::{EntryType, Header};
 /// Returns the tar of a layer.
 pub(crate) fn layer(text: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let mut header = Header::new_gnu();
         header.set_mtime(1_700_000_000);
         header.set_uid(0);

@@ -137,7 +137,7 @@ fn cases() -> Vec<Case> {
         case(
             "missing layer",
             docker(&|files| remove(files, "layer1/")),
-            &["layer1/layer.tar"],
+            &["neither in the archive nor in the store", &second, "hint: "],
         ),
         case(
             "missing blob",

@@ -78,10 +78,21 @@ fn shell(env: &TestEnv, line: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Returns lines with those about layers, which come as each is done, in the order of their names.
+fn in_order(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.trim_end().lines().collect();
+    let of_layers = lines
+        .iter()
+        .take_while(|line| line.starts_with("layer "))
+        .count();
+    lines[..of_layers].sort_by_key(|line| line.rsplit(' ').next());
+    lines
+}
+
 fn prints(seen: &str, expected: &str) -> bool {
-    let (seen, expected) = (seen.trim_end(), expected.trim_end());
-    seen.lines().count() == expected.lines().count()
-        && seen.lines().zip(expected.lines()).all(|(seen, expected)| {
+    let (seen, expected) = (in_order(seen), in_order(expected));
+    seen.len() == expected.len()
+        && seen.iter().zip(expected).all(|(seen, expected)| {
             let mut rest = seen.trim_end();
             let parts: Vec<&str> = expected.trim_end().split("[..]").collect();
             parts.iter().enumerate().all(|(number, part)| {

@@ -113,7 +113,12 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
             let is_device = kind.ends_with("device");
             let node = Node {
                 kind,
-                mode: metadata.mode() & 0o7777,
+                // Linux has no use for the mode of a link, and tar cannot set it.
+                mode: if kind == "symlink" {
+                    0
+                } else {
+                    metadata.mode() & 0o7777
+                },
                 owner: (metadata.uid(), metadata.gid()),
                 mtime: (metadata.mtime(), metadata.mtime_nsec()),
                 device: if is_device { metadata.rdev() } else { 0 },
