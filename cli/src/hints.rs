@@ -25,6 +25,9 @@ pub(crate) fn for_error(error: &Error) -> Vec<String> {
                 "let MSB_HOME name a directory that can be written"
             }
             io::ErrorKind::BrokenPipe => "the reader of the output has gone away",
+            io::ErrorKind::UnexpectedEof if hints.is_empty() => {
+                "the archive may not have been copied to its end; copy or save it again"
+            }
             _ => "",
         };
         if !hint.is_empty() {

@@ -24,7 +24,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   setup   Find what building needs, or install it
   guests  Compile the plugins that ship with msb
-  demo    Show msb at work, from nothing
+  demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   bench   Measure (`bench load [--quick] [--corpus DIR]`)
 ";
@@ -38,9 +38,9 @@ fn main() -> ExitCode {
     let result = match name.as_str() {
         "setup" => setup::ensure().map(|_| ()),
         "guests" => guests::build().map(|_| ()),
-        "demo" => demo::run(),
-        "test" => test::run(rest),
-        "bench" => bench::run(rest),
+        "demo" => demo::run_all(rest),
+        "test" => test::run_all(rest),
+        "bench" => bench::run_all(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

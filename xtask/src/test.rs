@@ -1,8 +1,110 @@
-//! `cargo xtask test`: not there yet.
+//! `cargo xtask test`: every check of the repository, one after the other.
 
-use crate::command::Result;
+use std::process::Command;
+use std::time::Instant;
 
-/// Runs the command.
-pub(crate) fn run(_arguments: &[String]) -> Result<()> {
-    Err("this command is not there yet".into())
+use crate::command::{Result, cargo, root, run, which};
+use crate::{debian, guests};
+
+/// The programs that msb is tested against, as Debian packages.
+const TOOLS: &[&str] = &[
+    "attr",
+    "ca-certificates",
+    "crun",
+    "docker.io",
+    "erofs-utils",
+    "mount",
+    "podman",
+    "skopeo",
+    "tar",
+    "tmux",
+    "uidmap",
+];
+
+/// Runs the checks; with `--quick` not those that only look at documents and licences.
+pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
+    let quick = match arguments {
+        [] => false,
+        [word] if word == "--quick" || word == "quick" => true,
+        _ => return Err("test takes nothing, or --quick".into()),
+    };
+    let started = Instant::now();
+    if debian::can_install() {
+        debian::install(TOOLS)?;
+    }
+    guests::build()?;
+    let root = root()?;
+    let plugins = root.join("plugins");
+    let step = |title: &str, command: &mut Command| -> Result<()> {
+        println!("\n== {title}");
+        run(command)
+    };
+    let cargo_in = |folder: &std::path::Path, line: &str| {
+        let mut command = Command::new(cargo());
+        command.current_dir(folder).args(line.split(' '));
+        // Settings of the cargo that runs this program are not meant for the next one.
+        command.env_remove("CARGO_MANIFEST_DIR");
+        command
+    };
+    step("format", &mut cargo_in(&root, "fmt --all --check"))?;
+    step(
+        "format of plugins",
+        &mut cargo_in(&plugins, "fmt --all --check"),
+    )?;
+    step("build", &mut cargo_in(&root, "build --package msb"))?;
+    step("tests", &mut cargo_in(&root, "test --workspace"))?;
+    step(
+        "tests of plugins",
+        &mut cargo_in(&plugins, "test --target-dir target/native"),
+    )?;
+    step(
+        "lints",
+        &mut cargo_in(&root, "clippy --workspace --all-targets -- --deny warnings"),
+    )?;
+    step(
+        "lints of plugins",
+        &mut cargo_in(
+            &plugins,
+            "clippy --all-targets --target-dir target/native -- --deny warnings",
+        ),
+    )?;
+    if !quick {
+        step(
+            "documentation",
+            cargo_in(&root, "doc --workspace --no-deps").env("RUSTDOCFLAGS", "--deny warnings"),
+        )?;
+        check_dependencies(&root)?;
+    }
+    println!("\nall checks passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// Checks licences, sources and duplicates of the dependencies. Advisories need a database that
+/// not every machine can fetch, so `cargo deny check` by hand is for those.
+fn check_dependencies(root: &std::path::Path) -> Result<()> {
+    println!("\n== dependencies");
+    if which("cargo-deny").is_none() {
+        println!("cargo-deny is not there: installing it");
+        run(Command::new(cargo())
+            .args([
+                "install",
+                "--locked",
+                "--quiet",
+                "cargo-deny",
+                "--version",
+                "0.20.2",
+            ])
+            // Quick to build rather than quick to run: it runs once.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"))?;
+    }
+    for folder in [root.to_owned(), root.join("plugins")] {
+        run(Command::new(cargo())
+            .current_dir(&folder)
+            .args(["deny", "--offline", "--log-level", "error", "check"])
+            .args(["--config", &root.join("deny.toml").display().to_string()])
+            .args(["bans", "licenses", "sources"]))?;
+    }
+    Ok(())
 }

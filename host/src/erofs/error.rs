@@ -1,37 +1,97 @@
-//! What can go wrong with an EROFS image.
+//! What can go wrong when an image is written or read.
 
 use std::io;
 
-/// An image that could not be written or read. The caller knows the path of the file.
+use super::format::Nid;
+
+/// An error of this room. Paths are those inside the image; the caller knows the image file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErofsError {
-    /// The file failed.
-    #[error("could not {operation} the EROFS image")]
+    /// The image file could not be read or written.
+    #[error("cannot {operation} the image at byte {offset}")]
     Io {
-        /// `read`, `write`, …
+        /// `read`, `write` or `truncate`.
         operation: &'static str,
-        /// Why.
+        /// Where in the image.
+        offset: u64,
+        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The tree holds something that EROFS cannot.
-    #[error("`{path}` does not fit into EROFS: {reason}")]
-    Unfit {
-        /// The path inside of the image.
+    /// A number does not fit its field in the format.
+    #[error("`{path}`: {what} is {actual}, and EROFS stores {limit} at most")]
+    Limit {
+        /// The inode, by its first name.
         path: String,
-        /// Which limit it breaks.
+        /// What is too large, with its unit.
+        what: &'static str,
+        /// Its value.
+        actual: u64,
+        /// The largest value that fits.
+        limit: u64,
+    },
+    /// A name that no directory can hold: empty, `.`, `..`, or with a slash or a zero byte.
+    #[error("`{path}`: a directory cannot hold this name")]
+    Name {
+        /// The path that ends in the name.
+        path: String,
+    },
+    /// A symbolic link whose target is empty or has a zero byte.
+    #[error("`{path}`: the target of the symbolic link is empty or has a zero byte")]
+    Target {
+        /// The link.
+        path: String,
+    },
+    /// An extended attribute outside of the namespaces that EROFS knows.
+    #[error("`{path}`: EROFS has no place for the extended attribute `{name}`")]
+    XattrName {
+        /// The inode, by its first name.
+        path: String,
+        /// The full name of the attribute.
+        name: String,
+    },
+    /// A second name leads to a directory.
+    #[error("`{path}`: the directory has another name already")]
+    DirectoryLink {
+        /// The second name.
+        path: String,
+    },
+    /// A file whose data was never written to this image.
+    #[error("`{path}`: its data lies outside of what was written")]
+    Extent {
+        /// The file, by its first name.
+        path: String,
+    },
+    /// The image needs more blocks than a 32 bit number counts.
+    #[error("the image is larger than 2^32 blocks of 4 KiB")]
+    ImageTooLarge,
+    /// A call that does not fit the state of the writer.
+    #[error("cannot {operation} now: {reason}")]
+    OutOfOrder {
+        /// What was asked for.
+        operation: &'static str,
+        /// Why it makes no sense.
         reason: &'static str,
     },
-    /// The image would have more than 2^32 blocks of 4 KiB.
-    #[error("the image would be larger than 16 TiB")]
-    TooLarge,
-    /// The bytes are no EROFS image of the kind that msb writes.
-    #[error("not a valid EROFS image: {reason} at byte {offset}")]
-    Invalid {
-        /// What is wrong.
-        reason: &'static str,
-        /// Where.
-        offset: u64,
+    /// An image that is damaged, or no EROFS image at all.
+    #[error("the image is damaged: {what}")]
+    Damaged {
+        /// The rule that it breaks.
+        what: &'static str,
+    },
+    /// An inode that is damaged.
+    #[error("the image is damaged: inode {nid}: {what}")]
+    DamagedInode {
+        /// The inode.
+        nid: Nid,
+        /// The rule that it breaks.
+        what: &'static str,
+    },
+    /// An image that uses a part of the format that msb neither writes nor reads.
+    #[error("the image has {what}, which msb does not read")]
+    Unsupported {
+        /// The part.
+        what: &'static str,
     },
 }

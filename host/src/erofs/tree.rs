@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 /// The number of an inode inside its [`Tree`]. Not an EROFS nid, which exists only once written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InodeId(u32);
 
 impl InodeId {
@@ -59,6 +59,26 @@ pub struct Device {
     pub major: u32,
     /// Minor number.
     pub minor: u32,
+}
+
+impl Device {
+    /// The largest major number that EROFS stores.
+    pub const MAJOR_MAX: u32 = (1 << 12) - 1;
+    /// The largest minor number that EROFS stores.
+    pub const MINOR_MAX: u32 = (1 << 20) - 1;
+
+    /// Returns the 32 bits that stand for the device on disk (`new_encode_dev` in the kernel).
+    pub(super) fn encode(self) -> u32 {
+        self.minor & 0xff | self.major << 8 | (self.minor & !0xff) << 12
+    }
+
+    /// Returns the device that 32 bits on disk stand for.
+    pub(super) fn decode(bits: u32) -> Self {
+        Self {
+            major: bits >> 8 & Self::MAJOR_MAX,
+            minor: bits & 0xff | bits >> 12 & !0xff & Self::MINOR_MAX,
+        }
+    }
 }
 
 /// What an inode is.

@@ -1,0 +1,348 @@
+//! Where every inode of a tree goes.
+//!
+//! Owns the order of the inodes, their nids, the count of their names, and the check that every
+//! part of the tree fits the format. Writes nothing.
+
+use super::ErofsError;
+use super::dirent;
+use super::format::{BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX};
+use super::tree::{Device, Inode, InodeId, Kind, Tree};
+use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
+
+/// Bytes of an inode without its attributes.
+const HEAD: u64 = INODE_SIZE as u64;
+
+/// The area starts with unused bytes: an inode there would have nid 0, which readdir(3) callers
+/// take for a deleted entry.
+const RESERVED: u64 = 64;
+
+/// The plan of an inode area.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Every inode that a name reaches, in the order of the area, the root first.
+    pub(super) order: Vec<InodeId>,
+    /// By [`InodeId::index`].
+    places: Vec<Place>,
+    /// Bytes of the area.
+    pub(super) size: u64,
+    /// Blocks of directories and symbolic links outside of the area.
+    pub(super) blocks: u64,
+}
+
+/// Where one inode goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    nid: u64,
+    nlink: u32,
+    /// The directory of the first name, as an index into the tree.
+    parent: InodeId,
+}
+
+/// The size of an inode and of what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Bytes of the attributes.
+    pub(super) xattrs: u64,
+    /// Bytes of the contents of a directory or a symbolic link, 0 for all others.
+    pub(super) contents: u64,
+    /// Where these contents go.
+    pub(super) layout: DataLayout,
+}
+
+impl Shape {
+    fn new(xattrs: u64, contents: u64) -> Self {
+        let tail = contents % BLOCK_SIZE;
+        let inline = tail > 0 && HEAD + xattrs + tail <= BLOCK_SIZE;
+        Self {
+            xattrs,
+            contents,
+            layout: if inline {
+                DataLayout::Inline
+            } else {
+                DataLayout::Plain
+            },
+        }
+    }
+
+    /// Returns how many bytes of the contents follow the inode.
+    pub(super) fn tail(self) -> u64 {
+        match self.layout {
+            DataLayout::Plain => 0,
+            DataLayout::Inline => self.contents % BLOCK_SIZE,
+        }
+    }
+
+    /// Returns how many blocks the rest of the contents takes.
+    pub(super) fn blocks(self) -> u64 {
+        (self.contents - self.tail()).div_ceil(BLOCK_SIZE)
+    }
+
+    /// Returns where an inode of this shape starts when the area is in use up to `end`. Neither an
+    /// inode nor the inline data behind it crosses a block: kernels before 6.12 read the target of
+    /// a symbolic link from the block of its inode.
+    fn start(self, end: u64) -> u64 {
+        let start = end.next_multiple_of(SLOT_SIZE);
+        let together = match self.layout {
+            DataLayout::Plain => HEAD,
+            DataLayout::Inline => HEAD + self.xattrs + self.tail(),
+        };
+        if start % BLOCK_SIZE + together <= BLOCK_SIZE {
+            start
+        } else {
+            start.next_multiple_of(BLOCK_SIZE)
+        }
+    }
+}
+
+impl Layout {
+    /// Plans the area of a tree whose file data ends at block `data_end`.
+    ///
+    /// The children of a directory follow one another, in the order of their names, then come
+    /// those of its first subdirectory: listing a directory reads consecutive blocks.
+    pub(super) fn plan(tree: &Tree, data_end: u64) -> Result<Self, ErofsError> {
+        let mut layout = Self {
+            order: Vec::new(),
+            places: vec![Place::default(); tree.len()],
+            size: RESERVED,
+            blocks: 0,
+        };
+        layout.link(tree)?;
+        let order = std::mem::take(&mut layout.order);
+        for id in &order {
+            layout.check(tree, *id, data_end)?;
+            let shape = layout.shape(tree, *id);
+            let start = shape.start(layout.size);
+            layout.size = start + HEAD + shape.xattrs + shape.tail();
+            layout.blocks += shape.blocks();
+            layout.place_mut(*id).nid = start / SLOT_SIZE;
+        }
+        layout.order = order;
+        Ok(layout)
+    }
+
+    /// Returns the nid of an inode that a name reaches.
+    pub(super) fn nid(&self, id: InodeId) -> Nid {
+        Nid(self.place(id).nid)
+    }
+
+    /// Returns how many names lead to an inode; for a directory, 2 and the count of its
+    /// subdirectories.
+    pub(super) fn nlink(&self, id: InodeId) -> u32 {
+        self.place(id).nlink
+    }
+
+    /// Returns the directory that holds a directory, the root for the root.
+    pub(super) fn parent(&self, id: InodeId) -> InodeId {
+        self.place(id).parent
+    }
+
+    /// Returns the size of an inode and of its contents.
+    pub(super) fn shape(&self, tree: &Tree, id: InodeId) -> Shape {
+        let inode = tree.get(id);
+        let contents = match &inode.kind {
+            Kind::Directory(_) => {
+                let names = dirent::listing(tree, id, self.parent(id));
+                dirent::packed_size(names.map(|(name, _)| name.len()))
+            }
+            Kind::Symlink(target) => target.len() as u64,
+            _ => 0,
+        };
+        Shape::new(xattr::body_size(&inode.metadata.xattrs), contents)
+    }
+
+    /// Walks the tree: fills the order, the counts of names and the parents.
+    fn link(&mut self, tree: &Tree) -> Result<(), ErofsError> {
+        self.order.push(InodeId::ROOT);
+        self.place_mut(InodeId::ROOT).nlink = 2;
+        let mut pending = vec![InodeId::ROOT];
+        while let Some(directory) = pending.pop() {
+            let Kind::Directory(entries) = &tree.get(directory).kind else {
+                continue;
+            };
+            let first = pending.len();
+            for (name, child) in entries {
+                self.check_name(tree, directory, name)?;
+                let is_directory = matches!(tree.get(*child).kind, Kind::Directory(_));
+                let known = self.place(*child).nlink > 0;
+                if is_directory && known {
+                    return Err(ErofsError::DirectoryLink {
+                        path: self.path_in(tree, directory, name),
+                    });
+                }
+                if !known {
+                    self.order.push(*child);
+                    self.place_mut(*child).parent = directory;
+                }
+                if is_directory {
+                    self.place_mut(*child).nlink = 2;
+                    self.place_mut(directory).nlink += 1;
+                    pending.push(*child);
+                } else {
+                    let place = self.place_mut(*child);
+                    place.nlink = place.nlink.saturating_add(1);
+                }
+            }
+            pending.get_mut(first..).unwrap_or_default().reverse();
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, tree: &Tree, directory: InodeId, name: &[u8]) -> Result<(), ErofsError> {
+        if name.len() > NAME_MAX {
+            return Err(ErofsError::Limit {
+                path: self.path_in(tree, directory, name),
+                what: "the length of the name in bytes",
+                actual: name.len() as u64,
+                limit: NAME_MAX as u64,
+            });
+        }
+        if matches!(name, b"" | b"." | b"..") || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
+            return Err(ErofsError::Name {
+                path: self.path_in(tree, directory, name),
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks everything of an inode but its names.
+    fn check(&self, tree: &Tree, id: InodeId, data_end: u64) -> Result<(), ErofsError> {
+        let inode = tree.get(id);
+        let limits = limits(inode);
+        if let Some((what, actual, limit)) =
+            limits.into_iter().find(|(_, actual, limit)| actual > limit)
+        {
+            return Err(ErofsError::Limit {
+                path: self.path(tree, id),
+                what,
+                actual,
+                limit,
+            });
+        }
+        match &inode.kind {
+            Kind::File(extent) if extent.size > 0 => {
+                let block = u64::from(extent.block);
+                let end = block.saturating_add(extent.size.div_ceil(BLOCK_SIZE));
+                if block == 0 || end > data_end {
+                    return Err(ErofsError::Extent {
+                        path: self.path(tree, id),
+                    });
+                }
+            }
+            Kind::Symlink(target) if target.is_empty() || target.contains(&0) => {
+                return Err(ErofsError::Target {
+                    path: self.path(tree, id),
+                });
+            }
+            _ => {}
+        }
+        self.check_xattrs(tree, id)
+    }
+
+    fn check_xattrs(&self, tree: &Tree, id: InodeId) -> Result<(), ErofsError> {
+        let xattrs = &tree.get(id).metadata.xattrs;
+        let limit = |what, actual, limit| ErofsError::Limit {
+            path: self.path(tree, id),
+            what,
+            actual,
+            limit,
+        };
+        for (name, value) in xattrs {
+            let Some((_, suffix)) = xattr::split(name) else {
+                return Err(ErofsError::XattrName {
+                    path: self.path(tree, id),
+                    name: String::from_utf8_lossy(name).into_owned(),
+                });
+            };
+            if suffix.len() > SUFFIX_MAX {
+                let what = "the length of the name of an attribute in bytes, less the prefix,";
+                return Err(limit(what, suffix.len() as u64, SUFFIX_MAX as u64));
+            }
+            if value.len() > VALUE_MAX {
+                let what = "the length of the value of an attribute in bytes";
+                return Err(limit(what, value.len() as u64, VALUE_MAX as u64));
+            }
+        }
+        let size = xattr::body_size(xattrs);
+        if size > BODY_MAX {
+            return Err(limit("the size of all attributes in bytes", size, BODY_MAX));
+        }
+        Ok(())
+    }
+
+    fn path_in(&self, tree: &Tree, directory: InodeId, name: &[u8]) -> String {
+        let mut path = self.path(tree, directory);
+        if path != "/" {
+            path.push('/');
+        }
+        path.push_str(&String::from_utf8_lossy(name));
+        path
+    }
+
+    /// Returns the first path of an inode, found from its parents upwards.
+    fn path(&self, tree: &Tree, id: InodeId) -> String {
+        let mut names = Vec::new();
+        let mut child = id;
+        while child != InodeId::ROOT {
+            let parent = self.parent(child);
+            if let Kind::Directory(entries) = &tree.get(parent).kind
+                && let Some((name, _)) = entries.iter().find(|(_, entry)| **entry == child)
+            {
+                names.push(String::from_utf8_lossy(name));
+            }
+            child = parent;
+        }
+        names.reverse();
+        format!("/{}", names.join("/"))
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "one place for every inode of the tree"
+    )]
+    fn place(&self, id: InodeId) -> &Place {
+        &self.places[id.index()]
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "one place for every inode of the tree"
+    )]
+    fn place_mut(&mut self, id: InodeId) -> &mut Place {
+        &mut self.places[id.index()]
+    }
+}
+
+/// Returns the numbers of an inode that might not fit: what, value, limit.
+fn limits(inode: &Inode) -> [(&'static str, u64, u64); 4] {
+    let metadata = &inode.metadata;
+    let (major, minor) = match &inode.kind {
+        Kind::CharDevice(device) | Kind::BlockDevice(device) => (device.major, device.minor),
+        _ => (0, 0),
+    };
+    let target = match &inode.kind {
+        Kind::Symlink(target) => target.len(),
+        _ => 0,
+    };
+    [
+        (
+            "the fraction of the time in nanoseconds",
+            u64::from(metadata.mtime.nanoseconds),
+            999_999_999,
+        ),
+        (
+            "the major device number",
+            u64::from(major),
+            u64::from(Device::MAJOR_MAX),
+        ),
+        (
+            "the minor device number",
+            u64::from(minor),
+            u64::from(Device::MINOR_MAX),
+        ),
+        (
+            "the length of the target in bytes",
+            target as u64,
+            TARGET_MAX as u64,
+        ),
+    ]
+}

@@ -1,0 +1,316 @@
+//! The reader of images.
+//!
+//! Owns the way from an image to its superblock, inodes, names, attributes and bytes. It reads what
+//! the writer of this room writes, and is total on anything else: a damaged image gives an error,
+//! at the latest when the damaged inode is read, and no number in it makes the reader allocate
+//! more than the image is large.
+
+use super::ErofsError;
+use super::dirent::{self, DirEntry};
+use super::format::{
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
+    INODE_SIZE, Nid, RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, TARGET_MAX, field,
+    superblock_checksum,
+};
+use super::inode::InodeInfo;
+use super::source::{ReadAt, Source};
+use super::tree::{Extent, Timestamp};
+use super::xattr::{self, Xattrs};
+
+/// An image to read from.
+#[derive(Debug)]
+pub struct Image<R> {
+    source: Source<R>,
+    superblock: Superblock,
+}
+
+/// The names in a directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Where `..` leads.
+    pub(super) parent: Nid,
+    /// All other names but `.`, in order.
+    pub(super) entries: Vec<DirEntry>,
+}
+
+impl<R: ReadAt> Image<R> {
+    /// Opens an image.
+    ///
+    /// # Errors
+    /// What is no EROFS image, ends too early or has a wrong checksum is damaged; an image with
+    /// features that msb does not write is unsupported.
+    pub fn open(source: R) -> Result<Self, ErofsError> {
+        let (image, block) = Self::load(source)?;
+        let checksum = superblock_checksum(&block);
+        if image.superblock.feature_compat & COMPAT_CHECKSUM != 0
+            && image.superblock.checksum != checksum
+        {
+            return Err(ErofsError::Damaged {
+                what: "the checksum of the superblock is wrong",
+            });
+        }
+        if image.source.size() < u64::from(image.superblock.blocks) * BLOCK_SIZE {
+            return Err(ErofsError::Damaged {
+                what: "it is shorter than its superblock says",
+            });
+        }
+        Ok(image)
+    }
+
+    /// Opens an image whose checksum and length nobody has looked at, and returns its first block
+    /// beside it.
+    pub(super) fn load(source: R) -> Result<(Self, [u8; BLOCK]), ErofsError> {
+        let source = Source::new(source)?;
+        if source.size() < BLOCK_SIZE {
+            return Err(ErofsError::Damaged {
+                what: "it is shorter than a block",
+            });
+        }
+        let mut block = [0; BLOCK];
+        source.read(0, &mut block)?;
+        let superblock =
+            Superblock::decode(&field(&block, SUPERBLOCK_OFFSET)).ok_or(ErofsError::Damaged {
+                what: "it has no EROFS superblock",
+            })?;
+        let unsupported = [
+            (superblock.feature_incompat != 0, "incompatible features"),
+            (
+                superblock.block_bits != BLOCK_BITS || superblock.directory_block_bits != 0,
+                "blocks that are not of 4096 bytes",
+            ),
+            (superblock.extra_devices != 0, "more than one device"),
+        ];
+        if let Some((_, what)) = unsupported.into_iter().find(|(found, _)| *found) {
+            return Err(ErofsError::Unsupported { what });
+        }
+        Ok((Self { source, superblock }, block))
+    }
+
+    /// Returns the superblock.
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// Returns the root directory.
+    pub fn root(&self) -> Nid {
+        Nid(self.superblock.root_nid.into())
+    }
+
+    /// Returns an inode.
+    pub fn inode(&self, nid: Nid) -> Result<InodeInfo, ErofsError> {
+        let raw = RawInode::decode(&self.raw_inode(nid)?);
+        let damaged = |what| ErofsError::DamagedInode { nid, what };
+        let layout = DataLayout::from_format(raw.format).ok_or_else(|| match raw.format {
+            0..=0xf if raw.format & FORMAT_EXTENDED == 0 => ErofsError::Unsupported {
+                what: "compact inodes",
+            },
+            0..=0x9 => ErofsError::Unsupported {
+                what: "compressed or chunked data",
+            },
+            _ => damaged("it has an unknown format"),
+        })?;
+        let info = InodeInfo {
+            nid,
+            file_type: FileType::from_mode(raw.mode).ok_or(damaged("it has no file type"))?,
+            permissions: raw.mode & 0o7777,
+            uid: raw.uid,
+            gid: raw.gid,
+            mtime: Timestamp {
+                seconds: raw.mtime,
+                nanoseconds: raw.mtime_nanoseconds,
+            },
+            nlink: raw.nlink,
+            ino: raw.ino,
+            size: raw.size,
+            layout,
+            xattr_size: xattr::counted_size(raw.xattr_count),
+            address: raw.address,
+        };
+        self.check(&info).map_err(damaged)?;
+        Ok(info)
+    }
+
+    /// Returns the names in a directory in their order, without `.` and `..`.
+    ///
+    /// # Errors
+    /// A directory that breaks a rule of the format, and an inode that is none, are damaged.
+    pub fn entries(&self, inode: &InodeInfo) -> Result<Vec<DirEntry>, ErofsError> {
+        Ok(self.directory(inode)?.entries)
+    }
+
+    /// Returns the target of a symbolic link.
+    pub fn read_link(&self, inode: &InodeInfo) -> Result<Box<[u8]>, ErofsError> {
+        let damaged = |what| inode.damaged(what);
+        let size = usize::try_from(inode.size).unwrap_or(usize::MAX);
+        if inode.file_type != FileType::Symlink {
+            return Err(damaged("it is not a symbolic link"));
+        }
+        if size == 0 || size > TARGET_MAX {
+            return Err(damaged("its target is empty or longer than 4095 bytes"));
+        }
+        let mut target = vec![0; size];
+        self.read_contents(inode, 0, &mut target)?;
+        if target.contains(&0) {
+            return Err(damaged("its target has a zero byte"));
+        }
+        Ok(target.into())
+    }
+
+    /// Returns the extended attributes of an inode by their full names.
+    pub fn xattrs(&self, inode: &InodeInfo) -> Result<Xattrs, ErofsError> {
+        let mut body = vec![0; usize::try_from(inode.xattr_size).unwrap_or_default()];
+        let offset = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
+        self.source
+            .read_cached(offset + INODE_SIZE as u64, &mut body)?;
+        xattr::decode(&body).map_err(|what| inode.damaged(what))
+    }
+
+    /// Reads the data of a regular file. Returns how many bytes of `buf` are filled: all, unless
+    /// the file ends before.
+    pub fn read_file(
+        &self,
+        inode: &InodeInfo,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, ErofsError> {
+        if inode.file_type != FileType::Regular {
+            return Err(inode.damaged("it is not a regular file"));
+        }
+        self.read_contents(inode, offset, buf)
+    }
+
+    /// Returns where the data of a regular file lies, `None` for all other inodes and for a file
+    /// whose data is not all in blocks.
+    pub fn extent(&self, inode: &InodeInfo) -> Option<Extent> {
+        let plain = inode.file_type == FileType::Regular && inode.layout == DataLayout::Plain;
+        plain.then_some(Extent {
+            block: inode.address,
+            size: inode.size,
+        })
+    }
+
+    /// Returns the bytes of an inode.
+    pub(super) fn raw_inode(&self, nid: Nid) -> Result<[u8; INODE_SIZE], ErofsError> {
+        let mut bytes = [0; INODE_SIZE];
+        let offset = self
+            .offset(nid)
+            .filter(|offset| offset.saturating_add(INODE_SIZE as u64) <= self.size())
+            .ok_or(ErofsError::DamagedInode {
+                nid,
+                what: "it lies outside of the image",
+            })?;
+        self.source.read_cached(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Returns the names in a directory, and whether they keep the rules: rising, with `.` and
+    /// `..`, the former leading to the directory itself.
+    pub(super) fn directory(&self, inode: &InodeInfo) -> Result<Directory, ErofsError> {
+        if inode.file_type != FileType::Directory {
+            return Err(inode.damaged("it is not a directory"));
+        }
+        let mut dots = [None, None];
+        let mut entries: Vec<DirEntry> = Vec::new();
+        let mut previous: Box<[u8]> = Box::default();
+        let mut block = Vec::new();
+        for offset in (0..inode.size).step_by(BLOCK) {
+            let length = usize::try_from(inode.size - offset).unwrap_or(BLOCK);
+            block.resize(length.min(BLOCK), 0);
+            self.read_contents(inode, offset, &mut block)?;
+            for entry in dirent::parse(&block).map_err(|what| inode.damaged(what))? {
+                if entry.name <= previous {
+                    return Err(inode.damaged("its names are not in order"));
+                }
+                previous.clone_from(&entry.name);
+                match &*entry.name {
+                    b"." => dots[0] = Some(entry),
+                    b".." => dots[1] = Some(entry),
+                    _ => entries.push(entry),
+                }
+            }
+        }
+        let [Some(itself), Some(parent)] = dots else {
+            return Err(inode.damaged("it lacks `.` or `..`"));
+        };
+        if itself.nid != inode.nid || itself.file_type != FileType::Directory {
+            return Err(inode.damaged("its `.` leads elsewhere"));
+        }
+        if parent.file_type != FileType::Directory {
+            return Err(inode.damaged("its `..` is not a directory"));
+        }
+        Ok(Directory {
+            parent: parent.nid,
+            entries,
+        })
+    }
+
+    /// Returns how many bytes of the source belong to the image.
+    pub(super) fn size(&self) -> u64 {
+        let stated = u64::from(self.superblock.blocks) * BLOCK_SIZE;
+        self.source.size().min(stated)
+    }
+
+    /// Returns the source.
+    pub(super) fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    /// Returns where an inode starts, in bytes.
+    pub(super) fn offset(&self, nid: Nid) -> Option<u64> {
+        let area = u64::from(self.superblock.meta_block) * BLOCK_SIZE;
+        area.checked_add(nid.0.checked_mul(SLOT_SIZE)?)
+    }
+
+    /// Checks that all that belongs to an inode lies in the image, and that what is inline does
+    /// not cross a block.
+    fn check(&self, inode: &InodeInfo) -> Result<(), &'static str> {
+        let outside = "it lies outside of the image";
+        let start = self.offset(inode.nid).ok_or(outside)?;
+        let end = (start + INODE_SIZE as u64 + inode.xattr_size).saturating_add(inode.tail());
+        if end > self.size() {
+            return Err(outside);
+        }
+        if inode.tail() > 0 && (end - 1) / BLOCK_SIZE != (end - inode.tail()) / BLOCK_SIZE {
+            return Err("its inline data crosses a block");
+        }
+        if inode.layout == DataLayout::Inline && inode.size.is_multiple_of(BLOCK_SIZE) {
+            return Err("it has no inline data");
+        }
+        let (first, last) = inode.blocks();
+        if last > self.size() || first > last {
+            return Err("its data lies outside of the image");
+        }
+        Ok(())
+    }
+
+    /// Reads contents, from blocks and from behind the inode.
+    fn read_contents(
+        &self,
+        inode: &InodeInfo,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, ErofsError> {
+        let left = usize::try_from(inode.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let count = left.min(buf.len());
+        let (buf, _) = buf.split_at_mut(count);
+        let (first, last) = inode.blocks();
+        let in_blocks = (last - first).saturating_sub(offset);
+        let split = usize::try_from(in_blocks).unwrap_or(usize::MAX).min(count);
+        let (from_blocks, from_tail) = buf.split_at_mut(split);
+        if !from_blocks.is_empty() {
+            let at = first + offset;
+            match inode.file_type {
+                FileType::Regular => self.source.read(at, from_blocks)?,
+                _ => self.source.read_cached(at, from_blocks)?,
+            }
+        }
+        if !from_tail.is_empty() {
+            let tail = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?
+                + INODE_SIZE as u64
+                + inode.xattr_size;
+            let skip = offset.saturating_sub(last - first);
+            self.source.read_cached(tail + skip, from_tail)?;
+        }
+        Ok(count)
+    }
+}

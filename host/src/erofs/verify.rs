@@ -1,0 +1,379 @@
+//! The check of a whole image.
+//!
+//! Owns everything that the kernel, `fsck.erofs` or another reader could trip over, and what only
+//! msb promises: counts of names and inodes that are right, no byte in two places, zeros wherever
+//! nothing is, the features of the writer of this room and no others. The contents of files are
+//! not judged: the format has no checksum for them.
+
+use std::collections::HashMap;
+
+use super::ErofsError;
+use super::finding::{Finding, VerifyReport, rule};
+use super::format::{
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, FileType, INODE_SIZE, Nid,
+    RawInode, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
+};
+use super::inode::InodeInfo;
+use super::load::Budget;
+use super::reader::Image;
+use super::source::ReadAt;
+
+/// How many names at the end of a path a finding shows.
+const PATH_NAMES: usize = 64;
+
+/// Checks an image. What is wrong with the image is in the report.
+///
+/// # Errors
+/// Only a source that cannot be read is an error.
+pub fn verify<R: ReadAt>(source: R) -> Result<VerifyReport, ErofsError> {
+    let mut report = VerifyReport::default();
+    let (image, block) = match Image::load(source) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let (nid, what) = rule(error)?;
+            report.add(|| Finding {
+                nid,
+                path: None,
+                what,
+            });
+            return Ok(report);
+        }
+    };
+    let mut check = Check {
+        budget: Budget::new(&image),
+        image,
+        report,
+        seen: HashMap::new(),
+        directories: Vec::new(),
+        used: vec![(0, BLOCK_SIZE)],
+    };
+    check.superblock(&block);
+    check.walk()?;
+    check.counts();
+    check.space()?;
+    Ok(check.report)
+}
+
+/// A check under way.
+struct Check<R> {
+    image: Image<R>,
+    budget: Budget,
+    report: VerifyReport,
+    seen: HashMap<Nid, Seen>,
+    /// Every directory that was reached: the index of the one that holds it, and its name.
+    directories: Vec<(usize, Box<[u8]>)>,
+    /// The bytes that belong to something: first, and behind the last.
+    used: Vec<(u64, u64)>,
+}
+
+/// A name: the index of the directory that holds it, and itself. The directory, for no name.
+type Place<'a> = (usize, &'a [u8]);
+
+/// An inode that was reached.
+struct Seen {
+    file_type: FileType,
+    ino: u32,
+    /// How many names it says lead to it, and how many do.
+    nlink: u32,
+    names: u32,
+}
+
+/// A directory that is still to be entered.
+struct Pending {
+    info: InodeInfo,
+    parent: Nid,
+    index: usize,
+}
+
+impl<R: ReadAt> Check<R> {
+    /// Checks the first block against the one that the writer would have written.
+    fn superblock(&mut self, block: &[u8; BLOCK]) {
+        let superblock = self.image.superblock();
+        let expected = Superblock {
+            checksum: superblock_checksum(block),
+            feature_compat: COMPAT_CHECKSUM | COMPAT_MTIME,
+            block_bits: BLOCK_BITS,
+            root_nid: superblock.root_nid,
+            inodes: superblock.inodes,
+            build_time: superblock.build_time,
+            blocks: superblock.blocks,
+            meta_block: superblock.meta_block,
+            uuid: superblock.uuid,
+            ..Superblock::default()
+        };
+        let mut plain = [0; BLOCK];
+        put(&mut plain, SUPERBLOCK_OFFSET, &expected.encode());
+        let rules = [
+            (
+                superblock.checksum == expected.checksum,
+                "the checksum of the superblock is wrong",
+            ),
+            (
+                superblock.feature_compat == expected.feature_compat,
+                "the compatible features are not checksum and mtime",
+            ),
+            (
+                *superblock == expected && plain == *block,
+                "a field of the first block that should be zero is not",
+            ),
+            (
+                self.image.source().size() == u64::from(superblock.blocks) * BLOCK_SIZE,
+                "its length is not what the superblock says",
+            ),
+            (superblock.root_nid != 0, "the root is inode 0"),
+        ];
+        // The first rule that is broken often breaks the third one, too.
+        if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
+            self.add(None, None, what);
+        }
+    }
+
+    /// Enters every directory once.
+    fn walk(&mut self) -> Result<(), ErofsError> {
+        let nid = self.image.root();
+        let mut pending = Vec::new();
+        match self.image.inode(nid) {
+            Ok(info) if info.file_type == FileType::Directory => {
+                self.directories.push((0, Box::default()));
+                self.inode(&info, 0, b"")?;
+                pending.push(Pending {
+                    info,
+                    parent: nid,
+                    index: 0,
+                });
+            }
+            Ok(_) => self.add(Some(nid), None, "the root is not a directory"),
+            Err(error) => self.add_error(error, None)?,
+        }
+        while let Some(directory) = pending.pop() {
+            self.directory(&directory, &mut pending)?;
+        }
+        Ok(())
+    }
+
+    fn directory(
+        &mut self,
+        directory: &Pending,
+        pending: &mut Vec<Pending>,
+    ) -> Result<(), ErofsError> {
+        let nid = directory.info.nid;
+        let names = match self.image.directory(&directory.info) {
+            Ok(names) => names,
+            Err(error) => {
+                self.add_error(error, Some((directory.index, b"")))?;
+                return Ok(());
+            }
+        };
+        if names.parent != directory.parent {
+            let place = Some((directory.index, &b""[..]));
+            self.add(Some(nid), place, "its `..` leads elsewhere");
+        }
+        for entry in names.entries {
+            let place = Some((directory.index, &*entry.name));
+            if let Some(seen) = self.seen.get_mut(&entry.nid) {
+                seen.names = seen.names.saturating_add(1);
+                if seen.file_type == FileType::Directory {
+                    self.add(Some(entry.nid), place, "a second name of a directory");
+                } else if seen.file_type != entry.file_type {
+                    let what = "an entry has another type than its inode";
+                    self.add(Some(entry.nid), place, what);
+                }
+                continue;
+            }
+            let info = match self.image.inode(entry.nid) {
+                Ok(info) => info,
+                Err(error) => {
+                    self.add_error(error, place)?;
+                    continue;
+                }
+            };
+            if info.file_type != entry.file_type {
+                let what = "an entry has another type than its inode";
+                self.add(Some(entry.nid), place, what);
+            }
+            let affordable = self.inode(&info, directory.index, &entry.name)?;
+            if info.file_type == FileType::Directory {
+                if let Some(parent) = self.seen.get_mut(&nid) {
+                    parent.names = parent.names.saturating_add(1);
+                }
+                if affordable {
+                    pending.push(Pending {
+                        info,
+                        parent: nid,
+                        index: self.directories.len(),
+                    });
+                    self.directories.push((directory.index, entry.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks an inode that is reached for the first time, but for the names in a directory.
+    /// Returns whether the image is large enough for it beside all others.
+    fn inode(&mut self, info: &InodeInfo, index: usize, name: &[u8]) -> Result<bool, ErofsError> {
+        self.report.inodes += 1;
+        let names = if info.file_type == FileType::Directory {
+            2
+        } else {
+            1
+        };
+        self.seen.insert(
+            info.nid,
+            Seen {
+                file_type: info.file_type,
+                ino: info.ino,
+                nlink: info.nlink,
+                names,
+            },
+        );
+        let place = Some((index, name));
+        if let Err(error) = self.budget.spend(info) {
+            self.add_error(error, place)?;
+            return Ok(false);
+        }
+        let start = self.image.offset(info.nid).unwrap_or_default();
+        let end = start + INODE_SIZE as u64 + info.xattr_size + info.tail();
+        self.used.push((start, end));
+        let (first, last) = info.blocks();
+        if first < last {
+            self.used.push((first, last));
+        }
+        let raw = self.image.raw_inode(info.nid)?;
+        if let Some(what) = broken_rule(info, start, &raw) {
+            self.add(Some(info.nid), place, what);
+        }
+        let target = match info.file_type {
+            FileType::Symlink => self.image.read_link(info).map(drop),
+            _ => Ok(()),
+        };
+        for result in [target, self.image.xattrs(info).map(drop)] {
+            if let Err(error) = result {
+                self.add_error(error, place)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Checks the numbers that are spread over the image.
+    fn counts(&mut self) {
+        if self.report.inodes != self.image.superblock().inodes {
+            let what = "the superblock has a wrong number of inodes";
+            self.add(None, None, what);
+        }
+        let mut wrong: Vec<Nid> = self
+            .seen
+            .iter()
+            .filter(|(_, seen)| seen.nlink != seen.names)
+            .map(|(nid, _)| *nid)
+            .collect();
+        wrong.sort_unstable();
+        for nid in wrong {
+            self.add(Some(nid), None, "it has a wrong number of names");
+        }
+        let mut inos: Vec<u32> = self.seen.values().map(|seen| seen.ino).collect();
+        inos.sort_unstable();
+        inos.dedup();
+        if inos.len() != self.seen.len() {
+            self.add(None, None, "two inodes have one number for 32 bit systems");
+        }
+    }
+
+    /// Checks that no byte belongs to two things, and that those of nothing are zero.
+    fn space(&mut self) -> Result<(), ErofsError> {
+        let mut used = std::mem::take(&mut self.used);
+        used.sort_unstable();
+        let size = self.image.size();
+        let mut end = 0;
+        let mut buffer = vec![0; 1 << 16];
+        for (start, stop) in used.into_iter().chain([(size, size)]) {
+            if start < end {
+                self.add(None, None, "two inodes share bytes");
+            }
+            while end < start {
+                let left = usize::try_from(start - end).unwrap_or(usize::MAX);
+                let length = left.min(buffer.len());
+                let bytes = buffer.get_mut(..length).unwrap_or_default();
+                self.image.source().read(end, bytes)?;
+                if bytes.iter().any(|byte| *byte != 0) {
+                    self.add(None, None, "bytes that belong to nothing are not zero");
+                    end = start;
+                } else {
+                    end += bytes.len() as u64;
+                }
+            }
+            end = end.max(stop);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, nid: Option<Nid>, place: Option<Place<'_>>, what: &'static str) {
+        let directories = &self.directories;
+        self.report.add(|| Finding {
+            nid,
+            path: place.map(|place| path(directories, place)),
+            what,
+        });
+    }
+
+    fn add_error(&mut self, error: ErofsError, place: Option<Place<'_>>) -> Result<(), ErofsError> {
+        let (nid, what) = rule(error)?;
+        self.add(nid, place, what);
+        Ok(())
+    }
+}
+
+/// Returns the path of a place, its end alone where it is long.
+fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): Place<'_>) -> String {
+    let mut names = vec![String::from_utf8_lossy(name)];
+    while let Some((parent, name)) = directories.get(index).filter(|_| index > 0) {
+        if names.len() > PATH_NAMES {
+            names.push("…".into());
+            break;
+        }
+        names.push(String::from_utf8_lossy(name));
+        index = *parent;
+    }
+    names.retain(|name| !name.is_empty());
+    names.reverse();
+    format!("/{}", names.join("/"))
+}
+
+/// Returns the rule that the fields of an inode break.
+fn broken_rule(info: &InodeInfo, start: u64, raw: &[u8; INODE_SIZE]) -> Option<&'static str> {
+    let has_data = matches!(
+        info.file_type,
+        FileType::Regular | FileType::Directory | FileType::Symlink
+    );
+    let (first, last) = info.blocks();
+    let rules = [
+        (
+            RawInode::decode(raw).encode() == *raw,
+            "a reserved field is not zero",
+        ),
+        (
+            info.mtime.nanoseconds < 1_000_000_000,
+            "its time has a second or more of nanoseconds",
+        ),
+        (
+            has_data || info.size == 0,
+            "it has contents without a place",
+        ),
+        (
+            first < last || info.address == 0 || info.device().is_some(),
+            "it has a block without contents",
+        ),
+        (
+            info.file_type != FileType::Regular || info.tail() == 0,
+            "it is a regular file with inline data",
+        ),
+        (
+            info.is_readable_link(start),
+            "its target is not in the block of the inode",
+        ),
+    ];
+    rules
+        .into_iter()
+        .find(|(kept, _)| !kept)
+        .map(|(_, what)| what)
+}

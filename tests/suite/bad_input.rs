@@ -1,0 +1,396 @@
+//! Bad input: one clear message with its causes and a hint, exit code 1, and nothing left behind.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::archive::{Files, Image, archive, gzip, layer, other_architecture, sha256};
+use crate::env::TestEnv;
+use crate::tests;
+
+tests! {
+    what_cannot_be_loaded_is_refused_with_words_and_leaves_nothing;
+    the_same_holds_for_a_pipe;
+    an_input_that_is_not_there;
+    an_image_for_another_platform_loads_when_asked_for;
+    what_cannot_be_saved_is_refused_and_leaves_no_file;
+    a_reader_that_goes_away_ends_save_with_a_message;
+    a_store_of_a_newer_format_is_not_touched;
+    hostile_names_are_escaped;
+    a_home_that_cannot_be_made;
+}
+
+fn image() -> Image {
+    Image::new("bad:1", &["etc/hosts = here", "srv/new = y"])
+}
+
+fn replace(files: &mut Files, name: &str, contents: &[u8]) {
+    let file = files
+        .iter_mut()
+        .find(|(path, _)| path.contains(name))
+        .unwrap();
+    file.1 = contents.to_vec();
+}
+
+fn remove(files: &mut Files, name: &str) {
+    files.retain(|(path, _)| !path.contains(name));
+}
+
+struct Case {
+    name: &'static str,
+    archive: Vec<u8>,
+    words: Vec<String>,
+}
+
+fn case(name: &'static str, archive: Vec<u8>, words: &[&str]) -> Case {
+    let words = words.iter().map(|words| (*words).to_owned()).collect();
+    Case {
+        name,
+        archive,
+        words,
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let good = image();
+    let docker = |change: &dyn Fn(&mut Files)| {
+        let mut files = image().docker_files();
+        change(&mut files);
+        archive(&files)
+    };
+    let oci = |change: &dyn Fn(&mut Files)| {
+        let mut files = image().oci_files();
+        change(&mut files);
+        archive(&files)
+    };
+    let config = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut image = image();
+        change(&mut image.config);
+        image.docker()
+    };
+    let second = sha256(&good.layers[1]);
+    let blob = &second[7..];
+    let other = layer("another = thing");
+    let whole = good.docker();
+    let mut broken_gzip = gzip(&good.layers[1]);
+    let middle = broken_gzip.len() / 2;
+    broken_gzip.truncate(middle);
+    vec![
+        case(
+            "no archive",
+            b"this is a text, and not a short one at all".repeat(40),
+            &["is not a tar archive", "hint: "],
+        ),
+        case("empty", Vec::new(), &["is empty", "hint: "]),
+        case(
+            "truncated in a header",
+            whole[..whole.len() - 1500].to_vec(),
+            &["error: "],
+        ),
+        case(
+            "truncated in a layer",
+            whole[..700].to_vec(),
+            &["error: ", "hint: "],
+        ),
+        case(
+            "truncated gzip",
+            gzip(&whole)[..400].to_vec(),
+            &["error: ", "caused by: "],
+        ),
+        case(
+            "no manifest at all",
+            archive(&[("notes".to_owned(), b"x".to_vec())]),
+            &["no installed format plugin recognises", "hint: "],
+        ),
+        case(
+            "malformed manifest.json",
+            docker(&|files| replace(files, "manifest.json", b"{nonsense")),
+            &[
+                "plugin `docker-archive`",
+                "manifest.json",
+                "caused by: ",
+                "hint: ",
+            ],
+        ),
+        case(
+            "empty manifest.json",
+            docker(&|files| replace(files, "manifest.json", b"[]")),
+            &["plugin `docker-archive`", "no image"],
+        ),
+        case(
+            "malformed index.json",
+            oci(&|files| replace(files, "index.json", b"[]")),
+            &["plugin `oci-layout`", "index.json"],
+        ),
+        case(
+            "malformed configuration",
+            oci(&|files| {
+                let config = b"{\"rootfs\": 7}".to_vec();
+                let mut changed = image();
+                changed.config = serde_json::from_slice(&config).unwrap();
+                *files = changed.oci_files();
+            }),
+            &["configuration", "cannot be understood", "caused by: "],
+        ),
+        case(
+            "missing layer",
+            docker(&|files| remove(files, "layer1/")),
+            &["layer1/layer.tar"],
+        ),
+        case(
+            "missing blob",
+            oci(&|files| remove(files, blob)),
+            &["neither in the archive nor in the store", "hint: "],
+        ),
+        case(
+            "missing configuration",
+            oci(&|files| remove(files, &good.id()[7..])),
+            &[&good.id()],
+        ),
+        case(
+            "blob of another digest",
+            oci(&|files| replace(files, blob, &other)),
+            &[
+                "does not match its digest",
+                &second,
+                &sha256(&other),
+                "hint: ",
+            ],
+        ),
+        case(
+            "configuration of another digest",
+            oci(&|files| replace(files, &good.id()[7..], b"{}")),
+            &["configuration", "does not match its digest", "hint: "],
+        ),
+        case(
+            "layer of another diff_id",
+            docker(&|files| replace(files, "layer1/", &other)),
+            &[
+                "layer1/layer.tar",
+                "diff_id",
+                &second,
+                &sha256(&other),
+                "hint: ",
+            ],
+        ),
+        case(
+            "broken gzip layer",
+            docker(&|files| replace(files, "layer1/", &broken_gzip)),
+            &["layer1/layer.tar", "caused by: ", "hint: "],
+        ),
+        case(
+            "layer that is no tar",
+            docker(&|files| replace(files, "layer1/", &gzip(&b"text".repeat(500)))),
+            &["layer1/layer.tar", "not a valid tar", "hint: "],
+        ),
+        case(
+            "too few layers",
+            config(&|config| {
+                config["rootfs"]["diff_ids"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!(sha256(b"more")));
+            }),
+            &["3 layers by its configuration, and 2"],
+        ),
+        case(
+            "another platform",
+            config(&|config| config["architecture"] = json!(other_architecture())),
+            &[
+                "no image for platform linux/",
+                other_architecture(),
+                "--platform linux/",
+            ],
+        ),
+        case(
+            "windows",
+            config(&|config| config["os"] = json!("windows")),
+            &["no image for platform linux/", "windows/"],
+        ),
+        case(
+            "no layers",
+            Image::new("none:1", &[]).docker(),
+            &["has no layers", "hint: "],
+        ),
+        case(
+            "digest that is a path",
+            oci(&|files| {
+                let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:../../../../etc/passwd", "size": 3}]});
+                replace(files, "index.json", &serde_json::to_vec(&index).unwrap());
+            }),
+            &["plugin `oci-layout`", "digest"],
+        ),
+        case(
+            "hard link to nowhere",
+            Image::new("bad:1", &["a => missing/target"]).docker(),
+            &["hard link", "missing/target"],
+        ),
+        case(
+            "escaping entry",
+            escaping(),
+            &["leads outside of the archive", "hint: "],
+        ),
+        case(
+            "manifest beyond its limit",
+            docker(&|files| replace(files, "manifest.json", &vec![b' '; 9 << 20])),
+            &["manifest.json"],
+        ),
+    ]
+}
+
+/// An archive with an entry whose path leads out of it.
+fn escaping() -> Vec<u8> {
+    let mut bytes = archive(&[("x/x/escape".to_owned(), b"x".to_vec())]);
+    bytes[..12].copy_from_slice(b"../../escape");
+    // The checksum is the sum of the header with spaces in its own place.
+    bytes[148..156].copy_from_slice(b"        ");
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes.extend(image().docker());
+    bytes
+}
+
+fn what_cannot_be_loaded_is_refused_with_words_and_leaves_nothing() {
+    for case in cases() {
+        let env = TestEnv::new();
+        env.write("in.tar", &case.archive);
+        eprintln!("{}", case.name);
+        let words: Vec<&str> = case.words.iter().map(String::as_str).collect();
+        env.msb("load -i in.tar").failure(&words);
+        env.assert_clean();
+    }
+}
+
+fn the_same_holds_for_a_pipe() {
+    for case in cases() {
+        let env = TestEnv::new();
+        eprintln!("{}", case.name);
+        let words: Vec<&str> = case.words.iter().map(String::as_str).collect();
+        env.msb_with_input("load", &case.archive).failure(&words);
+        env.assert_clean();
+    }
+}
+
+fn an_input_that_is_not_there() {
+    let env = TestEnv::new();
+    env.msb("load -i nowhere.tar")
+        .failure(&["could not open `nowhere.tar`", "caused by: No such file"]);
+    env.assert_clean();
+}
+
+fn an_image_for_another_platform_loads_when_asked_for() {
+    let env = TestEnv::new();
+    let mut image = image();
+    image.config["architecture"] = json!(other_architecture());
+    env.write("in.tar", &image.docker());
+    let line = format!("load -i in.tar --platform linux/{}", other_architecture());
+    env.msb(&line).success();
+    let row = &env.json("images --format json")[0];
+    assert_eq!(row["architecture"], other_architecture());
+    env.msb("load -i in.tar --platform nonsense")
+        .failure(&["os/architecture", "hint: "]);
+}
+
+fn what_cannot_be_saved_is_refused_and_leaves_no_file() {
+    let env = TestEnv::new();
+    env.write("in.tar", &image().docker());
+    env.msb("load -q -i in.tar").success();
+    env.msb("save -o out.tar nothing")
+        .failure(&["image not found: nothing", "hint: "]);
+    env.msb("save --format zip -o out.tar bad:1").failure(&[
+        "no format `zip`",
+        "hint: ",
+        "docker, oci",
+    ]);
+    env.msb("save -o missing/out.tar bad:1")
+        .failure(&["missing/out.tar", "No such file"]);
+    // A bit that flipped in the store is found while the layer is rebuilt.
+    let details = env.json("image inspect bad:1 --format json");
+    let path = details["layers"][0]["erofs_path"].as_str().unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[4096] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    env.msb("save -o out.tar bad:1")
+        .failure(&["is damaged", "hint: "]);
+    std::fs::remove_file(path).unwrap();
+    env.msb("save -o out.tar bad:1")
+        .failure(&["missing or damaged in the store", "hint: "]);
+    assert!(!env.path("out.tar").exists());
+    let left: Vec<_> = std::fs::read_dir(env.path("")).unwrap().collect();
+    assert!(!format!("{left:?}").contains("msb-save"), "{left:?}");
+    // What is missing is made anew by loading again.
+    env.msb("load -q -i in.tar").success();
+    env.msb("save -o out.tar bad:1").success();
+}
+
+fn a_reader_that_goes_away_ends_save_with_a_message() {
+    let env = TestEnv::new();
+    let big = "x".repeat(4 << 20);
+    env.write(
+        "in.tar",
+        &Image::new("big:1", &[&format!("big = {big}")]).docker(),
+    );
+    env.msb("load -q -i in.tar").success();
+    let mut child = env
+        .command(["save", "big:1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(
+        stderr.contains("could not write `standard output`"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("Broken pipe") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+}
+
+fn a_store_of_a_newer_format_is_not_touched() {
+    let env = TestEnv::new();
+    env.write("in.tar", &image().docker());
+    env.msb("load -q -i in.tar").success();
+    crate::sandboxes::sqlite(
+        &env,
+        "UPDATE msb_store SET value = '99' WHERE key = 'format'",
+    );
+    env.msb("images").failure(&["has format 99", "hint: "]);
+    env.msb("load -i in.tar").failure(&["has format 99"]);
+}
+
+fn hostile_names_are_escaped() {
+    let env = TestEnv::new();
+    let mut image = image();
+    image.config["config"]["Env"] = json!(["\u{1b}]0;owned\u{7}=1"]);
+    image.name = Some("\u{1b}[31mred".to_owned());
+    env.write("in.tar", &image.docker());
+    let run = env.msb("load -i in.tar").success();
+    assert!(!run.stderr.contains('\u{1b}'), "{run:?}");
+    assert!(run.stderr.contains("\\u{1b}[31mred"), "{run:?}");
+    let id = image.id();
+    let run = env.msb(&format!("image inspect {id}")).success();
+    assert!(!run.stdout.contains(['\u{1b}', '\u{7}']), "{run:?}");
+    let run = env
+        .msb("image inspect \u{1b}[2J")
+        .failure(&["image not found"]);
+    assert!(!run.stderr.contains('\u{1b}'), "{run:?}");
+}
+
+fn a_home_that_cannot_be_made() {
+    let env = TestEnv::new();
+    let file = env.write("file", b"not a directory");
+    let env = env.with_home(&file.join("home"));
+    env.msb("images")
+        .failure(&["could not create", "caused by: "]);
+}

@@ -1,0 +1,179 @@
+//! A home of its own for each test, and runs of msb in it.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::tools;
+
+/// An isolated place to run msb in.
+pub(crate) struct TestEnv {
+    directory: TempDir,
+    home: PathBuf,
+}
+
+/// What a run of msb came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl TestEnv {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("msb-home");
+        Self { directory, home }
+    }
+
+    /// Uses another directory as `MSB_HOME`.
+    pub(crate) fn with_home(mut self, home: &Path) -> Self {
+        self.home = home.to_owned();
+        self
+    }
+
+    /// Returns the directory that msb runs in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Returns a command that runs msb here.
+    pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(tools::msb());
+        command
+            .args(args)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("MSB_HOME", &self.home)
+            .env("HOME", self.path("user-home"))
+            .env("DOCKER_CONFIG", self.path("docker-config"))
+            .env("TZ", "UTC")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs msb with words separated by spaces.
+    pub(crate) fn msb(&self, line: &str) -> Run {
+        Run::of(&mut self.command(line.split_whitespace()))
+    }
+
+    /// Runs msb with something on its standard input.
+    pub(crate) fn msb_with_input(&self, line: &str, input: &[u8]) -> Run {
+        let mut command = self.command(line.split_whitespace());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // msb may stop reading when it has seen enough.
+            scope.spawn(move || stdin.write_all(input).ok());
+            Run::from(child.wait_with_output().unwrap())
+        })
+    }
+
+    /// Runs msb and returns its JSON.
+    pub(crate) fn json(&self, line: &str) -> Value {
+        let run = self.msb(line).success();
+        serde_json::from_str(&run.stdout).unwrap()
+    }
+
+    /// Returns the references in the store, sorted.
+    pub(crate) fn references(&self) -> Vec<String> {
+        let mut references: Vec<String> = self
+            .json("images --format json")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["reference"].as_str().unwrap().to_owned())
+            .collect();
+        references.sort();
+        references
+    }
+
+    /// Asserts that a failed operation has left nothing: no image, nothing in flight.
+    pub(crate) fn assert_clean(&self) {
+        if self.home.join("db").exists() {
+            assert_eq!(self.json("images --format json"), serde_json::json!([]));
+        }
+        self.assert_nothing_in_flight();
+        let layers = self.home.join("cache/layers");
+        if layers.exists() {
+            assert_eq!(std::fs::read_dir(layers).unwrap().count(), 0, "layers");
+        }
+    }
+
+    pub(crate) fn assert_nothing_in_flight(&self) {
+        let tmp = self.home.join("cache/tmp");
+        if tmp.exists() {
+            let left: Vec<_> = std::fs::read_dir(tmp).unwrap().collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::from(command.output().unwrap())
+    }
+
+    /// Asserts that msb succeeded.
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// Asserts that msb failed as it does, with all of these words on stderr.
+    #[track_caller]
+    pub(crate) fn failure(self, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(1), "{self:#?}");
+        for words in words {
+            assert!(self.stderr.contains(words), "no {words:?} in {self:#?}");
+        }
+        assert!(self.stderr.starts_with("error: ") || self.stderr.contains("\nerror: "));
+        self
+    }
+
+    /// Returns exit code, stdout and stderr as one text, with what changes from run to run
+    /// replaced.
+    pub(crate) fn snapshot(&self, env: &TestEnv) -> String {
+        let code = self
+            .code
+            .map_or("signal".to_owned(), |code| code.to_string());
+        let text = format!(
+            "exit {code}\n--- stdout\n{}--- stderr\n{}",
+            self.stdout, self.stderr
+        );
+        text.replace(&env.home().display().to_string(), "[HOME]")
+            .replace(&env.path("").display().to_string(), "[DIR]/")
+    }
+}
+
+impl From<std::process::Output> for Run {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}

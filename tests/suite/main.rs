@@ -1,0 +1,92 @@
+//! msb as its users see it: the binary, real engines, the kernel.
+//!
+//! Each test says which tools it needs. Where one is missing the test is listed as ignored, with a
+//! line that says so; with `MSB_TEST_NO_SKIP=1` it fails instead.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise and says what it was"
+)]
+
+mod archive;
+mod bad_input;
+mod commands;
+mod concurrency;
+mod docs;
+mod engine;
+mod env;
+mod fixtures;
+mod mount;
+mod references;
+mod resources;
+mod round_trip;
+mod sandboxes;
+mod terminal;
+mod tools;
+
+use libtest_mimic::{Arguments, Trial};
+use tools::Tool;
+
+/// A test and what it needs.
+struct Test {
+    name: &'static str,
+    needs: &'static [Tool],
+    run: fn(),
+}
+
+macro_rules! tests {
+    ($($name:ident $(needs $($tool:ident),+)?;)*) => {
+        pub(crate) fn tests() -> Vec<crate::Test> {
+            vec![$(crate::Test {
+                name: concat!(module_path!(), "::", stringify!($name)),
+                needs: &[$($(crate::tools::Tool::$tool),+)?],
+                run: $name,
+            }),*]
+        }
+    };
+}
+use tests;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
+    let tests = [
+        commands::tests(),
+        references::tests(),
+        bad_input::tests(),
+        sandboxes::tests(),
+        concurrency::tests(),
+        docs::tests(),
+        fixtures::tests(),
+        resources::tests(),
+        round_trip::tests(),
+        terminal::tests(),
+    ];
+    let trials = tests
+        .into_iter()
+        .flatten()
+        .map(|test| {
+            let missing: Vec<&Tool> = test.needs.iter().filter(|tool| !tool.is_there()).collect();
+            let name = test.name.trim_start_matches("suite::");
+            if !missing.is_empty() {
+                eprintln!("SKIPPED {name}: this machine has no {missing:?}");
+            }
+            let skip = !missing.is_empty() && !strict;
+            let missing = format!("{missing:?}");
+            let run = test.run;
+            Trial::test(name, move || {
+                if missing != "[]" {
+                    return Err(format!("this machine has no {missing}").into());
+                }
+                run();
+                Ok(())
+            })
+            .with_ignored_flag(skip)
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    engine::stop_docker();
+    conclusion.exit();
+}

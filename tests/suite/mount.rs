@@ -1,0 +1,219 @@
+//! What a directory holds, as the kernel shows it: the common ground of all comparisons.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::archive::sha256;
+use crate::tools::run;
+
+/// A mounted image; unmounted when dropped.
+pub(crate) struct Mounted {
+    directory: TempDir,
+}
+
+impl Mounted {
+    /// Mounts an EROFS image read-only through a loop device.
+    pub(crate) fn erofs(image: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        run(Command::new("mount")
+            .args(["-t", "erofs", "-o", "ro,loop"])
+            .arg(image)
+            .arg(directory.path()));
+        Self { directory }
+    }
+
+    /// Mounts an empty filesystem in memory of that many bytes.
+    pub(crate) fn tmpfs(bytes: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(directory.path()));
+        Self { directory }
+    }
+
+    /// Mounts layers over each other as overlayfs does for a container, the bottom one first.
+    pub(crate) fn overlay(layers: &[Self]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let lower: Vec<String> = layers
+            .iter()
+            .rev()
+            .map(|layer| layer.path().display().to_string())
+            .collect();
+        // Overlayfs wants two layers at least.
+        let options = format!(
+            "ro,lowerdir={}:{}",
+            lower.join(":"),
+            directory.path().display()
+        );
+        run(Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &options])
+            .arg(directory.path()));
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.directory.path()).status();
+    }
+}
+
+/// One inode as `lstat`, `readlink`, `getxattr` and `read` show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) kind: &'static str,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u32, u32),
+    pub(crate) mtime: (i64, i64),
+    pub(crate) device: u64,
+    /// Digest of a file, target of a link.
+    pub(crate) contents: String,
+    pub(crate) size: u64,
+    pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// A directory tree by path, the root being the empty path.
+pub(crate) type Nodes = BTreeMap<PathBuf, Node>;
+
+/// Reads all of a directory.
+pub(crate) fn nodes(root: &Path) -> Nodes {
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            let metadata = path.symlink_metadata().unwrap();
+            let file_type = metadata.file_type();
+            let (kind, contents) = if file_type.is_dir() {
+                ("directory", String::new())
+            } else if file_type.is_file() {
+                ("file", sha256(&std::fs::read(path).unwrap()))
+            } else if file_type.is_symlink() {
+                let target = std::fs::read_link(path).unwrap();
+                ("symlink", format!("{:?}", target.as_os_str()))
+            } else if file_type.is_char_device() {
+                ("char device", String::new())
+            } else if file_type.is_block_device() {
+                ("block device", String::new())
+            } else {
+                ("pipe or socket", String::new())
+            };
+            let is_device = kind.ends_with("device");
+            let node = Node {
+                kind,
+                mode: metadata.mode() & 0o7777,
+                owner: (metadata.uid(), metadata.gid()),
+                mtime: (metadata.mtime(), metadata.mtime_nsec()),
+                device: if is_device { metadata.rdev() } else { 0 },
+                contents,
+                size: if kind == "file" { metadata.len() } else { 0 },
+                xattrs: xattrs(path),
+            };
+            (path.strip_prefix(root).unwrap().to_owned(), node)
+        })
+        .collect()
+}
+
+fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    xattr::list(path)
+        .unwrap()
+        .map(|name| {
+            let value = xattr::get(path, &name).unwrap().unwrap_or_default();
+            (name.to_string_lossy().into_owned(), value)
+        })
+        .collect()
+}
+
+/// Turns what GNU tar makes of a layer into what overlayfs wants: markers into whiteouts. Returns
+/// the names of what only markers were about.
+pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
+    let mut nodes = Nodes::new();
+    let mut markers = Vec::new();
+    for (path, node) in extracted {
+        match marker(path) {
+            Some(victim) => markers.push((path.parent().unwrap().to_owned(), victim)),
+            None => {
+                nodes.insert(path.clone(), node.clone());
+            }
+        }
+    }
+    let opaque: Vec<PathBuf> = markers
+        .iter()
+        .filter(|(_, victim)| victim == ".wh..opq")
+        .map(|(parent, _)| parent.clone())
+        .collect();
+    for (parent, victim) in markers {
+        if opaque.contains(&parent) {
+            if let Some(node) = nodes.get_mut(&parent) {
+                node.xattrs
+                    .insert("trusted.overlay.opaque".to_owned(), b"y".to_vec());
+            }
+            continue;
+        }
+        if victim.starts_with(".wh.") {
+            continue;
+        }
+        let path = parent.join(&victim);
+        if let Some(node) = nodes.get_mut(&path) {
+            if node.kind == "directory" {
+                node.xattrs
+                    .insert("trusted.overlay.opaque".to_owned(), b"y".to_vec());
+            }
+            continue;
+        }
+        if let Some(node) = nodes.get_mut(&parent) {
+            node.xattrs
+                .insert("trusted.overlay.origin".to_owned(), Vec::new());
+        }
+        let whiteout = Node {
+            kind: "char device",
+            mode: 0,
+            owner: (0, 0),
+            mtime: (0, 0),
+            device: 0,
+            contents: String::new(),
+            size: 0,
+            xattrs: BTreeMap::new(),
+        };
+        nodes.insert(path, whiteout);
+    }
+    nodes
+}
+
+/// Returns what a marker hides, if a path is one.
+fn marker(path: &Path) -> Option<String> {
+    let name = path.file_name()?.as_bytes();
+    let victim = name.strip_prefix(b".wh.")?;
+    Some(String::from_utf8_lossy(victim).into_owned())
+}
+
+/// Asserts that two trees are equal, and says which inodes are not.
+#[track_caller]
+pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
+    let mut differences = Vec::new();
+    for path in ours.keys().chain(theirs.keys()) {
+        let (our, their) = (ours.get(path), theirs.get(path));
+        if our != their {
+            differences.push(format!(
+                "{}:\n  ours   {our:?}\n  theirs {their:?}",
+                path.display()
+            ));
+        }
+    }
+    differences.dedup();
+    assert!(
+        differences.is_empty(),
+        "{what}: {} differences\n{}",
+        differences.len(),
+        differences[..differences.len().min(8)].join("\n")
+    );
+}

@@ -1,0 +1,89 @@
+//! Images that sandboxes use: refused by `rmi`, skipped by `prune`, removed by force, and the
+//! files of a sandbox stay until it is released.
+
+use msb_host::store::{Home, Store};
+
+use crate::archive::Image;
+use crate::env::TestEnv;
+use crate::tests;
+
+tests! {
+    an_image_in_use_is_refused_by_rmi_and_skipped_by_prune;
+    force_removes_an_image_in_use_and_its_sandbox_keeps_the_files;
+    sandboxes_of_an_existing_microsandbox_database_count;
+}
+
+fn loaded() -> TestEnv {
+    let env = TestEnv::new();
+    env.write("in.tar", &Image::new("used:1", &["a = b"]).docker());
+    env.msb("load -q -i in.tar").success();
+    env
+}
+
+fn store(env: &TestEnv) -> Store {
+    Store::open(&Home::at(env.home())).unwrap()
+}
+
+/// Runs SQL on the catalogue.
+pub(crate) fn sqlite(env: &TestEnv, sql: &str) {
+    let database = rusqlite::Connection::open(env.home().join("db/msb.db")).unwrap();
+    database.execute_batch(sql).unwrap();
+}
+
+fn an_image_in_use_is_refused_by_rmi_and_skipped_by_prune() {
+    let env = loaded();
+    store(&env).use_image("my-sandbox", "used:1").unwrap();
+    env.msb("rmi used:1").failure(&[
+        "image `used:1` is in use by sandbox my-sandbox",
+        "hint: ",
+        "--force",
+    ]);
+    let report = env.json("image prune -y --format json");
+    assert_eq!(report["skipped_in_use"], 1);
+    assert_eq!(report["manifests_removed"], 0);
+    let details = env.json("image inspect used:1 --format json");
+    assert_eq!(details["used_by"], serde_json::json!(["my-sandbox"]));
+    store(&env).release("my-sandbox").unwrap();
+    env.msb("rmi used:1").success();
+    env.assert_clean();
+}
+
+fn force_removes_an_image_in_use_and_its_sandbox_keeps_the_files() {
+    let env = loaded();
+    let details = env.json("image inspect used:1 --format json");
+    let layer = details["layers"][0]["erofs_path"].as_str().unwrap();
+    store(&env).use_image("running", "used:1").unwrap();
+    env.msb("rmi --force used:1").success();
+    assert_eq!(env.references(), [] as [String; 0]);
+    env.msb("image prune -y").success();
+    assert!(std::path::Path::new(layer).exists());
+    store(&env).release("running").unwrap();
+    env.msb("image prune -y").success();
+    env.assert_clean();
+}
+
+fn sandboxes_of_an_existing_microsandbox_database_count() {
+    let env = loaded();
+    let digest = env.json("images --format json")[0]["digest"].clone();
+    sqlite(
+        &env,
+        &format!(
+            "CREATE TABLE manifest (id INTEGER PRIMARY KEY, digest TEXT UNIQUE);
+             CREATE TABLE sandbox (id INTEGER PRIMARY KEY, name TEXT);
+             CREATE TABLE sandbox_rootfs (sandbox_id INTEGER UNIQUE, manifest_id INTEGER);
+             INSERT INTO manifest VALUES (3, {digest});
+             INSERT INTO sandbox VALUES (7, 'theirs');
+             INSERT INTO sandbox_rootfs VALUES (7, 3);",
+            digest = digest.to_string().replace('"', "'")
+        ),
+    );
+    env.msb("rmi used:1").failure(&["in use by sandbox theirs"]);
+    assert_eq!(
+        env.json("image prune -y --format json")["skipped_in_use"],
+        1
+    );
+    sqlite(&env, "DELETE FROM sandbox_rootfs");
+    env.msb("rmi used:1").success();
+    env.assert_clean();
+    sqlite(&env, "INSERT INTO sandbox_rootfs VALUES (7, 3)");
+}

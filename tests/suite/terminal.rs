@@ -1,0 +1,169 @@
+//! msb on a real terminal: bars while it works, prompts, and no terminal gets an archive.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::archive::Image;
+use crate::env::TestEnv;
+use crate::tests;
+use crate::tools::{self, run};
+
+tests! {
+    a_bar_is_drawn_for_a_layer_on_its_way_and_cleared_at_the_end needs Tmux;
+    save_refuses_to_write_to_a_terminal needs Tmux;
+    load_refuses_to_read_from_a_terminal needs Tmux;
+    prune_asks_on_a_terminal needs Tmux;
+}
+
+/// A terminal of its own, closed when dropped.
+struct Terminal {
+    socket: std::path::PathBuf,
+}
+
+impl Terminal {
+    fn new(env: &TestEnv) -> Self {
+        let terminal = Self {
+            socket: env.path("tmux"),
+        };
+        let shell = format!(
+            "env -i PATH='{}:{}' TERM=screen HOME='{}' MSB_HOME='{}' PS1='READY ' sh",
+            tools::msb().parent().unwrap().display(),
+            std::env::var("PATH").unwrap(),
+            env.path("user-home").display(),
+            env.home().display(),
+        );
+        let directory = env.path("").display().to_string();
+        terminal.tmux(&[
+            "new-session",
+            "-d",
+            "-x",
+            "120",
+            "-y",
+            "30",
+            "-c",
+            &directory,
+            &shell,
+        ]);
+        terminal.wait_for("READY");
+        terminal
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        run(Command::new("tmux")
+            .arg("-S")
+            .arg(&self.socket)
+            .args(["-f", "/dev/null"])
+            .args(args))
+    }
+
+    fn enter(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the screen shows some words and returns it.
+    fn wait_for(&self, words: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let screen = self.screen();
+            if screen.contains(words) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "no {words:?} on\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let mut command = Command::new("tmux");
+        let _ = command
+            .arg("-S")
+            .arg(&self.socket)
+            .arg("kill-server")
+            .output();
+    }
+}
+
+fn sample() -> Image {
+    Image::new(
+        "sample:1",
+        &[&format!("etc/\nbig = {}", "x".repeat(3 << 20))],
+    )
+}
+
+fn fifo(path: &Path) {
+    run(Command::new("mkfifo").arg(path));
+}
+
+fn a_bar_is_drawn_for_a_layer_on_its_way_and_cleared_at_the_end() {
+    use std::io::Write as _;
+    let env = TestEnv::new();
+    let archive = sample().docker();
+    fifo(&env.path("pipe"));
+    let terminal = Terminal::new(&env);
+    terminal.enter("msb load -i pipe");
+    let mut pipe = std::fs::File::options()
+        .write(true)
+        .open(env.path("pipe"))
+        .unwrap();
+    pipe.write_all(&archive[..2 << 20]).unwrap();
+    let screen = terminal.wait_for("layer0/layer.tar");
+    let bar = screen
+        .lines()
+        .find(|line| line.contains("layer0/layer.tar"))
+        .unwrap();
+    assert!(bar.contains("━") && bar.contains("MiB/3.0"), "{screen}");
+    pipe.write_all(&archive[2 << 20..]).unwrap();
+    drop(pipe);
+    let screen = terminal.wait_for("✓ Loaded");
+    assert!(!screen.contains("layer0/layer.tar"), "{screen}");
+}
+
+fn save_refuses_to_write_to_a_terminal() {
+    let env = TestEnv::new();
+    env.write("in.tar", &sample().docker());
+    env.msb("load -q -i in.tar").success();
+    let terminal = Terminal::new(&env);
+    terminal.enter("msb save sample:1; echo exit $?");
+    let screen = terminal.wait_for("exit 1");
+    assert!(screen.contains("standard output is a terminal"), "{screen}");
+    assert!(
+        screen.contains("hint: name a file with --output"),
+        "{screen}"
+    );
+}
+
+fn load_refuses_to_read_from_a_terminal() {
+    let env = TestEnv::new();
+    let terminal = Terminal::new(&env);
+    terminal.enter("msb load; echo exit $?");
+    let screen = terminal.wait_for("exit 1");
+    assert!(screen.contains("standard input is a terminal"), "{screen}");
+}
+
+fn prune_asks_on_a_terminal() {
+    let env = TestEnv::new();
+    env.write("in.tar", &sample().docker());
+    env.msb("load -q -i in.tar").success();
+    let terminal = Terminal::new(&env);
+    terminal.enter("msb image prune; echo exit $?");
+    terminal.wait_for("Remove all cached images not used by sandboxes? [y/N]");
+    terminal.enter("n");
+    let screen = terminal.wait_for("exit 0");
+    assert!(screen.contains("Aborted."), "{screen}");
+    assert_eq!(env.references(), ["sample:1"]);
+    terminal.tmux(&["clear-history"]);
+    terminal.enter("clear; msb image prune; echo done $?");
+    terminal.wait_for("[y/N]");
+    terminal.enter("y");
+    let screen = terminal.wait_for("done 0");
+    assert!(screen.contains("Pruned"), "{screen}");
+    env.assert_clean();
+}

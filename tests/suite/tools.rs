@@ -1,0 +1,92 @@
+//! The tools that tests need beside msb.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Something that a machine has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// The rights to mount filesystems.
+    Root,
+    /// A Docker engine that the tests start themselves.
+    Docker,
+    /// podman
+    Podman,
+    /// skopeo
+    Skopeo,
+    /// A terminal that programs can type into and read from.
+    Tmux,
+    /// GNU tar
+    Tar,
+    /// Images that others made, in the folder that `MSB_FIXTURES` names.
+    Fixtures,
+}
+
+impl Tool {
+    pub(crate) fn is_there(self) -> bool {
+        match self {
+            Self::Root => rustix::process::geteuid().is_root(),
+            Self::Docker => {
+                rustix::process::geteuid().is_root() && answers("dockerd") && answers("docker")
+            }
+            Self::Podman => rustix::process::geteuid().is_root() && answers("podman"),
+            Self::Skopeo => answers("skopeo"),
+            Self::Tmux => Command::new("tmux")
+                .arg("-V")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
+            Self::Tar => answers("tar"),
+            Self::Fixtures => fixtures().is_some(),
+        }
+    }
+}
+
+/// Returns the folder of images that others made.
+pub(crate) fn fixtures() -> Option<PathBuf> {
+    std::env::var_os("MSB_FIXTURES")
+        .map(PathBuf::from)
+        .filter(|folder| folder.join("images").is_dir())
+}
+
+fn answers(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Returns the path of the binary under test: `MSB_BIN`, or what cargo has built beside us.
+pub(crate) fn msb() -> &'static PathBuf {
+    static MSB: OnceLock<PathBuf> = OnceLock::new();
+    MSB.get_or_init(|| {
+        if let Some(path) = std::env::var_os("MSB_BIN") {
+            return PathBuf::from(path);
+        }
+        let test = std::env::current_exe().unwrap();
+        let built = test.ancestors().nth(2).unwrap().join("msb");
+        assert!(
+            built.exists(),
+            "{} is not there: build it with `cargo build -p msb`, or set MSB_BIN",
+            built.display()
+        );
+        built
+    })
+}
+
+/// Runs a program that has to succeed and returns what it printed.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
