@@ -48,8 +48,6 @@ pub struct ImageRow {
     pub reference: String,
     /// Bytes of its layers as its manifest has them.
     pub size_bytes: u64,
-    /// The variant of the architecture, where one matters.
-    pub variant: Option<String>,
 }
 
 /// Returns the images of the store, the newest first.
@@ -73,7 +71,6 @@ impl ImageSummary {
             os: self.platform.os.clone(),
             reference,
             size_bytes: self.size_bytes,
-            variant: self.platform.variant.clone(),
         };
         if self.references.is_empty() {
             vec![row(NO_REFERENCE.to_owned())]
@@ -141,8 +138,7 @@ mod tests {
                 "layer_count",
                 "os",
                 "reference",
-                "size_bytes",
-                "variant"
+                "size_bytes"
             ]
         );
         assert!(rows[0].created_at.parse::<jiff::Timestamp>().is_ok());

@@ -57,7 +57,7 @@ pub enum StoreError {
         candidates: Vec<String>,
     },
     /// An image is used by sandboxes.
-    #[error("image `{image}` is in use by {}", sandboxes.join(", "))]
+    #[error("image `{image}` is in use by sandbox {}", sandboxes.join(", "))]
     InUse {
         /// The image as it was named.
         image: String,
