@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use crate::digest::{Digest, ParseDigestError};
 
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -73,13 +75,15 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// Returns the name as people write it: `python`.
+    /// Returns the name as people write it: `python`. It always reads as the same name again.
     pub fn familiar_name(&self) -> String {
         if self.registry != DEFAULT_REGISTRY {
             return self.name();
         }
         match self.repository.split_once('/') {
             Some((DEFAULT_NAMESPACE, rest)) if !rest.contains('/') => rest.to_owned(),
+            // `docker.io/host.name/app` without its registry would name another one.
+            _ if split_registry(&self.repository).0.is_some() => self.name(),
             _ => self.repository.clone(),
         }
     }
@@ -194,14 +198,19 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Tells a registry in front from the first part of a repository: it has a dot or a colon, is
-/// `localhost`, or has letters that a repository cannot have.
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Tells a registry in front from the first part of a repository: it has a dot or a colon, or is
+/// `localhost`. A bare word with upper-case letters is no registry here, unlike in
+/// distribution/reference: `Org/app` is a mistyped repository far more often than a host.
 fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
         Some((first, rest))
-            if first == "localhost"
-                || first.contains(['.', ':', '['])
-                || first.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+            if first.eq_ignore_ascii_case("localhost") || first.contains(['.', ':', '[']) =>
         {
             (Some(first), rest)
         }
@@ -262,7 +271,9 @@ fn is_host(host: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    port.is_some_and(|port| port.parse::<u16>().is_ok()) && host.split('.').all(is_label)
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    port.is_some_and(is_port) && host.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -301,6 +312,17 @@ mod tests {
             ("localhost/x", "localhost/x:latest", "localhost/x:latest"),
             ("host:5000/x", "host:5000/x:latest", "host:5000/x:latest"),
             ("[::1]:5000/x:1", "[::1]:5000/x:1", "[::1]:5000/x:1"),
+            ("LocalHost/x", "localhost/x:latest", "localhost/x:latest"),
+            (
+                "docker.io/a.b/c",
+                "docker.io/a.b/c:latest",
+                "docker.io/a.b/c:latest",
+            ),
+            (
+                "docker.io/localhost/c",
+                "docker.io/localhost/c:latest",
+                "docker.io/localhost/c:latest",
+            ),
             (
                 "a__b/c-d.e_f",
                 "docker.io/a__b/c-d.e_f:latest",
@@ -341,6 +363,8 @@ mod tests {
             (":tag", "single separators"),
             ("Python", "upper-case"),
             ("docker.io/Org/app", "upper-case"),
+            ("Org/app", "upper-case"),
+            ("host:+5/app", "not a host name"),
             ("a//b", "single separators"),
             ("-a", "single separators"),
             ("a..b", "single separators"),
@@ -357,5 +381,22 @@ mod tests {
             assert!(error.contains(reason), "{text}: {error}");
         }
         assert!("a@sha256:12".parse::<Reference>().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_a_reference_reads_the_same_in_every_form(
+            text in "(([a-zA-Z.]{1,4}|localhost|docker\\.io|library|\\[::1\\])(:[0-9]{1,4})?/)?[a-z0-9._/-]{1,8}(:[a-zA-Z0-9.]{1,3})?"
+        ) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                assert_eq!(reference.canonical().parse::<Reference>().unwrap(), reference);
+                assert_eq!(reference.familiar().parse::<Reference>().unwrap(), reference);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<Reference>();
+        }
     }
 }

@@ -1,77 +1,129 @@
-//! The parts of an image's configuration that people ask for.
+//! What an image's configuration says, for people to look at.
 //!
-//! Source: OCI image-spec, `config.md`. Absent and `null` mean the same; what is unknown is left
-//! alone, since the configuration itself is kept as it came.
+//! Owns a lenient reading of it: fields that are missing, `null` or of another type than the
+//! specification has are left out, and nothing of it makes inspecting fail. Source: OCI
+//! image-spec, `config.md`.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// How a container of the image runs.
-#[derive(Clone, Debug, Default, Serialize)]
+use crate::digest::Digest;
+
+/// How the image is run by default, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImageConfig {
     /// The digest of the configuration, which people call the image's ID.
     pub digest: String,
-    /// Environment, `NAME=value`.
+    /// When the image was built, as its configuration says.
+    pub created: Option<String>,
+    /// Who built it.
+    pub author: Option<String>,
+    /// Environment variables, each as `NAME=value`.
     pub env: Vec<String>,
-    /// Default arguments.
+    /// The arguments of the entry point, or the command where there is none.
     pub cmd: Option<Vec<String>>,
-    /// What the arguments are given to.
+    /// The command that is always run.
     pub entrypoint: Option<Vec<String>>,
-    /// Working directory.
+    /// The directory that the command starts in.
     pub working_dir: Option<String>,
-    /// User and group.
+    /// User and group that run the command.
     pub user: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// The signal that stops it.
+    /// The signal that stops the container.
     pub stop_signal: Option<String>,
-    /// Ports it listens on, `80/tcp`.
+    /// Ports that are meant to be reached, each as `80/tcp`.
     pub exposed_ports: Vec<String>,
-    /// Directories that hold data of their own.
+    /// Directories that are meant to hold data.
     pub volumes: Vec<String>,
+    /// How the layers came to be, the bottom one first.
+    pub history: Vec<HistoryEntry>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    config: Option<Fields>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Fields {
-    env: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
-    entrypoint: Option<Vec<String>>,
-    working_dir: Option<String>,
-    user: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
-    stop_signal: Option<String>,
-    exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
-    volumes: Option<BTreeMap<String, serde_json::Value>>,
+/// A step of the build of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub created: Option<String>,
+    /// By which command.
+    pub created_by: Option<String>,
+    /// A remark.
+    pub comment: Option<String>,
+    /// Whether it made no layer.
+    pub empty_layer: bool,
 }
 
 impl ImageConfig {
-    /// Reads a configuration.
-    pub fn parse(digest: String, bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let Document { config } = serde_json::from_slice(bytes)?;
-        let fields = config.unwrap_or_default();
-        let set = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let keys = |map: Option<BTreeMap<String, _>>| map.unwrap_or_default().into_keys().collect();
-        Ok(Self {
-            digest,
-            env: fields.env.unwrap_or_default(),
-            cmd: fields.cmd,
-            entrypoint: fields.entrypoint,
-            working_dir: set(fields.working_dir),
-            user: set(fields.user),
-            labels: fields.labels.unwrap_or_default(),
-            stop_signal: set(fields.stop_signal),
-            exposed_ports: keys(fields.exposed_ports),
-            volumes: keys(fields.volumes),
-        })
+    /// Reads a configuration. Bytes that are not JSON give one without any content.
+    pub(super) fn read(digest: &Digest, bytes: &[u8]) -> Self {
+        let document = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        let config = document.get("config").unwrap_or(&Value::Null);
+        Self {
+            digest: digest.to_string(),
+            created: text(&document, "created"),
+            author: text(&document, "author"),
+            env: texts(config, "Env").unwrap_or_default(),
+            cmd: texts(config, "Cmd"),
+            entrypoint: texts(config, "Entrypoint"),
+            working_dir: text(config, "WorkingDir"),
+            user: text(config, "User"),
+            labels: object(config, "Labels")
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            stop_signal: text(config, "StopSignal"),
+            exposed_ports: names(config, "ExposedPorts"),
+            volumes: names(config, "Volumes"),
+            history: document
+                .get("history")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(|entry| HistoryEntry {
+                    created: text(entry, "created"),
+                    created_by: text(entry, "created_by"),
+                    comment: text(entry, "comment"),
+                    empty_layer: entry.get("empty_layer") == Some(&Value::Bool(true)),
+                })
+                .collect(),
+        }
     }
+}
+
+/// An empty text is what builders write for "not set".
+fn text(value: &Value, key: &str) -> Option<String> {
+    let text = value.get(key)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn texts(value: &Value, key: &str) -> Option<Vec<String>> {
+    match value.get(key)? {
+        // Docker's first formats had a command as one text.
+        Value::String(text) if !text.is_empty() => Some(vec![text.clone()]),
+        Value::Array(items) if !items.is_empty() => Some(
+            items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+fn object<'a>(value: &'a Value, key: &str) -> Option<&'a Map<String, Value>> {
+    value.get(key)?.as_object()
+}
+
+/// A set, which JSON has as an object of empty objects.
+fn names(value: &Value, key: &str) -> Vec<String> {
+    object(value, key)
+        .into_iter()
+        .flat_map(Map::keys)
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,32 +131,57 @@ impl ImageConfig {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> ImageConfig {
+        ImageConfig::read(&Digest::of(text.as_bytes()), text.as_bytes())
+    }
+
     #[test]
-    fn null_and_absent_mean_the_same_and_unknown_fields_are_no_error() {
+    fn a_full_configuration_is_read() {
+        let config = read(
+            r#"{"created": "2024-01-01T00:00:00Z", "author": "me", "config": {
+                "User": "1000:1000", "Env": ["PATH=/bin", "A=b"], "Cmd": ["-c", "true"],
+                "Entrypoint": ["/bin/sh"], "WorkingDir": "/srv", "Labels": {"b": "2", "a": "1"},
+                "StopSignal": "SIGINT", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}},
+                "history": [{"created_by": "RUN true", "empty_layer": true}, {"comment": "x"}]}"#,
+        );
+        assert_eq!(config.user.as_deref(), Some("1000:1000"));
+        assert_eq!(config.env, ["PATH=/bin", "A=b"]);
+        assert_eq!(config.cmd.unwrap(), ["-c", "true"]);
+        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh"]);
+        assert_eq!(config.working_dir.as_deref(), Some("/srv"));
+        assert_eq!(config.labels.get("a").map(String::as_str), Some("1"));
+        assert_eq!(config.stop_signal.as_deref(), Some("SIGINT"));
+        assert_eq!(config.exposed_ports, ["80/tcp"]);
+        assert_eq!(config.volumes, ["/data"]);
+        assert_eq!(config.author.as_deref(), Some("me"));
+        assert_eq!(config.history.len(), 2);
+        assert!(config.history[0].empty_layer);
+        assert_eq!(config.history[1].comment.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn what_is_null_missing_or_of_another_type_is_not_set() {
         for text in [
-            r"{}",
-            r#"{"config": null}"#,
-            r#"{"config": {"Env": null, "User": "", "Cmd": null, "New": [1, {}]}, "more": 1}"#,
+            "{}",
+            "null",
+            "not JSON",
+            r#"{"config": null, "history": null}"#,
+            r#"{"config": {"User": null, "Env": null, "Cmd": null, "Labels": null}}"#,
+            r#"{"config": {"User": "", "Env": [], "Cmd": [], "Entrypoint": "", "Labels": {}}}"#,
+            r#"{"config": {"User": 1, "Env": "", "Labels": [], "Volumes": 2}, "unknown": [[]]}"#,
         ] {
-            let config = ImageConfig::parse("d".to_owned(), text.as_bytes()).unwrap();
-            assert_eq!(config.env, Vec::<String>::new(), "{text}");
+            let config = read(text);
             assert_eq!(config.user, None, "{text}");
             assert_eq!(config.cmd, None, "{text}");
+            assert_eq!(config.entrypoint, None, "{text}");
+            assert!(config.env.is_empty() && config.labels.is_empty(), "{text}");
+            assert!(config.history.is_empty(), "{text}");
         }
     }
 
     #[test]
-    fn what_people_ask_for_is_read() {
-        let text = r#"{"config": {"Env": ["A=1"], "Cmd": ["sh", "-c"], "WorkingDir": "/srv",
-            "Labels": {"b": "2"}, "StopSignal": "SIGINT", "ExposedPorts": {"80/tcp": {}},
-            "Volumes": {"/data": {}}}}"#;
-        let config = ImageConfig::parse("d".to_owned(), text.as_bytes()).unwrap();
-        assert_eq!(config.env, ["A=1"]);
-        assert_eq!(config.cmd.unwrap(), ["sh", "-c"]);
-        assert_eq!(config.working_dir.unwrap(), "/srv");
-        assert_eq!(config.labels["b"], "2");
-        assert_eq!(config.stop_signal.unwrap(), "SIGINT");
-        assert_eq!(config.exposed_ports, ["80/tcp"]);
-        assert_eq!(config.volumes, ["/data"]);
+    fn a_command_that_is_one_text_is_one_argument() {
+        let config = read(r#"{"config": {"Cmd": "run me"}}"#);
+        assert_eq!(config.cmd.unwrap(), ["run me"]);
     }
 }

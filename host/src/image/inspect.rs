@@ -1,74 +1,73 @@
-//! `image inspect`: all that is known of one image.
+//! `image inspect`: all there is to know of one image.
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::ImageConfig;
-use super::list::{NO_REFERENCE, size_bytes};
+use super::config::ImageConfig;
+use super::list::{self, NO_REFERENCE};
 use crate::digest::Digest;
-use crate::store::{FoundImage, Store, StoreError};
+use crate::reference::Reference;
+use crate::store::{Store, StoreError};
 
-/// All that is known of an image. Its JSON form is part of the command line's contract.
+/// An image in detail. Its JSON form is part of the command line's contract.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageDetails {
-    /// The reference that was asked for, or the first one, or `<none>`.
+    /// The reference by which it was found, or else its first one, or `<none>`.
     pub reference: String,
-    /// All references.
+    /// All references that lead to it, sorted, as people write them.
     pub references: Vec<String>,
     /// The digest of its manifest.
     pub digest: String,
-    /// The digest of its configuration.
+    /// The digest of its configuration, which people call the image's ID.
     pub id: String,
-    /// The media type of its manifest.
+    /// The manifest's media type.
     pub media_type: String,
-    /// Bytes of its layers' blobs together.
+    /// Bytes of its layers as its manifest has them, which is compressed or not.
     pub size_bytes: u64,
-    /// Architecture.
+    /// The processor architecture.
     pub architecture: String,
-    /// Operating system.
+    /// The operating system.
     pub os: String,
-    /// Variant of the architecture.
+    /// The variant of the architecture, where one matters.
     pub variant: Option<String>,
-    /// Number of layers.
+    /// The number of its layers.
     pub layer_count: usize,
     /// When the store first had it, RFC 3339 in UTC.
     pub created_at: String,
-    /// How a container of it runs.
+    /// What its configuration says.
     pub config: ImageConfig,
     /// Its layers, the bottom one first.
     pub layers: Vec<LayerDetails>,
-    /// The sandboxes that use it.
+    /// The sandboxes that use it, sorted.
     pub used_by: Vec<String>,
 }
 
-/// All that is known of a layer of an image.
+/// A layer of an image in detail.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerDetails {
     /// The digest of its contents.
     pub diff_id: Digest,
-    /// The digest of its blob, as this image's manifest has it.
+    /// The digest of its blob, as the manifest has it.
     pub blob_digest: Digest,
     /// The media type of its blob.
     pub media_type: String,
-    /// The length of its blob.
+    /// The length of its blob in bytes.
     pub compressed_size_bytes: u64,
-    /// The length of its EROFS image; `null` when that is missing or damaged.
+    /// The length of its EROFS image in bytes; `None` if that is missing or damaged.
     pub erofs_size_bytes: Option<u64>,
-    /// Where its EROFS image is; `null` when it is missing or damaged.
+    /// Where its EROFS image is; `None` if that is missing or damaged.
+    #[serde(serialize_with = "lossy")]
     pub erofs_path: Option<PathBuf>,
-    /// Its place, 0 being the bottom.
+    /// Its place in the image, from 0 at the bottom.
     pub position: usize,
 }
 
-/// Returns all that is known of the image that `selector` names.
+/// Returns what the store knows of the image that `selector` names.
 pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError> {
-    let FoundImage { image, reference } = store.find(selector)?;
-    let bytes = store.blob(&image.config_digest)?;
-    let id = image.config_digest.to_string();
-    let config =
-        ImageConfig::parse(id.clone(), &bytes).map_err(|_| StoreError::Damaged(id.clone()))?;
-    let mut layers = Vec::new();
+    let found = store.find(selector)?;
+    let image = found.image;
+    let mut layers = Vec::with_capacity(image.layers.len());
     for (position, layer) in image.layers.iter().enumerate() {
         let stored = store.layer(&layer.diff_id)?;
         layers.push(LayerDetails {
@@ -81,21 +80,91 @@ pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError
             position,
         });
     }
-    let first = reference.as_ref().or_else(|| image.references.first());
+    let bytes = store.blob(&image.config_digest)?;
     Ok(ImageDetails {
-        reference: first.map_or_else(|| NO_REFERENCE.to_owned(), ToString::to_string),
-        references: image.references.iter().map(ToString::to_string).collect(),
-        digest: image.digest.to_string(),
-        id,
-        media_type: image.media_type.clone(),
-        size_bytes: size_bytes(&image),
-        architecture: image.platform.architecture.clone(),
-        os: image.platform.os.clone(),
-        variant: image.platform.variant.clone(),
-        layer_count: image.layers.len(),
-        created_at: image.created_at.clone(),
-        config,
-        layers,
+        reference: found
+            .reference
+            .as_ref()
+            .or_else(|| image.references.first())
+            .map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
         used_by: store.users(&image.digest)?,
+        size_bytes: list::size(&image),
+        layer_count: layers.len(),
+        layers,
+        config: ImageConfig::read(&image.config_digest, &bytes),
+        references: image.references.iter().map(Reference::familiar).collect(),
+        digest: image.digest.to_string(),
+        id: image.config_digest.to_string(),
+        media_type: image.media_type,
+        architecture: image.platform.architecture,
+        os: image.platform.os,
+        variant: image.platform.variant,
+        created_at: image.created_at,
     })
+}
+
+/// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
+#[expect(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => serializer.serialize_some(&path.to_string_lossy()),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::store::tests::{TestStore, layer_file};
+
+    #[test]
+    fn all_that_is_known_of_an_image_is_told() {
+        let store = TestStore::new();
+        let image = store.add("app", &["a", "b"], &["app:1", "app"]);
+        store.store.use_image("devbox", "app").unwrap();
+        let details = inspect(&store.store, "docker.io/library/app:1").unwrap();
+        assert_eq!(details.reference, "app:1");
+        assert_eq!(details.references, ["app:1", "app:latest"]);
+        assert_eq!(details.digest, image.manifest_digest.to_string());
+        assert_eq!(details.id, image.config_digest.to_string());
+        assert_eq!(details.config.labels["name"], "app");
+        assert_eq!(details.used_by, ["devbox"]);
+        assert_eq!(details.layers.len(), 2);
+        assert_eq!(details.layers[1].position, 1);
+        assert_eq!(details.layers[1].erofs_size_bytes, Some(10));
+        let path = store.path("cache/layers").join(layer_file("b", "erofs"));
+        assert_eq!(
+            details.layers[1].erofs_path.as_deref(),
+            Some(path.as_path())
+        );
+        let json = serde_json::to_value(&details).unwrap();
+        assert_eq!(json["layers"][1]["erofs_path"], path.to_str().unwrap());
+    }
+
+    #[test]
+    fn a_damaged_layer_is_told_as_missing() {
+        let store = TestStore::new();
+        store.add("app", &["a"], &["app"]);
+        std::fs::write(
+            store.path("cache/layers").join(layer_file("a", "erofs")),
+            "",
+        )
+        .unwrap();
+        let details = inspect(&store.store, "app").unwrap();
+        assert_eq!(details.layers[0].erofs_size_bytes, None);
+        assert_eq!(details.layers[0].erofs_path, None);
+    }
+
+    #[test]
+    fn an_image_without_a_reference_is_told_by_its_id() {
+        let store = TestStore::new();
+        let image = store.add("app", &[], &[]);
+        let details = inspect(&store.store, image.config_digest.short()).unwrap();
+        assert_eq!(details.reference, "<none>");
+        assert!(details.references.is_empty());
+    }
 }

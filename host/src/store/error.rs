@@ -48,12 +48,12 @@ pub enum StoreError {
     /// No image has this name.
     #[error("image not found: {0}")]
     NotFound(String),
-    /// Several images have an ID that begins like this.
-    #[error("`{selector}` is ambiguous: it begins the IDs of {}", candidates.join(", "))]
+    /// Several images have an ID like this.
+    #[error("`{selector}` is ambiguous: it could be {}", candidates.join(", "))]
     Ambiguous {
         /// What was asked for.
         selector: String,
-        /// Short IDs and references.
+        /// The short manifest digest of each, with a reference where there is one.
         candidates: Vec<String>,
     },
     /// An image is used by sandboxes.
@@ -72,6 +72,14 @@ pub enum StoreError {
         /// The references.
         references: Vec<String>,
     },
+    /// An image was to be recorded whose layer is not published.
+    #[error("layer {diff_id} of image {image} is not in the store")]
+    MissingLayer {
+        /// The digest of the manifest.
+        image: Digest,
+        /// The layer.
+        diff_id: Digest,
+    },
     /// A stored manifest or configuration is not what its digest says.
     #[error("`{}` is damaged: its digest is {actual}", path.display())]
     DamagedBlob {
@@ -81,7 +89,7 @@ pub enum StoreError {
         actual: Digest,
     },
     /// The catalogue holds something that it should not.
-    #[error("the catalogue is damaged: `{0}`")]
+    #[error("the catalogue is damaged: {0}")]
     Damaged(String),
     /// The user asked to stop.
     #[error(transparent)]

@@ -1,7 +1,8 @@
 //! From what a user types to an image.
 
 use super::StoreError;
-use super::catalogue::{ImageRecord, Store};
+use super::catalogue::Store;
+use super::query::{self, ImageRecord};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -19,71 +20,69 @@ pub struct FoundImage {
 
 impl Store {
     /// Finds an image by any spelling of a reference, by the digest of its manifest or
-    /// configuration, or by the first digits of one of these.
+    /// configuration, with a name in front or without, or by the first digits of one of these.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or [`StoreError::Ambiguous`] with the candidates.
     pub fn find(&self, selector: &str) -> Result<FoundImage, StoreError> {
-        let images = self.images()?;
         let reference = selector.parse::<Reference>().ok();
         if let Some(reference) = &reference
-            && let Some(image) = images
-                .iter()
-                .find(|image| image.references.contains(reference))
+            && let Some(image) = self.read(|catalogue| query::referenced(catalogue, reference))?
         {
             return Ok(FoundImage {
-                image: image.clone(),
+                image,
                 reference: Some(reference.clone()),
             });
         }
-        let candidates: Vec<&ImageRecord> = match (&reference, selector.parse::<Digest>()) {
-            // `python@sha256:…` is the image of that digest, if it goes by that name at all.
-            (Some(reference), _) if reference.digest().is_some() => images
-                .iter()
-                .filter(|image| {
-                    Some(&image.digest) == reference.digest()
-                        && image
-                            .references
-                            .iter()
-                            .any(|other| other.name() == reference.name())
-                })
-                .collect(),
-            (_, Ok(digest)) => images
-                .iter()
-                .filter(|image| image.digest == digest || image.config_digest == digest)
-                .collect(),
-            _ => {
-                let prefix = selector.strip_prefix("sha256:").unwrap_or(selector);
-                let is_prefix = prefix.len() >= MIN_PREFIX
-                    && prefix
-                        .bytes()
-                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-                images
-                    .iter()
-                    .filter(|image| {
-                        is_prefix
-                            && (image.digest.hex().starts_with(prefix)
-                                || image.config_digest.hex().starts_with(prefix))
-                    })
-                    .collect()
-            }
-        };
-        match candidates.as_slice() {
-            [] => Err(StoreError::NotFound(selector.to_owned())),
-            [image] => Ok(FoundImage {
-                image: (*image).clone(),
-                reference: None,
+        let mut images = self.images()?;
+        match (reference.as_ref(), selector.parse::<Digest>()) {
+            (Some(pinned), _) if pinned.digest().is_some() => images.retain(|image| {
+                pinned
+                    .digest()
+                    .is_some_and(|digest| has_digest(image, digest))
+                    && image
+                        .references
+                        .iter()
+                        .any(|known| known.name() == pinned.name())
             }),
-            several => Err(StoreError::Ambiguous {
+            (_, Ok(digest)) => images.retain(|image| has_digest(image, &digest)),
+            (_, Err(_)) => {
+                let (algorithm, prefix) = selector
+                    .split_once(':')
+                    .map_or((None, selector), |(algorithm, hex)| (Some(algorithm), hex));
+                let begins = |digest: &Digest| {
+                    digest.hex().starts_with(prefix)
+                        && algorithm.is_none_or(|name| name == digest.algorithm().name())
+                };
+                images.retain(|image| {
+                    prefix.len() >= MIN_PREFIX
+                        && (begins(&image.digest) || begins(&image.config_digest))
+                });
+            }
+        }
+        match images.len() {
+            0 | 1 => match images.pop() {
+                Some(image) => Ok(FoundImage {
+                    image,
+                    reference: None,
+                }),
+                None => Err(StoreError::NotFound(selector.to_owned())),
+            },
+            _ => Err(StoreError::Ambiguous {
                 selector: selector.to_owned(),
-                candidates: several
-                    .iter()
-                    .map(|image| match image.references.first() {
-                        Some(reference) => format!("{} ({reference})", image.digest.short()),
-                        None => image.digest.short().to_owned(),
-                    })
-                    .collect(),
+                candidates: images.iter().map(candidate).collect(),
             }),
         }
+    }
+}
+
+fn has_digest(image: &ImageRecord, digest: &Digest) -> bool {
+    image.digest == *digest || image.config_digest == *digest
+}
+
+fn candidate(image: &ImageRecord) -> String {
+    match image.references.first() {
+        Some(reference) => format!("{} ({reference})", image.digest.short()),
+        None => image.digest.short().to_owned(),
     }
 }

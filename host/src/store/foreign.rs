@@ -1,12 +1,27 @@
-//! The tables of microsandbox, which may share our database file. Read only, and leniently: what
-//! is not there is not used.
+//! The tables of microsandbox, which may share our database file and our cache directory. They are
+//! only read, and leniently: what is not there is not used.
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::schema::has_table;
 
-/// Returns the sandboxes, and the snapshots, that use the image of a manifest digest.
+/// Returns whether the database belongs to microsandbox as well.
+pub(super) fn is_shared(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(has_table(connection, "manifest")? || has_table(connection, "layer")?)
+}
+
+/// Returns the `diff_id`s of its layers.
+pub(super) fn layers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    column(connection, "layer", "diff_id")
+}
+
+/// Returns the digests of its manifests.
+pub(super) fn manifests(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    column(connection, "manifest", "digest")
+}
+
+/// Returns its sandboxes, and its snapshots, that use the image of a manifest digest.
 pub(super) fn users(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>> {
     let mut users = Vec::new();
     if has_columns(connection, "sandbox_rootfs", &["sandbox_id", "manifest_id"])?
@@ -24,7 +39,7 @@ pub(super) fn users(connection: &Connection, digest: &str) -> rusqlite::Result<V
              JOIN manifest ON manifest.id = rootfs.manifest_id
              WHERE manifest.digest = ?1"
         };
-        users.extend(names(connection, query, digest)?);
+        users.extend(texts(connection, query, &[digest])?);
     }
     if has_columns(
         connection,
@@ -33,18 +48,29 @@ pub(super) fn users(connection: &Connection, digest: &str) -> rusqlite::Result<V
     )? {
         let query = "SELECT 'snapshot ' || substr(digest, 1, 19) FROM snapshot_index
                      WHERE image_manifest_digest = ?1";
-        users.extend(names(connection, query, digest)?);
+        users.extend(texts(connection, query, &[digest])?);
     }
     Ok(users)
 }
 
-fn names(connection: &Connection, query: &str, digest: &str) -> rusqlite::Result<Vec<String>> {
+fn column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<Vec<String>> {
+    if !has_columns(connection, table, &[column])? {
+        return Ok(Vec::new());
+    }
+    texts(connection, &format!("SELECT {column} FROM {table}"), &[])
+}
+
+fn texts(
+    connection: &Connection,
+    query: &str,
+    parameters: &[&str],
+) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare(query)?
-        .query_map([digest], |row| {
+        .query_map(rusqlite::params_from_iter(parameters), |row| {
             Ok(match row.get_ref(0)? {
                 ValueRef::Integer(id) => id.to_string(),
-                ValueRef::Text(name) => String::from_utf8_lossy(name).into_owned(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
                 _ => "?".to_owned(),
             })
         })?

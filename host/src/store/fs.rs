@@ -1,14 +1,17 @@
-//! The file operations of the store: each error with path and operation, each write durable.
+//! The file operations of the store: each error with path and operation, each write durable, each
+//! mode the same whatever the umask.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
+/// How many files are made durable at once.
+const SYNCHRONISERS: usize = 8;
 
 /// Gives an I/O error its path and operation.
 pub(super) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
@@ -25,22 +28,81 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(DIRECTORY_MODE)
-        .create(path)
-        .map_err(error("create", path))
+    if let Some(parent) = path.parent() {
+        create_directory(parent)?;
+    }
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Ok(()) => {}
+        Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            return Ok(());
+        }
+        Err(failed) => return Err(error("create", path)(failed)),
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
+        .map_err(error("set the mode of", path))?;
+    path.parent().map_or(Ok(()), sync_directory)
 }
 
-/// Gives a file the mode that every file of the store has, whatever the umask.
+/// Opens a file for reading and writing, and makes it if there is none.
+pub(super) fn open_or_create(path: &Path) -> Result<File, StoreError> {
+    let mut options = File::options();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened.map_err(error("open", path)),
+    }
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            set_mode(&file, path)?;
+            Ok(file)
+        }
+        Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists => {
+            options.open(path).map_err(error("open", path))
+        }
+        Err(failed) => Err(error("create", path)(failed)),
+    }
+}
+
+/// Gives a file the mode that every file of the store has.
 pub(super) fn set_mode(file: &File, path: &Path) -> Result<(), StoreError> {
     file.set_permissions(fs::Permissions::from_mode(FILE_MODE))
         .map_err(error("set the mode of", path))
 }
 
-/// Renames a synchronised file into a directory, and makes that durable.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(error("rename to", to))
+/// Makes the contents of files durable, and returns their lengths in the same order. Several at a
+/// time, which takes a disk about as long as one.
+pub(super) fn sync_files(paths: &[PathBuf]) -> Result<Vec<u64>, StoreError> {
+    let mut lengths = vec![0; paths.len()];
+    let share = paths.len().div_ceil(SYNCHRONISERS).max(1);
+    std::thread::scope(|scope| {
+        let shares = paths.chunks(share).zip(lengths.chunks_mut(share));
+        let workers: Vec<_> = shares
+            .map(|(paths, lengths)| {
+                scope.spawn(|| -> Result<(), StoreError> {
+                    for (path, length) in paths.iter().zip(lengths) {
+                        *length = sync_file(path)?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })?;
+    Ok(lengths)
+}
+
+fn sync_file(path: &Path) -> Result<u64, StoreError> {
+    let sync = || {
+        let file = File::open(path)?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    };
+    sync().map_err(error("synchronise", path))
 }
 
 /// Makes the names in a directory durable.
@@ -50,31 +112,98 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
         .map_err(error("synchronise", path))
 }
 
-/// Writes a whole file in one step: aside, synchronised, renamed.
-pub(super) fn write_atomically(bytes: &[u8], path: &Path, aside: &Path) -> Result<(), StoreError> {
-    let mut file = tempfile::NamedTempFile::new_in(aside).map_err(error("create", aside))?;
-    file.write_all(bytes).map_err(error("write", path))?;
+/// Gives a synchronised file its name. [`sync_directory`] makes that durable.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    step(to)?;
+    fs::rename(from, to).map_err(error("rename to", to))
+}
+
+/// Writes a whole file in one step: aside as `prefix` and something random, synchronised, renamed.
+pub(super) fn write_atomically(
+    bytes: &[u8],
+    path: &Path,
+    aside: &Path,
+    prefix: &str,
+) -> Result<(), StoreError> {
+    let mut file = tempfile::Builder::new()
+        .prefix(prefix)
+        .tempfile_in(aside)
+        .map_err(error("create a file in", aside))?;
+    let result = file.write_all(bytes);
+    result.map_err(error("write", path))?;
     set_mode(file.as_file(), path)?;
     file.as_file().sync_all().map_err(error("write", path))?;
+    step(path)?;
     file.persist(path)
         .map_err(|failed| error("rename to", path)(failed.error))?;
-    if let Some(parent) = path.parent() {
-        sync_directory(parent)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Returns the bytes of disk that a file takes; none if it is not there.
+pub(super) fn disk_size(path: &Path) -> Result<u64, StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(metadata.blocks().saturating_mul(512)),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(failed) => Err(error("inspect", path)(failed)),
     }
+}
+
+/// Removes a file, or a directory with all in it, that may be gone already.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    step(path)?;
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(failed) => Err(failed),
+    };
+    match removed {
+        Err(failed) if failed.kind() != io::ErrorKind::NotFound => {
+            Err(error("remove", path)(failed))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stands in front of each step that others see. Tests let the process die here.
+#[cfg(not(test))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the one that tests are built with can fail"
+)]
+pub(super) fn step(_path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes a file that may be gone already, and returns the bytes of disk that it took.
-pub(super) fn remove(path: &Path) -> Result<u64, StoreError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let size = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.blocks() * 512,
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(failed) => return Err(error("inspect", path)(failed)),
-    };
-    match fs::remove_file(path) {
-        Ok(()) => Ok(size),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(failed) => Err(error("remove", path)(failed)),
+#[cfg(test)]
+pub(super) use crash::step;
+
+#[cfg(test)]
+pub(super) mod crash {
+    //! A death at a chosen step, for tests.
+
+    use std::cell::Cell;
+    use std::io;
+    use std::path::Path;
+
+    use super::StoreError;
+
+    thread_local! {
+        static STEPS_LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
+    }
+
+    /// Lets this thread go that many steps before it dies.
+    pub(crate) fn after(steps: u32) {
+        STEPS_LEFT.set(steps);
+    }
+
+    pub(crate) fn step(path: &Path) -> Result<(), StoreError> {
+        match STEPS_LEFT.get() {
+            u32::MAX => Ok(()),
+            0 => Err(super::error("go on with", path)(io::Error::other("crash"))),
+            left => {
+                STEPS_LEFT.set(left - 1);
+                Ok(())
+            }
+        }
     }
 }

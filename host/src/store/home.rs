@@ -13,6 +13,9 @@ pub struct Home {
 
 impl Home {
     /// Returns the home that the environment names: `MSB_HOME`, else `~/.microsandbox`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHome`] when `HOME` is not set either.
     pub fn resolve() -> Result<Self, StoreError> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(root) = set("MSB_HOME") {
@@ -48,13 +51,14 @@ impl Home {
         self.cache("layers")
     }
 
-    pub(super) fn erofs(&self, diff_id: &Digest) -> PathBuf {
-        self.layers().join(format!("{}.erofs", diff_id.file_stem()))
+    /// The EROFS image of the layer whose files are called `file`.
+    pub(super) fn erofs(&self, file: &str) -> PathBuf {
+        self.layers().join(format!("{file}.erofs"))
     }
 
-    pub(super) fn recipe(&self, diff_id: &Digest) -> PathBuf {
-        self.layers()
-            .join(format!("{}.recipe", diff_id.file_stem()))
+    /// The tar recipe of the layer whose files are called `file`.
+    pub(super) fn recipe(&self, file: &str) -> PathBuf {
+        self.layers().join(format!("{file}.recipe"))
     }
 
     pub(super) fn blobs(&self) -> PathBuf {
@@ -65,12 +69,28 @@ impl Home {
         self.blobs().join(digest.file_stem())
     }
 
+    pub(super) fn fsmeta(&self) -> PathBuf {
+        self.cache("fsmeta")
+    }
+
+    pub(super) fn vmdk(&self) -> PathBuf {
+        self.cache("vmdk")
+    }
+
     pub(super) fn tmp(&self) -> PathBuf {
         self.cache("tmp")
     }
 
     pub(super) fn locks(&self) -> PathBuf {
         self.cache("locks")
+    }
+
+    pub(super) fn layer_lock(&self, diff_id: &Digest) -> PathBuf {
+        self.locks().join(format!("{}.lock", diff_id.file_stem()))
+    }
+
+    pub(super) fn store_lock(&self) -> PathBuf {
+        self.locks().join("store.lock")
     }
 
     fn cache(&self, name: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 //! into the same room.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::{Event, Progress};
 
-/// How often a lock that is taken is tried again.
+/// How often a lock that is taken is tried again. Nobody is woken: waiting in the kernel could not
+/// be stopped by the user.
 const RETRY: Duration = Duration::from_millis(50);
+
+type Lock = fn(&File) -> Result<(), TryLockError>;
 
 /// The right to make one layer. Given back when dropped.
 #[derive(Debug)]
@@ -25,7 +29,8 @@ pub struct LayerLock {
 /// The assurance that no garbage is collected. Given back when dropped.
 #[derive(Debug)]
 pub struct Lease {
-    _file: File,
+    // None in a store that cannot be written and never was leased: nothing is collected there.
+    _file: Option<File>,
 }
 
 impl Store {
@@ -36,79 +41,92 @@ impl Store {
         on_wait: &mut dyn FnMut(),
         cancel: &Cancel,
     ) -> Result<LayerLock, StoreError> {
-        let path = self
-            .home()
-            .locks()
-            .join(format!("{}.lock", diff_id.file_stem()));
-        let file = wait(&path, File::try_lock, on_wait, cancel)?;
+        let path = self.home().layer_lock(diff_id);
+        let file = wait(open(&path)?, &path, File::try_lock, on_wait, cancel)?;
         Ok(LayerLock { _file: file })
     }
 
     /// Waits until no garbage is being collected, and keeps it so.
     pub fn lease(&self, progress: &dyn Progress, cancel: &Cancel) -> Result<Lease, StoreError> {
-        let path = self.home().locks().join("store.lock");
-        let mut waits =
+        let path = self.home().store_lock();
+        let file = match open(&path) {
+            Ok(file) => file,
+            Err(StoreError::Io { source, .. }) if is_read_only(&source) => {
+                match File::open(&path) {
+                    Ok(file) => file,
+                    Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                        return Ok(Lease { _file: None });
+                    }
+                    Err(failed) => return Err(fs::error("open", &path)(failed)),
+                }
+            }
+            Err(failed) => return Err(failed),
+        };
+        let mut on_wait =
             || progress.report(Event::StoreBusy("another msb is removing what is not used"));
-        let file = wait(&path, File::try_lock_shared, &mut waits, cancel)?;
-        Ok(Lease { _file: file })
+        let file = wait(file, &path, File::try_lock_shared, &mut on_wait, cancel)?;
+        Ok(Lease { _file: Some(file) })
     }
 
-    /// Waits until nobody holds a lease, and keeps it so.
+    /// Waits until nobody has a lease, and keeps it so.
     pub(super) fn sole_lease(
         &self,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Lease, StoreError> {
-        let path = self.home().locks().join("store.lock");
-        let mut waits = || progress.report(Event::StoreBusy("another msb is using the store"));
-        let file = wait(&path, File::try_lock, &mut waits, cancel)?;
-        Ok(Lease { _file: file })
+        let path = self.home().store_lock();
+        let mut on_wait = || progress.report(Event::StoreBusy("another msb is using the store"));
+        let file = wait(open(&path)?, &path, File::try_lock, &mut on_wait, cancel)?;
+        Ok(Lease { _file: Some(file) })
     }
 
     /// Returns the sole lease if it can be had at once.
     pub(super) fn try_sole_lease(&self) -> Result<Option<Lease>, StoreError> {
-        let path = self.home().locks().join("store.lock");
-        Ok(attempt(&path, File::try_lock)?.map(|file| Lease { _file: file }))
+        let path = self.home().store_lock();
+        let file = open(&path)?;
+        let free = attempt(&file, &path, File::try_lock)?;
+        Ok(free.then_some(Lease { _file: Some(file) }))
     }
 }
 
-/// Takes a lock on a file if nobody has it.
-pub(super) fn attempt(
-    path: &Path,
-    lock: fn(&File) -> Result<(), TryLockError>,
-) -> Result<Option<File>, StoreError> {
-    if let Some(parent) = path.parent() {
-        fs::create_directory(parent)?;
+/// Opens a lock file.
+pub(super) fn open(path: &Path) -> Result<File, StoreError> {
+    if let Some(directory) = path.parent() {
+        fs::create_directory(directory)?;
     }
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(fs::error("open", path))?;
-    match lock(&file) {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
+    fs::open_or_create(path)
+}
+
+/// Takes a lock unless somebody else has it, and returns whether it did.
+pub(super) fn attempt(file: &File, path: &Path, lock: Lock) -> Result<bool, StoreError> {
+    match lock(file) {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(fs::error("lock", path)(error)),
     }
 }
 
 fn wait(
+    file: File,
     path: &Path,
-    lock: fn(&File) -> Result<(), TryLockError>,
+    lock: Lock,
     on_wait: &mut dyn FnMut(),
     cancel: &Cancel,
 ) -> Result<File, StoreError> {
     let mut told = false;
-    loop {
-        if let Some(file) = attempt(path, lock)? {
-            return Ok(file);
-        }
+    while !attempt(&file, path, lock)? {
         cancel.check()?;
         if !std::mem::replace(&mut told, true) {
             on_wait();
         }
         std::thread::sleep(RETRY);
     }
+    Ok(file)
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
 }

@@ -7,24 +7,34 @@
 
 mod catalogue;
 mod collect;
+mod column;
 mod error;
 mod find;
 mod foreign;
+mod forget;
 mod fs;
 mod home;
 mod lock;
 mod publish;
+mod query;
 mod record;
 mod schema;
 mod staging;
+mod sweep;
 mod usage;
 
-pub use catalogue::{ImageLayer, ImageRecord, Store};
+pub use catalogue::Store;
 pub use collect::Collected;
 pub use error::StoreError;
 pub use find::FoundImage;
+pub use forget::Forgotten;
 pub use home::Home;
 pub use lock::{LayerLock, Lease};
 pub use publish::{LayerFacts, StoredLayer};
+pub use query::{ImageLayer, ImageRecord};
 pub use record::{MovedReference, NewImage, NewImageLayer, Recorded};
 pub use staging::{StagedLayer, Staging};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod tests;

@@ -2,24 +2,25 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rusqlite::OptionalExtension as _;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::catalogue::Store;
+use super::column::{Count, count};
 use super::staging::StagedLayer;
-use super::{StoreError, fs};
+use super::{Home, StoreError, foreign, fs, query};
 use crate::digest::{Digest, Hasher};
 
-/// How many layers are made durable at once.
-const SYNCHRONISERS: usize = 8;
+/// What the names of documents begin with while they are written aside.
+pub(super) const ASIDE: &str = "blob-";
 
 /// What is known of a layer that was made.
 #[derive(Clone, Debug)]
 pub struct LayerFacts {
     /// The digest of its contents.
     pub diff_id: Digest,
-    /// The length of its tar.
+    /// The length of its tar in bytes.
     pub tar_size: u64,
     /// Entries of its tar.
     pub entries: u64,
@@ -34,11 +35,11 @@ pub struct StoredLayer {
     pub erofs_path: PathBuf,
     /// Where its tar recipe is.
     pub recipe_path: PathBuf,
-    /// The length of the image.
+    /// The length of the image in bytes.
     pub erofs_size: u64,
-    /// The length of the recipe.
+    /// The length of the recipe in bytes.
     pub recipe_size: u64,
-    /// The length of its tar.
+    /// The length of its tar in bytes.
     pub tar_size: u64,
 }
 
@@ -58,97 +59,89 @@ impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
     /// had. Anything less is as good as no layer: whoever needs it makes it again.
     pub fn layer(&self, diff_id: &Digest) -> Result<Option<StoredLayer>, StoreError> {
-        let sizes = self
-            .connection()
-            .query_row(
-                "SELECT erofs_size, recipe_size, tar_size FROM msb_layer WHERE diff_id = ?1",
-                [diff_id.to_string()],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .optional()
-            .map_err(|source| self.catalogue_error("read", source))?;
-        let Some((erofs_size, recipe_size, tar_size)) = sizes else {
-            return Ok(None);
-        };
-        let layer = StoredLayer {
-            diff_id: diff_id.clone(),
-            erofs_path: self.home().erofs(diff_id),
-            recipe_path: self.home().recipe(diff_id),
-            erofs_size,
-            recipe_size,
-            tar_size,
-        };
+        let layer = self.read(|catalogue| {
+            catalogue
+                .prepare_cached(
+                    "SELECT file, erofs_size, recipe_size, tar_size
+                     FROM msb_layer WHERE diff_id = ?1",
+                )?
+                .query_row([diff_id.to_string()], |row| {
+                    let file: String = row.get(0)?;
+                    Ok(StoredLayer {
+                        diff_id: diff_id.clone(),
+                        erofs_path: self.home().erofs(&file),
+                        recipe_path: self.home().recipe(&file),
+                        erofs_size: count(row, 1)?,
+                        recipe_size: count(row, 2)?,
+                        tar_size: count(row, 3)?,
+                    })
+                })
+                .optional()
+        })?;
         let has_size = |path: &Path, size| {
-            std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == size)
+            std::fs::metadata(path)
+                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
         };
-        let whole =
-            has_size(&layer.erofs_path, erofs_size) && has_size(&layer.recipe_path, recipe_size);
-        Ok(whole.then_some(layer))
+        Ok(layer.filter(|layer| {
+            has_size(&layer.erofs_path, layer.erofs_size)
+                && has_size(&layer.recipe_path, layer.recipe_size)
+        }))
     }
 
-    /// Puts layers that were made in their places. They are of use once an image with them is
+    /// Puts layers that were made in their places, except those that the store has already. To be
+    /// called with the locks of the layers held. They are of use once an image with them is
     /// recorded; until then they are what prune takes for garbage.
     pub fn publish(
         &self,
         layers: &[(StagedLayer, LayerFacts)],
     ) -> Result<Vec<StoredLayer>, StoreError> {
-        let sizes = synchronise(layers)?;
-        let mut published = Vec::new();
-        for ((staged, facts), (erofs_size, recipe_size)) in layers.iter().zip(sizes) {
+        let home = self.home();
+        let staged = layers
+            .iter()
+            .flat_map(|(staged, _)| [staged.erofs(), staged.recipe()])
+            .collect::<Vec<_>>();
+        let sizes = fs::sync_files(&staged)?;
+        let mut published = Vec::with_capacity(layers.len());
+        let mut new = Vec::new();
+        for ((staged, facts), sizes) in layers.iter().zip(sizes.chunks(2)) {
+            if let Some(layer) = self.layer(&facts.diff_id)? {
+                published.push(layer);
+                continue;
+            }
+            let file = self.read(|catalogue| file_name(catalogue, home, &facts.diff_id))?;
             let layer = StoredLayer {
-                erofs_path: self.home().erofs(&facts.diff_id),
-                recipe_path: self.home().recipe(&facts.diff_id),
-                erofs_size,
-                recipe_size,
-                tar_size: facts.tar_size,
                 diff_id: facts.diff_id.clone(),
+                erofs_path: home.erofs(&file),
+                recipe_path: home.recipe(&file),
+                erofs_size: sizes.first().copied().unwrap_or_default(),
+                recipe_size: sizes.last().copied().unwrap_or_default(),
+                tar_size: facts.tar_size,
             };
             fs::rename(&staged.recipe(), &layer.recipe_path)?;
             fs::rename(&staged.erofs(), &layer.erofs_path)?;
+            new.push((file, layer.clone(), facts.entries));
             published.push(layer);
         }
-        fs::sync_directory(&self.home().layers())?;
-        let entries = layers.iter().map(|(_, facts)| facts.entries);
-        self.note_layers(published.iter().zip(entries))
-            .map_err(|source| self.catalogue_error("write", source))?;
+        if !new.is_empty() {
+            fs::sync_directory(&home.layers())?;
+            self.write(|transaction| {
+                for (file, layer, entries) in &new {
+                    insert(transaction, file, layer, *entries)?;
+                }
+                Ok(())
+            })?;
+        }
         Ok(published)
     }
 
-    fn note_layers<'a>(
-        &self,
-        layers: impl Iterator<Item = (&'a StoredLayer, u64)>,
-    ) -> rusqlite::Result<()> {
-        let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        for (layer, entries) in layers {
-            transaction.execute(
-                "INSERT OR REPLACE INTO msb_layer
-                     (diff_id, erofs_size, recipe_size, tar_size, entries, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                rusqlite::params![
-                    layer.diff_id.to_string(),
-                    layer.erofs_size,
-                    layer.recipe_size,
-                    layer.tar_size,
-                    entries,
-                    now(),
-                ],
-            )?;
-        }
-        transaction.commit()
-    }
-
-    /// Returns a manifest or configuration, byte for byte as it came, checked against its digest.
+    /// Returns a manifest or configuration, byte for byte as it came.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedBlob`] when its bytes are not those of the digest.
     pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.home().blob(digest);
         let bytes = std::fs::read(&path).map_err(fs::error("read", &path))?;
-        let mut hasher = Hasher::new(digest.algorithm());
-        hasher.update(&bytes);
-        let actual = hasher.finish();
-        if actual != *digest {
-            return Err(StoreError::DamagedBlob { path, actual });
-        }
+        check(&bytes, digest, &path)?;
         Ok(bytes)
     }
 
@@ -157,57 +150,76 @@ impl Store {
         if self.blob(digest).is_ok() {
             return Ok(());
         }
-        fs::write_atomically(bytes, &self.home().blob(digest), &self.home().tmp())
+        let path = self.home().blob(digest);
+        check(bytes, digest, &path)?;
+        fs::write_atomically(bytes, &path, &self.home().tmp(), ASIDE)
     }
 }
 
-/// Returns the present time in the one form that the catalogue has for times.
-pub(super) fn now() -> String {
-    jiff::Timestamp::now().to_string()
+/// Enters a layer, or what it is now that it was made again.
+fn insert(
+    transaction: &Transaction<'_>,
+    file: &str,
+    layer: &StoredLayer,
+    entries: u64,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO msb_layer
+                 (diff_id, file, erofs_size, recipe_size, tar_size, entries, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (diff_id) DO UPDATE SET
+                 file = ?2, erofs_size = ?3, recipe_size = ?4, tar_size = ?5, entries = ?6",
+        )?
+        .execute(params![
+            layer.diff_id.to_string(),
+            file,
+            Count(layer.erofs_size),
+            Count(layer.recipe_size),
+            Count(layer.tar_size),
+            Count(entries),
+            query::time(Timestamp::now()),
+        ])?;
+    Ok(())
 }
 
-/// Makes the files of layers durable and returns their lengths. Side by side, since the disk does
-/// several in the time of one.
-fn synchronise(layers: &[(StagedLayer, LayerFacts)]) -> Result<Vec<(u64, u64)>, StoreError> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut sizes = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((layer, _)) = layers.get(index) else {
-                return Ok(sizes);
-            };
-            sizes.push((
-                index,
-                (
-                    synchronised(&layer.erofs())?,
-                    synchronised(&layer.recipe())?,
-                ),
-            ));
-        }
-    };
-    let mut sizes = vec![(0, 0); layers.len()];
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..SYNCHRONISERS.min(layers.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        for worker in workers {
-            let done: Result<_, StoreError> = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (index, pair) in done? {
-                sizes[index] = pair;
-            }
-        }
-        Ok(sizes)
+/// Returns what the files of a layer are called. A microsandbox in the same home gives its layers
+/// the same names, and addresses blocks in them: its files are not replaced, ours lie beside.
+fn file_name(connection: &Connection, home: &Home, diff_id: &Digest) -> rusqlite::Result<String> {
+    let known = connection
+        .query_row(
+            "SELECT file FROM msb_layer WHERE diff_id = ?1",
+            [diff_id.to_string()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(file) = known {
+        return Ok(file);
+    }
+    let file = diff_id.file_stem();
+    let in_progress = || home.erofs(&file).exists() && !home.recipe(&file).exists();
+    let is_theirs = foreign::is_shared(connection)?
+        && (foreign::layers(connection)?.contains(&diff_id.to_string()) || in_progress());
+    Ok(if is_theirs {
+        format!("{file}{BESIDE}")
+    } else {
+        file
     })
 }
 
-fn synchronised(path: &Path) -> Result<u64, StoreError> {
-    let sync = || {
-        let file = File::open(path)?;
-        file.sync_all()?;
-        Ok(file.metadata()?.len())
-    };
-    sync().map_err(fs::error("synchronise", path))
+/// What is added to the name of a layer that microsandbox has as well.
+pub(super) const BESIDE: &str = ".msb";
+
+fn check(bytes: &[u8], digest: &Digest, path: &Path) -> Result<(), StoreError> {
+    let mut hasher = Hasher::new(digest.algorithm());
+    hasher.update(bytes);
+    let actual = hasher.finish();
+    if actual == *digest {
+        Ok(())
+    } else {
+        Err(StoreError::DamagedBlob {
+            path: path.to_owned(),
+            actual,
+        })
+    }
 }

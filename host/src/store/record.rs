@@ -1,11 +1,15 @@
 //! Recording an image: the step that makes it visible.
 
-use rusqlite::{OptionalExtension as _, params};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::catalogue::{Store, parsed};
-use super::{StoreError, publish};
+use super::catalogue::Store;
+use super::column::{Count, parsed};
+use super::{StoreError, query};
+use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::platform::Platform;
+use crate::progress::Silent;
 use crate::reference::Reference;
 
 /// An image whose layers are published.
@@ -36,7 +40,7 @@ pub struct NewImageLayer {
     pub blob_digest: Digest,
     /// The media type of its blob.
     pub media_type: String,
-    /// The length of its blob.
+    /// The length of its blob in bytes.
     pub compressed_size: u64,
 }
 
@@ -59,108 +63,118 @@ pub struct MovedReference {
 }
 
 impl Store {
-    /// Records an image under some references, in one transaction.
+    /// Records an image and points references to it, all in one step.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingLayer`] when one of its layers is not published.
     pub fn record(
         &self,
         image: &NewImage,
         references: &[Reference],
     ) -> Result<Recorded, StoreError> {
         self.prepare()?;
-        self.put_blob(&image.manifest_digest, &image.manifest)?;
+        let _lease = self.lease(&Silent, &Cancel::default())?;
+        for layer in &image.layers {
+            if self.layer(&layer.diff_id)?.is_none() {
+                return Err(StoreError::MissingLayer {
+                    image: image.manifest_digest.clone(),
+                    diff_id: layer.diff_id.clone(),
+                });
+            }
+        }
         self.put_blob(&image.config_digest, &image.config)?;
-        let previous = self
-            .insert(image, references)
-            .map_err(|source| self.catalogue_error("write", source))?;
-        let mut moved = Vec::new();
-        for (reference, digest) in previous.moved {
-            moved.push(MovedReference {
-                reference,
-                previous: parsed(digest)?,
-            });
-        }
-        Ok(Recorded {
-            already_present: previous.present,
-            moved,
-        })
-    }
-
-    fn insert(&self, image: &NewImage, references: &[Reference]) -> rusqlite::Result<Previous> {
-        let digest = image.manifest_digest.to_string();
-        let now = publish::now();
-        let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let removed: Option<bool> = transaction
-            .query_row(
-                "SELECT removed FROM msb_image WHERE digest = ?1",
-                [&digest],
-                |row| row.get(0),
-            )
-            .optional()?;
-        if removed == Some(true) {
-            transaction.execute(
-                "UPDATE msb_image SET removed = 0, created_at = ?2 WHERE digest = ?1",
-                params![digest, now],
-            )?;
-        } else if removed.is_none() {
-            transaction.execute(
-                "INSERT INTO msb_image
-                     (digest, media_type, config_digest, os, architecture, variant, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    digest,
-                    image.manifest_media_type,
-                    image.config_digest.to_string(),
-                    image.platform.os,
-                    image.platform.architecture,
-                    image.platform.variant,
-                    now,
-                ],
-            )?;
-            for (position, layer) in image.layers.iter().enumerate() {
-                transaction.execute(
-                    "INSERT INTO msb_image_layer
-                         (image, position, diff_id, blob_digest, media_type, compressed_size)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![
-                        digest,
-                        position,
-                        layer.diff_id.to_string(),
-                        layer.blob_digest.to_string(),
-                        layer.media_type,
-                        layer.compressed_size,
-                    ],
-                )?;
+        self.put_blob(&image.manifest_digest, &image.manifest)?;
+        self.write(|transaction| {
+            let already_present = insert(transaction, image)?;
+            let mut moved = Vec::new();
+            for reference in references {
+                let previous = point(transaction, reference, &image.manifest_digest)?;
+                moved.extend(previous.map(|previous| MovedReference {
+                    reference: reference.clone(),
+                    previous,
+                }));
             }
-        }
-        let mut moved = Vec::new();
-        for reference in references {
-            let name = reference.canonical();
-            let before: Option<String> = transaction
-                .query_row(
-                    "SELECT image FROM msb_reference WHERE name = ?1",
-                    [&name],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            transaction.execute(
-                "INSERT INTO msb_reference (name, image, updated_at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET image = ?2, updated_at = ?3",
-                params![name, digest, now],
-            )?;
-            if let Some(before) = before.filter(|before| *before != digest) {
-                moved.push((reference.clone(), before));
-            }
-        }
-        transaction.commit()?;
-        Ok(Previous {
-            present: removed == Some(false),
-            moved,
+            Ok(Recorded {
+                already_present,
+                moved,
+            })
         })
     }
 }
 
-struct Previous {
-    present: bool,
-    moved: Vec<(Reference, String)>,
+/// Enters an image, and returns whether it was there. One that was removed while it was in use
+/// comes back.
+fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Result<bool> {
+    let digest = image.manifest_digest.to_string();
+    let now = query::time(Timestamp::now());
+    let removed: Option<bool> = transaction
+        .query_row(
+            "SELECT removed FROM msb_image WHERE digest = ?1",
+            [&digest],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match removed {
+        Some(false) => return Ok(true),
+        Some(true) => {
+            transaction.execute(
+                "UPDATE msb_image SET removed = 0, created_at = ?2 WHERE digest = ?1",
+                [&digest, &now],
+            )?;
+            return Ok(false);
+        }
+        None => {}
+    }
+    transaction.execute(
+        "INSERT INTO msb_image
+             (digest, media_type, config_digest, os, architecture, variant, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            digest,
+            image.manifest_media_type,
+            image.config_digest.to_string(),
+            image.platform.os,
+            image.platform.architecture,
+            image.platform.variant,
+            now,
+        ],
+    )?;
+    for (position, layer) in (0..).zip(&image.layers) {
+        transaction.execute(
+            "INSERT INTO msb_image_layer
+                 (image, position, diff_id, blob_digest, media_type, compressed_size)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                digest,
+                Count(position),
+                layer.diff_id.to_string(),
+                layer.blob_digest.to_string(),
+                layer.media_type,
+                Count(layer.compressed_size),
+            ],
+        )?;
+    }
+    Ok(false)
+}
+
+/// Points a reference to an image, and returns the other image that it led to.
+fn point(
+    transaction: &Transaction<'_>,
+    reference: &Reference,
+    image: &Digest,
+) -> rusqlite::Result<Option<Digest>> {
+    let name = reference.canonical();
+    let previous: Option<Digest> = transaction
+        .query_row(
+            "SELECT image FROM msb_reference WHERE name = ?1",
+            [&name],
+            |row| parsed(row, 0),
+        )
+        .optional()?;
+    transaction.execute(
+        "INSERT INTO msb_reference (name, image, updated_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET image = ?2, updated_at = ?3",
+        [name, image.to_string(), query::time(Timestamp::now())],
+    )?;
+    Ok(previous.filter(|previous| previous != image))
 }

@@ -1,20 +1,21 @@
 //! The tables of the catalogue.
 //!
-//! The database file may belong to other microsandbox tools as well, so every table of ours has
-//! the prefix `msb_`, and theirs are only read.
+//! The database file may belong to other microsandbox tools as well. So every table of ours has
+//! the prefix `msb_`, theirs are only read, and nothing here needs a newer `SQLite` than they do
+//! (which is why the tables are not `STRICT`).
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 /// The format that this msb writes. A store of a newer one is not touched.
 pub(super) const FORMAT: u32 = 1;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS msb_store (
-    key   TEXT PRIMARY KEY,
+    key   TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS msb_image (
-    digest        TEXT PRIMARY KEY,
+    digest        TEXT PRIMARY KEY NOT NULL,
     media_type    TEXT NOT NULL,
     config_digest TEXT NOT NULL,
     os            TEXT NOT NULL,
@@ -22,37 +23,39 @@ CREATE TABLE IF NOT EXISTS msb_image (
     variant       TEXT,
     created_at    TEXT NOT NULL,
     removed       INTEGER NOT NULL DEFAULT 0
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS msb_layer (
-    diff_id     TEXT PRIMARY KEY,
+    diff_id     TEXT PRIMARY KEY NOT NULL,
+    file        TEXT NOT NULL,
     erofs_size  INTEGER NOT NULL,
     recipe_size INTEGER NOT NULL,
     tar_size    INTEGER NOT NULL,
     entries     INTEGER NOT NULL,
     created_at  TEXT NOT NULL
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS msb_image_layer (
     image           TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
     position        INTEGER NOT NULL,
-    diff_id         TEXT NOT NULL,
+    diff_id         TEXT NOT NULL REFERENCES msb_layer (diff_id) ON DELETE RESTRICT,
     blob_digest     TEXT NOT NULL,
     media_type      TEXT NOT NULL,
     compressed_size INTEGER NOT NULL,
     PRIMARY KEY (image, position)
-) STRICT;
+);
 CREATE INDEX IF NOT EXISTS msb_image_layer_diff_id ON msb_image_layer (diff_id);
 CREATE TABLE IF NOT EXISTS msb_reference (
-    name       TEXT PRIMARY KEY,
+    name       TEXT PRIMARY KEY NOT NULL,
     image      TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
     updated_at TEXT NOT NULL
-) STRICT;
+);
 CREATE INDEX IF NOT EXISTS msb_reference_image ON msb_reference (image);
 CREATE TABLE IF NOT EXISTS msb_use (
     sandbox TEXT NOT NULL,
     image   TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE RESTRICT,
     since   TEXT NOT NULL,
     PRIMARY KEY (sandbox, image)
-) STRICT;
+);
+CREATE INDEX IF NOT EXISTS msb_use_image ON msb_use (image);
 ";
 
 /// Returns the format of the store, if there is one yet.
@@ -72,8 +75,7 @@ pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<u32>> {
 
 /// Makes the tables that are missing.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
     transaction.execute(
         "INSERT OR IGNORE INTO msb_store (key, value) VALUES ('format', ?1)",

@@ -4,7 +4,7 @@
 //! that nobody has locked is left from a process that was killed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -15,14 +15,14 @@ use crate::cancel::Cancel;
 use crate::progress::Progress;
 
 /// The name of the lock in a staging directory.
-pub(super) const LOCK: &str = "lock";
+const LOCK: &str = "lock";
 
 /// A private directory of one operation, removed with all in it when dropped. While it lives, no
 /// garbage is collected.
 #[derive(Debug)]
 pub struct Staging {
     // In the order of their end: the directory goes before its lock, the lease last.
-    directory: TempDir,
+    pub(super) directory: TempDir,
     _lock: File,
     _lease: Lease,
 }
@@ -34,7 +34,7 @@ pub struct StagedLayer {
 }
 
 impl Store {
-    /// Makes a staging directory.
+    /// Makes a staging directory. Waits while garbage is being collected.
     pub fn staging(&self, progress: &dyn Progress, cancel: &Cancel) -> Result<Staging, StoreError> {
         self.prepare()?;
         let lease = self.lease(progress, cancel)?;
@@ -44,13 +44,12 @@ impl Store {
             .tempdir_in(&tmp)
             .map_err(fs::error("create a directory in", &tmp))?;
         let path = directory.path().join(LOCK);
-        let lock = lock::attempt(&path, File::try_lock)?.ok_or_else(|| {
-            let busy = std::io::ErrorKind::WouldBlock.into();
-            fs::error("lock", &path)(busy)
-        })?;
+        let file = lock::open(&path)?;
+        // Nobody else has it: who collects garbage has no lease now.
+        lock::attempt(&file, &path, File::try_lock)?;
         Ok(Staging {
             directory,
-            _lock: lock,
+            _lock: file,
             _lease: lease,
         })
     }
@@ -69,19 +68,20 @@ impl Staging {
 }
 
 impl StagedLayer {
-    /// Opens the two empty files of the layer: the EROFS image and the tar recipe.
+    /// Makes the two files of the layer, empty and open for reading and writing: the EROFS image
+    /// and the tar recipe.
     pub fn files(&self) -> Result<(File, File), StoreError> {
-        let open = |path: PathBuf| -> Result<File, StoreError> {
+        let create = |path: &Path| -> Result<File, StoreError> {
             let file = File::options()
                 .read(true)
                 .write(true)
                 .create_new(true)
-                .open(&path)
-                .map_err(fs::error("create", &path))?;
-            fs::set_mode(&file, &path)?;
+                .open(path)
+                .map_err(fs::error("create", path))?;
+            fs::set_mode(&file, path)?;
             Ok(file)
         };
-        Ok((open(self.erofs())?, open(self.recipe())?))
+        Ok((create(&self.erofs())?, create(&self.recipe())?))
     }
 
     pub(super) fn erofs(&self) -> PathBuf {
@@ -90,5 +90,25 @@ impl StagedLayer {
 
     pub(super) fn recipe(&self) -> PathBuf {
         self.directory.path().join("recipe")
+    }
+}
+
+/// Returns whether a path in `cache/tmp` is the staging directory of a process that is gone.
+pub(super) fn is_dead(path: &Path) -> Result<bool, StoreError> {
+    let is_ours = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.split_once('-'))
+        .is_some_and(|(process, _)| {
+            !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
+        });
+    if !is_ours || !path.is_dir() {
+        return Ok(false);
+    }
+    let lock = path.join(LOCK);
+    match File::open(&lock) {
+        Ok(file) => lock::attempt(&file, &lock, File::try_lock),
+        // Killed before it had a lock.
+        Err(_) => Ok(true),
     }
 }

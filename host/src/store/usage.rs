@@ -1,44 +1,58 @@
 //! Which images sandboxes use. The runtime records it; removal respects it.
 
+use jiff::Timestamp;
+use rusqlite::Connection;
+
 use super::catalogue::Store;
-use super::{StoreError, foreign, publish};
+use super::{StoreError, foreign, query};
 use crate::digest::Digest;
 
 impl Store {
-    /// Records that a sandbox uses an image, so that nobody removes what it needs.
+    /// Records that a sandbox uses an image, so that nobody removes what it needs. Returns the
+    /// digest of the image's manifest.
     pub fn use_image(&self, sandbox: &str, selector: &str) -> Result<Digest, StoreError> {
         let digest = self.find(selector)?.image.digest;
-        self.connection()
-            .execute(
+        let recorded = self.write(|transaction| {
+            // Somebody may have removed it since it was found.
+            if query::image(transaction, &digest.to_string())?.is_none() {
+                return Ok(false);
+            }
+            transaction.execute(
                 "INSERT OR IGNORE INTO msb_use (sandbox, image, since) VALUES (?1, ?2, ?3)",
-                [sandbox, &digest.to_string(), &publish::now()],
-            )
-            .map_err(|source| self.catalogue_error("write", source))?;
-        Ok(digest)
+                [sandbox, &digest.to_string(), &query::time(Timestamp::now())],
+            )?;
+            Ok(true)
+        })?;
+        if recorded {
+            Ok(digest)
+        } else {
+            Err(StoreError::NotFound(selector.to_owned()))
+        }
     }
 
-    /// Records that a sandbox uses no image any more, and returns how many it used.
+    /// Records that a sandbox uses no image any more, and returns how many it used. What was
+    /// removed by force in the meantime is garbage from now on.
     pub fn release(&self, sandbox: &str) -> Result<usize, StoreError> {
-        self.connection()
-            .execute("DELETE FROM msb_use WHERE sandbox = ?1", [sandbox])
-            .map_err(|source| self.catalogue_error("write", source))
+        self.write(|transaction| {
+            Ok(transaction.execute("DELETE FROM msb_use WHERE sandbox = ?1", [sandbox])?)
+        })
     }
 
-    /// Returns the names of the sandboxes that use an image, sorted: our own, and those of a
-    /// microsandbox whose database is in the same home.
+    /// Returns the names of the sandboxes that use the image with a manifest digest, sorted: those
+    /// recorded here, and those of a microsandbox whose database is in the same home.
     pub fn users(&self, image: &Digest) -> Result<Vec<String>, StoreError> {
-        let connection = self.connection();
-        let read = || {
-            let mut statement =
-                connection.prepare("SELECT sandbox FROM msb_use WHERE image = ?1")?;
-            let mut users = statement
-                .query_map([image.to_string()], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<String>>>()?;
-            users.extend(foreign::users(&connection, &image.to_string())?);
-            users.sort();
-            users.dedup();
-            Ok(users)
-        };
-        read().map_err(|source| self.catalogue_error("read", source))
+        self.read(|catalogue| users(catalogue, &image.to_string()))
     }
+}
+
+/// As [`Store::users`], within a transaction.
+pub(super) fn users(connection: &Connection, image: &str) -> rusqlite::Result<Vec<String>> {
+    let mut users = connection
+        .prepare_cached("SELECT sandbox FROM msb_use WHERE image = ?1")?
+        .query_map([image], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    users.extend(foreign::users(connection, image)?);
+    users.sort();
+    users.dedup();
+    Ok(users)
 }

@@ -1,0 +1,93 @@
+//! Removing images from the catalogue: what may go, and what of it is still needed.
+
+use rusqlite::Connection;
+
+use super::catalogue::Store;
+use super::find::FoundImage;
+use super::query::ImageRecord;
+use super::{StoreError, query, usage};
+use crate::reference::Reference;
+
+/// What the catalogue has forgotten.
+#[derive(Clone, Debug)]
+pub struct Forgotten {
+    /// References that lead nowhere now.
+    pub untagged: Vec<Reference>,
+    /// The image, if it was removed and not just one of its references.
+    pub image: Option<ImageRecord>,
+    /// The sandboxes that used the image that was removed by force. Its files stay until they
+    /// have released it.
+    pub users: Vec<String>,
+}
+
+impl Store {
+    /// Removes what a selector names from the catalogue: a reference, and with the last one, or
+    /// with its ID, the image. Files are left to [`collect`](Self::collect).
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] and [`StoreError::SeveralReferences`] unless `force` is set.
+    pub fn forget(&self, selector: &str, force: bool) -> Result<Forgotten, StoreError> {
+        let FoundImage { image, reference } = self.find(selector)?;
+        let digest = image.digest.to_string();
+        self.write(|transaction| {
+            let not_found = || StoreError::NotFound(selector.to_owned());
+            // Somebody may have removed or moved it since it was found.
+            let image = query::image(transaction, &digest)?.ok_or_else(not_found)?;
+            match reference {
+                Some(reference) if !image.references.contains(&reference) => {
+                    return Err(not_found().into());
+                }
+                Some(reference) if image.references.len() > 1 => {
+                    transaction.execute(
+                        "DELETE FROM msb_reference WHERE name = ?1",
+                        [reference.canonical()],
+                    )?;
+                    return Ok(Forgotten {
+                        untagged: vec![reference],
+                        image: None,
+                        users: Vec::new(),
+                    });
+                }
+                None if image.references.len() > 1 && !force => {
+                    return Err(StoreError::SeveralReferences {
+                        image: selector.to_owned(),
+                        references: image.references.iter().map(Reference::familiar).collect(),
+                    }
+                    .into());
+                }
+                _ => {}
+            }
+            let users = usage::users(transaction, &digest)?;
+            if !users.is_empty() && !force {
+                return Err(StoreError::InUse {
+                    image: selector.to_owned(),
+                    sandboxes: users,
+                }
+                .into());
+            }
+            delete(transaction, &digest, !users.is_empty())?;
+            Ok(Forgotten {
+                untagged: image.references.clone(),
+                image: Some(image),
+                users,
+            })
+        })
+    }
+}
+
+/// Deletes an image and its references, and returns the number of these. One that is in use only
+/// vanishes from view.
+pub(super) fn delete(
+    catalogue: &Connection,
+    digest: &str,
+    in_use: bool,
+) -> rusqlite::Result<usize> {
+    let references = catalogue.execute("DELETE FROM msb_reference WHERE image = ?1", [digest])?;
+    let statement = if in_use {
+        "UPDATE msb_image SET removed = 1 WHERE digest = ?1"
+    } else {
+        "DELETE FROM msb_image WHERE digest = ?1"
+    };
+    catalogue.execute(statement, [digest])?;
+    Ok(references)
+}

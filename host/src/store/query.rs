@@ -1,0 +1,129 @@
+//! Reading images from the catalogue.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::column::{count, parsed};
+use crate::digest::Digest;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// An image as the catalogue has it.
+#[derive(Clone, Debug)]
+pub struct ImageRecord {
+    /// The digest of its manifest, which is its identity.
+    pub digest: Digest,
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The digest of its configuration, which people call the image's ID.
+    pub config_digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// When the store first had it, RFC 3339 in UTC.
+    pub created_at: String,
+    /// The references that lead to it, sorted.
+    pub references: Vec<Reference>,
+    /// Its layers, the bottom one first.
+    pub layers: Vec<ImageLayer>,
+}
+
+/// A layer as an image's manifest has it.
+#[derive(Clone, Debug)]
+pub struct ImageLayer {
+    /// The digest of its contents.
+    pub diff_id: Digest,
+    /// The digest of its blob.
+    pub blob_digest: Digest,
+    /// The media type of its blob.
+    pub media_type: String,
+    /// The length of its blob in bytes.
+    pub compressed_size: u64,
+}
+
+/// Returns all images, the newest first.
+pub(super) fn images(connection: &Connection) -> rusqlite::Result<Vec<ImageRecord>> {
+    let digests = connection
+        .prepare("SELECT digest FROM msb_image WHERE NOT removed ORDER BY created_at DESC, digest")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut images = Vec::with_capacity(digests.len());
+    for digest in digests {
+        images.extend(image(connection, &digest)?);
+    }
+    Ok(images)
+}
+
+/// Returns the image with a manifest digest.
+pub(super) fn image(
+    connection: &Connection,
+    digest: &str,
+) -> rusqlite::Result<Option<ImageRecord>> {
+    let image = connection
+        .prepare_cached(
+            "SELECT digest, media_type, config_digest, os, architecture, variant, created_at
+             FROM msb_image WHERE digest = ?1 AND NOT removed",
+        )?
+        .query_row([digest], |row| {
+            Ok(ImageRecord {
+                digest: parsed(row, 0)?,
+                media_type: row.get(1)?,
+                config_digest: parsed(row, 2)?,
+                platform: Platform::new(
+                    &row.get::<_, String>(3)?,
+                    &row.get::<_, String>(4)?,
+                    row.get::<_, Option<String>>(5)?.as_deref(),
+                ),
+                created_at: row.get(6)?,
+                references: Vec::new(),
+                layers: Vec::new(),
+            })
+        })
+        .optional()?;
+    let Some(mut image) = image else {
+        return Ok(None);
+    };
+    image.references = connection
+        .prepare_cached("SELECT name FROM msb_reference WHERE image = ?1")?
+        .query_map([digest], |row| parsed(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    image.references.sort();
+    image.layers = connection
+        .prepare_cached(
+            "SELECT diff_id, blob_digest, media_type, compressed_size
+             FROM msb_image_layer WHERE image = ?1 ORDER BY position",
+        )?
+        .query_map([digest], |row| {
+            Ok(ImageLayer {
+                diff_id: parsed(row, 0)?,
+                blob_digest: parsed(row, 1)?,
+                media_type: row.get(2)?,
+                compressed_size: count(row, 3)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(image))
+}
+
+/// Returns the image that a reference leads to.
+pub(super) fn referenced(
+    connection: &Connection,
+    reference: &Reference,
+) -> rusqlite::Result<Option<ImageRecord>> {
+    let digest: Option<String> = connection
+        .query_row(
+            "SELECT image FROM msb_reference WHERE name = ?1",
+            [reference.canonical()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match digest {
+        Some(digest) => image(connection, &digest),
+        None => Ok(None),
+    }
+}
+
+/// Returns a time in the one form that the catalogue has for times: sorted as text, they are
+/// sorted in time.
+pub(super) fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

@@ -1,0 +1,173 @@
+//! Finding garbage on disk: files of ours that nothing in the catalogue needs.
+//!
+//! Owns the question whose a file is. Only names that the store itself gives are ever garbage, and
+//! where a microsandbox shares the cache, only what cannot be its own.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use walkdir::WalkDir;
+
+use super::publish::{ASIDE, BESIDE};
+use super::{Home, StoreError, foreign, fs, staging};
+use crate::digest::Digest;
+
+/// What the catalogue needs, as names of files.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The layers of our images.
+    layers: HashSet<String>,
+    /// The layers of microsandbox.
+    their_layers: HashSet<String>,
+    /// Manifests and configurations.
+    blobs: HashSet<String>,
+    /// Manifests, ours and those of microsandbox.
+    manifests: HashSet<String>,
+    /// Manifests that were removed just now.
+    removed: HashSet<String>,
+    /// Whether there is a microsandbox.
+    shared: bool,
+}
+
+/// Files to remove, by the name that they have in common, in the order of their removal.
+#[derive(Debug, Default)]
+pub(super) struct Garbage {
+    pub(super) layers: BTreeMap<String, Vec<PathBuf>>,
+    pub(super) fsmeta: BTreeMap<String, Vec<PathBuf>>,
+    pub(super) vmdk: BTreeMap<String, Vec<PathBuf>>,
+    pub(super) others: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl Known {
+    /// Reads what the rows of the catalogue need, now that the manifests `removed` have gone.
+    pub(super) fn read(catalogue: &Connection, removed: HashSet<String>) -> rusqlite::Result<Self> {
+        let column = |query: &str| {
+            catalogue
+                .prepare(query)?
+                .query_map([], |row| Ok(file_stem(&row.get::<_, String>(0)?)))?
+                .collect::<rusqlite::Result<HashSet<String>>>()
+        };
+        let mut manifests = column("SELECT digest FROM msb_image")?;
+        let mut blobs = column("SELECT config_digest FROM msb_image")?;
+        blobs.extend(manifests.iter().cloned());
+        let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
+        manifests.extend(stems(foreign::manifests(catalogue)?));
+        Ok(Self {
+            layers: column("SELECT file FROM msb_layer")?,
+            their_layers: stems(foreign::layers(catalogue)?).collect(),
+            blobs,
+            manifests,
+            removed,
+            shared: foreign::is_shared(catalogue)?,
+        })
+    }
+}
+
+impl Garbage {
+    /// Looks through the cache. Nothing may be under way, or it would be taken for garbage.
+    pub(super) fn find(home: &Home, known: &Known) -> Result<Self, StoreError> {
+        let mut garbage = Self::default();
+        let layers = names(&home.layers())?;
+        let with_recipe: HashSet<&str> = layers
+            .iter()
+            .filter_map(|name| name.strip_suffix(".recipe"))
+            .collect();
+        for name in &layers {
+            // The recipe is always ours. The image comes first: without the recipe beside it
+            // nobody could tell any more that it is ours.
+            let (file, is_garbage) = match name.rsplit_once('.') {
+                Some((file, "erofs")) => {
+                    let is_ours = !known.shared
+                        || file.ends_with(BESIDE)
+                        || (with_recipe.contains(file) && !known.their_layers.contains(file));
+                    (file, is_ours && !known.layers.contains(file))
+                }
+                Some((file, "recipe")) => (file, !known.layers.contains(file)),
+                _ => continue,
+            };
+            if is_garbage && is_digest(file.strip_suffix(BESIDE).unwrap_or(file)) {
+                push(&mut garbage.layers, file, home.layers().join(name));
+            }
+        }
+        for (directory, suffix, found) in [
+            (home.fsmeta(), ".erofs", &mut garbage.fsmeta),
+            (home.vmdk(), ".vmdk", &mut garbage.vmdk),
+        ] {
+            for name in names(&directory)? {
+                let Some(file) = name.strip_suffix(suffix).filter(|file| is_digest(file)) else {
+                    continue;
+                };
+                let is_ours = !known.shared || known.removed.contains(file);
+                if is_ours && !known.manifests.contains(file) {
+                    push(found, file, directory.join(&name));
+                }
+            }
+        }
+        for name in names(&home.blobs())? {
+            if is_digest(&name) && !known.blobs.contains(&name) {
+                push(&mut garbage.others, &name, home.blobs().join(&name));
+            }
+        }
+        for name in names(&home.tmp())? {
+            let path = home.tmp().join(&name);
+            if staging::is_dead(&path)? {
+                push_tree(&mut garbage.others, &name, &path);
+            } else if name.starts_with(ASIDE) && path.is_file() {
+                push(&mut garbage.others, &name, path);
+            }
+        }
+        Ok(garbage)
+    }
+
+    /// Leaves all but what belongs to some digests.
+    pub(super) fn keep_only(&mut self, digests: &HashSet<String>) {
+        for found in [
+            &mut self.layers,
+            &mut self.fsmeta,
+            &mut self.vmdk,
+            &mut self.others,
+        ] {
+            found.retain(|file, _| digests.contains(file.strip_suffix(BESIDE).unwrap_or(file)));
+        }
+    }
+}
+
+fn push(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: PathBuf) {
+    found.entry(file.to_owned()).or_default().push(path);
+}
+
+/// Adds a directory from the inside out, so that each piece is counted.
+fn push_tree(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: &Path) {
+    for entry in WalkDir::new(path)
+        .contents_first(true)
+        .into_iter()
+        .flatten()
+    {
+        push(found, file, entry.into_path());
+    }
+}
+
+/// Returns the names in a directory that may not be there, sorted.
+fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened.map_err(fs::error("read", directory))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fs::error("read", directory))?;
+        // The store gives no other names than UTF-8.
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn file_stem(digest: &str) -> String {
+    digest.replacen(':', "_", 1)
+}
+
+fn is_digest(file: &str) -> bool {
+    file.replacen('_', ":", 1).parse::<Digest>().is_ok()
+}

@@ -1,0 +1,174 @@
+//! Locks and leases.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::image::{self, PruneOptions};
+use crate::progress::{Event, Progress};
+
+/// Counts how often somebody was told to wait.
+#[derive(Default)]
+struct Waits(AtomicUsize);
+
+impl Progress for Waits {
+    fn report(&self, event: Event<'_>) {
+        if matches!(event, Event::StoreBusy(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "nothing happens");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_second_writer_of_a_layer_waits_and_finds_it_done() {
+    let store = TestStore::new();
+    let made = AtomicUsize::new(0);
+    let waited = AtomicUsize::new(0);
+    let write = |store: &Store| {
+        let staging = store.staging(&Silent, &Cancel::default()).unwrap();
+        let mut on_wait = || {
+            waited.fetch_add(1, Ordering::Relaxed);
+        };
+        let _lock = store
+            .lock_layer(&Digest::of(b"a"), &mut on_wait, &Cancel::default())
+            .unwrap();
+        if store.layer(&Digest::of(b"a")).unwrap().is_none() {
+            // Until everybody else is known to wait.
+            until(|| waited.load(Ordering::Relaxed) == 3);
+            store.publish(&[stage(&staging, "a")]).unwrap();
+            made.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| write(&store.again()));
+        }
+    });
+    assert_eq!(made.into_inner(), 1);
+    assert_eq!(waited.into_inner(), 3);
+}
+
+#[test]
+fn processes_take_turns_at_a_layer() {
+    const TEST: &str = "locks::processes_take_turns_at_a_layer";
+    let diff_id = Digest::of(b"a");
+    if let Some(home) = child_argument() {
+        let store = Store::open(&Home::at(&home)).unwrap();
+        let mut on_wait = || std::fs::write(home.join("waiting"), "").unwrap();
+        let _lock = store
+            .lock_layer(&diff_id, &mut on_wait, &Cancel::default())
+            .unwrap();
+        assert!(home.join("released").exists());
+        return;
+    }
+    let store = TestStore::new();
+    let lock = store
+        .store
+        .lock_layer(&diff_id, &mut || unreachable!(), &Cancel::default())
+        .unwrap();
+    std::thread::scope(|scope| {
+        let status = scope.spawn(|| child(TEST, &store.path(""), |_| {}));
+        until(|| store.path("waiting").exists());
+        std::fs::write(store.path("released"), "").unwrap();
+        drop(lock);
+        assert!(status.join().unwrap().success());
+    });
+    // Another one may wait on it by name.
+    assert_eq!(
+        store.names("cache/locks"),
+        [format!("{}.lock", diff_id.file_stem())]
+    );
+}
+
+#[test]
+fn who_waits_stops_when_asked_to() {
+    let store = TestStore::new();
+    let diff_id = Digest::of(b"a");
+    let _lock = store
+        .store
+        .lock_layer(&diff_id, &mut || {}, &Cancel::default())
+        .unwrap();
+    let cancel = Cancel::default();
+    let error = store
+        .again()
+        .lock_layer(&diff_id, &mut || cancel.cancel(), &cancel)
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Cancelled(_)), "{error}");
+}
+
+#[test]
+fn prune_waits_for_an_operation_under_way_and_says_so_once() {
+    let store = TestStore::new();
+    let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+    store.store.publish(&[stage(&staging, "a")]).unwrap();
+    let waits = Waits::default();
+    std::thread::scope(|scope| {
+        let pruned = scope.spawn(|| {
+            let options = PruneOptions::default();
+            image::prune(&store.again(), options, &waits, &Cancel::default()).unwrap()
+        });
+        until(|| waits.0.load(Ordering::Relaxed) > 0);
+        store
+            .store
+            .record(&image("app", &["a"]), &parsed(&["app"]))
+            .unwrap();
+        store.store.use_image("sandbox", "app").unwrap();
+        drop(staging);
+        assert_eq!(pruned.join().unwrap().skipped_in_use, 1);
+    });
+    assert_eq!(waits.0.into_inner(), 1);
+    let image = store.store.find("app").unwrap().image;
+    assert!(is_whole(&store.store, &image));
+}
+
+#[test]
+fn prune_that_waits_stops_when_asked_to() {
+    let store = TestStore::new();
+    let _staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let error = image::prune(&store.again(), PruneOptions::default(), &Silent, &cancel);
+    assert!(matches!(error, Err(StoreError::Cancelled(_))));
+}
+
+#[test]
+fn images_stay_whole_while_others_load_and_prune() {
+    let store = TestStore::new();
+    let prune = |store: &Store| {
+        image::prune(store, PruneOptions::default(), &Silent, &Cancel::default()).unwrap()
+    };
+    std::thread::scope(|scope| {
+        for label in ["one", "two"] {
+            let store = store.again();
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    add(&store, label, &["shared", label], &[label]);
+                    let _ = image::remove(&store, label, image::RemoveOptions::default());
+                }
+            });
+        }
+        scope.spawn(|| {
+            let store = store.again();
+            for _ in 0..10 {
+                prune(&store);
+            }
+        });
+        let store = store.again();
+        for _ in 0..50 {
+            let _lease = store.lease(&Silent, &Cancel::default()).unwrap();
+            for image in store.images().unwrap() {
+                assert!(is_whole(&store, &image), "{image:?}");
+            }
+        }
+    });
+    prune(&store.store);
+    assert_eq!(store.names("cache/layers"), Vec::<String>::new());
+}
