@@ -14,7 +14,7 @@ mod prune;
 mod remove;
 mod save;
 
-pub use config::ImageConfig;
+pub use config::{HistoryEntry, ImageConfig};
 pub use error::{LoadError, SaveError};
 pub use inspect::{ImageDetails, LayerDetails, inspect};
 pub use list::{ImageRow, ImageSummary, NO_REFERENCE, list};
