@@ -1,82 +1,103 @@
 //! The arguments: `msb <command>` and `msb image <command>`.
 
-use clap::{ArgGroup, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
 use crate::commands::{images, inspect, load, prune, rmi, save};
 
 /// Load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(
     name = "msb",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = "\
+Environment:
+  MSB_HOME  Where images are kept [default: ~/.microsandbox]
+  NO_COLOR  Use no colours"
 )]
-#[command(group = ArgGroup::new("verbosity").multiple(false))]
 pub(crate) struct Args {
-    /// Show errors only.
-    #[arg(long, global = true, group = "verbosity")]
-    error: bool,
-    /// Show warnings and errors (the default).
-    #[arg(long, global = true, group = "verbosity")]
-    warn: bool,
-    /// Show what plugins tell beside warnings.
-    #[arg(long, global = true, group = "verbosity")]
-    info: bool,
-    /// Show what helps to find a fault.
-    #[arg(long, global = true, group = "verbosity")]
-    debug: bool,
-    /// Show every step of plugins.
-    #[arg(long, global = true, group = "verbosity")]
-    trace: bool,
+    #[command(flatten)]
+    verbosity: Verbosity,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// How much is shown of what goes on.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(group = ArgGroup::new("verbosity").multiple(false), next_help_heading = "Verbosity")]
+struct Verbosity {
+    /// Show only errors.
+    #[arg(long, global = true, group = "verbosity")]
+    error: bool,
+    /// Show notices as well (the default).
+    #[arg(long, global = true, group = "verbosity")]
+    warn: bool,
+    /// Show each step as well.
+    #[arg(long, global = true, group = "verbosity")]
+    info: bool,
+    /// Show what helps to find a fault as well.
+    #[arg(long, global = true, group = "verbosity")]
+    debug: bool,
+    /// Show everything that plugins log.
+    #[arg(long, global = true, group = "verbosity")]
+    trace: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Load images from a Docker archive or an OCI layout.
     Load(load::Args),
-    /// Save images as an archive.
     Save(save::Args),
-    /// List the images in the store.
     Images(images::Args),
-    /// Remove images.
     Rmi(rmi::Args),
-    /// Work with images.
+    /// Work with images: all commands about them.
     #[command(subcommand)]
     Image(ImageCommand),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
-    /// Load images from a Docker archive or an OCI layout.
     Load(load::Args),
-    /// Save images as an archive.
     Save(save::Args),
-    /// List the images in the store.
     #[command(visible_alias = "list")]
     Ls(images::Args),
-    /// Show all that is known of an image.
     Inspect(inspect::Args),
-    /// Remove images.
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
-    /// Remove the images that no sandbox uses.
     Prune(prune::Args),
 }
 
 impl Args {
-    /// Returns how important a notice must be to be shown.
-    pub(crate) fn verbosity(&self) -> LogLevel {
-        match self {
-            Self { trace: true, .. } => LogLevel::Trace,
-            Self { debug: true, .. } => LogLevel::Debug,
-            Self { info: true, .. } => LogLevel::Info,
-            Self { error: true, .. } => LogLevel::Error,
-            _ => LogLevel::Warn,
+    /// Refuses two verbosities that stand at different places: clap looks at those in front of a
+    /// command and those behind it one by one.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        let Verbosity {
+            error,
+            warn,
+            info,
+            debug,
+            trace,
+        } = self.verbosity;
+        let given = [error, warn, info, debug, trace];
+        if given.into_iter().filter(|given| *given).count() > 1 {
+            let message = "only one of --error, --warn, --info, --debug and --trace can be used";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok(self)
+    }
+
+    /// Returns how important something must be to be shown, if the user said so.
+    pub(crate) fn level(&self) -> Option<LogLevel> {
+        match self.verbosity {
+            Verbosity { trace: true, .. } => Some(LogLevel::Trace),
+            Verbosity { debug: true, .. } => Some(LogLevel::Debug),
+            Verbosity { info: true, .. } => Some(LogLevel::Info),
+            Verbosity { warn: true, .. } => Some(LogLevel::Warn),
+            Verbosity { error: true, .. } => Some(LogLevel::Error),
+            _ => None,
         }
     }
 }
@@ -84,9 +105,11 @@ impl Args {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["msb"].into_iter().chain(line.split_whitespace()))?.checked()
+    }
 
     #[test]
     fn the_grammar_has_no_contradictions() {
@@ -94,31 +117,63 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_its_long_and_short_form() {
+    fn every_command_and_flag_of_the_manual_is_there() {
         for line in [
+            "load",
+            "load --input my-image.tar",
             "load -i x -t a:b -q --platform linux/arm64",
-            "image load --input x --tag a:b --quiet",
-            "save a b --format oci -o x -q",
-            "image save a --output x --quiet",
+            "image load --input oci-layout.tar --tag my-image:latest --quiet",
+            "save --output my-image.tar my-image:latest",
+            "save --format oci -o x -q a b",
+            "image save a --quiet",
+            "images",
             "images --format json -q",
             "image ls",
             "image list --quiet",
-            "image inspect a --format json",
-            "rmi a b -f -q",
+            "image inspect python",
+            "image inspect python --format json",
+            "rmi alpine ubuntu -f -q",
             "image rm a --force --quiet",
             "image remove a",
+            "image prune",
             "image prune -y --format json -q",
-            "image prune --yes --debug",
+            "image prune --yes --dry-run",
         ] {
-            let line = ["msb"].into_iter().chain(line.split(' '));
-            Args::try_parse_from(line).unwrap();
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
 
     #[test]
-    fn two_verbosities_are_refused() {
-        assert!(Args::try_parse_from(["msb", "images", "--debug", "--trace"]).is_err());
-        let args = Args::try_parse_from(["msb", "--debug", "images"]).unwrap();
-        assert_eq!(args.verbosity(), LogLevel::Debug);
+    fn what_makes_no_sense_is_an_error_of_usage() {
+        for line in [
+            "",
+            "nonsense",
+            "image",
+            "save",
+            "rmi",
+            "image inspect",
+            "image inspect a b",
+            "images --format yaml",
+            "load my-image.tar",
+            "load --tag a --tag b",
+            "images --debug --trace",
+            "--debug images --trace",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_verbosity_may_stand_anywhere() {
+        for (line, level) in [
+            ("images", None),
+            ("--debug images", Some(LogLevel::Debug)),
+            ("image ls --trace", Some(LogLevel::Trace)),
+            ("image --warn ls", Some(LogLevel::Warn)),
+            ("rmi a --error", Some(LogLevel::Error)),
+            ("load --info", Some(LogLevel::Info)),
+        ] {
+            assert_eq!(parse(line).unwrap().level(), level, "{line}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What the user gets to see of an error, and what the shell gets.
 
+use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
-use msb_host::cancel::Cancelled;
 use msb_host::image::{LoadError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::FormatError;
@@ -18,62 +19,121 @@ pub(crate) enum Exit {
     Success,
     /// Something was not.
     Failure,
-    /// The user stopped it; the shell's number for a death by SIGINT.
+    /// The user stopped it; a shell's number for a death by SIGINT.
     Interrupted,
+}
+
+impl Exit {
+    /// Returns the number that the shell gets.
+    pub(crate) fn code(self) -> u8 {
+        // 2 is what clap exits with when the arguments make no sense.
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Interrupted => 130,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        // 2 is what clap exits with when the arguments make no sense.
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Failure => 1,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 
-/// An error on its way to the user: what failed, why, and what to do.
+/// Why a command has ended early.
 #[derive(Debug)]
-pub(crate) struct CommandError {
-    message: String,
-    causes: Vec<String>,
-    hints: Vec<String>,
-    exit: Exit,
+pub(crate) enum CommandError {
+    /// Something failed that the user should hear of.
+    Failed(Box<Failure>),
+    /// Whoever reads the output has seen enough, as in `msb images | head -1`.
+    OutputClosed,
+}
+
+/// An error as it is shown: what failed, why, and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hints: Vec<String>,
+    pub(crate) exit: Exit,
 }
 
 impl CommandError {
     /// Returns an error of the command line itself.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
+        Self::Failed(Box::new(Failure {
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
             exit: Exit::Failure,
-        }
+        }))
+    }
+
+    /// Returns the error of an operation that the user has stopped.
+    pub(crate) fn interrupted() -> Self {
+        Self::new("interrupted").exiting(Exit::Interrupted)
+    }
+
+    /// Adds an error, and what led to it, as the cause.
+    #[must_use]
+    pub(crate) fn because(self, error: &(dyn Error + 'static)) -> Self {
+        self.with(|failure| {
+            for error in chain(error) {
+                failure.push_cause(error.to_string());
+            }
+        })
     }
 
     /// Adds what the user can do.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        self.with(|failure| failure.hints.push(hint.into()))
+    }
+
+    /// Changes how the process ends.
+    #[must_use]
+    pub(crate) fn exiting(self, exit: Exit) -> Self {
+        self.with(|failure| failure.exit = exit)
+    }
+
+    /// Returns how the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Failed(failure) => failure.exit,
+            Self::OutputClosed => Exit::Success,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Failure)) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            change(failure);
+        }
         self
     }
+}
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
+impl Failure {
+    /// Adds a cause, unless the line above says it already: some errors carry the message of their
+    /// source within their own.
+    fn push_cause(&mut self, cause: String) {
+        let above = self.causes.last().unwrap_or(&self.message);
+        if !above.ends_with(&cause) {
+            self.causes.push(cause);
+        }
     }
+}
 
-    pub(crate) fn causes(&self) -> &[String] {
-        &self.causes
-    }
-
-    pub(crate) fn hints(&self) -> &[String] {
-        &self.hints
-    }
-
-    pub(crate) fn exit(&self) -> Exit {
-        self.exit
+impl From<msb_host::Error> for CommandError {
+    fn from(error: msb_host::Error) -> Self {
+        let mut shown = Self::new(error.to_string());
+        if let Some(source) = error.source() {
+            shown = shown.because(source);
+        }
+        shown.with(|failure| {
+            failure.causes.extend(hints::causes(&error));
+            failure.hints.extend(hints::hints(&error));
+        })
     }
 }
 
@@ -88,61 +148,103 @@ macro_rules! from_host {
 }
 
 from_host!(
-    LoadError,
-    SaveError,
-    StoreError,
     FormatError,
+    LoadError,
+    ParsePlatformError,
     ParseReferenceError,
-    ParsePlatformError
+    SaveError,
+    StoreError
 );
 
-impl From<msb_host::Error> for CommandError {
-    fn from(error: msb_host::Error) -> Self {
-        let mut causes = Vec::new();
-        let mut exit = Exit::Failure;
-        let mut last = error.to_string();
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = next {
-            if error.is::<Cancelled>() || last == Cancelled.to_string() {
-                exit = Exit::Interrupted;
-            }
-            let text = error.to_string();
-            if text != last {
-                causes.push(text.clone());
-                last = text;
-            }
-            next = error.source();
-        }
-        Self {
-            message: error.to_string(),
-            causes,
-            hints: hints::for_error(&error),
-            exit,
-        }
-    }
+/// Returns an error and everything that led to it.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Returns the kind of the failure of the operating system that an error comes from, if it does.
+pub(crate) fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+        .last()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
+    use msb_host::archive::ArchiveError;
+    use msb_host::plugin::{Failure as PluginFailure, PluginError, Refusal, Stopped};
+
     use super::*;
 
-    #[test]
-    fn an_interruption_exits_as_shells_expect_it() {
-        let error = CommandError::from(StoreError::from(Cancelled));
-        assert_eq!(error.exit(), Exit::Interrupted);
-        assert_eq!(error.causes(), &[] as &[String]);
+    fn failure(error: impl Into<CommandError>) -> Failure {
+        match error.into() {
+            CommandError::Failed(failure) => *failure,
+            CommandError::OutputClosed => panic!("not a failure"),
+        }
     }
 
     #[test]
-    fn the_chain_of_causes_is_kept_without_repetitions() {
-        let error = CommandError::from(StoreError::Io {
+    fn each_end_has_the_number_that_shells_expect() {
+        for (exit, code) in [
+            (Exit::Success, 0),
+            (Exit::Failure, 1),
+            (Exit::Interrupted, 130),
+        ] {
+            assert_eq!(exit.code(), code);
+        }
+        assert_eq!(CommandError::OutputClosed.exit(), Exit::Success);
+        assert_eq!(CommandError::interrupted().exit(), Exit::Interrupted);
+    }
+
+    #[test]
+    fn the_whole_chain_of_causes_is_kept() {
+        let error = failure(LoadError::from(ArchiveError::Read {
+            name: "x.tar".to_owned(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        }));
+        assert_eq!(error.message, "could not read `x.tar`");
+        assert_eq!(error.causes, ["permission denied"]);
+        assert_eq!(error.exit, Exit::Failure);
+    }
+
+    #[test]
+    fn a_cause_that_the_line_above_ends_with_is_not_said_twice() {
+        let error = failure(FormatError::from(PluginError {
+            plugin: "p".to_owned(),
+            version: None,
+            failure: Box::new(PluginFailure::Stopped(Stopped::Memory(256 << 20))),
+        }));
+        assert_eq!(error.causes.len(), 1, "{:?}", error.causes);
+    }
+
+    #[test]
+    fn what_every_plugin_said_is_shown_when_none_knows_the_archive() {
+        let said = |plugin: &str| PluginError {
+            plugin: plugin.to_owned(),
+            version: None,
+            failure: Box::new(Refusal::NotMine(format!("{plugin} misses a file")).into()),
+        };
+        let error = failure(FormatError::Unrecognised {
+            said: vec![said("one"), said("two")],
+        });
+        let [one, two] = error.causes.as_slice() else {
+            panic!("{:?}", error.causes);
+        };
+        assert!(one.contains("`one`") && one.ends_with("one misses a file"));
+        assert!(two.contains("`two`") && two.ends_with("two misses a file"));
+    }
+
+    #[test]
+    fn the_innermost_failure_of_the_system_counts() {
+        let error = io::Error::other(StoreError::Io {
             operation: "write",
             path: "/x".into(),
-            source: std::io::ErrorKind::StorageFull.into(),
+            source: io::ErrorKind::StorageFull.into(),
         });
-        assert_eq!(error.message(), "could not write `/x`");
-        assert_eq!(error.causes(), ["no storage space"]);
-        assert_eq!(error.exit(), Exit::Failure);
-        assert!(error.hints()[0].contains("free"), "{:?}", error.hints());
+        assert_eq!(io_kind(&error), Some(io::ErrorKind::StorageFull));
+        assert_eq!(io_kind(&StoreError::NoHome), None);
     }
 }

@@ -1,40 +1,48 @@
 //! Text of others on its way to a terminal.
 //!
-//! Archives, registries and plugins may say anything. What could move the cursor, change colours
-//! or turn the reading direction is shown as what it is instead.
+//! Archives, registries, plugins and file names may say anything. What could move the cursor,
+//! change colours, turn the reading direction or hide is shown as what it is instead.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Returns a text in which everything that a terminal might obey is spelled out. A line end stays
-/// only as `\n`.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+/// Returns a text in which everything that a terminal might obey is spelled out, line ends too.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match character {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
-            character if character.is_control() || changes_direction(character) => {
+            character if is_hostile(character) => {
                 // Writing to a string cannot fail.
                 let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
             }
             character => safe.push(character),
         }
     }
-    safe
+    Cow::Owned(safe)
 }
 
-/// Bidirectional marks, and characters that take no room and no ink.
-fn changes_direction(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
+/// Returns whether a character does something instead of showing something: controls of both
+/// ranges, bidirectional marks, and characters that take no room and no ink. The joiners U+200C
+/// and U+200D stay, for scripts and emoji need them.
+pub(crate) fn is_hostile(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -44,14 +52,21 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_spelled_out() {
         for (text, safe) in [
-            ("plain ünïcode 🦀", "plain ünïcode 🦀"),
+            ("plain ünïcode 🦀 👩‍🔬", "plain ünïcode 🦀 👩‍🔬"),
             ("\u{1b}[31mred", "\\u{1b}[31mred"),
             ("\u{9b}31m", "\\u{9b}31m"),
-            ("a\rb\nc\td\u{7}", "a\\rb\\nc\\td\\u{7}"),
+            ("a\rb\nc\td\u{7}\u{7f}", "a\\rb\\nc\\td\\u{7}\\u{7f}"),
             ("txt.\u{202e}exe", "txt.\\u{202e}exe"),
+            ("\u{2066}in\u{2069}", "\\u{2066}in\\u{2069}"),
             ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("py\u{200b}thon", "py\\u{200b}thon"),
         ] {
             assert_eq!(escaped(text), safe);
         }
+    }
+
+    #[test]
+    fn harmless_text_is_not_copied() {
+        assert!(matches!(escaped("python:3.13"), Cow::Borrowed(_)));
     }
 }

@@ -1,167 +1,318 @@
-//! From an error to what the user can do about it.
+//! From an error of the host to what the user can do about it.
+//!
+//! The host says what happened and why; what to do depends on the commands there are, so it is
+//! said here. An error without a good advice gets none.
 
-use std::error::Error as StdError;
 use std::io;
 
 use msb_host::Error;
 use msb_host::archive::ArchiveError;
 use msb_host::image::{LoadError, SaveError};
+use msb_host::layer::LayerError;
 use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
 use msb_host::store::StoreError;
 
-/// Returns sentences that tell what to do, the most helpful first.
-pub(crate) fn for_error(error: &Error) -> Vec<String> {
-    let mut hints: Vec<String> = specific(error).into_iter().collect();
-    if let Some(kind) = io_kind(error) {
-        let hint = match kind {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space, or let MSB_HOME name a directory on another disk; \
-                 `msb image prune` removes images that no sandbox uses"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "check the owner and mode of the path, or let MSB_HOME name a directory of yours"
-            }
-            io::ErrorKind::ReadOnlyFilesystem => {
-                "let MSB_HOME name a directory that can be written"
-            }
-            io::ErrorKind::BrokenPipe => "the reader of the output has gone away",
-            io::ErrorKind::UnexpectedEof if hints.is_empty() => {
-                "the archive may not have been copied to its end; copy or save it again"
-            }
-            _ => "",
-        };
-        if !hint.is_empty() {
-            hints.push(hint.to_owned());
+use crate::error::{chain, io_kind};
+
+const DAMAGED_ARCHIVE: &str =
+    "the archive is damaged or was put together wrongly; save or copy it again";
+const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
+const DAMAGED_STORE: &str = "the copy in the store is damaged: remove the image and load it again";
+
+/// Returns what led to an error although it is not in its chain: a chain has one end, and several
+/// plugins may have something to say.
+pub(crate) fn causes(error: &Error) -> Vec<String> {
+    match error {
+        Error::Load(LoadError::Format(FormatError::Unrecognised { said }))
+        | Error::Format(FormatError::Unrecognised { said }) => {
+            let line = |error| {
+                let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+                texts.join(": ")
+            };
+            said.iter().map(|error| line(error)).collect()
         }
+        _ => Vec::new(),
     }
-    hints
 }
 
-fn specific(error: &Error) -> Option<String> {
-    let hint = match error {
-        Error::Load(error) => return for_load(error),
-        Error::Save(SaveError::Format(error)) | Error::Format(error) => return for_format(error),
-        Error::Save(SaveError::Store(error)) | Error::Store(error) => return for_store(error),
-        Error::Save(SaveError::Archive(error)) => return for_archive(error),
-        Error::Save(SaveError::MissingLayer { .. }) => {
-            "load the image again from where it came from: what is missing is made anew"
+/// Returns sentences that tell what to do, the most helpful first.
+pub(crate) fn hints(error: &Error) -> Vec<String> {
+    let specific = match error {
+        Error::Load(error) => for_load(error),
+        Error::Save(error) => for_save(error),
+        Error::Store(error) => for_store(error),
+        Error::Format(error) => for_format(error),
+        Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
+        Error::Reference(_) => {
+            Some("write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned())
         }
-        Error::Platform(_) => "write it like linux/amd64 or linux/arm/v7",
-        Error::Reference(_) => "write it like python, python:3.13 or ghcr.io/my-org/my-image:v1",
+        _ => None,
+    };
+    // A full disk explains whatever else went wrong.
+    match for_system(error) {
+        Some(hint) => vec![hint],
+        None => specific.into_iter().collect(),
+    }
+}
+
+fn for_load(error: &LoadError) -> Option<String> {
+    let hint = match error {
+        LoadError::Archive(error) => return for_archive(error),
+        LoadError::Format(error) => return for_format(error),
+        LoadError::Store(error) => return for_store(error),
+        LoadError::Platform { offered, .. } => {
+            let platform = offered.first()?;
+            return Some(format!(
+                "load it all the same with `--platform {platform}`; this machine cannot run it"
+            ));
+        }
+        LoadError::DocumentDigest { .. }
+        | LoadError::Document { .. }
+        | LoadError::LayerDigest { .. }
+        | LoadError::DiffId { .. }
+        | LoadError::OtherConfig { .. }
+        | LoadError::LayerCount { .. }
+        | LoadError::NoImages => DAMAGED_ARCHIVE,
+        LoadError::Layer { source, .. } => return for_layer(source),
+        LoadError::MissingLayer { .. } => {
+            "save the image with all of its layers, or load the image that it builds on first"
+        }
+        LoadError::NoLayers { .. } => "msb loads images that have a root filesystem, no other kind",
         _ => return None,
     };
     Some(hint.to_owned())
 }
 
-fn for_load(error: &LoadError) -> Option<String> {
-    Some(match error {
-        LoadError::Platform { offered, .. } => match offered.first() {
-            Some(platform) => format!("load another platform's image with --platform {platform}"),
-            None => return None,
-        },
-        LoadError::Archive(error) => return for_archive(error),
-        LoadError::Format(error) => return for_format(error),
-        LoadError::Store(error) => return for_store(error),
-        LoadError::DocumentDigest { .. }
-        | LoadError::LayerDigest { .. }
-        | LoadError::DiffId { .. }
-        | LoadError::OtherConfig { .. }
-        | LoadError::LayerCount { .. }
-        | LoadError::Layer { .. } => {
-            "the archive is damaged or was put together wrongly; save it again where it came from"
-                .to_owned()
-        }
-        LoadError::MissingLayer { .. } => {
-            "save the whole image again, or first load the image that it builds on".to_owned()
-        }
-        LoadError::NoLayers { .. } => "only images with a root filesystem can be loaded".to_owned(),
-        _ => return None,
-    })
+fn for_save(error: &SaveError) -> Option<String> {
+    match error {
+        SaveError::Store(error) => for_store(error),
+        SaveError::Format(error) => for_format(error),
+        SaveError::Archive(error) => for_archive(error),
+        SaveError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
+        _ => None,
+    }
 }
 
 fn for_archive(error: &ArchiveError) -> Option<String> {
-    Some(
-        match error {
-            ArchiveError::Empty { .. } => {
-                "check whether the command in front of the pipe has failed"
-            }
-            ArchiveError::NotAnArchive { .. } => {
-                "msb loads what `docker save`, `podman save`, `skopeo copy` and `msb save` write: \
-                 a tar archive, which may be compressed, or a directory"
-            }
-            ArchiveError::Tar { .. } | ArchiveError::Compression { .. } => {
-                "the archive may not have been copied to its end; copy or save it again"
-            }
-            ArchiveError::PathEscape { .. } => "do not trust where this archive comes from",
-            ArchiveError::Damaged { .. } | ArchiveError::Layer { .. } => {
-                "remove the image and load it again: the store's copy is damaged"
-            }
-            _ => return None,
+    let hint = match error {
+        ArchiveError::Empty { .. } => "did the command in front of the pipe fail?",
+        ArchiveError::NotAnArchive { .. } => {
+            "msb loads what `docker save`, `podman save`, `skopeo copy` and `msb save` write: a tar \
+             archive, compressed with gzip or zstd or not at all, or an OCI layout directory"
         }
-        .to_owned(),
-    )
+        ArchiveError::Tar { .. } => CUT_OFF,
+        ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
+            CUT_OFF
+        }
+        ArchiveError::Compression { .. } => {
+            "decompress the archive first, or compress it with gzip or zstd"
+        }
+        ArchiveError::PathEscape { .. } => {
+            "no image needs this; do not trust where the archive comes from"
+        }
+        ArchiveError::Layer { .. } | ArchiveError::Damaged { .. } => DAMAGED_STORE,
+        ArchiveError::Convert { source, .. } => return for_layer(source),
+        ArchiveError::Store(error) => return for_store(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_layer(error: &LayerError) -> Option<String> {
+    match error {
+        // It stands in the message with its name, and more of the same archive will not help.
+        LayerError::Limit { .. } => None,
+        _ => Some(DAMAGED_ARCHIVE.to_owned()),
+    }
 }
 
 fn for_format(error: &FormatError) -> Option<String> {
-    Some(match error {
+    let hint = match error {
         FormatError::NoSuchFormat { offered, .. } => {
-            format!("choose one of: {}", offered.join(", "))
+            return Some(format!(
+                "formats that can be written: {}",
+                offered.join(", ")
+            ));
         }
         FormatError::Unrecognised { .. } => {
-            "an image archive has a manifest.json (Docker) or an index.json and oci-layout (OCI) \
-             at its top"
-                .to_owned()
+            "msb loads archives of images, which have a `manifest.json` or an `index.json` at the \
+             top, not those of filesystems, such as `docker export` writes"
         }
         FormatError::Plugin(error) => return for_plugin(error),
         FormatError::Archive(error) => return for_archive(error),
+        FormatError::Engine(_) => "let MSB_HOME name a directory that you may write to",
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
 }
 
 fn for_plugin(error: &PluginError) -> Option<String> {
-    Some(
-        match &*error.failure {
-            Failure::Crashed { .. } | Failure::Answer(_) => {
-                "this is a fault of the plugin; tell its author"
-            }
-            Failure::Stopped(_) => {
-                "if the input is not out of the ordinary, tell the plugin's author"
-            }
-            Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => {
-                "the archive is damaged or was put together wrongly; save it again where it came \
-                 from"
-            }
-            _ => return None,
+    let hint = match &*error.failure {
+        Failure::Unusable(_) | Failure::Mismatch(_) => {
+            "the plugin was made for another version of msb; install one for this version"
         }
-        .to_owned(),
-    )
+        Failure::Crashed { .. } | Failure::Answer(_) => {
+            "this is a fault of the plugin, whatever the archive holds; tell its author"
+        }
+        Failure::Stopped(_) => {
+            "either the archive is far out of the ordinary, or this is a fault of the plugin"
+        }
+        Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => DAMAGED_ARCHIVE,
+        Failure::Host(error) => return for_archive(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn for_store(error: &StoreError) -> Option<String> {
-    Some(
-        match error {
-            StoreError::NotFound(_) => "`msb images` lists what there is",
-            StoreError::Ambiguous { .. } => "give more digits, or a reference",
-            StoreError::InUse { .. } => "remove the sandbox first, or use --force",
-            StoreError::SeveralReferences { .. } => "name one of them, or remove all with --force",
-            StoreError::Format { .. } => "use the newer msb, or let MSB_HOME name another store",
-            StoreError::NoHome => "let MSB_HOME name a directory for the store",
-            StoreError::DamagedBlob { .. } | StoreError::Damaged(_) => {
-                "remove the image and load it again"
-            }
-            _ => return None,
+    let hint = match error {
+        StoreError::NotFound(_) => "`msb images` lists what there is",
+        StoreError::Ambiguous { .. } => "give more digits of the ID, or a reference",
+        StoreError::InUse { .. } => {
+            "remove the sandbox first, or remove the image all the same with --force"
         }
-        .to_owned(),
+        StoreError::SeveralReferences { .. } => "name one of them, or remove all with --force",
+        StoreError::Format { .. } => "use the newer msb, or let MSB_HOME name another store",
+        StoreError::NoHome => "let MSB_HOME name a directory for the store",
+        StoreError::DamagedBlob { .. } => DAMAGED_STORE,
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what to do about a failure of the operating system.
+fn for_system(error: &Error) -> Option<String> {
+    let place = if concerns_output(error) {
+        "choose another place with --output"
+    } else {
+        "let MSB_HOME name a directory elsewhere"
+    };
+    match io_kind(error) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Some(format!(
+            "free some space, for instance with `msb image prune`, or {place}"
+        )),
+        Some(io::ErrorKind::BrokenPipe) if concerns_output(error) => {
+            Some("whoever reads the archive has gone away".to_owned())
+        }
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+            if concerns_output(error) || concerns_store(error) =>
+        {
+            Some(place.to_owned())
+        }
+        // The wording of SQLite, whose errors are none of the operating system.
+        None if chain(error).any(|error| error.to_string().contains("disk is full")) => {
+            Some(format!("free some space, or {place}"))
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether it is the archive being written that failed.
+fn concerns_output(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Save(
+            SaveError::Output { .. }
+                | SaveError::Archive(ArchiveError::Write { .. })
+                | SaveError::Format(FormatError::Archive(ArchiveError::Write { .. }))
+        )
     )
 }
 
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        next = error.source();
+/// Returns whether it is the store that failed.
+fn concerns_store(error: &Error) -> bool {
+    match error {
+        Error::Store(_)
+        | Error::Load(LoadError::Store(_) | LoadError::Archive(ArchiveError::Store(_)))
+        | Error::Save(SaveError::Store(_)) => true,
+        Error::Load(
+            LoadError::Layer { source, .. }
+            | LoadError::Archive(ArchiveError::Convert { source, .. }),
+        ) => source.is_output(),
+        _ => false,
     }
-    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(kind: io::ErrorKind) -> io::Error {
+        kind.into()
+    }
+
+    /// Asserts that an error's only hint contains a text.
+    fn assert_hint(error: impl Into<Error>, part: &str) {
+        let error = error.into();
+        let hints = hints(&error);
+        assert_eq!(hints.len(), 1, "{error}: {hints:?}");
+        assert!(hints.concat().contains(part), "{error}: {hints:?}");
+    }
+
+    #[test]
+    fn errors_with_a_cure_name_it() {
+        assert_hint(StoreError::NotFound("x".to_owned()), "msb images");
+        assert_hint(StoreError::NoHome, "MSB_HOME");
+        let in_use = StoreError::InUse {
+            image: "x".to_owned(),
+            sandboxes: vec!["box".to_owned()],
+        };
+        assert_hint(in_use, "--force");
+        let platform = LoadError::Platform {
+            wanted: msb_host::platform::Platform::new("linux", "amd64", None),
+            offered: vec![msb_host::platform::Platform::new(
+                "linux",
+                "arm",
+                Some("v7"),
+            )],
+        };
+        assert_hint(platform, "--platform linux/arm/v7");
+        let empty = ArchiveError::Empty {
+            name: "standard input".to_owned(),
+        };
+        assert_hint(LoadError::from(empty), "pipe");
+        let cut = ArchiveError::Read {
+            name: "a.tar".to_owned(),
+            source: io(io::ErrorKind::UnexpectedEof),
+        };
+        assert_hint(LoadError::from(cut), "cut off");
+    }
+
+    #[test]
+    fn a_full_disk_points_to_what_is_on_it() {
+        let store = StoreError::Io {
+            operation: "write",
+            path: "/x".into(),
+            source: io(io::ErrorKind::StorageFull),
+        };
+        assert_hint(LoadError::from(store), "MSB_HOME");
+        let output = SaveError::Output {
+            path: "/x".into(),
+            source: io(io::ErrorKind::StorageFull),
+        };
+        assert_hint(output, "--output");
+        let layer = LoadError::Layer {
+            name: "l".to_owned(),
+            source: LayerError::Output(io(io::ErrorKind::StorageFull)),
+        };
+        assert_hint(layer, "msb image prune");
+    }
+
+    #[test]
+    fn a_format_that_is_not_there_is_followed_by_those_that_are() {
+        let error = FormatError::NoSuchFormat {
+            name: "zip".to_owned(),
+            offered: vec!["docker".to_owned(), "oci".to_owned()],
+        };
+        assert_hint(SaveError::from(error), "docker, oci");
+    }
+
+    #[test]
+    fn an_input_that_may_not_be_read_is_no_matter_of_the_store() {
+        let error = ArchiveError::Open {
+            path: "/x".into(),
+            source: io(io::ErrorKind::PermissionDenied),
+        };
+        assert_eq!(hints(&LoadError::from(error).into()), Vec::<String>::new());
+    }
 }

@@ -6,9 +6,12 @@ mod error;
 mod escape;
 mod hints;
 mod interrupt;
+mod json;
+mod page;
 mod progress;
 mod size;
 mod table;
+mod time;
 mod ui;
 
 use std::process::ExitCode;
@@ -20,14 +23,15 @@ use error::Exit;
 use ui::Ui;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let ui = Ui::new(args.verbosity());
-    match commands::run(args.command, ui) {
-        Ok(()) => Exit::Success.into(),
+    // Ends here with 2 when the arguments make no sense, with 0 after --help and --version.
+    let args = Args::parse().checked().unwrap_or_else(|error| error.exit());
+    let ui = Ui::new(args.level());
+    let exit = match commands::run(ui, args.command) {
+        Ok(()) => Exit::Success,
         Err(error) => {
-            let exit = error.exit();
             ui.error(&error);
-            exit.into()
+            error.exit()
         }
-    }
+    };
+    exit.into()
 }

@@ -4,36 +4,31 @@ use console::measure_text_width;
 
 const GAP: usize = 4;
 
-/// Returns the lines of a table, the header first.
+/// Returns the lines of a table, the header first. Cells must be safe to print.
 pub(crate) fn lines(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
-    let widths: Vec<usize> = header
-        .iter()
-        .enumerate()
-        .map(|(column, title)| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| measure_text_width(cell))
-                .chain([title.len()])
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let mut line = String::new();
-        let mut owed = 0;
-        for (cell, width) in cells.zip(&widths) {
-            line.push_str(&" ".repeat(owed));
-            line.push_str(cell);
-            owed = (width + GAP).saturating_sub(measure_text_width(cell));
+    let mut widths: Vec<usize> = header.iter().map(|cell| measure_text_width(cell)).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = measure_text_width(cell).max(*width);
         }
-        line
-    };
-    std::iter::once(line(&mut header.iter().copied()))
-        .chain(
-            rows.iter()
-                .map(|row| line(&mut row.iter().map(String::as_str))),
-        )
+    }
+    let rows = rows
+        .iter()
+        .map(|row| line(row.iter().map(String::as_str), &widths));
+    std::iter::once(line(header.iter().copied(), &widths))
+        .chain(rows)
         .collect()
+}
+
+fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+    let mut line = String::new();
+    let mut padding = 0;
+    for (cell, width) in cells.zip(widths) {
+        line.extend(std::iter::repeat_n(' ', padding));
+        line.push_str(cell);
+        padding = width.saturating_sub(measure_text_width(cell)) + GAP;
+    }
+    line
 }
 
 #[cfg(test)]
@@ -45,6 +40,7 @@ mod tests {
         let rows = [
             vec!["python:latest".to_owned(), "1 B".to_owned()],
             vec!["wörld".to_owned(), "12 B".to_owned()],
+            vec!["漢字".to_owned(), "123 B".to_owned()],
         ];
         assert_eq!(
             lines(&["REFERENCE", "SIZE"], &rows),
@@ -52,7 +48,14 @@ mod tests {
                 "REFERENCE        SIZE",
                 "python:latest    1 B",
                 "wörld            12 B",
+                "漢字             123 B",
             ]
         );
+    }
+
+    #[test]
+    fn a_header_may_be_the_widest_cell() {
+        let rows = [vec!["a".to_owned(), "b".to_owned()]];
+        assert_eq!(lines(&["WIDE", "X"], &rows), ["WIDE    X", "a       b"]);
     }
 }

@@ -1,5 +1,8 @@
 //! The one place that writes: data to stdout, everything else to stderr.
+//!
+//! Owns streams, colours and the forms of lines. Knows nothing of commands and images.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -9,110 +12,283 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::size;
+use crate::{json, size};
 
-/// Faster work needs no stop watch.
+/// What took less needs no stop watch.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
-/// The terminal, or what stands in its place.
+/// The two output streams, and what the user wants to see on them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ui {
-    verbosity: LogLevel,
+    level: Option<LogLevel>,
+    quiet: bool,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    terminal: bool,
     colour: bool,
 }
 
-#[expect(
-    clippy::unused_self,
-    reason = "whoever writes needs the Ui, whether or not the line depends on it"
-)]
+/// The parts that have a colour of their own.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Done,
+    Aside,
+    Error,
+    Warning,
+    Hint,
+    Heading,
+}
+
 impl Ui {
-    pub(crate) fn new(verbosity: LogLevel) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    /// Looks at the streams. `level` is how important a notice must be to be shown, where the
+    /// user said so.
+    pub(crate) fn new(level: Option<LogLevel>) -> Self {
         Self {
-            verbosity,
-            colour: wanted && io::stderr().is_terminal(),
+            level,
+            quiet: false,
+            stdout: Stream::new(io::stdout().is_terminal()),
+            stderr: Stream::new(io::stderr().is_terminal()),
         }
     }
 
-    /// Returns how important a notice must be to be shown.
-    pub(crate) fn verbosity(self) -> LogLevel {
-        self.verbosity
+    /// Returns the same streams without status lines, for `--quiet`.
+    #[must_use]
+    pub(crate) fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
     }
 
-    /// Writes lines of data. A reader that has gone away is no error worth a message.
-    pub(crate) fn data<'a>(
-        self,
-        lines: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(), CommandError> {
+    /// Returns whether moving pictures may be drawn on stderr, and in colour.
+    pub(crate) fn animation(self) -> Option<Animation> {
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        (self.stderr.terminal && !dumb && !self.quiet).then_some(Animation {
+            colour: self.stderr.colour,
+        })
+    }
+
+    /// Writes data, whole lines that are safe to print.
+    ///
+    /// # Errors
+    /// [`CommandError::OutputClosed`] when nobody reads it any more.
+    #[expect(clippy::unused_self, reason = "whoever writes needs the Ui")]
+    pub(crate) fn data(self, text: &str) -> Result<(), CommandError> {
         let mut stdout = io::stdout().lock();
-        for line in lines {
-            writeln!(stdout, "{line}").map_err(stdout_error)?;
-        }
-        stdout.flush().map_err(stdout_error)
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => CommandError::OutputClosed,
+                _ => CommandError::new("could not write to standard output").because(&error),
+            })
     }
 
-    /// Writes data as JSON for programs and people alike.
+    /// Writes data as JSON.
     pub(crate) fn json(self, data: &impl Serialize) -> Result<(), CommandError> {
-        let text = serde_json::to_string_pretty(data)
-            .map_err(|error| CommandError::new(format!("could not write JSON: {error}")))?;
-        self.data([text.as_str()])
+        let text = json::pretty(data)
+            .map_err(|error| CommandError::new("could not write JSON").because(&error))?;
+        self.data(&text)
     }
 
-    /// Writes a line about what goes on.
-    pub(crate) fn status(self, line: &str) {
-        // There is nobody to tell when stderr is closed.
-        let _ = writeln!(io::stderr(), "{line}");
-    }
-
-    /// Writes the line of something that was done.
-    pub(crate) fn success(self, verb: &str, target: &str, note: &str, took: Duration) {
-        let mark = self.style(&Style::new().green(), "✓");
-        let mut suffix = note.to_owned();
-        if took > WORTH_TELLING {
-            suffix = format!("{suffix} ({})", size::seconds(took));
+    /// Writes a table, the header of which is the first line.
+    pub(crate) fn table(self, lines: &[String]) -> Result<(), CommandError> {
+        let mut text = String::new();
+        for (number, line) in lines.iter().enumerate() {
+            match number {
+                0 => text.push_str(&self.stdout.paint(Role::Heading, line)),
+                _ => text.push_str(line),
+            }
+            text.push('\n');
         }
-        let suffix = self.style(&Style::new().dim(), &suffix);
-        self.status(&format!("   {mark} {verb:<12} {}{suffix}", escaped(target)));
+        self.data(&text)
+    }
+
+    /// Writes a line about what goes on; nothing with `--quiet`.
+    pub(crate) fn status(self, text: &str) {
+        if !self.quiet {
+            write_stderr(&format!("{}\n", escaped(text)));
+        }
+    }
+
+    /// Writes the line of something that was done to a target; nothing with `--quiet`.
+    pub(crate) fn success(self, verb: &str, target: &str, aside: &str, took: Duration) {
+        if self.quiet {
+            return;
+        }
+        let mark = self.stderr.paint(Role::Done, "✓");
+        let mut line = format!("   {mark} {verb:<12} {}", escaped(target));
+        if !aside.is_empty() {
+            line += &self
+                .stderr
+                .paint(Role::Aside, &format!(" ({})", escaped(aside)));
+        }
+        if took > WORTH_TELLING {
+            let took = format!(" ({})", size::duration(took));
+            line += &self.stderr.paint(Role::Aside, &took);
+        }
+        write_stderr(&(line + "\n"));
     }
 
     /// Writes something the user should know.
-    pub(crate) fn notice(self, text: &str) {
-        let label = self.style(&Style::new().yellow(), "note:");
-        self.status(&format!("{label} {}", escaped(text)));
+    pub(crate) fn note(self, text: &str) {
+        self.log_as(LogLevel::Warn, "note", text);
     }
 
-    /// Writes an error: what failed, why, what to do.
+    /// Writes a line of a log, if it is important enough.
+    pub(crate) fn log(self, level: LogLevel, text: &str) {
+        let label = match level {
+            LogLevel::Trace => "trace",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warning",
+            LogLevel::Error => "error",
+        };
+        self.log_as(level, label, text);
+    }
+
+    /// Writes an error: what failed, why, what to do. Also with `--quiet`.
     pub(crate) fn error(self, error: &CommandError) {
-        let label = self.style(&Style::new().red().bold(), "error:");
-        self.status(&format!("{label} {}", escaped(error.message())));
-        for cause in error.causes() {
-            self.status(&format!("  caused by: {}", escaped(cause)));
-        }
-        for hint in error.hints() {
-            let label = self.style(&Style::new().cyan(), "hint:");
-            self.status(&format!("{label} {}", escaped(hint)));
+        write_stderr(&self.rendered(error));
+    }
+
+    /// Writes a question and leaves the cursor behind it. Also with `--quiet`.
+    #[expect(clippy::unused_self, reason = "whoever writes needs the Ui")]
+    pub(crate) fn prompt(self, question: &str) {
+        write_stderr(question);
+    }
+
+    fn log_as(self, level: LogLevel, label: &str, text: &str) {
+        let threshold = match (self.level, self.quiet) {
+            (Some(level), _) => level,
+            (None, true) => LogLevel::Error,
+            (None, false) => LogLevel::Warn,
+        };
+        if level >= threshold {
+            let role = match level {
+                LogLevel::Error => Role::Error,
+                LogLevel::Warn => Role::Warning,
+                _ => Role::Aside,
+            };
+            let label = format!("{label}:");
+            let label = self.stderr.paint(role, &label);
+            write_stderr(&format!("{label} {}\n", escaped(text)));
         }
     }
 
-    fn style(self, style: &Style, text: &str) -> String {
-        if self.colour {
-            style.clone().force_styling(true).apply_to(text).to_string()
-        } else {
-            text.to_owned()
+    fn rendered(self, error: &CommandError) -> String {
+        let CommandError::Failed(failure) = error else {
+            return String::new();
+        };
+        let label = self.stderr.paint(Role::Error, "error:");
+        let mut text = format!("{label} {}\n", escaped(&failure.message));
+        for cause in &failure.causes {
+            text.extend(["  caused by: ", &escaped(cause), "\n"]);
         }
+        for hint in &failure.hints {
+            let label = self.stderr.paint(Role::Hint, "hint:");
+            text.extend([&label, " ", &escaped(hint), "\n"]);
+        }
+        text
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err takes"
-)]
-fn stdout_error(error: io::Error) -> CommandError {
-    let message = format!("could not write to standard output: {error}");
-    let failed = CommandError::new(message);
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        failed.hint("the reader of the output has gone away")
-    } else {
-        failed
+/// The right to draw moving pictures on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Animation {
+    /// Whether they may have colours.
+    pub(crate) colour: bool,
+}
+
+impl Stream {
+    fn new(terminal: bool) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Self {
+            terminal,
+            colour: terminal && !refused,
+        }
+    }
+
+    fn paint(self, role: Role, text: &str) -> Cow<'_, str> {
+        if !self.colour {
+            return Cow::Borrowed(text);
+        }
+        let style = match role {
+            Role::Done => Style::new().green(),
+            Role::Aside => Style::new().dim(),
+            Role::Error => Style::new().red().bold(),
+            Role::Warning => Style::new().yellow(),
+            Role::Hint => Style::new().cyan(),
+            Role::Heading => Style::new().cyan().bold(),
+        };
+        // Forced: `console` itself would ask about stdout, whichever stream this is.
+        Cow::Owned(style.force_styling(true).apply_to(text).to_string())
+    }
+}
+
+fn write_stderr(text: &str) {
+    // In one piece, so that lines of two threads never mix. When stderr is closed there is nobody
+    // left to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ui(colour: bool) -> Ui {
+        let stream = Stream {
+            terminal: colour,
+            colour,
+        };
+        Ui {
+            level: None,
+            quiet: false,
+            stdout: stream,
+            stderr: stream,
+        }
+    }
+
+    #[test]
+    fn an_error_is_followed_by_its_causes_and_then_by_hints() {
+        let error = CommandError::new("could not read `a`")
+            .because(&io::Error::other("it broke"))
+            .hint("mend it");
+        assert_eq!(
+            ui(false).rendered(&error),
+            "error: could not read `a`\n  caused by: it broke\nhint: mend it\n"
+        );
+    }
+
+    #[test]
+    fn nothing_in_an_error_reaches_the_terminal_as_a_command() {
+        let hostile = "\u{1b}[2J\u{202e}\nerror: forged";
+        let error = CommandError::new(hostile)
+            .because(&io::Error::other(format!("{hostile} again")))
+            .hint(hostile);
+        let text = ui(false).rendered(&error);
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
+
+    #[test]
+    fn only_labels_are_coloured() {
+        let error = CommandError::new("lost");
+        let text = ui(true).rendered(&error);
+        assert!(text.starts_with("\u{1b}["), "{text:?}");
+        assert!(text.ends_with(" lost\n"), "{text:?}");
+    }
+
+    #[test]
+    fn a_closed_output_is_no_message() {
+        assert_eq!(ui(false).rendered(&CommandError::OutputClosed), "");
+    }
+
+    #[test]
+    fn quiet_takes_the_right_to_draw() {
+        assert!(ui(true).quiet(true).animation().is_none());
+        assert!(ui(false).animation().is_none());
     }
 }

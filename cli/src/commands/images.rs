@@ -1,17 +1,14 @@
-//! `msb images`
+//! `msb images`, `msb image ls`
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use msb_host::digest::Digest;
-use msb_host::image::{self, ImageRow, NO_REFERENCE};
+use msb_host::image::{self, ImageSummary, NO_REFERENCE};
 
-use super::{DataFormat, open_store};
+use super::{DataFormat, open_store, short_digest};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::ui::Ui;
-use crate::{size, table};
+use crate::{size, table, time};
 
-/// List images in the local cache.
+/// List the images in the local cache, the newest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,63 +19,65 @@ pub(crate) struct Args {
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
-    /// Show only image references; digests of images that have none.
+    /// Show only image references, and the digests of images without one.
     #[arg(short, long)]
     quiet: bool,
 }
 
-pub(crate) fn run(args: &Args, ui: Ui) -> Result<(), CommandError> {
-    let (_, store) = open_store()?;
-    let rows: Vec<ImageRow> = image::list(&store)?
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let images = image::list(&open_store()?)?;
+    match (args.format, args.quiet) {
+        (Some(DataFormat::Json), true) => ui.json(&references(&images)),
+        (Some(DataFormat::Json), false) => {
+            let rows: Vec<_> = images.iter().flat_map(ImageSummary::rows).collect();
+            ui.json(&rows)
+        }
+        (None, true) => ui.data(&lines(&references(&images))),
+        (None, false) if images.is_empty() => {
+            ui.status("No images found.");
+            Ok(())
+        }
+        (None, false) => ui.table(&table::lines(
+            &["REFERENCE", "DIGEST", "SIZE", "CREATED"],
+            &images.iter().flat_map(rows).collect::<Vec<_>>(),
+        )),
+    }
+}
+
+/// Returns what each image can be named by.
+fn references(images: &[ImageSummary]) -> Vec<String> {
+    let names = |image: &ImageSummary| {
+        if image.references.is_empty() {
+            return vec![image.digest.to_string()];
+        }
+        image.references.iter().map(ToString::to_string).collect()
+    };
+    images.iter().flat_map(names).collect()
+}
+
+fn lines(texts: &[String]) -> String {
+    texts
         .iter()
-        .flat_map(image::ImageSummary::rows)
-        .collect();
-    if args.format == Some(DataFormat::Json) {
-        return ui.json(&rows);
-    }
-    if args.quiet {
-        let names: Vec<String> = rows
-            .iter()
-            .map(|row| match row.reference.as_str() {
-                NO_REFERENCE => row.digest.clone(),
-                reference => escaped(reference),
-            })
-            .collect();
-        return ui.data(names.iter().map(String::as_str));
-    }
-    if rows.is_empty() {
-        ui.status("No images found.");
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let lines = table::lines(&["REFERENCE", "DIGEST", "SIZE", "CREATED"], &rows);
-    ui.data(lines.iter().map(String::as_str))
+        .flat_map(|text| [escaped(text), "\n".into()])
+        .collect()
 }
 
-fn cells(row: &ImageRow) -> Vec<String> {
-    vec![
-        escaped(&row.reference),
-        short_digest(&row.digest),
-        size::bytes(row.size_bytes),
-        local_time(&row.created_at),
-    ]
-}
-
-/// Returns `sha256:` and the first twelve digits.
-pub(super) fn short_digest(digest: &str) -> String {
-    match digest.parse::<Digest>() {
-        Ok(digest) => format!("{}:{}", digest.algorithm().name(), digest.short()),
-        Err(_) => escaped(digest),
+fn rows(image: &ImageSummary) -> Vec<Vec<String>> {
+    let row = |reference: &str| {
+        vec![
+            escaped(reference).into_owned(),
+            short_digest(&image.digest),
+            size::bytes(image.size_bytes),
+            escaped(&time::local(&image.created_at)).into_owned(),
+        ]
+    };
+    if image.references.is_empty() {
+        return vec![row(NO_REFERENCE)];
     }
-}
-
-/// Returns a time of the catalogue as the clock on the wall shows it.
-pub(super) fn local_time(text: &str) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(time) => time
-            .to_zoned(TimeZone::system())
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string(),
-        Err(_) => escaped(text),
-    }
+    image
+        .references
+        .iter()
+        .map(|reference| row(&reference.familiar()))
+        .collect()
 }

@@ -1,25 +1,25 @@
-//! `msb load`
+//! `msb load`, `msb image load`
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use msb_host::archive::Input;
-use msb_host::image::{self, LoadOptions, LoadedImage};
+use msb_host::image::{self, LoadOptions, LoadReport};
 use msb_host::platform::Platform;
 use msb_host::plugin::Formats;
 use msb_host::reference::Reference;
 
-use super::open_store;
+use super::{names, open_store};
 use crate::error::CommandError;
-use crate::interrupt::cancel_on_signal;
-use crate::progress;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
 use crate::ui::Ui;
 
-/// Load a Docker image archive or OCI Image Layout into the local cache.
+/// Load a Docker image archive or OCI Image Layout archive into the local cache.
 ///
-/// The archive may be compressed with gzip or zstd, and may be a directory. Without --input it is
-/// read from standard input.
+/// The archive may be compressed with gzip or zstd. An OCI layout may also be a directory. Of an
+/// archive with images for several platforms, those for this machine are loaded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Add a local image reference to the first imported image.
     #[arg(short, long, value_name = "REF")]
     tag: Option<String>,
-    /// Load the image for another platform than this machine's.
+    /// Load the images for this platform instead of those for this machine.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
     /// Suppress output.
@@ -41,63 +41,61 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-pub(crate) fn run(args: Args, ui: Ui) -> Result<(), CommandError> {
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
+    let ui = ui.quiet(args.quiet);
+    let tag = args.tag.as_deref().map(str::parse::<Reference>);
+    let platform = args.platform.as_deref().map(str::parse::<Platform>);
     let options = LoadOptions {
-        tag: args
-            .tag
-            .as_deref()
-            .map(str::parse::<Reference>)
-            .transpose()?,
-        platform: args
-            .platform
-            .as_deref()
-            .map(str::parse::<Platform>)
-            .transpose()?,
+        tag: tag.transpose()?,
+        platform: platform.transpose()?,
         ..LoadOptions::default()
     };
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),
         _ if io::stdin().is_terminal() => {
-            return Err(CommandError::new("standard input is a terminal").hint(
-                "name an archive with --input, or pipe one in: docker save IMAGE | msb load",
-            ));
+            return Err(
+                CommandError::new("standard input is a terminal, not an archive").hint(
+                    "name a file with --input, or send one in: `docker save IMAGE | msb load`",
+                ),
+            );
         }
         _ => Input::stdin(),
     };
     let started = Instant::now();
-    let cancel = cancel_on_signal();
-    let (home, store) = open_store()?;
-    let formats = Formats::builtin(&home);
-    let shown = progress::start(ui, args.quiet);
-    let report = image::load(&store, &formats, input, &options, shown.progress(), &cancel);
-    shown.finish();
-    let report = report?;
-    if args.quiet {
-        return Ok(());
-    }
+    let store = open_store()?;
+    let formats = Formats::builtin(store.home());
+    let interrupt = Interrupt::watch();
+    let report = progress::during(ui, Work::Load, |progress| {
+        image::load(
+            &store,
+            &formats,
+            input,
+            &options,
+            progress,
+            interrupt.cancel(),
+        )
+    });
+    show(ui, &interrupt.settle(report)?, started.elapsed());
+    Ok(())
+}
+
+fn show(ui: Ui, report: &LoadReport, took: Duration) {
     for image in &report.images {
         for moved in &image.moved {
-            ui.notice(&format!(
-                "{} named image {} before, which is kept without that name",
+            ui.note(&format!(
+                "{} named image {} before, which is kept",
                 moved.reference,
                 moved.previous.short()
             ));
         }
-        let note = if image.already_present {
-            " (already cached)"
+        let aside = if image.already_present {
+            "already cached"
         } else {
             ""
         };
-        for name in names(image) {
-            ui.success("Loaded", &name, note, started.elapsed());
+        for name in names(&image.references, &image.config_digest) {
+            ui.success("Loaded", &name, aside, took);
         }
     }
-    Ok(())
-}
-
-fn names(image: &LoadedImage) -> Vec<String> {
-    if image.references.is_empty() {
-        return vec![image.config_digest.short().to_owned()];
-    }
-    image.references.iter().map(Reference::familiar).collect()
 }

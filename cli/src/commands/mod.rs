@@ -1,4 +1,4 @@
-//! One file per command: its arguments, and a call into the host.
+//! One file per command: its arguments, and one function that calls the host and shows the answer.
 
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -8,32 +8,48 @@ pub(crate) mod rmi;
 pub(crate) mod save;
 
 use clap::ValueEnum;
+use msb_host::digest::Digest;
+use msb_host::reference::Reference;
 use msb_host::store::{Home, Store};
 
 use crate::args::{Command, ImageCommand};
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// How data is printed.
+/// How data is printed, other than for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DataFormat {
     /// JSON, for programs.
     Json,
 }
 
-pub(crate) fn run(command: Command, ui: Ui) -> Result<(), CommandError> {
+/// Runs a command.
+pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
     match command {
-        Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(args, ui),
-        Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(args, ui),
-        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(&args, ui),
-        Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(&args, ui),
-        Command::Image(ImageCommand::Inspect(args)) => inspect::run(&args, ui),
-        Command::Image(ImageCommand::Prune(args)) => prune::run(&args, ui),
+        Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(ui, args),
+        Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(ui, args),
+        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(ui, &args),
+        Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
+        Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
+        Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
     }
 }
 
-fn open_store() -> Result<(Home, Store), CommandError> {
-    let home = Home::resolve()?;
-    let store = Store::open(&home)?;
-    Ok((home, store))
+/// Opens the store that the environment names.
+fn open_store() -> Result<Store, CommandError> {
+    Ok(Store::open(&Home::resolve()?)?)
+}
+
+/// Returns what people call an image: its references, or its short ID where it has none.
+fn names(references: &[Reference], config: &Digest) -> Vec<String> {
+    if references.is_empty() {
+        vec![config.short().to_owned()]
+    } else {
+        references.iter().map(Reference::familiar).collect()
+    }
+}
+
+/// Returns a digest as people read it: the algorithm and the first twelve digits.
+fn short_digest(digest: &Digest) -> String {
+    format!("{}:{}", digest.algorithm().name(), digest.short())
 }

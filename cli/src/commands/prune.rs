@@ -1,14 +1,17 @@
 //! `msb image prune`
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use msb_host::image::{self, PruneOptions, PruneReport};
 
 use super::{DataFormat, open_store};
 use crate::error::CommandError;
-use crate::interrupt::cancel_on_signal;
+use crate::interrupt::Interrupt;
+use crate::page::Page;
+use crate::progress::{self, Work};
+use crate::size;
 use crate::ui::Ui;
-use crate::{progress, size};
 
 /// Remove cached images that are not used by any sandbox, then clean up dangling image artifacts.
 ///
@@ -23,6 +26,9 @@ pub(crate) struct Args {
     /// Skip the confirmation prompt.
     #[arg(short, long)]
     yes: bool,
+    /// Remove nothing, and show what would be removed.
+    #[arg(long)]
+    dry_run: bool,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
@@ -31,70 +37,124 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-pub(crate) fn run(args: &Args, ui: Ui) -> Result<(), CommandError> {
-    if !args.yes && !confirmed()? {
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let ui = ui.quiet(args.quiet);
+    if !args.yes && !args.dry_run && !confirmed(ui)? {
         ui.status("Aborted.");
         return Ok(());
     }
-    let cancel = cancel_on_signal();
-    let (_, store) = open_store()?;
-    let shown = progress::start(ui, args.quiet);
-    let report = image::prune(
-        &store,
-        PruneOptions::default(),
-        shown.progress().as_ref(),
-        &cancel,
-    );
-    shown.finish();
-    let report = report?;
+    let options = PruneOptions {
+        dry_run: args.dry_run,
+    };
+    let store = open_store()?;
+    let interrupt = Interrupt::watch();
+    let report = progress::during(ui, Work::Prune, |progress| {
+        image::prune(&store, options, progress.as_ref(), interrupt.cancel())
+    });
+    let report = interrupt.settle(report)?;
     if args.format == Some(DataFormat::Json) {
         return ui.json(&report);
+    }
+    if is_empty(&report) {
+        ui.status("Nothing to prune.");
+    } else if args.dry_run {
+        ui.status("Nothing was removed. A prune would remove:");
+    } else {
+        ui.success("Pruned", "image cache", "", Duration::ZERO);
     }
     if args.quiet {
         return Ok(());
     }
-    let nothing = PruneReport {
-        skipped_in_use: report.skipped_in_use,
-        ..PruneReport::default()
-    };
-    if report == nothing {
-        ui.status("Nothing to prune.");
-        return Ok(());
-    }
-    ui.success("Pruned", "image cache", "", std::time::Duration::ZERO);
-    let lines = text(&report);
-    ui.data(lines.iter().map(String::as_str))
+    ui.data(&text(&report))
 }
 
-fn confirmed() -> Result<bool, CommandError> {
+/// Asks the user. Without a terminal there is nobody to ask.
+fn confirmed(ui: Ui) -> Result<bool, CommandError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(CommandError::new(
             "non-interactive terminal; use --yes to prune cached images",
         ));
     }
-    let failed = |error: io::Error| CommandError::new(format!("could not ask: {error}"));
-    let mut stderr = io::stderr();
-    write!(
-        stderr,
-        "Remove all cached images not used by sandboxes? [y/N] "
-    )
-    .and_then(|()| stderr.flush())
-    .map_err(failed)?;
+    ui.prompt("Remove all cached images not used by sandboxes? [y/N] ");
     let mut answer = String::new();
-    stdin.lock().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| CommandError::new("could not read the answer").because(&error))?;
+    if !answer.ends_with('\n') {
+        // The end of the input leaves the cursor behind the question.
+        ui.prompt("\n");
+    }
+    Ok(means_yes(&answer))
 }
 
-fn text(report: &PruneReport) -> Vec<String> {
-    let mut lines = vec![
-        format!("Image refs:  {}", report.image_refs_removed),
-        format!("Manifests:   {}", report.manifests_removed),
-        format!("Layers:      {}", report.layers_removed),
-        format!("Reclaimed:   {}", size::bytes(report.bytes_reclaimed)),
-    ];
-    if report.skipped_in_use > 0 {
-        lines.push(format!("In use:      {}", report.skipped_in_use));
+fn means_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Returns whether there was nothing to remove.
+fn is_empty(report: &PruneReport) -> bool {
+    let nothing = PruneReport {
+        skipped_in_use: report.skipped_in_use,
+        ..PruneReport::default()
+    };
+    *report == nothing
+}
+
+fn text(report: &PruneReport) -> String {
+    let mut page = Page::new(13);
+    if !is_empty(report) {
+        page.pair("Image refs", &report.image_refs_removed.to_string());
+        page.pair("Manifests", &report.manifests_removed.to_string());
+        page.pair("Layers", &report.layers_removed.to_string());
+        page.pair("Reclaimed", &size::bytes(report.bytes_reclaimed));
     }
-    lines
+    if report.skipped_in_use > 0 {
+        page.pair("In use", &report.skipped_in_use.to_string());
+    }
+    page.into_text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for answer in ["y\n", "Y\n", " yes \n", "YES"] {
+            assert!(means_yes(answer), "{answer:?}");
+        }
+        for answer in ["", "\n", "n\n", "yo\n", "y y\n"] {
+            assert!(!means_yes(answer), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_report_says_what_went_and_what_had_to_stay() {
+        let report = PruneReport {
+            image_refs_removed: 3,
+            manifests_removed: 2,
+            layers_removed: 5,
+            bytes_reclaimed: 14_680_064,
+            skipped_in_use: 1,
+            ..PruneReport::default()
+        };
+        assert_eq!(
+            text(&report),
+            "Image refs:  3\n\
+             Manifests:   2\n\
+             Layers:      5\n\
+             Reclaimed:   14.0 MiB\n\
+             In use:      1\n"
+        );
+        let kept = PruneReport {
+            skipped_in_use: 1,
+            ..PruneReport::default()
+        };
+        assert!(is_empty(&kept));
+        assert_eq!(text(&kept), "In use:      1\n");
+        assert_eq!(text(&PruneReport::default()), "");
+    }
 }

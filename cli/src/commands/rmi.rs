@@ -1,23 +1,27 @@
-//! `msb rmi`
+//! `msb rmi`, `msb image rm`
+
+use std::time::Duration;
 
 use msb_host::image::{self, RemoveOptions, Removed};
-use msb_host::store::Store;
+use msb_host::progress::LogLevel;
+use msb_host::reference::Reference;
+use msb_host::store::StoreError;
 
 use super::open_store;
 use crate::error::CommandError;
+use crate::size;
 use crate::ui::Ui;
 
-/// Remove one or more cached images and their layers.
+/// Remove one or more cached images and their layers (layers shared with other images are kept).
 ///
-/// Layers that other images have are kept. Of an image with several references only the one that
-/// is named goes.
+/// An image that has several references loses only the one that is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb rmi python
   msb rmi alpine ubuntu   # Remove multiple")]
 pub(crate) struct Args {
-    /// Images to remove: references, digests or IDs.
+    /// The images: references, digests, or the first digits of one.
     #[arg(required = true, value_name = "REF")]
     references: Vec<String>,
     /// Remove even if the image is used by existing sandboxes.
@@ -28,42 +32,90 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-pub(crate) fn run(args: &Args, ui: Ui) -> Result<(), CommandError> {
-    let (_, store) = open_store()?;
+/// Runs the command. What cannot be removed does not keep the others.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let ui = ui.quiet(args.quiet);
+    let store = open_store()?;
+    let options = RemoveOptions { force: args.force };
+    remove_each(ui, &args.references, |selector| {
+        image::remove(&store, selector, options)
+    })
+}
+
+fn remove_each(
+    ui: Ui,
+    selectors: &[String],
+    remove: impl Fn(&str) -> Result<Removed, StoreError>,
+) -> Result<(), CommandError> {
     let mut failed = 0;
-    for reference in &args.references {
-        match remove(&store, reference, args.force) {
-            Ok(removed) if !args.quiet => report(reference, &removed, ui),
-            Ok(_) => {}
-            // With one image to remove its error is the error of the command.
-            Err(error) if args.references.len() == 1 => return Err(error),
+    for selector in selectors {
+        match remove(selector) {
+            Ok(removed) => report(ui, selector, &removed),
+            // The only image's error is the error of the command.
+            Err(error) if selectors.len() == 1 => return Err(error.into()),
             Err(error) => {
                 failed += 1;
-                ui.error(&error);
+                ui.error(&error.into());
             }
         }
     }
-    match failed {
-        0 => Ok(()),
-        failed => Err(CommandError::new(format!(
-            "{failed} of {} images could not be removed",
-            args.references.len()
-        ))),
+    if failed == 0 {
+        return Ok(());
+    }
+    Err(CommandError::new(format!(
+        "{failed} of {} images could not be removed",
+        selectors.len()
+    )))
+}
+
+fn report(ui: Ui, selector: &str, removed: &Removed) {
+    let verb = match removed.image {
+        Some(_) => "Removed",
+        None => "Untagged",
+    };
+    // Whoever names an image by its ID would like to see which references are gone with it.
+    let mut names: Vec<String> = removed.untagged.iter().map(Reference::familiar).collect();
+    if names.is_empty() {
+        names.push(selector.to_owned());
+    }
+    for name in names {
+        ui.success(verb, &name, "", Duration::ZERO);
+    }
+    match removed.bytes {
+        Some(0) => {}
+        Some(bytes) => ui.log(
+            LogLevel::Info,
+            &format!("{} are free now", size::bytes(bytes)),
+        ),
+        None => ui.note("another msb is using the store; `msb image prune` will free the space"),
     }
 }
 
-fn remove(store: &Store, reference: &str, force: bool) -> Result<Removed, CommandError> {
-    Ok(image::remove(store, reference, RemoveOptions { force })?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
 
-fn report(reference: &str, removed: &Removed, ui: Ui) {
-    let verb = if removed.image.is_some() {
-        "Removed"
-    } else {
-        "Untagged"
-    };
-    ui.success(verb, reference, "", std::time::Duration::ZERO);
-    if removed.image.is_some() && removed.bytes.is_none() {
-        ui.notice("another msb is using the store; the files go with the next `msb image prune`");
+    #[test]
+    fn one_that_cannot_be_removed_does_not_keep_the_others() {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let remove = |selector: &str| {
+            tried.borrow_mut().push(selector.to_owned());
+            if selector == "b" {
+                return Err(StoreError::NotFound(selector.to_owned()));
+            }
+            Ok(Removed {
+                untagged: Vec::new(),
+                image: None,
+                layers: 0,
+                bytes: Some(0),
+                users: Vec::new(),
+            })
+        };
+        let ui = Ui::new(None).quiet(true);
+        let selectors = ["a", "b", "c"].map(str::to_owned);
+        let error = remove_each(ui, &selectors, remove).map_err(|error| error.exit());
+        assert_eq!(error, Err(Exit::Failure));
+        assert_eq!(tried.take(), selectors);
     }
 }

@@ -1,22 +1,28 @@
-//! `msb save`
+//! `msb save`, `msb image save`
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use msb_host::image::{self, SaveOptions, SaveTarget};
+use msb_host::image::{self, SaveOptions, SaveReport, SaveTarget};
 use msb_host::plugin::Formats;
+use msb_host::progress::LogLevel;
+use msb_host::store::{Home, Store};
 
-use super::open_store;
+use super::names;
 use crate::error::CommandError;
-use crate::interrupt::cancel_on_signal;
-use crate::progress;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::size;
 use crate::ui::Ui;
 
 /// Save one or more cached images as a Docker-compatible archive or OCI Image Layout archive.
 ///
-/// Layers, configuration and image ID come out as they went in. Layers that were compressed are
-/// saved uncompressed, so the digest of a manifest that names compressed ones changes.
+/// Layers, configuration and image ID are the same, bit for bit, as when the image was loaded.
+/// Layers are saved uncompressed, so that the digest of a manifest that names compressed ones
+/// changes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,10 +30,10 @@ Examples:
   msb save --format oci --output my-image.oci.tar my-image:latest
   msb save my-image:latest > my-image.tar")]
 pub(crate) struct Args {
-    /// Images to save: references, digests or IDs.
+    /// The images: references, digests, or the first digits of one.
     #[arg(required = true, value_name = "REF")]
     references: Vec<String>,
-    /// Archive format (`docker`, `oci`, or that of another installed plugin).
+    /// Archive format (`docker`, `oci`).
     #[arg(long, default_value = "docker")]
     format: String,
     /// Write archive to a tar file instead of stdout.
@@ -38,47 +44,53 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-pub(crate) fn run(args: Args, ui: Ui) -> Result<(), CommandError> {
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
+    let ui = ui.quiet(args.quiet);
+    let home = Home::resolve()?;
+    let formats = Formats::builtin(&home);
+    formats.check_writes(&args.format)?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),
         _ if io::stdout().is_terminal() => {
-            return Err(CommandError::new("standard output is a terminal")
-                .hint("name a file with --output, or redirect: msb save IMAGE > image.tar"));
+            return Err(CommandError::new(
+                "standard output is a terminal, which an archive would garble",
+            )
+            .hint("name a file with --output, or redirect: `msb save IMAGE > image.tar`"));
         }
-        _ => SaveTarget::Stream(Box::new(io::stdout())),
+        _ => SaveTarget::Stream(Box::new(standard_output()?)),
     };
-    let started = Instant::now();
-    let cancel = cancel_on_signal();
-    let (home, store) = open_store()?;
-    let formats = Formats::builtin(&home);
     let options = SaveOptions {
         format: args.format,
     };
-    let shown = progress::start(ui, args.quiet);
-    let report = image::save(
-        &store,
-        &formats,
-        &args.references,
-        &options,
-        target,
-        shown.progress(),
-        &cancel,
-    );
-    shown.finish();
-    let report = report?;
-    if args.quiet {
-        return Ok(());
-    }
-    for image in &report.images {
-        let name = match image.references.as_slice() {
-            [] => image.config_digest.short().to_owned(),
-            references => references
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-        };
-        ui.success("Saved", &name, "", started.elapsed());
-    }
+    let started = Instant::now();
+    let store = Store::open(&home)?;
+    let interrupt = Interrupt::watch();
+    let report = progress::during(ui, Work::Save, |progress| {
+        let images = &args.references;
+        let cancel = interrupt.cancel();
+        image::save(&store, &formats, images, &options, target, progress, cancel)
+    });
+    show(ui, &interrupt.settle(report)?, started.elapsed());
     Ok(())
+}
+
+/// Returns standard output without the line buffer, which an archive has no use for.
+fn standard_output() -> Result<File, CommandError> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(stdout) => Ok(stdout.into()),
+        Err(error) => Err(CommandError::new("could not open standard output").because(&error)),
+    }
+}
+
+fn show(ui: Ui, report: &SaveReport, took: Duration) {
+    let saved = report
+        .images
+        .iter()
+        .flat_map(|image| names(&image.references, &image.config_digest));
+    for name in saved {
+        ui.success("Saved", &name, "", took);
+    }
+    let size = size::bytes(report.bytes);
+    ui.log(LogLevel::Info, &format!("the archive has {size}"));
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 
 /// How the image is run by default, and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImageConfig {
     /// The digest of the configuration, which people call the image's ID.
     pub digest: String,

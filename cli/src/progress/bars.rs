@@ -1,0 +1,254 @@
+//! A bar for every layer at work, below a line that says where the operation is.
+//!
+//! Layers that are done make room for others, so the picture never grows beyond a few lines.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
+
+use super::{Work, waiting_for_layer, waiting_for_store};
+use crate::escape::escaped;
+use crate::size;
+use crate::ui::{Animation, Ui};
+
+/// Times per second that the picture is drawn.
+const RATE: u8 = 10;
+/// How often the wheel turns, to show that msb is alive.
+const TICK: Duration = Duration::from_millis(100);
+/// Columns for the name of a layer.
+const NAME: usize = 16;
+
+const WITH_TOTAL: &str = "  {prefix:16} {bar:24} {done:>10}/{total:<10} {speed:>12}  {msg}";
+const WITHOUT_TOTAL: &str = "  {prefix:16} {spinner:24} {done:>10} {blank:10} {speed:>12}  {msg}";
+
+/// Draws bars on stderr.
+pub(super) struct Bars {
+    ui: Ui,
+    work: Work,
+    screen: MultiProgress,
+    heading: ProgressBar,
+    layers: Mutex<Layers>,
+}
+
+#[derive(Default)]
+struct Layers {
+    phase: String,
+    total: usize,
+    done: usize,
+    running: HashMap<LayerNumber, ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(ui: Ui, work: Work, animation: Animation) -> Self {
+        // indicatif would ask about stdout, where an archive may be going.
+        console::set_colors_enabled(animation.colour);
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(RATE));
+        let heading = screen.add(ProgressBar::new_spinner());
+        heading.set_style(style("{spinner:.cyan} {msg}"));
+        heading.enable_steady_tick(TICK);
+        let layers = Layers {
+            phase: work.heading().to_owned(),
+            ..Layers::default()
+        };
+        heading.set_message(layers.heading());
+        Self {
+            ui,
+            work,
+            screen,
+            heading,
+            layers: Mutex::new(layers),
+        }
+    }
+
+    /// Removes everything from the screen, for good.
+    pub(super) fn clear(&self) {
+        for (_, bar) in self.layers().running.drain() {
+            bar.finish_and_clear();
+        }
+        self.heading.finish_and_clear();
+        // A terminal that is gone needs no clearing.
+        let _ = self.screen.clear();
+    }
+
+    fn start(&self, name: &str, size: Option<u64>) -> ProgressBar {
+        let (template, bar) = match size {
+            Some(size) => (WITH_TOTAL, ProgressBar::new(size)),
+            None => (WITHOUT_TOTAL, ProgressBar::no_length()),
+        };
+        let bar = self.screen.add(bar);
+        bar.set_style(style(template));
+        bar.set_prefix(label(name));
+        bar.set_message(self.work.layer_phase());
+        bar
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layers> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Bars {
+    fn report(&self, event: Event<'_>) {
+        match event {
+            Event::LayerAdvanced { layer, bytes } => {
+                if let Some(bar) = self.layers().running.get(&layer) {
+                    bar.inc(bytes);
+                    if bar.length() == Some(bar.position()) {
+                        bar.set_message("finishing");
+                    }
+                }
+            }
+            Event::LayerStarted { layer, name, size } => {
+                let bar = self.start(name, size);
+                if let Some(former) = self.layers().running.insert(layer, bar) {
+                    former.finish_and_clear();
+                }
+            }
+            Event::LayerFinished { layer, .. } => {
+                let mut layers = self.layers();
+                layers.done += 1;
+                self.heading.set_message(layers.heading());
+                if let Some(bar) = layers.running.remove(&layer) {
+                    bar.finish_and_clear();
+                    self.screen.remove(&bar);
+                }
+            }
+            Event::Layers(more) => {
+                let mut layers = self.layers();
+                // What was told of before was the way to here.
+                self.work.heading().clone_into(&mut layers.phase);
+                layers.total = layers.done + more;
+                self.heading.set_message(layers.heading());
+            }
+            Event::Phase(phase) => {
+                let mut layers = self.layers();
+                phase.clone_into(&mut layers.phase);
+                self.heading.set_message(layers.heading());
+            }
+            Event::LayerWaiting { diff_id, .. } => {
+                self.heading.set_message(waiting_for_layer(diff_id));
+            }
+            Event::StoreBusy(reason) => {
+                let message = escaped(&waiting_for_store(reason)).into_owned();
+                self.heading.set_message(message);
+            }
+            Event::Notice(text) => self.screen.suspend(|| self.ui.note(text)),
+            Event::PluginLog {
+                plugin,
+                level,
+                message,
+            } => self.log(level, &format!("plugin {plugin}: {message}")),
+            _ => {}
+        }
+    }
+}
+
+impl Bars {
+    fn log(&self, level: LogLevel, text: &str) {
+        self.screen.suspend(|| self.ui.log(level, text));
+    }
+}
+
+impl Layers {
+    fn heading(&self) -> String {
+        let phase = escaped(&self.phase);
+        match (self.done, self.total) {
+            (0, 0) => phase.into_owned(),
+            (done, total) if total < done => format!("{phase}  {done} layers"),
+            (done, total) => format!("{phase}  {done}/{total} layers"),
+        }
+    }
+}
+
+/// Returns what a layer is called on its bar: the short form of a digest where its name has one,
+/// otherwise the end of the name, which tells more than its start.
+fn label(name: &str) -> String {
+    let digest = name
+        .split(['/', ':', '.'])
+        .find(|part| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if let Some(digest) = digest.and_then(|digest| digest.get(..12)) {
+        return digest.to_owned();
+    }
+    let name = escaped(name);
+    let length = name.chars().count();
+    if length <= NAME {
+        return name.into_owned();
+    }
+    let end: String = name.chars().skip(length + 1 - NAME).collect();
+    format!("…{end}")
+}
+
+fn style(template: &str) -> ProgressStyle {
+    type Line<'a> = &'a mut dyn std::fmt::Write;
+    // A line is a string, and writing to one cannot fail.
+    let put = |line: Line<'_>, text: &str| _ = line.write_str(text);
+    let done = move |state: &ProgressState, line: Line<'_>| put(line, &size::bytes(state.pos()));
+    let total = move |state: &ProgressState, line: Line<'_>| {
+        put(line, &size::bytes(state.len().unwrap_or(0)));
+    };
+    let speed = move |state: &ProgressState, line: Line<'_>| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, and a speed is shown with three digits"
+        )]
+        let speed = state.per_sec() as u64;
+        put(line, &format!("{}/s", size::bytes(speed)));
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("done", done)
+        .with_key("total", total)
+        .with_key("speed", speed)
+        .with_key("blank", |_: &ProgressState, _: Line<'_>| {})
+        .progress_chars("━╸╌")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn the_templates_are_valid() {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+            ProgressStyle::with_template(template).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_layer_is_called_by_its_digest_or_by_the_end_of_its_name() {
+        for (name, shown) in [
+            (format!("blobs/sha256/{HEX}"), "e3b0c44298fc"),
+            (format!("{HEX}/layer.tar"), "e3b0c44298fc"),
+            (format!("{HEX}.tar"), "e3b0c44298fc"),
+            ("layer.tar".to_owned(), "layer.tar"),
+            (
+                "some/where/far/away/layer.tar".to_owned(),
+                "…/away/layer.tar",
+            ),
+            ("\u{1b}[2J".to_owned(), "\\u{1b}[2J"),
+        ] {
+            assert_eq!(label(&name), shown);
+            assert!(label(&name).chars().count() <= NAME);
+        }
+    }
+
+    #[test]
+    fn the_heading_counts_layers_once_there_are_some() {
+        let mut layers = Layers {
+            phase: "Reading\u{7}".to_owned(),
+            ..Layers::default()
+        };
+        assert_eq!(layers.heading(), "Reading\\u{7}");
+        layers.done = 2;
+        assert_eq!(layers.heading(), "Reading\\u{7}  2 layers");
+        layers.total = 3;
+        assert_eq!(layers.heading(), "Reading\\u{7}  2/3 layers");
+    }
+}
