@@ -63,7 +63,7 @@ fn for_load(error: &LoadError) -> Option<String> {
         LoadError::Platform { offered, .. } => {
             let platform = offered.first()?;
             return Some(format!(
-                "load it all the same with `--platform {platform}`; this machine cannot run it"
+                "load an image for another platform with `--platform {platform}`"
             ));
         }
         LoadError::DocumentDigest { .. }

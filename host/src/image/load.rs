@@ -238,6 +238,15 @@ impl Load<'_> {
                 let name = self.name(entry);
                 if let Some(passed) = self.passed.remove(&entry) {
                     let passed = passed.map_err(|error| named(&name, error))?;
+                    if let Some(stated) = &layer.digest
+                        && contradicts(&passed.blob.digest, stated)
+                    {
+                        return Err(LoadError::LayerDigest {
+                            name,
+                            stated: stated.clone(),
+                            actual: passed.blob.digest,
+                        });
+                    }
                     if passed.facts.diff_id != *diff_id {
                         return Err(LoadError::DiffId {
                             name,
@@ -344,11 +353,13 @@ impl Load<'_> {
             return Ok(());
         };
         match self.blobs.get(&entry) {
-            Some(blob) if blob.digest != stated.digest => Err(LoadError::LayerDigest {
-                name: self.name(entry),
-                stated: stated.digest.clone(),
-                actual: blob.digest.clone(),
-            }),
+            Some(blob) if contradicts(&blob.digest, &stated.digest) => {
+                Err(LoadError::LayerDigest {
+                    name: self.name(entry),
+                    stated: stated.digest.clone(),
+                    actual: blob.digest.clone(),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -413,6 +424,12 @@ impl Load<'_> {
             .get(entry)
             .map_or_else(|| format!("entry {entry}"), |entry| entry.path.clone())
     }
+}
+
+/// Returns whether a digest shows that bytes are not those of another one. Of two hash functions
+/// neither says anything about the other; the `diff_id` is checked in any case.
+fn contradicts(actual: &Digest, stated: &Digest) -> bool {
+    actual.algorithm() == stated.algorithm() && actual != stated
 }
 
 /// Returns the media type of a layer by how it is compressed. Source: OCI image-spec, `layer.md`.
