@@ -26,3 +26,14 @@ pub fn looks_like_layer(start: &[u8]) -> bool {
         || tar::is_header(start)
         || (start.len() >= 512 && start.iter().all(|byte| *byte == 0))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod fixture;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
+mod tests;
