@@ -1,17 +1,22 @@
 //! What an input may cost.
+//!
+//! Owns the caps on untrusted input, their names and their defaults. Those who read the input
+//! enforce them, and name the cap in the error.
 
-/// Caps on untrusted input. Each has a name, which the error that it causes carries.
-#[derive(Clone, Debug)]
+/// Caps on untrusted input. The defaults let every real image through, also those of 60 GiB.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one layer's tar.
     pub layer_bytes: u64,
+    /// Bytes of all files of one layer together, the holes of sparse files counted.
+    pub sparse_bytes: u64,
     /// Entries of one layer.
     pub entries: u64,
     /// Bytes of a path or of a link's target.
     pub path_bytes: u64,
-    /// Bytes of the extension headers of one entry, extended attributes among them.
+    /// Bytes of one extension header, which holds the extended attributes of an entry.
     pub xattr_bytes: u64,
-    /// How many times larger than its compressed form a layer may be, past the first 64 MiB.
+    /// How many times larger than its compressed form a layer may be, past the first GiB.
     pub inflate_ratio: u64,
     /// Bytes of a manifest.
     pub manifest_bytes: u64,
@@ -23,10 +28,107 @@ pub struct Limits {
     pub archive_entries: u64,
 }
 
+/// One of the caps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Limits::layer_bytes`].
+    LayerBytes,
+    /// [`Limits::sparse_bytes`].
+    SparseBytes,
+    /// [`Limits::entries`].
+    Entries,
+    /// [`Limits::path_bytes`].
+    PathBytes,
+    /// [`Limits::xattr_bytes`].
+    XattrBytes,
+    /// [`Limits::inflate_ratio`].
+    InflateRatio,
+    /// [`Limits::manifest_bytes`].
+    ManifestBytes,
+    /// [`Limits::config_bytes`].
+    ConfigBytes,
+    /// [`Limits::kept_bytes`].
+    KeptBytes,
+    /// [`Limits::archive_entries`].
+    ArchiveEntries,
+}
+
+impl Limit {
+    /// Every cap, in the order of the fields.
+    pub const ALL: [Self; 10] = [
+        Self::LayerBytes,
+        Self::SparseBytes,
+        Self::Entries,
+        Self::PathBytes,
+        Self::XattrBytes,
+        Self::InflateRatio,
+        Self::ManifestBytes,
+        Self::ConfigBytes,
+        Self::KeptBytes,
+        Self::ArchiveEntries,
+    ];
+
+    /// Returns the name that errors give and settings go by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LayerBytes => "layer_bytes",
+            Self::SparseBytes => "sparse_bytes",
+            Self::Entries => "entries",
+            Self::PathBytes => "path_bytes",
+            Self::XattrBytes => "xattr_bytes",
+            Self::InflateRatio => "inflate_ratio",
+            Self::ManifestBytes => "manifest_bytes",
+            Self::ConfigBytes => "config_bytes",
+            Self::KeptBytes => "kept_bytes",
+            Self::ArchiveEntries => "archive_entries",
+        }
+    }
+
+    /// Returns the cap of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+}
+
+impl Limits {
+    /// Returns the value of a cap.
+    pub fn get(&self, limit: Limit) -> u64 {
+        match limit {
+            Limit::LayerBytes => self.layer_bytes,
+            Limit::SparseBytes => self.sparse_bytes,
+            Limit::Entries => self.entries,
+            Limit::PathBytes => self.path_bytes,
+            Limit::XattrBytes => self.xattr_bytes,
+            Limit::InflateRatio => self.inflate_ratio,
+            Limit::ManifestBytes => self.manifest_bytes,
+            Limit::ConfigBytes => self.config_bytes,
+            Limit::KeptBytes => self.kept_bytes,
+            Limit::ArchiveEntries => self.archive_entries,
+        }
+    }
+
+    /// Changes the value of a cap.
+    pub fn set(&mut self, limit: Limit, value: u64) {
+        *match limit {
+            Limit::LayerBytes => &mut self.layer_bytes,
+            Limit::SparseBytes => &mut self.sparse_bytes,
+            Limit::Entries => &mut self.entries,
+            Limit::PathBytes => &mut self.path_bytes,
+            Limit::XattrBytes => &mut self.xattr_bytes,
+            Limit::InflateRatio => &mut self.inflate_ratio,
+            Limit::ManifestBytes => &mut self.manifest_bytes,
+            Limit::ConfigBytes => &mut self.config_bytes,
+            Limit::KeptBytes => &mut self.kept_bytes,
+            Limit::ArchiveEntries => &mut self.archive_entries,
+        } = value;
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             layer_bytes: 1 << 40,
+            sparse_bytes: 8 << 40,
             entries: 10_000_000,
             path_bytes: 64 << 10,
             xattr_bytes: 1 << 20,
@@ -36,5 +138,25 @@ impl Default for Limits {
             kept_bytes: 64 << 20,
             archive_entries: 1_000_000,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cap_is_found_by_its_name_and_can_be_changed() {
+        let mut limits = Limits::default();
+        for limit in Limit::ALL {
+            let found = Limit::by_name(limit.name()).unwrap();
+            assert_eq!(found, limit);
+            let before = limits.clone();
+            limits.set(found, 7);
+            assert_eq!(limits.get(limit), 7);
+            assert_ne!(limits, before, "{}", limit.name());
+        }
+        assert_eq!(Limit::by_name("bytes"), None);
     }
 }

@@ -6,28 +6,35 @@ use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::erofs::ErofsError;
+use crate::limits::Limit;
 use crate::tar::TarError;
 
 /// A layer that could not be converted or rebuilt. The caller knows which one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
-    /// The bytes could not be had, or not be decompressed.
+    /// The bytes could not be had.
     #[error("could not read the layer")]
     Read(#[source] io::Error),
-    /// It ends in the middle of a file.
-    #[error("the layer ends in the middle of a file")]
-    Truncated,
+    /// The bytes could not be decompressed: they are damaged, or beyond a limit.
+    #[error("could not decompress the layer")]
+    Decompress(#[source] io::Error),
     /// The compression is not supported.
     #[error("could not decompress the layer")]
     Blob(#[from] BlobError),
+    /// It ends in the middle of a file.
+    #[error("the layer ends in the middle of `{path}`")]
+    Truncated {
+        /// The path of the file as written.
+        path: String,
+    },
     /// The tar stream is broken.
     #[error("the layer is not a valid tar archive")]
     Tar(#[from] TarError),
     /// An entry cannot be part of a filesystem.
     #[error("entry `{path}`: {reason}")]
     Entry {
-        /// Its path as written.
+        /// Its path.
         path: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -55,6 +62,15 @@ pub enum LayerError {
     /// The recipe is not one, or not one for this image.
     #[error("the tar recipe is damaged: {0}")]
     DamagedRecipe(&'static str),
+    /// The image could not be read to rebuild the tar.
+    #[error("could not read the image at byte {offset}")]
+    Image {
+        /// Where.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The rebuilt bytes could not be written.
     #[error("could not write the rebuilt layer")]
     Output(#[source] io::Error),
@@ -66,13 +82,19 @@ pub enum LayerError {
         /// What is there.
         actual: Digest,
     },
-    /// The bytes are more or fewer than stated.
+    /// The bytes are fewer than stated.
     #[error("it is {actual} bytes long, not {expected}")]
     BlobSize {
         /// What was stated.
         expected: u64,
         /// What is there.
         actual: u64,
+    },
+    /// The bytes are more than stated. How many was not looked at.
+    #[error("it is longer than {expected} bytes")]
+    BlobTooLong {
+        /// What was stated.
+        expected: u64,
     },
     /// The contents are not those of the stated `diff_id`.
     #[error("the diff_id is {actual}, not {expected}")]
@@ -83,14 +105,14 @@ pub enum LayerError {
         actual: Digest,
     },
     /// The layer is beyond a limit.
-    #[error("it has more than {limit} {what} (limit `{setting}`)")]
+    #[error("it has more than {max} {what} (limit `{}`)", limit.name())]
     Limit {
         /// `bytes`, `entries`.
         what: &'static str,
-        /// The limit.
-        limit: u64,
-        /// Its name.
-        setting: &'static str,
+        /// What is allowed.
+        max: u64,
+        /// Which cap that is.
+        limit: Limit,
     },
     /// The user asked to stop.
     #[error(transparent)]
@@ -106,10 +128,29 @@ impl LayerError {
         )
     }
 
+    /// Returns whether the bytes of the layer make no sense. They may be other bytes than were
+    /// asked for; then that is the better explanation.
+    pub(super) fn may_be_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Decompress(_)
+                | Self::Truncated { .. }
+                | Self::Tar(_)
+                | Self::Entry { .. }
+                | Self::HardlinkTarget { .. }
+                | Self::DiffId { .. }
+        )
+    }
+
     pub(super) fn entry(path: &[u8], reason: &'static str) -> Self {
         Self::Entry {
-            path: String::from_utf8_lossy(path).into_owned(),
+            path: lossy(path),
             reason,
         }
     }
+}
+
+/// Returns bytes of a path as text, for errors and notices.
+pub(super) fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }

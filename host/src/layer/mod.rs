@@ -4,17 +4,24 @@
 //! and the road from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
+mod contents;
 mod convert;
 mod error;
+mod notices;
+mod path;
 mod pipeline;
+mod rebuild;
 mod recipe;
+mod relocate;
+mod settle;
+mod source;
 mod tree;
+mod walk;
 mod xattr;
 
-pub use convert::{ConvertOptions, Converted, convert};
+pub use convert::{ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use error::LayerError;
-pub use pipeline::{InspectedBlob, inspect_blob};
-pub use recipe::{Rebuilt, rebuild};
+pub use rebuild::{Rebuilt, rebuild};
 
 use crate::blob::Compression;
 use crate::tar;
@@ -22,8 +29,8 @@ use crate::tar;
 /// Returns whether bytes begin like a layer: compressed, a tar header, or the zeros of an empty
 /// tar.
 pub fn looks_like_layer(start: &[u8]) -> bool {
-    Compression::sniff(start) != Compression::None
-        || tar::is_header(start)
+    tar::is_header(start)
+        || Compression::sniff(start) != Compression::None
         || (start.len() >= 512 && start.iter().all(|byte| *byte == 0))
 }
 

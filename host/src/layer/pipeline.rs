@@ -1,135 +1,136 @@
 //! The two halves of the road: reading, hashing and inflating on one thread, the rest on another.
 //!
-//! Owns the buffers that go between them and the digest of the blob.
+//! Owns the buffers that go between them, and who hashes what: bytes that are not compressed are
+//! their own contents and are hashed once, on the reading side.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::LayerError;
-use crate::blob::{Compression, Decoder};
+use super::source::Source;
+use crate::blob::{Compression, Decoder, HashingReader};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::limits::Limits;
-use crate::tar::TarInput;
+use crate::limits::{Limit, Limits};
+use crate::tar::{self, TarInput};
 
-const BUFFER: usize = 512 << 10;
+/// Bytes that go from one half to the other at a time.
+pub(super) const BUFFER: usize = 512 << 10;
 /// Buffers on their way; more would not help and would cost memory.
 const BUFFERS: usize = 4;
+/// A tar header, and more than any magic number.
 const SNIFFED: u64 = 512;
-
-/// What a blob turned out to be.
-#[derive(Clone, Debug)]
-pub struct InspectedBlob {
-    /// The digest of its bytes.
-    pub digest: Digest,
-    /// Their number.
-    pub size: u64,
-    /// How they are compressed.
-    pub compression: Compression,
-}
-
-/// Hashes a blob and recognises its compression, without undoing it.
-pub fn inspect_blob(mut input: impl Read, cancel: &Cancel) -> Result<InspectedBlob, LayerError> {
-    let mut hasher = Hasher::default();
-    let mut size = 0;
-    let mut compression = Compression::None;
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        cancel.check()?;
-        let count = fill(&mut input, &mut buffer).map_err(LayerError::Read)?;
-        if size == 0 {
-            compression = Compression::sniff(&buffer[..count]);
-        }
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-        size += count as u64;
-    }
-    Ok(InspectedBlob {
-        digest: hasher.finish(),
-        size,
-        compression,
-    })
-}
 
 /// The reading half: everything up to decompressed bytes.
 pub(super) struct Producer<'a, R> {
-    pub(super) input: R,
-    pub(super) algorithm: Algorithm,
+    pub(super) blob: HashingReader<Source<'a, R>>,
     pub(super) limits: &'a Limits,
     pub(super) cancel: &'a Cancel,
-    pub(super) advanced: &'a (dyn Fn(u64) + Sync),
 }
 
-impl<R: Read> Producer<'_, R> {
-    /// Reads to the end. Gives up silently when the other half has.
-    pub(super) fn run(self, sender: &Sender) -> Result<InspectedBlob, LayerError> {
+/// What the reading half has come to.
+pub(super) struct Reading<'a, R> {
+    /// Read to the end, unless something failed or the other half gave up.
+    pub(super) blob: HashingReader<Source<'a, R>>,
+    pub(super) compression: Compression,
+    pub(super) outcome: Result<(), LayerError>,
+}
+
+impl<'a, R: Read> Producer<'a, R> {
+    /// Reads to the end. Stops silently when the other half gave up.
+    pub(super) fn run(mut self, sender: &Sender) -> Reading<'a, R> {
         let mut start = Vec::new();
-        let mut input = self.input;
-        (&mut input)
-            .take(SNIFFED)
-            .read_to_end(&mut start)
-            .map_err(LayerError::Read)?;
-        let compression = Compression::sniff(&start);
-        let mut blob = HashingReader {
-            input: io::Cursor::new(start).chain(input),
-            hasher: Hasher::new(self.algorithm),
-            bytes: 0,
-            advanced: self.advanced,
-            reported: 0,
+        let sniffed = (&mut self.blob).take(SNIFFED).read_to_end(&mut start);
+        let compression = sniff(&start);
+        let outcome = match sniffed {
+            Ok(_) => self.produce(start, compression, sender),
+            Err(error) => Err(LayerError::Read(error)),
         };
-        // Whether the bytes are plain is said before the first of them: then their digest is the
-        // diff_id as well, and hashing them once is enough.
+        Reading {
+            blob: self.blob,
+            compression,
+            outcome,
+        }
+    }
+
+    fn produce(
+        &mut self,
+        start: Vec<u8>,
+        compression: Compression,
+        sender: &Sender,
+    ) -> Result<(), LayerError> {
+        let whole = io::Cursor::new(start).chain(&mut self.blob);
+        let mut decoder = Decoder::new(whole, compression, self.limits)?;
         sender.announce(compression);
-        let mut decoder = Decoder::new(&mut blob, compression, self.limits)?;
+        let most = self.limits.layer_bytes;
+        let mut produced = 0;
         loop {
             self.cancel.check()?;
             let Some(mut buffer) = sender.empty() else {
-                break;
+                return Ok(());
             };
             buffer.resize(BUFFER, 0);
-            let count = fill(&mut decoder, &mut buffer).map_err(LayerError::Read)?;
+            let count = match fill(&mut decoder, &mut buffer) {
+                Ok(count) => count,
+                Err(error) => {
+                    drop(decoder);
+                    return Err(if self.blob.get_ref().has_failed() {
+                        LayerError::Read(error)
+                    } else {
+                        LayerError::Decompress(error)
+                    });
+                }
+            };
             buffer.truncate(count);
+            produced += count as u64;
+            if produced > most {
+                return Err(LayerError::Limit {
+                    what: "bytes",
+                    max: most,
+                    limit: Limit::LayerBytes,
+                });
+            }
             if count == 0 || !sender.send(buffer) {
-                break;
+                return Ok(());
             }
         }
-        drop(decoder);
-        blob.report();
-        Ok(InspectedBlob {
-            digest: blob.hasher.finish(),
-            size: blob.bytes,
-            compression,
-        })
     }
 }
 
-/// Makes the two ends of the way between the halves.
-pub(super) fn channel() -> (Sender, Chunks) {
-    let (full, chunks) = sync_channel(BUFFERS);
+/// Tells how a layer is compressed. The name of the first file of a tar may begin like anything.
+pub(super) fn sniff(start: &[u8]) -> Compression {
+    if tar::is_header(start) {
+        Compression::None
+    } else {
+        Compression::sniff(start)
+    }
+}
+
+/// Makes the two ends of the way between the halves. The contents are hashed on the far side,
+/// unless the blob is not compressed and its own hash function is the same.
+pub(super) fn channel(blob: Algorithm, contents: Algorithm) -> (Sender, Chunks) {
+    let (full, received) = sync_channel(BUFFERS);
     let (back, empty) = sync_channel(BUFFERS);
     for _ in 0..BUFFERS {
         // There is room for all of them.
         let _ = back.try_send(Vec::new());
     }
     let (announce, compression) = sync_channel(1);
-    (
-        Sender {
-            full,
-            empty,
-            announce,
-        },
-        Chunks {
-            full: chunks,
-            back,
-            compression,
-            current: Vec::new(),
-            used: 0,
-            hasher: None,
-            bytes: 0,
-        },
-    )
+    let sender = Sender {
+        full,
+        empty,
+        announce,
+    };
+    let chunks = Chunks {
+        full: received,
+        back,
+        compression,
+        same_algorithm: blob == contents,
+        hasher: Some(Hasher::new(contents)),
+        current: Vec::new(),
+        used: 0,
+    };
+    (sender, chunks)
 }
 
 /// The end of the reading half.
@@ -153,36 +154,39 @@ impl Sender {
     }
 }
 
-/// The end of the writing half: the decompressed bytes, hashed as they are taken unless the other
-/// half has hashed the same bytes already.
+/// The end of the writing half: the decompressed bytes, hashed as they are taken.
 pub(super) struct Chunks {
     full: Receiver<Vec<u8>>,
     back: SyncSender<Vec<u8>>,
     compression: Receiver<Compression>,
+    same_algorithm: bool,
+    /// None where the blob's own digest is that of the contents.
+    hasher: Option<Hasher>,
     current: Vec<u8>,
     used: usize,
-    hasher: Option<Hasher>,
-    bytes: u64,
 }
 
 impl Chunks {
-    /// Waits until the compression is known and prepares the digest of the contents.
+    /// Waits until the compression is known, and with it who hashes.
     pub(super) fn start(&mut self) {
-        self.hasher = match self.compression.recv() {
-            Ok(Compression::None) | Err(_) => None,
-            Ok(_) => Some(Hasher::default()),
-        };
+        if self.compression.recv() == Ok(Compression::None) && self.same_algorithm {
+            self.hasher = None;
+        }
     }
 
-    /// Returns the digest of the contents, if it was taken here, and their length.
-    pub(super) fn into_digest(self) -> (Option<Digest>, u64) {
-        (self.hasher.map(Hasher::finish), self.bytes)
+    /// Returns the digest of what was taken, unless it is the blob's.
+    pub(super) fn into_digest(self) -> Option<Digest> {
+        self.hasher.map(Hasher::finish)
+    }
+
+    fn held(&self) -> &[u8] {
+        self.current.get(self.used..).unwrap_or_default()
     }
 }
 
 impl BufRead for Chunks {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.used == self.current.len() {
+        if self.held().is_empty() {
             let spent = std::mem::take(&mut self.current);
             self.used = 0;
             if spent.capacity() > 0 {
@@ -193,23 +197,21 @@ impl BufRead for Chunks {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.update(&chunk);
                 }
-                self.bytes += chunk.len() as u64;
                 self.current = chunk;
             }
         }
-        Ok(&self.current[self.used..])
+        Ok(self.held())
     }
 
     fn consume(&mut self, count: usize) {
-        self.used = (self.used + count).min(self.current.len());
+        self.used = self.used.saturating_add(count).min(self.current.len());
     }
 }
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let held = self.fill_buf()?;
-        let count = held.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&held[..count]);
+        let mut held = self.fill_buf()?;
+        let count = held.read(buffer)?;
         self.consume(count);
         Ok(count)
     }
@@ -217,39 +219,11 @@ impl Read for Chunks {
 
 impl TarInput for Chunks {}
 
-/// Hashes what goes through and says how much that was.
-struct HashingReader<'a, R> {
-    input: R,
-    hasher: Hasher,
-    bytes: u64,
-    advanced: &'a (dyn Fn(u64) + Sync),
-    reported: u64,
-}
-
-impl<R> HashingReader<'_, R> {
-    fn report(&mut self) {
-        (self.advanced)(self.bytes - self.reported);
-        self.reported = self.bytes;
-    }
-}
-
-impl<R: Read> Read for HashingReader<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        self.bytes += count as u64;
-        if self.bytes - self.reported >= BUFFER as u64 {
-            self.report();
-        }
-        Ok(count)
-    }
-}
-
 /// Reads until the buffer is full or the input has ended.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut count = 0;
-    while count < buffer.len() {
-        match input.read(&mut buffer[count..]) {
+    while let Some(target) = buffer.get_mut(count..).filter(|target| !target.is_empty()) {
+        match input.read(target) {
             Ok(0) => break,
             Ok(more) => count += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

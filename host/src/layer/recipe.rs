@@ -1,54 +1,70 @@
 //! The tar recipe: how a layer's tar is put together again from its EROFS image.
 //!
-//! A zstd stream of the magic, then records: bytes that stand for themselves (headers, padding,
-//! whiteouts), and ranges of the image, which are the data of files. All numbers little-endian:
+//! Owns the format. A recipe is a zstd stream of the magic, then records: bytes that stand for
+//! themselves (headers, padding, whiteouts), and ranges of the image, which are the data of files.
+//! All numbers are little-endian:
 //!
 //! ```text
 //! magic    "msb tar recipe 1\n"
 //! literal  0x00, length: u32, bytes
-//! data     0x01, offset in the image: u64, length: u64
+//! data     0x01, offset: u64, length: u64
 //! end      0x02, length of the tar: u64
 //! ```
+//!
+//! The offset of a data record counts from the block behind the data record before, modulo 2^64:
+//! mostly it is 0, which compresses to nothing. The first one counts from the start of the image.
+//! The same tar gives the same recipe, byte for byte.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 
 use super::LayerError;
-use crate::cancel::Cancel;
-use crate::digest::{Digest, Hasher};
+use crate::erofs::BLOCK_SIZE;
 
-const MAGIC: &[u8; 17] = b"msb tar recipe 1\n";
+pub(super) const MAGIC: &[u8; 17] = b"msb tar recipe 1\n";
 const LITERAL: u8 = 0;
 const DATA: u8 = 1;
 const END: u8 = 2;
 /// Longer literals are cut, so that reading one takes bounded memory.
 const MAX_LITERAL: usize = 1 << 20;
 const LEVEL: i32 = 3;
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 128 << 10;
+/// The base 2 logarithm of the largest window that reading takes memory for; level 3 uses 21.
+const WINDOW: u32 = 23;
 
 /// A recipe in the making.
 pub(super) struct RecipeWriter {
     encoder: zstd::Encoder<'static, File>,
     /// Bytes that stand for themselves, not written yet.
     literal: Vec<u8>,
+    /// Where the next data is expected.
+    next: u64,
 }
 
 impl RecipeWriter {
+    /// Starts a recipe at the place where the file stands.
     pub(super) fn new(file: File) -> Result<Self, LayerError> {
-        let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(write_error)?;
-        encoder.write_all(MAGIC).map_err(write_error)?;
+        let start = || {
+            let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+            encoder.include_checksum(true)?;
+            encoder.write_all(MAGIC)?;
+            Ok(encoder)
+        };
         Ok(Self {
-            encoder,
+            encoder: start().map_err(write_error)?,
             literal: Vec::new(),
+            next: 0,
         })
     }
 
-    /// Adds bytes that stand for themselves, and empties them.
-    pub(super) fn literal(&mut self, bytes: &mut Vec<u8>) -> Result<(), LayerError> {
-        self.literal.append(bytes);
-        if self.literal.len() >= MAX_LITERAL {
-            self.flush()?;
+    /// Adds bytes that stand for themselves.
+    pub(super) fn literal(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
+        self.literal.extend_from_slice(bytes);
+        // Cut at the same places however the bytes come in.
+        while self.literal.len() >= MAX_LITERAL {
+            let rest = self.literal.split_off(MAX_LITERAL);
+            self.write_literal()?;
+            self.literal = rest;
         }
         Ok(())
     }
@@ -58,150 +74,151 @@ impl RecipeWriter {
         if length == 0 {
             return Ok(());
         }
-        self.flush()?;
+        self.write_literal()?;
         let mut record = [DATA; 17];
-        record[1..9].copy_from_slice(&offset.to_le_bytes());
+        record[1..9].copy_from_slice(&offset.wrapping_sub(self.next).to_le_bytes());
         record[9..].copy_from_slice(&length.to_le_bytes());
+        self.next = behind(offset, length);
         self.encoder.write_all(&record).map_err(write_error)
     }
 
-    /// Ends the recipe of a tar of that length and returns its size.
-    pub(super) fn finish(mut self, tar_size: u64) -> Result<u64, LayerError> {
-        self.flush()?;
+    /// Ends the recipe of a tar of that length, and returns the file and where it stands.
+    pub(super) fn finish(mut self, tar_size: u64) -> Result<(File, u64), LayerError> {
+        self.write_literal()?;
         let mut record = [END; 9];
         record[1..].copy_from_slice(&tar_size.to_le_bytes());
-        self.encoder.write_all(&record).map_err(write_error)?;
-        let mut file = self.encoder.finish().map_err(write_error)?;
-        file.stream_position().map_err(write_error)
+        let finish = || {
+            self.encoder.write_all(&record)?;
+            let mut file = self.encoder.finish()?;
+            let end = file.stream_position()?;
+            Ok((file, end))
+        };
+        finish().map_err(write_error)
     }
 
-    fn flush(&mut self) -> Result<(), LayerError> {
-        for piece in self.literal.chunks(MAX_LITERAL) {
-            let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            let mut head = [LITERAL; 5];
-            head[1..].copy_from_slice(&length.to_le_bytes());
-            self.encoder.write_all(&head).map_err(write_error)?;
-            self.encoder.write_all(piece).map_err(write_error)?;
+    fn write_literal(&mut self) -> Result<(), LayerError> {
+        if self.literal.is_empty() {
+            return Ok(());
         }
+        let length = u32::try_from(self.literal.len()).unwrap_or(u32::MAX);
+        let mut head = [LITERAL; 5];
+        head[1..].copy_from_slice(&length.to_le_bytes());
+        self.encoder.write_all(&head).map_err(write_error)?;
+        self.encoder.write_all(&self.literal).map_err(write_error)?;
         self.literal.clear();
         Ok(())
     }
 }
 
-/// A tar that was rebuilt.
-#[derive(Clone, Debug)]
-pub struct Rebuilt {
-    /// Its length.
-    pub bytes: u64,
-    /// Its digest: the layer's `diff_id`, if the store is whole.
-    pub digest: Digest,
+/// A step on the way to the tar.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// These bytes.
+    Literal(&'a [u8]),
+    /// These bytes of the image.
+    Data {
+        /// Where they start.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// The tar is whole.
+    End {
+        /// How long it has to be.
+        tar_size: u64,
+    },
 }
 
-/// Writes the tar that a layer was made from, byte for byte.
-///
-/// # Errors
-/// [`LayerError::DamagedRecipe`] when the recipe is broken or points outside of the image. Bytes
-/// that changed without breaking anything show in the digest only.
-pub fn rebuild(
-    erofs: &File,
-    recipe: &File,
-    output: &mut dyn Write,
-    cancel: &Cancel,
-) -> Result<Rebuilt, LayerError> {
-    let mut recipe = recipe.try_clone().map_err(read_error)?;
-    recipe.seek(SeekFrom::Start(0)).map_err(read_error)?;
-    let mut reader = BufReader::new(zstd::Decoder::new(recipe).map_err(read_error)?);
-    let mut output = Hashed {
-        output,
-        hasher: Hasher::default(),
-        bytes: 0,
-    };
-    if &read_array::<17>(&mut reader)? != MAGIC {
-        return Err(LayerError::DamagedRecipe("it does not begin like one"));
+/// A recipe that is read.
+pub(super) struct RecipeReader<R: BufRead> {
+    decoder: BufReader<zstd::Decoder<'static, R>>,
+    literal: Vec<u8>,
+    next: u64,
+}
+
+impl<R: BufRead> RecipeReader<R> {
+    pub(super) fn new(input: R) -> Result<Self, LayerError> {
+        let start = || {
+            let mut decoder = zstd::Decoder::with_buffer(input)?;
+            decoder.window_log_max(WINDOW)?;
+            Ok(decoder)
+        };
+        let mut reader = Self {
+            decoder: BufReader::with_capacity(BUFFER, start().map_err(read_error)?),
+            literal: Vec::new(),
+            next: 0,
+        };
+        if &reader.array()? != MAGIC {
+            return Err(LayerError::DamagedRecipe("it does not begin like one"));
+        }
+        Ok(reader)
     }
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        cancel.check()?;
-        match read_array::<1>(&mut reader)?[0] {
+
+    /// Returns the next step. There is none behind the end.
+    pub(super) fn step(&mut self) -> Result<Step<'_>, LayerError> {
+        let [kind] = self.array()?;
+        match kind {
             LITERAL => {
-                let length = u32::from_le_bytes(read_array(&mut reader)?) as usize;
+                let length = u32::from_le_bytes(self.array()?);
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
                 if length > MAX_LITERAL {
                     return Err(LayerError::DamagedRecipe("a literal is too long"));
                 }
-                buffer.resize(length.max(BUFFER), 0);
-                reader.read_exact(&mut buffer[..length]).map_err(broken)?;
-                output.write(&buffer[..length])?;
+                self.literal.resize(length, 0);
+                self.decoder.read_exact(&mut self.literal).map_err(damage)?;
+                Ok(Step::Literal(&self.literal))
             }
             DATA => {
-                let mut offset = u64::from_le_bytes(read_array(&mut reader)?);
-                let mut left = u64::from_le_bytes(read_array(&mut reader)?);
-                while left > 0 {
-                    cancel.check()?;
-                    let length = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
-                    erofs.read_exact_at(&mut buffer[..length], offset).map_err(
-                        |error| match error.kind() {
-                            io::ErrorKind::UnexpectedEof => {
-                                LayerError::DamagedRecipe("it points past the end of the image")
-                            }
-                            _ => read_error(error),
-                        },
-                    )?;
-                    output.write(&buffer[..length])?;
-                    offset += length as u64;
-                    left -= length as u64;
-                }
+                let offset = u64::from_le_bytes(self.array()?).wrapping_add(self.next);
+                let length = u64::from_le_bytes(self.array()?);
+                self.next = behind(offset, length);
+                Ok(Step::Data { offset, length })
             }
             END => {
-                if u64::from_le_bytes(read_array(&mut reader)?) != output.bytes {
-                    return Err(LayerError::DamagedRecipe("its length is another"));
+                let tar_size = u64::from_le_bytes(self.array()?);
+                // The checksum of the stream is checked when it ends.
+                match self.decoder.fill_buf().map_err(damage)? {
+                    [] => Ok(Step::End { tar_size }),
+                    _ => Err(LayerError::DamagedRecipe("it goes on behind its end")),
                 }
-                return Ok(Rebuilt {
-                    bytes: output.bytes,
-                    digest: output.hasher.finish(),
-                });
             }
-            _ => return Err(LayerError::DamagedRecipe("it has a record of unknown kind")),
+            _ => Err(LayerError::DamagedRecipe("it has a record of unknown kind")),
         }
     }
-}
 
-struct Hashed<'a> {
-    output: &'a mut dyn Write,
-    hasher: Hasher,
-    bytes: u64,
-}
-
-impl Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
-        self.output.write_all(bytes).map_err(LayerError::Output)?;
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], LayerError> {
+        let mut bytes = [0; N];
+        self.decoder.read_exact(&mut bytes).map_err(damage)?;
+        Ok(bytes)
     }
 }
 
-fn read_array<const N: usize>(reader: &mut impl Read) -> Result<[u8; N], LayerError> {
-    let mut bytes = [0; N];
-    reader.read_exact(&mut bytes).map_err(broken)?;
-    Ok(bytes)
+/// Returns where the next file starts if nothing else comes in between.
+fn behind(offset: u64, length: u64) -> u64 {
+    let end = offset.wrapping_add(length);
+    end.checked_next_multiple_of(BLOCK_SIZE).unwrap_or(end)
 }
 
-/// The decoder says of damaged bytes that it could not read them.
-fn broken(error: io::Error) -> LayerError {
+/// Tells bytes that make no sense from bytes that could not be had: the decoder speaks of both in
+/// the same words, but only the system has numbers for its errors.
+fn damage(error: io::Error) -> LayerError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => LayerError::DamagedRecipe("it ends too early"),
+        _ if error.raw_os_error().is_none() => {
+            LayerError::DamagedRecipe("it cannot be decompressed")
+        }
         _ => read_error(error),
     }
 }
 
-fn read_error(source: io::Error) -> LayerError {
+pub(super) fn read_error(source: io::Error) -> LayerError {
     LayerError::Recipe {
         operation: "read",
         source,
     }
 }
 
-fn write_error(source: io::Error) -> LayerError {
+pub(super) fn write_error(source: io::Error) -> LayerError {
     LayerError::Recipe {
         operation: "write",
         source,

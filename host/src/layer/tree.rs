@@ -1,154 +1,110 @@
 //! The tree of a layer while its entries come in, in whatever order they do.
 //!
-//! Owns what an entry does to the entries before it, the directories that nobody mentioned, and
-//! what waits for the end: hard links to what has not come yet, whiteouts. Data is written
-//! elsewhere; a file enters the tree with its extent.
+//! Owns what an entry does to the entries before it. What has to wait for the last entry is in
+//! [`settle`](super::settle), the way from a path to a directory in [`walk`](super::walk). Data is
+//! written elsewhere; a file enters the tree with its extent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::LayerError;
-use crate::erofs::{Device, Inode, InodeId, Kind, Metadata, Tree};
+use super::path::{clean, split};
+use super::walk::Recent;
+use crate::erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree};
 
-/// Symbolic links that are followed on the way to one path, as in Linux.
-const MAX_LINKS: usize = 40;
-const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
-const AUFS_PREFIX: &[u8] = b".wh..wh.";
-const WHITEOUT_PREFIX: &[u8] = b".wh.";
-/// The directory of AUFS that holds files with hard links elsewhere.
-const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
-const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
-/// Makes overlayfs look for whiteouts in a directory that it would otherwise read as it is.
-const ORIGIN_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.origin", b"");
+/// Permissions of a directory that no entry is for.
 const IMPLIED_MODE: u16 = 0o755;
 
-/// What the layers below have, for entries that refer to it.
-pub(super) trait ParentChain {
-    /// Returns the metadata of a directory in the layers below, for a directory that this layer
-    /// only implies.
-    fn directory(&self, path: &[&[u8]]) -> Option<Metadata>;
-}
-
-/// The tree of one layer.
+/// The tree of one layer. All paths that come in are clean.
 pub(super) struct LayerTree {
-    tree: Tree,
-    /// By inode: how many names lead to it.
-    links: Vec<u32>,
-    /// By inode: a directory that no entry is for.
-    implied: Vec<bool>,
-    whiteouts: HashMap<InodeId, BTreeSet<Box<[u8]>>>,
-    opaque: BTreeSet<InodeId>,
-    /// Names of AUFS that are taken out at the end.
-    hidden: Vec<(InodeId, Box<[u8]>)>,
-    deferred: Vec<Deferred>,
-    /// The parent of the entry before, as written: entries of one directory mostly come together.
-    recent: Option<(Box<[u8]>, InodeId)>,
+    pub(super) tree: Tree,
+    /// What is known of an inode and does not go into the image, by its id.
+    pub(super) nodes: Vec<Node>,
+    /// Names of the layers below that are gone, by directory.
+    pub(super) whiteouts: HashMap<InodeId, BTreeSet<Box<[u8]>>>,
+    /// Directories in which nothing of the layers below shows.
+    pub(super) opaque: BTreeSet<InodeId>,
+    /// Directories of AUFS, which are taken out at the end.
+    pub(super) hidden: Vec<(InodeId, Box<[u8]>)>,
+    /// Hard links to what has not come yet.
+    pub(super) deferred: Vec<Deferred>,
+    /// Data of files that no name leads to any more.
+    pub(super) dead: Vec<Extent>,
+    pub(super) recent: Recent,
 }
 
-struct Deferred {
-    path: Box<[u8]>,
-    target: Box<[u8]>,
+/// The side of an inode that stays in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Node {
+    /// How many names lead to it.
+    pub(super) links: u32,
+    /// Of a directory: where it is.
+    pub(super) parent: InodeId,
+    /// A directory that no entry is for: the layers below may know more of it.
+    pub(super) implied: bool,
 }
 
-/// What the name of an entry says it is for.
-pub(super) enum Role<'a> {
-    /// The root directory.
-    Root,
-    /// Something with a name.
-    Node,
-    /// A marker: this name of the layers below is gone.
-    Whiteout(&'a [u8]),
-    /// A marker: everything of the layers below is gone.
-    Opaque,
-    /// Bookkeeping of AUFS, not part of the layer.
-    Skipped,
+/// A hard link that waits.
+pub(super) struct Deferred {
+    pub(super) path: Box<[u8]>,
+    pub(super) target: Box<[u8]>,
 }
 
 impl LayerTree {
     pub(super) fn new() -> Self {
-        let root = Metadata {
-            permissions: IMPLIED_MODE,
-            ..Metadata::default()
+        let root = Node {
+            links: 1,
+            parent: InodeId::ROOT,
+            implied: true,
         };
         Self {
-            tree: Tree::new(root),
-            links: vec![1],
-            implied: vec![true],
+            tree: Tree::new(implied_directory().metadata),
+            nodes: vec![root],
             whiteouts: HashMap::new(),
             opaque: BTreeSet::new(),
             hidden: Vec::new(),
             deferred: Vec::new(),
-            recent: None,
-        }
-    }
-
-    /// Tells what an entry is for by its path.
-    pub(super) fn role(path: &[u8]) -> Result<Role<'_>, LayerError> {
-        let Some(name) = components(path).last() else {
-            return Ok(Role::Root);
-        };
-        let inside_marker = components(path)
-            .rev()
-            .skip(1)
-            .any(|name| name.starts_with(WHITEOUT_PREFIX) && name != AUFS_LINKS);
-        if inside_marker {
-            return Ok(Role::Skipped);
-        }
-        if name == OPAQUE_MARKER {
-            return Ok(Role::Opaque);
-        }
-        if name.starts_with(AUFS_PREFIX) {
-            return Ok(Role::Skipped);
-        }
-        match name.strip_prefix(WHITEOUT_PREFIX) {
-            None if name == b".." => Err(LayerError::entry(path, "its name is `..`")),
-            None if name.len() > 255 => {
-                Err(LayerError::entry(path, "its name is longer than 255 bytes"))
-            }
-            None => Ok(Role::Node),
-            Some(b"" | b"." | b"..") => Err(LayerError::entry(path, "it is a whiteout of no name")),
-            Some(victim) => Ok(Role::Whiteout(victim)),
+            dead: Vec::new(),
+            recent: Recent::default(),
         }
     }
 
     /// Gives the root directory its metadata.
     pub(super) fn set_root(&mut self, metadata: Metadata) {
-        self.tree.get_mut(InodeId::ROOT).metadata = metadata;
-        self.implied[0] = false;
+        self.replace_metadata(InodeId::ROOT, metadata);
     }
 
     /// Adds an inode at a path, in the place of what was there. A directory over a directory gives
     /// it other metadata and leaves its entries.
     pub(super) fn insert(&mut self, path: &[u8], inode: Inode) -> Result<(), LayerError> {
         let (parent, name) = self.parent(path)?;
-        if let Some(existing) = self.child(parent, name)
-            && let Kind::Directory(_) = inode.kind
-            && let Kind::Directory(_) = self.tree.get(existing).kind
+        if let Kind::Directory(_) = inode.kind
+            && let Some(existing) = self.child(parent, name)
+            && self.is_directory(existing)
         {
-            self.tree.get_mut(existing).metadata = inode.metadata;
-            self.implied[existing.index()] = false;
+            self.replace_metadata(existing, inode.metadata);
             return Ok(());
         }
         let id = self.add(path, inode, false)?;
-        if name.starts_with(AUFS_PREFIX) {
-            self.hidden.push((parent, name.into()));
-        }
         self.set_name(parent, name, id);
         Ok(())
     }
 
-    /// Adds a hard link, or remembers it until the end if what it leads to is not there.
+    /// Adds a hard link, or remembers it until the end if what it leads to is not there. The
+    /// target is as written.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), LayerError> {
         let (parent, name) = self.parent(path)?;
-        let Some(id) = self.find(target)? else {
+        let Some(id) = self.find(&clean(target))? else {
+            self.remove_name(parent, name);
             self.deferred.push(Deferred {
                 path: path.into(),
                 target: target.into(),
             });
             return Ok(());
         };
-        if let Kind::Directory(_) = self.tree.get(id).kind {
+        if self.is_directory(id) {
             return Err(LayerError::entry(path, "it is a hard link to a directory"));
         }
+        // A link to itself changes nothing; tar writes one for a file that it is told twice.
         if self.child(parent, name) != Some(id) {
             self.set_name(parent, name, id);
         }
@@ -165,244 +121,84 @@ impl LayerTree {
         Ok(())
     }
 
-    /// Notes that everything of the layers below is gone from the directory of this path.
+    /// Notes that everything of the layers below is gone from the directory that a path is in.
     pub(super) fn make_opaque(&mut self, path: &[u8]) -> Result<(), LayerError> {
         let (parent, _) = self.parent(path)?;
         self.opaque.insert(parent);
         Ok(())
     }
 
-    /// Settles what had to wait, and returns the tree as overlayfs wants it.
-    pub(super) fn finish(mut self, parents: Option<&dyn ParentChain>) -> Result<Tree, LayerError> {
-        self.settle_links()?;
-        for (parent, name) in std::mem::take(&mut self.hidden) {
-            self.remove_name(parent, &name);
+    /// Returns what a path leads to, following links on the way but not at its end.
+    pub(super) fn find(&mut self, path: &[u8]) -> Result<Option<InodeId>, LayerError> {
+        let (above, name) = split(path);
+        if name.is_empty() {
+            return Ok(Some(InodeId::ROOT));
         }
-        if let Some(parents) = parents {
-            self.adopt(parents);
-        }
-        // A whiteout only speaks of the layers below. What this layer has itself stays; if it is
-        // a directory, nothing of theirs shows in it.
-        let mut whiteouts = Vec::new();
-        for (parent, victims) in std::mem::take(&mut self.whiteouts) {
-            for victim in victims {
-                match self.child(parent, &victim) {
-                    Some(child) => {
-                        if let Kind::Directory(_) = self.tree.get(child).kind {
-                            self.opaque.insert(child);
-                        }
-                    }
-                    None => whiteouts.push((parent, victim)),
-                }
-            }
-        }
-        whiteouts.sort();
-        for (parent, victim) in whiteouts {
-            // Overlayfs shows the whiteouts in an opaque directory, and needs none there.
-            if self.opaque.contains(&parent) || self.links[parent.index()] == 0 {
-                continue;
-            }
-            let inode = Inode {
-                metadata: Metadata::default(),
-                kind: Kind::CharDevice(Device::default()),
-            };
-            let id = self.add(&victim, inode, false)?;
-            self.set_name(parent, &victim, id);
-            self.mark(parent, ORIGIN_XATTR);
-        }
-        for directory in std::mem::take(&mut self.opaque) {
-            self.mark(directory, OPAQUE_XATTR);
-        }
-        Ok(self.tree)
+        let parent = self.walk(path, above, false)?;
+        Ok(parent.and_then(|parent| self.child(parent, name)))
     }
 
-    /// Links to what came later, link by link as long as that helps.
-    fn settle_links(&mut self) -> Result<(), LayerError> {
-        let mut waiting = std::mem::take(&mut self.deferred);
-        loop {
-            let before = waiting.len();
-            for deferred in waiting {
-                let (parent, name) = self.parent(&deferred.path)?;
-                // An entry that came later at the same path has replaced the link.
-                if self.child(parent, name).is_none() {
-                    self.link(&deferred.path, &deferred.target)?;
-                }
-            }
-            waiting = std::mem::take(&mut self.deferred);
-            match waiting.first() {
-                None => return Ok(()),
-                Some(first) if waiting.len() == before => {
-                    return Err(LayerError::HardlinkTarget {
-                        path: String::from_utf8_lossy(&first.path).into_owned(),
-                        target: String::from_utf8_lossy(&first.target).into_owned(),
-                    });
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// Gives implied directories the metadata that they have in the layers below.
-    fn adopt(&mut self, parents: &dyn ParentChain) {
-        let mut open = vec![(InodeId::ROOT, Vec::<Box<[u8]>>::new())];
-        while let Some((id, path)) = open.pop() {
-            if self.implied[id.index()] {
-                let path: Vec<&[u8]> = path.iter().map(|name| &**name).collect();
-                if let Some(metadata) = parents.directory(&path) {
-                    self.tree.get_mut(id).metadata = metadata;
-                }
-            }
-            if let Kind::Directory(names) = &self.tree.get(id).kind {
-                for (name, child) in names {
-                    if let Kind::Directory(_) = self.tree.get(*child).kind {
-                        let mut path = path.clone();
-                        path.push(name.clone());
-                        open.push((*child, path));
-                    }
-                }
-            }
-        }
-    }
-
-    fn mark(&mut self, directory: InodeId, (name, value): (&[u8], &[u8])) {
-        self.tree
-            .get_mut(directory)
-            .metadata
-            .xattrs
-            .insert(name.into(), value.into());
-    }
-
-    /// Returns the directory that a path lies in, and its last component. Makes directories on the
-    /// way where there are none.
-    fn parent<'a>(&mut self, path: &'a [u8]) -> Result<(InodeId, &'a [u8]), LayerError> {
-        let Some(name) = components(path).last() else {
-            return Err(LayerError::entry(path, "the root can only be a directory"));
-        };
-        let end = name.as_ptr().addr() - path.as_ptr().addr();
-        let above = &path[..end];
-        if let Some((recent, id)) = &self.recent
-            && **recent == *above
-        {
-            return Ok((*id, name));
-        }
+    /// Returns the directory that a path lies in, and its last name. Makes directories on the way
+    /// where there are none.
+    pub(super) fn parent<'a>(&mut self, path: &'a [u8]) -> Result<(InodeId, &'a [u8]), LayerError> {
+        let (above, name) = split(path);
         let id = self.walk(path, above, true)?.unwrap_or(InodeId::ROOT);
-        self.recent = Some((above.into(), id));
         Ok((id, name))
     }
 
-    /// Returns what a path leads to, following links on the way but not at its end.
-    fn find(&mut self, path: &[u8]) -> Result<Option<InodeId>, LayerError> {
-        let Some(name) = components(path).last() else {
-            return Ok(Some(InodeId::ROOT));
-        };
-        let end = name.as_ptr().addr() - path.as_ptr().addr();
-        let Some(parent) = self.walk(path, &path[..end], false)? else {
-            return Ok(None);
-        };
-        if name == b".." {
-            return self.walk(path, path, false);
-        }
-        Ok(self.child(parent, name))
-    }
-
-    /// Follows a path of directories from the root, inside of which it stays.
-    fn walk(
-        &mut self,
-        entry: &[u8],
-        path: &[u8],
-        create: bool,
-    ) -> Result<Option<InodeId>, LayerError> {
-        let mut directories = vec![InodeId::ROOT];
-        let mut ahead: Vec<Box<[u8]>> = components(path).rev().map(Box::from).collect();
-        let mut links = 0;
-        while let Some(name) = ahead.pop() {
-            let here = directories.last().copied().unwrap_or(InodeId::ROOT);
-            if *name == *b".." {
-                if directories.len() > 1 {
-                    directories.pop();
-                }
-                continue;
-            }
-            if let Some(child) = self.child(here, &name) {
-                match &self.tree.get(child).kind {
-                    Kind::Directory(_) => {
-                        directories.push(child);
-                        continue;
-                    }
-                    Kind::Symlink(target) => {
-                        links += 1;
-                        if links > MAX_LINKS {
-                            return Err(LayerError::entry(
-                                entry,
-                                "its path leads through too many symbolic links",
-                            ));
-                        }
-                        if target.starts_with(b"/") {
-                            directories.truncate(1);
-                        }
-                        ahead.extend(components(target).rev().map(Box::from));
-                        continue;
-                    }
-                    _ => {}
-                }
-            }
-            if !create {
-                return Ok(None);
-            }
-            if name.len() > 255 {
-                return Err(LayerError::entry(
-                    entry,
-                    "a name in it is longer than 255 bytes",
-                ));
-            }
-            // Nobody mentioned this directory, or something else was there that gives way.
-            let inode = Inode {
-                metadata: Metadata {
-                    permissions: IMPLIED_MODE,
-                    ..Metadata::default()
-                },
-                kind: Kind::Directory(BTreeMap::new()),
-            };
-            let id = self.add(entry, inode, true)?;
-            if name.starts_with(AUFS_PREFIX) {
-                self.hidden.push((here, name.clone()));
-            }
-            self.set_name(here, &name, id);
-            directories.push(id);
-        }
-        Ok(directories.last().copied())
-    }
-
-    fn child(&self, directory: InodeId, name: &[u8]) -> Option<InodeId> {
+    pub(super) fn child(&self, directory: InodeId, name: &[u8]) -> Option<InodeId> {
         match &self.tree.get(directory).kind {
             Kind::Directory(names) => names.get(name).copied(),
             _ => None,
         }
     }
 
-    fn add(&mut self, path: &[u8], inode: Inode, implied: bool) -> Result<InodeId, LayerError> {
+    pub(super) fn is_directory(&self, id: InodeId) -> bool {
+        matches!(self.tree.get(id).kind, Kind::Directory(_))
+    }
+
+    /// Adds a directory that no entry is for.
+    pub(super) fn add_implied(&mut self, path: &[u8]) -> Result<InodeId, LayerError> {
+        self.add(path, implied_directory(), true)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        path: &[u8],
+        inode: Inode,
+        implied: bool,
+    ) -> Result<InodeId, LayerError> {
         let id = self
             .tree
             .insert(inode)
             .ok_or_else(|| LayerError::entry(path, "there are too many before it"))?;
-        self.links.push(0);
-        self.implied.push(implied);
+        self.nodes.push(Node {
+            links: 0,
+            parent: InodeId::ROOT,
+            implied,
+        });
         Ok(id)
     }
 
     /// Makes a name lead to an inode, and away from what it led to before.
-    fn set_name(&mut self, directory: InodeId, name: &[u8], id: InodeId) {
-        self.links[id.index()] += 1;
+    pub(super) fn set_name(&mut self, directory: InodeId, name: &[u8], id: InodeId) {
+        let node = &mut self.nodes[id.index()];
+        node.links += 1;
+        node.parent = directory;
         let before = match &mut self.tree.get_mut(directory).kind {
             Kind::Directory(names) => names.insert(name.into(), id),
             _ => None,
         };
         if let Some(before) = before {
+            // What was no directory has hidden the one of the layers below for good.
+            if self.is_directory(id) && !self.is_directory(before) {
+                self.opaque.insert(id);
+            }
             self.release(before);
         }
     }
 
-    fn remove_name(&mut self, directory: InodeId, name: &[u8]) {
+    pub(super) fn remove_name(&mut self, directory: InodeId, name: &[u8]) {
         let before = match &mut self.tree.get_mut(directory).kind {
             Kind::Directory(names) => names.remove(name),
             _ => None,
@@ -412,26 +208,40 @@ impl LayerTree {
         }
     }
 
+    fn replace_metadata(&mut self, directory: InodeId, metadata: Metadata) {
+        self.tree.get_mut(directory).metadata = metadata;
+        self.nodes[directory.index()].implied = false;
+    }
+
     /// Takes away one name of an inode; with the last one of a directory all below it go.
     fn release(&mut self, id: InodeId) {
-        self.recent = None;
+        self.recent.clear();
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            let links = &mut self.links[id.index()];
+            let links = &mut self.nodes[id.index()].links;
             *links = links.saturating_sub(1);
-            if *links == 0
-                && let Kind::Directory(names) = &mut self.tree.get_mut(id).kind
-            {
-                open.extend(std::mem::take(names).into_values());
-                self.whiteouts.remove(&id);
-                self.opaque.remove(&id);
+            if *links > 0 {
+                continue;
+            }
+            match &mut self.tree.get_mut(id).kind {
+                Kind::Directory(names) => {
+                    open.extend(std::mem::take(names).into_values());
+                    self.whiteouts.remove(&id);
+                    self.opaque.remove(&id);
+                }
+                Kind::File(extent) if extent.size > 0 => self.dead.push(*extent),
+                _ => {}
             }
         }
     }
 }
 
-/// Returns the components of a path that mean something.
-fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/')
-        .filter(|component| !matches!(*component, b"" | b"."))
+fn implied_directory() -> Inode {
+    Inode {
+        metadata: Metadata {
+            permissions: IMPLIED_MODE,
+            ..Metadata::default()
+        },
+        kind: Kind::Directory(BTreeMap::new()),
+    }
 }

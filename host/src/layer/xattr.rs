@@ -9,9 +9,10 @@ use crate::erofs::is_storable_xattr;
 const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 /// Labels of the machine where an image was built; the kernel of another gives its own.
 const HOST_SPECIFIC: [&[u8]; 2] = [b"security.selinux", b"system.nfs4_acl"];
+
 type Kept = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
-/// Returns the attributes to keep, and the names of those that EROFS cannot hold.
+/// Returns the attributes to keep, and the names of those that EROFS has no place for.
 pub(super) fn select(xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> (Kept, Vec<Vec<u8>>) {
     let mut kept = BTreeMap::new();
     let mut dropped = Vec::new();
@@ -19,16 +20,68 @@ pub(super) fn select(xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> (Kept, Vec<Vec<u8>>) {
         if HOST_SPECIFIC.contains(&name.as_slice()) {
             continue;
         }
-        let overlay = OVERLAY.iter().find(|prefix| name.starts_with(prefix));
-        if let Some(prefix) = overlay {
-            let rest = &name[prefix.len()..];
-            let name = [prefix, &b"overlay."[..], rest].concat();
-            kept.insert(name.into(), value.into());
-        } else if is_storable_xattr(&name) {
-            kept.insert(name.into(), value.into());
+        let escaped = escaped(&name);
+        let stored = escaped.as_deref().unwrap_or(&name);
+        if is_storable_xattr(stored) {
+            kept.insert(stored.into(), value.into());
         } else {
             dropped.push(name);
         }
     }
     (kept, dropped)
+}
+
+/// Returns another name for an attribute that overlayfs would obey.
+fn escaped(name: &[u8]) -> Option<Vec<u8>> {
+    OVERLAY.iter().find_map(|prefix| {
+        let rest = name.strip_prefix(*prefix)?;
+        Some([prefix, &b"overlay."[..], rest].concat())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_kept_escaped_or_left_out_by_name() {
+        let cases = [
+            ("user.comment", Some("user.comment")),
+            ("security.capability", Some("security.capability")),
+            ("trusted.x", Some("trusted.x")),
+            ("system.posix_acl_access", Some("system.posix_acl_access")),
+            ("system.posix_acl_default", Some("system.posix_acl_default")),
+            (
+                "trusted.overlay.opaque",
+                Some("trusted.overlay.overlay.opaque"),
+            ),
+            (
+                "trusted.overlay.overlay.opaque",
+                Some("trusted.overlay.overlay.overlay.opaque"),
+            ),
+            (
+                "user.overlay.whiteout",
+                Some("user.overlay.overlay.whiteout"),
+            ),
+            ("user.overlayed", Some("user.overlayed")),
+            ("security.selinux", None),
+            ("system.nfs4_acl", None),
+            ("system.other", None),
+            ("com.apple.quarantine", None),
+            ("user.", None),
+        ];
+        for (name, expected) in cases {
+            let (kept, _) = select(vec![(name.into(), b"v".to_vec())]);
+            let kept: Vec<&[u8]> = kept.keys().map(|name| &**name).collect();
+            let expected: Vec<&[u8]> = expected.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(kept, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_place_are_reported_and_labels_of_a_host_are_not() {
+        let names = ["com.apple.quarantine", "security.selinux", "user.kept"];
+        let xattrs = names.map(|name| (name.into(), Vec::new()));
+        assert_eq!(select(xattrs.into()).1, [b"com.apple.quarantine".to_vec()]);
+    }
 }

@@ -4,10 +4,11 @@ use crate::erofs::{Device, Timestamp};
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EntryKind {
     /// A regular file.
     File,
-    /// A link to a path that came before, usually.
+    /// Another name of what is at a path, usually of an entry before.
     Hardlink,
     /// A symbolic link.
     Symlink,
@@ -19,7 +20,7 @@ pub enum EntryKind {
     Directory,
     /// A named pipe.
     Fifo,
-    /// A type that has no place in a filesystem: volume labels and the like.
+    /// A type, by its flag, that has no place in a filesystem: volume labels and the like.
     Other(u8),
 }
 
@@ -32,16 +33,26 @@ pub struct SparseRegion {
     pub length: u64,
 }
 
+/// Where the data of a sparse file belongs. The regions come in order, inside of the file, and add
+/// up to the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SparseMap {
+    /// Bytes of the file, zeros included.
+    pub length: u64,
+    /// The parts that the payload consists of, one after the other.
+    pub regions: Vec<SparseRegion>,
+}
+
 /// An entry of a tar stream.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The path as written, without trailing slashes of a directory cut off.
+    /// The path as written, trailing slashes and all.
     pub path: Vec<u8>,
     /// The target of a link as written.
     pub link: Vec<u8>,
     /// What it is.
     pub kind: EntryKind,
-    /// Permission bits, without the type.
+    /// Permission, setuid, setgid and sticky bits, without the type.
     pub mode: u16,
     /// Owner.
     pub uid: u32,
@@ -49,13 +60,13 @@ pub struct Entry {
     pub gid: u32,
     /// Time of the last change.
     pub mtime: Timestamp,
-    /// Device number.
+    /// Device number; 0:0 for what is none.
     pub device: Device,
-    /// Bytes of payload in the stream.
+    /// Bytes of payload in the stream. Not only files have some.
     pub size: u64,
-    /// Length and regions of a sparse file, whose payload is the regions one after the other.
-    pub sparse: Option<(u64, Vec<SparseRegion>)>,
-    /// Extended attributes by full name.
+    /// The map of a sparse file.
+    pub sparse: Option<SparseMap>,
+    /// Extended attributes by full name, in the order of their names, each once.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Where the payload starts in the stream.
     pub data_offset: u64,

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::limits::Limit;
+
 /// A tar stream that cannot be read. `offset` counts bytes from the start of the stream.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,8 +22,14 @@ pub enum TarError {
     Truncated {
         /// Where.
         offset: u64,
-        /// `a header`, `the contents of …`.
-        inside: String,
+        /// `a header`, `the contents of an entry`, ….
+        inside: &'static str,
+    },
+    /// Extension headers stand at the end of the archive, with no entry to belong to.
+    #[error("it ends at byte {offset} with an extension header that belongs to no entry")]
+    Dangling {
+        /// Where.
+        offset: u64,
     },
     /// A header's checksum is wrong: these are other bytes than a tar archive has there.
     #[error("there is no tar header at byte {offset}")]
@@ -41,19 +49,22 @@ pub enum TarError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// An extension header is longer than the limit.
+    /// Something is longer than the limit.
     #[error(
-        "the extension header at byte {offset} is {size} bytes long, more than {limit} (limit `{setting}`)"
+        "the {what} at byte {offset} is {size} bytes long, more than {max} (limit `{}`)",
+        limit.name()
     )]
     TooLarge {
-        /// Where.
+        /// Where its header is.
         offset: u64,
+        /// `extension header`, `path`, `link target`.
+        what: &'static str,
         /// Its length.
         size: u64,
-        /// The limit.
-        limit: u64,
-        /// The limit's name.
-        setting: &'static str,
+        /// What is allowed.
+        max: u64,
+        /// Which cap that is.
+        limit: Limit,
     },
 }
 

@@ -1,8 +1,10 @@
-//! The 512 bytes of a header: checksum and numeric fields.
+//! The 512 bytes of a header: checksum, names and numeric fields.
 
 use super::TarError;
 
 pub(super) type Block = [u8; 512];
+
+pub(super) const ZERO: Block = [0; 512];
 
 /// A header whose checksum is right.
 #[derive(Clone, Copy)]
@@ -15,11 +17,7 @@ pub(super) struct Header<'a> {
 pub(crate) fn is_header(start: &[u8]) -> bool {
     start
         .first_chunk()
-        .is_some_and(|block| !is_zero(block) && checksum_matches(block))
-}
-
-pub(super) fn is_zero(block: &Block) -> bool {
-    block.iter().all(|byte| *byte == 0)
+        .is_some_and(|block| *block != ZERO && checksum_matches(block))
 }
 
 /// The sum of all bytes with spaces in place of the sum itself; old tools took them as signed.
@@ -27,14 +25,16 @@ fn checksum_matches(block: &Block) -> bool {
     let Ok(stated) = number(&block[148..156]) else {
         return false;
     };
-    let fill = 8 * i64::from(b' ');
-    let others = block[..148].iter().chain(&block[156..]);
-    let unsigned = fill + others.clone().map(|byte| i64::from(*byte)).sum::<i64>();
-    let signed = fill
-        + others
-            .map(|byte| i64::from(byte.cast_signed()))
-            .sum::<i64>();
-    stated == unsigned || stated == signed
+    let (mut unsigned, mut signed) = (0_i32, 0_i32);
+    for byte in block {
+        unsigned += i32::from(*byte);
+        signed += i32::from(byte.cast_signed());
+    }
+    for byte in &block[148..156] {
+        unsigned += i32::from(b' ') - i32::from(*byte);
+        signed += i32::from(b' ') - i32::from(byte.cast_signed());
+    }
+    stated == i64::from(unsigned) || stated == i64::from(signed)
 }
 
 impl<'a> Header<'a> {
@@ -44,6 +44,14 @@ impl<'a> Header<'a> {
         } else {
             Err(TarError::Checksum { offset })
         }
+    }
+
+    pub(super) fn block(&self) -> &'a Block {
+        self.block
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     pub(super) fn typeflag(&self) -> u8 {
@@ -102,10 +110,6 @@ impl<'a> Header<'a> {
         ))
     }
 
-    pub(super) fn block(&self) -> &'a Block {
-        self.block
-    }
-
     pub(super) fn error(&self, field: &'static str, reason: &'static str) -> TarError {
         TarError::Field {
             offset: self.offset,
@@ -127,28 +131,79 @@ pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
 /// Reads a number: octal digits between spaces and NULs, or the binary form of GNU and star, whose
 /// first bit is set.
 pub(super) fn number(bytes: &[u8]) -> Result<i64, &'static str> {
+    const TOO_LARGE: &str = "it is too large";
     if let [first @ 0x80..=0xff, rest @ ..] = bytes {
-        let negative = first & 0x40 != 0;
-        let high = if negative { first | 0x80 } else { first & 0x3f };
-        let start = i64::from(high.cast_signed());
-        return rest.iter().try_fold(start, |value, byte| {
-            value
-                .checked_mul(256)
-                .map(|value| value | i64::from(*byte))
-                .ok_or("it is too large")
-        });
+        // The second bit is the sign of a two's complement.
+        let high = if first & 0x40 == 0 {
+            first & 0x3f
+        } else {
+            *first
+        };
+        return rest
+            .iter()
+            .try_fold(i64::from(high.cast_signed()), |value, byte| {
+                let shifted = value.checked_mul(256).ok_or(TOO_LARGE)?;
+                Ok(shifted | i64::from(*byte))
+            });
     }
-    let digits = bytes
+    bytes
         .iter()
         .skip_while(|byte| matches!(byte, b' ' | 0))
-        .take_while(|byte| !matches!(byte, b' ' | 0));
-    digits
-        .into_iter()
+        .take_while(|byte| !matches!(byte, b' ' | 0))
         .try_fold(0_i64, |value, digit| match digit {
-            b'0'..=b'7' => value
-                .checked_mul(8)
-                .map(|value| value + i64::from(digit - b'0'))
-                .ok_or("it is too large"),
+            b'0'..=b'7' => {
+                let shifted = value.checked_mul(8).ok_or(TOO_LARGE)?;
+                Ok(shifted | i64::from(digit - b'0'))
+            }
             _ => Err("it is not an octal number"),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_octal_or_binary() {
+        let cases: [(&[u8], Result<i64, &str>); 14] = [
+            (b"0000644\0", Ok(0o644)),
+            (b"   644 \0", Ok(0o644)),
+            (b"00000644", Ok(0o644)),
+            (b"\0\0\0\0\0\0\0\0", Ok(0)),
+            (b"        ", Ok(0)),
+            (b"644\0zzzz", Ok(0o644)),
+            (b"77777777777\0", Ok(0o77_777_777_777)),
+            (b"0000648\0", Err("it is not an octal number")),
+            (b"-000644\0", Err("it is not an octal number")),
+            (b"\x80\0\0\0\0\x20\0\0", Ok(1 << 21)),
+            (b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", Ok(i64::MAX)),
+            (b"\x80\0\0\0\x80\0\0\0\0\0\0\0", Err("it is too large")),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe", Ok(-2)),
+            (b"\xff\xff\xff\xff\0\0\0\0\0\0\0\0", Err("it is too large")),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(number(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_of_signed_bytes_is_right_too() {
+        let mut block = ZERO;
+        block[..4].copy_from_slice(b"\xe4\xf6\xfc\xdf");
+        for sum in [
+            8 * 32 + 0xe4 + 0xf6 + 0xfc + 0xdf,
+            8 * 32 + 0xe4 + 0xf6 + 0xfc + 0xdf - 4 * 256,
+        ] {
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            assert!(is_header(&block), "{sum}");
+        }
+        block[148..156].copy_from_slice(b"0000001\0");
+        assert!(!is_header(&block));
+    }
+
+    #[test]
+    fn zeros_and_fewer_bytes_than_a_block_are_no_header() {
+        assert!(!is_header(&ZERO));
+        assert!(!is_header(&[1; 511]));
+    }
 }

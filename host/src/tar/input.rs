@@ -13,13 +13,15 @@ pub trait TarInput: BufRead {
     fn skip(&mut self, length: u64) -> io::Result<u64> {
         let mut skipped = 0;
         while skipped < length {
-            let held = self.fill_buf()?.len();
+            let held = match self.fill_buf() {
+                Ok(held) => held.len(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             if held == 0 {
                 break;
             }
-            let step = usize::try_from(length - skipped)
-                .unwrap_or(usize::MAX)
-                .min(held);
+            let step = held.min(usize::try_from(length - skipped).unwrap_or(usize::MAX));
             self.consume(step);
             skipped += step as u64;
         }
@@ -28,6 +30,8 @@ pub trait TarInput: BufRead {
 }
 
 impl<R: Read> TarInput for BufReader<R> {}
+
+impl TarInput for &[u8] {}
 
 /// A part of a file, read at its own place whatever others do with the file.
 #[derive(Debug)]
@@ -52,11 +56,15 @@ impl FileRange {
         }
     }
 
+    fn held(&self) -> &[u8] {
+        self.buffer.get(self.used..).unwrap_or_default()
+    }
+
     fn read_file(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..length], self.offset)?;
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let length = length.min(buffer.len());
+        let (target, _) = buffer.split_at_mut(length);
+        let count = self.file.read_at(target, self.offset)?;
         self.offset += count as u64;
         self.left -= count as u64;
         Ok(count)
@@ -65,12 +73,11 @@ impl FileRange {
 
 impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.used == self.buffer.len() && buffer.len() >= BUFFER {
+        if self.held().is_empty() && buffer.len() >= BUFFER {
             return self.read_file(buffer);
         }
-        let held = self.fill_buf()?;
-        let count = held.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&held[..count]);
+        let mut held = self.fill_buf()?;
+        let count = held.read(buffer)?;
         self.consume(count);
         Ok(count)
     }
@@ -78,27 +85,28 @@ impl Read for FileRange {
 
 impl BufRead for FileRange {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.used == self.buffer.len() {
+        if self.held().is_empty() {
             let mut buffer = std::mem::take(&mut self.buffer);
+            self.used = 0;
             buffer.resize(BUFFER, 0);
             let count = self.read_file(&mut buffer)?;
             buffer.truncate(count);
             self.buffer = buffer;
-            self.used = 0;
         }
-        Ok(&self.buffer[self.used..])
+        Ok(self.held())
     }
 
     fn consume(&mut self, count: usize) {
-        self.used = (self.used + count).min(self.buffer.len());
+        self.used = self.used.saturating_add(count).min(self.buffer.len());
     }
 }
 
 impl TarInput for FileRange {
     fn skip(&mut self, length: u64) -> io::Result<u64> {
-        let held = (self.buffer.len() - self.used) as u64;
-        let step = length.min(held);
-        self.consume(usize::try_from(step).unwrap_or(usize::MAX));
+        let held = self.held().len();
+        let step = held.min(usize::try_from(length).unwrap_or(usize::MAX));
+        self.consume(step);
+        let step = step as u64;
         let rest = (length - step).min(self.left);
         self.offset += rest;
         self.left -= rest;

@@ -7,16 +7,17 @@
 
 mod entry;
 mod error;
+mod fields;
 mod header;
 mod input;
 mod pax;
 mod reader;
 mod sparse;
 
-pub use entry::{Entry, EntryKind, SparseRegion};
+pub use entry::{Entry, EntryKind, SparseMap, SparseRegion};
 pub use error::TarError;
 pub use input::{FileRange, TarInput};
-pub use reader::TarReader;
+pub use reader::{Payload, TarReader};
 
 /// The unit of a tar stream: headers have this length, payloads are filled up to it.
 pub const TAR_BLOCK: u64 = 512;

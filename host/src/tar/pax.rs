@@ -6,36 +6,27 @@ use crate::erofs::Timestamp;
 
 const SCHILY: &[u8] = b"SCHILY.xattr.";
 const LIBARCHIVE: &[u8] = b"LIBARCHIVE.xattr.";
+/// Keys whose values are C strings to whoever uses them, so that a NUL would hide what follows.
+const TEXTS: [&[u8]; 3] = [b"path", b"linkpath", b"GNU.sparse.name"];
+/// Digits of a record's length.
+const MAX_DIGITS: usize = 20;
 
-/// The records in force. An empty value stands for a record that is taken back.
+/// The records in force.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Records {
     by_key: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// `GNU.sparse.offset` and `GNU.sparse.numbytes` come again and again; their order counts.
+    /// The numbers of a map in the way of GNU 0.0, whose keys come again and again. The flag says
+    /// whether it is an offset or else a length.
     pub(super) sparse_pairs: Vec<(bool, Vec<u8>)>,
 }
 
 impl Records {
-    /// Adds the records of one extended header. What is wrong is said without the place.
-    pub(super) fn add(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
-        while !bytes.is_empty() {
-            // Some tools fill up with NULs.
-            if bytes.iter().all(|byte| *byte == 0) {
-                return Ok(());
-            }
-            let space = bytes
-                .iter()
-                .take(20)
-                .position(|byte| *byte == b' ')
-                .ok_or("a record has no length")?;
-            let length = parse_decimal(&bytes[..space]).ok_or("a record has no length")?;
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let record = bytes
-                .get(space + 1..length)
-                .ok_or("the length of a record is wrong")?;
-            let record = record
-                .strip_suffix(b"\n")
-                .ok_or("a record has no line end")?;
+    /// Reads the records of one extended header. What is wrong is said without the place.
+    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, &'static str> {
+        let mut records = Self::default();
+        // Some tools fill up with NULs.
+        while bytes.iter().any(|byte| *byte != 0) {
+            let (record, rest) = first_record(bytes)?;
             let equals = record
                 .iter()
                 .position(|byte| *byte == b'=')
@@ -44,27 +35,40 @@ impl Records {
             if key.is_empty() {
                 return Err("a record has no key");
             }
-            match key {
-                b"GNU.sparse.offset" => self.sparse_pairs.push((true, value.to_vec())),
-                b"GNU.sparse.numbytes" => self.sparse_pairs.push((false, value.to_vec())),
-                _ => {}
+            if key.contains(&0) || (TEXTS.contains(&key) && value.contains(&0)) {
+                return Err("a record holds a NUL");
             }
-            self.by_key.insert(key.to_vec(), value.to_vec());
-            bytes = &bytes[length..];
+            match key {
+                b"GNU.sparse.offset" => records.sparse_pairs.push((true, value.to_vec())),
+                b"GNU.sparse.numbytes" => records.sparse_pairs.push((false, value.to_vec())),
+                _ => {
+                    records.by_key.insert(key.to_vec(), value.to_vec());
+                }
+            }
+            bytes = rest;
         }
-        Ok(())
+        Ok(records)
     }
 
-    /// Returns these records with those of one entry laid over them.
-    pub(super) fn overlaid(&self, local: Self) -> Self {
-        let mut records = self.clone();
-        records.by_key.extend(local.by_key);
-        if !local.sparse_pairs.is_empty() {
-            records.sparse_pairs = local.sparse_pairs;
+    /// Returns these records with others laid over them, which may take some back by giving them
+    /// no value.
+    pub(super) fn overlaid(&self, over: Self) -> Self {
+        if self.by_key.is_empty() {
+            return over;
         }
+        let mut records = self.clone();
+        for (key, value) in over.by_key {
+            let was_set = records.by_key.remove(&key).is_some();
+            // An attribute may well be empty, where there is nothing to be taken back.
+            if !was_set || !value.is_empty() {
+                records.by_key.insert(key, value);
+            }
+        }
+        records.sparse_pairs = over.sparse_pairs;
         records
     }
 
+    /// Returns a value, unless it is empty: then the header itself counts.
     pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
         self.by_key
             .get(key.as_bytes())
@@ -81,11 +85,12 @@ impl Records {
     /// Returns the extended attributes. Where both forms of one name exist, one copy.
     pub(super) fn xattrs(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut xattrs = BTreeMap::new();
+        // The keys of libarchive sort before those of star, so that the latter win.
         for (key, value) in &self.by_key {
-            if let Some(name) = key.strip_prefix(LIBARCHIVE)
-                && let (Some(name), Some(value)) = (percent_decoded(name), base64_decoded(value))
-            {
-                xattrs.entry(name).or_insert(value);
+            if let Some(name) = key.strip_prefix(LIBARCHIVE) {
+                if let (Some(name), Some(value)) = (percent_decoded(name), base64_decoded(value)) {
+                    xattrs.insert(name, value);
+                }
             } else if let Some(name) = key.strip_prefix(SCHILY)
                 && !name.is_empty()
             {
@@ -96,6 +101,25 @@ impl Records {
     }
 }
 
+/// Returns the first record between its length and its line end, and what follows it.
+fn first_record(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
+    const NO_LENGTH: &str = "a record has no length";
+    let digits = bytes
+        .iter()
+        .take(MAX_DIGITS + 1)
+        .position(|byte| *byte == b' ')
+        .ok_or(NO_LENGTH)?;
+    let length = parse_decimal(&bytes[..digits]).ok_or(NO_LENGTH)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let record = bytes
+        .get(digits + 1..length)
+        .ok_or("the length of a record is wrong")?;
+    let record = record
+        .strip_suffix(b"\n")
+        .ok_or("a record has no line end")?;
+    Ok((record, &bytes[length..]))
+}
+
 pub(super) fn parse_decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -103,26 +127,26 @@ pub(super) fn parse_decimal(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Reads a time with a fraction, which may be negative: -1.5 is half a second after -2.
+/// Reads a time with a fraction, which may be negative: -1.5 is half a second after -2. Digits
+/// below a nanosecond do not count.
 pub(super) fn parse_time(text: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (negative, text) = match text.strip_prefix('-') {
+    let (negative, text) = match text.strip_prefix(b"-") {
         Some(text) => (true, text),
         None => (false, text),
     };
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+    let point = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = text.split_at(point.unwrap_or(text.len()));
+    let fraction = fraction.strip_prefix(b".").unwrap_or_default();
+    if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let seconds: i64 = whole.parse().ok()?;
-    let mut nanoseconds = 0;
-    for place in 0..9 {
-        let digit = fraction.as_bytes().get(place).map_or(0, |byte| byte - b'0');
-        nanoseconds = nanoseconds * 10 + u32::from(digit);
-    }
+    let seconds = i64::try_from(parse_decimal(whole)?).ok()?;
+    let digits = fraction.iter().chain(std::iter::repeat(&b'0'));
+    let nanoseconds = digits
+        .take(9)
+        .fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
     Some(match (negative, nanoseconds) {
-        (false, nanoseconds) => Timestamp {
+        (false, _) => Timestamp {
             seconds,
             nanoseconds,
         },
@@ -130,7 +154,7 @@ pub(super) fn parse_time(text: &[u8]) -> Option<Timestamp> {
             seconds: -seconds,
             nanoseconds: 0,
         },
-        (true, nanoseconds) => Timestamp {
+        (true, _) => Timestamp {
             seconds: -seconds - 1,
             nanoseconds: 1_000_000_000 - nanoseconds,
         },
@@ -138,23 +162,23 @@ pub(super) fn parse_time(text: &[u8]) -> Option<Timestamp> {
 }
 
 fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::new();
+    let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
         if *first == b'%' {
             let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
             decoded.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &tail[2..];
+            rest = tail.get(2..)?;
         } else {
             decoded.push(*first);
             rest = tail;
         }
     }
-    (!decoded.is_empty()).then_some(decoded)
+    (!decoded.is_empty() && !decoded.contains(&0)).then_some(decoded)
 }
 
 fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::new();
+    let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
     for byte in text {
         let value = match byte {
@@ -174,4 +198,99 @@ fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(decoded)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn time(seconds: i64, nanoseconds: u32) -> Timestamp {
+        Timestamp {
+            seconds,
+            nanoseconds,
+        }
+    }
+
+    #[test]
+    fn times_count_nanoseconds_forward_before_the_epoch_too() {
+        let cases: [(&str, Option<Timestamp>); 13] = [
+            ("0", Some(time(0, 0))),
+            ("1400000000", Some(time(1_400_000_000, 0))),
+            ("123.5", Some(time(123, 500_000_000))),
+            ("1.0000000019", Some(time(1, 1))),
+            ("8589934592.000000001", Some(time(1 << 33, 1))),
+            ("-5", Some(time(-5, 0))),
+            ("-5.5", Some(time(-6, 500_000_000))),
+            ("-0.25", Some(time(-1, 750_000_000))),
+            ("7.", Some(time(7, 0))),
+            ("", None),
+            (".5", None),
+            ("1.5e3", None),
+            ("99999999999999999999", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_time(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_records_are_refused() {
+        let cases: [&[u8]; 13] = [
+            b"path=a\n",
+            b" 9 path=a\n",
+            b"9path=abc\n",
+            b"3 path=a\n",
+            b"2 path=a\n",
+            b"99 path=a\n",
+            b"99999999999999999999 path=a\n",
+            b"99999999999999999999999999 path=a\n",
+            b"9 path=a ",
+            b"8 path a\n",
+            b"5 =a\n",
+            b"10 path=\0a\n",
+            b"8 \0\0=xy\n",
+        ];
+        for bytes in cases {
+            assert!(Records::parse(bytes).is_err(), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_record_decides_where_its_value_ends() {
+        let records =
+            Records::parse(b"33 SCHILY.xattr.user.a=x\n9 path=b\n9 path=c\n\0\0").unwrap();
+        assert_eq!(
+            records.xattrs(),
+            [(b"user.a".to_vec(), b"x\n9 path=b".to_vec())]
+        );
+        assert_eq!(records.get("path"), Some(&b"c"[..]));
+    }
+
+    #[test]
+    fn an_empty_value_takes_a_global_record_back() {
+        let globals =
+            Records::parse(b"9 path=g\n8 gid=7\n30 SCHILY.xattr.user.g=global\n").unwrap();
+        let local = b"8 path=\n24 SCHILY.xattr.user.g=\n24 SCHILY.xattr.user.l=\n8 gid=8\n";
+        let records = globals.overlaid(Records::parse(local).unwrap());
+        assert_eq!(records.get("path"), None);
+        assert_eq!(records.get("gid"), Some(&b"8"[..]));
+        assert_eq!(records.xattrs(), [(b"user.l".to_vec(), Vec::new())]);
+    }
+
+    #[test]
+    fn an_attribute_in_both_forms_is_there_once() {
+        let records = Records::parse(
+            b"33 LIBARCHIVE.xattr.user.a%3d=AAH/\n30 LIBARCHIVE.xattr.user.b=QUI=\n\
+              26 SCHILY.xattr.user.b=CD\n29 LIBARCHIVE.xattr.user.c=?\n",
+        )
+        .unwrap();
+        assert_eq!(
+            records.xattrs(),
+            [
+                (b"user.a=".to_vec(), vec![0, 1, 0xff]),
+                (b"user.b".to_vec(), b"CD".to_vec()),
+            ]
+        );
+    }
 }

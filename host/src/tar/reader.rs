@@ -1,14 +1,21 @@
 //! The reader: from a stream of bytes to entries and their payloads.
+//!
+//! Owns what is read when: blocks, extension headers, payloads, padding, the end. What the fields
+//! of a header come to is decided in [`fields`](super::fields).
 
 use std::io::{self, BufRead, Read};
 
-use super::entry::{Entry, EntryKind};
-use super::header::{Block, Header, is_zero, until_nul};
-use super::pax::{self, Records};
-use super::sparse;
+use super::entry::{Entry, SparseMap, SparseRegion};
+use super::fields::{Body, Extensions};
+use super::header::{Block, Header, ZERO, is_header, until_nul};
+use super::pax::Records;
+use super::sparse::{self, DataMap, GnuMap};
 use super::{TAR_BLOCK, TarError, TarInput};
-use crate::erofs::Device;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
+
+const IN_EXTENSION: &str = "an extension header";
+const IN_CONTENTS: &str = "the contents of an entry";
+const IN_MAP: &str = "the map of a sparse file";
 
 /// Reads a tar stream entry by entry.
 ///
@@ -22,11 +29,12 @@ pub struct TarReader<R> {
     left: u64,
     padding: u64,
     ended: bool,
-    ahead: Option<Box<Block>>,
+    /// A block that was read to find out what it is, and is a header or the end.
+    ahead: Option<Block>,
     globals: Records,
     skeleton: Option<Vec<u8>>,
-    path_limit: u64,
-    pax_limit: u64,
+    path_bytes: u64,
+    extension_bytes: u64,
 }
 
 impl<R: TarInput> TarReader<R> {
@@ -41,8 +49,8 @@ impl<R: TarInput> TarReader<R> {
             ahead: None,
             globals: Records::default(),
             skeleton: None,
-            path_limit: limits.path_bytes,
-            pax_limit: limits.xattr_bytes,
+            path_bytes: limits.path_bytes,
+            extension_bytes: limits.xattr_bytes,
         }
     }
 
@@ -53,7 +61,7 @@ impl<R: TarInput> TarReader<R> {
         self
     }
 
-    /// Takes the bytes that were kept since the last call.
+    /// Returns the bytes that were kept; who takes them empties it.
     pub fn skeleton(&mut self) -> &mut Vec<u8> {
         self.skeleton.get_or_insert_default()
     }
@@ -75,49 +83,42 @@ impl<R: TarInput> TarReader<R> {
         if self.ended {
             return Ok(None);
         }
-        let mut local = Records::default();
-        let mut long_path = None;
-        let mut long_link = None;
+        let mut extensions = Extensions::default();
         loop {
-            let offset = self.position - if self.ahead.is_some() { TAR_BLOCK } else { 0 };
-            let Some(block) = self.header_block()? else {
+            let Some((block, offset)) = self.header_block()? else {
                 self.ended = true;
-                return if long_path.is_some() || long_link.is_some() {
-                    Err(self.truncated("an extension header"))
-                } else {
+                return if extensions.are_none() {
                     Ok(None)
+                } else {
+                    Err(TarError::Dangling {
+                        offset: self.position,
+                    })
                 };
             };
             let header = Header::new(&block, offset)?;
+            let records =
+                |bytes: &[u8]| Records::parse(bytes).map_err(|reason| header.error("pax", reason));
+            // An extension header has the size that it says itself. What the ones before it say
+            // is about the entry that they all belong to.
             match header.typeflag() {
                 b'L' => {
-                    let name = self.extension(&header, self.path_limit, "path_bytes")?;
-                    long_path = Some(until_nul(&name).to_vec());
+                    let name = self.extension(&header, Limit::PathBytes)?;
+                    extensions.path = Some(until_nul(&name).to_vec());
                 }
                 b'K' => {
-                    let name = self.extension(&header, self.path_limit, "path_bytes")?;
-                    long_link = Some(until_nul(&name).to_vec());
+                    let name = self.extension(&header, Limit::PathBytes)?;
+                    extensions.link = Some(until_nul(&name).to_vec());
                 }
+                // Of several, the last one counts alone.
                 b'x' | b'X' => {
-                    let records = self.extension(&header, self.pax_limit, "xattr_bytes")?;
-                    local
-                        .add(&records)
-                        .map_err(|reason| header.error("pax", reason))?;
+                    let bytes = self.extension(&header, Limit::XattrBytes)?;
+                    extensions.records = Some(records(&bytes)?);
                 }
                 b'g' => {
-                    let records = self.extension(&header, self.pax_limit, "xattr_bytes")?;
-                    let mut globals = Records::default();
-                    globals
-                        .add(&records)
-                        .map_err(|reason| header.error("pax", reason))?;
-                    self.globals = self.globals.overlaid(globals);
+                    let bytes = self.extension(&header, Limit::XattrBytes)?;
+                    self.globals = self.globals.overlaid(records(&bytes)?);
                 }
-                _ => {
-                    let records = self.globals.overlaid(local);
-                    return self
-                        .entry(&header, &records, long_path, long_link)
-                        .map(Some);
-                }
+                _ => return self.entry(&header, extensions).map(Some),
             }
         }
     }
@@ -137,81 +138,18 @@ impl<R: TarInput> TarReader<R> {
         self.position += skipped;
         self.left = 0;
         if skipped < left {
-            return Err(self.truncated("the contents of an entry"));
+            return Err(self.truncated(IN_CONTENTS));
         }
         Ok(())
     }
 
     /// Reads what follows the end of the archive, up to `buffer`; 0 at the end of the stream.
     pub fn read_trailing(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
-        let offset = self.position;
-        let count = self
-            .input
-            .read(buffer)
-            .map_err(|source| TarError::Read { offset, source })?;
-        self.position += count as u64;
-        Ok(count)
-    }
-
-    fn finish_payload(&mut self) -> Result<(), TarError> {
-        if self.left > 0 {
-            self.skip_data()?;
-        }
-        let padding = usize::try_from(std::mem::take(&mut self.padding)).unwrap_or(0);
-        let mut block = [0; 512];
-        // An archive may end with its last byte of data.
-        let count = self.read_block(&mut block[..padding])?;
-        if count < padding && count > 0 {
-            return Err(self.truncated("the padding behind an entry"));
-        }
-        self.keep(&block[..count]);
-        Ok(())
-    }
-
-    /// Returns the next header, or `None` at the end of the archive.
-    fn header_block(&mut self) -> Result<Option<Box<Block>>, TarError> {
-        let block = match self.ahead.take() {
-            Some(block) => block,
-            None => match self.block()? {
-                Some(block) => block,
-                None => return Ok(None),
-            },
-        };
-        self.keep(&block[..]);
-        if !is_zero(&block) {
-            return Ok(Some(block));
-        }
-        if let Some(second) = self.block()? {
-            self.keep(&second[..]);
-        }
-        Ok(None)
-    }
-
-    /// Reads a whole block, or nothing at the end of the stream.
-    fn block(&mut self) -> Result<Option<Box<Block>>, TarError> {
-        let mut block = Box::new([0; 512]);
-        match self.read_block(&mut block[..])? {
-            0 => Ok(None),
-            512 => Ok(Some(block)),
-            count => {
-                // Less than a block of zeros is the way some tools end.
-                if is_zero(&block) {
-                    self.keep(&block[..count]);
-                    return Ok(None);
-                }
-                Err(self.truncated("a header"))
-            }
-        }
-    }
-
-    fn read_block(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
-        let mut count = 0;
-        while count < buffer.len() {
-            match self.input.read(&mut buffer[count..]) {
-                Ok(0) => break,
-                Ok(more) => {
-                    count += more;
-                    self.position += more as u64;
+        loop {
+            match self.input.read(buffer) {
+                Ok(count) => {
+                    self.position += count as u64;
+                    return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
@@ -222,31 +160,95 @@ impl<R: TarInput> TarReader<R> {
                 }
             }
         }
+    }
+
+    fn finish_payload(&mut self) -> Result<(), TarError> {
+        if self.left > 0 {
+            self.skip_data()?;
+        }
+        let padding = usize::try_from(std::mem::take(&mut self.padding)).unwrap_or(0);
+        if padding > 0 {
+            let mut block = ZERO;
+            let (target, _) = block.split_at_mut(padding.min(ZERO.len()));
+            // Some archives end with their last byte of data; nothing is missing then.
+            let count = self.fill(target)?;
+            self.keep(&block[..count]);
+        }
+        Ok(())
+    }
+
+    /// Returns the next header and where it is, or `None` at the end of the archive.
+    fn header_block(&mut self) -> Result<Option<(Block, u64)>, TarError> {
+        let block = match self.ahead.take() {
+            Some(block) => Some(block),
+            None => self.block("a header")?,
+        };
+        let Some(block) = block else {
+            return Ok(None);
+        };
+        self.keep(&block);
+        if block != ZERO {
+            return Ok(Some((block, self.position - TAR_BLOCK)));
+        }
+        let mut second = ZERO;
+        let count = self.fill(&mut second)?;
+        self.keep(&second[..count]);
+        Ok(None)
+    }
+
+    /// Reads a whole block, or nothing at the end of the stream.
+    fn block(&mut self, inside: &'static str) -> Result<Option<Block>, TarError> {
+        let mut block = ZERO;
+        match self.fill(&mut block)? {
+            0 => Ok(None),
+            512 => Ok(Some(block)),
+            // Less than a block of zeros is the way some tools end.
+            count if block == ZERO => {
+                self.keep(&block[..count]);
+                Ok(None)
+            }
+            _ => Err(self.truncated(inside)),
+        }
+    }
+
+    /// Reads a whole block of the map of a sparse file.
+    fn map_block(&mut self) -> Result<Block, TarError> {
+        let mut block = ZERO;
+        if self.fill(&mut block)? < block.len() {
+            return Err(self.truncated(IN_MAP));
+        }
+        self.keep(&block);
+        Ok(block)
+    }
+
+    /// Reads until the buffer is full or the stream ends, and returns how much that was.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        let mut count = 0;
+        while let Some(target) = buffer.get_mut(count..).filter(|target| !target.is_empty()) {
+            match self.read_trailing(target)? {
+                0 => break,
+                more => count += more,
+            }
+        }
         Ok(count)
     }
 
     /// Reads the payload of an extension header.
-    fn extension(
-        &mut self,
-        header: &Header<'_>,
-        limit: u64,
-        setting: &'static str,
-    ) -> Result<Vec<u8>, TarError> {
+    fn extension(&mut self, header: &Header<'_>, limit: Limit) -> Result<Vec<u8>, TarError> {
+        let max = match limit {
+            Limit::PathBytes => self.path_bytes,
+            _ => self.extension_bytes,
+        };
         let size = header.size()?;
-        if size > limit {
-            return Err(TarError::TooLarge {
-                offset: self.position,
-                size,
-                limit,
-                setting,
-            });
+        if size > max {
+            return Err(too_large(header, "extension header", size, max, limit));
         }
         let whole = usize::try_from(size.next_multiple_of(TAR_BLOCK)).unwrap_or(usize::MAX);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut bytes = vec![0; whole];
-        let count = self.read_block(&mut bytes)?;
+        let count = self.fill(&mut bytes)?;
         if count < size {
-            return Err(self.truncated("an extension header"));
+            return Err(self.truncated(IN_EXTENSION));
         }
         bytes.truncate(count);
         self.keep(&bytes);
@@ -254,193 +256,80 @@ impl<R: TarInput> TarReader<R> {
         Ok(bytes)
     }
 
-    fn entry(
-        &mut self,
-        header: &Header<'_>,
-        records: &Records,
-        long_path: Option<Vec<u8>>,
-        long_link: Option<Vec<u8>>,
-    ) -> Result<Entry, TarError> {
-        let text = |key: &str, field| match records.get(key) {
-            Some(value) if value.contains(&0) => Err(header.error(field, "it holds a NUL")),
-            value => Ok(value.map(<[u8]>::to_vec)),
-        };
-        let path = text("path", "path")?
-            .or(long_path)
-            .unwrap_or_else(|| header.path());
-        let link = text("linkpath", "linkpath")?
-            .or(long_link)
-            .unwrap_or_else(|| header.link());
-        let mut kind = match header.typeflag() {
-            0 | b'0' | b'7' | b'S' => EntryKind::File,
-            b'1' => EntryKind::Hardlink,
-            b'2' => EntryKind::Symlink,
-            b'3' => EntryKind::CharDevice,
-            b'4' => EntryKind::BlockDevice,
-            b'5' | b'D' => EntryKind::Directory,
-            b'6' => EntryKind::Fifo,
-            other => EntryKind::Other(other),
-        };
-        // Before POSIX, a trailing slash made a directory.
-        if kind == EntryKind::File && path.ends_with(b"/") && matches!(header.typeflag(), 0 | b'0')
-        {
-            kind = EntryKind::Directory;
+    fn entry(&mut self, header: &Header<'_>, extensions: Extensions) -> Result<Entry, TarError> {
+        let (mut entry, body) = extensions.entry(header, &self.globals)?;
+        for (what, text) in [("path", &entry.path), ("link target", &entry.link)] {
+            let (size, max) = (text.len() as u64, self.path_bytes);
+            if size > max {
+                return Err(too_large(header, what, size, max, Limit::PathBytes));
+            }
         }
-        let number = |key: &str, field, other: i64| match records.number(key) {
-            Ok(Some(value)) => {
-                u32::try_from(value).map_err(|_| header.error(field, "it is too large"))
+        self.padding = (TAR_BLOCK - entry.size % TAR_BLOCK) % TAR_BLOCK;
+        match body {
+            Body::Plain => {}
+            Body::Doubtful => self.settle_doubt(&mut entry)?,
+            Body::GnuSparse => entry.sparse = Some(self.gnu_map(header)?),
+            Body::Sparse(map) => entry.sparse = Some(map),
+            Body::MapInData { length } => {
+                let regions = self.map_in_data(header, &mut entry.size)?;
+                entry.sparse = Some(SparseMap { length, regions });
             }
-            Ok(None) => u32::try_from(other)
-                .map_err(|_| header.error(field, "it is not between 0 and 4294967295")),
-            Err(reason) => Err(header.error(field, reason)),
-        };
-        let mtime = match records.get("mtime") {
-            Some(value) => {
-                pax::parse_time(value).ok_or_else(|| header.error("mtime", "it is not a time"))?
-            }
-            None => crate::erofs::Timestamp {
-                seconds: header.mtime()?,
-                nanoseconds: 0,
-            },
-        };
-        let size = match records.number("size") {
-            Ok(Some(size)) => size,
-            Ok(None) => header.size()?,
-            Err(reason) => return Err(header.error("size", reason)),
-        };
-        let (major, minor) = match kind {
-            EntryKind::CharDevice | EntryKind::BlockDevice => header.device()?,
-            _ => (0, 0),
-        };
-        let device_part = |value: i64, field| {
-            u32::try_from(value).map_err(|_| header.error(field, "it is too large"))
-        };
-        let mut entry = Entry {
-            path,
-            link,
-            kind,
-            mode: u16::try_from(header.mode()? & 0o7777).unwrap_or(0),
-            uid: number("uid", "uid", header.uid()?)?,
-            gid: number("gid", "gid", header.gid()?)?,
-            mtime,
-            device: Device {
-                major: device_part(major, "devmajor")?,
-                minor: device_part(minor, "devminor")?,
-            },
-            size,
-            sparse: None,
-            xattrs: records.xattrs(),
-            data_offset: 0,
-        };
-        self.body(header, records, &mut entry)?;
+        }
+        if let Some(map) = &entry.sparse
+            && !sparse::is_valid(map, entry.size)
+        {
+            return Err(header.error("sparse", "the regions of its map do not fit the file"));
+        }
         entry.data_offset = self.position;
         self.left = entry.size;
         Ok(entry)
     }
 
-    /// Settles how many bytes follow, and the map of a sparse file among them.
-    fn body(
-        &mut self,
-        header: &Header<'_>,
-        records: &Records,
-        entry: &mut Entry,
-    ) -> Result<(), TarError> {
-        let whole = entry.size;
-        self.padding = (TAR_BLOCK - whole % TAR_BLOCK) % TAR_BLOCK;
-        if !matches!(entry.kind, EntryKind::File | EntryKind::Other(_)) {
-            // Links, directories and devices have no contents, whatever some writers put into
-            // their size field; a few really wrote some. What follows decides.
-            if whole > 0 {
-                match self.block()? {
-                    Some(block) if is_zero(&block) || super::is_header(&block[..]) => {
-                        self.ahead = Some(block);
-                        entry.size = 0;
-                    }
-                    Some(block) => {
-                        self.keep(&block[..]);
-                        entry.size = whole.saturating_sub(TAR_BLOCK);
-                    }
-                    None => entry.size = 0,
-                }
-                if entry.size == 0 {
-                    self.padding = 0;
-                }
+    /// Links, directories and devices have no contents, whatever some writers put into their size
+    /// field; a few writers did put some behind. What follows tells the two apart.
+    fn settle_doubt(&mut self, entry: &mut Entry) -> Result<(), TarError> {
+        match self.block(IN_CONTENTS)? {
+            Some(block) if block != ZERO && !is_header(&block) => {
+                self.keep(&block);
+                entry.size = entry.size.saturating_sub(TAR_BLOCK);
             }
-            return Ok(());
-        }
-        if header.typeflag() == b'S' {
-            let block = header.block();
-            let length = super::header::number(&block[483..495])
-                .and_then(|length| u64::try_from(length).map_err(|_| "it is negative"))
-                .map_err(|reason| header.error("realsize", reason))?;
-            let mut regions = Vec::new();
-            let (pairs, mut more) = sparse::old_gnu_header(block);
-            let bad = |reason| header.error("sparse", reason);
-            sparse::old_gnu(pairs, &mut regions).map_err(bad)?;
-            while more {
-                let extension = self
-                    .block()?
-                    .ok_or_else(|| self.truncated("the map of a sparse file"))?;
-                self.keep(&extension[..]);
-                let (pairs, another) = sparse::old_gnu_extension(&extension);
-                sparse::old_gnu(pairs, &mut regions).map_err(bad)?;
-                more = another;
+            ahead => {
+                self.ahead = ahead;
+                entry.size = 0;
             }
-            entry.sparse = Some((length, regions));
-        } else if entry.kind == EntryKind::File {
-            self.pax_sparse(header, records, entry)?;
         }
-        if let Some((length, regions)) = &entry.sparse
-            && !sparse::is_valid(regions, *length, entry.size)
-        {
-            return Err(header.error("sparse", "its regions do not fit the file"));
+        if entry.size == 0 {
+            self.padding = 0;
         }
         Ok(())
     }
 
-    fn pax_sparse(
+    fn gnu_map(&mut self, header: &Header<'_>) -> Result<SparseMap, TarError> {
+        let bad = |reason| header.error("sparse", reason);
+        let mut map = GnuMap::default();
+        let mut more = map.header(header.block()).map_err(bad)?;
+        while more {
+            more = map.extension(&self.map_block()?).map_err(bad)?;
+        }
+        map.finish(header.block()).map_err(bad)
+    }
+
+    /// Reads the map at the start of the data, of which `size` bytes are left afterwards.
+    fn map_in_data(
         &mut self,
         header: &Header<'_>,
-        records: &Records,
-        entry: &mut Entry,
-    ) -> Result<(), TarError> {
+        size: &mut u64,
+    ) -> Result<Vec<SparseRegion>, TarError> {
         let bad = |reason| header.error("GNU.sparse", reason);
-        let in_data = records.get("GNU.sparse.major") == Some(b"1")
-            && records.get("GNU.sparse.minor") == Some(b"0");
-        let regions = if in_data {
-            let mut map = sparse::DataMap::default();
-            loop {
-                if entry.size < TAR_BLOCK {
-                    return Err(bad("the map is longer than the data"));
-                }
-                let block = self
-                    .block()?
-                    .ok_or_else(|| self.truncated("the map of a sparse file"))?;
-                self.keep(&block[..]);
-                entry.size -= TAR_BLOCK;
-                if let Some(regions) = map.add(&block).map_err(bad)? {
-                    break regions;
-                }
+        let mut map = DataMap::default();
+        loop {
+            *size = size
+                .checked_sub(TAR_BLOCK)
+                .ok_or_else(|| bad("its map is longer than its data"))?;
+            if let Some(regions) = map.add(&self.map_block()?).map_err(bad)? {
+                return Ok(regions);
             }
-        } else {
-            match sparse::pax_0(records).map_err(bad)? {
-                Some(regions) => regions,
-                None => return Ok(()),
-            }
-        };
-        let length = records
-            .number("GNU.sparse.realsize")
-            .and_then(|length| match length {
-                Some(length) => Ok(Some(length)),
-                None => records.number("GNU.sparse.size"),
-            })
-            .map_err(bad)?
-            .ok_or_else(|| bad("the size of the file is missing"))?;
-        if let Some(name) = records.get("GNU.sparse.name") {
-            entry.path = name.to_vec();
         }
-        entry.sparse = Some((length, regions));
-        Ok(())
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -449,15 +338,32 @@ impl<R: TarInput> TarReader<R> {
         }
     }
 
-    fn truncated(&self, inside: &str) -> TarError {
+    fn truncated(&self, inside: &'static str) -> TarError {
         TarError::Truncated {
             offset: self.position,
-            inside: inside.to_owned(),
+            inside,
         }
     }
 }
 
-/// What is left of the payload of an entry.
+fn too_large(
+    header: &Header<'_>,
+    what: &'static str,
+    size: u64,
+    max: u64,
+    limit: Limit,
+) -> TarError {
+    TarError::TooLarge {
+        offset: header.offset(),
+        what,
+        size,
+        max,
+        limit,
+    }
+}
+
+/// What is left of the payload of an entry. A stream that ends before is an error of the kind
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
 #[derive(Debug)]
 pub struct Payload<'a, R> {
     reader: &'a mut TarReader<R>,
@@ -466,12 +372,16 @@ pub struct Payload<'a, R> {
 impl<R: TarInput> Read for Payload<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.reader.left).unwrap_or(usize::MAX);
-        let length = buffer.len().min(left);
-        if length == 0 {
+        let (target, _) = buffer.split_at_mut(left.min(buffer.len()));
+        if target.is_empty() {
             return Ok(0);
         }
-        let count = self.reader.input.read(&mut buffer[..length])?;
-        self.reader.advance(count)?;
+        let count = self.reader.input.read(target)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.reader.left -= count as u64;
+        self.reader.position += count as u64;
         Ok(count)
     }
 }
@@ -491,18 +401,7 @@ impl<R: TarInput> BufRead for Payload<'_, R> {
 
     fn consume(&mut self, count: usize) {
         self.reader.input.consume(count);
-        self.reader.left -= count as u64;
+        self.reader.left = self.reader.left.saturating_sub(count as u64);
         self.reader.position += count as u64;
-    }
-}
-
-impl<R> TarReader<R> {
-    fn advance(&mut self, count: usize) -> io::Result<()> {
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.left -= count as u64;
-        self.position += count as u64;
-        Ok(())
     }
 }

@@ -1,0 +1,61 @@
+//! The blob as it comes in: progress, failures, and no more bytes than were stated.
+
+use std::io::{self, Read};
+
+use super::pipeline::BUFFER;
+
+/// A reader of a blob.
+pub(super) struct Source<'a, R> {
+    input: R,
+    /// Told how many bytes were read since it was told last.
+    advanced: &'a (dyn Fn(u64) + Sync),
+    /// Bytes that nobody was told of yet.
+    unreported: u64,
+    /// What may still be read; one byte more than stated shows that there are too many.
+    left: u64,
+    failed: bool,
+}
+
+impl<'a, R> Source<'a, R> {
+    pub(super) fn new(input: R, stated: Option<u64>, advanced: &'a (dyn Fn(u64) + Sync)) -> Self {
+        Self {
+            input,
+            advanced,
+            unreported: 0,
+            left: stated.map_or(u64::MAX, |size| size.saturating_add(1)),
+            failed: false,
+        }
+    }
+
+    /// Returns whether the input itself gave an error, so that nobody else is to blame.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(super) fn report(&mut self) {
+        if self.unreported > 0 {
+            (self.advanced)(std::mem::take(&mut self.unreported));
+        }
+    }
+}
+
+impl<R: Read> Read for Source<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let (target, _) = buffer.split_at_mut(left.min(buffer.len()));
+        match self.input.read(target) {
+            Ok(count) => {
+                self.left = self.left.saturating_sub(count as u64);
+                self.unreported += count as u64;
+                if count == 0 || self.unreported >= BUFFER as u64 {
+                    self.report();
+                }
+                Ok(count)
+            }
+            Err(error) => {
+                self.failed |= error.kind() != io::ErrorKind::Interrupted;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The way from a path to a directory of the tree, through symbolic links of the same layer.
+
+use super::LayerError;
+use super::path::{AUFS_LINKS, check_name, components};
+use super::tree::LayerTree;
+use crate::erofs::{InodeId, Kind};
+
+/// Symbolic links that are followed on the way to one path, as in Linux.
+const MAX_LINKS: usize = 40;
+
+/// The last way that was gone: entries of one directory mostly come together, and those of its
+/// neighbours next. Holds as long as names are only added to the tree.
+#[derive(Default)]
+pub(super) struct Recent {
+    path: Vec<u8>,
+    /// Where each name of the path ends in it, and the directory that it leads to.
+    steps: Vec<(usize, InodeId)>,
+}
+
+impl Recent {
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.steps.clear();
+    }
+
+    /// Goes back to where the way to a clean path is still the same. Returns that directory and
+    /// the rest of the path.
+    fn back_to<'a>(&mut self, path: &'a [u8]) -> (InodeId, &'a [u8]) {
+        let pairs = self.path.iter().zip(path);
+        let same = pairs.take_while(|(here, there)| here == there).count();
+        let ends = |end: usize| matches!(path.get(end), None | Some(b'/'));
+        while let Some((end, id)) = self.steps.last().copied() {
+            if end <= same && ends(end) {
+                self.path.truncate(end);
+                return (id, path.get(end..).unwrap_or_default());
+            }
+            self.steps.pop();
+        }
+        self.path.clear();
+        (InodeId::ROOT, path)
+    }
+
+    fn step(&mut self, name: &[u8], id: InodeId) {
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(name);
+        self.steps.push((self.path.len(), id));
+    }
+}
+
+impl LayerTree {
+    /// Follows a clean path of directories from the root, inside of which it stays. Makes those
+    /// that are missing if asked to; else there is no way.
+    ///
+    /// # Errors
+    /// A way through too many symbolic links, which names the path of the `entry`.
+    pub(super) fn walk(
+        &mut self,
+        entry: &[u8],
+        path: &[u8],
+        create: bool,
+    ) -> Result<Option<InodeId>, LayerError> {
+        let (mut here, rest) = self.recent.back_to(path);
+        let mut links = 0;
+        let mut recording = true;
+        for name in components(rest) {
+            let steps = self.recent.steps.len();
+            let Some(next) = self.enter(entry, here, name, create, &mut links)? else {
+                return Ok(None);
+            };
+            here = next;
+            // A directory that took the place of something else made the steps worthless.
+            recording &= self.recent.steps.len() == steps;
+            if recording {
+                self.recent.step(name, here);
+            }
+        }
+        Ok(Some(here))
+    }
+
+    /// Goes from a directory to the one that a name in it leads to, perhaps through links.
+    fn enter(
+        &mut self,
+        entry: &[u8],
+        start: InodeId,
+        name: &[u8],
+        create: bool,
+        links: &mut usize,
+    ) -> Result<Option<InodeId>, LayerError> {
+        if let Some(child) = self.child(start, name)
+            && self.is_directory(child)
+        {
+            return Ok(Some(child));
+        }
+        let mut here = start;
+        let mut ahead: Vec<Box<[u8]>> = vec![name.into()];
+        while let Some(name) = ahead.pop() {
+            if *name == *b".." {
+                here = self.nodes[here.index()].parent;
+                continue;
+            }
+            let child = self.child(here, &name);
+            match child.map(|child| (child, &self.tree.get(child).kind)) {
+                Some((child, Kind::Directory(_))) => here = child,
+                Some((_, Kind::Symlink(target))) => {
+                    *links += 1;
+                    if *links > MAX_LINKS {
+                        return Err(LayerError::entry(
+                            entry,
+                            "its path leads through too many symbolic links",
+                        ));
+                    }
+                    if target.starts_with(b"/") {
+                        here = InodeId::ROOT;
+                    }
+                    ahead.extend(components(target).rev().map(Box::from));
+                }
+                _ if !create => return Ok(None),
+                // Nobody mentioned this directory, or something else was there that gives way.
+                _ => {
+                    check_name(entry, &name)?;
+                    let id = self.add_implied(entry)?;
+                    if *name == *AUFS_LINKS {
+                        self.hidden.push((here, name.clone()));
+                    }
+                    self.set_name(here, &name, id);
+                    here = id;
+                }
+            }
+        }
+        Ok(Some(here))
+    }
+}
