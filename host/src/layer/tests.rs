@@ -295,11 +295,9 @@ fn compressions_that_are_broken_or_unknown_are_refused() {
 #[test]
 fn limits_are_named_by_the_error_that_they_cause() {
     let layer = tar("a = 1\nb = 2\nc = 3");
-    let bomb = gzip(&vec![0; 80 << 20]);
     let limits = Limits::default;
-    for (blob, limits, words) in [
+    for (limits, words) in [
         (
-            &layer,
             Limits {
                 entries: 2,
                 ..limits()
@@ -307,7 +305,6 @@ fn limits_are_named_by_the_error_that_they_cause() {
             "`entries`",
         ),
         (
-            &layer,
             Limits {
                 layer_bytes: 600,
                 ..limits()
@@ -315,23 +312,14 @@ fn limits_are_named_by_the_error_that_they_cause() {
             "`layer_bytes`",
         ),
         (
-            &layer,
             Limits {
                 path_bytes: 0,
                 ..limits()
             },
             "`path_bytes`",
         ),
-        (
-            &bomb,
-            Limits {
-                inflate_ratio: 10,
-                ..limits()
-            },
-            "`inflate_ratio`",
-        ),
     ] {
-        let words_seen = chain(&made_with(blob, &limits).unwrap_err());
+        let words_seen = chain(&made_with(&layer, &limits).unwrap_err());
         assert!(words_seen.contains(words), "{words_seen}");
     }
 }
