@@ -56,10 +56,10 @@ impl Extensions {
         };
         let path = name
             .or_else(|| text("path"))
-            .or(self.path)
+            .or(self.path.filter(|path| !path.is_empty()))
             .unwrap_or_else(|| header.path());
         let link = text("linkpath")
-            .or(self.link)
+            .or(self.link.filter(|link| !link.is_empty()))
             .unwrap_or_else(|| header.link());
         let flag = header.typeflag();
         let size = match number(header, &records, "size")? {

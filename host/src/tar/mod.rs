@@ -5,21 +5,31 @@
 //! are bytes, and nothing is looked up. Sources: POSIX.1-2017 `pax`, GNU tar manual appendix,
 //! `tar(5)` of libarchive.
 
+mod blocks;
 mod entry;
 mod error;
 mod fields;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+pub(crate) mod fixture;
 mod header;
 mod input;
 mod pax;
+mod payload;
 mod reader;
 mod sparse;
 
 pub use entry::{Entry, EntryKind, SparseMap, SparseRegion};
 pub use error::TarError;
 pub use input::{FileRange, TarInput};
-pub use reader::{Payload, TarReader};
+pub use payload::Payload;
+pub use reader::TarReader;
 
 /// The unit of a tar stream: headers have this length, payloads are filled up to it.
 pub const TAR_BLOCK: u64 = 512;
 
 pub(crate) use header::is_header;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;

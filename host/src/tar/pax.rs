@@ -203,6 +203,7 @@ fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::fixture;
     use super::*;
 
     fn time(seconds: i64, nanoseconds: u32) -> Timestamp {
@@ -256,41 +257,60 @@ mod tests {
         }
     }
 
+    fn parse(records: &[(&str, &str)]) -> Records {
+        let records = records
+            .iter()
+            .flat_map(|(key, value)| fixture::record(key.as_bytes(), value.as_bytes()));
+        Records::parse(&records.collect::<Vec<u8>>()).unwrap()
+    }
+
+    fn xattr(name: &str, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        (name.into(), value.into())
+    }
+
     #[test]
     fn the_length_of_a_record_decides_where_its_value_ends() {
-        let records =
-            Records::parse(b"33 SCHILY.xattr.user.a=x\n9 path=b\n9 path=c\n\0\0").unwrap();
-        assert_eq!(
-            records.xattrs(),
-            [(b"user.a".to_vec(), b"x\n9 path=b".to_vec())]
-        );
+        let value = "x\n9 path=b";
+        let records = parse(&[("SCHILY.xattr.user.a", value), ("path", "c")]);
+        assert_eq!(records.xattrs(), [xattr("user.a", value.as_bytes())]);
         assert_eq!(records.get("path"), Some(&b"c"[..]));
     }
 
     #[test]
+    fn nuls_behind_the_records_are_padding() {
+        assert!(Records::parse(b"9 path=a\n\0\0\0").is_ok());
+        assert!(Records::parse(b"9 path=a\n\0\0x").is_err());
+    }
+
+    #[test]
     fn an_empty_value_takes_a_global_record_back() {
-        let globals =
-            Records::parse(b"9 path=g\n8 gid=7\n30 SCHILY.xattr.user.g=global\n").unwrap();
-        let local = b"8 path=\n24 SCHILY.xattr.user.g=\n24 SCHILY.xattr.user.l=\n8 gid=8\n";
-        let records = globals.overlaid(Records::parse(local).unwrap());
+        let globals = parse(&[
+            ("path", "g"),
+            ("gid", "7"),
+            ("SCHILY.xattr.user.global", "g"),
+        ]);
+        let records = globals.overlaid(parse(&[
+            ("path", ""),
+            ("gid", "8"),
+            ("SCHILY.xattr.user.global", ""),
+            ("SCHILY.xattr.user.local", ""),
+        ]));
         assert_eq!(records.get("path"), None);
         assert_eq!(records.get("gid"), Some(&b"8"[..]));
-        assert_eq!(records.xattrs(), [(b"user.l".to_vec(), Vec::new())]);
+        assert_eq!(records.xattrs(), [xattr("user.local", b"")]);
     }
 
     #[test]
     fn an_attribute_in_both_forms_is_there_once() {
-        let records = Records::parse(
-            b"33 LIBARCHIVE.xattr.user.a%3d=AAH/\n30 LIBARCHIVE.xattr.user.b=QUI=\n\
-              26 SCHILY.xattr.user.b=CD\n29 LIBARCHIVE.xattr.user.c=?\n",
-        )
-        .unwrap();
+        let records = parse(&[
+            ("LIBARCHIVE.xattr.user.a%3d", "AAH/"),
+            ("SCHILY.xattr.user.b", "CD"),
+            ("LIBARCHIVE.xattr.user.b", "QUI="),
+            ("LIBARCHIVE.xattr.user.c", "?"),
+        ]);
         assert_eq!(
             records.xattrs(),
-            [
-                (b"user.a=".to_vec(), vec![0, 1, 0xff]),
-                (b"user.b".to_vec(), b"CD".to_vec()),
-            ]
+            [xattr("user.a=", b"\0\x01\xff"), xattr("user.b", b"CD")]
         );
     }
 }

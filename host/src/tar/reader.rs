@@ -1,14 +1,14 @@
 //! The reader: from a stream of bytes to entries and their payloads.
 //!
-//! Owns what is read when: blocks, extension headers, payloads, padding, the end. What the fields
-//! of a header come to is decided in [`fields`](super::fields).
+//! Owns what is read when: extension headers, payloads, padding, the end. What the fields of a
+//! header come to is decided in [`fields`](super::fields).
 
-use std::io::{self, BufRead, Read};
-
+use super::blocks::Blocks;
 use super::entry::{Entry, SparseMap, SparseRegion};
 use super::fields::{Body, Extensions};
 use super::header::{Block, Header, ZERO, is_header, until_nul};
 use super::pax::Records;
+use super::payload::Payload;
 use super::sparse::{self, DataMap, GnuMap};
 use super::{TAR_BLOCK, TarError, TarInput};
 use crate::limits::{Limit, Limits};
@@ -23,16 +23,14 @@ const IN_MAP: &str = "the map of a sparse file";
 /// takes them, if the reader was made for that.
 #[derive(Debug)]
 pub struct TarReader<R> {
-    input: R,
-    position: u64,
+    pub(super) blocks: Blocks<R>,
     /// Payload of the current entry that was not read yet.
-    left: u64,
+    pub(super) left: u64,
     padding: u64,
     ended: bool,
     /// A block that was read to find out what it is, and is a header or the end.
     ahead: Option<Block>,
     globals: Records,
-    skeleton: Option<Vec<u8>>,
     path_bytes: u64,
     extension_bytes: u64,
 }
@@ -41,14 +39,12 @@ impl<R: TarInput> TarReader<R> {
     /// Starts at the first header.
     pub fn new(input: R, limits: &Limits) -> Self {
         Self {
-            input,
-            position: 0,
+            blocks: Blocks::new(input),
             left: 0,
             padding: 0,
             ended: false,
             ahead: None,
             globals: Records::default(),
-            skeleton: None,
             path_bytes: limits.path_bytes,
             extension_bytes: limits.xattr_bytes,
         }
@@ -57,23 +53,23 @@ impl<R: TarInput> TarReader<R> {
     /// Keeps the bytes that are not payload.
     #[must_use]
     pub fn keeping_skeleton(mut self) -> Self {
-        self.skeleton = Some(Vec::new());
+        self.blocks.skeleton = Some(Vec::new());
         self
     }
 
     /// Returns the bytes that were kept; who takes them empties it.
     pub fn skeleton(&mut self) -> &mut Vec<u8> {
-        self.skeleton.get_or_insert_default()
+        self.blocks.skeleton.get_or_insert_default()
     }
 
     /// Returns what the stream was read from.
     pub fn into_inner(self) -> R {
-        self.input
+        self.blocks.input
     }
 
     /// Returns how many bytes of the stream were read.
     pub fn position(&self) -> u64 {
-        self.position
+        self.blocks.position
     }
 
     /// Goes on to the next entry, past what is left of the current one. `None` at the end of the
@@ -91,7 +87,7 @@ impl<R: TarInput> TarReader<R> {
                     Ok(None)
                 } else {
                     Err(TarError::Dangling {
-                        offset: self.position,
+                        offset: self.blocks.position,
                     })
                 };
             };
@@ -130,36 +126,16 @@ impl<R: TarInput> TarReader<R> {
 
     /// Passes over the current payload without looking at it.
     pub fn skip_data(&mut self) -> Result<(), TarError> {
-        let (left, offset) = (self.left, self.position);
-        let skipped = self
-            .input
-            .skip(left)
-            .map_err(|source| TarError::Read { offset, source })?;
-        self.position += skipped;
-        self.left = 0;
-        if skipped < left {
-            return Err(self.truncated(IN_CONTENTS));
+        let left = std::mem::take(&mut self.left);
+        if self.blocks.skip(left)? < left {
+            return Err(self.blocks.truncated(IN_CONTENTS));
         }
         Ok(())
     }
 
     /// Reads what follows the end of the archive, up to `buffer`; 0 at the end of the stream.
     pub fn read_trailing(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
-        loop {
-            match self.input.read(buffer) {
-                Ok(count) => {
-                    self.position += count as u64;
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(TarError::Read {
-                        offset: self.position,
-                        source,
-                    });
-                }
-            }
-        }
+        self.blocks.read(buffer)
     }
 
     fn finish_payload(&mut self) -> Result<(), TarError> {
@@ -171,8 +147,8 @@ impl<R: TarInput> TarReader<R> {
             let mut block = ZERO;
             let (target, _) = block.split_at_mut(padding.min(ZERO.len()));
             // Some archives end with their last byte of data; nothing is missing then.
-            let count = self.fill(target)?;
-            self.keep(&block[..count]);
+            let count = self.blocks.fill(target)?;
+            self.blocks.keep(&block[..count]);
         }
         Ok(())
     }
@@ -181,56 +157,19 @@ impl<R: TarInput> TarReader<R> {
     fn header_block(&mut self) -> Result<Option<(Block, u64)>, TarError> {
         let block = match self.ahead.take() {
             Some(block) => Some(block),
-            None => self.block("a header")?,
+            None => self.blocks.block("a header")?,
         };
         let Some(block) = block else {
             return Ok(None);
         };
-        self.keep(&block);
+        self.blocks.keep(&block);
         if block != ZERO {
-            return Ok(Some((block, self.position - TAR_BLOCK)));
+            return Ok(Some((block, self.blocks.position - TAR_BLOCK)));
         }
         let mut second = ZERO;
-        let count = self.fill(&mut second)?;
-        self.keep(&second[..count]);
+        let count = self.blocks.fill(&mut second)?;
+        self.blocks.keep(&second[..count]);
         Ok(None)
-    }
-
-    /// Reads a whole block, or nothing at the end of the stream.
-    fn block(&mut self, inside: &'static str) -> Result<Option<Block>, TarError> {
-        let mut block = ZERO;
-        match self.fill(&mut block)? {
-            0 => Ok(None),
-            512 => Ok(Some(block)),
-            // Less than a block of zeros is the way some tools end.
-            count if block == ZERO => {
-                self.keep(&block[..count]);
-                Ok(None)
-            }
-            _ => Err(self.truncated(inside)),
-        }
-    }
-
-    /// Reads a whole block of the map of a sparse file.
-    fn map_block(&mut self) -> Result<Block, TarError> {
-        let mut block = ZERO;
-        if self.fill(&mut block)? < block.len() {
-            return Err(self.truncated(IN_MAP));
-        }
-        self.keep(&block);
-        Ok(block)
-    }
-
-    /// Reads until the buffer is full or the stream ends, and returns how much that was.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
-        let mut count = 0;
-        while let Some(target) = buffer.get_mut(count..).filter(|target| !target.is_empty()) {
-            match self.read_trailing(target)? {
-                0 => break,
-                more => count += more,
-            }
-        }
-        Ok(count)
     }
 
     /// Reads the payload of an extension header.
@@ -246,12 +185,12 @@ impl<R: TarInput> TarReader<R> {
         let whole = usize::try_from(size.next_multiple_of(TAR_BLOCK)).unwrap_or(usize::MAX);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut bytes = vec![0; whole];
-        let count = self.fill(&mut bytes)?;
+        let count = self.blocks.fill(&mut bytes)?;
         if count < size {
-            return Err(self.truncated(IN_EXTENSION));
+            return Err(self.blocks.truncated(IN_EXTENSION));
         }
         bytes.truncate(count);
-        self.keep(&bytes);
+        self.blocks.keep(&bytes);
         bytes.truncate(size);
         Ok(bytes)
     }
@@ -280,7 +219,8 @@ impl<R: TarInput> TarReader<R> {
         {
             return Err(header.error("sparse", "the regions of its map do not fit the file"));
         }
-        entry.data_offset = self.position;
+        let ahead = if self.ahead.is_some() { TAR_BLOCK } else { 0 };
+        entry.data_offset = self.blocks.position - ahead;
         self.left = entry.size;
         Ok(entry)
     }
@@ -288,9 +228,9 @@ impl<R: TarInput> TarReader<R> {
     /// Links, directories and devices have no contents, whatever some writers put into their size
     /// field; a few writers did put some behind. What follows tells the two apart.
     fn settle_doubt(&mut self, entry: &mut Entry) -> Result<(), TarError> {
-        match self.block(IN_CONTENTS)? {
+        match self.blocks.block(IN_CONTENTS)? {
             Some(block) if block != ZERO && !is_header(&block) => {
-                self.keep(&block);
+                self.blocks.keep(&block);
                 entry.size = entry.size.saturating_sub(TAR_BLOCK);
             }
             ahead => {
@@ -309,7 +249,9 @@ impl<R: TarInput> TarReader<R> {
         let mut map = GnuMap::default();
         let mut more = map.header(header.block()).map_err(bad)?;
         while more {
-            more = map.extension(&self.map_block()?).map_err(bad)?;
+            more = map
+                .extension(&self.blocks.whole_block(IN_MAP)?)
+                .map_err(bad)?;
         }
         map.finish(header.block()).map_err(bad)
     }
@@ -326,22 +268,9 @@ impl<R: TarInput> TarReader<R> {
             *size = size
                 .checked_sub(TAR_BLOCK)
                 .ok_or_else(|| bad("its map is longer than its data"))?;
-            if let Some(regions) = map.add(&self.map_block()?).map_err(bad)? {
+            if let Some(regions) = map.add(&self.blocks.whole_block(IN_MAP)?).map_err(bad)? {
                 return Ok(regions);
             }
-        }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        if let Some(skeleton) = &mut self.skeleton {
-            skeleton.extend_from_slice(bytes);
-        }
-    }
-
-    fn truncated(&self, inside: &'static str) -> TarError {
-        TarError::Truncated {
-            offset: self.position,
-            inside,
         }
     }
 }
@@ -359,49 +288,5 @@ fn too_large(
         size,
         max,
         limit,
-    }
-}
-
-/// What is left of the payload of an entry. A stream that ends before is an error of the kind
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
-#[derive(Debug)]
-pub struct Payload<'a, R> {
-    reader: &'a mut TarReader<R>,
-}
-
-impl<R: TarInput> Read for Payload<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.reader.left).unwrap_or(usize::MAX);
-        let (target, _) = buffer.split_at_mut(left.min(buffer.len()));
-        if target.is_empty() {
-            return Ok(0);
-        }
-        let count = self.reader.input.read(target)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.reader.left -= count as u64;
-        self.reader.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl<R: TarInput> BufRead for Payload<'_, R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let left = usize::try_from(self.reader.left).unwrap_or(usize::MAX);
-        if left == 0 {
-            return Ok(&[]);
-        }
-        let held = self.reader.input.fill_buf()?;
-        if held.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(&held[..held.len().min(left)])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.reader.input.consume(count);
-        self.reader.left = self.reader.left.saturating_sub(count as u64);
-        self.reader.position += count as u64;
     }
 }

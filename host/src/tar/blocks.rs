@@ -1,0 +1,109 @@
+//! The stream of blocks under the entries.
+//!
+//! Owns the position in the stream, and the bytes that are kept for rebuilding it.
+
+use std::io;
+
+use super::header::{Block, ZERO};
+use super::{TarError, TarInput};
+
+/// A stream that is read in blocks.
+#[derive(Debug)]
+pub(super) struct Blocks<R> {
+    pub(super) input: R,
+    /// Bytes read so far.
+    pub(super) position: u64,
+    /// Bytes that are not payload, if somebody wants them.
+    pub(super) skeleton: Option<Vec<u8>>,
+}
+
+impl<R: TarInput> Blocks<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            position: 0,
+            skeleton: None,
+        }
+    }
+
+    /// Reads a whole block, or nothing at the end of the stream.
+    pub(super) fn block(&mut self, inside: &'static str) -> Result<Option<Block>, TarError> {
+        let mut block = ZERO;
+        match self.fill(&mut block)? {
+            0 => Ok(None),
+            512 => Ok(Some(block)),
+            // Less than a block of zeros is the way some tools end.
+            count if block == ZERO => {
+                self.keep(&block[..count]);
+                Ok(None)
+            }
+            _ => Err(self.truncated(inside)),
+        }
+    }
+
+    /// Reads and keeps a whole block, which has to be there.
+    pub(super) fn whole_block(&mut self, inside: &'static str) -> Result<Block, TarError> {
+        let mut block = ZERO;
+        if self.fill(&mut block)? < block.len() {
+            return Err(self.truncated(inside));
+        }
+        self.keep(&block);
+        Ok(block)
+    }
+
+    /// Reads until the buffer is full or the stream ends, and returns how much that was.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        let mut count = 0;
+        while let Some(target) = buffer.get_mut(count..).filter(|target| !target.is_empty()) {
+            match self.read(target)? {
+                0 => break,
+                more => count += more,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Reads once; 0 at the end of the stream.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        loop {
+            match self.input.read(buffer) {
+                Ok(count) => {
+                    self.position += count as u64;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.read_error(source)),
+            }
+        }
+    }
+
+    /// Passes over bytes, and returns how many there were.
+    pub(super) fn skip(&mut self, length: u64) -> Result<u64, TarError> {
+        let skipped = self
+            .input
+            .skip(length)
+            .map_err(|source| self.read_error(source))?;
+        self.position += skipped;
+        Ok(skipped)
+    }
+
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        if let Some(skeleton) = &mut self.skeleton {
+            skeleton.extend_from_slice(bytes);
+        }
+    }
+
+    pub(super) fn truncated(&self, inside: &'static str) -> TarError {
+        TarError::Truncated {
+            offset: self.position,
+            inside,
+        }
+    }
+
+    fn read_error(&self, source: io::Error) -> TarError {
+        TarError::Read {
+            offset: self.position,
+            source,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! GNU long names, and extended headers.
+
+use super::*;
+
+#[test]
+fn gnu_long_names_replace_those_of_the_header() {
+    let long = "d/".repeat(200);
+    let archive = tar(&format!(
+        "longpath {long}a\\0\nlonglink {long}b\nsymlink short -> short\nfile next"
+    ));
+    let lines = read_with(&archive, |entry, _| {
+        format!(
+            "{} -> {}",
+            entry.path.escape_ascii(),
+            entry.link.escape_ascii()
+        )
+    });
+    assert_eq!(
+        lines.unwrap(),
+        [format!("{long}a -> {long}b"), "next -> ".to_owned()]
+    );
+}
+
+#[test]
+fn a_gnu_long_name_ends_at_its_first_nul() {
+    assert_entries(&tar("longpath long\\0hidden\nfile short"), &["long"]);
+}
+
+#[test]
+fn the_last_of_several_names_counts() {
+    assert_entries(&tar("longpath one\nlongpath two\nfile short"), &["two"]);
+}
+
+#[test]
+fn the_last_of_several_extended_headers_counts_alone() {
+    let archive = tar("pax path=one uid=7\npax gid=8\nfile short");
+    let owners = read_with(&archive, |entry, _| {
+        format!("{} {}:{}", entry.path.escape_ascii(), entry.uid, entry.gid)
+    });
+    assert_eq!(owners.unwrap(), ["short 0:8"]);
+}
+
+#[test]
+fn records_replace_what_the_header_says() {
+    let archive = tar(
+        "symlink a -> b pax.path=c pax.linkpath=d pax.uid=3000000 pax.gid=9 pax.mtime=-1.5\n\
+         file next",
+    );
+    let lines = read_with(&archive, |entry, _| {
+        format!(
+            "{} -> {} {}:{} {}.{}",
+            entry.path.escape_ascii(),
+            entry.link.escape_ascii(),
+            entry.uid,
+            entry.gid,
+            entry.mtime.seconds,
+            entry.mtime.nanoseconds,
+        )
+    });
+    assert_eq!(
+        lines.unwrap(),
+        ["c -> d 3000000:9 -2.500000000", "next ->  0:0 0.0"]
+    );
+}
+
+#[test]
+fn a_size_record_wins_over_the_header() {
+    // The header says 0, so a reader that believes it takes the data for a header.
+    let archive = tar("file a data=hello size=0 pax.size=5\nfile b");
+    assert_entries(&archive, &["a = hello", "b"]);
+    let archive = tar("file a data=hello size=2000 pax.size=5\nfile b");
+    assert_entries(&archive, &["a = hello", "b"]);
+}
+
+#[test]
+fn a_size_record_is_not_about_headers_in_between() {
+    for between in ["longpath long", "longlink long", "global comment=x"] {
+        let archive = tar(&format!(
+            "pax size=1024\n{between}\nfile a fill=1024 size=0\nfile b"
+        ));
+        let sizes = read_with(&archive, |entry, _| entry.size.to_string());
+        assert_eq!(sizes.unwrap(), ["1024", "0"], "{between}");
+    }
+}
+
+#[test]
+fn global_records_are_about_all_entries_until_they_are_taken_back() {
+    let archive = tar(
+        "global uid=7\nfile a\nfile b pax.uid=8\nfile c\nglobal gid=9\nfile d\nglobal uid=\nfile e",
+    );
+    let lines = read_with(&archive, |entry, _| {
+        format!("{} {}:{}", entry.path.escape_ascii(), entry.uid, entry.gid)
+    });
+    assert_eq!(
+        lines.unwrap(),
+        ["a 7:0", "b 8:0", "c 7:0", "d 7:9", "e 0:9"]
+    );
+}
+
+#[test]
+fn unknown_records_do_not_matter() {
+    assert_entries(
+        &tar("file a data=x pax.GOLANG.pkg=tar pax.comment=\\n\\0="),
+        &["a = x"],
+    );
+}
+
+#[test]
+fn records_with_hidden_ends_are_refused() {
+    assert_refused(&tar("file a pax.path=b\\0c"), "a record holds a NUL");
+    assert_refused(
+        &tar("symlink a -> b pax.linkpath=b\\0c"),
+        "a record holds a NUL",
+    );
+    assert_refused(&tar("pax a\\0b=c\nfile a"), "a record holds a NUL");
+}
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    assert_refused(&tar("file a pax.mtime=yesterday"), "`mtime`");
+}
+
+#[test]
+fn extended_attributes_come_under_their_names() {
+    let archive = tar(
+        "file a pax.SCHILY.xattr.security.capability=\\x01\\0\\0=\\n \
+         pax.LIBARCHIVE.xattr.user.b=QUI= pax.SCHILY.xattr.user.empty=",
+    );
+    let lines = read_with(&archive, |entry, _| {
+        let xattrs = entry.xattrs.iter();
+        let xattrs =
+            xattrs.map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()));
+        xattrs.collect::<Vec<_>>().join(" ")
+    });
+    assert_eq!(
+        lines.unwrap(),
+        ["security.capability=\\x01\\x00\\x00=\\n user.b=AB user.empty="]
+    );
+}
+
+#[test]
+fn an_extended_header_with_nothing_in_its_other_fields_is_read() {
+    let mut archive = tar("file a data=x pax.path=b");
+    archive[..100].fill(0);
+    archive[100..124].fill(0);
+    archive[136..148].fill(0);
+    crate::tar::fixture::sign(&mut archive[..512]);
+    assert_entries(&archive, &["b = x"]);
+}
+
+#[test]
+fn extension_headers_need_an_entry() {
+    for header in ["pax path=a", "longpath a", "longlink a"] {
+        assert_refused(&unended(header), "belongs to no entry");
+        assert_refused(&tar(header), "belongs to no entry");
+    }
+    assert_entries(&tar("file a\nglobal uid=7"), &["a"]);
+}
+
+#[test]
+fn extension_headers_that_were_cut_are_refused() {
+    let archive = unended("pax comment=words");
+    for length in 513..512 + 17 {
+        assert_refused(&archive[..length], "inside of an extension header");
+    }
+}
+
+#[test]
+fn extension_headers_beyond_the_limit_are_refused_without_reading_them() {
+    for (kind, limit) in [
+        ("x", "xattr_bytes"),
+        ("g", "xattr_bytes"),
+        ("L", "path_bytes"),
+    ] {
+        let archive = unended(&format!("entry {kind} a size=8589934591"));
+        let error = read(&archive).unwrap_err().to_string();
+        assert!(
+            error.contains("8589934591 bytes") && error.contains(&format!("`{limit}`")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn paths_beyond_the_limit_are_refused() {
+    let long = "a".repeat(70_000);
+    for line in [format!("file {long}"), format!("symlink a -> {long}")] {
+        assert_refused(&tar(&line), "more than 65536 (limit `path_bytes`)");
+    }
+}
