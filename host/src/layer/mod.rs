@@ -35,12 +35,14 @@ pub fn looks_like_layer(start: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-mod fixture;
-#[cfg(test)]
 #[allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "tests stop at the first surprise"
+    clippy::print_stderr,
+    clippy::octal_escapes,
+    clippy::format_collect,
+    clippy::default_trait_access,
+    clippy::too_many_lines,
+    reason = "tests are written for reading, and stop at the first surprise"
 )]
 mod tests;

@@ -1,0 +1,365 @@
+//! From blob to contents: compression, digests, lengths, limits, and an early end.
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::write::GzEncoder;
+
+use super::*;
+use crate::blob::Compression;
+use crate::digest::{Algorithm, Hasher};
+use crate::limits::Limit;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+fn sample() -> Vec<u8> {
+    tar("dir d\nfile d/a fill=2000000\nfile d/b data=x\nfile .wh.c\nlink e -> d/a")
+}
+
+fn sha512(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+#[test]
+fn the_same_contents_give_the_same_files_however_they_are_compressed() {
+    let archive = sample();
+    let (first, second) = archive.split_at(100_000);
+    let mut files = Vec::new();
+    for (blob, compression) in [
+        (archive.clone(), Compression::None),
+        (gzip(&archive), Compression::Gzip),
+        (
+            [gzip(first), gzip(second), vec![0; 99]].concat(),
+            Compression::Gzip,
+        ),
+        (zstd(&archive), Compression::Zstd),
+        ([zstd(first), zstd(second)].concat(), Compression::Zstd),
+    ] {
+        let layer = convert_blob(&blob, &archive).unwrap();
+        assert_eq!(layer.converted.compression, compression);
+        files.push((
+            bytes_of(&layer.converted.erofs),
+            bytes_of(&layer.converted.recipe),
+        ));
+    }
+    files.dedup();
+    assert_eq!(files.len(), 1);
+}
+
+#[test]
+fn files_are_the_same_however_the_blob_comes_in() {
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = self.1 % 999 + 1;
+            if self.1.is_multiple_of(7) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    for blob in [sample(), gzip(&sample()), zstd(&sample())] {
+        let whole = convert_with(&*blob, |_| {}).unwrap();
+        let pieces = convert_with(Trickle(&blob, 0), |_| {}).unwrap();
+        assert!(bytes_of(&whole.erofs) == bytes_of(&pieces.erofs));
+        assert!(bytes_of(&whole.recipe) == bytes_of(&pieces.recipe));
+    }
+}
+
+#[test]
+fn layers_of_nothing_are_layers() {
+    let zeros = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    for (archive, diff_id) in [
+        (
+            vec![],
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ),
+        (vec![0; 1024], zeros),
+    ] {
+        for blob in [archive.clone(), gzip(&archive), zstd(&archive)] {
+            let layer = convert_blob(&blob, &archive).unwrap();
+            assert_eq!(layer.converted.diff_id.hex(), diff_id);
+            assert!(layer.list().is_empty());
+        }
+    }
+}
+
+#[test]
+fn layers_are_recognised_by_their_first_block() {
+    let archive = sample();
+    for start in [&archive[..512], &gzip(&archive), &zstd(&archive), &[0; 512]] {
+        assert!(looks_like_layer(start));
+    }
+    for start in [&b"{\"layers\":[]}"[..], b"", &[0; 100], &[b'x'; 512]] {
+        assert!(!looks_like_layer(start));
+    }
+}
+
+#[test]
+fn a_tar_whose_first_name_looks_compressed_is_a_tar() {
+    for name in ["BZh91AY&SY", "\\x1f\\x8b\\x08", "P*M\\x18"] {
+        let layer = convert_tar(&tar(&format!("file {name}"))).unwrap();
+        assert_eq!(layer.list().len(), 1);
+    }
+}
+
+#[test]
+fn a_compression_that_is_not_read_is_named() {
+    let error = convert_with(&b"\xfd7zXZ\0\0\x04"[..], |_| {}).unwrap_err();
+    let LayerError::Blob(error) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(error.to_string(), "xz compression is not supported");
+}
+
+#[test]
+fn expected_digests_and_lengths_are_checked() {
+    let archive = sample();
+    let other = Digest::of(b"other");
+    for blob in [archive.clone(), gzip(&archive)] {
+        let (digest, size) = (Digest::of(&blob), blob.len() as u64);
+        let diff_id = Digest::of(&archive);
+        let convert = |expected, expected_diff_id| {
+            convert_with(&*blob, |options| {
+                options.expected_blob = expected;
+                options.expected_diff_id = expected_diff_id;
+            })
+        };
+        convert(Some((digest.clone(), None)), None).unwrap();
+        convert(Some((digest.clone(), Some(size))), Some(diff_id)).unwrap();
+        let error = convert(Some((other.clone(), None)), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the digest is {digest}, not {other}")
+        );
+        let error = convert(Some((digest.clone(), Some(size + 1))), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("it is {size} bytes long, not {}", size + 1)
+        );
+        let error = convert(Some((digest.clone(), Some(size - 1))), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("it is longer than {} bytes", size - 1)
+        );
+        let error = convert(None, Some(other.clone())).unwrap_err();
+        assert!(matches!(error, LayerError::DiffId { expected, .. } if expected == other));
+    }
+}
+
+#[test]
+fn no_more_is_read_of_a_blob_than_was_stated() {
+    let archive = sample();
+    let endless = archive.chain(io::repeat(0));
+    let expected = Some((Digest::of(&sample()), Some(sample().len() as u64)));
+    let error = convert_with(endless, |options| options.expected_blob = expected).unwrap_err();
+    assert!(matches!(error, LayerError::BlobTooLong { .. }), "{error}");
+}
+
+#[test]
+fn digests_may_be_sha512() {
+    let archive = sample();
+    for blob in [archive.clone(), gzip(&archive)] {
+        for diff_id in [Digest::of(&archive), sha512(&archive)] {
+            let converted = convert_with(&*blob, |options| {
+                options.expected_blob = Some((sha512(&blob), None));
+                options.expected_diff_id = Some(diff_id.clone());
+            });
+            let converted = converted.unwrap();
+            assert_eq!(converted.blob_digest, sha512(&blob));
+            assert_eq!(converted.diff_id, diff_id);
+        }
+        let converted = convert_with(&*blob, |options| {
+            options.expected_blob = Some((sha512(&blob), None));
+        });
+        assert_eq!(converted.unwrap().diff_id, Digest::of(&archive));
+    }
+}
+
+#[test]
+fn bytes_that_make_no_sense_and_are_the_wrong_ones_are_reported_as_the_latter() {
+    let good = gzip(&sample());
+    let expected = Some((Digest::of(&good), Some(good.len() as u64)));
+    let mut damaged = good.clone();
+    damaged[1000] ^= 0x55;
+    damaged[5000..5100].fill(0xff);
+    let convert = |blob: &[u8], expected| {
+        convert_with(blob, |options| options.expected_blob = expected).unwrap_err()
+    };
+    let error = convert(&damaged, None);
+    assert!(matches!(error, LayerError::Decompress(_)), "{error}");
+    let error = convert(&damaged, expected.clone());
+    assert!(matches!(error, LayerError::BlobDigest { .. }), "{error}");
+    let error = convert(&good[..good.len() / 2], expected);
+    assert!(matches!(error, LayerError::BlobSize { .. }), "{error}");
+    let mut broken = sample();
+    broken[0] ^= 1;
+    let stated = Some((Digest::of(&sample()), Some(broken.len() as u64)));
+    let error = convert(&broken, stated);
+    assert!(matches!(error, LayerError::BlobDigest { .. }), "{error}");
+    let stated = Some((Digest::of(&broken), Some(broken.len() as u64)));
+    let error = convert(&broken, stated);
+    assert!(matches!(error, LayerError::Tar(_)), "{error}");
+}
+
+#[test]
+fn an_input_that_fails_is_not_a_damaged_layer() {
+    struct Failing;
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the cable"))
+        }
+    }
+
+    for blob in [sample(), gzip(&sample()), zstd(&sample())] {
+        let (start, _) = blob.split_at(blob.len() / 2);
+        let error = convert_with(start.chain(Failing), |_| {}).unwrap_err();
+        let LayerError::Read(source) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(source.to_string(), "the cable");
+    }
+    assert!(convert_with(Failing, |_| {}).is_err());
+}
+
+#[test]
+fn a_layer_that_was_cut_is_refused() {
+    let archive = sample();
+    for blob in [gzip(&archive), zstd(&archive)] {
+        let error = convert_with(&blob[..blob.len() - 1], |_| {}).unwrap_err();
+        assert!(matches!(error, LayerError::Decompress(_)), "{error}");
+    }
+    let error = convert_with(&archive[..600_000], |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "the layer ends in the middle of `d/a`");
+}
+
+#[test]
+fn all_bytes_of_the_blob_are_reported() {
+    for blob in [
+        sample(),
+        gzip(&sample()),
+        [gzip(&sample()), vec![0; 300_000]].concat(),
+    ] {
+        let told = AtomicU64::new(0);
+        let advanced = |bytes| {
+            assert!(bytes > 0);
+            told.fetch_add(bytes, Ordering::Relaxed);
+        };
+        convert_with(&*blob, |options| options.advanced = &advanced).unwrap();
+        assert_eq!(told.into_inner(), blob.len() as u64);
+    }
+}
+
+#[test]
+fn an_operation_that_was_cancelled_ends() {
+    let cancel = Cancel::default();
+    let told = AtomicU64::new(0);
+    // Cancelled on the way, so that both halves have begun.
+    let advanced = |bytes| {
+        if told.fetch_add(bytes, Ordering::Relaxed) > 1 << 20 {
+            cancel.cancel();
+        }
+    };
+    let start = unended("file a size=8589934591");
+    let endless = start.chain(io::repeat(b'x'));
+    let error = convert_with(endless, |options| {
+        options.cancel = cancel.clone();
+        options.advanced = &advanced;
+    });
+    assert!(matches!(error, Err(LayerError::Cancelled(_))));
+}
+
+#[test]
+fn limits_are_named_when_they_are_reached() {
+    let blob = gzip(&sample());
+    for (limit, value) in [
+        (Limit::LayerBytes, 1_000_000),
+        (Limit::Entries, 4),
+        (Limit::SparseBytes, 2_000_000),
+    ] {
+        let mut limits = Limits::default();
+        limits.set(limit, value);
+        let error = convert_with(&*blob, |options| options.limits = limits.clone()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(&value.to_string()) && text.contains(&format!("`{}`", limit.name())),
+            "{text}"
+        );
+        limits.set(limit, value * 3);
+        convert_with(&*blob, |options| options.limits = limits.clone()).unwrap();
+    }
+}
+
+#[test]
+fn bytes_behind_the_end_count_for_the_layer_limit() {
+    let limits = Limits {
+        layer_bytes: 10_000,
+        ..Limits::default()
+    };
+    let blob = gzip(&[tar("file a"), vec![0; 20_000]].concat());
+    let error = convert_with(&*blob, |options| options.limits = limits.clone()).unwrap_err();
+    assert!(matches!(error, LayerError::Limit { .. }), "{error}");
+}
+
+#[test]
+fn the_uuid_is_made_of_the_diff_id() {
+    let uuid = |archive: &[u8]| convert_tar(archive).unwrap().image.superblock().uuid;
+    let first = uuid(&tar("file a"));
+    assert_eq!(first, uuid(&tar("file a")));
+    assert_ne!(first, uuid(&tar("file b")));
+    assert_eq!(
+        (first[6] >> 4, first[8] >> 6),
+        (5, 2),
+        "version and variant"
+    );
+}
+
+#[test]
+fn a_blob_is_inspected_without_converting_it() {
+    for blob in [sample(), gzip(&sample()), vec![]] {
+        let inspected = inspect_blob(&*blob, &Cancel::default()).unwrap();
+        assert_eq!(inspected.digest, Digest::of(&blob));
+        assert_eq!(inspected.size, blob.len() as u64);
+        assert_eq!(inspected.compression, Compression::sniff(&blob));
+    }
+}
+
+#[test]
+fn what_files_held_before_is_gone() {
+    let dirty = || {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&fill(500_000)).unwrap();
+        file
+    };
+    let archive = tar("file a data=x");
+    let dirty = convert_into(&*archive, dirty(), dirty(), |_| {}).unwrap();
+    let clean = convert_with(&*archive, |_| {}).unwrap();
+    assert!(bytes_of(&dirty.erofs) == bytes_of(&clean.erofs));
+    assert!(bytes_of(&dirty.recipe) == bytes_of(&clean.recipe));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_not_the_fault_of_the_layer() {
+    let read_only = || File::open("/dev/null").unwrap();
+    let writable = || tempfile::tempfile().unwrap();
+    let archive = sample();
+    for (erofs, recipe) in [(read_only(), writable()), (writable(), read_only())] {
+        let error = convert_into(&*archive, erofs, recipe, |_| {}).unwrap_err();
+        assert!(error.is_output(), "{error}");
+    }
+    assert!(!convert_with(&b"x"[..], |_| {}).unwrap_err().is_output());
+}

@@ -1,0 +1,224 @@
+//! Tests of the room as a whole. Every layer that is converted here is verified, listed, and
+//! rebuilt from its recipe.
+
+mod attributes;
+mod blobs;
+mod corpus;
+mod duplicates;
+mod hostile;
+mod links;
+mod overlay;
+mod paths;
+mod recipes;
+mod sparse;
+mod whiteouts;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek as _};
+
+use super::*;
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::erofs::{self, FileType, Image, InodeInfo};
+use crate::limits::Limits;
+use crate::tar::fixture::{fill, tar, unended};
+
+/// A layer that was converted.
+struct Layer {
+    converted: Converted,
+    image: Image<File>,
+}
+
+/// The options of a conversion, owned as far as tests change them.
+struct Request<'a> {
+    limits: Limits,
+    cancel: Cancel,
+    advanced: &'a (dyn Fn(u64) + Sync),
+    expected_blob: Option<(Digest, Option<u64>)>,
+    expected_diff_id: Option<Digest>,
+}
+
+fn convert_with<'a>(
+    input: impl Read + Send,
+    change: impl FnOnce(&mut Request<'a>),
+) -> Result<Converted, LayerError> {
+    let empty = || tempfile::tempfile().unwrap();
+    convert_into(input, empty(), empty(), change)
+}
+
+fn convert_into<'a>(
+    input: impl Read + Send,
+    erofs: File,
+    recipe: File,
+    change: impl FnOnce(&mut Request<'a>),
+) -> Result<Converted, LayerError> {
+    let mut request = Request {
+        limits: Limits::default(),
+        cancel: Cancel::default(),
+        advanced: &|_| {},
+        expected_blob: None,
+        expected_diff_id: None,
+    };
+    change(&mut request);
+    let options = ConvertOptions {
+        limits: &request.limits,
+        cancel: &request.cancel,
+        advanced: request.advanced,
+        expected_blob: request.expected_blob,
+        expected_diff_id: request.expected_diff_id,
+    };
+    convert(input, erofs, recipe, &options)
+}
+
+/// Converts a blob that is the given tar, or the tar itself.
+fn convert_blob(blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
+    let converted = convert_with(blob, |_| {})?;
+    assert_eq!(converted.blob_digest, Digest::of(blob));
+    assert_eq!(converted.blob_size, blob.len() as u64);
+    assert_eq!(converted.diff_id, Digest::of(archive));
+    assert_eq!(converted.tar_size, archive.len() as u64);
+    let size = |file: &File| file.metadata().unwrap().len();
+    assert_eq!(converted.erofs_size, size(&converted.erofs));
+    assert_eq!(converted.recipe_size, size(&converted.recipe));
+    assert!(rebuilt(&converted) == archive, "the rebuilt tar is another");
+    let report = erofs::verify(converted.erofs.try_clone().unwrap()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+    Ok(Layer {
+        image: Image::open(converted.erofs.try_clone().unwrap()).unwrap(),
+        converted,
+    })
+}
+
+fn convert_tar(archive: &[u8]) -> Result<Layer, LayerError> {
+    convert_blob(archive, archive)
+}
+
+fn rebuilt(converted: &Converted) -> Vec<u8> {
+    let mut archive = Vec::new();
+    let rebuilt = rebuild(
+        &converted.erofs,
+        &converted.recipe,
+        &mut archive,
+        &Cancel::default(),
+    )
+    .unwrap();
+    assert_eq!(rebuilt.bytes, archive.len() as u64);
+    assert_eq!(rebuilt.digest, Digest::of(&archive));
+    archive
+}
+
+fn bytes_of(mut file: &File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+impl Layer {
+    /// Returns a line for every name but the root, in the order of their paths: type, path, and
+    /// everything that is not as usual.
+    fn list(&self) -> Vec<String> {
+        let mut lines = BTreeMap::new();
+        let mut open = vec![(self.image.root(), Vec::new())];
+        while let Some((nid, path)) = open.pop() {
+            let inode = self.image.inode(nid).unwrap();
+            if inode.file_type == FileType::Directory {
+                for entry in self.image.entries(&inode).unwrap() {
+                    let path = if path.is_empty() {
+                        entry.name.to_vec()
+                    } else {
+                        [&path[..], b"/", &entry.name].concat()
+                    };
+                    open.push((entry.nid, path));
+                }
+            }
+            let line = self.line(&inode, &path);
+            if !path.is_empty() || line != "dir /" {
+                lines.insert(path, line);
+            }
+        }
+        lines.into_values().collect()
+    }
+
+    fn line(&self, inode: &InodeInfo, path: &[u8]) -> String {
+        let (name, usual_mode) = match inode.file_type {
+            FileType::Directory => ("dir", 0o755),
+            FileType::Regular => ("file", 0o644),
+            FileType::Symlink => ("symlink", 0o777),
+            FileType::CharDevice => ("char", 0o644),
+            FileType::BlockDevice => ("block", 0o644),
+            FileType::Fifo => ("fifo", 0o644),
+            FileType::Socket => ("socket", 0o644),
+        };
+        let path = if path.is_empty() { b"/" } else { path };
+        let mut line = format!("{name} {}", path.escape_ascii());
+        let mut add = |word: String| line = format!("{line} {word}");
+        if let Some(device) = inode.device() {
+            add(format!("{}:{}", device.major, device.minor));
+        }
+        match inode.file_type {
+            FileType::Regular if inode.size > 0 => add(format!("= {}", self.data(inode))),
+            FileType::Symlink => {
+                let target = self.image.read_link(inode).unwrap();
+                add(format!("-> {}", target.escape_ascii()));
+            }
+            _ => {}
+        }
+        // Whiteouts are usual without any permission.
+        let is_whiteout = inode
+            .device()
+            .is_some_and(|device| device == Default::default());
+        if inode.permissions != usual_mode && !(is_whiteout && inode.permissions == 0) {
+            add(format!("mode={:o}", inode.permissions));
+        }
+        if (inode.uid, inode.gid) != (0, 0) {
+            add(format!("{}:{}", inode.uid, inode.gid));
+        }
+        match (inode.mtime.seconds, inode.mtime.nanoseconds) {
+            (0, 0) => {}
+            (seconds, 0) => add(format!("mtime={seconds}")),
+            (seconds, nanoseconds) => add(format!("mtime={seconds}+{nanoseconds}ns")),
+        }
+        if inode.file_type != FileType::Directory && inode.nlink > 1 {
+            add(format!("links={}", inode.nlink));
+        }
+        for (name, value) in self.image.xattrs(inode).unwrap() {
+            add(format!("{}={}", name.escape_ascii(), value.escape_ascii()));
+        }
+        line
+    }
+
+    fn data(&self, inode: &InodeInfo) -> String {
+        let mut bytes = vec![0; usize::try_from(inode.size).unwrap()];
+        let count = self.image.read_file(inode, 0, &mut bytes).unwrap();
+        assert_eq!(count, bytes.len());
+        if bytes.len() > 100 {
+            return format!("{} bytes {}", bytes.len(), Digest::of(&bytes).short());
+        }
+        bytes.escape_ascii().to_string()
+    }
+}
+
+/// Returns how [`Layer::list`] shows data that is too long to be shown.
+fn shown(data: &[u8]) -> String {
+    format!("{} bytes {}", data.len(), Digest::of(data).short())
+}
+
+#[track_caller]
+fn assert_layer(text: &str, expected: &[&str]) {
+    let layer = convert_tar(&tar(text)).unwrap();
+    assert_eq!(layer.list(), expected);
+}
+
+#[track_caller]
+fn assert_refused(text: &str, message: &str) {
+    let error = convert_tar(&tar(text)).err().unwrap();
+    let mut text = error.to_string();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        text = format!("{text}: {source}");
+        cause = source;
+    }
+    assert!(text.contains(message), "{text}");
+}

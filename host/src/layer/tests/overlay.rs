@@ -1,0 +1,174 @@
+//! What the kernel makes of layers that lie on each other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::*;
+
+/// Mounted filesystems in a directory, taken down in reverse order.
+struct Stack {
+    directory: tempfile::TempDir,
+    mounted: Vec<PathBuf>,
+}
+
+impl Stack {
+    /// Mounts layers on each other, the first at the bottom. `None` where that cannot be done.
+    fn new(layers: &[&str]) -> Option<Self> {
+        let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let known = |name: &str| filesystems.contains(&format!("\t{name}\n"));
+        if !rustix::process::geteuid().is_root() || !known("erofs") || !known("overlay") {
+            eprintln!("SKIPPED: mounting needs root, EROFS and overlayfs");
+            return None;
+        }
+        let mut stack = Self {
+            directory: tempfile::tempdir().unwrap(),
+            mounted: Vec::new(),
+        };
+        let mut lower = Vec::new();
+        // Overlayfs wants two layers at least.
+        for (number, text) in std::iter::once(&"").chain(layers).enumerate() {
+            let layer = convert_tar(&tar(text)).unwrap();
+            let image = stack.path(&format!("{number}.erofs"));
+            fs::write(&image, bytes_of(&layer.converted.erofs)).unwrap();
+            let place = stack.path(&number.to_string());
+            stack.mount(&["-t", "erofs", "-o", "loop,ro"], &image, &place);
+            lower.insert(0, place.to_str().unwrap().to_owned());
+        }
+        let options = format!("ro,lowerdir={}", lower.join(":"));
+        let root = stack.root();
+        stack.mount(
+            &["-t", "overlay", "-o", &options],
+            Path::new("overlay"),
+            &root,
+        );
+        Some(stack)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    fn mount(&mut self, options: &[&str], what: &Path, place: &Path) {
+        fs::create_dir(place).unwrap();
+        let output = Command::new("mount")
+            .args(options)
+            .args([what, place])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        self.mounted.push(place.into());
+    }
+
+    /// Returns all paths, as directories list them, and the contents of files.
+    fn list(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![self.root()];
+        while let Some(directory) = open.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                let path = entry.path();
+                let name = path.strip_prefix(self.root()).unwrap().display();
+                // What a directory lists has to be there, and not be a whiteout.
+                let kind = fs::symlink_metadata(&path).unwrap().file_type();
+                if kind.is_dir() {
+                    found.insert(format!("{name}/"));
+                    open.push(path);
+                } else if kind.is_file() {
+                    let data = fs::read_to_string(&path).unwrap();
+                    found.insert(format!("{name}={data}"));
+                } else {
+                    found.insert(format!("{name} ({kind:?})"));
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for place in self.mounted.iter().rev() {
+            let _ = Command::new("umount").arg(place).status();
+        }
+    }
+}
+
+#[track_caller]
+fn assert_stack(layers: &[&str], expected: &[&str]) {
+    if let Some(stack) = Stack::new(layers) {
+        let expected = expected.iter().map(|line| (*line).to_owned());
+        assert_eq!(stack.list(), expected.collect());
+    }
+}
+
+#[test]
+fn whiteouts_hide_files_and_directories_of_the_layers_below() {
+    assert_stack(
+        &[
+            "file a data=1\nfile b data=1\nfile d/x data=1\nfile e/y data=1",
+            "file .wh.a\nfile .wh.d\nfile e/.wh.y\nfile e/z data=2",
+        ],
+        &["b=1", "e/", "e/z=2"],
+    );
+}
+
+#[test]
+fn whiteouts_in_a_directory_of_one_layer_are_not_listed() {
+    assert_stack(
+        &[
+            "dir d\nfile d/.wh.a\nfile d/b data=1\nfile d/e/.wh.c",
+            "file f data=2",
+        ],
+        &["d/", "d/b=1", "d/e/", "f=2"],
+    );
+}
+
+#[test]
+fn what_opaque_directories_hide_stays_hidden() {
+    assert_stack(
+        &[
+            "file d/old data=1\nfile d/e/old data=1",
+            "file d/.wh..wh..opq\nfile d/e/.wh.x",
+            "file d/new data=3",
+        ],
+        &["d/", "d/e/", "d/new=3"],
+    );
+    assert_stack(
+        &["file d/old data=1", "file .wh.d", "file d/new data=3"],
+        &["d/", "d/new=3"],
+    );
+    assert_stack(
+        &["file d/old data=1", "file .wh.d\nfile d/new data=2"],
+        &["d/", "d/new=2"],
+    );
+}
+
+#[test]
+fn what_was_whited_out_can_come_back() {
+    assert_stack(&["file a data=1", "file .wh.a", "file a data=3"], &["a=3"]);
+}
+
+#[test]
+fn a_file_that_was_a_directory_on_the_way_hides_what_is_below() {
+    assert_stack(
+        &[
+            "file d/old data=1",
+            "file d data=2\ndir d\nfile d/new data=3",
+        ],
+        &["d/", "d/new=3"],
+    );
+}
+
+#[test]
+fn a_whiteout_of_one_name_leaves_the_others() {
+    assert_stack(
+        &["file a data=1\nlink b -> a\nlink c -> a", "file .wh.a"],
+        &["b=1", "c=1"],
+    );
+}

@@ -1,0 +1,218 @@
+//! Where entries go.
+
+use super::*;
+
+#[test]
+fn spellings_of_a_path_name_one_node() {
+    for spelling in ["./d/a", "/d/a", "d//a", "d/./a", "../d/a", "d/x/../a"] {
+        assert_layer(
+            &format!("dir d\nfile d/a data=1\nfile {spelling} data=2"),
+            &["dir d", "file d/a = 2"],
+        );
+    }
+}
+
+#[test]
+fn nothing_leads_out_of_the_root() {
+    assert_layer(
+        "file ../../a\nfile b/../../../c\nsymlink up -> ../../..\nfile up/d\n\
+         symlink abs -> /e\nfile abs/f",
+        &[
+            "file a",
+            "symlink abs -> /e",
+            "file c",
+            "file d",
+            "dir e",
+            "file e/f",
+            "symlink up -> ../../..",
+        ],
+    );
+}
+
+#[test]
+fn a_path_leads_through_symbolic_links_of_the_same_layer() {
+    assert_layer(
+        "dir usr\ndir usr/lib\nsymlink lib -> usr/lib\nsymlink usr/more -> ../lib\n\
+         file lib/a data=1\nfile usr/more/b data=2\nfile lib/../c",
+        &[
+            "file c",
+            "symlink lib -> usr/lib",
+            "dir usr",
+            "dir usr/lib",
+            "file usr/lib/a = 1",
+            "file usr/lib/b = 2",
+            "symlink usr/more -> ../lib",
+        ],
+    );
+}
+
+#[test]
+fn a_path_through_a_dangling_link_makes_directories() {
+    assert_layer(
+        "symlink l -> far/away\nfile l/a",
+        &[
+            "dir far",
+            "dir far/away",
+            "file far/away/a",
+            "symlink l -> far/away",
+        ],
+    );
+}
+
+#[test]
+fn a_path_through_links_in_a_circle_is_refused() {
+    assert_refused(
+        "symlink a -> b\nsymlink b -> a\nfile a/x",
+        "entry `a/x`: its path leads through too many symbolic links",
+    );
+}
+
+#[test]
+fn targets_of_links_are_kept_as_they_are() {
+    let long = "t".repeat(4095);
+    assert_layer(
+        &format!("symlink a -> /nowhere/../..//x\nsymlink b -> {long}"),
+        &[
+            "symlink a -> /nowhere/../..//x",
+            &format!("symlink b -> {long}"),
+        ],
+    );
+}
+
+#[test]
+fn targets_that_linux_cannot_read_are_refused() {
+    assert_refused("symlink a", "entry `a`: it is a symbolic link to nothing");
+    let long = "t".repeat(4096);
+    assert_refused(&format!("symlink a -> {long}"), "longer than 4095 bytes");
+}
+
+#[test]
+fn missing_parents_are_made() {
+    assert_layer(
+        "file a/b/c mtime=5 uid=7",
+        &["dir a", "dir a/b", "file a/b/c 7:0 mtime=5"],
+    );
+    assert_layer(
+        "file a\nlink b/c -> a",
+        &["file a links=2", "dir b", "file b/c links=2"],
+    );
+}
+
+#[test]
+fn what_is_no_directory_gives_way_to_one_when_a_path_leads_through_it() {
+    assert_layer(
+        "file a data=x\nfile a/b data=y",
+        &["dir a trusted.overlay.opaque=y", "file a/b = y"],
+    );
+    assert_layer(
+        "char a 1:3\nfile a/b",
+        &["dir a trusted.overlay.opaque=y", "file a/b"],
+    );
+}
+
+#[test]
+fn an_entry_after_its_children_sets_the_metadata() {
+    assert_layer(
+        "file d/a\ndir d mode=700 uid=7 mtime=5",
+        &["dir d mode=700 7:0 mtime=5", "file d/a"],
+    );
+}
+
+#[test]
+fn a_second_entry_of_a_directory_replaces_its_metadata_and_keeps_its_children() {
+    assert_layer(
+        "dir d mode=700 uid=7 pax.SCHILY.xattr.user.a=1\nfile d/a\ndir d/ gid=8",
+        &["dir d 0:8", "file d/a"],
+    );
+}
+
+#[test]
+fn the_root_has_metadata_if_there_is_an_entry_for_it() {
+    for root in [".", "./", "/"] {
+        assert_layer(
+            &format!("dir {root} mode=711 uid=7 mtime=5 pax.SCHILY.xattr.user.a=1\nfile a"),
+            &["dir / mode=711 7:0 mtime=5 user.a=1", "file a"],
+        );
+    }
+    assert_layer("file a", &["file a"]);
+}
+
+#[test]
+fn the_root_can_only_be_a_directory() {
+    for line in ["symlink . -> x", "file ./..", "link / -> x", "fifo ."] {
+        assert_refused(line, "the root can only be a directory");
+    }
+    let mut unnamed = tar("file a data=x");
+    unnamed[0] = 0;
+    crate::tar::fixture::sign(&mut unnamed[..512]);
+    assert!(convert_tar(&unnamed).is_err());
+}
+
+#[test]
+fn names_are_bytes() {
+    assert_layer(
+        "file \\xff\\xfe\nfile a\\nb\nfile -rf\nfile x\\s\nfile dot.\nfile back\\\\slash",
+        &[
+            "file -rf",
+            "file a\\nb",
+            "file back\\\\slash",
+            "file dot.",
+            "file x ",
+            "file \\xff\\xfe",
+        ],
+    );
+}
+
+#[test]
+fn names_that_differ_in_case_or_form_are_different() {
+    assert_layer(
+        "file A\nfile a\nfile \\xc3\\xa9\nfile e\\xcc\\x81",
+        &["file A", "file a", "file e\\xcc\\x81", "file \\xc3\\xa9"],
+    );
+}
+
+#[test]
+fn names_have_255_bytes_at_most() {
+    let longest = "n".repeat(255);
+    let expected = [
+        format!("dir {longest}"),
+        format!("file {longest}/{longest}"),
+    ];
+    assert_layer(
+        &format!("file {longest}/{longest}"),
+        &expected.each_ref().map(String::as_str),
+    );
+    for path in [
+        format!("{longest}n"),
+        format!("{longest}n/a"),
+        format!("a/{longest}n"),
+    ] {
+        assert_refused(&format!("file {path}"), &format!("entry `{path}`"));
+    }
+}
+
+#[test]
+fn paths_may_be_deep() {
+    let path = vec!["d"; 10_000].join("/");
+    let archive = tar(&format!(
+        "dir {path}\nfile {path}/a data=x\nfile {path}/b data=y"
+    ));
+    let layer = convert_tar(&archive).unwrap();
+    let mut nid = layer.image.root();
+    for _ in 0..10_000 {
+        let inode = layer.image.inode(nid).unwrap();
+        nid = layer.image.entries(&inode).unwrap()[0].nid;
+    }
+    let inode = layer.image.inode(nid).unwrap();
+    assert_eq!(layer.image.entries(&inode).unwrap().len(), 2);
+}
+
+#[test]
+fn a_directory_may_have_many_entries() {
+    let names: Vec<String> = (0..20_000)
+        .map(|number| format!("file d/{number}"))
+        .collect();
+    let layer = convert_tar(&tar(&names.join("\n"))).unwrap();
+    assert_eq!(layer.list().len(), 20_001);
+    assert_eq!(layer.converted.entries, 20_000);
+}
