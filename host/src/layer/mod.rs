@@ -35,14 +35,5 @@ pub fn looks_like_layer(start: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::octal_escapes,
-    clippy::format_collect,
-    clippy::default_trait_access,
-    clippy::too_many_lines,
-    reason = "tests are written for reading, and stop at the first surprise"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

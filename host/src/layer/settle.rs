@@ -14,6 +14,8 @@ use crate::erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
 
 /// Hard links to hard links that come later still, one behind the other.
 const MAX_ROUNDS: usize = 40;
+/// Overlayfs does not look at it on the root of a layer. Whoever mounts layers and finds it there
+/// leaves out those below.
 const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
 /// Makes overlayfs look for whiteouts in a directory that it would otherwise list as it is, since
 /// no layer below has one of that name.

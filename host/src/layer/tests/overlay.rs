@@ -19,7 +19,7 @@ impl Stack {
         let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
         let known = |name: &str| filesystems.contains(&format!("\t{name}\n"));
         if !rustix::process::geteuid().is_root() || !known("erofs") || !known("overlay") {
-            eprintln!("SKIPPED: mounting needs root, EROFS and overlayfs");
+            skip("mounting needs root, EROFS and overlayfs");
             return None;
         }
         let mut stack = Self {

@@ -59,7 +59,7 @@ fn the_prefix_counts_where_the_dialect_has_one() {
         assert_entries(&archive, &[expected]);
     }
     // Star has its times where POSIX has the end of the prefix.
-    let times = with_field("file a magic=star", 476, b"00000000000\000000000000");
+    let times = with_field("file a magic=star", 476, b"00000000000\x0000000000000");
     assert_entries(&times, &["a"]);
 }
 
@@ -130,12 +130,8 @@ fn a_wrong_checksum_is_refused_where_it_is() {
 
 #[test]
 fn an_old_trailing_slash_makes_a_directory_and_its_data_is_skipped() {
-    let header = "file hidden";
-    let inner: String = unended(header)
-        .iter()
-        .map(|byte| format!("\\x{byte:02x}"))
-        .collect();
-    let archive = tar(&format!("file a/ data={inner}\nfile b"));
+    // Its data is a header, which nobody may take for one.
+    let archive = tar("file a/ size=512\nfile hidden\nfile b");
     let kinds = read_with(&archive, |entry, _| format!("{:?}", entry.kind)).unwrap();
     assert_eq!(kinds, ["Directory", "File"]);
 }
