@@ -99,12 +99,11 @@ fn check_dependencies(root: &std::path::Path) -> Result<()> {
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"))?;
     }
-    for folder in [root.to_owned(), root.join("plugins")] {
+    for manifest in ["Cargo.toml", "plugins/Cargo.toml"] {
         run(Command::new(cargo())
-            .current_dir(&folder)
-            .args(["deny", "--offline", "--log-level", "error", "check"])
-            .args(["--config", &root.join("deny.toml").display().to_string()])
-            .args(["bans", "licenses", "sources"]))?;
+            .current_dir(root)
+            .args(["deny", "--manifest-path", manifest, "--log-level", "error"])
+            .args(["--config", "deny.toml", "check", "bans", "licenses", "sources"]))?;
     }
     Ok(())
 }
