@@ -103,7 +103,14 @@ fn check_dependencies(root: &std::path::Path) -> Result<()> {
         run(Command::new(cargo())
             .current_dir(root)
             .args(["deny", "--manifest-path", manifest, "--log-level", "error"])
-            .args(["--config", "deny.toml", "check", "bans", "licenses", "sources"]))?;
+            .args([
+                "--config",
+                "deny.toml",
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ]))?;
     }
     Ok(())
 }
