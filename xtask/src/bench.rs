@@ -238,8 +238,8 @@ fn quick_corpus(work: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
     let script = r#"
         cd "$W"; mkdir layers
         for part in bin lib share; do
-            find /usr/$part -xdev -type f -size -8M | sort | head -c 4000000 |
-                awk -v limit=100000000 '{ "stat -c %s \"" $0 "\"" | getline size; close("stat"); sum += size; if (sum > limit) exit; print }' > $part.list
+            find /usr/$part -xdev -type f -size -8M -printf '%s %p\n' | sort -k 2 |
+                awk '{ sum += $1; if (sum > 100000000) exit; sub(/^[0-9]+ /, ""); print }' > $part.list
             tar -cf layers/$part.tar --no-recursion -T $part.list 2>/dev/null || true
         done
     "#;
