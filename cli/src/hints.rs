@@ -172,6 +172,9 @@ fn for_store(error: &StoreError) -> Option<String> {
             "remove the sandbox first, or remove the image all the same with --force"
         }
         StoreError::SeveralReferences { .. } => "name one of them, or remove all with --force",
+        StoreError::OldFormat { .. } => {
+            "let MSB_HOME name another directory and load the images there"
+        }
         StoreError::Format { .. } => "use the newer msb, or let MSB_HOME name another store",
         StoreError::NoHome => "let MSB_HOME name a directory for the store",
         StoreError::DamagedBlob { .. } => DAMAGED_STORE,

@@ -143,6 +143,11 @@ impl Tree {
         &mut self.inodes[id.index()]
     }
 
+    /// Returns every inode that was ever inserted, the root first.
+    pub fn ids(&self) -> impl Iterator<Item = InodeId> + use<> {
+        (0..u32::try_from(self.inodes.len()).unwrap_or(u32::MAX)).map(InodeId)
+    }
+
     /// Returns how many inodes were ever inserted, the root included.
     pub fn len(&self) -> usize {
         self.inodes.len()

@@ -97,6 +97,11 @@ impl ImageWriter {
         })
     }
 
+    /// Returns how many bytes of the image are written: where the next file will start.
+    pub fn position(&self) -> u64 {
+        self.output.position()
+    }
+
     /// Drops the data of a file that no inode refers to any more: its bytes become zeros, and its
     /// space on disk is given back where the filesystem can.
     pub fn discard(&mut self, extent: Extent) -> Result<(), ErofsError> {

@@ -1,22 +1,24 @@
-//! From the layers of an archive to staged layers: which ones are needed, several side by side.
+//! From the layers of an archive to staged layers, several side by side.
 //!
-//! Owns the order of locks and the division of work. The road of a single layer is
-//! [`crate::layer`]'s.
+//! Owns the division of work, and who waits for whom: a layer is settled when those below it are
+//! there. The road of a single layer is [`crate::layer`]'s.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadError;
+use super::board::Board;
 use crate::archive::{ArchiveError, ArchiveSource, StreamedLayer, StreamedLayers};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer::{self, ConvertOptions, Converted, LayerError};
+use crate::layer::{self, Chain, ConvertOptions, Converted, LayerError};
 use crate::limits::Limits;
 use crate::progress::{Event, LayerNumber, Progress};
-use crate::store::{LayerFacts, StagedLayer, Staging};
+use crate::store::{LayerFacts, LayerKey, StagedLayer, Staging};
 
 /// What is known of a layer's bytes as they stand in an archive.
 #[derive(Clone, Debug)]
@@ -42,6 +44,15 @@ pub(super) struct Job {
     pub(super) size: u64,
     pub(super) diff_id: Digest,
     pub(super) blob: Option<(Digest, Option<u64>)>,
+    pub(super) place: Option<Place>,
+}
+
+/// Where a layer lies in an image all of whose layers up to it are converted together.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) chain_id: Digest,
+    /// The jobs of the layers below, the bottom one first. They come before this one.
+    pub(super) below: Vec<usize>,
 }
 
 /// What conversions of one operation have in common.
@@ -55,17 +66,19 @@ pub(super) struct Workshop<'a> {
 
 impl Workshop<'_> {
     /// Converts the layers of an archive that can be read at any place, as many at a time as
-    /// there are processors. The first failure ends the others.
+    /// there are processors, and returns them in the order of the jobs. The first failure ends the
+    /// others.
     pub(super) fn convert_all(
         &self,
         source: &Arc<dyn ArchiveSource>,
         jobs: &[Job],
-    ) -> Result<BTreeMap<Digest, ConvertedLayer>, LoadError> {
+    ) -> Result<Vec<ConvertedLayer>, LoadError> {
         let workers = std::thread::available_parallelism()
             .map_or(1, usize::from)
             .min(jobs.len());
         let next = AtomicUsize::new(0);
-        let done = Mutex::new(Ok(BTreeMap::new()));
+        let board = Board::default();
+        let failure = Mutex::new(None);
         let cancel = self.cancel.child();
         let workshop = Workshop {
             cancel: &cancel,
@@ -77,17 +90,14 @@ impl Workshop<'_> {
                 let Some(job) = jobs.get(index).filter(|_| !cancel.is_cancelled()) else {
                     return;
                 };
-                let result = workshop.convert_job(source, job, LayerNumber(index));
-                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                match (result, &mut *done) {
-                    (Ok(layer), Ok(layers)) => {
-                        layers.insert(job.diff_id.clone(), layer);
-                    }
-                    (Err(error), Ok(_)) => {
-                        *done = Err(error);
-                        cancel.cancel();
-                    }
-                    (_, Err(_)) => {}
+                let result = workshop
+                    .convert_job(source, job, LayerNumber(index), &board)
+                    .and_then(|layer| board.put_up(index, layer));
+                if let Err(error) = result {
+                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    failure.get_or_insert(error);
+                    cancel.cancel();
+                    board.wake();
                 }
             }
         };
@@ -98,7 +108,10 @@ impl Workshop<'_> {
             work();
         });
         self.cancel.check()?;
-        done.into_inner().unwrap_or_else(PoisonError::into_inner)
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(board.take_down()),
+        }
     }
 
     fn convert_job(
@@ -106,6 +119,7 @@ impl Workshop<'_> {
         source: &Arc<dyn ArchiveSource>,
         job: &Job,
         number: LayerNumber,
+        board: &Board,
     ) -> Result<ConvertedLayer, LoadError> {
         let input = source.open(job.entry)?;
         self.progress.report(Event::LayerStarted {
@@ -113,27 +127,67 @@ impl Workshop<'_> {
             name: &job.name,
             size: Some(job.size),
         });
+        let chain = || match &job.place {
+            Some(place) => board.chain(place, self.cancel).map(Some),
+            None => Ok(None),
+        };
+        let request = Request {
+            number: Some(number),
+            blob: job.blob.clone(),
+            diff_id: Some(job.diff_id.clone()),
+            chain: &chain,
+        };
         let layer = self
-            .convert(input, number, job.blob.clone(), Some(job.diff_id.clone()))
-            .map_err(|error| match error {
-                ConvertError::Store(error) => LoadError::Archive(error),
-                ConvertError::Layer(source) => named(&job.name, source),
-            })?;
+            .convert(input, request)
+            .map_err(|error| error.of_layer(&job.name))?;
         self.progress.report(Event::LayerFinished {
             layer: number,
-            diff_id: &layer.facts.diff_id,
+            diff_id: &layer.facts.key.diff_id,
             already_present: false,
         });
         Ok(layer)
+    }
+
+    /// Rebuilds the tar of a layer and converts it once more, now over known layers.
+    pub(super) fn convert_again(
+        &self,
+        (erofs, recipe): (&File, &File),
+        diff_id: &Digest,
+        name: &str,
+        chain: &Chain,
+    ) -> Result<ConvertedLayer, LoadError> {
+        let pipe = std::io::pipe().map_err(|error| named(name, LayerError::Read(error)));
+        let (reader, mut writer) = pipe?;
+        let chain = || Ok(Some(chain.clone()));
+        let request = Request {
+            number: None,
+            blob: None,
+            diff_id: Some(diff_id.clone()),
+            chain: &chain,
+        };
+        std::thread::scope(|scope| {
+            let cancel = self.cancel;
+            let rebuilding =
+                scope.spawn(move || layer::rebuild(erofs, recipe, &mut writer, cancel));
+            let converted = self.convert(reader, request);
+            let rebuilt = rebuilding
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match rebuilt {
+                // The other end of the pipe has failed, and knows why.
+                Ok(_) | Err(LayerError::Output(_)) => {
+                    converted.map_err(|error| error.of_layer(name))
+                }
+                Err(error) => Err(named(name, error)),
+            }
+        })
     }
 
     /// Sends one layer down the road, into files of the staging directory.
     fn convert(
         &self,
         input: impl Read + Send,
-        number: LayerNumber,
-        expected_blob: Option<(Digest, Option<u64>)>,
-        expected_diff_id: Option<Digest>,
+        request: Request<'_>,
     ) -> Result<ConvertedLayer, ConvertError> {
         let staged = self
             .staging
@@ -144,17 +198,17 @@ impl Workshop<'_> {
             .map_err(|error| ConvertError::Store(error.into()))?;
         let progress = self.progress;
         let advanced = |bytes| {
-            progress.report(Event::LayerAdvanced {
-                layer: number,
-                bytes,
-            });
+            if let Some(layer) = request.number {
+                progress.report(Event::LayerAdvanced { layer, bytes });
+            }
         };
         let options = ConvertOptions {
             limits: self.limits,
             cancel: self.cancel,
             advanced: &advanced,
-            expected_blob,
-            expected_diff_id,
+            expected_blob: request.blob,
+            expected_diff_id: request.diff_id,
+            chain: request.chain,
         };
         let converted =
             layer::convert(input, erofs, recipe, &options).map_err(ConvertError::Layer)?;
@@ -165,18 +219,42 @@ impl Workshop<'_> {
     }
 }
 
+/// What one conversion is asked for.
+struct Request<'a> {
+    /// Its number among those whose progress is told.
+    number: Option<LayerNumber>,
+    blob: Option<(Digest, Option<u64>)>,
+    diff_id: Option<Digest>,
+    chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
+}
+
 enum ConvertError {
     Store(ArchiveError),
     Layer(LayerError),
+}
+
+impl ConvertError {
+    fn of_layer(self, name: &str) -> LoadError {
+        match self {
+            Self::Store(error) => LoadError::Archive(error),
+            Self::Layer(error) => named(name, error),
+        }
+    }
 }
 
 fn converted_layer(staged: StagedLayer, converted: Converted) -> ConvertedLayer {
     ConvertedLayer {
         staged,
         facts: LayerFacts {
-            diff_id: converted.diff_id,
+            key: LayerKey {
+                diff_id: converted.diff_id,
+                chain: converted.chain,
+            },
             tar_size: converted.tar_size,
             entries: converted.entries,
+            dependence: converted.dependence,
+            rest: converted.rest,
+            recipe_digest: converted.recipe_digest,
         },
         blob: BlobFacts {
             digest: converted.blob_digest,
@@ -241,11 +319,17 @@ impl StreamedLayers for PipeLayers<'_> {
             name,
             size: Some(size),
         });
-        match self.workshop.convert(bytes, number, None, None) {
+        let request = Request {
+            number: Some(number),
+            blob: None,
+            diff_id: None,
+            chain: &|| Ok(None),
+        };
+        match self.workshop.convert(bytes, request) {
             Ok(layer) => {
                 progress.report(Event::LayerFinished {
                     layer: number,
-                    diff_id: &layer.facts.diff_id,
+                    diff_id: &layer.facts.key.diff_id,
                     already_present: false,
                 });
                 let digest = layer.blob.digest.clone();

@@ -48,6 +48,8 @@ pub struct ImageDetails {
 pub struct LayerDetails {
     /// The digest of its contents.
     pub diff_id: Digest,
+    /// The chain ID, where the EROFS image is another one over these layers than over any others.
+    pub chain_id: Option<Digest>,
     /// The digest of its blob, as the manifest has it.
     pub blob_digest: Digest,
     /// The media type of its blob.
@@ -69,9 +71,10 @@ pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError
     let image = found.image;
     let mut layers = Vec::with_capacity(image.layers.len());
     for (position, layer) in image.layers.iter().enumerate() {
-        let stored = store.layer(&layer.diff_id)?;
+        let stored = store.layer(&layer.key)?;
         layers.push(LayerDetails {
-            diff_id: layer.diff_id.clone(),
+            diff_id: layer.key.diff_id.clone(),
+            chain_id: layer.key.chain.clone(),
             blob_digest: layer.blob_digest.clone(),
             media_type: layer.media_type.clone(),
             compressed_size_bytes: layer.compressed_size,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use super::LoadError;
 use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named};
-use super::document::{Config, LayerDescriptor, Manifest};
+use super::document::{LayerDescriptor, Manifest};
+use super::jobs::Jobs;
+use super::place::{Named, Placement};
+use super::select::{Selected, select};
 use crate::archive::{ArchiveSource, Input};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
@@ -16,10 +19,10 @@ use crate::digest::Digest;
 use crate::layer::{self, LayerError};
 use crate::limits::Limits;
 use crate::platform::Platform;
-use crate::plugin::{Formats, LayerData, PlannedImage, PlannedLayer};
+use crate::plugin::{Formats, LayerData, PlannedLayer};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::store::{LayerLock, MovedReference, NewImage, NewImageLayer, Store};
+use crate::store::{LayerKey, LayerLock, MovedReference, NewImage, NewImageLayer, Store};
 
 /// How to load.
 #[derive(Clone, Debug, Default)]
@@ -92,18 +95,16 @@ pub fn load(
     };
     // The locks are kept until the images are recorded: whoever waits for a layer finds it whole.
     let locks = load.lock_missing(&images)?;
-    let converted = load.convert(&images, &locks)?;
+    let made = load.convert(&images, &locks)?;
+    let mut placement = Placement::new(store, load.workshop.clone(), made);
     let new = images
         .iter()
-        .map(|image| load.compose(image, &converted))
+        .map(|image| load.compose(image, &mut placement))
         .collect::<Result<Vec<_>, _>>()?;
     cancel.check()?;
     progress.report(Event::Phase("Writing store"));
-    let present = converted.is_empty();
-    let layers: Vec<_> = converted
-        .into_values()
-        .map(|layer| (layer.staged, layer.facts))
-        .collect();
+    let layers = placement.into_new();
+    let present = layers.is_empty();
     store.publish(&layers)?;
     let mut report = LoadReport { images: Vec::new() };
     for (image, new) in images.into_iter().zip(new) {
@@ -118,70 +119,6 @@ pub fn load(
         });
     }
     Ok(report)
-}
-
-/// An image that was picked: its documents are read and agree with each other.
-struct Selected {
-    config: Config,
-    manifest: Option<Manifest>,
-    layers: Vec<PlannedLayer>,
-    references: Vec<Reference>,
-}
-
-/// Reads the documents of the planned images and picks those for the platform.
-fn select(
-    source: &Arc<dyn ArchiveSource>,
-    planned: Vec<PlannedImage>,
-    options: &LoadOptions,
-    progress: &Arc<dyn Progress>,
-) -> Result<Vec<Selected>, LoadError> {
-    let wanted = options.platform.clone().unwrap_or_else(Platform::host);
-    let mut selected: Vec<Selected> = Vec::new();
-    let mut offered = Vec::new();
-    let mut taken: BTreeSet<String> = BTreeSet::new();
-    for image in planned {
-        let config = Config::read(source, &image, &options.limits)?;
-        if !wanted.runs(&config.platform) {
-            progress.report(Event::Notice(&format!(
-                "passed over image {}: it is for {}",
-                config.digest.short(),
-                config.platform
-            )));
-            offered.push(config.platform);
-            continue;
-        }
-        let manifest = Manifest::read(source, &image, &config, &options.limits)?;
-        let mut references = Vec::new();
-        for text in image.references {
-            match text.parse::<Reference>() {
-                // Of several variants that suit, the first one in the archive has the name.
-                Ok(reference) if taken.insert(reference.canonical()) => references.push(reference),
-                Ok(_) => {}
-                Err(error) => progress.report(Event::Notice(&format!(
-                    "image {} is kept without the reference `{text}`: {error}",
-                    config.digest.short()
-                ))),
-            }
-        }
-        selected.push(Selected {
-            config,
-            manifest,
-            layers: image.layers,
-            references,
-        });
-    }
-    match (selected.first_mut(), offered.is_empty()) {
-        (None, true) => Err(LoadError::NoImages),
-        (None, false) => Err(LoadError::Platform { wanted, offered }),
-        (Some(first), _) => {
-            if let Some(tag) = &options.tag
-                && !first.references.contains(tag)
-            {
-                first.references.push(tag.clone());
-            }
-            Ok(selected)
-        }
-    }
 }
 
 /// An archive on its way into the store.
@@ -203,7 +140,7 @@ impl Load<'_> {
             .collect();
         let mut locks = BTreeMap::new();
         for (number, diff_id) in wanted.into_iter().enumerate() {
-            if self.store.layer(diff_id)?.is_some() {
+            if self.store.layer_over_any(diff_id)?.is_some() {
                 continue;
             }
             let mut waits = || {
@@ -215,7 +152,7 @@ impl Load<'_> {
             let lock = self
                 .store
                 .lock_layer(diff_id, &mut waits, self.workshop.cancel)?;
-            if self.store.layer(diff_id)?.is_none() {
+            if self.store.layer_over_any(diff_id)?.is_none() {
                 locks.insert(diff_id.clone(), lock);
             }
         }
@@ -227,67 +164,42 @@ impl Load<'_> {
         &mut self,
         images: &[Selected],
         locks: &BTreeMap<Digest, LayerLock>,
-    ) -> Result<BTreeMap<Digest, ConvertedLayer>, LoadError> {
-        let mut converted = BTreeMap::new();
-        let mut jobs: BTreeMap<Digest, Job> = BTreeMap::new();
+    ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
+        let mut made = BTreeMap::new();
+        let mut jobs = Jobs::default();
         for image in images {
+            let mut above = jobs.image();
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
-                let LayerData::Entry(entry) = layer.data else {
-                    continue;
+                let job = match layer.data {
+                    LayerData::Absent => None,
+                    LayerData::Entry(entry) => match self.take_passed(entry, layer, diff_id)? {
+                        Some(passed) => {
+                            if locks.contains_key(diff_id) {
+                                made.insert(passed.facts.key.clone(), passed);
+                            }
+                            None
+                        }
+                        None => Some(self.job(entry, layer, diff_id)),
+                    },
                 };
-                let name = self.name(entry);
-                if let Some(passed) = self.passed.remove(&entry) {
-                    let passed = passed.map_err(|error| named(&name, error))?;
-                    if let Some(stated) = &layer.digest
-                        && contradicts(&passed.blob.digest, stated)
-                    {
-                        return Err(LoadError::LayerDigest {
-                            name,
-                            stated: stated.clone(),
-                            actual: passed.blob.digest,
-                        });
-                    }
-                    if passed.facts.diff_id != *diff_id {
-                        return Err(LoadError::DiffId {
-                            name,
-                            stated: diff_id.clone(),
-                            actual: passed.facts.diff_id,
-                        });
-                    }
-                    self.blobs.insert(entry, passed.blob.clone());
-                    if locks.contains_key(diff_id) {
-                        converted.insert(diff_id.clone(), passed);
-                    }
-                } else if locks.contains_key(diff_id)
-                    && !converted.contains_key(diff_id)
-                    && !jobs.contains_key(diff_id)
-                {
-                    let job = Job {
-                        entry,
-                        name,
-                        size: self.source.index().get(entry).map_or(0, |entry| entry.size),
-                        diff_id: diff_id.clone(),
-                        blob: layer.digest.clone().map(|digest| (digest, layer.size)),
-                    };
-                    jobs.insert(diff_id.clone(), job);
-                }
+                let is_missing =
+                    locks.contains_key(diff_id) && !made.keys().any(|key| key.diff_id == *diff_id);
+                above = jobs.add(above, diff_id, job.filter(|_| is_missing));
             }
         }
         // An entry that passed as a layer may serve a second one, whose diff_id differs: that one
         // has failed above. What is left and unlocked is dropped with the staging directory.
-        let jobs: Vec<Job> = jobs.into_values().collect();
-        let progress = self.workshop.progress;
-        progress.report(Event::Layers(jobs.len()));
+        let jobs = jobs.into_list();
+        self.workshop.progress.report(Event::Layers(jobs.len()));
         let more = self.workshop.convert_all(&self.source, &jobs)?;
-        for job in jobs {
-            if let Some(layer) = more.get(&job.diff_id) {
-                self.blobs.insert(job.entry, layer.blob.clone());
-            }
+        for (job, layer) in jobs.into_iter().zip(more) {
+            self.blobs.insert(job.entry, layer.blob.clone());
+            made.insert(layer.facts.key.clone(), layer);
         }
-        converted.extend(more);
         for image in images {
             for diff_id in &image.config.diff_ids {
-                if locks.contains_key(diff_id) && !converted.contains_key(diff_id) {
+                let is_made = || made.keys().any(|key: &LayerKey| key.diff_id == *diff_id);
+                if locks.contains_key(diff_id) && !is_made() {
                     return Err(LoadError::MissingLayer {
                         config: image.config.digest.clone(),
                         diff_id: diff_id.clone(),
@@ -295,25 +207,80 @@ impl Load<'_> {
                 }
             }
         }
-        Ok(converted)
+        Ok(made)
+    }
+
+    /// Takes a layer that passed on a pipe, if that entry did.
+    fn take_passed(
+        &mut self,
+        entry: u32,
+        layer: &PlannedLayer,
+        diff_id: &Digest,
+    ) -> Result<Option<ConvertedLayer>, LoadError> {
+        let Some(passed) = self.passed.remove(&entry) else {
+            return Ok(None);
+        };
+        let name = self.name(entry);
+        let passed = passed.map_err(|error| named(&name, error))?;
+        if let Some(stated) = &layer.digest
+            && contradicts(&passed.blob.digest, stated)
+        {
+            return Err(LoadError::LayerDigest {
+                name,
+                stated: stated.clone(),
+                actual: passed.blob.digest,
+            });
+        }
+        if passed.facts.key.diff_id != *diff_id {
+            return Err(LoadError::DiffId {
+                name,
+                stated: diff_id.clone(),
+                actual: passed.facts.key.diff_id,
+            });
+        }
+        self.blobs.insert(entry, passed.blob.clone());
+        Ok(Some(passed))
+    }
+
+    fn job(&self, entry: u32, layer: &PlannedLayer, diff_id: &Digest) -> Job {
+        Job {
+            entry,
+            name: self.name(entry),
+            size: self.source.index().get(entry).map_or(0, |entry| entry.size),
+            diff_id: diff_id.clone(),
+            blob: layer.digest.clone().map(|digest| (digest, layer.size)),
+            place: None,
+        }
     }
 
     /// Puts together what the store records of an image.
     fn compose(
         &mut self,
         image: &Selected,
-        converted: &BTreeMap<Digest, ConvertedLayer>,
+        placement: &mut Placement<'_>,
     ) -> Result<NewImage, LoadError> {
+        let named: Vec<_> = image
+            .layers
+            .iter()
+            .zip(&image.config.diff_ids)
+            .map(|(layer, diff_id)| Named {
+                diff_id,
+                name: match layer.data {
+                    LayerData::Entry(entry) => self.name(entry),
+                    LayerData::Absent => diff_id.to_string(),
+                },
+            })
+            .collect();
+        let keys = placement.place(&named)?;
         let mut descriptors = Vec::new();
-        let layers = image.layers.iter().zip(&image.config.diff_ids);
-        for (position, (layer, diff_id)) in layers.enumerate() {
+        for (position, (layer, key)) in image.layers.iter().zip(&keys).enumerate() {
             let descriptor = match &image.manifest {
                 Some(manifest) => {
                     let stated = manifest.layers[position].clone();
                     self.check_blob(layer, &stated)?;
                     stated
                 }
-                None => self.describe_blob(layer, diff_id, converted, image)?,
+                None => self.describe_blob(layer, key, placement, image)?,
             };
             descriptors.push(descriptor);
         }
@@ -336,9 +303,9 @@ impl Load<'_> {
             layers: manifest
                 .layers
                 .into_iter()
-                .zip(&image.config.diff_ids)
-                .map(|(layer, diff_id)| NewImageLayer {
-                    diff_id: diff_id.clone(),
+                .zip(keys)
+                .map(|(layer, key)| NewImageLayer {
+                    key,
                     blob_digest: layer.digest,
                     media_type: layer.media_type,
                     compressed_size: layer.size,
@@ -368,8 +335,8 @@ impl Load<'_> {
     fn describe_blob(
         &mut self,
         layer: &PlannedLayer,
-        diff_id: &Digest,
-        converted: &BTreeMap<Digest, ConvertedLayer>,
+        key: &LayerKey,
+        placement: &Placement<'_>,
         image: &Selected,
     ) -> Result<LayerDescriptor, LoadError> {
         let blob = match layer.data {
@@ -383,19 +350,13 @@ impl Load<'_> {
                 }
             }
             LayerData::Absent => BlobFacts {
-                digest: diff_id.clone(),
-                size: match converted.get(diff_id) {
-                    Some(layer) => layer.facts.tar_size,
-                    None => {
-                        self.store
-                            .layer(diff_id)?
-                            .ok_or_else(|| LoadError::MissingLayer {
-                                config: image.config.digest.clone(),
-                                diff_id: diff_id.clone(),
-                            })?
-                            .tar_size
-                    }
-                },
+                digest: key.diff_id.clone(),
+                size: placement
+                    .tar_size(key)?
+                    .ok_or_else(|| LoadError::MissingLayer {
+                        config: image.config.digest.clone(),
+                        diff_id: key.diff_id.clone(),
+                    })?,
                 compression: Compression::None,
             },
         };

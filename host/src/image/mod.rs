@@ -3,16 +3,20 @@
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
+mod board;
 mod config;
 mod convert;
 mod document;
 mod error;
 mod inspect;
+mod jobs;
 mod list;
 mod load;
+mod place;
 mod prune;
 mod remove;
 mod save;
+mod select;
 
 pub use config::{HistoryEntry, ImageConfig};
 pub use error::{LoadError, SaveError};

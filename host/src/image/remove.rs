@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::cancel::Cancel;
     use crate::progress::Silent;
-    use crate::store::tests::{TestStore, layer_file, parsed};
+    use crate::store::tests::{TestStore, key, layer_file, parsed};
 
     const FORCE: RemoveOptions = RemoveOptions { force: true };
 
@@ -170,7 +170,7 @@ mod tests {
                 .is_err()
         );
         assert_eq!(store.names("cache/layers").len(), 2);
-        assert!(store.store.layer(&Digest::of(b"a")).unwrap().is_some());
+        assert!(store.store.layer(&key("a")).unwrap().is_some());
         let prune = || {
             let options = super::super::PruneOptions::default();
             super::super::prune(&store.store, options, &Silent, &Cancel::default()).unwrap()

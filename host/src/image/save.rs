@@ -124,23 +124,25 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
             for layer in &image.layers {
                 let missing = || SaveError::MissingLayer {
                     image: selector.clone(),
-                    diff_id: layer.diff_id.clone(),
+                    diff_id: layer.key.diff_id.clone(),
                 };
-                let stored = store.layer(&layer.diff_id)?.ok_or_else(missing)?;
+                let stored = store.layer(&layer.key)?.ok_or_else(missing)?;
                 let next = u32::try_from(collected.layers.len()).map_err(|_| missing())?;
-                let number = *layer_numbers.entry(layer.diff_id.clone()).or_insert(next);
+                let number = *layer_numbers
+                    .entry(layer.key.diff_id.clone())
+                    .or_insert(next);
                 if number == next {
                     collected.layers.push(OutputLayer {
-                        diff_id: layer.diff_id.clone(),
-                        size: stored.tar_size,
+                        diff_id: layer.key.diff_id.clone(),
+                        size: stored.facts.tar_size,
                         erofs: stored.open_erofs()?,
                         recipe: stored.open_recipe()?,
                     });
                 }
                 layers.push(StoredLayer {
                     number,
-                    diff_id: layer.diff_id.clone(),
-                    size: stored.tar_size,
+                    diff_id: layer.key.diff_id.clone(),
+                    size: stored.facts.tar_size,
                 });
             }
             collected.images.push(StoredImage {

@@ -7,10 +7,14 @@ use std::io::{self, Read, Seek as _};
 use uuid::Uuid;
 
 use super::LayerError;
+use super::account::{Rest, digest_of};
 use super::contents::{self, Written};
+use super::inherit::copy_files;
+use super::lower::LowerLayers;
 use super::pipeline::{self, Producer, Reading};
 use super::recipe::write_error;
 use super::relocate::relocate;
+use super::settle::Dependence;
 use super::source::Source;
 use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;
@@ -33,6 +37,19 @@ pub struct ConvertOptions<'a> {
     pub expected_blob: Option<(Digest, Option<u64>)>,
     /// What the contents have to be.
     pub expected_diff_id: Option<Digest>,
+    /// Asked at the end for the layers below. Where they are not known, what depends on them is
+    /// left open.
+    pub chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
+}
+
+/// The place of a layer in an image.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The chain ID, which names the layer and all below it. Source: OCI image-spec, `config.md`,
+    /// "Layer `ChainID`".
+    pub id: Digest,
+    /// The layers below; none for the bottom layer.
+    pub lower: LowerLayers,
 }
 
 impl fmt::Debug for ConvertOptions<'_> {
@@ -65,6 +82,14 @@ pub struct Converted {
     pub recipe_size: u64,
     /// Entries of the tar.
     pub entries: u64,
+    /// What of it depends on the layers below.
+    pub dependence: Dependence,
+    /// The chain ID, where the image is right over these layers only.
+    pub chain: Option<Digest>,
+    /// What the image holds besides the contents of the tar.
+    pub rest: Rest,
+    /// The digest of the recipe.
+    pub recipe_digest: Digest,
     /// What the user may want to know; untrusted text.
     pub notices: Vec<String>,
     /// The image, complete and not synchronised with the disk.
@@ -165,7 +190,10 @@ fn finish<R: Read>(
     let (blob_digest, blob_size) = reading.blob.finish();
     check_blob(&blob_digest, blob_size, options)?;
     let Written {
-        mut image, recipe, ..
+        mut image,
+        recipe,
+        mut notices,
+        ..
     } = written;
     let diff_id = written.digest.unwrap_or_else(|| blob_digest.clone());
     if let Some(expected) = &options.expected_diff_id
@@ -176,17 +204,30 @@ fn finish<R: Read>(
             actual: diff_id,
         });
     }
-    let settled = written.tree.settle(None)?;
+    let chain = (options.chain)()?;
+    let lower = chain.as_ref().map(|chain| &chain.lower);
+    let mut settled = written.tree.settle(lower, &mut notices)?;
     let (mut recipe, mut recipe_size) = recipe.finish(written.tar_size)?;
     if !settled.dead.is_empty() {
-        (recipe, recipe_size) = relocate(recipe, &mut image, settled.dead, options.cancel)?;
+        (recipe, recipe_size) = relocate(
+            recipe,
+            &mut image,
+            std::mem::take(&mut settled.dead),
+            options.cancel,
+        )?;
     }
-    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, LAYER_NAMESPACE.as_bytes());
+    let rest_start = image.position();
+    if let Some(lower) = lower {
+        copy_files(lower, &mut settled, &mut image, options)?;
+    }
+    let chain = chain.filter(|_| settled.chained);
     let image_options = ImageOptions {
-        uuid: *Uuid::new_v5(&namespace, diff_id.to_string().as_bytes()).as_bytes(),
+        uuid: uuid(&diff_id, chain.as_ref().map(|chain| &chain.id)),
         build_time: 0,
     };
     let Summary { size, file, .. } = image.finish(&settled.tree, &image_options)?;
+    let rest = Rest::read(&file, rest_start, options.cancel)?;
+    let recipe_digest = digest_of(&recipe, options.cancel)?;
     Ok(Converted {
         blob_digest,
         blob_size,
@@ -196,10 +237,24 @@ fn finish<R: Read>(
         erofs_size: size,
         recipe_size,
         entries: written.entries,
-        notices: written.notices.finish(),
+        dependence: settled.dependence,
+        chain: chain.map(|chain| chain.id),
+        rest,
+        recipe_digest,
+        notices: notices.finish(),
         erofs: file,
         recipe,
     })
+}
+
+/// Returns the UUID of an image: one for each layer, and for each place where it is another one.
+fn uuid(diff_id: &Digest, chain: Option<&Digest>) -> [u8; 16] {
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, LAYER_NAMESPACE.as_bytes());
+    let name = match chain {
+        None => diff_id.to_string(),
+        Some(chain) => format!("{diff_id} {chain}"),
+    };
+    *Uuid::new_v5(&namespace, name.as_bytes()).as_bytes()
 }
 
 /// Returns the better explanation of an error: bytes that make no sense may be the wrong bytes.

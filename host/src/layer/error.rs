@@ -40,7 +40,9 @@ pub enum LayerError {
         reason: &'static str,
     },
     /// A hard link leads nowhere.
-    #[error("entry `{path}` is a hard link to `{target}`, which the layer does not have")]
+    #[error(
+        "entry `{path}` is a hard link to `{target}`, which neither the layer has nor those below"
+    )]
     HardlinkTarget {
         /// The path of the link.
         path: String,

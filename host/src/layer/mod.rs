@@ -4,9 +4,12 @@
 //! and the road from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
+mod account;
 mod contents;
 mod convert;
 mod error;
+mod inherit;
+mod lower;
 mod notices;
 mod path;
 mod pipeline;
@@ -19,9 +22,12 @@ mod tree;
 mod walk;
 mod xattr;
 
-pub use convert::{ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
+pub use account::Rest;
+pub use convert::{Chain, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use error::LayerError;
+pub use lower::LowerLayers;
 pub use rebuild::{Rebuilt, rebuild};
+pub use settle::Dependence;
 
 use crate::blob::Compression;
 use crate::tar;

@@ -1,5 +1,5 @@
-//! What waits for the last entry of a layer: hard links to later entries, and the form that
-//! overlayfs wants.
+//! What waits for the last entry of a layer: hard links to later entries, what depends on the
+//! layers below, and the form that overlayfs wants.
 //!
 //! Sources: OCI image-spec `layer.md`, "Whiteouts"; Linux `overlayfs.rst`, "whiteouts and opaque
 //! directories".
@@ -7,25 +7,37 @@
 use std::collections::BTreeSet;
 
 use super::LayerError;
-use super::error::lossy;
-use super::path::clean;
-use super::tree::LayerTree;
+use super::inherit::{Copied, Reach};
+use super::lower::LowerLayers;
+use super::notices::Notices;
+use super::tree::{Deferred, LayerTree};
 use crate::erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
 
-/// Hard links to hard links that come later still, one behind the other.
+/// Times that links which wait for each other are gone through, from either end in turn.
 const MAX_ROUNDS: usize = 40;
 /// Overlayfs does not look at it on the root of a layer. Whoever mounts layers and finds it there
 /// leaves out those below.
-const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
+pub(super) const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
 /// Makes overlayfs look for whiteouts in a directory that it would otherwise list as it is, since
 /// no layer below has one of that name.
 const ORIGIN_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.origin", b"");
 
-/// What the layers below have, for entries that refer to it.
-pub(super) trait ParentChain {
-    /// Returns the metadata of a directory in the layers below, for a directory that this layer
-    /// only implies. The path is clean.
-    fn directory(&self, path: &[u8]) -> Option<Metadata>;
+bitflags::bitflags! {
+    /// What of a layer depends on the layers below. It is a property of the tar alone; with none
+    /// of it, the image of the layer is the same over any others.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Dependence: u8 {
+        /// No entry is for the root directory, so it is as it is below.
+        const ROOT = 1;
+        /// The same of other directories.
+        const DIRECTORIES = 1 << 1;
+        /// It has hard links to files that it does not have itself.
+        const LINKS = 1 << 2;
+        /// It hides something, which means nothing in the bottom layer.
+        const MARKERS = 1 << 3;
+        /// It hides everything. Overlayfs has no mark for that, so each name is hidden on its own.
+        const ROOT_OPAQUE = 1 << 4;
+    }
 }
 
 /// A tree with nothing left to wait for.
@@ -33,27 +45,59 @@ pub(super) struct Settled {
     pub(super) tree: Tree,
     /// Data that was written and belongs to no file of the tree.
     pub(super) dead: Vec<Extent>,
+    pub(super) dependence: Dependence,
+    /// The tree is another one than it would be without what is known of the layers below.
+    pub(super) chained: bool,
+    /// Files of the tree whose data lies in the layers below.
+    pub(super) copied: Vec<Copied>,
 }
 
+/// A name of the layers below that is gone, and the directory that it was in.
+type Whiteout = (InodeId, Box<[u8]>);
+
 impl LayerTree {
-    /// Settles what had to wait, and returns the tree as overlayfs wants it.
+    /// Settles what had to wait, and returns the tree as overlayfs wants it. What depends on
+    /// layers below that are not known is left open: directories have usual metadata, links are
+    /// missing, and markers stay.
     ///
     /// # Errors
-    /// A hard link whose target never came: the layers below have it, or nobody.
+    /// A hard link whose target nobody has, as far as that is known.
     pub(super) fn settle(
         mut self,
-        parents: Option<&dyn ParentChain>,
+        lower: Option<&LowerLayers>,
+        notices: &mut Notices,
     ) -> Result<Settled, LayerError> {
-        self.settle_links()?;
+        let open_links = self.settle_links()?;
         for (parent, name) in std::mem::take(&mut self.hidden) {
             self.remove_name(parent, &name);
         }
-        let whiteouts = self.sorted_whiteouts();
+        let mut whiteouts = self.sorted_whiteouts();
         let replaced = self.replaced_directories(&whiteouts);
-        if let Some(parents) = parents {
-            self.adopt(parents, &replaced);
+        whiteouts.retain(|(parent, victim)| self.child(*parent, victim).is_none());
+        let reach = Reach::new(&self, &replaced);
+        let dependence = self.dependence(&reach, &open_links, &whiteouts, &replaced);
+        let mut chained = false;
+        let mut copied = Vec::new();
+        if let Some(lower) = lower {
+            if !open_links.is_empty() {
+                copied = self.link_below(lower, open_links, &replaced)?;
+                chained = true;
+            }
+            chained |= self.inherit(lower, &replaced, notices)?;
         }
         self.opaque.extend(replaced);
+        match lower {
+            Some(lower) if lower.is_empty() => {
+                chained |= dependence.contains(Dependence::MARKERS);
+                self.opaque.clear();
+                whiteouts.clear();
+            }
+            Some(lower) if self.opaque.remove(&InodeId::ROOT) => {
+                whiteouts = self.hide_all(lower)?;
+                chained = true;
+            }
+            _ => {}
+        }
         for (parent, victim) in whiteouts {
             self.place_whiteout(parent, &victim)?;
         }
@@ -63,14 +107,22 @@ impl LayerTree {
         Ok(Settled {
             tree: self.tree,
             dead: self.dead,
+            dependence,
+            chained,
+            copied,
         })
     }
 
-    /// Links to what came later, link by link as long as that helps.
-    fn settle_links(&mut self) -> Result<(), LayerError> {
-        for _ in 0..MAX_ROUNDS {
-            let waiting = std::mem::take(&mut self.deferred);
+    /// Links to what came later, link by link as long as that helps. Returns those that lead to
+    /// nothing that the layer has.
+    fn settle_links(&mut self) -> Result<Vec<Deferred>, LayerError> {
+        for round in 0..MAX_ROUNDS {
+            let mut waiting = std::mem::take(&mut self.deferred);
             let before = waiting.len();
+            // Links that wait for each other mostly stand in a row, in one order or the other.
+            if round % 2 == 1 {
+                waiting.reverse();
+            }
             for deferred in waiting {
                 let (parent, name) = self.parent(&deferred.path)?;
                 // An entry that came later at the same path has replaced the link.
@@ -79,22 +131,41 @@ impl LayerTree {
                 }
             }
             if self.deferred.len() == before {
-                break;
+                return Ok(std::mem::take(&mut self.deferred));
             }
         }
         match self.deferred.first() {
-            None => Ok(()),
-            Some(first) => Err(LayerError::HardlinkTarget {
-                path: lossy(&first.path),
-                target: lossy(&clean(&first.target)),
-            }),
+            None => Ok(Vec::new()),
+            Some(first) => Err(LayerError::entry(
+                &first.path,
+                "it is one of too many hard links that wait for each other",
+            )),
         }
     }
 
-    fn sorted_whiteouts(&mut self) -> Vec<(InodeId, Box<[u8]>)> {
-        let mut whiteouts: Vec<_> = std::mem::take(&mut self.whiteouts)
-            .into_iter()
-            .flat_map(|(parent, victims)| victims.into_iter().map(move |victim| (parent, victim)))
+    fn dependence(
+        &self,
+        reach: &Reach,
+        open_links: &[Deferred],
+        whiteouts: &[Whiteout],
+        replaced: &BTreeSet<InodeId>,
+    ) -> Dependence {
+        let mut dependence = Dependence::empty();
+        dependence.set(Dependence::ROOT, self.nodes[InodeId::ROOT.index()].implied);
+        dependence.set(Dependence::DIRECTORIES, !reach.implied.is_empty());
+        dependence.set(Dependence::LINKS, !open_links.is_empty());
+        let hides = !self.opaque.is_empty() || !replaced.is_empty() || !whiteouts.is_empty();
+        dependence.set(Dependence::MARKERS, hides);
+        let root = self.opaque.contains(&InodeId::ROOT);
+        dependence.set(Dependence::ROOT_OPAQUE, root);
+        dependence
+    }
+
+    fn sorted_whiteouts(&mut self) -> Vec<Whiteout> {
+        let mut whiteouts: Vec<_> = self
+            .whiteouts
+            .iter()
+            .flat_map(|(parent, victims)| victims.iter().map(|victim| (*parent, victim.clone())))
             .collect();
         whiteouts.sort();
         whiteouts
@@ -103,7 +174,7 @@ impl LayerTree {
     /// Returns the directories of this layer whose namesakes below are gone. A whiteout only
     /// speaks of the layers below: what this layer has itself stays, and nothing of theirs shows
     /// in it.
-    fn replaced_directories(&self, whiteouts: &[(InodeId, Box<[u8]>)]) -> BTreeSet<InodeId> {
+    fn replaced_directories(&self, whiteouts: &[Whiteout]) -> BTreeSet<InodeId> {
         whiteouts
             .iter()
             .filter_map(|(parent, victim)| self.child(*parent, victim))
@@ -141,33 +212,19 @@ impl LayerTree {
         }
     }
 
-    /// Gives implied directories the metadata that they have in the layers below. Opaque ones have
-    /// it too, but nothing in them does; replaced ones do not.
-    fn adopt(&mut self, parents: &dyn ParentChain, replaced: &BTreeSet<InodeId>) {
-        let mut path = Vec::new();
-        let mut open = vec![(InodeId::ROOT, 0, Box::from(&b""[..]))];
-        while let Some((id, above, name)) = open.pop() {
-            path.truncate(above);
-            if above > 0 {
-                path.push(b'/');
-            }
-            path.extend_from_slice(&name);
-            if replaced.contains(&id) {
-                continue;
-            }
-            if self.nodes[id.index()].implied
-                && let Some(metadata) = parents.directory(&path)
-            {
-                self.tree.get_mut(id).metadata = metadata;
-            }
-            if self.opaque.contains(&id) {
-                continue;
-            }
-            if let Kind::Directory(names) = &self.tree.get(id).kind {
-                let directories = names.iter().filter(|(_, id)| self.is_directory(**id));
-                open.extend(directories.map(|(name, id)| (*id, path.len(), name.clone())));
+    /// Hides every name in the root of the layers below, one by one.
+    fn hide_all(&mut self, lower: &LowerLayers) -> Result<Vec<Whiteout>, LayerError> {
+        let mut whiteouts = Vec::new();
+        for name in lower.names(&lower.root()?)? {
+            match self.child(InodeId::ROOT, &name) {
+                Some(child) if self.is_directory(child) => {
+                    self.opaque.insert(child);
+                }
+                Some(_) => {}
+                None => whiteouts.push((InodeId::ROOT, name)),
             }
         }
+        Ok(whiteouts)
     }
 
     fn mark(&mut self, directory: InodeId, (name, value): (&[u8], &[u8])) {

@@ -193,6 +193,7 @@ impl LayerTree {
             // What was no directory has hidden the one of the layers below for good.
             if self.is_directory(id) && !self.is_directory(before) {
                 self.opaque.insert(id);
+                self.nodes[id.index()].implied = false;
             }
             self.release(before);
         }
@@ -236,7 +237,8 @@ impl LayerTree {
     }
 }
 
-fn implied_directory() -> Inode {
+/// Returns a directory that no entry is for and nobody knows more of.
+pub(super) fn implied_directory() -> Inode {
     Inode {
         metadata: Metadata {
             permissions: IMPLIED_MODE,

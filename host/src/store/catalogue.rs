@@ -56,6 +56,9 @@ impl Store {
                 }
                 schema::create(&mut connection).map_err(failed("write"))?;
             }
+            Some(found) if found < schema::FORMAT => {
+                return Err(StoreError::OldFormat { path, found });
+            }
             Some(found) => {
                 return Err(StoreError::Format {
                     path,

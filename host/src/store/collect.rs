@@ -67,8 +67,8 @@ impl Store {
             for layer in &image.layers {
                 transaction.execute(
                     "DELETE FROM msb_layer WHERE diff_id = ?1
-                     AND diff_id NOT IN (SELECT diff_id FROM msb_image_layer)",
-                    [layer.diff_id.to_string()],
+                     AND (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
+                    [layer.key.diff_id.to_string()],
                 )?;
             }
             Ok(Known::read(
@@ -79,7 +79,7 @@ impl Store {
         let digests = image
             .layers
             .iter()
-            .map(|layer| &layer.diff_id)
+            .map(|layer| &layer.key.diff_id)
             .chain([&image.digest, &image.config_digest]);
         let mut garbage = Garbage::find(self.home(), &known)?;
         garbage.keep_only(&digests.map(crate::digest::Digest::file_stem).collect());
@@ -106,7 +106,8 @@ fn delete_unused(catalogue: &Connection, collected: &mut Collected) -> rusqlite:
         }
     }
     catalogue.execute(
-        "DELETE FROM msb_layer WHERE diff_id NOT IN (SELECT diff_id FROM msb_image_layer)",
+        "DELETE FROM msb_layer
+         WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
         [],
     )?;
     Known::read(catalogue, gone)

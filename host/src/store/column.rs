@@ -6,6 +6,8 @@ use std::str::FromStr;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+use crate::digest::Digest;
+
 /// A number of bytes or things, or a position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(pub(super) u64);
@@ -17,6 +19,14 @@ struct Text<T>(T);
 /// Returns the number in a column.
 pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, Count>(column)?.0)
+}
+
+/// Returns the chain ID in a column, which is empty for a layer that does not depend on others.
+pub(super) fn chain(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Digest>> {
+    if row.get_ref(column)?.as_str()?.is_empty() {
+        return Ok(None);
+    }
+    parsed(row, column).map(Some)
 }
 
 /// Returns the digest, reference or time in a column.

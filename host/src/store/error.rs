@@ -45,6 +45,14 @@ pub enum StoreError {
         /// The newest format that this msb knows.
         known: u32,
     },
+    /// An msb that nobody has any more has written the store.
+    #[error("the store `{}` has format {found}, which msb does not read any more", path.display())]
+    OldFormat {
+        /// The database file.
+        path: PathBuf,
+        /// The format of the store.
+        found: u32,
+    },
     /// No image has this name.
     #[error("image not found: {0}")]
     NotFound(String),

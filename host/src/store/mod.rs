@@ -30,7 +30,7 @@ pub use find::FoundImage;
 pub use forget::Forgotten;
 pub use home::Home;
 pub use lock::{LayerLock, Lease};
-pub use publish::{LayerFacts, StoredLayer};
+pub use publish::{LayerFacts, LayerKey, StoredLayer};
 pub use query::{ImageLayer, ImageRecord};
 pub use record::{MovedReference, NewImage, NewImageLayer, Recorded};
 pub use staging::{StagedLayer, Staging};

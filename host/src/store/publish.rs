@@ -7,30 +7,46 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::catalogue::Store;
-use super::column::{Count, count};
+use super::column::{Count, chain, count, parsed};
 use super::staging::StagedLayer;
 use super::{Home, StoreError, foreign, fs, query};
 use crate::digest::{Digest, Hasher};
+use crate::layer::{Dependence, Rest};
 
 /// What the names of documents begin with while they are written aside.
 pub(super) const ASIDE: &str = "blob-";
 
+/// Which layer, and over which others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerKey {
+    /// The digest of its contents.
+    pub diff_id: Digest,
+    /// The chain ID, of a layer whose image is another one over these layers than over any others.
+    pub chain: Option<Digest>,
+}
+
 /// What is known of a layer that was made.
 #[derive(Clone, Debug)]
 pub struct LayerFacts {
-    /// The digest of its contents.
-    pub diff_id: Digest,
+    /// Which one it is.
+    pub key: LayerKey,
     /// The length of its tar in bytes.
     pub tar_size: u64,
     /// Entries of its tar.
     pub entries: u64,
+    /// What of it depends on the layers below.
+    pub dependence: Dependence,
+    /// What its image holds besides the contents of the tar.
+    pub rest: Rest,
+    /// The digest of its recipe.
+    pub recipe_digest: Digest,
 }
 
 /// A layer of the store.
 #[derive(Clone, Debug)]
 pub struct StoredLayer {
-    /// The digest of its contents.
-    pub diff_id: Digest,
+    /// What is known of it.
+    pub facts: LayerFacts,
     /// Where its EROFS image is.
     pub erofs_path: PathBuf,
     /// Where its tar recipe is.
@@ -39,14 +55,39 @@ pub struct StoredLayer {
     pub erofs_size: u64,
     /// The length of the recipe in bytes.
     pub recipe_size: u64,
-    /// The length of its tar in bytes.
-    pub tar_size: u64,
+}
+
+impl LayerKey {
+    /// Returns the key of a layer that is the same over all others.
+    pub fn plain(diff_id: Digest) -> Self {
+        Self {
+            diff_id,
+            chain: None,
+        }
+    }
+
+    /// Returns how the chain stands in the catalogue.
+    pub(super) fn chain_column(&self) -> String {
+        self.chain
+            .as_ref()
+            .map(Digest::to_string)
+            .unwrap_or_default()
+    }
 }
 
 impl StoredLayer {
     /// Opens the EROFS image.
     pub fn open_erofs(&self) -> Result<File, StoreError> {
         File::open(&self.erofs_path).map_err(fs::error("open", &self.erofs_path))
+    }
+
+    /// Returns whether its files are there, with the lengths that they had.
+    pub fn has_files(&self) -> bool {
+        let has_size = |path: &Path, size| {
+            std::fs::metadata(path)
+                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+        };
+        has_size(&self.erofs_path, self.erofs_size) && has_size(&self.recipe_path, self.recipe_size)
     }
 
     /// Opens the tar recipe.
@@ -58,34 +99,60 @@ impl StoredLayer {
 impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
     /// had. Anything less is as good as no layer: whoever needs it makes it again.
-    pub fn layer(&self, diff_id: &Digest) -> Result<Option<StoredLayer>, StoreError> {
-        let layer = self.read(|catalogue| {
+    pub fn layer(&self, key: &LayerKey) -> Result<Option<StoredLayer>, StoreError> {
+        let layer = self.recorded_layer(key)?;
+        Ok(layer.filter(StoredLayer::has_files))
+    }
+
+    /// Returns a layer with these contents, whichever layers it was made for: its tar can be
+    /// rebuilt from each of them.
+    pub fn layer_over_any(&self, diff_id: &Digest) -> Result<Option<StoredLayer>, StoreError> {
+        let chains = self.read(|catalogue| {
+            catalogue
+                .prepare_cached("SELECT chain FROM msb_layer WHERE diff_id = ?1 ORDER BY chain")?
+                .query_map([diff_id.to_string()], |row| chain(row, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        for chain in chains {
+            let diff_id = diff_id.clone();
+            if let Some(layer) = self.layer(&LayerKey { diff_id, chain })? {
+                return Ok(Some(layer));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns a layer that was recorded, whatever has become of its files.
+    pub fn recorded_layer(&self, key: &LayerKey) -> Result<Option<StoredLayer>, StoreError> {
+        self.read(|catalogue| {
             catalogue
                 .prepare_cached(
-                    "SELECT file, erofs_size, recipe_size, tar_size
-                     FROM msb_layer WHERE diff_id = ?1",
+                    "SELECT file, erofs_size, recipe_size, tar_size, entries, dependence,
+                            rest_start, rest_digest, recipe_digest
+                     FROM msb_layer WHERE diff_id = ?1 AND chain = ?2",
                 )?
-                .query_row([diff_id.to_string()], |row| {
+                .query_row([key.diff_id.to_string(), key.chain_column()], |row| {
                     let file: String = row.get(0)?;
                     Ok(StoredLayer {
-                        diff_id: diff_id.clone(),
                         erofs_path: self.home().erofs(&file),
                         recipe_path: self.home().recipe(&file),
                         erofs_size: count(row, 1)?,
                         recipe_size: count(row, 2)?,
-                        tar_size: count(row, 3)?,
+                        facts: LayerFacts {
+                            key: key.clone(),
+                            tar_size: count(row, 3)?,
+                            entries: count(row, 4)?,
+                            dependence: Dependence::from_bits_retain(row.get(5)?),
+                            rest: Rest {
+                                start: count(row, 6)?,
+                                digest: parsed(row, 7)?,
+                            },
+                            recipe_digest: parsed(row, 8)?,
+                        },
                     })
                 })
                 .optional()
-        })?;
-        let has_size = |path: &Path, size| {
-            std::fs::metadata(path)
-                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
-        };
-        Ok(layer.filter(|layer| {
-            has_size(&layer.erofs_path, layer.erofs_size)
-                && has_size(&layer.recipe_path, layer.recipe_size)
-        }))
+        })
     }
 
     /// Puts layers that were made in their places, except those that the store has already. To be
@@ -104,29 +171,28 @@ impl Store {
         let mut published = Vec::with_capacity(layers.len());
         let mut new = Vec::new();
         for ((staged, facts), sizes) in layers.iter().zip(sizes.chunks(2)) {
-            if let Some(layer) = self.layer(&facts.diff_id)? {
+            if let Some(layer) = self.layer(&facts.key)? {
                 published.push(layer);
                 continue;
             }
-            let file = self.read(|catalogue| file_name(catalogue, home, &facts.diff_id))?;
+            let file = self.read(|catalogue| file_name(catalogue, home, &facts.key))?;
             let layer = StoredLayer {
-                diff_id: facts.diff_id.clone(),
+                facts: facts.clone(),
                 erofs_path: home.erofs(&file),
                 recipe_path: home.recipe(&file),
                 erofs_size: sizes.first().copied().unwrap_or_default(),
                 recipe_size: sizes.last().copied().unwrap_or_default(),
-                tar_size: facts.tar_size,
             };
             fs::rename(&staged.recipe(), &layer.recipe_path)?;
             fs::rename(&staged.erofs(), &layer.erofs_path)?;
-            new.push((file, layer.clone(), facts.entries));
+            new.push((file, layer.clone()));
             published.push(layer);
         }
         if !new.is_empty() {
             fs::sync_directory(&home.layers())?;
             self.write(|transaction| {
-                for (file, layer, entries) in &new {
-                    insert(transaction, file, layer, *entries)?;
+                for (file, layer) in &new {
+                    insert(transaction, file, layer)?;
                 }
                 Ok(())
             })?;
@@ -157,27 +223,30 @@ impl Store {
 }
 
 /// Enters a layer, or what it is now that it was made again.
-fn insert(
-    transaction: &Transaction<'_>,
-    file: &str,
-    layer: &StoredLayer,
-    entries: u64,
-) -> rusqlite::Result<()> {
+fn insert(transaction: &Transaction<'_>, file: &str, layer: &StoredLayer) -> rusqlite::Result<()> {
+    let facts = &layer.facts;
     transaction
         .prepare_cached(
             "INSERT INTO msb_layer
-                 (diff_id, file, erofs_size, recipe_size, tar_size, entries, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (diff_id) DO UPDATE SET
-                 file = ?2, erofs_size = ?3, recipe_size = ?4, tar_size = ?5, entries = ?6",
+                 (diff_id, chain, file, erofs_size, recipe_size, tar_size, entries, dependence,
+                  rest_start, rest_digest, recipe_digest, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (diff_id, chain) DO UPDATE SET
+                 file = ?3, erofs_size = ?4, recipe_size = ?5, tar_size = ?6, entries = ?7,
+                 dependence = ?8, rest_start = ?9, rest_digest = ?10, recipe_digest = ?11",
         )?
         .execute(params![
-            layer.diff_id.to_string(),
+            facts.key.diff_id.to_string(),
+            facts.key.chain_column(),
             file,
             Count(layer.erofs_size),
             Count(layer.recipe_size),
-            Count(layer.tar_size),
-            Count(entries),
+            Count(facts.tar_size),
+            Count(facts.entries),
+            facts.dependence.bits(),
+            Count(facts.rest.start),
+            facts.rest.digest.to_string(),
+            facts.recipe_digest.to_string(),
             query::time(Timestamp::now()),
         ])?;
     Ok(())
@@ -185,11 +254,12 @@ fn insert(
 
 /// Returns what the files of a layer are called. A microsandbox in the same home gives its layers
 /// the same names, and addresses blocks in them: its files are not replaced, ours lie beside.
-fn file_name(connection: &Connection, home: &Home, diff_id: &Digest) -> rusqlite::Result<String> {
+fn file_name(connection: &Connection, home: &Home, key: &LayerKey) -> rusqlite::Result<String> {
+    let LayerKey { diff_id, chain } = key;
     let known = connection
         .query_row(
-            "SELECT file FROM msb_layer WHERE diff_id = ?1",
-            [diff_id.to_string()],
+            "SELECT file FROM msb_layer WHERE diff_id = ?1 AND chain = ?2",
+            [diff_id.to_string(), key.chain_column()],
             |row| row.get(0),
         )
         .optional()?;
@@ -197,6 +267,9 @@ fn file_name(connection: &Connection, home: &Home, diff_id: &Digest) -> rusqlite
         return Ok(file);
     }
     let file = diff_id.file_stem();
+    if let Some(chain) = chain {
+        return Ok(format!("{file}{OVER}{}", chain.hex()));
+    }
     let in_progress = || home.erofs(&file).exists() && !home.recipe(&file).exists();
     let is_theirs = foreign::is_shared(connection)?
         && (foreign::layers(connection)?.contains(&diff_id.to_string()) || in_progress());
@@ -209,6 +282,9 @@ fn file_name(connection: &Connection, home: &Home, diff_id: &Digest) -> rusqlite
 
 /// What is added to the name of a layer that microsandbox has as well.
 pub(super) const BESIDE: &str = ".msb";
+
+/// What stands between the name of a layer and the chain ID that its image depends on.
+pub(super) const OVER: &str = ".over-";
 
 fn check(bytes: &[u8], digest: &Digest, path: &Path) -> Result<(), StoreError> {
     let mut hasher = Hasher::new(digest.algorithm());

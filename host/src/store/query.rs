@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::column::{count, parsed};
+use super::column::{chain, count, parsed};
+use super::publish::LayerKey;
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -30,8 +31,8 @@ pub struct ImageRecord {
 /// A layer as an image's manifest has it.
 #[derive(Clone, Debug)]
 pub struct ImageLayer {
-    /// The digest of its contents.
-    pub diff_id: Digest,
+    /// Which one it is.
+    pub key: LayerKey,
     /// The digest of its blob.
     pub blob_digest: Digest,
     /// The media type of its blob.
@@ -89,15 +90,18 @@ pub(super) fn image(
     image.references.sort();
     image.layers = connection
         .prepare_cached(
-            "SELECT diff_id, blob_digest, media_type, compressed_size
+            "SELECT diff_id, chain, blob_digest, media_type, compressed_size
              FROM msb_image_layer WHERE image = ?1 ORDER BY position",
         )?
         .query_map([digest], |row| {
             Ok(ImageLayer {
-                diff_id: parsed(row, 0)?,
-                blob_digest: parsed(row, 1)?,
-                media_type: row.get(2)?,
-                compressed_size: count(row, 3)?,
+                key: LayerKey {
+                    diff_id: parsed(row, 0)?,
+                    chain: chain(row, 1)?,
+                },
+                blob_digest: parsed(row, 2)?,
+                media_type: row.get(3)?,
+                compressed_size: count(row, 4)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()?;

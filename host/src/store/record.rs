@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::catalogue::Store;
 use super::column::{Count, parsed};
+use super::publish::LayerKey;
 use super::{StoreError, query};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -34,8 +35,8 @@ pub struct NewImage {
 /// A layer of an image as its manifest has it.
 #[derive(Clone, Debug)]
 pub struct NewImageLayer {
-    /// The digest of its contents.
-    pub diff_id: Digest,
+    /// Which one it is.
+    pub key: LayerKey,
     /// The digest of its blob.
     pub blob_digest: Digest,
     /// The media type of its blob.
@@ -75,10 +76,10 @@ impl Store {
         self.prepare()?;
         let _lease = self.lease(&Silent, &Cancel::default())?;
         for layer in &image.layers {
-            if self.layer(&layer.diff_id)?.is_none() {
+            if self.layer(&layer.key)?.is_none() {
                 return Err(StoreError::MissingLayer {
                     image: image.manifest_digest.clone(),
-                    diff_id: layer.diff_id.clone(),
+                    diff_id: layer.key.diff_id.clone(),
                 });
             }
         }
@@ -142,12 +143,13 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Result<b
     for (position, layer) in (0..).zip(&image.layers) {
         transaction.execute(
             "INSERT INTO msb_image_layer
-                 (image, position, diff_id, blob_digest, media_type, compressed_size)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                 (image, position, diff_id, chain, blob_digest, media_type, compressed_size)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 digest,
                 Count(position),
-                layer.diff_id.to_string(),
+                layer.key.diff_id.to_string(),
+                layer.key.chain_column(),
                 layer.blob_digest.to_string(),
                 layer.media_type,
                 Count(layer.compressed_size),

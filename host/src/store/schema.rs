@@ -2,12 +2,13 @@
 //!
 //! The database file may belong to other microsandbox tools as well. So every table of ours has
 //! the prefix `msb_`, theirs are only read, and nothing here needs a newer `SQLite` than they do
-//! (which is why the tables are not `STRICT`).
+//! (which is why the tables are not `STRICT`). The `chain` of a layer is empty unless its image
+//! depends on the layers below.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 /// The format that this msb writes. A store of a newer one is not touched.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS msb_store (
@@ -25,24 +26,32 @@ CREATE TABLE IF NOT EXISTS msb_image (
     removed       INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS msb_layer (
-    diff_id     TEXT PRIMARY KEY NOT NULL,
-    file        TEXT NOT NULL,
-    erofs_size  INTEGER NOT NULL,
-    recipe_size INTEGER NOT NULL,
-    tar_size    INTEGER NOT NULL,
-    entries     INTEGER NOT NULL,
-    created_at  TEXT NOT NULL
+    diff_id       TEXT NOT NULL,
+    chain         TEXT NOT NULL,
+    file          TEXT NOT NULL,
+    erofs_size    INTEGER NOT NULL,
+    recipe_size   INTEGER NOT NULL,
+    tar_size      INTEGER NOT NULL,
+    entries       INTEGER NOT NULL,
+    dependence    INTEGER NOT NULL,
+    rest_start    INTEGER NOT NULL,
+    rest_digest   TEXT NOT NULL,
+    recipe_digest TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    PRIMARY KEY (diff_id, chain)
 );
 CREATE TABLE IF NOT EXISTS msb_image_layer (
     image           TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
     position        INTEGER NOT NULL,
-    diff_id         TEXT NOT NULL REFERENCES msb_layer (diff_id) ON DELETE RESTRICT,
+    diff_id         TEXT NOT NULL,
+    chain           TEXT NOT NULL,
     blob_digest     TEXT NOT NULL,
     media_type      TEXT NOT NULL,
     compressed_size INTEGER NOT NULL,
-    PRIMARY KEY (image, position)
+    PRIMARY KEY (image, position),
+    FOREIGN KEY (diff_id, chain) REFERENCES msb_layer (diff_id, chain) ON DELETE RESTRICT
 );
-CREATE INDEX IF NOT EXISTS msb_image_layer_diff_id ON msb_image_layer (diff_id);
+CREATE INDEX IF NOT EXISTS msb_image_layer_layer ON msb_image_layer (diff_id, chain);
 CREATE TABLE IF NOT EXISTS msb_reference (
     name       TEXT PRIMARY KEY NOT NULL,
     image      TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,

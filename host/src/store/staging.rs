@@ -84,6 +84,12 @@ impl StagedLayer {
         Ok((create(&self.erofs())?, create(&self.recipe())?))
     }
 
+    /// Opens the two files, for reading.
+    pub fn open(&self) -> Result<(File, File), StoreError> {
+        let open = |path: &Path| File::open(path).map_err(fs::error("open", path));
+        Ok((open(&self.erofs())?, open(&self.recipe())?))
+    }
+
     pub(super) fn erofs(&self) -> PathBuf {
         self.directory.path().join("erofs")
     }

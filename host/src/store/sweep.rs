@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use walkdir::WalkDir;
 
-use super::publish::{ASIDE, BESIDE};
+use super::publish::{ASIDE, BESIDE, OVER};
 use super::{Home, StoreError, foreign, fs, staging};
 use crate::digest::Digest;
 
@@ -86,7 +86,7 @@ impl Garbage {
                 Some((file, "recipe")) => (file, !known.layers.contains(file)),
                 _ => continue,
             };
-            if is_garbage && is_digest(file.strip_suffix(BESIDE).unwrap_or(file)) {
+            if is_garbage && is_digest(layer_of(file)) {
                 push(&mut garbage.layers, file, home.layers().join(name));
             }
         }
@@ -128,7 +128,7 @@ impl Garbage {
             &mut self.vmdk,
             &mut self.others,
         ] {
-            found.retain(|file, _| digests.contains(file.strip_suffix(BESIDE).unwrap_or(file)));
+            found.retain(|file, _| digests.contains(layer_of(file)));
         }
     }
 }
@@ -162,6 +162,12 @@ fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Returns the name of the layer that a file belongs to.
+fn layer_of(file: &str) -> &str {
+    let file = file.split_once(OVER).map_or(file, |(layer, _)| layer);
+    file.strip_suffix(BESIDE).unwrap_or(file)
 }
 
 fn file_stem(digest: &str) -> String {

@@ -7,6 +7,7 @@ mod corpus;
 mod duplicates;
 mod hostile;
 mod links;
+mod lower;
 mod overlay;
 mod paths;
 mod recipes;
@@ -37,6 +38,7 @@ struct Request<'a> {
     advanced: &'a (dyn Fn(u64) + Sync),
     expected_blob: Option<(Digest, Option<u64>)>,
     expected_diff_id: Option<Digest>,
+    chain: Option<Chain>,
 }
 
 fn convert_with<'a>(
@@ -59,21 +61,34 @@ fn convert_into<'a>(
         advanced: &|_| {},
         expected_blob: None,
         expected_diff_id: None,
+        chain: None,
     };
     change(&mut request);
+    let chain = request.chain.take();
     let options = ConvertOptions {
         limits: &request.limits,
         cancel: &request.cancel,
         advanced: request.advanced,
         expected_blob: request.expected_blob,
         expected_diff_id: request.expected_diff_id,
+        chain: &|| Ok(chain.clone()),
     };
     convert(input, erofs, recipe, &options)
 }
 
 /// Converts a blob that is the given tar, or the tar itself.
 fn convert_blob(blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
-    let converted = convert_with(blob, |_| {})?;
+    check_blob(convert_with(blob, |_| {})?, blob, archive)
+}
+
+/// Converts the tar of a layer over others.
+fn convert_over(archive: &[u8], chain: Chain) -> Result<Layer, LayerError> {
+    let converted = convert_with(archive, |request| request.chain = Some(chain))?;
+    check_blob(converted, archive, archive)
+}
+
+/// Checks what a blob, which is the given tar or holds it, was converted to.
+fn check_blob(converted: Converted, blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
     assert_eq!(converted.blob_digest, Digest::of(blob));
     assert_eq!(converted.blob_size, blob.len() as u64);
     assert_eq!(converted.diff_id, Digest::of(archive));
@@ -213,7 +228,11 @@ fn assert_layer(text: &str, expected: &[&str]) {
 
 #[track_caller]
 fn assert_refused(text: &str, message: &str) {
-    let error = convert_tar(&tar(text)).err().unwrap();
+    let bottom = Chain {
+        id: Digest::of(b"bottom"),
+        lower: LowerLayers::default(),
+    };
+    let error = convert_over(&tar(text), bottom).err().unwrap();
     let mut text = error.to_string();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {

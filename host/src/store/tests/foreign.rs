@@ -167,12 +167,7 @@ fn a_layer_of_microsandbox_is_neither_replaced_nor_removed() {
     let theirs = shared.layer("a");
     shared.store.add("app", &["a"], &["app"]);
     assert_eq!(std::fs::read(&theirs).unwrap(), b"their image");
-    let ours = shared
-        .store
-        .store
-        .layer(&Digest::of(b"a"))
-        .unwrap()
-        .unwrap();
+    let ours = shared.store.store.layer(&key("a")).unwrap().unwrap();
     assert_eq!(std::fs::read(&ours.erofs_path).unwrap(), b"image of a");
     image::remove(&shared.store.store, "app", RemoveOptions::default()).unwrap();
     shared.prune();

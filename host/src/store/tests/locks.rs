@@ -40,7 +40,7 @@ fn the_second_writer_of_a_layer_waits_and_finds_it_done() {
         let _lock = store
             .lock_layer(&Digest::of(b"a"), &mut on_wait, &Cancel::default())
             .unwrap();
-        if store.layer(&Digest::of(b"a")).unwrap().is_none() {
+        if store.layer(&key("a")).unwrap().is_none() {
             // Until everybody else is known to wait.
             until(|| waited.load(Ordering::Relaxed) == 3);
             store.publish(&[stage(&staging, "a")]).unwrap();

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::layer::{Dependence, Rest};
 use crate::platform::Platform;
 use crate::progress::Silent;
 use crate::reference::Reference;
@@ -77,11 +78,22 @@ pub(crate) fn stage(staging: &Staging, content: &str) -> (StagedLayer, LayerFact
     write!(erofs, "image of {content}").unwrap();
     write!(recipe, "recipe of {content}").unwrap();
     let facts = LayerFacts {
-        diff_id: Digest::of(content.as_bytes()),
+        key: key(content),
         tar_size: 10,
         entries: 1,
+        dependence: Dependence::empty(),
+        rest: Rest {
+            start: 4096,
+            digest: Digest::of(b"rest"),
+        },
+        recipe_digest: Digest::of(format!("recipe of {content}").as_bytes()),
     };
     (layer, facts)
+}
+
+/// The key of the layer with these contents.
+pub(crate) fn key(content: &str) -> LayerKey {
+    LayerKey::plain(Digest::of(content.as_bytes()))
 }
 
 pub(crate) fn image(label: &str, layers: &[&str]) -> NewImage {
@@ -97,7 +109,7 @@ pub(crate) fn image(label: &str, layers: &[&str]) -> NewImage {
         layers: layers
             .iter()
             .map(|layer| NewImageLayer {
-                diff_id: Digest::of(layer.as_bytes()),
+                key: key(layer),
                 blob_digest: Digest::of(format!("blob of {layer} in {label}").as_bytes()),
                 media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
                 compressed_size: 100,
@@ -137,7 +149,7 @@ fn is_whole(store: &Store, image: &ImageRecord) -> bool {
         && store.blob(&image.config_digest).is_ok()
         && image.layers.iter().all(|layer| {
             store
-                .layer(&layer.diff_id)
+                .layer(&layer.key)
                 .unwrap()
                 .is_some_and(|layer| layer.open_erofs().is_ok() && layer.open_recipe().is_ok())
         })

@@ -9,7 +9,7 @@ use super::*;
 
 #[test]
 fn a_store_of_a_newer_msb_is_left_alone() {
-    for found in ["2", "something"] {
+    for found in ["3", "something"] {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);
         let catalogue = Connection::open(store.path("db/msb.db")).unwrap();
@@ -18,7 +18,7 @@ fn a_store_of_a_newer_msb_is_left_alone() {
             .unwrap();
         let error = Store::open(store.store.home()).unwrap_err();
         assert!(
-            matches!(error, StoreError::Format { found, known: 1, .. } if found > 1),
+            matches!(error, StoreError::Format { found, known: 2, .. } if found > 2),
             "{error}"
         );
         let kept: String = catalogue
@@ -26,6 +26,20 @@ fn a_store_of_a_newer_msb_is_left_alone() {
             .unwrap();
         assert_eq!(kept, found);
     }
+}
+
+#[test]
+fn a_store_of_an_older_msb_is_left_alone() {
+    let store = TestStore::new();
+    let catalogue = Connection::open(store.path("db/msb.db")).unwrap();
+    catalogue
+        .execute("UPDATE msb_store SET value = '1'", [])
+        .unwrap();
+    let error = Store::open(store.store.home()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::OldFormat { found: 1, .. }),
+        "{error}"
+    );
 }
 
 #[test]

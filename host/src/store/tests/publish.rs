@@ -9,11 +9,11 @@ use super::*;
 fn a_published_layer_is_found_with_its_files() {
     let store = TestStore::new();
     store.add("app", &["a"], &["app"]);
-    let layer = store.again().layer(&Digest::of(b"a")).unwrap().unwrap();
+    let layer = store.again().layer(&key("a")).unwrap().unwrap();
     assert_eq!(std::fs::read(&layer.erofs_path).unwrap(), b"image of a");
     assert_eq!(std::fs::read(&layer.recipe_path).unwrap(), b"recipe of a");
     assert_eq!((layer.erofs_size, layer.recipe_size), (10, 11));
-    assert_eq!(layer.tar_size, 10);
+    assert_eq!(layer.facts.tar_size, 10);
     assert_eq!(
         layer.erofs_path,
         store.path("cache/layers").join(layer_file("a", "erofs"))
@@ -37,7 +37,7 @@ fn a_layer_with_a_missing_or_damaged_file_is_no_layer_and_is_made_again() {
                     .set_len(length)
                     .unwrap(),
             }
-            assert!(store.store.layer(&Digest::of(b"a")).unwrap().is_none());
+            assert!(store.store.layer(&key("a")).unwrap().is_none());
             store.add("app", &["a"], &["app"]);
             let image = store.store.find("app").unwrap().image;
             assert!(is_whole(&store.store, &image));
@@ -75,7 +75,7 @@ fn many_layers_keep_their_own_lengths() {
     let layers: Vec<&str> = contents.iter().map(String::as_str).collect();
     store.add("app", &layers, &["app"]);
     for content in layers {
-        let layer = store.store.layer(&Digest::of(content.as_bytes())).unwrap();
+        let layer = store.store.layer(&key(content)).unwrap();
         assert_eq!(
             layer.unwrap().erofs_size,
             "image of ".len() as u64 + content.len() as u64

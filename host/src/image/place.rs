@@ -1,0 +1,201 @@
+//! Layers over layers: which EROFS image of a layer is right over those below it.
+//!
+//! Most layers have one image, which is right over any others. Owns the search for the exceptions,
+//! and their conversion from what is there: the tar is rebuilt and converted once more, now that
+//! the layers below are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::sync::Arc;
+
+use super::LoadError;
+use super::convert::{ConvertedLayer, Workshop, named};
+use crate::digest::Digest;
+use crate::layer::{Chain, LayerError, LowerLayers};
+use crate::store::{LayerFacts, LayerKey, StagedLayer, Store};
+
+/// The layers that an operation has made, and those of them that its images need.
+pub(super) struct Placement<'a> {
+    store: &'a Store,
+    workshop: Workshop<'a>,
+    made: BTreeMap<LayerKey, ConvertedLayer>,
+    used: BTreeSet<LayerKey>,
+}
+
+/// A layer of an image, and what errors call it.
+pub(super) struct Named<'a> {
+    pub(super) diff_id: &'a Digest,
+    pub(super) name: String,
+}
+
+/// The files of a layer.
+struct Files {
+    erofs: File,
+    recipe: File,
+}
+
+impl<'a> Placement<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        workshop: Workshop<'a>,
+        made: BTreeMap<LayerKey, ConvertedLayer>,
+    ) -> Self {
+        Self {
+            store,
+            workshop,
+            made,
+            used: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the keys of the layers of one image, the bottom one first, and makes what is not
+    /// there yet.
+    pub(super) fn place(&mut self, layers: &[Named<'_>]) -> Result<Vec<LayerKey>, LoadError> {
+        let mut lower = LowerLayers::default();
+        let mut below: Option<Digest> = None;
+        let mut keys = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let chain_id = chain_id(below.as_ref(), layer.diff_id);
+            let key = self.find_or_make(layer, &chain_id, &lower)?;
+            let files = self.files(&key)?.ok_or_else(|| missing(layer))?;
+            lower
+                .push(Arc::new(files.erofs))
+                .map_err(|error| named(&layer.name, error))?;
+            self.used.insert(key.clone());
+            keys.push(key);
+            below = Some(chain_id);
+        }
+        Ok(keys)
+    }
+
+    /// Returns the length of the tar of a layer that was placed.
+    pub(super) fn tar_size(&self, key: &LayerKey) -> Result<Option<u64>, LoadError> {
+        if let Some(made) = self.made.get(key) {
+            return Ok(Some(made.facts.tar_size));
+        }
+        let stored = self.store.layer(key)?;
+        Ok(stored.map(|stored| stored.facts.tar_size))
+    }
+
+    /// Returns the layers that the images need and the store does not have.
+    pub(super) fn into_new(self) -> Vec<(StagedLayer, LayerFacts)> {
+        let used = self.used;
+        self.made
+            .into_iter()
+            .filter(|(key, _)| used.contains(key))
+            .map(|(_, layer)| (layer.staged, layer.facts))
+            .collect()
+    }
+
+    /// Returns the key of the image of a layer that is right over others.
+    fn find_or_make(
+        &mut self,
+        layer: &Named<'_>,
+        chain_id: &Digest,
+        lower: &LowerLayers,
+    ) -> Result<LayerKey, LoadError> {
+        let plain = LayerKey::plain(layer.diff_id.clone());
+        let chained = LayerKey {
+            chain: Some(chain_id.clone()),
+            ..plain.clone()
+        };
+        if self.facts(&chained)?.is_some() {
+            return Ok(chained);
+        }
+        let as_it_is = self.facts(&plain)?;
+        if let Some(facts) = &as_it_is {
+            let changes = lower
+                .change(facts.dependence)
+                .map_err(|error| named(&layer.name, error))?;
+            if !changes {
+                return Ok(plain);
+            }
+        }
+        let files = self.any_files(&plain)?.ok_or_else(|| missing(layer))?;
+        let chain = Chain {
+            id: chain_id.clone(),
+            lower: lower.clone(),
+        };
+        let again = self.workshop.convert_again(
+            (&files.erofs, &files.recipe),
+            layer.diff_id,
+            &layer.name,
+            &chain,
+        )?;
+        let key = again.facts.key.clone();
+        // Nothing below made a difference after all.
+        if key != plain || as_it_is.is_none() {
+            self.made.insert(key.clone(), again);
+        }
+        Ok(key)
+    }
+
+    fn facts(&self, key: &LayerKey) -> Result<Option<LayerFacts>, LoadError> {
+        if let Some(made) = self.made.get(key) {
+            return Ok(Some(made.facts.clone()));
+        }
+        Ok(self.store.layer(key)?.map(|stored| stored.facts))
+    }
+
+    fn files(&self, key: &LayerKey) -> Result<Option<Files>, LoadError> {
+        if let Some(made) = self.made.get(key) {
+            let (erofs, recipe) = made.staged.open()?;
+            return Ok(Some(Files { erofs, recipe }));
+        }
+        stored_files(self.store.layer(key)?)
+    }
+
+    /// Returns files that the tar of a layer can be rebuilt from.
+    fn any_files(&self, plain: &LayerKey) -> Result<Option<Files>, LoadError> {
+        let of_layer = |key: &&LayerKey| key.diff_id == plain.diff_id;
+        match self.made.keys().find(of_layer) {
+            Some(key) => self.files(key),
+            None => stored_files(self.store.layer_over_any(&plain.diff_id)?),
+        }
+    }
+}
+
+fn stored_files(stored: Option<crate::store::StoredLayer>) -> Result<Option<Files>, LoadError> {
+    let open = |stored: crate::store::StoredLayer| -> Result<Files, LoadError> {
+        Ok(Files {
+            erofs: stored.open_erofs()?,
+            recipe: stored.open_recipe()?,
+        })
+    };
+    stored.map(open).transpose()
+}
+
+/// Returns the chain ID of a layer over others. Source: OCI image-spec, `config.md`, "Layer
+/// `ChainID`".
+pub(super) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
+    match below {
+        None => diff_id.clone(),
+        Some(below) => Digest::of(format!("{below} {diff_id}").as_bytes()),
+    }
+}
+
+fn missing(layer: &Named<'_>) -> LoadError {
+    named(
+        &layer.name,
+        LayerError::DamagedRecipe("its files are not in the store any more"),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_id_of_the_bottom_layer_is_its_diff_id() {
+        let bottom = Digest::of(b"bottom");
+        assert_eq!(chain_id(None, &bottom), bottom);
+    }
+
+    #[test]
+    fn a_chain_id_names_the_layer_and_all_below_it() {
+        let (bottom, top) = (Digest::of(b"bottom"), Digest::of(b"top"));
+        let expected = Digest::of(format!("{bottom} {top}").as_bytes());
+        assert_eq!(chain_id(Some(&bottom), &top), expected);
+    }
+}
