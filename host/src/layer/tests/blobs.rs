@@ -80,7 +80,7 @@ fn files_are_the_same_however_the_blob_comes_in() {
 }
 
 #[test]
-fn layers_of_nothing_are_layers() {
+fn case_16_layers_of_nothing_are_layers() {
     let zeros = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
     for (archive, diff_id) in [
         (
@@ -126,7 +126,7 @@ fn a_compression_that_is_not_read_is_named() {
 }
 
 #[test]
-fn expected_digests_and_lengths_are_checked() {
+fn case_28_expected_digests_and_lengths_are_checked() {
     let archive = sample();
     let other = Digest::of(b"other");
     for blob in [archive.clone(), gzip(&archive)] {

@@ -7,9 +7,12 @@ mod corpus;
 mod duplicates;
 mod hostile;
 mod links;
+mod mixed;
+mod outside;
 mod overlay;
 mod paths;
 mod recipes;
+mod settling;
 mod sparse;
 mod whiteouts;
 
