@@ -19,6 +19,7 @@ mod engine;
 mod env;
 mod fixtures;
 mod mount;
+mod odd_archives;
 mod references;
 mod resources;
 mod round_trip;
@@ -56,6 +57,7 @@ fn main() {
         commands::tests(),
         references::tests(),
         bad_input::tests(),
+        odd_archives::tests(),
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),

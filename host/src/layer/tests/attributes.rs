@@ -127,3 +127,15 @@ fn entries_of_unknown_type_are_left_out_and_mentioned() {
     assert_eq!(layer.converted.notices.len(), 2);
     assert!(layer.converted.notices[1].contains("type `Z`"));
 }
+
+#[test]
+fn case_70_attributes_of_anything_are_sorted_and_the_last_of_a_name_counts() {
+    assert_layer(
+        "symlink s -> x pax.SCHILY.xattr.trusted.b=2 pax.SCHILY.xattr.trusted.a=1\n\
+         block b 8:1 pax.SCHILY.xattr.user.a=old pax.SCHILY.xattr.security.x=3 pax.SCHILY.xattr.user.a=new",
+        &[
+            "block b 8:1 security.x=3 user.a=new",
+            "symlink s -> x trusted.a=1 trusted.b=2",
+        ],
+    );
+}

@@ -41,6 +41,10 @@ fn case_49_everything_but_a_directory_can_have_several_names() {
             "symlink s2 -> x links=2",
         ],
     );
+}
+
+#[test]
+fn a_directory_has_one_name() {
     for target in ["d", "d/", ".", "/", "d/.."] {
         assert_refused(
             &format!("dir d\nlink l -> {target}"),
@@ -150,4 +154,17 @@ fn case_54_files_kept_by_aufs_for_their_links_are_not_part_of_the_layer() {
          link b -> .wh..wh.plnk/7.9\nfile .wh..wh.plnk/8.1 data=lonely",
         &["file a = x links=2", "file b = x links=2"],
     );
+}
+
+#[test]
+fn case_63_a_file_may_have_more_than_65535_names() {
+    let mut lines = vec!["file a".to_owned()];
+    lines.extend((0..70_000).map(|number| format!("link {number} -> a")));
+    let layer = convert_tar(&tar(&lines.join("\n"))).unwrap();
+    let root = layer.image.inode(layer.image.root()).unwrap();
+    let entries = layer.image.entries(&root).unwrap();
+    assert_eq!(entries.len(), 70_001);
+    assert!(entries.iter().all(|entry| entry.nid == entries[0].nid));
+    let file = layer.image.inode(entries[0].nid).unwrap();
+    assert_eq!((file.nlink, file.size), (70_001, 0));
 }

@@ -154,3 +154,27 @@ fn a_malformed_record_is_refused_with_its_reason() {
         );
     }
 }
+
+#[test]
+fn case_02_a_path_record_takes_the_place_of_prefix_and_name() {
+    let mut archive = tar("symlink a -> b pax.path=c/d/ pax.linkpath=e\nchar x 1:3 pax.path=f/");
+    archive[1024 + 345..1024 + 351].copy_from_slice(b"prefix");
+    sign(&mut archive[1024..1536]);
+    let layer = convert_tar(&archive).unwrap();
+    assert_eq!(layer.list(), ["dir c", "symlink c/d -> e", "char f 1:3"]);
+}
+
+#[test]
+fn case_20_headers_of_solaris_are_read_and_files_of_apple_are_files() {
+    let layer = convert_tar(&tar(
+        "entry A acl data=user::rwx\nentry X PaxHeaders/x data=9\\spath=b\\n\nfile a data=x\n\
+         file ._b data=fork",
+    ))
+    .unwrap();
+    assert_eq!(layer.list(), ["file ._b = fork", "file b = x"]);
+    let notices = &layer.converted.notices;
+    assert!(
+        matches!(&notices[..], [notice] if notice.starts_with("`acl`: an entry of type `A`")),
+        "{notices:?}"
+    );
+}

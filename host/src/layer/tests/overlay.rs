@@ -172,3 +172,13 @@ fn case_82_a_whiteout_of_one_name_leaves_the_others() {
         &["b=1", "c=1"],
     );
 }
+
+#[test]
+fn case_32_a_path_hides_a_link_that_only_a_layer_below_has() {
+    let upper = "file lib/x data=2";
+    assert_layer(upper, &["dir lib", "file lib/x = 2"]);
+    assert_stack(
+        &["file usr/lib/y data=1\nsymlink lib -> usr/lib", upper],
+        &["lib/", "lib/x=2", "usr/", "usr/lib/", "usr/lib/y=1"],
+    );
+}

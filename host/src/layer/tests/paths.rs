@@ -138,6 +138,15 @@ fn case_38_the_root_has_metadata_if_there_is_an_entry_for_it() {
 }
 
 #[test]
+fn case_18_a_directory_without_a_name_is_the_root() {
+    let mut unnamed = tar("dir x mode=711\nfile a");
+    unnamed[0] = 0;
+    crate::tar::fixture::sign(&mut unnamed[..512]);
+    let layer = convert_tar(&unnamed).unwrap();
+    assert_eq!(layer.list(), ["dir / mode=711", "file a"]);
+}
+
+#[test]
 fn the_root_can_only_be_a_directory() {
     for line in ["symlink . -> x", "file ./..", "link / -> x", "fifo ."] {
         assert_refused(line, "the root can only be a directory");
@@ -209,10 +218,10 @@ fn case_43_paths_may_be_deep() {
 
 #[test]
 fn case_42_a_directory_may_have_many_entries() {
-    let names: Vec<String> = (0..20_000)
+    let names: Vec<String> = (0..100_000)
         .map(|number| format!("file d/{number}"))
         .collect();
     let layer = convert_tar(&tar(&names.join("\n"))).unwrap();
-    assert_eq!(layer.list().len(), 20_001);
-    assert_eq!(layer.converted.entries, 20_000);
+    assert_eq!(layer.list().len(), 100_001);
+    assert_eq!(layer.converted.entries, 100_000);
 }

@@ -54,6 +54,14 @@ fn case_73_an_opaque_marker_counts_wherever_it_stands() {
 }
 
 #[test]
+fn case_74_an_opaque_marker_makes_the_directory_that_it_is_in() {
+    assert_layer(
+        "file d/e/.wh..wh..opq",
+        &["dir d", "dir d/e trusted.overlay.opaque=y"],
+    );
+}
+
+#[test]
 fn the_root_can_be_opaque() {
     assert_layer(
         "file .wh..wh..opq\nfile a",

@@ -152,9 +152,14 @@ fn links_with_data_are_skipped_with_it() {
 
 #[test]
 fn case_08_entries_of_unknown_type_are_skipped_with_their_data() {
-    let archive = tar("entry Z a fill=600\nentry V label\nentry 7 c data=contiguous\nfile d");
+    let archive = tar(
+        "entry Z a fill=600\nentry V label\nentry M rest data=x\nentry 7 c data=contiguous\nfile d",
+    );
     let kinds = read_with(&archive, |entry, _| format!("{:?}", entry.kind)).unwrap();
-    assert_eq!(kinds, ["Other(90)", "Other(86)", "File", "File"]);
+    assert_eq!(
+        kinds,
+        ["Other(90)", "Other(86)", "Other(77)", "File", "File"]
+    );
 }
 
 #[test]
