@@ -22,7 +22,7 @@ tests! {
     long_and_short_forms_are_the_same_command;
     usage_errors_exit_with_two;
     commands_that_need_no_plugin_start_no_engine;
-    an_archive_loads_however_it_comes;
+    case_93_an_archive_loads_however_it_comes;
 }
 
 fn loaded() -> TestEnv {
@@ -385,7 +385,7 @@ fn commands_that_need_no_plugin_start_no_engine() {
     }
 }
 
-fn an_archive_loads_however_it_comes() {
+fn case_93_an_archive_loads_however_it_comes() {
     let image = sample();
     let (docker, oci) = (image.docker(), image.clone().compressed(gzip).oci());
     let zstd_layers = image.clone().compressed(zstd).oci();

@@ -5,6 +5,8 @@
 //! `[..]` stands for anything within a line. A file `app.tar`, an image of two layers called
 //! `app:1`, is there from the start.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use crate::archive::Image;
@@ -15,14 +17,18 @@ use crate::tools;
 tests! {
     transcripts_print_what_they_say;
     links_between_documents_lead_somewhere;
+    every_case_of_conversion_has_its_row_and_its_test;
 }
 
-const DOCUMENTS: [(&str, &str); 4] = [
+const CONVERSION: &str = include_str!("../../docs/conversion.md");
+
+const DOCUMENTS: [(&str, &str); 5] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
         include_str!("../../docs/architecture.md"),
     ),
+    ("docs/conversion.md", CONVERSION),
     (
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
@@ -112,9 +118,7 @@ fn prints(seen: &str, expected: &str) -> bool {
 }
 
 fn links_between_documents_lead_somewhere() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (name, text) in DOCUMENTS {
         let folder = root.join(name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1) {
@@ -125,4 +129,79 @@ fn links_between_documents_lead_somewhere() {
             }
         }
     }
+}
+
+/// Returns the Rust sources below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        if path.is_dir() && !path.ends_with("target") {
+            let entries = std::fs::read_dir(path).unwrap();
+            open.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    text
+}
+
+/// Returns the names of functions in a cell: words between backquotes.
+fn functions(cell: &str) -> impl Iterator<Item = &str> {
+    let quoted = cell.split('`').skip(1).step_by(2);
+    quoted.filter(|word| *word != "(parents)")
+}
+
+fn every_case_of_conversion_has_its_row_and_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let sources: String = ["host/src", "plugins", "tests"]
+        .iter()
+        .map(|folder| sources(&root.join(folder)))
+        .collect();
+    let defined: BTreeSet<&str> = sources
+        .split("fn ")
+        .filter_map(|rest| rest.split(|character: char| !is_of_name(character)).next())
+        .collect();
+    let mut numbers = Vec::new();
+    let mut named = BTreeSet::new();
+    let mut has_tests = false;
+    for line in CONVERSION.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if !line.starts_with('|') || line.starts_with("|---") {
+            continue;
+        }
+        let (Some(first), Some(last)) = (cells.first(), cells.last()) else {
+            continue;
+        };
+        // The head of a table says whether its last column names tests.
+        if let Some("Test" | "Why") = cells.last().copied() {
+            has_tests = *last == "Test";
+            continue;
+        }
+        if !has_tests {
+            continue;
+        }
+        assert!(last.contains('`'), "no test in: {line}");
+        for function in functions(last) {
+            assert!(defined.contains(function), "no `fn {function}`: {line}");
+            named.insert(function);
+        }
+        if let Ok(number) = first.parse::<usize>() {
+            let own = format!("case_{number:02}_");
+            assert!(
+                last.contains(&own) || last.contains("(parents)"),
+                "no test of its own: {line}"
+            );
+            numbers.push(number);
+        }
+    }
+    assert_eq!(numbers, (1..=97).collect::<Vec<_>>());
+    let cases = defined.iter().filter(|name| name.starts_with("case_"));
+    for case in cases {
+        assert!(named.contains(case), "{case} is in no row");
+    }
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
 }

@@ -12,6 +12,7 @@
 
 mod archive;
 mod bad_input;
+mod chains;
 mod commands;
 mod concurrency;
 mod docs;
@@ -19,6 +20,7 @@ mod engine;
 mod env;
 mod fixtures;
 mod mount;
+mod odd_archives;
 mod references;
 mod resources;
 mod round_trip;
@@ -54,8 +56,10 @@ fn main() {
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let tests = [
         commands::tests(),
+        chains::tests(),
         references::tests(),
         bad_input::tests(),
+        odd_archives::tests(),
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),

@@ -1,11 +1,12 @@
 //! There and back: archives of real engines into msb, archives of msb into real engines.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::archive::Image;
+use crate::archive::{Image, archive, descriptor, hex, sha256};
 use crate::engine::{Docker, Podman, write_context};
 use crate::env::TestEnv;
 use crate::tests;
@@ -21,6 +22,10 @@ tests! {
     skopeo_inspects_what_msb_saves needs Skopeo;
     a_saved_archive_loads_with_identical_digests;
     equal_images_are_saved_as_equal_bytes;
+    a_manifest_comes_back_byte_for_byte;
+    a_name_without_a_tag_is_saved_with_one;
+    one_image_of_two_names_is_saved_as_one;
+    a_save_that_fails_leaves_the_file_that_was_there;
 }
 
 /// Names of the entries of a tar.
@@ -235,4 +240,82 @@ fn equal_images_are_saved_as_equal_bytes() {
     for format in ["docker", "oci"] {
         assert!(saved(format) == saved(format), "{format}");
     }
+}
+
+/// Returns the contents of an entry of a tar.
+fn contents(path: &Path, name: &str) -> Vec<u8> {
+    let mut archive = tar::Archive::new(std::fs::File::open(path).unwrap());
+    let mut entry = archive
+        .entries()
+        .unwrap()
+        .map(Result::unwrap)
+        .find(|entry| entry.path().unwrap() == Path::new(name))
+        .unwrap();
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn a_manifest_comes_back_byte_for_byte() {
+    let image = sample();
+    // Spelled as no library would do it.
+    let manifest = serde_json::to_string_pretty(&image.manifest()).unwrap();
+    let manifest = format!("\n{}\n\n", manifest.replace(": ", " :\t"));
+    let mut entry = descriptor(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.as_bytes(),
+    );
+    entry["annotations"] = json!({"io.containerd.image.name": "sample:1"});
+    let index = json!({"schemaVersion": 2, "manifests": [entry]});
+    let digest = sha256(manifest.as_bytes());
+    let blob = format!("blobs/sha256/{}", hex(&digest));
+    let mut files = image.oci_files();
+    files[1].1 = serde_json::to_vec(&index).unwrap();
+    files.push((blob.clone(), manifest.clone().into_bytes()));
+    let env = TestEnv::new();
+    env.write("in.tar", &archive(&files));
+    env.msb("load -i in.tar").success();
+    let found = env.json("image inspect sample:1 --format json");
+    assert_eq!(found["digest"], digest);
+    env.msb("save --format oci -o out.tar sample:1").success();
+    assert!(contents(&env.path("out.tar"), &blob) == manifest.as_bytes());
+}
+
+fn a_name_without_a_tag_is_saved_with_one() {
+    let env = TestEnv::new();
+    env.write("in.tar", &sample().docker());
+    env.msb("load -i in.tar --tag alpine").success();
+    env.msb("save -o out.tar alpine").success();
+    let list = contents(&env.path("out.tar"), "manifest.json");
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list[0]["RepoTags"], json!(["alpine:latest"]));
+}
+
+fn one_image_of_two_names_is_saved_as_one() {
+    let env = TestEnv::new();
+    env.write("in.tar", &sample().docker());
+    env.msb("load -i in.tar --tag other:2").success();
+    env.msb("save -o out.tar sample:1 other:2").success();
+    let list = contents(&env.path("out.tar"), "manifest.json");
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["RepoTags"].as_array().unwrap().len(), 2);
+}
+
+fn a_save_that_fails_leaves_the_file_that_was_there() {
+    let env = TestEnv::new();
+    env.write("in.tar", &sample().docker());
+    env.msb("load -i in.tar").success();
+    env.write("out.tar", b"before");
+    let details = env.json("image inspect sample:1 --format json");
+    let path = details["layers"][1]["erofs_path"].as_str().unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[4096] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    for format in ["docker", "oci"] {
+        env.msb(&format!("save --format {format} -o out.tar sample:1"))
+            .failure(&["is damaged"]);
+        assert_eq!(std::fs::read(env.path("out.tar")).unwrap(), b"before");
+    }
+    env.assert_nothing_in_flight();
 }

@@ -144,6 +144,7 @@ mod tests {
                 ..ImageConfig::default()
             },
             layers: vec![LayerDetails {
+                chain_id: None,
                 diff_id: DIGEST.parse().unwrap(),
                 blob_digest: DIGEST.parse().unwrap(),
                 media_type: "application/x".to_owned(),

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn all_members_of_a_gzip_stream_count() {
+    fn case_21_all_members_of_a_gzip_stream_count() {
         let members = [gzip(b"one "), gzip(b""), gzip(b"two")].concat();
         assert_eq!(decode(&members).unwrap(), b"one two");
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn all_frames_of_a_zstd_stream_count_and_skippable_ones_are_skipped() {
+    fn case_23_all_frames_of_a_zstd_stream_count_and_skippable_ones_are_skipped() {
         let skippable = b"\x5a\x2a\x4d\x18\x04\0\0\0skip";
         let frames = [
             &skippable[..],
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_was_cut_or_changed_is_an_error() {
+    fn case_26_a_stream_that_was_cut_or_changed_is_an_error() {
         let text = b"not so very long, and not so very short".repeat(9);
         for whole in [gzip(&text), zstd(&text)] {
             for length in 2..whole.len() {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn compressions_that_are_not_read_are_named() {
+    fn case_25_compressions_that_are_not_read_are_named() {
         for (bytes, name) in [(&b"BZh91AY&SY"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")] {
             let error = decode(bytes).unwrap_err().to_string();
             assert_eq!(error, format!("{name} compression is not supported"));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_grows_beyond_reason_is_an_error_that_names_the_limit() {
+    fn case_27_data_that_grows_beyond_reason_is_an_error_that_names_the_limit() {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         io::copy(&mut io::repeat(0).take(RATIO_FLOOR + 1), &mut encoder).unwrap();
         let bomb = encoder.finish().unwrap();

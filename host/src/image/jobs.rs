@@ -25,15 +25,17 @@ pub(super) struct Above {
     jobs: Option<Vec<usize>>,
 }
 
-impl Jobs {
-    /// Begins an image.
-    pub(super) fn image(&self) -> Above {
-        Above {
+impl Above {
+    /// Nothing yet: the next layer is the bottom one.
+    pub(super) fn nothing() -> Self {
+        Self {
             chain_id: None,
             jobs: Some(Vec::new()),
         }
     }
+}
 
+impl Jobs {
     /// Adds the next layer of an image, with a job if it is to be converted.
     pub(super) fn add(&mut self, below: Above, diff_id: &Digest, job: Option<Job>) -> Above {
         let chain_id = chain_id(below.chain_id.as_ref(), diff_id);
@@ -87,7 +89,7 @@ mod tests {
     fn listed(images: &[&str]) -> Vec<String> {
         let mut jobs = Jobs::default();
         for image in images {
-            let mut above = jobs.image();
+            let mut above = Above::nothing();
             for name in image.split_whitespace() {
                 let diff_id = Digest::of(name.as_bytes());
                 let is_missing = name.chars().all(char::is_lowercase);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::LoadError;
 use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named};
 use super::document::{LayerDescriptor, Manifest};
-use super::jobs::Jobs;
+use super::jobs::{Above, Jobs};
 use super::place::{Named, Placement};
 use super::select::{Selected, select};
 use crate::archive::{ArchiveSource, Input};
@@ -168,7 +168,7 @@ impl Load<'_> {
         let mut made = BTreeMap::new();
         let mut jobs = Jobs::default();
         for image in images {
-            let mut above = jobs.image();
+            let mut above = Above::nothing();
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
                 let job = match layer.data {
                     LayerData::Absent => None,
@@ -231,6 +231,7 @@ impl Load<'_> {
                 actual: passed.blob.digest,
             });
         }
+        check_size(&name, layer.size, passed.blob.size)?;
         if passed.facts.key.diff_id != *diff_id {
             return Err(LoadError::DiffId {
                 name,
@@ -319,6 +320,9 @@ impl Load<'_> {
         let LayerData::Entry(entry) = layer.data else {
             return Ok(());
         };
+        if let Some(found) = self.source.index().get(entry) {
+            check_size(&self.name(entry), Some(stated.size), found.size)?;
+        }
         match self.blobs.get(&entry) {
             Some(blob) if contradicts(&blob.digest, &stated.digest) => {
                 Err(LoadError::LayerDigest {
@@ -384,6 +388,19 @@ impl Load<'_> {
             .index()
             .get(entry)
             .map_or_else(|| format!("entry {entry}"), |entry| entry.path.clone())
+    }
+}
+
+/// Refuses a blob that is shorter or longer than stated.
+fn check_size(name: &str, stated: Option<u64>, actual: u64) -> Result<(), LoadError> {
+    match stated {
+        Some(expected) if actual > expected => {
+            Err(named(name, LayerError::BlobTooLong { expected }))
+        }
+        Some(expected) if actual < expected => {
+            Err(named(name, LayerError::BlobSize { expected, actual }))
+        }
+        _ => Ok(()),
     }
 }
 

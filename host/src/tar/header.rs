@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_octal_or_binary() {
+    fn case_11_numbers_are_octal_or_binary() {
         let cases: [(&[u8], Result<i64, &str>); 14] = [
             (b"0000644\0", Ok(0o644)),
             (b"   644 \0", Ok(0o644)),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_of_signed_bytes_is_right_too() {
+    fn case_10_a_checksum_of_signed_bytes_is_right_too() {
         let mut block = ZERO;
         block[..4].copy_from_slice(b"\xe4\xf6\xfc\xdf");
         for sum in [

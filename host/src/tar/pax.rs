@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_records_are_refused() {
+    fn case_06_malformed_records_are_refused() {
         let cases: [&[u8]; 13] = [
             b"path=a\n",
             b" 9 path=a\n",
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_in_both_forms_is_there_once() {
+    fn case_65_an_attribute_in_both_forms_is_there_once() {
         let records = parse(&[
             ("LIBARCHIVE.xattr.user.a%3d", "AAH/"),
             ("SCHILY.xattr.user.b", "CD"),

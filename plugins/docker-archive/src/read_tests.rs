@@ -69,7 +69,7 @@ fn a_list_without_images_is_malformed() {
 }
 
 #[test]
-fn layers_are_found_under_the_names_that_tools_give_them() {
+fn case_88_layers_are_found_under_the_names_that_tools_give_them() {
     let hex = "ab".repeat(32);
     for path in [
         format!("{hex}/layer.tar"),
@@ -287,7 +287,7 @@ fn a_configuration_whose_path_is_no_digest_is_matched_by_its_content() {
 }
 
 #[test]
-fn where_list_and_layout_differ_the_layout_counts_and_a_notice_says_so() {
+fn case_89_where_list_and_layout_differ_the_layout_counts_and_a_notice_says_so() {
     let a = Oci::new("a");
     for layers in [
         json!(["other.tar"]),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn special_permissions_are_kept() {
+fn case_59_special_permissions_are_kept() {
     assert_layer(
         "file a mode=4755\nfile b mode=2711\ndir c mode=1777\nfile d mode=7000",
         &[
@@ -16,7 +16,7 @@ fn special_permissions_are_kept() {
 }
 
 #[test]
-fn owners_have_32_bits() {
+fn case_60_owners_have_32_bits() {
     assert_layer(
         "file a uid=2097152 gid=4294967294\nfile b pax.uid=4294967294",
         &["file a 2097152:4294967294", "file b 4294967294:0"],
@@ -25,7 +25,7 @@ fn owners_have_32_bits() {
 }
 
 #[test]
-fn times_have_nanoseconds_and_may_lie_before_the_epoch() {
+fn case_61_times_have_nanoseconds_and_may_lie_before_the_epoch() {
     assert_layer(
         "file a pax.mtime=1700000000.123456789\nfile b pax.mtime=-5.5\nfile c pax.mtime=8589934592\n\
          symlink d -> x pax.mtime=0.000000001\ndir e pax.mtime=123.5",
@@ -40,7 +40,7 @@ fn times_have_nanoseconds_and_may_lie_before_the_epoch() {
 }
 
 #[test]
-fn devices_keep_their_numbers_and_pipes_have_none() {
+fn case_56_devices_keep_their_numbers_and_pipes_have_none() {
     assert_layer(
         "char dev/a 4095:1048575\nblock dev/b 8:1\nfifo dev/p",
         &[
@@ -59,7 +59,7 @@ fn devices_keep_their_numbers_and_pipes_have_none() {
 }
 
 #[test]
-fn a_device_that_looks_like_a_whiteout_is_kept_and_mentioned() {
+fn case_57_a_device_that_looks_like_a_whiteout_is_kept_and_mentioned() {
     let layer = convert_tar(&tar("char a 0:0\nblock b 0:0")).unwrap();
     assert_eq!(layer.list(), ["char a 0:0", "block b 0:0"]);
     assert_eq!(layer.converted.notices.len(), 1);
@@ -67,7 +67,7 @@ fn a_device_that_looks_like_a_whiteout_is_kept_and_mentioned() {
 }
 
 #[test]
-fn extended_attributes_are_kept_byte_for_byte() {
+fn case_66_extended_attributes_are_kept_byte_for_byte() {
     assert_layer(
         "file ping pax.SCHILY.xattr.security.capability=\\x01\\0\\0\\x02\\0\\x20\\0\\0\\n=\n\
          dir d pax.SCHILY.xattr.user.empty= pax.LIBARCHIVE.xattr.user.b=QUI=\n\
@@ -83,7 +83,7 @@ fn extended_attributes_are_kept_byte_for_byte() {
 }
 
 #[test]
-fn an_archive_does_not_speak_to_overlayfs() {
+fn case_68_an_archive_does_not_speak_to_overlayfs() {
     assert_layer(
         "dir d pax.SCHILY.xattr.trusted.overlay.opaque=y pax.SCHILY.xattr.user.overlay.x=1",
         &["dir d trusted.overlay.overlay.opaque=y user.overlay.overlay.x=1"],
@@ -91,7 +91,7 @@ fn an_archive_does_not_speak_to_overlayfs() {
 }
 
 #[test]
-fn attributes_without_a_place_are_mentioned_and_those_of_a_host_are_not() {
+fn case_67_attributes_without_a_place_are_mentioned_and_those_of_a_host_are_not() {
     let layer = convert_tar(&tar(
         "file a pax.SCHILY.xattr.com.apple.quarantine=1 pax.SCHILY.xattr.user.kept=1\n\
          file b pax.SCHILY.xattr.com.apple.quarantine=2\n\
@@ -108,7 +108,7 @@ fn attributes_without_a_place_are_mentioned_and_those_of_a_host_are_not() {
 }
 
 #[test]
-fn attributes_have_65535_bytes_at_most() {
+fn case_69_attributes_have_65535_bytes_at_most() {
     let largest = "v".repeat(65_535);
     let layer = convert_tar(&tar(&format!(
         "file a pax.SCHILY.xattr.user.large={largest}"
@@ -126,4 +126,16 @@ fn entries_of_unknown_type_are_left_out_and_mentioned() {
     assert_eq!(layer.list(), ["file b"]);
     assert_eq!(layer.converted.notices.len(), 2);
     assert!(layer.converted.notices[1].contains("type `Z`"));
+}
+
+#[test]
+fn case_70_attributes_of_anything_are_sorted_and_the_last_of_a_name_counts() {
+    assert_layer(
+        "symlink s -> x pax.SCHILY.xattr.trusted.b=2 pax.SCHILY.xattr.trusted.a=1\n\
+         block b 8:1 pax.SCHILY.xattr.user.a=old pax.SCHILY.xattr.security.x=3 pax.SCHILY.xattr.user.a=new",
+        &[
+            "block b 8:1 security.x=3 user.a=new",
+            "symlink s -> x trusted.a=1 trusted.b=2",
+        ],
+    );
 }

@@ -80,7 +80,7 @@ fn files_are_the_same_however_the_blob_comes_in() {
 }
 
 #[test]
-fn layers_of_nothing_are_layers() {
+fn case_16_layers_of_nothing_are_layers() {
     let zeros = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
     for (archive, diff_id) in [
         (
@@ -95,6 +95,16 @@ fn layers_of_nothing_are_layers() {
             assert!(layer.list().is_empty());
         }
     }
+    // The empty layer that Docker writes.
+    let empty =
+        b"\x1f\x8b\x08\0\0\x09\x6e\x88\0\xff\x62\x18\x05\xa3\x60\x14\x8c\x58\0\x08\0\0\xff\xff\
+        \x2e\xaf\xb5\xef\0\x04\0\0";
+    let layer = convert_blob(empty, &[0; 1024]).unwrap();
+    assert_eq!(
+        layer.converted.blob_digest.hex(),
+        "a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
+    );
+    assert_eq!(layer.converted.diff_id.hex(), zeros);
 }
 
 #[test]
@@ -126,7 +136,7 @@ fn a_compression_that_is_not_read_is_named() {
 }
 
 #[test]
-fn expected_digests_and_lengths_are_checked() {
+fn case_28_expected_digests_and_lengths_are_checked() {
     let archive = sample();
     let other = Digest::of(b"other");
     for blob in [archive.clone(), gzip(&archive)] {
@@ -362,4 +372,26 @@ fn a_place_that_cannot_be_written_is_not_the_fault_of_the_layer() {
         assert!(error.is_output(), "{error}");
     }
     assert!(!convert_with(&b"x"[..], |_| {}).unwrap_err().is_output());
+}
+
+#[test]
+fn case_15_bytes_behind_the_end_are_digested_and_nothing_else() {
+    let archive = tar("file a data=x");
+    for rest in [vec![0; 10_240], b"garbage".to_vec(), fill(2000)] {
+        // The helper asserts that the digest is that of all bytes, and that all come back.
+        let whole = [&*archive, &rest].concat();
+        for blob in [whole.clone(), gzip(&whole)] {
+            let layer = convert_blob(&blob, &whole).unwrap();
+            assert_eq!(layer.list(), ["file a = x"]);
+        }
+    }
+}
+
+#[test]
+fn case_17_the_first_of_two_archives_is_the_layer() {
+    let whole = [tar("file a data=x"), tar("file b\nfile a data=y")].concat();
+    for blob in [whole.clone(), zstd(&whole)] {
+        let layer = convert_blob(&blob, &whole).unwrap();
+        assert_eq!(layer.list(), ["file a = x"]);
+    }
 }

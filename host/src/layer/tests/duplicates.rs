@@ -20,7 +20,7 @@ fn assert_data(layer: &Layer, present: &[&str], absent: &[&str]) {
 }
 
 #[test]
-fn the_last_entry_of_a_path_wins_and_the_data_of_the_first_leaves_the_image() {
+fn case_44_the_last_entry_of_a_path_wins_and_the_data_of_the_first_leaves_the_image() {
     let archive =
         tar("file a data=first-data\nfile b data=other-data\nfile a data=second-data uid=7");
     let layer = convert_tar(&archive).unwrap();
@@ -71,7 +71,7 @@ fn data_below_a_replaced_directory_leaves_the_image() {
 }
 
 #[test]
-fn an_entry_of_another_type_replaces_what_was_there() {
+fn case_45_an_entry_of_another_type_replaces_what_was_there() {
     for (lines, expected) in [
         ("file a data=x\nsymlink a -> b", "symlink a -> b"),
         ("symlink a -> b\nfile a data=x", "file a = x"),
@@ -93,7 +93,7 @@ fn a_directory_in_the_place_of_a_file_is_opaque() {
 }
 
 #[test]
-fn a_directory_replaces_a_link_to_a_directory() {
+fn case_46_a_directory_replaces_a_link_to_a_directory() {
     assert_layer(
         "dir d\nfile d/a\nsymlink l -> d\nfile l/b\ndir l\nfile l/c",
         &[

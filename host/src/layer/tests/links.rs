@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn names_of_one_inode_share_its_data_and_metadata() {
+fn case_47_names_of_one_inode_share_its_data_and_metadata() {
     let layer = convert_tar(&tar(
         "file a data=x mode=600 uid=7 mtime=5\nlink d/b -> a mode=777 uid=8 pax.mtime=9.5\n\
          link c -> d/b",
@@ -21,7 +21,7 @@ fn names_of_one_inode_share_its_data_and_metadata() {
 }
 
 #[test]
-fn a_link_to_itself_changes_nothing() {
+fn case_48_a_link_to_itself_changes_nothing() {
     assert_layer(
         "file a data=x\nlink a -> a\nlink ./a -> /a",
         &["file a = x"],
@@ -29,7 +29,7 @@ fn a_link_to_itself_changes_nothing() {
 }
 
 #[test]
-fn everything_but_a_directory_can_have_several_names() {
+fn case_49_everything_but_a_directory_can_have_several_names() {
     assert_layer(
         "symlink s -> x\nlink s2 -> s\nfifo p\nlink p2 -> p\nchar c 1:3\nlink c2 -> c",
         &[
@@ -41,6 +41,10 @@ fn everything_but_a_directory_can_have_several_names() {
             "symlink s2 -> x links=2",
         ],
     );
+}
+
+#[test]
+fn a_directory_has_one_name() {
     for target in ["d", "d/", ".", "/", "d/.."] {
         assert_refused(
             &format!("dir d\nlink l -> {target}"),
@@ -50,7 +54,7 @@ fn everything_but_a_directory_can_have_several_names() {
 }
 
 #[test]
-fn targets_are_found_inside_of_the_root_and_through_links() {
+fn case_52_targets_are_found_inside_of_the_root_and_through_links() {
     for target in [
         "usr/a",
         "/usr/a",
@@ -72,7 +76,7 @@ fn targets_are_found_inside_of_the_root_and_through_links() {
 }
 
 #[test]
-fn a_target_may_come_later() {
+fn case_50_a_target_may_come_later() {
     assert_layer(
         "link c -> b\nlink b -> a\nfile a data=x",
         &[
@@ -134,7 +138,7 @@ fn many_links_in_the_wrong_order_do_not_take_for_ever() {
 }
 
 #[test]
-fn a_link_keeps_the_inode_when_its_target_is_replaced() {
+fn case_53_a_link_keeps_the_inode_when_its_target_is_replaced() {
     assert_layer(
         "file a data=old\nlink b -> a\nfile a data=new\nlink c -> a",
         &[
@@ -150,7 +154,7 @@ fn a_link_keeps_the_inode_when_its_target_is_replaced() {
 }
 
 #[test]
-fn data_behind_a_link_is_skipped() {
+fn case_55_data_behind_a_link_is_skipped() {
     let layer = convert_tar(&tar("file a data=x\nlink b -> a fill=600\nfile c")).unwrap();
     assert_eq!(
         layer.list(),
@@ -159,10 +163,23 @@ fn data_behind_a_link_is_skipped() {
 }
 
 #[test]
-fn files_kept_by_aufs_for_their_links_are_not_part_of_the_layer() {
+fn case_54_files_kept_by_aufs_for_their_links_are_not_part_of_the_layer() {
     assert_layer(
         "dir .wh..wh.plnk\nfile .wh..wh.plnk/7.9 data=x\nlink a -> .wh..wh.plnk/7.9\n\
          link b -> .wh..wh.plnk/7.9\nfile .wh..wh.plnk/8.1 data=lonely",
         &["file a = x links=2", "file b = x links=2"],
     );
+}
+
+#[test]
+fn case_63_a_file_may_have_more_than_65535_names() {
+    let mut lines = vec!["file a".to_owned()];
+    lines.extend((0..70_000).map(|number| format!("link {number} -> a")));
+    let layer = convert_tar(&tar(&lines.join("\n"))).unwrap();
+    let root = layer.image.inode(layer.image.root()).unwrap();
+    let entries = layer.image.entries(&root).unwrap();
+    assert_eq!(entries.len(), 70_001);
+    assert!(entries.iter().all(|entry| entry.nid == entries[0].nid));
+    let file = layer.image.inode(entries[0].nid).unwrap();
+    assert_eq!((file.nlink, file.size), (70_001, 0));
 }

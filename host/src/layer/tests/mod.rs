@@ -8,6 +8,8 @@ mod duplicates;
 mod hostile;
 mod links;
 mod lower;
+mod mixed;
+mod outside;
 mod overlay;
 mod paths;
 mod recipes;
@@ -78,17 +80,17 @@ fn convert_into<'a>(
 
 /// Converts a blob that is the given tar, or the tar itself.
 fn convert_blob(blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
-    check_blob(convert_with(blob, |_| {})?, blob, archive)
+    Ok(checked(convert_with(blob, |_| {})?, blob, archive))
 }
 
 /// Converts the tar of a layer over others.
 fn convert_over(archive: &[u8], chain: Chain) -> Result<Layer, LayerError> {
     let converted = convert_with(archive, |request| request.chain = Some(chain))?;
-    check_blob(converted, archive, archive)
+    Ok(checked(converted, archive, archive))
 }
 
 /// Checks what a blob, which is the given tar or holds it, was converted to.
-fn check_blob(converted: Converted, blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
+fn checked(converted: Converted, blob: &[u8], archive: &[u8]) -> Layer {
     assert_eq!(converted.blob_digest, Digest::of(blob));
     assert_eq!(converted.blob_size, blob.len() as u64);
     assert_eq!(converted.diff_id, Digest::of(archive));
@@ -99,10 +101,10 @@ fn check_blob(converted: Converted, blob: &[u8], archive: &[u8]) -> Result<Layer
     assert!(rebuilt(&converted) == archive, "the rebuilt tar is another");
     let report = erofs::verify(converted.erofs.try_clone().unwrap()).unwrap();
     assert!(report.is_sound(), "{:?}", report.findings);
-    Ok(Layer {
+    Layer {
         image: Image::open(converted.erofs.try_clone().unwrap()).unwrap(),
         converted,
-    })
+    }
 }
 
 fn convert_tar(archive: &[u8]) -> Result<Layer, LayerError> {

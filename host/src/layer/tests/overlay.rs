@@ -130,7 +130,7 @@ fn whiteouts_in_a_directory_of_one_layer_are_not_listed() {
 }
 
 #[test]
-fn what_opaque_directories_hide_stays_hidden() {
+fn case_80_what_opaque_directories_hide_stays_hidden() {
     assert_stack(
         &[
             "file d/old data=1\nfile d/e/old data=1",
@@ -150,7 +150,7 @@ fn what_opaque_directories_hide_stays_hidden() {
 }
 
 #[test]
-fn what_was_whited_out_can_come_back() {
+fn case_81_what_was_whited_out_can_come_back() {
     assert_stack(&["file a data=1", "file .wh.a", "file a data=3"], &["a=3"]);
 }
 
@@ -166,9 +166,19 @@ fn a_file_that_was_a_directory_on_the_way_hides_what_is_below() {
 }
 
 #[test]
-fn a_whiteout_of_one_name_leaves_the_others() {
+fn case_82_a_whiteout_of_one_name_leaves_the_others() {
     assert_stack(
         &["file a data=1\nlink b -> a\nlink c -> a", "file .wh.a"],
         &["b=1", "c=1"],
+    );
+}
+
+#[test]
+fn case_32_a_path_hides_a_link_that_only_a_layer_below_has() {
+    let upper = "file lib/x data=2";
+    assert_layer(upper, &["dir lib", "file lib/x = 2"]);
+    assert_stack(
+        &["file usr/lib/y data=1\nsymlink lib -> usr/lib", upper],
+        &["lib/", "lib/x=2", "usr/", "usr/lib/", "usr/lib/y=1"],
     );
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn spellings_of_a_path_name_one_node() {
+fn case_29_spellings_of_a_path_name_one_node() {
     for spelling in ["./d/a", "/d/a", "d//a", "d/./a", "../d/a", "d/x/../a"] {
         assert_layer(
             &format!("dir d\nfile d/a data=1\nfile {spelling} data=2"),
@@ -13,7 +13,7 @@ fn spellings_of_a_path_name_one_node() {
 }
 
 #[test]
-fn nothing_leads_out_of_the_root() {
+fn case_30_nothing_leads_out_of_the_root() {
     assert_layer(
         "file ../../a\nfile b/../../../c\nsymlink up -> ../../..\nfile up/d\n\
          symlink abs -> /e\nfile abs/f",
@@ -30,7 +30,7 @@ fn nothing_leads_out_of_the_root() {
 }
 
 #[test]
-fn a_path_leads_through_symbolic_links_of_the_same_layer() {
+fn case_31_a_path_leads_through_symbolic_links_of_the_same_layer() {
     assert_layer(
         "dir usr\ndir usr/lib\nsymlink lib -> usr/lib\nsymlink usr/more -> ../lib\n\
          file lib/a data=1\nfile usr/more/b data=2\nfile lib/../c",
@@ -60,7 +60,7 @@ fn a_path_through_a_dangling_link_makes_directories() {
 }
 
 #[test]
-fn a_path_through_links_in_a_circle_is_refused() {
+fn case_33_a_path_through_links_in_a_circle_is_refused() {
     assert_refused(
         "symlink a -> b\nsymlink b -> a\nfile a/x",
         "entry `a/x`: its path leads through too many symbolic links",
@@ -80,14 +80,14 @@ fn targets_of_links_are_kept_as_they_are() {
 }
 
 #[test]
-fn targets_that_linux_cannot_read_are_refused() {
+fn case_58_targets_that_linux_cannot_read_are_refused() {
     assert_refused("symlink a", "entry `a`: it is a symbolic link to nothing");
     let long = "t".repeat(4096);
     assert_refused(&format!("symlink a -> {long}"), "longer than 4095 bytes");
 }
 
 #[test]
-fn missing_parents_are_made() {
+fn case_35_missing_parents_are_made() {
     assert_layer(
         "file a/b/c mtime=5 uid=7",
         &["dir a", "dir a/b", "file a/b/c 7:0 mtime=5"],
@@ -99,7 +99,7 @@ fn missing_parents_are_made() {
 }
 
 #[test]
-fn what_is_no_directory_gives_way_to_one_when_a_path_leads_through_it() {
+fn case_34_what_is_no_directory_gives_way_to_one_when_a_path_leads_through_it() {
     assert_layer(
         "file a data=x\nfile a/b data=y",
         &["dir a trusted.overlay.opaque=y", "file a/b = y"],
@@ -111,7 +111,7 @@ fn what_is_no_directory_gives_way_to_one_when_a_path_leads_through_it() {
 }
 
 #[test]
-fn an_entry_after_its_children_sets_the_metadata() {
+fn case_37_an_entry_after_its_children_sets_the_metadata() {
     assert_layer(
         "file d/a\ndir d mode=700 uid=7 mtime=5",
         &["dir d mode=700 7:0 mtime=5", "file d/a"],
@@ -127,7 +127,7 @@ fn a_second_entry_of_a_directory_replaces_its_metadata_and_keeps_its_children() 
 }
 
 #[test]
-fn the_root_has_metadata_if_there_is_an_entry_for_it() {
+fn case_38_the_root_has_metadata_if_there_is_an_entry_for_it() {
     for root in [".", "./", "/"] {
         assert_layer(
             &format!("dir {root} mode=711 uid=7 mtime=5 pax.SCHILY.xattr.user.a=1\nfile a"),
@@ -135,6 +135,15 @@ fn the_root_has_metadata_if_there_is_an_entry_for_it() {
         );
     }
     assert_layer("file a", &["file a"]);
+}
+
+#[test]
+fn case_18_a_directory_without_a_name_is_the_root() {
+    let mut unnamed = tar("dir x mode=711\nfile a");
+    unnamed[0] = 0;
+    crate::tar::fixture::sign(&mut unnamed[..512]);
+    let layer = convert_tar(&unnamed).unwrap();
+    assert_eq!(layer.list(), ["dir / mode=711", "file a"]);
 }
 
 #[test]
@@ -149,7 +158,7 @@ fn the_root_can_only_be_a_directory() {
 }
 
 #[test]
-fn names_are_bytes() {
+fn case_40_names_are_bytes() {
     assert_layer(
         "file \\xff\\xfe\nfile a\\nb\nfile -rf\nfile x\\s\nfile dot.\nfile back\\\\slash",
         &[
@@ -164,7 +173,7 @@ fn names_are_bytes() {
 }
 
 #[test]
-fn names_that_differ_in_case_or_form_are_different() {
+fn case_41_names_that_differ_in_case_or_form_are_different() {
     assert_layer(
         "file A\nfile a\nfile \\xc3\\xa9\nfile e\\xcc\\x81",
         &["file A", "file a", "file e\\xcc\\x81", "file \\xc3\\xa9"],
@@ -172,7 +181,7 @@ fn names_that_differ_in_case_or_form_are_different() {
 }
 
 #[test]
-fn names_have_255_bytes_at_most() {
+fn case_39_names_have_255_bytes_at_most() {
     let longest = "n".repeat(255);
     let expected = [
         format!("dir {longest}"),
@@ -192,7 +201,7 @@ fn names_have_255_bytes_at_most() {
 }
 
 #[test]
-fn paths_may_be_deep() {
+fn case_43_paths_may_be_deep() {
     let path = vec!["d"; 10_000].join("/");
     let archive = tar(&format!(
         "dir {path}\nfile {path}/a data=x\nfile {path}/b data=y"
@@ -208,11 +217,11 @@ fn paths_may_be_deep() {
 }
 
 #[test]
-fn a_directory_may_have_many_entries() {
-    let names: Vec<String> = (0..20_000)
+fn case_42_a_directory_may_have_many_entries() {
+    let names: Vec<String> = (0..100_000)
         .map(|number| format!("file d/{number}"))
         .collect();
     let layer = convert_tar(&tar(&names.join("\n"))).unwrap();
-    assert_eq!(layer.list().len(), 20_001);
-    assert_eq!(layer.converted.entries, 20_000);
+    assert_eq!(layer.list().len(), 100_001);
+    assert_eq!(layer.converted.entries, 100_000);
 }

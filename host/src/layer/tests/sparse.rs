@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::Limit;
 
 #[test]
-fn holes_are_zeros_in_the_image_and_nothing_in_the_tar() {
+fn case_19_holes_are_zeros_in_the_image_and_nothing_in_the_tar() {
     let layer = convert_tar(&tar(
         "file a data=abcde pax.GNU.sparse.size=70 pax.GNU.sparse.map=10,2,50,3\n\
          file b pax.GNU.sparse.size=40 pax.GNU.sparse.numblocks=0\n\
@@ -23,7 +23,7 @@ fn holes_are_zeros_in_the_image_and_nothing_in_the_tar() {
 }
 
 #[test]
-fn large_holes_take_no_space() {
+fn case_62_large_holes_take_no_space() {
     use std::os::unix::fs::MetadataExt as _;
 
     // Two terabytes with a few bytes in the middle.

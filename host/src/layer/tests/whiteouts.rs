@@ -17,14 +17,14 @@ fn a_whiteout_is_a_device_in_a_directory_that_says_so() {
 }
 
 #[test]
-fn a_whiteout_is_about_the_layers_below_only() {
+fn case_71_a_whiteout_is_about_the_layers_below_only() {
     for lines in ["file .wh.a\nfile a data=x", "file a data=x\nfile .wh.a"] {
         assert_layer(lines, &["file a = x"]);
     }
 }
 
 #[test]
-fn a_directory_that_is_whited_out_and_made_again_is_opaque() {
+fn case_72_a_directory_that_is_whited_out_and_made_again_is_opaque() {
     for lines in [
         "file .wh.d\ndir d mode=700\nfile d/a",
         "dir d mode=700\nfile .wh.d\nfile d/a",
@@ -42,7 +42,7 @@ fn a_directory_that_is_whited_out_and_made_again_is_opaque() {
 }
 
 #[test]
-fn an_opaque_marker_counts_wherever_it_stands() {
+fn case_73_an_opaque_marker_counts_wherever_it_stands() {
     for lines in [
         "dir d\nfile d/.wh..wh..opq\nfile d/a",
         "dir d\nfile d/a\nfile d/.wh..wh..opq",
@@ -54,6 +54,14 @@ fn an_opaque_marker_counts_wherever_it_stands() {
 }
 
 #[test]
+fn case_74_an_opaque_marker_makes_the_directory_that_it_is_in() {
+    assert_layer(
+        "file d/e/.wh..wh..opq",
+        &["dir d", "dir d/e trusted.overlay.opaque=y"],
+    );
+}
+
+#[test]
 fn the_root_can_be_opaque() {
     assert_layer(
         "file .wh..wh..opq\nfile a",
@@ -62,7 +70,7 @@ fn the_root_can_be_opaque() {
 }
 
 #[test]
-fn there_are_no_whiteouts_in_and_below_opaque_directories() {
+fn case_75_there_are_no_whiteouts_in_and_below_opaque_directories() {
     assert_layer(
         "file d/.wh.a\nfile d/.wh..wh..opq\nfile d/e/.wh.b\nfile d/e/f/.wh.c",
         &["dir d trusted.overlay.opaque=y", "dir d/e", "dir d/e/f"],
@@ -70,7 +78,7 @@ fn there_are_no_whiteouts_in_and_below_opaque_directories() {
 }
 
 #[test]
-fn whiteouts_that_say_nothing_new_do_not_matter() {
+fn case_76_whiteouts_that_say_nothing_new_do_not_matter() {
     assert_layer(
         "file .wh.a\nfile ./.wh.a\nfile missing/.wh.b",
         &[
@@ -92,7 +100,7 @@ fn whiteouts_go_with_the_directory_that_they_are_in() {
 }
 
 #[test]
-fn a_marker_is_known_by_its_name_alone() {
+fn case_79_a_marker_is_known_by_its_name_alone() {
     for marker in [
         "file .wh.a data=body",
         "dir .wh.a",
@@ -120,14 +128,14 @@ fn whiteouts_are_found_through_links() {
 }
 
 #[test]
-fn whiteouts_of_nothing_are_refused() {
+fn case_77_whiteouts_of_nothing_are_refused() {
     for marker in [".wh.", "d/.wh..", "d/.wh..."] {
         assert_refused(&format!("file {marker}"), "it is a whiteout of no name");
     }
 }
 
 #[test]
-fn bookkeeping_of_aufs_is_left_out() {
+fn case_78_bookkeeping_of_aufs_is_left_out() {
     assert_layer(
         "file .wh..wh.aufs\ndir .wh..wh.orph\nfile .wh..wh.orph/x data=y\ndir d/.wh..wh.tmp\nfile a",
         &["file a"],

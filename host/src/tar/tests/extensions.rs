@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn gnu_long_names_replace_those_of_the_header() {
+fn case_01_gnu_long_names_replace_those_of_the_header() {
     let long = "d/".repeat(200);
     let archive = tar(&format!(
         "longpath {long}a\\0\nlonglink {long}b\nsymlink short -> short\nfile next"
@@ -64,7 +64,7 @@ fn records_replace_what_the_header_says() {
 }
 
 #[test]
-fn a_size_record_wins_over_the_header() {
+fn case_03_a_size_record_wins_over_the_header() {
     // The header says 0, so a reader that believes it takes the data for a header.
     let archive = tar("file a data=hello size=0 pax.size=5\nfile b");
     assert_entries(&archive, &["a = hello", "b"]);
@@ -73,7 +73,7 @@ fn a_size_record_wins_over_the_header() {
 }
 
 #[test]
-fn a_size_record_is_not_about_headers_in_between() {
+fn case_04_a_size_record_is_not_about_headers_in_between() {
     for between in ["longpath long", "longlink long", "global comment=x"] {
         let archive = tar(&format!(
             "pax size=1024\n{between}\nfile a fill=1024 size=0\nfile b"
@@ -84,7 +84,7 @@ fn a_size_record_is_not_about_headers_in_between() {
 }
 
 #[test]
-fn global_records_are_about_all_entries_until_they_are_taken_back() {
+fn case_05_global_records_are_about_all_entries_until_they_are_taken_back() {
     let archive = tar(
         "global uid=7\nfile a\nfile b pax.uid=8\nfile c\nglobal gid=9\nfile d\nglobal uid=\nfile e",
     );
@@ -121,7 +121,7 @@ fn a_time_that_is_none_is_refused() {
 }
 
 #[test]
-fn extended_attributes_come_under_their_names() {
+fn case_64_extended_attributes_come_under_their_names() {
     let archive = tar(
         "file a pax.SCHILY.xattr.security.capability=\\x01\\0\\0=\\n \
          pax.LIBARCHIVE.xattr.user.b=QUI= pax.SCHILY.xattr.user.empty=",
@@ -139,7 +139,7 @@ fn extended_attributes_come_under_their_names() {
 }
 
 #[test]
-fn an_extended_header_with_nothing_in_its_other_fields_is_read() {
+fn case_07_an_extended_header_with_nothing_in_its_other_fields_is_read() {
     let mut archive = tar("file a data=x pax.path=b");
     archive[..100].fill(0);
     archive[100..124].fill(0);

@@ -147,7 +147,7 @@ fn nested(depth: usize) -> FakeArchive {
 }
 
 #[test]
-fn indexes_may_be_nested_eight_deep_and_no_deeper() {
+fn case_85_indexes_may_be_nested_eight_deep_and_no_deeper() {
     assert_eq!(plan(&nested(8)).unwrap().images.len(), 1);
     assert!(matches!(plan(&nested(9)), Err(Error::TooLarge(text)) if text.contains("8 deep")));
 }
@@ -198,7 +198,7 @@ fn attestations_are_counted_and_passed_over() {
 }
 
 #[test]
-fn an_artifact_is_refused_by_its_type_or_passed_over_beside_an_image() {
+fn case_95_an_artifact_is_refused_by_its_type_or_passed_over_beside_an_image() {
     let empty = "application/vnd.oci.empty.v1+json";
     let helm = "application/vnd.cncf.helm.config.v1+json";
     let wasm = "application/vnd.wasm.config.v0+json";
@@ -298,7 +298,7 @@ fn dockers_media_types_and_missing_ones_are_understood() {
 }
 
 #[test]
-fn a_descriptor_per_tag_makes_one_image_with_all_names() {
+fn case_87_a_descriptor_per_tag_makes_one_image_with_all_names() {
     let image = descriptor(MANIFEST, &manifest("a"));
     let descriptors = [
         named(image.clone(), "a:1"),
@@ -324,7 +324,7 @@ fn a_tag_without_a_name_is_noticed_and_is_no_reference() {
 }
 
 #[test]
-fn images_that_are_not_in_the_archive_are_listed_by_platform() {
+fn case_86_images_that_are_not_in_the_archive_are_listed_by_platform() {
     let absent = |name: &str| {
         with(
             descriptor(MANIFEST, name),
@@ -360,7 +360,7 @@ fn an_image_without_its_configuration_is_missing_and_one_without_layers_is_not()
 }
 
 #[test]
-fn embedded_data_stands_in_for_a_blob_if_it_has_the_digest() {
+fn case_97_embedded_data_stands_in_for_a_blob_if_it_has_the_digest() {
     let empty = "e30=";
     let manifest = |data: &str| {
         json!({"config": with(descriptor(CONFIG, "{}"), "data", json!(data)), "layers": []})
