@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run, which};
-use crate::{debian, guests};
+use crate::{debian, fuzz, guests};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -74,6 +74,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
             cargo_in(&root, "doc --workspace --no-deps").env("RUSTDOCFLAGS", "--deny warnings"),
         )?;
         check_dependencies(&root)?;
+        fuzz::smoke()?;
     }
     println!("\nall checks passed in {} s", started.elapsed().as_secs());
     Ok(())

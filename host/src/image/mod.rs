@@ -7,6 +7,9 @@ mod config;
 mod convert;
 mod document;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inspect;
 mod list;
 mod load;
