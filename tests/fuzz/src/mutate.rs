@@ -70,8 +70,8 @@ fn members(data: &mut [u8], size: usize, max: usize, prefix: usize, random: &mut
     let header = &mut data[start..start + BLOCK];
     match random.below(9) {
         0 => header[156] = *random.of(FLAGS),
-        1 | 2 => text(header, 0, random.of(NAMES)),
-        3 => text(header, 157, random.of(NAMES)),
+        1 | 2 => text(header, 0, random.name()),
+        3 => text(header, 157, random.name()),
         4 => number(header, random),
         5 => {
             let field = *random.of(&[257, 263, 345, 386, 476, 482, 483, 500, 508]);
@@ -185,6 +185,10 @@ impl Random {
 
     fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
+    }
+
+    fn name(&mut self) -> &'static [u8] {
+        NAMES[self.below(NAMES.len())]
     }
 
     fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {

@@ -17,7 +17,9 @@ pub fn layers() -> Vec<(String, Vec<u8>)> {
         .iter()
         .map(|(name, text)| (name.replace(' ', "-"), tar(text)))
         .collect();
-    layers.push(("wide".to_owned(), tar(&texts::wide())));
+    for (name, text) in [("wide", texts::wide()), ("sparse-1.0", texts::sparse_1_0())] {
+        layers.push((name.to_owned(), tar(&text)));
+    }
     layers
 }
 

@@ -34,9 +34,7 @@ pub const LAYERS: &[(&str, &str)] = &[
     (
         "sparse",
         "file a data=abcde pax.GNU.sparse.size=70 pax.GNU.sparse.map=10,2,50,3\n\
-         file b pax.GNU.sparse.size=40 pax.GNU.sparse.numblocks=0\n\
-         file c pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=n \
-         pax.GNU.sparse.realsize=9 data=1\\n4\\n2\\nxx",
+         file b pax.GNU.sparse.size=40 pax.GNU.sparse.numblocks=0",
     ),
     (
         "sparse pairs",
@@ -73,6 +71,15 @@ pub fn wide() -> String {
         lines += &format!("dir {}\n", vec!["deep"; depth].join("/"));
     }
     lines
+}
+
+/// Returns a sparse file with its map in front of its data.
+pub fn sparse_1_0() -> String {
+    format!(
+        "file c pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=n \
+         pax.GNU.sparse.realsize=9 data=1\\n4\\n2\\n{}xx",
+        "\\0".repeat(506)
+    )
 }
 
 /// References, good and bad.
