@@ -58,6 +58,8 @@ const SMOKE: u64 = 2000;
 /// Seconds per target where nothing is said.
 const SECONDS: u64 = 60;
 
+const USAGE: &str = "fuzz takes names of targets and --seconds N or --runs N";
+
 /// When a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
@@ -99,7 +101,6 @@ pub(crate) fn smoke() -> Result<()> {
 }
 
 fn parse(arguments: &[String]) -> Result<(Vec<&'static Target>, Until)> {
-    const USAGE: &str = "fuzz takes names of targets and --seconds N or --runs N";
     let mut targets = Vec::new();
     let mut until = Until::Seconds(SECONDS);
     let mut words = arguments.iter();
@@ -112,23 +113,24 @@ fn parse(arguments: &[String]) -> Result<(Vec<&'static Target>, Until)> {
         match word.as_str() {
             "--seconds" => until = Until::Seconds(number()?),
             "--runs" => until = Until::Runs(number()?),
-            name => match TARGETS.iter().find(|target| target.name == name) {
-                Some(target) => targets.push(target),
-                None => {
-                    let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
-                    return Err(format!(
-                        "there is no target `{name}`, only {}; {USAGE}",
-                        names.join(", ")
-                    )
-                    .into());
-                }
-            },
+            name => {
+                let target = TARGETS.iter().find(|target| target.name == name);
+                targets.push(target.ok_or_else(|| no_target(name))?);
+            }
         }
     }
     if targets.is_empty() {
         targets.extend(TARGETS);
     }
     Ok((targets, until))
+}
+
+fn no_target(name: &str) -> String {
+    let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+    format!(
+        "there is no target `{name}`, only {}; {USAGE}",
+        names.join(", ")
+    )
 }
 
 /// Targets that were built, and seeds for them.

@@ -13,6 +13,7 @@ const TOOLS: &[&str] = &[
     "crun",
     "docker.io",
     "erofs-utils",
+    "g++",
     "mount",
     "podman",
     "skopeo",
