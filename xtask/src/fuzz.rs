@@ -153,8 +153,8 @@ impl Fuzzer {
         let host = host()?;
         run(Command::new(cargo())
             .current_dir(&source)
-            .args(["build", "--quiet", "--locked", "--bins", "--example"])
-            .args(["seeds", "--target", &host])
+            .args(["build", "--quiet", "--bins", "--example", "seeds"])
+            .args(["--target", &host])
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTFLAGS", INSTRUMENTED)
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -181,12 +181,17 @@ impl Fuzzer {
         files.sort();
         let mut command = self.command(target);
         command.args(&files);
-        let (status, _, last) = listen(&mut command, &self.log(target))?;
+        let (status, heard, last) = listen(&mut command, &self.log(target))?;
         if status.success() {
             println!("{}: {} old findings stay fixed", target.name, files.len());
             return Ok(());
         }
-        Err(format!("{}: an old finding is back\n{last}", target.name).into())
+        Err(format!(
+            "{}: an old finding is back\n{last}\n{}",
+            target.name,
+            heard.panic.join("\n")
+        )
+        .into())
     }
 
     /// Runs inputs made of the corpus, which grows by those that reach something new, and of the
@@ -230,7 +235,8 @@ impl Fuzzer {
         }
         let reproducer = heard.reproducer.as_deref().unwrap_or("no file");
         Err(format!(
-            "{last}\n{status}; all of it is in {}\nthe input is {reproducer}\nto run it again: {} {reproducer}",
+            "{last}\n{}\n{status}; all of it is in {}\nthe input is {reproducer}\nto run it again: {} {reproducer}",
+            heard.panic.join("\n"),
             shown(&log),
             shown(&self.programs.join(target.name)),
         )
@@ -257,10 +263,15 @@ impl Fuzzer {
 struct Heard {
     executions: Option<String>,
     reproducer: Option<String>,
+    /// The line that says where, and the one behind it that says what.
+    panic: Vec<String>,
 }
 
 impl Heard {
     fn line(&mut self, line: &str) {
+        if line.contains(" panicked at ") || self.panic.len() == 1 {
+            self.panic.push(line.to_owned());
+        }
         if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
             self.executions = Some(count.trim().to_owned());
         }

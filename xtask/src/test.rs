@@ -52,6 +52,10 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "format of plugins",
         &mut cargo_in(&plugins, "fmt --all --check"),
     )?;
+    step(
+        "format of fuzz targets",
+        &mut cargo_in(&root.join("tests/fuzz"), "fmt --check"),
+    )?;
     step("build", &mut cargo_in(&root, "build --package msb"))?;
     step("tests", &mut cargo_in(&root, "test --workspace"))?;
     step(
