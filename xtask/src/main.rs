@@ -11,6 +11,7 @@ mod command;
 mod component;
 mod debian;
 mod demo;
+mod fuzz;
 mod guests;
 mod setup;
 mod test;
@@ -27,6 +28,7 @@ Commands:
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   bench   Measure (`bench load [--quick] [--corpus DIR]`)
+  fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "bench" => bench::run_all(rest),
+        "fuzz" => fuzz::run_all(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run, which};
-use crate::{debian, guests};
+use crate::{debian, fuzz, guests};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -13,6 +13,7 @@ const TOOLS: &[&str] = &[
     "crun",
     "docker.io",
     "erofs-utils",
+    "g++",
     "mount",
     "podman",
     "skopeo",
@@ -51,6 +52,10 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "format of plugins",
         &mut cargo_in(&plugins, "fmt --all --check"),
     )?;
+    step(
+        "format of fuzz targets",
+        &mut cargo_in(&root.join("tests/fuzz"), "fmt --check"),
+    )?;
     step("build", &mut cargo_in(&root, "build --package msb"))?;
     step("tests", &mut cargo_in(&root, "test --workspace"))?;
     step(
@@ -74,6 +79,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
             cargo_in(&root, "doc --workspace --no-deps").env("RUSTDOCFLAGS", "--deny warnings"),
         )?;
         check_dependencies(&root)?;
+        fuzz::smoke()?;
     }
     println!("\nall checks passed in {} s", started.elapsed().as_secs());
     Ok(())

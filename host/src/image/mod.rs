@@ -8,6 +8,9 @@ mod config;
 mod convert;
 mod document;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inspect;
 mod jobs;
 mod list;

@@ -1,0 +1,347 @@
+//! `cargo xtask fuzz`: feeds msb what nobody would write by hand.
+//!
+//! The targets are those of `tests/fuzz`, a crate that cargo-fuzz knows its way around in, too.
+//! This needs nothing but the compiler: the instrumentation is that of stable rustc.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use crate::command::{Result, answer, cargo, root, run, shown};
+
+/// A target, and the longest input that makes sense for it.
+struct Target {
+    name: &'static str,
+    longest: u32,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        name: "tar_ingest",
+        longest: 32 << 10,
+    },
+    Target {
+        name: "lower_layers",
+        longest: 32 << 10,
+    },
+    Target {
+        name: "recipe_round_trip",
+        longest: 32 << 10,
+    },
+    Target {
+        name: "erofs_reader",
+        longest: 16 << 10,
+    },
+    Target {
+        name: "reference",
+        longest: 300,
+    },
+    Target {
+        name: "documents",
+        longest: 4096,
+    },
+];
+
+/// What makes the compiler count how often every edge of the program is taken.
+const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Seconds that one input may take. Machines that do other things as well are slow at times.
+const PATIENCE: u32 = 30;
+/// Lines of the fuzzer that are shown when it found something.
+const LAST_LINES: usize = 30;
+/// Inputs per target in [`smoke`].
+const SMOKE: u64 = 2000;
+/// Seconds per target where nothing is said.
+const SECONDS: u64 = 60;
+
+const USAGE: &str = "fuzz takes names of targets and --seconds N or --runs N";
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    Seconds(u64),
+    Runs(u64),
+}
+
+/// Fuzzes the targets that are named, or all of them, one after the other.
+pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
+    let (targets, until) = parse(arguments)?;
+    let fuzzer = Fuzzer::build()?;
+    let mut found = Vec::new();
+    for target in targets {
+        fuzzer.regressions(target)?;
+        let corpus = fuzzer.folder.join("corpus").join(target.name);
+        fs::create_dir_all(&corpus)?;
+        if let Err(error) = fuzzer.fuzz(target, until, &corpus, 0) {
+            println!("{}: {error}", target.name);
+            found.push(target.name);
+        }
+    }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("found something: {}", found.join(", ")).into())
+    }
+}
+
+/// Runs every finding that was fixed, then a small number of inputs that is the same every time.
+pub(crate) fn smoke() -> Result<()> {
+    println!("\n== fuzzing, a little of it");
+    let fuzzer = Fuzzer::build()?;
+    for target in TARGETS {
+        fuzzer.regressions(target)?;
+        let corpus = tempfile::tempdir()?;
+        fuzzer.fuzz(target, Until::Runs(SMOKE), corpus.path(), 1)?;
+    }
+    Ok(())
+}
+
+fn parse(arguments: &[String]) -> Result<(Vec<&'static Target>, Until)> {
+    let mut targets = Vec::new();
+    let mut until = Until::Seconds(SECONDS);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let number = words.next().and_then(|text| text.parse().ok());
+            // To the fuzzer, 0 is no limit at all.
+            number.filter(|number| *number > 0).ok_or(USAGE)
+        };
+        match word.as_str() {
+            "--seconds" => until = Until::Seconds(number()?),
+            "--runs" => until = Until::Runs(number()?),
+            name => {
+                let target = TARGETS.iter().find(|target| target.name == name);
+                targets.push(target.ok_or_else(|| no_target(name))?);
+            }
+        }
+    }
+    if targets.is_empty() {
+        targets.extend(TARGETS);
+    }
+    Ok((targets, until))
+}
+
+fn no_target(name: &str) -> String {
+    let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+    format!(
+        "there is no target `{name}`, only {}; {USAGE}",
+        names.join(", ")
+    )
+}
+
+/// Targets that were built, and seeds for them.
+struct Fuzzer {
+    /// The crate.
+    source: PathBuf,
+    programs: PathBuf,
+    /// Where seeds, corpora, logs and findings are.
+    folder: PathBuf,
+}
+
+impl Fuzzer {
+    fn build() -> Result<Self> {
+        let root = root()?;
+        let source = root.join("tests/fuzz");
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), |target| root.join(target))
+            .join("fuzz");
+        // With a target of its own, build scripts and macros are not instrumented.
+        let host = host()?;
+        run(Command::new(cargo())
+            .current_dir(&source)
+            .args(["build", "--quiet", "--bins", "--example", "seeds"])
+            .args(["--target", &host])
+            .env("CARGO_TARGET_DIR", &target)
+            .env("RUSTFLAGS", INSTRUMENTED)
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("CARGO_MANIFEST_DIR"))?;
+        let programs = target.join(host).join("debug");
+        let fuzzer = Self {
+            source,
+            programs,
+            folder: target.with_file_name("fuzz-corpus"),
+        };
+        let seeds = fuzzer.folder.join("seeds");
+        let _ = fs::remove_dir_all(&seeds);
+        run(Command::new(fuzzer.programs.join("examples/seeds")).arg(seeds))?;
+        Ok(fuzzer)
+    }
+
+    /// Runs the findings that were fixed.
+    fn regressions(&self, target: &Target) -> Result<()> {
+        let folder = self.source.join("regressions").join(target.name);
+        let Ok(files) = folder.read_dir() else {
+            return Ok(());
+        };
+        let mut files: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+        files.sort();
+        let mut command = self.command(target);
+        command.args(&files);
+        let (status, heard, last) = listen(&mut command, &self.log(target))?;
+        if status.success() {
+            println!("{}: {} old findings stay fixed", target.name, files.len());
+            return Ok(());
+        }
+        Err(format!(
+            "{}: an old finding is back\n{last}\n{}",
+            target.name,
+            heard.panic.join("\n")
+        )
+        .into())
+    }
+
+    /// Runs inputs made of the corpus, which grows by those that reach something new, and of the
+    /// seeds.
+    fn fuzz(&self, target: &Target, until: Until, corpus: &Path, seed: u32) -> Result<()> {
+        let findings = self.folder.join("findings");
+        fs::create_dir_all(&findings)?;
+        let mut prefix = OsString::from("-artifact_prefix=");
+        prefix.push(findings.join(format!("{}-", target.name)));
+        let mut command = self.command(target);
+        command
+            .arg(corpus)
+            .arg(self.folder.join("seeds").join(target.name))
+            .arg(prefix)
+            .arg(format!("-max_len={}", target.longest))
+            .arg(format!("-timeout={PATIENCE}"))
+            .arg(format!("-seed={seed}"))
+            .args(["-print_final_stats=1", "-reload=0"])
+            .arg(match until {
+                Until::Seconds(seconds) => format!("-max_total_time={seconds}"),
+                Until::Runs(runs) => format!("-runs={runs}"),
+            });
+        let dictionary = self.source.join("dictionaries").join(target.name);
+        let dictionary = dictionary.with_extension("dict");
+        if dictionary.is_file() {
+            let mut argument = OsString::from("-dict=");
+            argument.push(dictionary);
+            command.arg(argument);
+        }
+        let started = Instant::now();
+        let log = self.log(target);
+        let (status, heard, last) = listen(&mut command, &log)?;
+        let seconds = started.elapsed().as_secs();
+        let executions = heard
+            .executions
+            .as_deref()
+            .unwrap_or("an unknown number of");
+        println!("{}: {executions} inputs in {seconds} s", target.name);
+        if status.success() {
+            return Ok(());
+        }
+        let reproducer = heard.reproducer.as_deref().unwrap_or("no file");
+        Err(format!(
+            "{last}\n{}\n{status}; all of it is in {}\nthe input is {reproducer}\nto run it again: {} {reproducer}",
+            heard.panic.join("\n"),
+            shown(&log),
+            shown(&self.programs.join(target.name)),
+        )
+        .into())
+    }
+
+    fn command(&self, target: &Target) -> Command {
+        let mut command = Command::new(self.programs.join(target.name));
+        command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn log(&self, target: &Target) -> PathBuf {
+        self.folder.join(format!("{}.log", target.name))
+    }
+}
+
+/// What a fuzzer said that matters.
+#[derive(Debug, Default)]
+struct Heard {
+    executions: Option<String>,
+    reproducer: Option<String>,
+    /// The line that says where, and the one behind it that says what.
+    panic: Vec<String>,
+}
+
+impl Heard {
+    fn line(&mut self, line: &str) {
+        if line.contains(" panicked at ") || self.panic.len() == 1 {
+            self.panic.push(line.to_owned());
+        }
+        if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
+            self.executions = Some(count.trim().to_owned());
+        }
+        if let Some((_, path)) = line.split_once("Test unit written to ") {
+            self.reproducer = Some(path.trim().to_owned());
+        }
+    }
+}
+
+/// Runs a fuzzer and writes what it says to a file. Returns its last lines as well.
+fn listen(command: &mut Command, log: &Path) -> Result<(ExitStatus, Heard, String)> {
+    let mut log = fs::File::create(log)?;
+    let mut child = command.spawn()?;
+    let mut heard = Heard::default();
+    let mut last = VecDeque::new();
+    if let Some(output) = child.stderr.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            log.write_all(&line)?;
+            log.write_all(b"\n")?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            heard.line(&line);
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            last.push_back(line);
+        }
+    }
+    let last = Vec::from(last).join("\n");
+    Ok((child.wait()?, heard, last))
+}
+
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = answer(Command::new(rustc).arg("-vV")).unwrap_or_default();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host
+        .ok_or("rustc does not say what it builds for")?
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Option<(Vec<&'static str>, Until)> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (targets, until) = parse(&words).ok()?;
+        Some((targets.iter().map(|target| target.name).collect(), until))
+    }
+
+    #[test]
+    fn targets_and_an_end_can_be_chosen() {
+        let all = TARGETS.iter().map(|target| target.name).collect();
+        assert_eq!(parsed(&[]), Some((all, Until::Seconds(SECONDS))));
+        assert_eq!(
+            parsed(&["reference", "--runs", "7"]),
+            Some((vec!["reference"], Until::Runs(7)))
+        );
+        for words in [
+            &["nothing"][..],
+            &["--runs"],
+            &["--runs", "0"],
+            &["--seconds", "x"],
+        ] {
+            assert_eq!(parsed(words), None, "{words:?}");
+        }
+    }
+}
