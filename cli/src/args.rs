@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
-use crate::commands::{images, inspect, load, prune, rmi, save};
+use crate::commands::{images, inspect, load, prune, rmi, save, verify};
 
 /// Load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
@@ -68,6 +68,7 @@ pub(crate) enum ImageCommand {
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
     Prune(prune::Args),
+    Verify(verify::Args),
 }
 
 impl Args {
@@ -122,6 +123,8 @@ mod tests {
             "load",
             "load --input my-image.tar",
             "load -i x -t a:b -q --platform linux/arm64",
+            "image verify",
+            "image verify --repair --format json -q a b",
             "image load --input oci-layout.tar --tag my-image:latest --quiet",
             "save --output my-image.tar my-image:latest",
             "save --format oci -o x -q a b",

@@ -17,6 +17,7 @@ pub(crate) enum Work {
     Load,
     Save,
     Prune,
+    Verify,
 }
 
 impl Work {
@@ -26,6 +27,7 @@ impl Work {
             Self::Load => "Loading",
             Self::Save => "Saving",
             Self::Prune => "Pruning",
+            Self::Verify => "Verifying",
         }
     }
 
@@ -35,6 +37,7 @@ impl Work {
             Self::Load => "converting",
             Self::Save => "writing",
             Self::Prune => "",
+            Self::Verify => "checking",
         }
     }
 }

@@ -241,6 +241,6 @@ fn layers_that_depend_on_others_go_with_their_image() {
     env.msb("rmi app:1").success();
     env.assert_clean();
     env.msb("load -i in.tar").success();
-    env.msb("image prune --force").success();
+    env.msb("image prune --yes").success();
     env.assert_clean();
 }

@@ -27,6 +27,7 @@ mod round_trip;
 mod sandboxes;
 mod terminal;
 mod tools;
+mod verify;
 
 use libtest_mimic::{Arguments, Trial};
 use tools::Tool;
@@ -67,6 +68,7 @@ fn main() {
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),
+        verify::tests(),
     ];
     let trials = tests
         .into_iter()

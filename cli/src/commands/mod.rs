@@ -6,6 +6,7 @@ pub(crate) mod load;
 pub(crate) mod prune;
 pub(crate) mod rmi;
 pub(crate) mod save;
+pub(crate) mod verify;
 
 use clap::ValueEnum;
 use msb_host::digest::Digest;
@@ -32,6 +33,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
+        Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
     }
 }
 

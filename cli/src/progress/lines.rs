@@ -74,15 +74,22 @@ impl Running {
                 self.0.get_mut(&layer)?.bytes += bytes;
                 None
             }
-            Event::LayerFinished { layer, diff_id, .. } => {
+            Event::LayerFinished {
+                layer,
+                diff_id,
+                already_present,
+            } => {
                 let done = self.0.remove(&layer)?;
-                Some(format!(
-                    "layer {}  {}  {}  {}",
-                    diff_id.short(),
-                    size::bytes(done.bytes),
-                    size::duration(now.saturating_duration_since(done.since)),
-                    done.name
-                ))
+                // It was there, and was only looked at.
+                (!already_present).then(|| {
+                    format!(
+                        "layer {}  {}  {}  {}",
+                        diff_id.short(),
+                        size::bytes(done.bytes),
+                        size::duration(now.saturating_duration_since(done.since)),
+                        done.name
+                    )
+                })
             }
             _ => None,
         }

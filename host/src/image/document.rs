@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage};
+use crate::store::ImageRecord;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -210,6 +211,36 @@ impl Manifest {
             config: config.digest.clone(),
             layers,
         })
+    }
+}
+
+/// Returns what the catalogue has of an image that its documents do not say, or say otherwise.
+pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8]) -> Option<String> {
+    let Ok(manifest) = serde_json::from_slice::<ManifestFields>(manifest) else {
+        return Some("it calls something a manifest that is none".to_owned());
+    };
+    let Ok(config) = serde_json::from_slice::<ConfigFields>(config) else {
+        return Some("it calls something a configuration that is none".to_owned());
+    };
+    let diff_ids = config.rootfs.and_then(|rootfs| rootfs.diff_ids);
+    let own = image.layers.iter().map(|layer| &layer.key.diff_id);
+    if manifest.config.digest != image.config_digest {
+        Some("it has another configuration for the image than the manifest".to_owned())
+    } else if !own.eq(diff_ids.iter().flatten()) {
+        Some("it has other layers for the image than the configuration".to_owned())
+    } else if manifest.layers.len() != image.layers.len() {
+        Some("it has another number of layers for the image than the manifest".to_owned())
+    } else {
+        let mut pairs = image.layers.iter().zip(&manifest.layers);
+        let other = pairs.find(|(own, stated)| {
+            own.blob_digest != stated.digest
+                || own.compressed_size != stated.size
+                || own.media_type != stated.media_type
+        })?;
+        let digest = &other.1.digest;
+        Some(format!(
+            "it says otherwise than the manifest of layer {digest}"
+        ))
     }
 }
 

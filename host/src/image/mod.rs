@@ -1,4 +1,4 @@
-//! The use cases: load, save, list, inspect, remove, prune. They read like the manual.
+//! The use cases: load, save, list, inspect, verify, remove, prune. They read like the manual.
 //!
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
@@ -20,6 +20,7 @@ mod prune;
 mod remove;
 mod save;
 mod select;
+mod verify;
 
 pub use config::{HistoryEntry, ImageConfig};
 pub use error::{LoadError, SaveError};
@@ -29,3 +30,4 @@ pub use load::{LoadOptions, LoadReport, LoadedImage, load};
 pub use prune::{PruneOptions, PruneReport, prune};
 pub use remove::{RemoveOptions, Removed, remove};
 pub use save::{SaveOptions, SaveReport, SaveTarget, SavedImage, save};
+pub use verify::{Damage, VerifiedImage, VerifyOptions, VerifyReport, verify};

@@ -5,6 +5,7 @@
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
 mod account;
+mod check;
 mod contents;
 mod convert;
 mod error;
@@ -23,6 +24,7 @@ mod walk;
 mod xattr;
 
 pub use account::Rest;
+pub use check::{Fault, Known, check};
 pub use convert::{Chain, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use error::LayerError;
 pub use lower::LowerLayers;

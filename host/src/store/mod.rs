@@ -18,6 +18,7 @@ mod lock;
 mod publish;
 mod query;
 mod record;
+mod repair;
 mod schema;
 mod staging;
 mod sweep;
@@ -33,6 +34,7 @@ pub use lock::{LayerLock, Lease};
 pub use publish::{LayerFacts, LayerKey, StoredLayer};
 pub use query::{ImageLayer, ImageRecord};
 pub use record::{MovedReference, NewImage, NewImageLayer, Recorded};
+pub use repair::LayerIdentity;
 pub use staging::{StagedLayer, Staging};
 
 #[cfg(test)]
