@@ -25,6 +25,7 @@ mod round_trip;
 mod sandboxes;
 mod terminal;
 mod tools;
+mod truth;
 
 use libtest_mimic::{Arguments, Trial};
 use tools::Tool;
@@ -63,6 +64,7 @@ fn main() {
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),
+        truth::tests(),
     ];
     let trials = tests
         .into_iter()

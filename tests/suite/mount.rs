@@ -37,12 +37,12 @@ impl Mounted {
     }
 
     /// Mounts layers over each other as overlayfs does for a container, the bottom one first.
-    pub(crate) fn overlay(layers: &[Self]) -> Self {
+    pub(crate) fn overlay(layers: &[impl AsRef<Path>]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let lower: Vec<String> = layers
             .iter()
             .rev()
-            .map(|layer| layer.path().display().to_string())
+            .map(|layer| layer.as_ref().display().to_string())
             .collect();
         // Overlayfs wants two layers at least.
         let options = format!(
@@ -58,6 +58,12 @@ impl Mounted {
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+}
+
+impl AsRef<Path> for Mounted {
+    fn as_ref(&self) -> &Path {
+        self.path()
     }
 }
 
@@ -79,6 +85,8 @@ pub(crate) struct Node {
     pub(crate) contents: String,
     pub(crate) size: u64,
     pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+    /// The first path of the same inode, where that is another one: a hard link.
+    pub(crate) link_to: Option<PathBuf>,
 }
 
 /// A directory tree by path, the root being the empty path.
@@ -86,11 +94,14 @@ pub(crate) type Nodes = BTreeMap<PathBuf, Node>;
 
 /// Reads all of a directory.
 pub(crate) fn nodes(root: &Path) -> Nodes {
+    let mut first_paths = BTreeMap::new();
     walkdir::WalkDir::new(root)
+        .sort_by_file_name()
         .into_iter()
         .map(|entry| {
             let entry = entry.unwrap();
             let path = entry.path();
+            let relative = path.strip_prefix(root).unwrap().to_owned();
             let metadata = path.symlink_metadata().unwrap();
             let file_type = metadata.file_type();
             let (kind, contents) = if file_type.is_dir() {
@@ -101,7 +112,7 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 let target = std::fs::read_link(path).unwrap();
                 (
                     "symlink",
-                    target.into_os_string().to_string_lossy().into_owned(),
+                    target.as_os_str().as_bytes().escape_ascii().to_string(),
                 )
             } else if file_type.is_char_device() {
                 ("char device", String::new())
@@ -111,6 +122,10 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 ("pipe or socket", String::new())
             };
             let is_device = kind.ends_with("device");
+            let first = first_paths
+                .entry((metadata.dev(), metadata.ino()))
+                .or_insert_with(|| relative.clone());
+            let link_to = Some(first.clone()).filter(|first| *first != relative);
             let node = Node {
                 kind,
                 // Linux has no use for the mode of a link, and tar cannot set it.
@@ -125,8 +140,9 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 contents,
                 size: if kind == "file" { metadata.len() } else { 0 },
                 xattrs: xattrs(path),
+                link_to,
             };
-            (path.strip_prefix(root).unwrap().to_owned(), node)
+            (relative, node)
         })
         .collect()
 }
@@ -191,6 +207,7 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
             contents: String::new(),
             size: 0,
             xattrs: BTreeMap::new(),
+            link_to: None,
         };
         nodes.insert(path, whiteout);
     }
