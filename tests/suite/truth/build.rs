@@ -13,7 +13,7 @@ use crate::tools::run;
 /// Copies the tools of this machine that scripts use into a folder, with their libraries.
 const TOOLS: &str = r#"
     mkdir -p tools/bin tools/tmp
-    for tool in busybox setcap setfattr touch truncate; do
+    for tool in sh busybox setcap setfattr touch truncate; do
         path=$(command -v "$tool")
         cp -L "$path" "tools/bin/$tool"
         for library in $(ldd "$path" 2>/dev/null | grep -o '/[^ ]*'); do
@@ -37,9 +37,19 @@ pub(crate) struct Recipe<'a> {
 
 /// An image as the tool that built it has written it, and as that tool shows it to containers.
 pub(crate) struct Built {
-    pub(crate) archive: PathBuf,
+    directory: TempDir,
     pub(crate) transport: &'static str,
     pub(crate) shown: Nodes,
+}
+
+impl Built {
+    pub(crate) fn archive(&self) -> PathBuf {
+        archive_in(&self.directory)
+    }
+}
+
+fn archive_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("built.tar")
 }
 
 impl Recipe<'_> {
@@ -68,12 +78,14 @@ impl Recipe<'_> {
     }
 
     /// Builds with Docker, and looks at the layers as Docker mounts them for a container.
-    pub(crate) fn with_docker(&self, name: &str, archive: &Path) -> Built {
+    pub(crate) fn with_docker(&self, name: &str) -> Built {
         let docker = Docker::on_overlay();
+        let directory = tempfile::tempdir().unwrap();
         let context = self.context();
         let path = context.path().display().to_string();
         run(&mut docker.command(["build", "--quiet", "--network=none", "--tag", name, &path]));
-        docker.run(&format!("save --output {} {name}", archive.display()));
+        let archive = archive_in(&directory).display().to_string();
+        docker.run(&format!("save --output {archive} {name}"));
         let container = docker.run(&format!("create {name} sh"));
         let details: Value =
             serde_json::from_str(&docker.run(&format!("inspect {container}"))).unwrap();
@@ -88,31 +100,30 @@ impl Recipe<'_> {
         let shown = nodes(Mounted::overlay(&layers).path());
         docker.run(&format!("rm {container}"));
         Built {
-            archive: archive.to_owned(),
+            directory,
             transport: "docker-archive",
             shown,
         }
     }
 
     /// Builds with buildah, and looks at the mount of a container of the image.
-    pub(crate) fn with_buildah(&self, name: &str, archive: &Path) -> Built {
+    pub(crate) fn with_buildah(&self, name: &str) -> Built {
         let buildah = Buildah {
             directory: tempfile::tempdir().unwrap(),
         };
+        let directory = tempfile::tempdir().unwrap();
         let context = self.context();
         buildah.run(&format!(
             "build --quiet --layers --isolation=chroot --network=host --cap-add=CAP_MKNOD \
              --tag {name} {}",
             context.path().display()
         ));
-        buildah.run(&format!(
-            "push --quiet {name} oci-archive:{}:{name}",
-            archive.display()
-        ));
+        let archive = archive_in(&directory).display().to_string();
+        buildah.run(&format!("push --quiet {name} oci-archive:{archive}:{name}"));
         let container = buildah.run(&format!("from --pull-never {name}"));
         let mounted = buildah.run(&format!("mount {container}"));
         Built {
-            archive: archive.to_owned(),
+            directory,
             transport: "oci-archive",
             shown: nodes(Path::new(mounted.trim())),
         }

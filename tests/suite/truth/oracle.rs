@@ -109,3 +109,10 @@ pub(crate) fn forget_unrecorded_directories(tree: &mut Nodes, recorded: &BTreeSe
         }
     }
 }
+
+/// Makes all times before 1970 the same: Docker and buildah unpack such files with the time 0.
+pub(crate) fn forget_times_before_1970(tree: &mut Nodes) {
+    for node in tree.values_mut() {
+        node.mtime = node.mtime.max((0, 0));
+    }
+}
