@@ -65,6 +65,8 @@ fn main() {
         round_trip::tests(),
         terminal::tests(),
         truth::tests(),
+        truth::found::tests(),
+        truth::handmade::tests(),
     ];
     let trials = tests
         .into_iter()

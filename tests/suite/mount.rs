@@ -1,6 +1,7 @@
 //! What a directory holds, as the kernel shows it: the common ground of all comparisons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -172,7 +173,7 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
     }
     let opaque: Vec<PathBuf> = markers
         .iter()
-        .filter(|(_, victim)| victim == ".wh..opq")
+        .filter(|(_, victim)| *victim == ".wh..opq")
         .map(|(parent, _)| parent.clone())
         .collect();
     for (parent, victim) in markers {
@@ -183,10 +184,10 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
             }
             continue;
         }
-        if victim.starts_with(".wh.") {
+        if victim.as_bytes().starts_with(b".wh.") {
             continue;
         }
-        let path = parent.join(&victim);
+        let path = parent.join(victim);
         if let Some(node) = nodes.get_mut(&path) {
             if node.kind == "directory" {
                 node.xattrs
@@ -215,17 +216,16 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
 }
 
 /// Returns what a marker hides, if a path is one.
-fn marker(path: &Path) -> Option<String> {
+pub(crate) fn marker(path: &Path) -> Option<&OsStr> {
     let name = path.file_name()?.as_bytes();
-    let victim = name.strip_prefix(b".wh.")?;
-    Some(String::from_utf8_lossy(victim).into_owned())
+    name.strip_prefix(b".wh.").map(OsStr::from_bytes)
 }
 
 /// Asserts that two trees are equal, and says which inodes are not.
 #[track_caller]
 pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
     let mut differences = Vec::new();
-    for path in ours.keys().chain(theirs.keys()) {
+    for path in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
         let (our, their) = (ours.get(path), theirs.get(path));
         if our != their {
             differences.push(format!(
@@ -234,7 +234,6 @@ pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
             ));
         }
     }
-    differences.dedup();
     assert!(
         differences.is_empty(),
         "{what}: {} differences\n{}",

@@ -1,21 +1,19 @@
 //! What an image holds, as others see it: the overlay of msb's layers against what umoci unpacks
 //! and against what the tool that built the image shows to its containers.
-//!
-//! `MSB_TRUTH_IMAGE` names one more archive to compare with umoci.
 
 mod build;
+mod compare;
+pub(crate) mod found;
+pub(crate) mod handmade;
 mod oracle;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-use crate::archive::{Image, architecture};
+use crate::archive::architecture;
 use crate::env::TestEnv;
-use crate::mount::{Mounted, Nodes, assert_same, nodes};
+use crate::mount::assert_same;
 use crate::tests;
-use crate::tools::fixtures;
 use build::{Built, Recipe};
-use oracle::{Layout, forget_times_before_1970, forget_unrecorded_directories};
+use compare::compare_with_umoci;
+use oracle::{Layout, forget_times_before_1970, forget_undescribed};
 
 tests! {
     what_upper_layers_delete needs Root, Docker, Buildah, Busybox, Skopeo, Umoci;
@@ -28,8 +26,6 @@ tests! {
     odd_names needs Root, Docker, Buildah, Busybox, Skopeo, Umoci;
     times_and_holes needs Root, Docker, Buildah, Busybox, Skopeo, Umoci;
     layers_of_nothing_and_of_archives needs Root, Docker, Buildah, Busybox, Skopeo, Umoci;
-    layers_that_no_builder_writes needs Root, Skopeo, Umoci;
-    images_that_others_made needs Root, Fixtures, Skopeo, Umoci;
 }
 
 fn what_upper_layers_delete() {
@@ -137,7 +133,7 @@ fn odd_names() {
 fn times_and_holes() {
     compare("times", &[
         "mkdir -p /t/dir /t/old; cd /t; echo a >a; echo b >b; echo c >c; echo d >d; ln -s a soft; mkfifo p
-         truncate -s 5M hole; printf end >>hole; truncate -s 1G all; printf start >start; truncate -s 3000001 start
+         truncate -s 5M hole; printf end >>hole; truncate -s 20M all; printf start >start; truncate -s 3000001 start
          touch -d '2024-02-29 12:34:56.123456789Z' a; touch -d '1960-01-01 00:00:00.25Z' b; touch -d @-1 c
          touch -d '2200-01-01 00:00:00.5Z' d; touch -h -d '2001-02-03 04:05:06.7Z' soft; touch -d @1.000000001 p
          touch -d '1999-12-31 23:59:59.999999999Z' dir; touch -d @0 old start",
@@ -174,41 +170,6 @@ fn layers_of_nothing_and_of_archives() {
     );
 }
 
-fn layers_that_no_builder_writes() {
-    let layers = [
-        "etc/\netc/hosts = one\netc/motd = one\nvar/lib/\nvar/lib/old = 1\nvar/lib/sub/older = 1\n\
-         bin/\nbin/tool = t\nbin/same => bin/tool\nopt/a/b/c/d = deep\nsrv/\nsrv/x = x\nrun/\nrun/y = y",
-        // Markers before and after what takes the place of what they hide.
-        "etc/.wh.hosts = \netc/hosts = two\netc/motd = two\netc/.wh.motd = \n\
-         var/lib/new = 2\nvar/lib/.wh..wh..opq = \nvar/lib/newer = 2\n\
-         opt/a/.wh.b = \nopt/a/b/\nopt/a/b/e = e\nopt/.wh.never = \nnowhere/.wh.nothing = ",
-        // No entries for directories; a link to a file of another layer; links within.
-        "etc/new = 3\nbin/other => bin/tool\nsrv/deep/er/z = z\nusr/lib/\nlib -> usr/lib\nlib/x = x\n\
-         one = 1\ntwo => one\nthree => two\n./run/./y = dots",
-        ".wh.srv = \nsrv/x = back\n.wh.one = \netc/.wh.hosts = \nrun/\nrun/.wh..wh..opq = \n.wh..wh.aufs = ",
-    ];
-    let env = TestEnv::new();
-    let name = "localhost/handmade:1";
-    let archive = env.write("in.tar", &Image::new(name, &layers).docker());
-    env.msb("load -i in.tar").success();
-    let layout = Layout::copy("docker-archive", &archive, architecture()).unwrap();
-    compare_with_umoci(&env, name, &layout, "handmade layers");
-}
-
-fn images_that_others_made() {
-    let folder = fixtures().unwrap().join("images");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
-    let compared: usize = files.iter().map(|file| compare_found(file)).sum();
-    assert!(compared >= 15, "{compared} images compared");
-    if let Some(image) = std::env::var_os("MSB_TRUTH_IMAGE") {
-        assert_eq!(compare_found(Path::new(&image)), 1, "{image:?}");
-    }
-}
-
 /// Builds an image with both builders and compares each.
 fn compare(name: &str, steps: &[&str]) {
     compare_both(name, &Recipe { files: "", steps });
@@ -228,61 +189,9 @@ fn compare_built(name: &str, built: &Built) {
     env.msb(&format!("load -i {}", archive.display())).success();
     let mut ours = compare_with_umoci(&env, name, &layout, &format!("{what}, umoci"));
     let mut shown = built.shown.clone();
-    forget_unrecorded_directories(&mut shown, &layout.recorded());
+    forget_undescribed(&mut shown, &layout.described());
     for tree in [&mut ours, &mut shown] {
         forget_times_before_1970(tree);
     }
     assert_same(&ours, &shown, &format!("{what}, its builder"));
-}
-
-/// Compares each image of an archive that msb loads with what umoci unpacks; says how many.
-fn compare_found(archive: &Path) -> usize {
-    let path = archive.display();
-    let env = TestEnv::new();
-    let Some(platform) = ["amd64", "arm64"].into_iter().find(|platform| {
-        let load = format!("load --platform linux/{platform} -i {path}");
-        env.msb(&load).code == Some(0)
-    }) else {
-        return 0;
-    };
-    let images = env.json("images --format json");
-    let digests = images.as_array().unwrap().iter().map(|row| &row["digest"]);
-    let digests: BTreeSet<&str> = digests.map(|digest| digest.as_str().unwrap()).collect();
-    for digest in &digests {
-        let original = ["docker-archive", "oci-archive"]
-            .iter()
-            .find_map(|transport| Layout::copy(transport, archive, platform));
-        // skopeo does not read each form that engines have, nor archives of several images.
-        let layout = original.unwrap_or_else(|| {
-            env.msb(&format!("save --format docker -o saved.tar {digest}"))
-                .success();
-            Layout::copy("docker-archive", &env.path("saved.tar"), platform).unwrap()
-        });
-        compare_with_umoci(&env, digest, &layout, &format!("{path}, {digest}"));
-    }
-    digests.len()
-}
-
-/// Compares an image with what umoci unpacks, and returns what it holds.
-fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, what: &str) -> Nodes {
-    let recorded = layout.recorded();
-    let mut ours = shown_by_msb(env, image);
-    let mut theirs = layout.unpacked();
-    forget_unrecorded_directories(&mut ours, &recorded);
-    forget_unrecorded_directories(&mut theirs, &recorded);
-    eprintln!("COUNT {what}: {} nodes", ours.len());
-    assert_same(&ours, &theirs, what);
-    ours
-}
-
-/// Mounts the layers of an image over each other.
-fn shown_by_msb(env: &TestEnv, image: &str) -> Nodes {
-    let details = env.json(&format!("image inspect {image} --format json"));
-    let layers: Vec<Mounted> = details["layers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|layer| Mounted::erofs(Path::new(layer["erofs_path"].as_str().unwrap())))
-        .collect();
-    nodes(Mounted::overlay(&layers).path())
 }

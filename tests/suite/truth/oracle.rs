@@ -1,6 +1,6 @@
 //! What other tools make of an image, and where they are known to differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::archive::hex;
-use crate::mount::{Nodes, nodes};
+use crate::mount::{Nodes, marker, nodes};
 use crate::tools::run;
 
 /// An image in an OCI layout of plain gzip layers, which every tool reads.
@@ -53,18 +53,18 @@ impl Layout {
         nodes(&rootfs)
     }
 
-    /// Returns the paths that an entry of a layer is for.
-    pub(crate) fn recorded(&self) -> BTreeSet<PathBuf> {
+    /// Returns the directories that an entry describes, of those that the image still has.
+    pub(crate) fn described(&self) -> BTreeSet<PathBuf> {
         let index = self.json("layout/index.json");
         let manifest = self.blob(index["manifests"][0]["digest"].as_str().unwrap());
         let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-        let mut paths = BTreeSet::new();
+        let mut described = BTreeSet::new();
         for layer in manifest["layers"].as_array().unwrap() {
             let bytes = self.blob(layer["digest"].as_str().unwrap());
             let plain = flate2::read::MultiGzDecoder::new(bytes.as_slice());
-            paths.extend(entries(plain));
+            describe(&mut described, &entries(plain));
         }
-        paths
+        described
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -81,32 +81,87 @@ impl Layout {
     }
 }
 
-/// Returns the paths in a layer as they are seen in a root directory.
-fn entries(layer: impl Read) -> Vec<PathBuf> {
+/// Returns the paths in a layer as they are seen in a root directory, and which are directories.
+fn entries(layer: impl Read) -> Vec<(PathBuf, bool)> {
     tar::Archive::new(layer)
         .entries()
         .unwrap()
         .map(|entry| {
             let entry = entry.unwrap();
             let bytes = entry.path_bytes();
-            Path::new(OsStr::from_bytes(&bytes))
+            let path = Path::new(OsStr::from_bytes(&bytes))
                 .components()
                 .filter(|part| matches!(part, Component::Normal(_)))
-                .collect()
+                .collect();
+            (path, entry.header().entry_type().is_dir())
         })
         .collect()
 }
 
-/// Makes directories that no layer has an entry for the same everywhere: no specification says
-/// who owns them or what their time is, and each tool has its own idea. The root directory of most
-/// images is one.
-pub(crate) fn forget_unrecorded_directories(tree: &mut Nodes, recorded: &BTreeSet<PathBuf>) {
+/// Applies a layer to the set of directories that entries describe.
+fn describe(described: &mut BTreeSet<PathBuf>, layer: &[(PathBuf, bool)]) {
+    for (path, _) in layer {
+        let Some(victim) = marker(path) else {
+            continue;
+        };
+        let parent = path.parent().unwrap();
+        if victim == ".wh..opq" {
+            described.retain(|path| path == parent || !path.starts_with(parent));
+        } else {
+            let victim = parent.join(victim);
+            described.retain(|path| !path.starts_with(&victim));
+        }
+    }
+    for (path, is_directory) in layer {
+        if *is_directory {
+            described.insert(path.clone());
+        } else if described.contains(path) {
+            described.retain(|other| !other.starts_with(path));
+        }
+    }
+}
+
+/// Makes directories that no entry describes the same everywhere: no specification says who owns
+/// them or what their time is, and each tool has its own idea. The root of most images is one.
+pub(crate) fn forget_undescribed(tree: &mut Nodes, described: &BTreeSet<PathBuf>) {
     for (path, node) in tree {
-        if node.kind == "directory" && !recorded.contains(path) {
+        if node.kind == "directory" && !described.contains(path) {
             node.mode = 0;
             node.owner = (0, 0);
             node.mtime = (0, 0);
         }
+    }
+}
+
+/// Makes the times of directories in which an undescribed one lies the same: umoci keeps a
+/// directory's time when it adds a file, not when it has to make the file's parents.
+pub(crate) fn forget_times_around_undescribed(tree: &mut Nodes, described: &BTreeSet<PathBuf>) {
+    let around: BTreeSet<PathBuf> = tree
+        .iter()
+        .filter(|(path, node)| node.kind == "directory" && !described.contains(*path))
+        .filter_map(|(path, _)| path.parent().map(Path::to_owned))
+        .collect();
+    for path in around {
+        if let Some(node) = tree.get_mut(&path) {
+            node.mtime = (0, 0);
+        }
+    }
+}
+
+/// Keeps hard links only between paths of the same layer: umoci unpacks into one directory, where
+/// a file of an upper layer can be one with a file of a lower; layers mounted over each other are
+/// filesystems of their own.
+pub(crate) fn forget_links_between_layers(
+    tree: &mut Nodes,
+    layer_of: impl Fn(&Path) -> Option<usize>,
+) {
+    let mut first_paths = BTreeMap::new();
+    for (path, node) in tree {
+        let linked = node.link_to.as_ref().unwrap_or(path).clone();
+        let first = first_paths
+            .entry((linked, layer_of(path)))
+            .or_insert_with(|| path.clone());
+        node.link_to = Some(first.clone()).filter(|first| first != path);
     }
 }
 
