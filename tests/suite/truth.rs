@@ -82,11 +82,12 @@ fn directories_that_upper_layers_make_anew() {
 fn hard_links_within_and_across_layers() {
     compare("links", &[
         "mkdir -p /h/sub; cd /h; echo one >a; ln a b; ln a sub/c; echo two >x; ln x y; ln -s a soft; ln soft soft2
-         mkfifo p; ln p sub/p; mknod n c 1 3; ln n n2; echo alone >alone; echo z >z; ln z z2; ln z z3",
-        "cd /h; ln a d; ln x sub/x; ln alone later",
+         mkfifo p; ln p sub/p; mknod n c 1 3; ln n n2; echo alone >alone; echo z >z; ln z z2; ln z z3
+         echo k >k1; ln k1 k2; ln k1 sub/k3; ln k1 k4; echo w >w1; ln w1 w2; echo v >v1",
+        "cd /h; ln a d; ln x sub/x; ln alone later; rm k4; ln w2 w3; ln v1 v2; ln v1 v3",
         "cd /h; rm a; echo changed >y; chmod 600 z2",
         "cd /h; ln b a; ln sub/c e; rm x; mv later sub/later; echo >>z3",
-        "cd /h; rm -r sub; mkdir sub; ln b sub/c; ln p sub/p",
+        "cd /h; rm -r sub; mkdir sub; ln b sub/c; ln v2 v4; ln p sub/p",
     ]);
 }
 
@@ -121,11 +122,12 @@ fn odd_names() {
     compare("names", &[
         "mkdir /n; cd /n; touch \"$(printf 'new\\nline')\" \"$(printf 'caf\\351')\" -- -rf ' ' 'a b ' '*' '\\' '\\n' '\"' é
          touch \"$(printf '%0255d' 1)\" \"$(printf '%0255d' 2)\" ... .hidden 'back\\slash' \"$(printf '\\001\\177\\377')\"
-         mkdir \"$(printf 'd\\n\\377')\" -- -dir \"$(printf '%0251d' 3)\"; echo x >\"$(printf 'd\\n\\377')/in\"
+         mkdir \"$(printf 'd\\377')\" \"$(printf 'd\\nd')\" -- -dir \"$(printf '%0251d' 3)\"; touch \"$(printf 'both\\n\\377')\"
+         echo x >\"$(printf 'd\\377')/in\"; echo x >\"$(printf 'd\\nd')/in\"
          mkdir \"$(printf '%0255d' 4)\"; touch \"$(printf '%0255d' 4)/$(printf '%0255d' 5)\" UPPER upper
          ln \"$(printf 'caf\\351')\" \"$(printf 'th\\351')\"; ln -s \"$(printf 'caf\\351')\" soft",
         "cd /n; rm -- \"$(printf 'new\\nline')\" -rf '*' ...; echo y >\"$(printf 'caf\\351')\"; touch '.wh'
-         rm -r \"$(printf 'd\\n\\377')\"; mkdir \"$(printf 'd\\n\\377')\"; echo z >\"$(printf 'd\\n\\377')/new\"",
+         rm -r \"$(printf 'd\\377')\"; mkdir \"$(printf 'd\\377')\"; echo z >\"$(printf 'd\\377')/new\"; rm \"$(printf 'd\\nd')/in\"",
         "cd /n; mv -- -dir \"$(printf 'dir\\377')\"; rm \"$(printf '\\001\\177\\377')\" upper; rmdir \"$(printf '%0251d' 3)\"",
     ]);
 }
