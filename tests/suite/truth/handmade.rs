@@ -77,7 +77,13 @@ fn layers_that_gnu_tar_packs() {
          setcap cap_net_raw+ep dir/b; chown 70000:4000000000 dir/b; truncate -s 3M hole; echo end >>hole
          touch -d '1960-01-01 00:00:00.25Z' dir/b; touch -d @-0.75 dir/deep; touch -d @-5 n
          touch -h -d '2001-02-03 04:05:06.123456789Z' soft; touch -d @4294967296.000000001 hole
-         touch -d '2024-02-29 12:34:56.999999999Z' a dir; touch -d @0.5 p; touch -d @1.5 .",
+         touch -d '2024-02-29 12:34:56.999999999Z' a dir; touch -d @0.5 p; touch -d @1.5 .
+         mkdir -p keep/dir; cd keep; for i in 1 2 3 4; do echo $i >$i; done; ln -s 1 soft; chown -h 7:70000 soft
+         setfattr -n trusted.secret -v x 1; setfattr -n trusted.secret -v y dir; setfattr -n user.empty 1
+         setcap cap_chown+ep 2; chown 4294967294:4000000000 3; setfattr -h -n trusted.link -v z soft
+         truncate -s 2M sparse; printf middle | dd of=sparse bs=1 seek=1000000 conv=notrunc status=none
+         truncate -s 3000000 sparse; touch -d '1960-01-01 00:00:00.25Z' 1; touch -d @-0.000000001 2
+         touch -d @4294967296.000000001 3; touch -d @-100000000000.5 4; touch -h -d @-1.5 soft dir",
         "mkdir -p dir/new; echo c >dir/c; touch dir/.wh.b; ln dir/c dir/new/c; echo a >a
          setfattr -n user.note -v upper a; setfattr -n user.other -v dir dir
          truncate -s 5M hole; printf middle | dd of=hole bs=1 seek=1000000 conv=notrunc status=none

@@ -165,6 +165,14 @@ pub(crate) fn forget_links_between_layers(
     }
 }
 
+/// Removes extended attributes that have no value: Go's reader of tars, which umoci is built on,
+/// takes such a record for none at all. GNU tar and the kernel know them.
+pub(crate) fn forget_attributes_without_value(tree: &mut Nodes) {
+    for node in tree.values_mut() {
+        node.xattrs.retain(|_, value| !value.is_empty());
+    }
+}
+
 /// Makes all times before 1970 the same: Docker and buildah unpack such files with the time 0.
 pub(crate) fn forget_times_before_1970(tree: &mut Nodes) {
     for node in tree.values_mut() {
