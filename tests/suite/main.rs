@@ -67,6 +67,7 @@ fn main() {
         truth::tests(),
         truth::found::tests(),
         truth::handmade::tests(),
+        truth::random::tests(),
     ];
     let trials = tests
         .into_iter()

@@ -6,6 +6,7 @@ mod compare;
 pub(crate) mod found;
 pub(crate) mod handmade;
 mod oracle;
+pub(crate) mod random;
 
 use crate::archive::architecture;
 use crate::env::TestEnv;
