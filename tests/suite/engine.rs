@@ -11,6 +11,7 @@ use crate::archive;
 use crate::tools::run;
 
 static DOCKER: OnceLock<Docker> = OnceLock::new();
+static DOCKER_ON_OVERLAY: OnceLock<Docker> = OnceLock::new();
 
 /// A Docker daemon with a store of its own, without network.
 pub(crate) struct Docker {
@@ -21,43 +22,50 @@ pub(crate) struct Docker {
 impl Docker {
     /// Returns the daemon, which is started for the first who asks.
     pub(crate) fn get() -> &'static Self {
-        DOCKER.get_or_init(|| {
-            let directory = tempfile::tempdir().unwrap();
-            let path = |name: &str| directory.path().join(name);
-            let log = std::fs::File::create(path("log")).unwrap();
-            let daemon = Command::new("dockerd")
-                .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-                .args(["--storage-driver=vfs", "--log-level=warn"])
-                .arg(format!("--host=unix://{}", path("socket").display()))
-                .arg(format!("--data-root={}", path("data").display()))
-                .arg(format!("--exec-root={}", path("exec").display()))
-                .arg(format!("--pidfile={}", path("pid").display()))
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().unwrap())
-                .stderr(log)
-                .spawn()
-                .unwrap();
-            let docker = Self {
-                daemon: Mutex::new(Some(daemon)),
-                directory,
-            };
-            let deadline = Instant::now() + Duration::from_mins(1);
-            while !docker
-                .command(["version"])
-                .output()
-                .unwrap()
-                .status
-                .success()
-            {
-                assert!(
-                    Instant::now() < deadline,
-                    "dockerd does not answer: {}",
-                    std::fs::read_to_string(docker.directory.path().join("log")).unwrap()
-                );
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            docker
-        })
+        DOCKER.get_or_init(|| Self::start("vfs"))
+    }
+
+    /// Returns another daemon, which keeps layers apart and mounts them over each other.
+    pub(crate) fn on_overlay() -> &'static Self {
+        DOCKER_ON_OVERLAY.get_or_init(|| Self::start("overlay2"))
+    }
+
+    fn start(storage_driver: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let log = std::fs::File::create(path("log")).unwrap();
+        let daemon = Command::new("dockerd")
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .args(["--storage-driver", storage_driver, "--log-level=warn"])
+            .arg(format!("--host=unix://{}", path("socket").display()))
+            .arg(format!("--data-root={}", path("data").display()))
+            .arg(format!("--exec-root={}", path("exec").display()))
+            .arg(format!("--pidfile={}", path("pid").display()))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let docker = Self {
+            daemon: Mutex::new(Some(daemon)),
+            directory,
+        };
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !docker
+            .command(["version"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+        {
+            assert!(
+                Instant::now() < deadline,
+                "dockerd does not answer: {}",
+                std::fs::read_to_string(docker.directory.path().join("log")).unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        docker
     }
 
     pub(crate) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
@@ -91,9 +99,12 @@ impl Docker {
     }
 }
 
-/// Ends the daemon, if one was started.
+/// Ends the daemons that were started.
 pub(crate) fn stop_docker() {
-    if let Some(docker) = DOCKER.get() {
+    for docker in [&DOCKER, &DOCKER_ON_OVERLAY]
+        .into_iter()
+        .filter_map(OnceLock::get)
+    {
         let mut daemon = docker.daemon.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut daemon) = daemon.take() {
             let pid = rustix::process::Pid::from_child(&daemon);

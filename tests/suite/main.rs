@@ -27,6 +27,7 @@ mod round_trip;
 mod sandboxes;
 mod terminal;
 mod tools;
+mod truth;
 mod verify;
 
 use libtest_mimic::{Arguments, Trial};
@@ -68,6 +69,10 @@ fn main() {
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),
+        truth::tests(),
+        truth::found::tests(),
+        truth::handmade::tests(),
+        truth::random::tests(),
         verify::tests(),
     ];
     let trials = tests

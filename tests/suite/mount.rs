@@ -1,6 +1,7 @@
 //! What a directory holds, as the kernel shows it: the common ground of all comparisons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -37,12 +38,12 @@ impl Mounted {
     }
 
     /// Mounts layers over each other as overlayfs does for a container, the bottom one first.
-    pub(crate) fn overlay(layers: &[Self]) -> Self {
+    pub(crate) fn overlay(layers: &[impl AsRef<Path>]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let lower: Vec<String> = layers
             .iter()
             .rev()
-            .map(|layer| layer.path().display().to_string())
+            .map(|layer| layer.as_ref().display().to_string())
             .collect();
         // Overlayfs wants two layers at least.
         let options = format!(
@@ -58,6 +59,12 @@ impl Mounted {
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+}
+
+impl AsRef<Path> for Mounted {
+    fn as_ref(&self) -> &Path {
+        self.path()
     }
 }
 
@@ -79,6 +86,8 @@ pub(crate) struct Node {
     pub(crate) contents: String,
     pub(crate) size: u64,
     pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+    /// The first path of the same inode, where that is another one: a hard link.
+    pub(crate) link_to: Option<PathBuf>,
 }
 
 /// A directory tree by path, the root being the empty path.
@@ -86,11 +95,14 @@ pub(crate) type Nodes = BTreeMap<PathBuf, Node>;
 
 /// Reads all of a directory.
 pub(crate) fn nodes(root: &Path) -> Nodes {
+    let mut first_paths = BTreeMap::new();
     walkdir::WalkDir::new(root)
+        .sort_by_file_name()
         .into_iter()
         .map(|entry| {
             let entry = entry.unwrap();
             let path = entry.path();
+            let relative = path.strip_prefix(root).unwrap().to_owned();
             let metadata = path.symlink_metadata().unwrap();
             let file_type = metadata.file_type();
             let (kind, contents) = if file_type.is_dir() {
@@ -101,7 +113,7 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 let target = std::fs::read_link(path).unwrap();
                 (
                     "symlink",
-                    target.into_os_string().to_string_lossy().into_owned(),
+                    target.as_os_str().as_bytes().escape_ascii().to_string(),
                 )
             } else if file_type.is_char_device() {
                 ("char device", String::new())
@@ -111,6 +123,10 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 ("pipe or socket", String::new())
             };
             let is_device = kind.ends_with("device");
+            let first = first_paths
+                .entry((metadata.dev(), metadata.ino()))
+                .or_insert_with(|| relative.clone());
+            let link_to = Some(first.clone()).filter(|first| *first != relative);
             let node = Node {
                 kind,
                 // Linux has no use for the mode of a link, and tar cannot set it.
@@ -125,8 +141,9 @@ pub(crate) fn nodes(root: &Path) -> Nodes {
                 contents,
                 size: if kind == "file" { metadata.len() } else { 0 },
                 xattrs: xattrs(path),
+                link_to,
             };
-            (path.strip_prefix(root).unwrap().to_owned(), node)
+            (relative, node)
         })
         .collect()
 }
@@ -156,7 +173,7 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
     }
     let opaque: Vec<PathBuf> = markers
         .iter()
-        .filter(|(_, victim)| victim == ".wh..opq")
+        .filter(|(_, victim)| *victim == ".wh..opq")
         .map(|(parent, _)| parent.clone())
         .collect();
     for (parent, victim) in markers {
@@ -167,10 +184,10 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
             }
             continue;
         }
-        if victim.starts_with(".wh.") {
+        if victim.as_bytes().starts_with(b".wh.") {
             continue;
         }
-        let path = parent.join(&victim);
+        let path = parent.join(victim);
         if let Some(node) = nodes.get_mut(&path) {
             if node.kind == "directory" {
                 node.xattrs
@@ -191,6 +208,7 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
             contents: String::new(),
             size: 0,
             xattrs: BTreeMap::new(),
+            link_to: None,
         };
         nodes.insert(path, whiteout);
     }
@@ -198,17 +216,16 @@ pub(crate) fn overlay_form(extracted: &Nodes) -> Nodes {
 }
 
 /// Returns what a marker hides, if a path is one.
-fn marker(path: &Path) -> Option<String> {
+pub(crate) fn marker(path: &Path) -> Option<&OsStr> {
     let name = path.file_name()?.as_bytes();
-    let victim = name.strip_prefix(b".wh.")?;
-    Some(String::from_utf8_lossy(victim).into_owned())
+    name.strip_prefix(b".wh.").map(OsStr::from_bytes)
 }
 
 /// Asserts that two trees are equal, and says which inodes are not.
 #[track_caller]
 pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
     let mut differences = Vec::new();
-    for path in ours.keys().chain(theirs.keys()) {
+    for path in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
         let (our, their) = (ours.get(path), theirs.get(path));
         if our != their {
             differences.push(format!(
@@ -217,7 +234,6 @@ pub(crate) fn assert_same(ours: &Nodes, theirs: &Nodes, what: &str) {
             ));
         }
     }
-    differences.dedup();
     assert!(
         differences.is_empty(),
         "{what}: {} differences\n{}",

@@ -15,6 +15,12 @@ pub(crate) enum Tool {
     Podman,
     /// skopeo
     Skopeo,
+    /// buildah
+    Buildah,
+    /// The reference implementation's tool that unpacks images.
+    Umoci,
+    /// busybox, and what sets capabilities and attributes of files: what images are built with.
+    Busybox,
     /// A terminal that programs can type into and read from.
     Tmux,
     /// GNU tar
@@ -32,12 +38,12 @@ impl Tool {
             }
             Self::Podman => rustix::process::geteuid().is_root() && answers("podman"),
             Self::Skopeo => answers("skopeo"),
-            Self::Tmux => Command::new("tmux")
-                .arg("-V")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success()),
+            Self::Buildah => rustix::process::geteuid().is_root() && answers("buildah"),
+            Self::Umoci => answers("umoci"),
+            Self::Busybox => ["busybox true", "setcap -h", "setfattr --version"]
+                .iter()
+                .all(|line| succeeds(line)),
+            Self::Tmux => succeeds("tmux -V"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),
         }
@@ -52,8 +58,13 @@ pub(crate) fn fixtures() -> Option<PathBuf> {
 }
 
 fn answers(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
+    succeeds(&format!("{program} --version"))
+}
+
+fn succeeds(line: &str) -> bool {
+    let mut words = line.split(' ');
+    Command::new(words.next().unwrap_or_default())
+        .args(words)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

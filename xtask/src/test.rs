@@ -9,17 +9,21 @@ use crate::{debian, fuzz, guests};
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
     "attr",
+    "buildah",
+    "busybox-static",
     "ca-certificates",
     "crun",
     "docker.io",
     "erofs-utils",
     "g++",
+    "libcap2-bin",
     "mount",
     "podman",
     "skopeo",
     "tar",
     "tmux",
     "uidmap",
+    "umoci",
 ];
 
 /// Runs the checks; with `--quick` not those that only look at documents and licences.
