@@ -54,9 +54,13 @@ pub(crate) fn layer(text: &str) -> Vec<u8> {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
+    sha256_of(Sha256::new_with_prefix(bytes))
+}
+
+pub(crate) fn sha256_of(hasher: Sha256) -> String {
     use std::fmt::Write as _;
     let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
+    for byte in hasher.finalize() {
         write!(text, "{byte:02x}").unwrap();
     }
     text

@@ -25,6 +25,7 @@ mod references;
 mod resources;
 mod round_trip;
 mod sandboxes;
+mod scale;
 mod terminal;
 mod tools;
 mod truth;
@@ -69,6 +70,7 @@ fn main() {
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),
+        scale::tests(),
         truth::tests(),
         truth::found::tests(),
         truth::handmade::tests(),

@@ -18,8 +18,15 @@ pub(crate) struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts an EROFS image read-only through a loop device.
+    /// Mounts an EROFS image read-only through a loop device. `fsck.erofs` has to find nothing
+    /// wrong with it.
     pub(crate) fn erofs(image: &Path) -> Self {
+        run(Command::new("fsck.erofs").arg(image));
+        Self::erofs_unchecked(image)
+    }
+
+    /// Mounts an EROFS image that `fsck.erofs` cannot check.
+    pub(crate) fn erofs_unchecked(image: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
         run(Command::new("mount")
             .args(["-t", "erofs", "-o", "ro,loop"])

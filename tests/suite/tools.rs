@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Something that a machine has or has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// The rights to mount filesystems.
+    /// The rights to mount filesystems, and `fsck.erofs`.
     Root,
     /// A Docker engine that the tests start themselves.
     Docker,
@@ -32,7 +32,7 @@ pub(crate) enum Tool {
 impl Tool {
     pub(crate) fn is_there(self) -> bool {
         match self {
-            Self::Root => rustix::process::geteuid().is_root(),
+            Self::Root => rustix::process::geteuid().is_root() && succeeds("fsck.erofs -V"),
             Self::Docker => {
                 rustix::process::geteuid().is_root() && answers("dockerd") && answers("docker")
             }

@@ -11,6 +11,7 @@ use crate::mount::{Mounted, Nodes, assert_same, nodes};
 
 /// Compares an image with what umoci unpacks, and returns what it holds.
 pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, what: &str) -> Nodes {
+    env.msb(&format!("image verify --quiet {image}")).success();
     let layers = mounted_layers(env, image);
     let overlay = Mounted::overlay(&layers);
     let layer_of = |path: &Path| {
