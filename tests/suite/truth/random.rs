@@ -36,7 +36,7 @@ const KINDS: &[&str] = &[
     "setfattr -n user.n -v $n $p",
     "touch -h -d @$n$n.5 $p",
     "setcap cap_chown+ep $p",
-    "cp -a $p $q",
+    "[ -e $q ] || cp -a $p $q",
 ];
 
 fn many_layers_of_changes_at_random() {
