@@ -15,8 +15,9 @@ use crate::commands::{images, inspect, load, prune, rmi, save, verify};
     arg_required_else_help = true,
     after_help = "\
 Environment:
-  MSB_HOME  Where images are kept [default: ~/.microsandbox]
-  NO_COLOR  Use no colours"
+  MSB_HOME         Where images are kept [default: ~/.microsandbox]
+  MSB_CONFIG_PATH  The file of settings [default: config.json in MSB_HOME]
+  NO_COLOR         Use no colours"
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -8,6 +8,7 @@ use msb_host::image::{LoadError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::FormatError;
 use msb_host::reference::ParseReferenceError;
+use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 
 use crate::hints;
@@ -153,6 +154,7 @@ from_host!(
     ParsePlatformError,
     ParseReferenceError,
     SaveError,
+    SettingsError,
     StoreError
 );
 

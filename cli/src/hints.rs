@@ -9,7 +9,9 @@ use msb_host::Error;
 use msb_host::archive::ArchiveError;
 use msb_host::image::{LoadError, SaveError};
 use msb_host::layer::LayerError;
+use msb_host::limits::Limit;
 use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
+use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 
 use crate::error::{chain, io_kind};
@@ -17,7 +19,8 @@ use crate::error::{chain, io_kind};
 const DAMAGED_ARCHIVE: &str =
     "the archive is damaged or was put together wrongly; save or copy it again";
 const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
-const DAMAGED_STORE: &str = "the copy in the store is damaged: remove the image and load it again";
+const DAMAGED_STORE: &str =
+    "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
 /// Returns what led to an error although it is not in its chain: a chain has one end, and several
 /// plugins may have something to say.
@@ -42,12 +45,14 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Save(error) => for_save(error),
         Error::Store(error) => for_store(error),
         Error::Format(error) => for_format(error),
+        Error::Settings(error) => for_settings(error),
         Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
         Error::Reference(_) => {
             Some("write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned())
         }
         _ => None,
     };
+    let specific = for_limit(error).or(specific);
     // A full disk explains whatever else went wrong.
     match for_system(error) {
         Some(hint) => vec![hint],
@@ -73,7 +78,7 @@ fn for_load(error: &LoadError) -> Option<String> {
         | LoadError::OtherConfig { .. }
         | LoadError::LayerCount { .. }
         | LoadError::NoImages => DAMAGED_ARCHIVE,
-        LoadError::Layer { source, .. } => return for_layer(source),
+        LoadError::Layer { source, .. } => for_layer(source),
         LoadError::MissingLayer { .. } => {
             "save the image with all of its layers, or load the image that it builds on first"
         }
@@ -81,6 +86,32 @@ fn for_load(error: &LoadError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns how to raise the cap that an error names. All of them name it in the same words.
+fn for_limit(error: &Error) -> Option<String> {
+    let limit = chain(error).find_map(|error| {
+        let text = error.to_string();
+        let (_, name) = text.rsplit_once("limit `")?;
+        Limit::by_name(name.split('`').next()?)
+    })?;
+    Some(format!(
+        "if this is meant to be, raise the limit in config.json: {{\"limits\": {{\"{}\": NUMBER}}}}",
+        limit.name()
+    ))
+}
+
+fn for_settings(error: &SettingsError) -> Option<String> {
+    match error {
+        SettingsError::UnknownLimit { .. } => {
+            let names: Vec<&str> = Limit::ALL.into_iter().map(Limit::name).collect();
+            Some(format!("limits are {}", names.join(", ")))
+        }
+        SettingsError::Invalid { .. } => {
+            Some("mend the file, or let MSB_CONFIG_PATH name another one".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn for_save(error: &SaveError) -> Option<String> {
@@ -111,18 +142,19 @@ fn for_archive(error: &ArchiveError) -> Option<String> {
             "no image needs this; do not trust where the archive comes from"
         }
         ArchiveError::Layer { .. } | ArchiveError::Damaged { .. } => DAMAGED_STORE,
-        ArchiveError::Convert { source, .. } => return for_layer(source),
+        ArchiveError::Convert { source, .. } => for_layer(source),
         ArchiveError::Store(error) => return for_store(error),
         _ => return None,
     };
     Some(hint.to_owned())
 }
 
-fn for_layer(error: &LayerError) -> Option<String> {
+fn for_layer(error: &LayerError) -> &'static str {
     match error {
-        // It stands in the message with its name, and more of the same archive will not help.
-        LayerError::Limit { .. } => None,
-        _ => Some(DAMAGED_ARCHIVE.to_owned()),
+        LayerError::Erofs(_) | LayerError::DamagedRecipe(_) | LayerError::Image { .. } => {
+            DAMAGED_STORE
+        }
+        _ => DAMAGED_ARCHIVE,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::image::{LoadError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::FormatError;
 use crate::reference::ParseReferenceError;
+use crate::settings::SettingsError;
 use crate::store::StoreError;
 
 /// Any error of this crate. Its message and sources are those of the error inside.
@@ -22,6 +23,9 @@ pub enum Error {
     /// A plugin could not be installed or called.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

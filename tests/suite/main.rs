@@ -26,6 +26,7 @@ mod resources;
 mod round_trip;
 mod sandboxes;
 mod scale;
+mod settings;
 mod terminal;
 mod tools;
 mod truth;
@@ -71,6 +72,7 @@ fn main() {
         round_trip::tests(),
         terminal::tests(),
         scale::tests(),
+        settings::tests(),
         truth::tests(),
         truth::found::tests(),
         truth::handmade::tests(),

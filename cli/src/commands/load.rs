@@ -10,7 +10,7 @@ use msb_host::platform::Platform;
 use msb_host::plugin::Formats;
 use msb_host::reference::Reference;
 
-use super::{names, open_store};
+use super::{names, open_settings, open_store};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -49,7 +49,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let options = LoadOptions {
         tag: tag.transpose()?,
         platform: platform.transpose()?,
-        ..LoadOptions::default()
+        limits: open_settings()?.limits,
     };
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),

@@ -11,6 +11,7 @@ pub(crate) mod verify;
 use clap::ValueEnum;
 use msb_host::digest::Digest;
 use msb_host::reference::Reference;
+use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 
 use crate::args::{Command, ImageCommand};
@@ -40,6 +41,11 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
 /// Opens the store that the environment names.
 fn open_store() -> Result<Store, CommandError> {
     Ok(Store::open(&Home::resolve()?)?)
+}
+
+/// Reads the settings of the store that the environment names.
+fn open_settings() -> Result<Settings, CommandError> {
+    Ok(Settings::read(&Home::resolve()?)?)
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

@@ -1,0 +1,174 @@
+//! The settings of the user: `config.json`.
+//!
+//! Owns where the file is and what msb reads of it. Other tools keep settings in the same file:
+//! what is not ours is not looked at.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::limits::{Limit, Limits};
+use crate::store::Home;
+
+/// What the user has set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// What an input may cost: the `limits` object, each cap by its name.
+    pub limits: Limits,
+}
+
+/// A file of settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// It is there and cannot be read.
+    #[error("could not read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not JSON, or a value is not of its type.
+    #[error("`{}` is not valid at `{key}`", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The keys that lead to the value, `.` for the whole file.
+        key: String,
+        /// Why, with line and column.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It sets a cap that there is none of.
+    #[error("`{}` sets `limits.{name}`, which is no limit", path.display())]
+    UnknownLimit {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    limits: Option<BTreeMap<String, u64>>,
+}
+
+impl Settings {
+    /// Reads the file that `MSB_CONFIG_PATH` names, else `config.json` of the home. No file is
+    /// no settings.
+    pub fn read(home: &Home) -> Result<Self, SettingsError> {
+        let path = std::env::var_os("MSB_CONFIG_PATH")
+            .filter(|path| !path.is_empty())
+            .map_or_else(|| home.root().join("config.json"), PathBuf::from);
+        Self::read_from(&path)
+    }
+
+    /// Reads a file.
+    pub fn read_from(path: &Path) -> Result<Self, SettingsError> {
+        let bytes = match std::fs::read(path) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            read => read.map_err(|source| SettingsError::Read {
+                path: path.to_owned(),
+                source,
+            })?,
+        };
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let file: File = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| SettingsError::Invalid {
+                path: path.to_owned(),
+                key: error.path().to_string(),
+                source: error.into_inner(),
+            })
+            .and_then(|file| match json.end() {
+                Ok(()) => Ok(file),
+                Err(source) => Err(SettingsError::Invalid {
+                    path: path.to_owned(),
+                    key: ".".to_owned(),
+                    source,
+                }),
+            })?;
+        let mut limits = Limits::default();
+        for (name, value) in file.limits.into_iter().flatten() {
+            let limit = Limit::by_name(&name).ok_or_else(|| SettingsError::UnknownLimit {
+                path: path.to_owned(),
+                name,
+            })?;
+            limits.set(limit, value);
+        }
+        Ok(Self { limits })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, SettingsError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Settings::read_from(file.path())
+    }
+
+    #[test]
+    fn limits_are_set_by_their_names_and_other_keys_are_of_others() {
+        let settings = read(
+            r#"{"profiles": {"limits": []}, "limits": {"layer_bytes": 5, "entries": 6}, "x": null}"#,
+        );
+        let expected = Limits {
+            layer_bytes: 5,
+            entries: 6,
+            ..Limits::default()
+        };
+        assert_eq!(settings.unwrap().limits, expected);
+    }
+
+    #[test]
+    fn no_file_and_no_limits_are_the_defaults() {
+        let missing = Settings::read_from(Path::new("/nowhere/config.json")).unwrap();
+        assert_eq!(missing, Settings::default());
+        for text in ["{}", r#"{"limits": {}}"#, r#"{"limits": null}"#] {
+            assert_eq!(read(text).unwrap(), Settings::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_with_its_key_and_line() {
+        let error = read("{\n\"limits\": {\"entries\": \"many\"}}").unwrap_err();
+        let SettingsError::Invalid { key, source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(key, "limits.entries");
+        assert_eq!(source.line(), 2);
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{} {}",
+            r#"{"limits": {"entries": -1}}"#,
+            "\u{feff}{}",
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(
+                matches!(error, SettingsError::Invalid { .. }),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_that_there_is_none_of_is_an_error() {
+        let error = read(r#"{"limits": {"entires": 5}}"#).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("sets `limits.entires`, which is no limit")
+        );
+    }
+}
