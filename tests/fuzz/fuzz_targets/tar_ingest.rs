@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
         (Ok(first), Ok(second)) => {
             layer::check_image(&first);
             layer::check_same(&first, &second);
+            assert_eq!(first.notices, second.notices, "notices");
         }
         // Which of two errors is met first is a matter of time.
         (Err(_), Err(_)) => {}

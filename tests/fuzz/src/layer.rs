@@ -94,7 +94,6 @@ pub fn check_same(one: &Converted, other: &Converted) {
     assert_eq!(one.diff_id, other.diff_id, "diff_id");
     assert_eq!(one.tar_size, other.tar_size, "length of the tar");
     assert_eq!(one.entries, other.entries, "entries");
-    assert_eq!(one.notices, other.notices, "notices");
     assert!(
         bytes_of(&one.erofs) == bytes_of(&other.erofs),
         "two images of one layer"
