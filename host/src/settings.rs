@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
@@ -78,21 +79,17 @@ impl Settings {
                 source,
             })?,
         };
+        let invalid = |key: &str, source| SettingsError::Invalid {
+            path: path.to_owned(),
+            key: key.to_owned(),
+            source,
+        };
+        // A struct could be read from a list as well.
+        serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&bytes)
+            .map_err(|source| invalid(".", source))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let file: File = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| SettingsError::Invalid {
-                path: path.to_owned(),
-                key: error.path().to_string(),
-                source: error.into_inner(),
-            })
-            .and_then(|file| match json.end() {
-                Ok(()) => Ok(file),
-                Err(source) => Err(SettingsError::Invalid {
-                    path: path.to_owned(),
-                    key: ".".to_owned(),
-                    source,
-                }),
-            })?;
+            .map_err(|error| invalid(&error.path().to_string(), error.into_inner()))?;
         let mut limits = Limits::default();
         for (name, value) in file.limits.into_iter().flatten() {
             let limit = Limit::by_name(&name).ok_or_else(|| SettingsError::UnknownLimit {

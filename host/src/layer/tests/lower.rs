@@ -173,7 +173,7 @@ fn case_51_a_hard_link_to_a_file_below_brings_the_file_and_both_its_names() {
 fn a_hard_link_below_may_be_to_anything_but_a_directory() {
     assert_top(
         &[
-            "symlink s -> x\nfifo p\nchar c major=1 minor=3\nfile e",
+            "symlink s -> x\nfifo p\nchar c 1:3\nfile e",
             "link a -> s\nlink b -> p\nlink c2 -> c\nlink e2 -> e",
         ],
         &[
