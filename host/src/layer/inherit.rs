@@ -152,7 +152,11 @@ impl LayerTree {
             }
             waiting = left;
             match waiting.first() {
-                None => return Ok(copied),
+                None => {
+                    // A later link may have taken the only name of a file.
+                    copied.retain(|copied| self.nodes[copied.id.index()].links > 0);
+                    return Ok(copied);
+                }
                 Some(first) if waiting.len() == before => {
                     return Err(LayerError::HardlinkTarget {
                         path: lossy(&first.path),

@@ -226,6 +226,21 @@ fn a_hard_link_to_what_no_layer_has_is_refused() {
 }
 
 #[test]
+fn a_file_below_whose_only_name_a_later_link_takes_is_not_copied() {
+    let file = |name: &str| format!("file {name} data={name}{name}");
+    let below = format!("{}\n{}", file("a"), file("b"));
+    assert_top(
+        &[&below, "link l -> a\nlink l -> b\nfile .wh.a"],
+        &[
+            "dir / trusted.overlay.origin=",
+            "char a 0:0",
+            "file b = bb links=2",
+            "file l = bb links=2",
+        ],
+    );
+}
+
+#[test]
 fn a_large_file_with_holes_is_taken_from_below_as_it_is() {
     let data = fill(3 << 20);
     let below = format!("file big fill={}", data.len());
