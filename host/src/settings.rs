@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
@@ -85,7 +85,7 @@ impl Settings {
             source,
         };
         // A struct could be read from a list as well.
-        serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&bytes)
+        serde_json::from_slice::<Map<String, Value>>(&bytes)
             .map_err(|source| invalid(".", source))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let file: File = serde_path_to_error::deserialize(&mut json)
