@@ -4,9 +4,9 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
-use crate::commands::{images, inspect, load, prune, rmi, save, verify};
+use crate::commands::{images, inspect, load, prune, pull, rmi, save, verify};
 
-/// Load, save and keep OCI images as read-only EROFS filesystems.
+/// Pull, load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
 #[command(
     name = "msb",
@@ -50,6 +50,7 @@ struct Verbosity {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Pull(pull::Args),
     Load(load::Args),
     Save(save::Args),
     Images(images::Args),
@@ -61,6 +62,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
+    Pull(pull::Args),
     Load(load::Args),
     Save(save::Args),
     #[command(visible_alias = "list")]
@@ -122,6 +124,10 @@ mod tests {
     fn every_command_and_flag_of_the_manual_is_there() {
         for line in [
             "load",
+            "pull python",
+            "pull ghcr.io/my-org/my-image:v1 -f -q --insecure --ca-certs ca.pem",
+            "pull --force --quiet --platform linux/arm64 a b",
+            "image pull alpine",
             "load --input my-image.tar",
             "load -i x -t a:b -q --platform linux/arm64",
             "image verify",
@@ -159,6 +165,8 @@ mod tests {
             "image inspect a b",
             "images --format yaml",
             "load my-image.tar",
+            "pull",
+            "pull --ca-certs",
             "load --tag a --tag b",
             "images --debug --trace",
             "--debug images --trace",

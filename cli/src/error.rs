@@ -4,10 +4,12 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use msb_host::image::{LoadError, SaveError};
+use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::FormatError;
 use msb_host::reference::ParseReferenceError;
+use msb_host::registry::RegistryError;
+use msb_host::registry::hosts::HostsError;
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 
@@ -150,9 +152,12 @@ macro_rules! from_host {
 
 from_host!(
     FormatError,
+    HostsError,
     LoadError,
     ParsePlatformError,
     ParseReferenceError,
+    PullError,
+    RegistryError,
     SaveError,
     SettingsError,
     StoreError

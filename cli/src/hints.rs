@@ -7,10 +7,11 @@ use std::io;
 
 use msb_host::Error;
 use msb_host::archive::ArchiveError;
-use msb_host::image::{LoadError, SaveError};
+use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::limits::Limit;
 use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
+use msb_host::registry::RegistryError;
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 
@@ -42,6 +43,8 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     let specific = match error {
         Error::Load(error) => for_load(error),
+        Error::Pull(error) => for_pull(error),
+        Error::Registry(error) => for_registry(error),
         Error::Save(error) => for_save(error),
         Error::Store(error) => for_store(error),
         Error::Format(error) => for_format(error),
@@ -83,6 +86,81 @@ fn for_load(error: &LoadError) -> Option<String> {
             "save the image with all of its layers, or load the image that it builds on first"
         }
         LoadError::NoLayers { .. } => "msb loads images that have a root filesystem, no other kind",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_pull(error: &PullError) -> Option<String> {
+    let hint = match error {
+        PullError::Registry { source, .. } => return for_registry(source),
+        PullError::Store(error) => return for_store(error),
+        PullError::Image { source, .. } => match &**source {
+            LoadError::Archive(error) => return for_archive(error),
+            LoadError::Layer { source, .. } if !source.is_output() => {
+                "the image is damaged, or was pushed in a form that msb does not know; push it \
+                 again, or tell who has pushed it"
+            }
+            LoadError::DiffId { .. }
+            | LoadError::Document { .. }
+            | LoadError::LayerCount { .. }
+            | LoadError::NoLayers { .. } => {
+                "the image was put together wrongly; tell who has pushed it"
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_registry(error: &RegistryError) -> Option<String> {
+    let hint = match error {
+        RegistryError::Platform { offered, .. } => {
+            let platform = offered.first()?;
+            return Some(format!(
+                "pull the image for another platform with `--platform {platform}`"
+            ));
+        }
+        RegistryError::Denied { host, .. } => {
+            return Some(format!(
+                "look at the name; if the image is not for everybody, log in with \
+                 `msb registry login {host}`"
+            ));
+        }
+        RegistryError::Credentials { host, .. } => {
+            return Some(format!("log in again with `msb registry login {host}`"));
+        }
+        RegistryError::RateLimited { host, .. } => {
+            return Some(format!(
+                "try again later, or log in with `msb registry login {host}`, for whom the limit \
+                 is often higher"
+            ));
+        }
+        RegistryError::NotFound { .. } => "look at the name and the tag",
+        RegistryError::Certificate { .. } => {
+            "name the CA that the registry's certificate comes from with `--ca-certs PATH`, or for \
+             good with `registries.ca_certs` in config.json"
+        }
+        RegistryError::PlainHttp { .. } => {
+            "if you trust the network between here and there, use `--insecure`"
+        }
+        RegistryError::Connect { .. } => {
+            "look at the name of the registry, at the network and at the proxy; a registry that \
+             speaks plain HTTP needs `--insecure`"
+        }
+        RegistryError::Broken { .. }
+        | RegistryError::Stalled { .. }
+        | RegistryError::Status { .. }
+        | RegistryError::Elsewhere { .. } => {
+            "try again later: what was received is kept, and the same command goes on from there"
+        }
+        RegistryError::Digest { .. } | RegistryError::Size { .. } => {
+            "the registry, or something on the way, changes what it hands out; tell who runs it"
+        }
+        RegistryError::NoImage { .. } => {
+            "msb pulls images that have a root filesystem, no other kind"
+        }
         _ => return None,
     };
     Some(hint.to_owned())
@@ -259,7 +337,13 @@ fn concerns_store(error: &Error) -> bool {
     match error {
         Error::Store(_)
         | Error::Load(LoadError::Store(_) | LoadError::Archive(ArchiveError::Store(_)))
+        | Error::Pull(PullError::Store(_))
         | Error::Save(SaveError::Store(_)) => true,
+        Error::Pull(PullError::Image { source, .. }) => match &**source {
+            LoadError::Layer { source, .. } => source.is_output(),
+            LoadError::Archive(ArchiveError::Store(_)) => true,
+            _ => false,
+        },
         Error::Load(
             LoadError::Layer { source, .. }
             | LoadError::Archive(ArchiveError::Convert { source, .. }),

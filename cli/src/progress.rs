@@ -6,6 +6,7 @@ mod bars;
 mod lines;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msb_host::progress::Progress;
 
@@ -14,6 +15,7 @@ use crate::ui::Ui;
 /// What is being done, for the words that tell it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
+    Pull,
     Load,
     Save,
     Prune,
@@ -24,6 +26,7 @@ impl Work {
     /// Returns what stands above the layers until the host says more.
     fn heading(self) -> &'static str {
         match self {
+            Self::Pull => "Pulling",
             Self::Load => "Loading",
             Self::Save => "Saving",
             Self::Prune => "Pruning",
@@ -34,6 +37,7 @@ impl Work {
     /// Returns what happens to a layer.
     fn layer_phase(self) -> &'static str {
         match self {
+            Self::Pull => "pulling",
             Self::Load => "converting",
             Self::Save => "writing",
             Self::Prune => "",
@@ -45,7 +49,7 @@ impl Work {
 /// Runs an operation and shows how it goes. When this returns, the terminal is free again.
 pub(crate) fn during<T>(ui: Ui, work: Work, operation: impl FnOnce(&Arc<dyn Progress>) -> T) -> T {
     let Some(animation) = ui.animation() else {
-        let progress: Arc<dyn Progress> = Arc::new(lines::Lines::new(ui));
+        let progress: Arc<dyn Progress> = Arc::new(lines::Lines::new(ui, work));
         return operation(&progress);
     };
     let bars = Arc::new(bars::Bars::new(ui, work, animation));
@@ -61,6 +65,14 @@ fn waiting_for_layer(diff_id: &msb_host::digest::Digest) -> String {
         "Waiting for another msb that makes layer {}",
         diff_id.short()
     )
+}
+
+/// Returns the line of something that is tried again.
+fn retrying(reason: &str, after: Duration) -> String {
+    match after.as_secs_f64().round() {
+        0.0 => format!("Trying again: {reason}"),
+        seconds => format!("Trying again in {seconds:.0} s: {reason}"),
+    }
 }
 
 /// Returns the line for somebody who waits for another process that holds the store.

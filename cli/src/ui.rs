@@ -131,6 +131,14 @@ impl Ui {
         write_stderr(&(line + "\n"));
     }
 
+    /// Writes the line of something that could not be done to a target; nothing with `--quiet`.
+    pub(crate) fn failure(self, verb: &str, target: &str) {
+        if !self.quiet {
+            let mark = self.stderr.paint(Role::Error, "✗");
+            write_stderr(&format!("   {mark} {verb:<12} {}\n", escaped(target)));
+        }
+    }
+
     /// Writes something the user should know.
     pub(crate) fn note(self, text: &str) {
         self.log_as(LogLevel::Warn, "note", text);

@@ -1,9 +1,11 @@
 //! One error for callers that do not care which room it comes from.
 
-use crate::image::{LoadError, SaveError};
+use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::FormatError;
 use crate::reference::ParseReferenceError;
+use crate::registry::RegistryError;
+use crate::registry::hosts::HostsError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -14,6 +16,15 @@ pub enum Error {
     /// An archive could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// An image could not be pulled.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// The configuration of registries cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// A registry could not be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Images could not be saved.
     #[error(transparent)]
     Save(#[from] SaveError),

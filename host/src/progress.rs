@@ -1,6 +1,8 @@
 //! What an operation tells its caller while it runs. The host never prints: a caller that wants
 //! bars, lines or nothing implements [`Progress`].
 
+use std::time::Duration;
+
 use crate::digest::Digest;
 
 /// A layer within one operation: its place in the order of their discovery, from 0.
@@ -15,6 +17,8 @@ pub enum Event<'a> {
     Phase(&'a str),
     /// How many layers there will be became known.
     Layers(usize),
+    /// How many bytes of layers there will be became known.
+    Bytes(u64),
     /// Work on a layer began. `name` is what the layer is called where it comes from; `size` is
     /// how many bytes will be read or written, where known.
     LayerStarted {
@@ -47,6 +51,13 @@ pub enum Event<'a> {
         diff_id: &'a Digest,
         /// The store held it already.
         already_present: bool,
+    },
+    /// Something failed and is tried again. Untrusted text.
+    Retrying {
+        /// What happened.
+        reason: &'a str,
+        /// How long until the next attempt.
+        after: Duration,
     },
     /// Something the user should know although the operation goes on. Untrusted text.
     Notice(&'a str),

@@ -4,6 +4,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod prune;
+pub(crate) mod pull;
 pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod verify;
@@ -28,6 +29,7 @@ pub(crate) enum DataFormat {
 /// Runs a command.
 pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
     match command {
+        Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => pull::run(ui, &args),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(ui, args),
         Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(ui, args),
         Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(ui, &args),

@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{Work, waiting_for_layer, waiting_for_store};
+use super::{Work, retrying, waiting_for_layer, waiting_for_store};
 use crate::escape::escaped;
 use crate::size;
 use crate::ui::{Animation, Ui};
@@ -39,6 +39,48 @@ struct Layers {
     total: usize,
     done: usize,
     running: HashMap<LayerNumber, ProgressBar>,
+    overall: Option<Overall>,
+}
+
+/// How far all layers together are.
+struct Overall {
+    total: u64,
+    done: u64,
+    since: Instant,
+}
+
+impl Overall {
+    fn new(total: u64) -> Self {
+        Self {
+            total,
+            done: 0,
+            since: Instant::now(),
+        }
+    }
+
+    /// Returns bytes, rate and the time that is left.
+    fn line(&self, now: Instant) -> String {
+        let bytes = format!("{}/{}", size::bytes(self.done), size::bytes(self.total));
+        let took = now.saturating_duration_since(self.since).as_secs_f64();
+        if self.done == 0 || took <= 0.0 || self.done >= self.total {
+            return bytes;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+        let (done, left) = (self.done as f64, (self.total - self.done) as f64);
+        let rate = done / took;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, and a speed is shown with three digits"
+        )]
+        let speed = rate as u64;
+        let eta = Duration::try_from_secs_f64((left / rate).ceil()).unwrap_or(Duration::MAX);
+        format!(
+            "{bytes}  {}/s  {} left",
+            size::bytes(speed),
+            size::duration(eta)
+        )
+    }
 }
 
 impl Bars {
@@ -94,11 +136,16 @@ impl Progress for Bars {
     fn report(&self, event: Event<'_>) {
         match event {
             Event::LayerAdvanced { layer, bytes } => {
-                if let Some(bar) = self.layers().running.get(&layer) {
+                let mut layers = self.layers();
+                if let Some(bar) = layers.running.get(&layer) {
                     bar.inc(bytes);
                     if bar.length() == Some(bar.position()) {
                         bar.set_message("finishing");
                     }
+                }
+                if let Some(overall) = &mut layers.overall {
+                    overall.done = overall.done.saturating_add(bytes);
+                    self.heading.set_message(layers.heading());
                 }
             }
             Event::LayerStarted { layer, name, size } => {
@@ -107,10 +154,20 @@ impl Progress for Bars {
                     former.finish_and_clear();
                 }
             }
-            Event::LayerFinished { layer, .. } => {
+            Event::LayerFinished {
+                layer,
+                already_present,
+                ..
+            } => {
                 let mut layers = self.layers();
                 layers.done += 1;
                 self.heading.set_message(layers.heading());
+                if already_present && matches!(self.work, Work::Pull) {
+                    if let Some(bar) = layers.running.get(&layer) {
+                        bar.abandon_with_message("already exists");
+                    }
+                    return;
+                }
                 if let Some(bar) = layers.running.remove(&layer) {
                     bar.finish_and_clear();
                     self.screen.remove(&bar);
@@ -119,7 +176,9 @@ impl Progress for Bars {
             Event::Layers(more) => {
                 let mut layers = self.layers();
                 // What was told of before was the way to here.
-                self.work.heading().clone_into(&mut layers.phase);
+                if !matches!(self.work, Work::Pull) {
+                    self.work.heading().clone_into(&mut layers.phase);
+                }
                 layers.total = layers.done + more;
                 self.heading.set_message(layers.heading());
             }
@@ -135,6 +194,11 @@ impl Progress for Bars {
                 let message = escaped(&waiting_for_store(reason)).into_owned();
                 self.heading.set_message(message);
             }
+            Event::Retrying { reason, after } => {
+                let message = escaped(&retrying(reason, after)).into_owned();
+                self.heading.set_message(message);
+            }
+            Event::Bytes(bytes) => self.layers().overall = Some(Overall::new(bytes)),
             Event::Notice(text) => self.screen.suspend(|| self.ui.note(text)),
             Event::PluginLog {
                 plugin,
@@ -155,11 +219,15 @@ impl Bars {
 impl Layers {
     fn heading(&self) -> String {
         let phase = escaped(&self.phase);
-        match (self.done, self.total) {
+        let mut line = match (self.done, self.total) {
             (0, 0) => phase.into_owned(),
             (done, total) if total < done => format!("{phase}  {done} layers"),
             (done, total) => format!("{phase}  {done}/{total} layers"),
+        };
+        if let Some(overall) = &self.overall {
+            line = format!("{line}  {}", overall.line(Instant::now()));
         }
+        line
     }
 }
 

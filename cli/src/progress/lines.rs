@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{waiting_for_layer, waiting_for_store};
+use super::{Work, retrying, waiting_for_layer, waiting_for_store};
 use crate::size;
 use crate::ui::Ui;
 
@@ -17,10 +17,13 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(ui: Ui) -> Self {
+    pub(super) fn new(ui: Ui, work: Work) -> Self {
         Self {
             ui,
-            running: Mutex::default(),
+            running: Mutex::new(Running {
+                layers: HashMap::new(),
+                tells_present: matches!(work, Work::Pull),
+            }),
         }
     }
 }
@@ -37,6 +40,7 @@ impl Progress for Lines {
             } => self.ui.log(level, &format!("plugin {plugin}: {message}")),
             Event::LayerWaiting { diff_id, .. } => self.ui.status(&waiting_for_layer(diff_id)),
             Event::StoreBusy(reason) => self.ui.status(&waiting_for_store(reason)),
+            Event::Retrying { reason, after } => self.ui.status(&retrying(reason, after)),
             other => {
                 let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(line) = running.take(&other, Instant::now()) {
@@ -49,7 +53,11 @@ impl Progress for Lines {
 
 /// The layers at work.
 #[derive(Default)]
-struct Running(HashMap<LayerNumber, Layer>);
+struct Running {
+    layers: HashMap<LayerNumber, Layer>,
+    /// A layer that was there is worth a line.
+    tells_present: bool,
+}
 
 struct Layer {
     name: String,
@@ -67,11 +75,11 @@ impl Running {
                     since: now,
                     bytes: 0,
                 };
-                self.0.insert(layer, started);
+                self.layers.insert(layer, started);
                 None
             }
             Event::LayerAdvanced { layer, bytes } => {
-                self.0.get_mut(&layer)?.bytes += bytes;
+                self.layers.get_mut(&layer)?.bytes += bytes;
                 None
             }
             Event::LayerFinished {
@@ -79,9 +87,13 @@ impl Running {
                 diff_id,
                 already_present,
             } => {
-                let done = self.0.remove(&layer)?;
-                // It was there, and was only looked at.
-                (!already_present).then(|| {
+                let done = self.layers.remove(&layer)?;
+                if already_present {
+                    return self
+                        .tells_present
+                        .then(|| format!("layer {}  already exists", diff_id.short()));
+                }
+                Some({
                     format!(
                         "layer {}  {}  {}  {}",
                         diff_id.short(),

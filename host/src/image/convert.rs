@@ -55,6 +55,39 @@ pub(super) struct Place {
     pub(super) below: Vec<usize>,
 }
 
+/// Where the bytes of layers come from.
+pub(super) trait LayerSource: Sync {
+    /// Returns the blob of a layer.
+    fn open<'a>(
+        &'a self,
+        job: &'a Job,
+        number: LayerNumber,
+        cancel: &'a Cancel,
+    ) -> Result<Box<dyn Read + Send + 'a>, LoadError>;
+
+    /// Asked when a layer could not be made: whether its bytes may be others the next time. Asked
+    /// at most once for each layer.
+    fn is_worth_another_try(&self, _job: &Job, _number: LayerNumber, _error: &LoadError) -> bool {
+        false
+    }
+}
+
+impl LayerSource for Arc<dyn ArchiveSource> {
+    fn open<'a>(
+        &'a self,
+        job: &'a Job,
+        _number: LayerNumber,
+        _cancel: &'a Cancel,
+    ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
+        Ok(Box::new(self.as_ref().open(job.entry)?))
+    }
+}
+
+/// Returns how many layers of an archive are converted at once.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What conversions of one operation have in common.
 #[derive(Clone)]
 pub(super) struct Workshop<'a> {
@@ -65,17 +98,15 @@ pub(super) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Converts the layers of an archive that can be read at any place, as many at a time as
-    /// there are processors, and returns them in the order of the jobs. The first failure ends the
-    /// others.
-    pub(super) fn convert_all(
+    /// Converts layers, so many at a time, and returns them in the order of the jobs. The first
+    /// failure ends the others.
+    pub(super) fn convert_all<S: LayerSource + ?Sized>(
         &self,
-        source: &Arc<dyn ArchiveSource>,
+        source: &S,
         jobs: &[Job],
+        workers: usize,
     ) -> Result<Vec<ConvertedLayer>, LoadError> {
-        let workers = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(jobs.len());
+        let workers = workers.min(jobs.len());
         let next = AtomicUsize::new(0);
         let board = Board::default();
         let failure = Mutex::new(None);
@@ -90,9 +121,15 @@ impl Workshop<'_> {
                 let Some(job) = jobs.get(index).filter(|_| !cancel.is_cancelled()) else {
                     return;
                 };
-                let result = workshop
-                    .convert_job(source, job, LayerNumber(index), &board)
-                    .and_then(|layer| board.put_up(index, layer));
+                let number = LayerNumber(index);
+                let mut result = workshop.convert_job(source, job, number, &board);
+                if let Err(error) = &result
+                    && !cancel.is_cancelled()
+                    && source.is_worth_another_try(job, number, error)
+                {
+                    result = workshop.convert_job(source, job, number, &board);
+                }
+                let result = result.and_then(|layer| board.put_up(index, layer));
                 if let Err(error) = result {
                     let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                     failure.get_or_insert(error);
@@ -114,14 +151,14 @@ impl Workshop<'_> {
         }
     }
 
-    fn convert_job(
+    fn convert_job<S: LayerSource + ?Sized>(
         &self,
-        source: &Arc<dyn ArchiveSource>,
+        source: &S,
         job: &Job,
         number: LayerNumber,
         board: &Board,
     ) -> Result<ConvertedLayer, LoadError> {
-        let input = source.open(job.entry)?;
+        let input = source.open(job, number, self.cancel)?;
         self.progress.report(Event::LayerStarted {
             layer: number,
             name: &job.name,

@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage};
-use crate::store::ImageRecord;
+use crate::store::{ImageRecord, LayerKey, NewImage, NewImageLayer};
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -26,6 +26,8 @@ pub(super) struct Manifest {
     pub(super) digest: Digest,
     pub(super) media_type: String,
     pub(super) config: Digest,
+    /// The length of the configuration, where the manifest says it.
+    pub(super) config_size: Option<u64>,
     pub(super) layers: Vec<LayerDescriptor>,
 }
 
@@ -36,6 +38,9 @@ pub(super) struct LayerDescriptor {
     pub(super) media_type: String,
     pub(super) digest: Digest,
     pub(super) size: u64,
+    /// Where a layer can be had that registries may not hand on.
+    #[serde(default)]
+    pub(super) urls: Option<Vec<String>>,
 }
 
 /// A configuration that was read.
@@ -58,6 +63,8 @@ struct ManifestFields {
 #[derive(Deserialize)]
 struct ConfigDescriptor {
     digest: Digest,
+    #[serde(default)]
+    size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -89,9 +96,20 @@ impl Config {
         let limit = (limits.config_bytes, "config_bytes");
         let bytes = read_document(source, &image.config, WHAT, limit)?;
         let digest = checked_digest(&bytes, image.config_digest.as_ref(), WHAT)?;
+        Self::of(bytes, digest, image.layers.len(), "archive")
+    }
+
+    /// Reads a configuration whose digest was checked, of an image with so many layers by its
+    /// `holder`.
+    pub(super) fn of(
+        bytes: Vec<u8>,
+        digest: Digest,
+        layers: usize,
+        holder: &'static str,
+    ) -> Result<Self, LoadError> {
         let fields: ConfigFields =
             serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
-                what: WHAT,
+                what: "configuration",
                 digest: digest.clone(),
                 source,
             })?;
@@ -110,12 +128,12 @@ impl Config {
                 architecture,
             });
         }
-        if diff_ids.len() != image.layers.len() {
+        if diff_ids.len() != layers {
             return Err(LoadError::LayerCount {
                 config: digest,
                 diff_ids: diff_ids.len(),
-                layers: image.layers.len(),
-                holder: "archive",
+                layers,
+                holder,
             });
         }
         Ok(Self {
@@ -142,34 +160,49 @@ impl Manifest {
         let limit = (limits.manifest_bytes, "manifest_bytes");
         let bytes = read_document(source, document, WHAT, limit)?;
         let digest = checked_digest(&bytes, image.manifest_digest.as_ref(), WHAT)?;
-        let fields: ManifestFields =
-            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
-                what: WHAT,
-                digest: digest.clone(),
-                source,
-            })?;
-        if fields.config.digest != config.digest {
+        let manifest = Self::of(bytes, digest, None)?;
+        if manifest.config != config.digest {
             return Err(LoadError::OtherConfig {
-                manifest: digest,
-                stated: fields.config.digest,
+                manifest: manifest.digest,
+                stated: manifest.config,
                 actual: config.digest.clone(),
             });
         }
-        if fields.layers.len() != config.diff_ids.len() {
+        if manifest.layers.len() != config.diff_ids.len() {
             return Err(LoadError::LayerCount {
                 config: config.digest.clone(),
                 diff_ids: config.diff_ids.len(),
-                layers: fields.layers.len(),
+                layers: manifest.layers.len(),
                 holder: WHAT,
             });
         }
-        Ok(Some(Self {
+        Ok(Some(manifest))
+    }
+
+    /// Reads a manifest whose digest was checked. `media_type` is what it is where it does not say
+    /// so itself.
+    pub(super) fn of(
+        bytes: Vec<u8>,
+        digest: Digest,
+        media_type: Option<String>,
+    ) -> Result<Self, LoadError> {
+        let fields: ManifestFields =
+            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
+                what: "manifest",
+                digest: digest.clone(),
+                source,
+            })?;
+        Ok(Self {
             bytes,
             digest,
-            media_type: fields.media_type.unwrap_or_else(|| OCI_MANIFEST.to_owned()),
+            media_type: fields
+                .media_type
+                .or(media_type)
+                .unwrap_or_else(|| OCI_MANIFEST.to_owned()),
             config: fields.config.digest,
+            config_size: fields.config.size,
             layers: fields.layers,
-        }))
+        })
     }
 
     /// Composes the manifest of an image that came without one. Equal configurations and layers
@@ -209,8 +242,32 @@ impl Manifest {
             bytes,
             media_type: OCI_MANIFEST.to_owned(),
             config: config.digest.clone(),
+            config_size: Some(config.bytes.len() as u64),
             layers,
         })
+    }
+
+    /// Returns what the store records of an image with this manifest and these layers.
+    pub(super) fn record(self, config: &Config, keys: Vec<LayerKey>) -> NewImage {
+        NewImage {
+            manifest: self.bytes,
+            manifest_digest: self.digest,
+            manifest_media_type: self.media_type,
+            config: config.bytes.clone(),
+            config_digest: self.config,
+            platform: config.platform.clone(),
+            layers: self
+                .layers
+                .into_iter()
+                .zip(keys)
+                .map(|(layer, key)| NewImageLayer {
+                    key,
+                    blob_digest: layer.digest,
+                    media_type: layer.media_type,
+                    compressed_size: layer.size,
+                })
+                .collect(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong when images are loaded or saved.
+//! What can go wrong when images are pulled, loaded or saved.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +9,9 @@ use crate::digest::Digest;
 use crate::layer::LayerError;
 use crate::platform::Platform;
 use crate::plugin::FormatError;
+use crate::reference::Reference;
+use crate::registry::RegistryError;
+use crate::registry::hosts::HostsError;
 use crate::store::StoreError;
 
 /// An archive that could not be loaded.
@@ -151,6 +154,91 @@ pub enum LoadError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+/// An image that could not be pulled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The registry did not give it.
+    #[error("could not pull {reference}")]
+    Registry {
+        /// The image.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: Box<RegistryError>,
+    },
+    /// What the registry gave is not in order, or could not be converted.
+    #[error("could not pull {reference}")]
+    Image {
+        /// The image.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: Box<LoadError>,
+    },
+    /// The configuration of registries cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The store could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl PullError {
+    /// Returns the error of a registry.
+    pub(super) fn at(reference: &Reference, error: RegistryError) -> Self {
+        match error {
+            RegistryError::Cancelled(cancelled) => cancelled.into(),
+            source => Self::Registry {
+                reference: reference.clone(),
+                source: Box::new(source),
+            },
+        }
+    }
+
+    /// Returns the error of an image that comes from `host`. What a reader of bytes has failed of
+    /// is the registry's matter.
+    pub(super) fn of(reference: &Reference, host: &str, error: LoadError) -> Self {
+        match error {
+            LoadError::Cancelled(cancelled) => cancelled.into(),
+            LoadError::Store(error) => error.into(),
+            LoadError::Layer {
+                name,
+                source: LayerError::Read(error),
+            } => match error.downcast::<RegistryError>() {
+                Ok(error) => Self::at(reference, error),
+                Err(error) => Self::Image {
+                    reference: reference.clone(),
+                    source: Box::new(LoadError::Layer {
+                        name,
+                        source: LayerError::Read(error),
+                    }),
+                },
+            },
+            LoadError::LayerDigest {
+                name,
+                stated,
+                actual,
+            } => {
+                let error = RegistryError::Digest {
+                    host: host.to_owned(),
+                    what: format!("layer {name}"),
+                    stated,
+                    actual,
+                };
+                Self::at(reference, error)
+            }
+            source => Self::Image {
+                reference: reference.clone(),
+                source: Box::new(source),
+            },
+        }
+    }
 }
 
 /// Images that could not be saved.

@@ -3,13 +3,14 @@
 //! Owns the order of things: look at the archive, ask the plugins what is in it, pick the images
 //! that suit, convert what the store does not have, and only then make anything visible.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::LoadError;
-use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named};
+use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named, processors};
 use super::document::{LayerDescriptor, Manifest};
 use super::jobs::{Above, Jobs};
+use super::locks::Locks;
 use super::place::{Named, Placement};
 use super::select::{Selected, select};
 use crate::archive::{ArchiveSource, Input};
@@ -20,9 +21,9 @@ use crate::layer::{self, LayerError};
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Formats, LayerData, PlannedLayer};
-use crate::progress::{Event, LayerNumber, Progress};
+use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::store::{LayerKey, LayerLock, MovedReference, NewImage, NewImageLayer, Store};
+use crate::store::{LayerKey, MovedReference, NewImage, Store};
 
 /// How to load.
 #[derive(Clone, Debug, Default)]
@@ -87,14 +88,14 @@ pub fn load(
     }
     let images = select(&source, plan.images, options, progress)?;
     let mut load = Load {
-        store,
         source,
         workshop,
         passed: passed.into_taken(),
         blobs: HashMap::new(),
     };
     // The locks are kept until the images are recorded: whoever waits for a layer finds it whole.
-    let locks = load.lock_missing(&images)?;
+    let wanted = images.iter().flat_map(|image| &image.config.diff_ids);
+    let locks = load.workshop.lock_missing(store, wanted)?;
     let made = load.convert(&images, &locks)?;
     let mut placement = Placement::new(store, load.workshop.clone(), made);
     let new = images
@@ -105,7 +106,7 @@ pub fn load(
     progress.report(Event::Phase("Writing store"));
     let layers = placement.into_new();
     let present = layers.is_empty();
-    store.publish(&layers)?;
+    store.publish(&layers, false)?;
     let mut report = LoadReport { images: Vec::new() };
     for (image, new) in images.into_iter().zip(new) {
         let recorded = store.record(&new, &image.references)?;
@@ -123,7 +124,6 @@ pub fn load(
 
 /// An archive on its way into the store.
 struct Load<'a> {
-    store: &'a Store,
     source: Arc<dyn ArchiveSource>,
     workshop: Workshop<'a>,
     passed: HashMap<u32, Result<ConvertedLayer, LayerError>>,
@@ -131,39 +131,11 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Locks the layers that the store does not have, in the order of their digests so that two
-    /// loads never wait for each other, and looks again once a lock is there.
-    fn lock_missing(&self, images: &[Selected]) -> Result<BTreeMap<Digest, LayerLock>, LoadError> {
-        let wanted: BTreeSet<&Digest> = images
-            .iter()
-            .flat_map(|image| &image.config.diff_ids)
-            .collect();
-        let mut locks = BTreeMap::new();
-        for (number, diff_id) in wanted.into_iter().enumerate() {
-            if self.store.layer_over_any(diff_id)?.is_some() {
-                continue;
-            }
-            let mut waits = || {
-                self.workshop.progress.report(Event::LayerWaiting {
-                    layer: LayerNumber(number),
-                    diff_id,
-                });
-            };
-            let lock = self
-                .store
-                .lock_layer(diff_id, &mut waits, self.workshop.cancel)?;
-            if self.store.layer_over_any(diff_id)?.is_none() {
-                locks.insert(diff_id.clone(), lock);
-            }
-        }
-        Ok(locks)
-    }
-
     /// Converts the layers that are locked, each once, or takes them from those that passed.
     fn convert(
         &mut self,
         images: &[Selected],
-        locks: &BTreeMap<Digest, LayerLock>,
+        locks: &Locks,
     ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
         let mut made = BTreeMap::new();
         let mut jobs = Jobs::default();
@@ -191,7 +163,9 @@ impl Load<'_> {
         // has failed above. What is left and unlocked is dropped with the staging directory.
         let jobs = jobs.into_list();
         self.workshop.progress.report(Event::Layers(jobs.len()));
-        let more = self.workshop.convert_all(&self.source, &jobs)?;
+        let more = self
+            .workshop
+            .convert_all(&self.source, &jobs, processors())?;
         for (job, layer) in jobs.into_iter().zip(more) {
             self.blobs.insert(job.entry, layer.blob.clone());
             made.insert(layer.facts.key.clone(), layer);
@@ -294,25 +268,7 @@ impl Load<'_> {
                 }
             })?,
         };
-        Ok(NewImage {
-            manifest: manifest.bytes,
-            manifest_digest: manifest.digest,
-            manifest_media_type: manifest.media_type,
-            config: image.config.bytes.clone(),
-            config_digest: manifest.config,
-            platform: image.config.platform.clone(),
-            layers: manifest
-                .layers
-                .into_iter()
-                .zip(keys)
-                .map(|(layer, key)| NewImageLayer {
-                    key,
-                    blob_digest: layer.digest,
-                    media_type: layer.media_type,
-                    compressed_size: layer.size,
-                })
-                .collect(),
-        })
+        Ok(manifest.record(&image.config, keys))
     }
 
     /// Refuses a layer whose bytes are known and are not those that the manifest names.
@@ -368,6 +324,7 @@ impl Load<'_> {
             media_type: media_type(blob.compression).to_owned(),
             digest: blob.digest,
             size: blob.size,
+            urls: None,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The use cases: load, save, list, inspect, verify, remove, prune. They read like the manual.
+//! The use cases: pull, load, save, list, inspect, verify, remove, prune. They read like the manual.
 //!
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
@@ -15,19 +15,23 @@ mod inspect;
 mod jobs;
 mod list;
 mod load;
+mod locks;
 mod place;
 mod prune;
+mod pull;
 mod remove;
+mod resolve;
 mod save;
 mod select;
 mod verify;
 
 pub use config::{HistoryEntry, ImageConfig};
-pub use error::{LoadError, SaveError};
+pub use error::{LoadError, PullError, SaveError};
 pub use inspect::{ImageDetails, LayerDetails, inspect};
 pub use list::{ImageRow, ImageSummary, NO_REFERENCE, list};
 pub use load::{LoadOptions, LoadReport, LoadedImage, load};
 pub use prune::{PruneOptions, PruneReport, prune};
+pub use pull::{PullOptions, PulledImage, pull};
 pub use remove::{RemoveOptions, Removed, remove};
 pub use save::{SaveOptions, SaveReport, SaveTarget, SavedImage, save};
 pub use verify::{Damage, VerifiedImage, VerifyOptions, VerifyReport, verify};

@@ -76,7 +76,7 @@ mod tests {
         let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
         store
             .store
-            .publish(&[stage(&staging, "published, not recorded")])
+            .publish(&[stage(&staging, "published, not recorded")], false)
             .unwrap();
         let nobody = Digest::of(b"nobody").file_stem();
         for (directory, name) in [

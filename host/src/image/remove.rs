@@ -222,7 +222,7 @@ mod tests {
         store.add("app", &["a"], &["app"]);
         let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
         let staged = crate::store::tests::stage(&staging, "unrecorded");
-        store.store.publish(&[staged]).unwrap();
+        store.store.publish(&[staged], false).unwrap();
         drop(staging);
         let removed = remove(&store, "app").unwrap();
         assert_eq!(removed.layers, 1);

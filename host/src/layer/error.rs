@@ -132,7 +132,7 @@ impl LayerError {
 
     /// Returns whether the bytes of the layer make no sense. They may be other bytes than were
     /// asked for; then that is the better explanation.
-    pub(super) fn may_be_damage(&self) -> bool {
+    pub(crate) fn may_be_damage(&self) -> bool {
         matches!(
             self,
             Self::Decompress(_)

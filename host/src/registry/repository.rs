@@ -97,14 +97,15 @@ impl Repository {
         })
     }
 
-    /// Fetches a blob that is small enough to be read whole, and checks its digest and length.
+    /// Fetches a blob that is small enough to be read whole, and checks its digest, and its length
+    /// where that is known.
     ///
     /// # Errors
     /// What the last place says, which is the registry itself.
     pub fn small_blob(
         &self,
         digest: &Digest,
-        size: u64,
+        size: Option<u64>,
         limit: u64,
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
@@ -117,12 +118,14 @@ impl Repository {
                 what: &what,
             };
             let limit = (limit, "config_bytes");
-            if size > limit.0 {
+            if size.is_some_and(|size| size > limit.0) {
                 return Err(too_large(place, &what, limit));
             }
             let mut response = place.send(self.asking(cancel), &request)?;
             let bytes = self.read(place, &mut response, &what, limit, cancel)?;
-            if bytes.len() as u64 != size {
+            if let Some(size) = size
+                && bytes.len() as u64 != size
+            {
                 return Err(RegistryError::Size {
                     host: place.endpoint.host.clone(),
                     what,
@@ -133,6 +136,11 @@ impl Repository {
             checked(place, &what, &bytes, Some(digest.clone()))?;
             Ok(bytes)
         })
+    }
+
+    /// Returns what registries want users to know; untrusted text.
+    pub fn notices(&self) -> Vec<String> {
+        self.client.notices()
     }
 
     pub(super) fn asking<'a>(&'a self, cancel: &'a Cancel) -> Asking<'a> {

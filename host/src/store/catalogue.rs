@@ -12,6 +12,7 @@ use rustix::fs::Access;
 
 use super::query::ImageRecord;
 use super::{Home, StoreError, fs, query, schema};
+use crate::reference::Reference;
 
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
@@ -81,6 +82,11 @@ impl Store {
     /// Returns all images, the newest first.
     pub fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
         self.read(query::images)
+    }
+
+    /// Returns the image that a reference leads to.
+    pub fn referenced(&self, reference: &Reference) -> Result<Option<ImageRecord>, StoreError> {
+        self.read(|catalogue| query::referenced(catalogue, reference))
     }
 
     /// Makes the directories that writing needs.

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::catalogue::Store;
-use super::query::{self, ImageRecord};
+use super::query::ImageRecord;
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -27,7 +27,7 @@ impl Store {
     pub fn find(&self, selector: &str) -> Result<FoundImage, StoreError> {
         let reference = selector.parse::<Reference>().ok();
         if let Some(reference) = &reference
-            && let Some(image) = self.read(|catalogue| query::referenced(catalogue, reference))?
+            && let Some(image) = self.referenced(reference)?
         {
             return Ok(FoundImage {
                 image,

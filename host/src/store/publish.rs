@@ -157,10 +157,12 @@ impl Store {
 
     /// Puts layers that were made in their places, except those that the store has already. To be
     /// called with the locks of the layers held. They are of use once an image with them is
-    /// recorded; until then they are what prune takes for garbage.
+    /// recorded; until then they are what prune takes for garbage. With `again` they take the place
+    /// of what the store has.
     pub fn publish(
         &self,
         layers: &[(StagedLayer, LayerFacts)],
+        again: bool,
     ) -> Result<Vec<StoredLayer>, StoreError> {
         let home = self.home();
         let staged = layers
@@ -171,7 +173,7 @@ impl Store {
         let mut published = Vec::with_capacity(layers.len());
         let mut new = Vec::new();
         for ((staged, facts), sizes) in layers.iter().zip(sizes.chunks(2)) {
-            if let Some(layer) = self.layer(&facts.key)? {
+            if let Some(layer) = self.layer(&facts.key)?.filter(|_| !again) {
                 published.push(layer);
                 continue;
             }

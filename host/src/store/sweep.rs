@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use walkdir::WalkDir;
 
 use super::publish::{ASIDE, BESIDE, OVER};
-use super::{Home, StoreError, foreign, fs, staging};
+use super::{Home, StoreError, foreign, fs, part, staging};
 use crate::digest::Digest;
 
 /// What the catalogue needs, as names of files.
@@ -109,11 +110,12 @@ impl Garbage {
                 push(&mut garbage.others, &name, home.blobs().join(&name));
             }
         }
+        let now = SystemTime::now();
         for name in names(&home.tmp())? {
             let path = home.tmp().join(&name);
             if staging::is_dead(&path)? {
                 push_tree(&mut garbage.others, &name, &path);
-            } else if name.starts_with(ASIDE) && path.is_file() {
+            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_given_up(&path, now) {
                 push(&mut garbage.others, &name, path);
             }
         }

@@ -36,7 +36,7 @@ fn load(store: &Store, label: &str, layers: &[&str], reference: &str) -> Result<
     let staging = store.staging(&Silent, &Cancel::default())?;
     let staged: Vec<_> = layers.iter().map(|layer| stage(&staging, layer)).collect();
     let result = store
-        .publish(&staged)
+        .publish(&staged, false)
         .and_then(|_| store.record(&image(label, layers), &parsed(&[reference])));
     if result.is_err() {
         let Staging { directory, .. } = staging;

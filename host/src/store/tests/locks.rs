@@ -43,7 +43,7 @@ fn the_second_writer_of_a_layer_waits_and_finds_it_done() {
         if store.layer(&key("a")).unwrap().is_none() {
             // Until everybody else is known to wait.
             until(|| waited.load(Ordering::Relaxed) == 3);
-            store.publish(&[stage(&staging, "a")]).unwrap();
+            store.publish(&[stage(&staging, "a")], false).unwrap();
             made.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -108,7 +108,7 @@ fn who_waits_stops_when_asked_to() {
 fn prune_waits_for_an_operation_under_way_and_says_so_once() {
     let store = TestStore::new();
     let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
-    store.store.publish(&[stage(&staging, "a")]).unwrap();
+    store.store.publish(&[stage(&staging, "a")], false).unwrap();
     let waits = Waits::default();
     std::thread::scope(|scope| {
         let pruned = scope.spawn(|| {

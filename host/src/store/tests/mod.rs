@@ -66,7 +66,7 @@ impl TestStore {
 pub(crate) fn add(store: &Store, label: &str, layers: &[&str], references: &[&str]) -> NewImage {
     let staging = store.staging(&Silent, &Cancel::default()).unwrap();
     let staged: Vec<_> = layers.iter().map(|layer| stage(&staging, layer)).collect();
-    store.publish(&staged).unwrap();
+    store.publish(&staged, false).unwrap();
     let image = image(label, layers);
     store.record(&image, &parsed(references)).unwrap();
     image

@@ -52,7 +52,7 @@ fn a_layer_that_is_there_stays_as_it_is() {
     let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
     let (staged, facts) = stage(&staging, "a");
     std::fs::write(staged.erofs(), "something else").unwrap();
-    let published = store.store.publish(&[(staged, facts)]).unwrap();
+    let published = store.store.publish(&[(staged, facts)], false).unwrap();
     assert_eq!(
         std::fs::read(&published[0].erofs_path).unwrap(),
         b"image of a"

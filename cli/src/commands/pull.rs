@@ -1,0 +1,129 @@
+//! `msb pull`, `msb image pull`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use msb_host::image::{self, PullOptions, PulledImage};
+use msb_host::platform::Platform;
+use msb_host::reference::Reference;
+use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::registry::{Client, RetryPolicy};
+
+use super::{open_settings, open_store};
+use crate::error::{CommandError, Exit};
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::ui::Ui;
+
+/// Pull images from registries to the local cache.
+///
+/// An image that is there already is not asked for again. A pull that was stopped goes on where it
+/// was when the same command is run once more.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb pull python
+  msb pull alpine ghcr.io/my-org/my-image:v1
+  msb pull --platform linux/arm64 alpine
+  msb pull --insecure registry.local:5000/app")]
+pub(crate) struct Args {
+    /// The images to pull.
+    #[arg(required = true, value_name = "REF")]
+    references: Vec<String>,
+    /// Force re-download even if cached.
+    #[arg(short, long)]
+    force: bool,
+    /// Suppress progress output; print only the digest of each image.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Pull the image for this platform instead of the one for this machine.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    /// Connect over plain HTTP instead of HTTPS.
+    #[arg(long)]
+    insecure: bool,
+    /// Path to a PEM file with additional CA root certificates.
+    #[arg(long, value_name = "PATH")]
+    ca_certs: Vec<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let quiet = ui.quiet(args.quiet);
+    let references = args
+        .references
+        .iter()
+        .map(|text| text.parse::<Reference>())
+        .collect::<Result<Vec<_>, _>>()?;
+    let platform = args.platform.as_deref().map(str::parse::<Platform>);
+    let settings = open_settings()?;
+    let overrides = HostOverrides {
+        insecure: args.insecure,
+        ca_certs: args.ca_certs.clone(),
+    };
+    let hosts = Hosts::read(&settings, &overrides)?;
+    let options = PullOptions {
+        platform: platform.transpose()?,
+        force: args.force,
+        limits: settings.limits,
+        ..PullOptions::default()
+    };
+    let client = Arc::new(Client::new(hosts, RetryPolicy::default())?);
+    let store = open_store()?;
+    let interrupt = Interrupt::watch();
+    let mut failed = 0;
+    for reference in &references {
+        let started = Instant::now();
+        let pulled = progress::during(quiet, Work::Pull, |progress| {
+            let cancel = interrupt.cancel();
+            image::pull(&store, &client, reference, &options, progress, cancel)
+        });
+        match interrupt.settle(pulled) {
+            Ok(image) => {
+                tell(quiet, &image, started);
+                if args.quiet {
+                    ui.data(&format!("{}\n", image.manifest_digest))?;
+                }
+            }
+            Err(error) if error.exit() == Exit::Interrupted => {
+                return Err(error.hint(
+                    "what was received is kept: the same command goes on where this one stopped",
+                ));
+            }
+            Err(error) => {
+                quiet.failure("Pulling", &reference.familiar());
+                failed += 1;
+                // The last one is shown by whoever called, unless there is more to say.
+                if references.len() == 1 {
+                    return Err(error);
+                }
+                ui.error(&error);
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(CommandError::new(format!(
+            "{failed} of {} images could not be pulled",
+            references.len()
+        ))),
+    }
+}
+
+fn tell(ui: Ui, image: &PulledImage, started: Instant) {
+    for moved in &image.moved {
+        ui.note(&format!(
+            "{} named image {} before, which is kept",
+            moved.reference,
+            moved.previous.short()
+        ));
+    }
+    let aside = if image.already_present {
+        "already cached"
+    } else {
+        ""
+    };
+    let name = image.reference.familiar();
+    ui.success("Pulled", &name, aside, started.elapsed());
+}

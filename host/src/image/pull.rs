@@ -1,0 +1,319 @@
+//! `pull`: an image out of a registry into the store.
+//!
+//! Owns the order of things: look whether the image is there, find the one for the platform, wait
+//! for the right to make its layers, fetch and convert what the store does not have, and only then
+//! make anything visible.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::convert::{ConvertedLayer, Job, LayerSource, Workshop, processors};
+use super::document::LayerDescriptor;
+use super::jobs::{Above, Jobs};
+use super::locks::Locks;
+use super::place::{Named, Placement};
+use super::resolve::{Resolved, Resolver, report};
+use super::{LoadError, PullError};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::limits::Limits;
+use crate::platform::Platform;
+use crate::progress::{Event, LayerNumber, Progress};
+use crate::reference::Reference;
+use crate::registry::{BlobRequest, Client, RegistryAuth, Repository, Retry};
+use crate::store::{ImageRecord, LayerKey, MovedReference, Store};
+
+/// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
+const MIN_CONNECTIONS: usize = 4;
+
+/// How to pull.
+#[derive(Clone, Debug, Default)]
+pub struct PullOptions {
+    /// The platform to pick; the host's where none is given.
+    pub platform: Option<Platform>,
+    /// Fetch and convert all of it, whatever the store has.
+    pub force: bool,
+    /// What an image may cost.
+    pub limits: Limits,
+    /// Who we are to the registry of the reference.
+    pub auth: RegistryAuth,
+}
+
+/// An image that the store now has.
+#[derive(Clone, Debug)]
+pub struct PulledImage {
+    /// The reference that names it.
+    pub reference: Reference,
+    /// The digest of its manifest.
+    pub manifest_digest: Digest,
+    /// The digest of its configuration, which people call the image's ID.
+    pub config_digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// The store had all of it before.
+    pub already_present: bool,
+    /// The reference named another image before.
+    pub moved: Vec<MovedReference>,
+}
+
+impl PullOptions {
+    /// Says who we are to the registry, before everything that is configured.
+    #[must_use]
+    pub fn registry_auth(self, auth: RegistryAuth) -> Self {
+        Self { auth, ..self }
+    }
+}
+
+/// Pulls an image. One that is there and whole is not asked for.
+///
+/// Nothing is visible in the store until every layer has been converted and checked. What was
+/// received of a layer is kept when the pull fails, and the next one goes on from there.
+pub fn pull(
+    store: &Store,
+    client: &Arc<Client>,
+    reference: &Reference,
+    options: &PullOptions,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<PulledImage, PullError> {
+    if !options.force
+        && let Some(image) = present(store, reference, options.platform.as_ref())?
+    {
+        return Ok(PulledImage {
+            reference: reference.clone(),
+            manifest_digest: image.digest,
+            config_digest: image.config_digest,
+            platform: image.platform,
+            already_present: true,
+            moved: Vec::new(),
+        });
+    }
+    progress.report(Event::Phase(&format!("Resolving {reference}")));
+    let staging = store.staging(progress.as_ref(), cancel)?;
+    let repository = client.repository(reference, options.auth.clone())?;
+    let wanted = options.platform.clone().unwrap_or_else(Platform::host);
+    let resolver = Resolver {
+        repository: &repository,
+        reference,
+        wanted: &wanted,
+        limits: &options.limits,
+        progress: progress.as_ref(),
+        cancel,
+    };
+    let resolved = resolver.resolve();
+    tell(progress.as_ref(), client);
+    let resolved = resolved?;
+    progress.report(Event::Phase(&format!("Pulling {reference}")));
+    let workshop = Workshop {
+        staging: &staging,
+        limits: &options.limits,
+        progress,
+        cancel,
+    };
+    let pull = Pull {
+        store,
+        repository: &repository,
+        workshop,
+        layers: &resolved.manifest.layers,
+        on_retry: &|retry| report(progress.as_ref(), retry),
+        failed: Mutex::default(),
+    };
+    let made = pull.run(reference, &resolved, options.force);
+    tell(progress.as_ref(), client);
+    made
+}
+
+/// Returns the image of a reference if it is there, whole, and for the platform.
+fn present(
+    store: &Store,
+    reference: &Reference,
+    platform: Option<&Platform>,
+) -> Result<Option<ImageRecord>, PullError> {
+    let Some(image) = store.referenced(reference)? else {
+        return Ok(None);
+    };
+    if platform.is_some_and(|platform| !platform.runs(&image.platform)) {
+        return Ok(None);
+    }
+    for layer in &image.layers {
+        if store.layer(&layer.key)?.is_none() {
+            return Ok(None);
+        }
+    }
+    let documents = [&image.digest, &image.config_digest];
+    let is_whole = documents.iter().all(|digest| store.blob(digest).is_ok());
+    Ok(is_whole.then_some(image))
+}
+
+fn tell(progress: &dyn Progress, client: &Client) {
+    for notice in client.notices() {
+        progress.report(Event::Notice(&notice));
+    }
+}
+
+/// An image on its way into the store.
+struct Pull<'a> {
+    store: &'a Store,
+    repository: &'a Repository,
+    workshop: Workshop<'a>,
+    layers: &'a [LayerDescriptor],
+    on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
+    /// How often a blob was not what its digest says.
+    failed: Mutex<HashMap<Digest, usize>>,
+}
+
+impl Pull<'_> {
+    fn run(
+        &self,
+        reference: &Reference,
+        resolved: &Resolved,
+        force: bool,
+    ) -> Result<PulledImage, PullError> {
+        let Resolved {
+            manifest,
+            config,
+            host,
+        } = resolved;
+        let failed = |error| PullError::of(reference, host, error);
+        let (store, workshop) = (self.store, &self.workshop);
+        let wanted = config.diff_ids.iter();
+        // The locks are kept until the image is recorded: whoever waits for a layer finds it whole.
+        let locks = match force {
+            true => workshop.lock_all(store, wanted),
+            false => workshop.lock_missing(store, wanted),
+        }
+        .map_err(failed)?;
+        let made = self.convert(&config.diff_ids, &locks).map_err(failed)?;
+        let mut placement = Placement::new(store, workshop.clone(), made);
+        let named: Vec<_> = self
+            .layers
+            .iter()
+            .zip(&config.diff_ids)
+            .map(|(layer, diff_id)| Named {
+                diff_id,
+                name: layer.digest.to_string(),
+            })
+            .collect();
+        let keys = placement.place(&named).map_err(failed)?;
+        workshop.cancel.check()?;
+        workshop.progress.report(Event::Phase("Writing store"));
+        let layers = placement.into_new();
+        let new = manifest.clone().record(config, keys);
+        store.publish(&layers, force)?;
+        let recorded = store.record(&new, std::slice::from_ref(reference))?;
+        for layer in self.layers {
+            store.drop_part(&layer.digest)?;
+        }
+        Ok(PulledImage {
+            reference: reference.clone(),
+            manifest_digest: new.manifest_digest,
+            config_digest: new.config_digest,
+            platform: new.platform,
+            already_present: layers.is_empty() && recorded.already_present,
+            moved: recorded.moved,
+        })
+    }
+
+    /// Fetches and converts the layers that are locked, each once.
+    fn convert(
+        &self,
+        diff_ids: &[Digest],
+        locks: &Locks,
+    ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
+        let progress = self.workshop.progress;
+        let mut jobs = Jobs::default();
+        let mut above = Above::nothing();
+        let mut present = Vec::new();
+        for ((entry, layer), diff_id) in (0..).zip(self.layers).zip(diff_ids) {
+            let job = locks.contains_key(diff_id).then(|| Job {
+                entry,
+                name: layer.digest.to_string(),
+                size: layer.size,
+                diff_id: diff_id.clone(),
+                blob: Some((layer.digest.clone(), Some(layer.size))),
+                place: None,
+            });
+            if job.is_none() {
+                present.push((layer, diff_id));
+            }
+            above = jobs.add(above, diff_id, job);
+        }
+        let jobs = jobs.into_list();
+        progress.report(Event::Layers(jobs.len() + present.len()));
+        progress.report(Event::Bytes(jobs.iter().map(|job| job.size).sum()));
+        for (number, (layer, diff_id)) in (jobs.len()..).zip(present) {
+            let number = LayerNumber(number);
+            progress.report(Event::LayerStarted {
+                layer: number,
+                name: &layer.digest.to_string(),
+                size: Some(layer.size),
+            });
+            progress.report(Event::LayerFinished {
+                layer: number,
+                diff_id,
+                already_present: true,
+            });
+        }
+        let workers = processors().max(MIN_CONNECTIONS);
+        let made = self.workshop.convert_all(self, &jobs, workers)?;
+        Ok(made
+            .into_iter()
+            .map(|layer| (layer.facts.key.clone(), layer))
+            .collect())
+    }
+
+    fn layer(&self, job: &Job) -> Option<&LayerDescriptor> {
+        self.layers.get(usize::try_from(job.entry).ok()?)
+    }
+}
+
+impl LayerSource for Pull<'_> {
+    fn open<'a>(
+        &'a self,
+        job: &'a Job,
+        _number: LayerNumber,
+        cancel: &'a Cancel,
+    ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
+        let Some(LayerDescriptor {
+            digest, size, urls, ..
+        }) = self.layer(job)
+        else {
+            return Ok(Box::new(std::io::empty()));
+        };
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who gives wrong bytes may do so again: these are not kept.
+        let part = match failed.get(digest) {
+            Some(_) => None,
+            None => self.store.part(digest, *size)?,
+        };
+        let request = BlobRequest {
+            digest,
+            size: *size,
+            urls: urls.as_deref().unwrap_or_default(),
+            offset: part.as_ref().map_or(0, |part| part.length()),
+            passed_places: failed.get(digest).copied().unwrap_or(0),
+        };
+        let blob = self.repository.blob(request, self.on_retry, cancel);
+        Ok(match part {
+            Some(part) => Box::new(part.followed_by(blob)),
+            None => Box::new(blob),
+        })
+    }
+
+    fn is_worth_another_try(&self, job: &Job, _number: LayerNumber, error: &LoadError) -> bool {
+        let is_damaged = match error {
+            LoadError::LayerDigest { .. } | LoadError::DiffId { .. } => true,
+            LoadError::Layer { source, .. } => source.may_be_damage(),
+            _ => false,
+        };
+        let Some(layer) = self.layer(job).filter(|_| is_damaged) else {
+            return false;
+        };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = failed.entry(layer.digest.clone()).or_default();
+        *times += 1;
+        // Going on from bytes that are wrong would be wrong again.
+        self.store.drop_part(&layer.digest).is_ok()
+    }
+}

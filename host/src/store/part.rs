@@ -1,0 +1,186 @@
+//! Parts of blobs: what a pull has received, kept until the layer is made.
+//!
+//! A pull that is killed leaves its parts behind, and the next one goes on from there. Their bytes
+//! are not trusted: whoever reads them checks the digest of the whole.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::catalogue::Store;
+use super::{Home, StoreError, fs};
+use crate::digest::Digest;
+
+/// How long a part is kept for a pull to go on with.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+const SUFFIX: &str = ".part";
+
+/// What there is of a blob, open for more.
+#[derive(Debug)]
+pub struct Part {
+    file: File,
+    length: u64,
+}
+
+/// A blob whose beginning is in a part. What is read behind it is added to the part.
+#[derive(Debug)]
+pub struct PartReader<R> {
+    part: Part,
+    position: u64,
+    rest: R,
+    is_kept: bool,
+}
+
+impl Store {
+    /// Opens the part of a blob, empty where there is none. One that is longer than the blob is
+    /// not a part of it and begins anew. `None` when somebody else is at it.
+    pub fn part(&self, digest: &Digest, size: u64) -> Result<Option<Part>, StoreError> {
+        self.prepare()?;
+        let path = path(self.home(), digest);
+        let mut file = fs::open_or_create(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(fs::error("lock", &path)(error)),
+        }
+        let failed = fs::error("read", &path);
+        let mut length = file.metadata().map_err(&failed)?.len();
+        if length > size {
+            file.set_len(0).map_err(fs::error("write", &path))?;
+            length = 0;
+        }
+        file.seek(SeekFrom::Start(0)).map_err(&failed)?;
+        Ok(Some(Part { file, length }))
+    }
+
+    /// Removes the part of a blob.
+    pub fn drop_part(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = path(self.home(), digest);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(fs::error("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Part {
+    /// Returns how many bytes there are.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns the blob whose bytes behind this part are `rest`.
+    pub fn followed_by<R: Read>(self, rest: R) -> PartReader<R> {
+        PartReader {
+            part: self,
+            position: 0,
+            rest,
+            is_kept: true,
+        }
+    }
+}
+
+impl<R: Read> Read for PartReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.part.length - self.position;
+        if left > 0 {
+            let most = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            let target = buffer.get_mut(..most).unwrap_or_default();
+            let count = self.part.file.read(target)?;
+            if count == 0 && most > 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.position += count as u64;
+            return Ok(count);
+        }
+        let count = self.rest.read(buffer)?;
+        let received = buffer.get(..count).unwrap_or_default();
+        // A full disk stops what is being made of the blob as well, and that says so.
+        if self.is_kept && self.part.file.write_all(received).is_err() {
+            self.is_kept = false;
+        }
+        Ok(count)
+    }
+}
+
+/// Returns whether a file in `cache/tmp` is a part, and so old that nobody will come back for it.
+pub(super) fn is_given_up(path: &Path, now: SystemTime) -> bool {
+    let is_part = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.strip_suffix(SUFFIX))
+        .is_some_and(|stem| stem.replacen('_', ":", 1).parse::<Digest>().is_ok());
+    let age = || {
+        let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+        now.duration_since(modified).ok()
+    };
+    is_part && age().is_some_and(|age| age > KEPT)
+}
+
+fn path(home: &Home, digest: &Digest) -> PathBuf {
+    home.tmp().join(format!("{}{SUFFIX}", digest.file_stem()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::tests::TestStore;
+    use super::*;
+
+    fn read(store: &Store, digest: &Digest, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let part = store.part(digest, 100).unwrap().unwrap();
+        part.followed_by(rest).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_part_grows_by_what_is_read_behind_it() {
+        let store = TestStore::new();
+        let digest = Digest::of(b"x");
+        assert_eq!(read(&store.store, &digest, b"first "), b"first ");
+        assert_eq!(read(&store.store, &digest, b"second"), b"first second");
+        let part = store.store.part(&digest, 100).unwrap().unwrap();
+        assert_eq!(part.length(), 12);
+        drop(part);
+        store.store.drop_part(&digest).unwrap();
+        store.store.drop_part(&digest).unwrap();
+        assert_eq!(read(&store.store, &digest, b"anew"), b"anew");
+    }
+
+    #[test]
+    fn a_part_that_is_longer_than_the_blob_begins_anew() {
+        let store = TestStore::new();
+        let digest = Digest::of(b"x");
+        read(&store.store, &digest, b"too long");
+        let part = store.store.part(&digest, 3).unwrap().unwrap();
+        assert_eq!(part.length(), 0);
+    }
+
+    #[test]
+    fn a_part_has_one_writer() {
+        let store = TestStore::new();
+        let digest = Digest::of(b"x");
+        let part = store.store.part(&digest, 9).unwrap();
+        assert!(part.is_some());
+        assert!(store.store.part(&digest, 9).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_part_is_given_up_after_a_week() {
+        let store = TestStore::new();
+        let digest = Digest::of(b"x");
+        read(&store.store, &digest, b"bytes");
+        let (path, now) = (path(store.store.home(), &digest), SystemTime::now());
+        assert!(!is_given_up(&path, now + Duration::from_hours(6 * 24)));
+        assert!(is_given_up(&path, now + Duration::from_hours(8 * 24)));
+        let other = path.with_extension("other");
+        std::fs::write(&other, "").unwrap();
+        assert!(!is_given_up(&other, now + Duration::from_hours(8 * 24)));
+    }
+}
