@@ -4,6 +4,7 @@ use crate::image::{LoadError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::FormatError;
 use crate::reference::ParseReferenceError;
+use crate::registry::hosts::HostsError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -26,6 +27,9 @@ pub enum Error {
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What is configured of registries cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),
