@@ -78,3 +78,90 @@ fn from_files(files: &BTreeSet<PathBuf>) -> Result<HostCertificates, HostsError>
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
+
+    fn paths(root: &Path) -> ConfigPaths {
+        ConfigPaths {
+            home: Some(root.join("home")),
+            etc: root.join("etc"),
+            registries_conf: None,
+        }
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn no_directory_is_no_certificates() {
+        let root = tempfile::tempdir().unwrap();
+        let found = read(&paths(root.path()), "h:5000").unwrap();
+        assert!(found.roots.is_empty() && found.identity.is_none());
+    }
+
+    #[test]
+    fn a_directory_has_authorities_and_a_client_certificate() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("etc/docker/certs.d/h:5000");
+        for (name, text) in [
+            ("a.crt", CERTIFICATE),
+            ("b.crt", CERTIFICATE),
+            ("c.cert", CERTIFICATE),
+            ("c.key", KEY),
+            ("notes.txt", "x"),
+        ] {
+            write(&directory.join(name), text);
+        }
+        let found = read(&paths(root.path()), "h:5000").unwrap();
+        assert_eq!(found.roots.len(), 2);
+        assert!(found.identity.is_some());
+        let other = read(&paths(root.path()), "h").unwrap();
+        assert!(other.roots.is_empty());
+    }
+
+    #[test]
+    fn the_first_directory_that_there_is_stands_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let docker = root.path().join("etc/docker/certs.d/h/ca.crt");
+        let system = root.path().join("etc/containers/certs.d/h/ca.crt");
+        let user = root.path().join("home/.config/containers/certs.d/h/ca.crt");
+        let count = || read(&paths(root.path()), "h").unwrap().roots.len();
+        write(&docker, CERTIFICATE);
+        assert_eq!(count(), 1);
+        write(&system, &CERTIFICATE.repeat(2));
+        assert_eq!(count(), 2);
+        write(&user, &CERTIFICATE.repeat(3));
+        assert_eq!(count(), 3);
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_names_the_file_that_is_missing() {
+        for (there, missing) in [("a.b.cert", "a.b.key"), ("a.key", "a.cert")] {
+            let root = tempfile::tempdir().unwrap();
+            let directory = root.path().join("etc/containers/certs.d/h");
+            write(&directory.join(there), CERTIFICATE);
+            let error = read(&paths(root.path()), "h").unwrap_err();
+            let expected = format!(
+                "`{0}/{there}` needs `{0}/{missing}` beside it",
+                directory.display()
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_with_its_path() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("etc/containers/certs.d/h/ca.crt");
+        write(&path, "garbage");
+        let error = read(&paths(root.path()), "h").unwrap_err();
+        assert!(matches!(&error, HostsError::Pem { path: named, .. } if *named == path));
+        assert!(error.to_string().contains("which certs.d names"), "{error}");
+    }
+}

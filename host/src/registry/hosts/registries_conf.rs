@@ -118,16 +118,16 @@ impl RegistriesConf {
     /// Returns the table of the longest prefix, and what of the name is left behind that.
     pub(super) fn find(&self, reference: &Reference) -> Option<(&Registry, String)> {
         let canonical = reference.canonical();
-        let (length, _, registry) = self
+        let (length, registry) = self
             .registries
             .iter()
             // Of equals the last would be taken, and the first shall.
             .rev()
-            .filter_map(|registry| {
-                let length = registry.matches(&canonical)?;
-                Some((length, registry.prefix.len(), registry))
-            })
-            .max_by_key(|(length, prefix, _)| (*length, *prefix))?;
+            .filter_map(|registry| Some((registry.matches(&canonical)?, registry)))
+            .max_by_key(|(length, registry)| {
+                let prefix = &registry.prefix;
+                (*length, !prefix.starts_with('*'), prefix.len())
+            })?;
         let name = reference.name();
         Some((registry, name.get(length..).unwrap_or_default().to_owned()))
     }
