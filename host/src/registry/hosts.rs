@@ -38,7 +38,7 @@ const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 pub struct Hosts {
     insecure: bool,
     roots: Vec<Vec<u8>>,
-    hosts: BTreeMap<String, Host>,
+    by_name: BTreeMap<String, Host>,
     conf: RegistriesConf,
     paths: ConfigPaths,
 }
@@ -146,7 +146,7 @@ impl Hosts {
         let shared: Vec<NamedFile> = of_command_line
             .chain(registries.ca_certs.iter().cloned())
             .collect();
-        let hosts = registries
+        let by_name = registries
             .hosts
             .iter()
             .map(|(name, host)| Ok((name.clone(), Host::read(host)?)))
@@ -154,7 +154,7 @@ impl Hosts {
         Ok(Self {
             insecure: overrides.insecure,
             roots: read_roots(&shared)?,
-            hosts,
+            by_name,
             conf: RegistriesConf::read(&paths)?,
             paths,
         })
@@ -175,7 +175,7 @@ impl Hosts {
                 path: registry.file.clone(),
             });
         }
-        let own = self.hosts.get(reference.registry());
+        let own = self.by_name.get(reference.registry());
         let mut places = Vec::new();
         if let Some(mirrors) = own.and_then(|host| host.mirrors.as_ref()) {
             places.extend(mirrors.iter().map(|mirror| Place::own(mirror, reference)));
@@ -202,9 +202,10 @@ impl Hosts {
                 || reference.repository().to_owned(),
                 |(location, rest)| location.repository(rest),
             ),
-            insecure: match self.insecure {
-                true => Some(true),
-                false => moved.and_then(|(location, _)| by_scheme(location)),
+            insecure: if self.insecure {
+                Some(true)
+            } else {
+                moved.and_then(|(location, _)| by_scheme(location))
             },
             lenient: found
                 .as_ref()
@@ -229,12 +230,13 @@ impl Hosts {
 
     fn endpoint(&self, place: Place<'_>) -> Result<Endpoint, HostsError> {
         let none = Host::default();
-        let own = self.hosts.get(place.host).unwrap_or(&none);
-        let plain = match place.insecure.or(own.insecure) {
+        let own = self.by_name.get(place.host).unwrap_or(&none);
+        let insecure = place.insecure.or(own.insecure);
+        let may_fall_back = place.lenient || is_loopback(place.host);
+        let plain = match insecure {
             Some(true) => Plain::Only,
-            Some(false) => Plain::Never,
-            None if place.lenient || is_loopback(place.host) => Plain::Fallback,
-            None => Plain::Never,
+            None if may_fall_back => Plain::Fallback,
+            Some(false) | None => Plain::Never,
         };
         let shared = certs_d::read(&self.paths, place.host)?;
         Ok(Endpoint {
@@ -251,7 +253,7 @@ impl Hosts {
                 roots: [self.roots.clone(), own.roots.clone(), shared.roots].concat(),
                 identity: own.identity.clone().or(shared.identity),
                 // Where we were told of plain HTTP or against it, no other file has a say.
-                verify: !place.lenient || place.insecure.or(own.insecure).is_some(),
+                verify: !place.lenient || insecure.is_some(),
             }),
         })
     }

@@ -15,7 +15,7 @@ pub enum HostsError {
         /// The file.
         path: PathBuf,
         /// Who named it.
-        named_by: NamedBy,
+        named_by: Box<NamedBy>,
         /// Why.
         #[source]
         source: io::Error,
@@ -26,7 +26,7 @@ pub enum HostsError {
         /// The file.
         path: PathBuf,
         /// Who named it.
-        named_by: NamedBy,
+        named_by: Box<NamedBy>,
         /// Why.
         #[source]
         source: PemError,

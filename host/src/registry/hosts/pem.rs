@@ -172,7 +172,7 @@ pub(super) fn read_identity(
 fn read(file: &NamedFile) -> Result<Zeroizing<Vec<u8>>, HostsError> {
     let bytes = std::fs::read(&file.path).map_err(|source| HostsError::Certificates {
         path: file.path.clone(),
-        named_by: file.named_by.clone(),
+        named_by: Box::new(file.named_by.clone()),
         source,
     })?;
     Ok(Zeroizing::new(bytes))
@@ -220,7 +220,7 @@ impl NamedFile {
     fn broken(&self, source: PemError) -> HostsError {
         HostsError::Pem {
             path: self.path.clone(),
-            named_by: self.named_by.clone(),
+            named_by: Box::new(self.named_by.clone()),
             source,
         }
     }

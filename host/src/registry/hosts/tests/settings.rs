@@ -94,6 +94,7 @@ fn mirrors_come_first_and_in_their_order() {
 
 #[test]
 fn a_mirror_speaks_plain_http_by_its_scheme_its_flag_or_the_settings_of_its_host() {
+    use Plain::{Fallback, Never, Only};
     let machine = Machine::new().with(
         "config.json",
         r#"{"registries": {"hosts": {
@@ -108,7 +109,6 @@ fn a_mirror_speaks_plain_http_by_its_scheme_its_flag_or_the_settings_of_its_host
         .iter()
         .map(|endpoint| endpoint.plain)
         .collect();
-    use Plain::{Fallback, Never, Only};
     assert_eq!(
         plain,
         [
