@@ -37,6 +37,9 @@ pub enum Error {
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What is configured of registries cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

@@ -3,12 +3,18 @@
 //! Owns the one normal form that every spelling of a name has. Source: distribution/reference, the
 //! grammar that Docker, podman and the registries share.
 
+mod host;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use host::is_host;
+
 use crate::digest::{Digest, ParseDigestError};
+
+pub use host::canonical_host;
 
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_NAMESPACE: &str = "library";
@@ -165,12 +171,8 @@ impl FromStr for Reference {
                     "the registry is not a host name, with a port or without",
                 ));
             }
-            Some(registry) => registry.to_ascii_lowercase(),
+            Some(registry) => host::normal(registry),
             None => DEFAULT_REGISTRY.to_owned(),
-        };
-        let registry = match registry.as_str() {
-            "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY.to_owned(),
-            _ => registry,
         };
         if registry == DEFAULT_REGISTRY && !repository.contains('/') {
             repository = format!("{DEFAULT_NAMESPACE}/{repository}");
@@ -232,7 +234,7 @@ fn is_tag(tag: &str) -> bool {
 }
 
 /// Runs of letters and digits, between them `.`, `_`, `__` or dashes.
-fn is_component(component: &str) -> bool {
+pub(crate) fn is_component(component: &str) -> bool {
     let bytes = component.as_bytes();
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_separator =
@@ -242,38 +244,6 @@ fn is_component(component: &str) -> bool {
         && bytes
             .split(is_word)
             .all(|run| run.is_empty() || is_separator(run))
-}
-
-fn is_host(host: &str) -> bool {
-    let (host, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let Some((address, port)) = rest.split_once(']') else {
-                return false;
-            };
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return false;
-            }
-            (
-                "v6",
-                port.strip_prefix(':').or(port.is_empty().then_some("0")),
-            )
-        }
-        None => match host.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (host, Some("0")),
-        },
-    };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    let is_port =
-        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    port.is_some_and(is_port) && host.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! Owns where the file is and what msb reads of it. Other tools keep settings in the same file:
 //! what is not ours is not looked at.
 
+mod registries;
+mod shape;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,14 +13,23 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use registries::{RegistriesFile, Surroundings};
+use shape::Object;
+
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
+
+pub use registries::{
+    ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
+};
 
 /// What the user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// What an input may cost: the `limits` object, each cap by its name.
     pub limits: Limits,
+    /// How registries are asked: the `registries` object.
+    pub registries: RegistrySettings,
 }
 
 /// A file of settings that cannot be used.
@@ -52,12 +64,25 @@ pub enum SettingsError {
         /// The name.
         name: String,
     },
+    /// A value of `registries` means nothing.
+    #[error("`{}` is not valid at `{key}`", path.display())]
+    Registries {
+        /// The file.
+        path: PathBuf,
+        /// The keys that lead to the value.
+        key: String,
+        /// Why.
+        #[source]
+        source: RegistriesProblem,
+    },
 }
 
 #[derive(Default, Deserialize)]
 struct File {
     #[serde(default)]
     limits: Option<BTreeMap<String, u64>>,
+    #[serde(default)]
+    registries: Option<Object<RegistriesFile>>,
 }
 
 impl Settings {
@@ -98,7 +123,17 @@ impl Settings {
             })?;
             limits.set(limit, value);
         }
-        Ok(Self { limits })
+        let around = Surroundings {
+            file: path,
+            home: std::env::var_os("HOME")
+                .filter(|home| !home.is_empty())
+                .map(PathBuf::from),
+        };
+        let registries = match file.registries {
+            Some(Object(registries)) => registries.resolve(&around)?,
+            None => RegistrySettings::default(),
+        };
+        Ok(Self { limits, registries })
     }
 }
 

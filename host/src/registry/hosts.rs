@@ -1,15 +1,46 @@
-//! Where registries are, as the user has configured it.
+//! Where registries are, and how they are to be spoken to, as the user has configured it.
+//!
+//! Owns the precedence: the command line, then our settings, then the files that other tools share
+//! with us. Asks nobody anything; what cannot be used is an error before the first request.
 
+mod certs_d;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod location;
+mod paths;
+mod pem;
+mod registries_conf;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use registries_conf::RegistriesConf;
+
 use crate::reference::Reference;
-use crate::settings::Settings;
+use crate::settings::{HostSettings, MirrorSettings, Settings};
+
+pub use error::HostsError;
+pub use location::{Location, LocationError, Scheme};
+pub use paths::ConfigPaths;
+pub use pem::{ClientIdentity, ClientKey, NamedBy, NamedFile, PemError};
+pub use registries_conf::TableProblem;
+
+/// The host that serves what is named after Docker Hub.
+const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 /// Everything that decides where and how registries are asked.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     insecure: bool,
+    roots: Vec<Vec<u8>>,
+    by_name: BTreeMap<String, Host>,
+    conf: RegistriesConf,
+    paths: ConfigPaths,
 }
 
 /// What the command line or an API caller says for one operation.
@@ -20,11 +51,6 @@ pub struct HostOverrides {
     /// Files with more CA certificates.
     pub ca_certs: Vec<PathBuf>,
 }
-
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("hosts")]
-pub struct HostsError;
 
 /// One place where a repository is asked for.
 #[derive(Clone, Debug)]
@@ -78,48 +104,214 @@ pub struct TlsSettings {
     pub verify: bool,
 }
 
-/// A client certificate and its key.
-#[derive(Clone, Debug)]
-pub struct ClientIdentity {
-    /// The certificates, DER.
-    pub certificates: Vec<Vec<u8>>,
-    /// The key, DER.
-    pub key: Vec<u8>,
+/// What our settings say of a host, its files read.
+#[derive(Clone, Debug, Default)]
+struct Host {
+    insecure: Option<bool>,
+    roots: Vec<Vec<u8>>,
+    identity: Option<ClientIdentity>,
+    mirrors: Option<Vec<MirrorSettings>>,
+}
+
+/// A place before it is known how to speak to it.
+struct Place<'a> {
+    host: &'a str,
+    repository: String,
+    /// What was decided for this place above all settings of its host.
+    insecure: Option<bool>,
+    /// What a `registries.conf` says.
+    lenient: bool,
+    usage: MirrorUsage,
+    is_mirror: bool,
 }
 
 impl Hosts {
-    /// Reads the configuration.
-    pub fn read(_settings: &Settings, overrides: &HostOverrides) -> Result<Self, HostsError> {
+    /// Reads the configuration, and all files that it names. The certificates that other tools
+    /// keep for a host are read when that host is asked for.
+    pub fn read(settings: &Settings, overrides: &HostOverrides) -> Result<Self, HostsError> {
+        Self::read_at(settings, overrides, ConfigPaths::from_env())
+    }
+
+    /// Reads the configuration, that of other tools from these paths.
+    pub fn read_at(
+        settings: &Settings,
+        overrides: &HostOverrides,
+        paths: ConfigPaths,
+    ) -> Result<Self, HostsError> {
+        let of_command_line = overrides.ca_certs.iter().map(|path| NamedFile {
+            path: path.clone(),
+            named_by: NamedBy::CommandLine,
+        });
+        let registries = &settings.registries;
+        let shared: Vec<NamedFile> = of_command_line
+            .chain(registries.ca_certs.iter().cloned())
+            .collect();
+        let by_name = registries
+            .hosts
+            .iter()
+            .map(|(name, host)| Ok((name.clone(), Host::read(host)?)))
+            .collect::<Result<_, HostsError>>()?;
         Ok(Self {
             insecure: overrides.insecure,
+            roots: read_roots(&shared)?,
+            by_name,
+            conf: RegistriesConf::read(&paths)?,
+            paths,
         })
     }
 
-    /// Returns where a repository is asked for, in order.
+    /// Returns where a repository is asked for, in order: mirrors, then the registry itself.
+    ///
+    /// # Errors
+    /// [`HostsError::Blocked`] when the repository is forbidden, and others when certificates of
+    /// one of the hosts cannot be used.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, HostsError> {
-        let host = reference.registry().to_owned();
-        let loopback = host.starts_with("127.") || host.starts_with("localhost");
-        let plain = match (self.insecure, loopback) {
-            (true, _) => Plain::Only,
-            (false, true) => Plain::Fallback,
-            _ => Plain::Never,
-        };
-        let authority = match host.as_str() {
-            "docker.io" => "registry-1.docker.io".to_owned(),
-            _ => host.clone(),
-        };
-        Ok(vec![Endpoint {
-            host,
-            authority,
-            repository: reference.repository().to_owned(),
-            plain,
+        let found = self.conf.find(reference);
+        if let Some((registry, _)) = &found
+            && registry.blocked
+        {
+            return Err(HostsError::Blocked {
+                name: reference.name(),
+                path: registry.file.clone(),
+            });
+        }
+        let own = self.by_name.get(reference.registry());
+        let mut places = Vec::new();
+        if let Some(mirrors) = own.and_then(|host| host.mirrors.as_ref()) {
+            places.extend(mirrors.iter().map(|mirror| Place::own(mirror, reference)));
+        } else if let Some((registry, rest)) = &found {
+            places.extend(registry.mirrors.iter().map(|mirror| Place {
+                host: &mirror.location.host,
+                repository: mirror.location.repository(rest),
+                insecure: by_scheme(&mirror.location),
+                lenient: mirror.insecure,
+                usage: mirror.usage,
+                is_mirror: true,
+            }));
+        }
+        // A digest beside the tag is what counts.
+        if reference.digest().is_some() {
+            places.retain(|place| place.usage != MirrorUsage::TagOnly);
+        }
+        let moved = found
+            .as_ref()
+            .and_then(|(registry, rest)| Some((registry.location.as_ref()?, rest)));
+        places.push(Place {
+            host: moved.map_or(reference.registry(), |(location, _)| &location.host),
+            repository: moved.map_or_else(
+                || reference.repository().to_owned(),
+                |(location, rest)| location.repository(rest),
+            ),
+            insecure: if self.insecure {
+                Some(true)
+            } else {
+                moved.and_then(|(location, _)| by_scheme(location))
+            },
+            lenient: found
+                .as_ref()
+                .is_some_and(|(registry, _)| registry.insecure),
             usage: MirrorUsage::Any,
             is_mirror: false,
-            tls: Arc::new(TlsSettings {
-                roots: Vec::new(),
-                identity: None,
-                verify: true,
-            }),
-        }])
+        });
+        if let Some((registry, _)) = &found
+            && let Some(place) = places.iter().find(|place| place.repository.is_empty())
+        {
+            return Err(HostsError::NoRepository {
+                name: reference.name(),
+                host: place.host.to_owned(),
+                path: registry.file.clone(),
+            });
+        }
+        places
+            .into_iter()
+            .map(|place| self.endpoint(place))
+            .collect()
     }
+
+    fn endpoint(&self, place: Place<'_>) -> Result<Endpoint, HostsError> {
+        let none = Host::default();
+        let own = self.by_name.get(place.host).unwrap_or(&none);
+        let insecure = place.insecure.or(own.insecure);
+        let may_fall_back = place.lenient || is_loopback(place.host);
+        let plain = match insecure {
+            Some(true) => Plain::Only,
+            None if may_fall_back => Plain::Fallback,
+            Some(false) | None => Plain::Never,
+        };
+        let shared = certs_d::read(&self.paths, place.host)?;
+        Ok(Endpoint {
+            host: place.host.to_owned(),
+            authority: match place.host {
+                host if host == DOCKER_HUB.0 => DOCKER_HUB.1.to_owned(),
+                host => host.to_owned(),
+            },
+            repository: place.repository,
+            plain,
+            usage: place.usage,
+            is_mirror: place.is_mirror,
+            tls: Arc::new(TlsSettings {
+                roots: [self.roots.clone(), own.roots.clone(), shared.roots].concat(),
+                identity: own.identity.clone().or(shared.identity),
+                // Where we were told of plain HTTP or against it, no other file has a say.
+                verify: !place.lenient || insecure.is_some(),
+            }),
+        })
+    }
+}
+
+impl Host {
+    fn read(settings: &HostSettings) -> Result<Self, HostsError> {
+        let client = settings.client.as_ref();
+        Ok(Self {
+            insecure: settings.insecure,
+            roots: read_roots(&settings.ca_certs)?,
+            identity: client
+                .map(|client| pem::read_identity(&client.cert, client.key.as_ref()))
+                .transpose()?,
+            mirrors: settings.mirrors.clone(),
+        })
+    }
+}
+
+impl<'a> Place<'a> {
+    fn own(mirror: &'a MirrorSettings, reference: &Reference) -> Self {
+        Self {
+            host: &mirror.location.host,
+            repository: mirror.location.repository(reference.repository()),
+            insecure: mirror.insecure.or_else(|| by_scheme(&mirror.location)),
+            lenient: false,
+            usage: if mirror.by_digest_only {
+                MirrorUsage::DigestOnly
+            } else {
+                MirrorUsage::Any
+            },
+            is_mirror: true,
+        }
+    }
+}
+
+fn read_roots(files: &[NamedFile]) -> Result<Vec<Vec<u8>>, HostsError> {
+    let mut roots = Vec::new();
+    for file in files {
+        roots.extend(pem::read_roots(file)?);
+    }
+    Ok(roots)
+}
+
+fn by_scheme(location: &Location) -> Option<bool> {
+    location.scheme.map(|scheme| scheme == Scheme::Http)
+}
+
+/// Returns whether a host is this machine. A name that only begins like an address is not.
+fn is_loopback(host: &str) -> bool {
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address
+            .parse::<Ipv6Addr>()
+            .is_ok_and(|address| address.is_loopback());
+    }
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
 }

@@ -71,7 +71,7 @@ fn pem(identity: &ClientIdentity) -> zeroize::Zeroizing<String> {
             *body
         )
     };
-    let mut text = zeroize::Zeroizing::new(block("PRIVATE KEY", identity.key.as_ref()));
+    let mut text = zeroize::Zeroizing::new(block(identity.key.label(), identity.key.as_ref()));
     for certificate in &identity.certificates {
         text.push_str(&block("CERTIFICATE", certificate));
     }

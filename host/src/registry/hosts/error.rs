@@ -1,0 +1,100 @@
+//! Why the configuration of registries cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{NamedBy, PemError, TableProblem};
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostsError {
+    /// A file of certificates cannot be read.
+    #[error("could not read `{}`, which {named_by} names", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Who named it.
+        named_by: Box<NamedBy>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of certificates has not what it should have.
+    #[error("`{}`, which {named_by} names, cannot be used", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Who named it.
+        named_by: Box<NamedBy>,
+        /// Why.
+        #[source]
+        source: PemError,
+    },
+    /// A certificate has no key beside it, or a key no certificate.
+    #[error("`{}` needs `{}` beside it", path.display(), missing.display())]
+    MissingPartner {
+        /// The file that is there.
+        path: PathBuf,
+        /// The file that is not.
+        missing: PathBuf,
+    },
+    /// A directory cannot be read.
+    #[error("could not read `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A `registries.conf` cannot be read.
+    #[error("could not read `{}`", path.display())]
+    RegistriesConf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A `registries.conf` is not TOML, or a value is not of its type.
+    #[error("line {line} of `{}` is not valid", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A table of a `registries.conf` means nothing.
+    #[error("line {line} of `{}` is not valid", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        #[source]
+        source: TableProblem,
+    },
+    /// A `registries.conf` forbids the repository.
+    #[error("`{name}` is blocked by `{}`", path.display())]
+    Blocked {
+        /// Registry and repository.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A `registries.conf` leads to a host, and to no repository there.
+    #[error("`{}` leaves nothing of the name `{name}` at `{host}`", path.display())]
+    NoRepository {
+        /// Registry and repository.
+        name: String,
+        /// Where it leads.
+        host: String,
+        /// The file.
+        path: PathBuf,
+    },
+}

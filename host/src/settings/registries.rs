@@ -1,0 +1,245 @@
+//! The `registries` object: how registries are asked, and what is known of single hosts.
+//!
+//! Owns its shape and what its values mean. No file that it names is looked at here.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::SettingsError;
+use super::shape::{Object, OneOrMany, TextOrObject};
+use crate::reference::canonical_host;
+use crate::registry::RetryPolicy;
+use crate::registry::hosts::{Location, LocationError, NamedBy, NamedFile, Scheme};
+
+/// How registries are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// How patient we are.
+    pub retry: RetryPolicy,
+    /// CA certificates for all hosts.
+    pub ca_certs: Vec<NamedFile>,
+    /// What is known of single hosts, by their one spelling.
+    pub hosts: BTreeMap<String, HostSettings>,
+}
+
+/// What is known of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// Whether it speaks plain HTTP only; `None` where nothing is said.
+    pub insecure: Option<bool>,
+    /// CA certificates for this host alone.
+    pub ca_certs: Vec<NamedFile>,
+    /// What we show to it.
+    pub client: Option<ClientFiles>,
+    /// Where it is asked for first; `None` where nothing is said.
+    pub mirrors: Option<Vec<MirrorSettings>>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// The file with the certificates.
+    pub cert: NamedFile,
+    /// The file with the key; without one the key is with the certificates.
+    pub key: Option<NamedFile>,
+}
+
+/// A place that stands in for a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorSettings {
+    /// Where it is.
+    pub location: Location,
+    /// Whether it speaks plain HTTP only; `None` where nothing is said.
+    pub insecure: Option<bool>,
+    /// It is asked only for what is named by digest.
+    pub by_digest_only: bool,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistriesProblem {
+    /// A key of `hosts` is no host.
+    #[error("it is not a host name, with a port or without")]
+    NotAHost,
+    /// Two keys of `hosts` mean the same host.
+    #[error("it is the same host as `{other}`")]
+    SameHost {
+        /// The other key.
+        other: String,
+    },
+    /// There is a key, and no certificate that it belongs to.
+    #[error("a key needs a `client_cert` beside it")]
+    KeyWithoutCertificate,
+    /// A mirror is not a place.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// The address of a mirror says one thing, and `insecure` another.
+    #[error("`insecure` contradicts the scheme of the location")]
+    Contradiction,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct RegistriesFile {
+    ca_certs: Option<OneOrMany>,
+    attempts: Option<NonZeroU32>,
+    retry_delay_ms: Option<u64>,
+    stall_timeout_secs: Option<NonZeroU64>,
+    hosts: Option<BTreeMap<String, Object<HostFile>>>,
+}
+
+#[derive(Deserialize)]
+struct HostFile {
+    insecure: Option<bool>,
+    ca_certs: Option<OneOrMany>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
+    mirrors: Option<Vec<TextOrObject<MirrorFile>>>,
+}
+
+#[derive(Deserialize)]
+struct MirrorFile {
+    location: String,
+    insecure: Option<bool>,
+    by_digest_only: Option<bool>,
+}
+
+/// What the meaning of a value depends on beside the value.
+pub(super) struct Surroundings<'a> {
+    /// The file of settings.
+    pub(super) file: &'a Path,
+    /// What `~` stands for.
+    pub(super) home: Option<PathBuf>,
+}
+
+impl RegistriesFile {
+    pub(super) fn resolve(
+        self,
+        around: &Surroundings<'_>,
+    ) -> Result<RegistrySettings, SettingsError> {
+        let defaults = RetryPolicy::default();
+        let mut hosts = BTreeMap::new();
+        let mut keys: BTreeMap<String, String> = BTreeMap::new();
+        for (key, Object(host)) in self.hosts.into_iter().flatten() {
+            let at = format!("registries.hosts.{key}");
+            let name = canonical_host(&key)
+                .ok_or_else(|| around.problem(&at, RegistriesProblem::NotAHost))?;
+            if let Some(other) = keys.insert(name.clone(), key) {
+                return Err(around.problem(&at, RegistriesProblem::SameHost { other }));
+            }
+            hosts.insert(name, host.resolve(&at, around)?);
+        }
+        Ok(RegistrySettings {
+            retry: RetryPolicy {
+                attempts: self.attempts.map_or(defaults.attempts, NonZeroU32::get),
+                delay: self
+                    .retry_delay_ms
+                    .map_or(defaults.delay, Duration::from_millis),
+                stall_timeout: self
+                    .stall_timeout_secs
+                    .map_or(defaults.stall_timeout, |seconds| {
+                        Duration::from_secs(seconds.get())
+                    }),
+            },
+            ca_certs: around.files("registries.ca_certs", self.ca_certs),
+            hosts,
+        })
+    }
+}
+
+impl HostFile {
+    fn resolve(self, at: &str, around: &Surroundings<'_>) -> Result<HostSettings, SettingsError> {
+        let key_at = format!("{at}.client_key");
+        let client = match (self.client_cert, self.client_key) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(around.problem(&key_at, RegistriesProblem::KeyWithoutCertificate));
+            }
+            (Some(cert), key) => Some(ClientFiles {
+                cert: around.named(&format!("{at}.client_cert"), &cert),
+                key: key.map(|key| around.named(&key_at, &key)),
+            }),
+        };
+        let mirror = |(number, mirror): (usize, TextOrObject<MirrorFile>)| {
+            mirror
+                .into_object(MirrorFile::at)
+                .resolve()
+                .map_err(|problem| around.problem(&format!("{at}.mirrors[{number}]"), problem))
+        };
+        let mirrors = self
+            .mirrors
+            .map(|mirrors| mirrors.into_iter().enumerate().map(mirror).collect())
+            .transpose()?;
+        Ok(HostSettings {
+            insecure: self.insecure,
+            ca_certs: around.files(&format!("{at}.ca_certs"), self.ca_certs),
+            client,
+            mirrors,
+        })
+    }
+}
+
+impl MirrorFile {
+    fn at(location: String) -> Self {
+        Self {
+            location,
+            insecure: None,
+            by_digest_only: None,
+        }
+    }
+
+    fn resolve(self) -> Result<MirrorSettings, RegistriesProblem> {
+        let location: Location = self.location.parse()?;
+        if matches!(
+            (location.scheme, self.insecure),
+            (Some(Scheme::Http), Some(false)) | (Some(Scheme::Https), Some(true))
+        ) {
+            return Err(RegistriesProblem::Contradiction);
+        }
+        Ok(MirrorSettings {
+            location,
+            insecure: self.insecure,
+            by_digest_only: self.by_digest_only.unwrap_or(false),
+        })
+    }
+}
+
+impl Surroundings<'_> {
+    fn problem(&self, key: &str, source: RegistriesProblem) -> SettingsError {
+        SettingsError::Registries {
+            path: self.file.to_owned(),
+            key: key.to_owned(),
+            source,
+        }
+    }
+
+    fn files(&self, key: &str, paths: Option<OneOrMany>) -> Vec<NamedFile> {
+        let paths = paths.map(|paths| paths.0).unwrap_or_default();
+        paths.iter().map(|path| self.named(key, path)).collect()
+    }
+
+    fn named(&self, key: &str, path: &str) -> NamedFile {
+        let at_home = path
+            .strip_prefix("~/")
+            .and_then(|rest| Some(self.home.as_ref()?.join(rest)));
+        let path = at_home.unwrap_or_else(|| match self.file.parent() {
+            Some(directory) => directory.join(path),
+            None => PathBuf::from(path),
+        });
+        NamedFile {
+            path,
+            named_by: NamedBy::Settings {
+                file: self.file.to_owned(),
+                key: key.to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use super::*;
+use crate::settings::Settings;
+
+fn read(text: &str) -> Result<RegistrySettings, SettingsError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
+    std::fs::write(&path, format!("{{\"registries\": {text}}}")).unwrap();
+    Settings::read_from(&path).map(|settings| settings.registries)
+}
+
+fn hosts(text: &str) -> Result<RegistrySettings, SettingsError> {
+    read(&format!("{{\"hosts\": {text}}}"))
+}
+
+fn around(home: Option<&str>) -> Surroundings<'static> {
+    Surroundings {
+        file: Path::new("/etc/msb/config.json"),
+        home: home.map(PathBuf::from),
+    }
+}
+
+#[test]
+fn patience_is_what_is_set_and_the_default_where_nothing_is() {
+    let read = |text| read(text).unwrap().retry;
+    assert_eq!(read("null"), RetryPolicy::default());
+    assert_eq!(read("{}"), RetryPolicy::default());
+    let all = r#"{"attempts": 1, "retry_delay_ms": 0, "stall_timeout_secs": 3}"#;
+    let expected = RetryPolicy {
+        attempts: 1,
+        delay: Duration::ZERO,
+        stall_timeout: Duration::from_secs(3),
+    };
+    assert_eq!(read(all), expected);
+}
+
+#[test]
+fn a_value_of_another_type_is_an_error_with_its_key() {
+    for (text, expected) in [
+        ("[]", "registries"),
+        (r#"{"attempts": 0}"#, "registries.attempts"),
+        (
+            r#"{"stall_timeout_secs": 0}"#,
+            "registries.stall_timeout_secs",
+        ),
+        (r#"{"retry_delay_ms": -1}"#, "registries.retry_delay_ms"),
+        (r#"{"ca_certs": 5}"#, "registries.ca_certs"),
+        (r#"{"ca_certs": ["a", 5]}"#, "registries.ca_certs[1]"),
+        (r#"{"hosts": {"h": []}}"#, "registries.hosts.h"),
+        (
+            r#"{"hosts": {"h": {"insecure": 1}}}"#,
+            "registries.hosts.h.insecure",
+        ),
+        (
+            r#"{"hosts": {"h": {"mirrors": [[]]}}}"#,
+            "registries.hosts.h.mirrors[0]",
+        ),
+        (
+            r#"{"hosts": {"h": {"mirrors": [{"location": "m", "insecure": 1}]}}}"#,
+            "registries.hosts.h.mirrors[0].insecure",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        let SettingsError::Invalid { key, source, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(key, expected, "{text}");
+        assert_eq!(source.line(), 1, "{text}: {source}");
+    }
+}
+
+#[test]
+fn keys_that_are_not_ours_are_not_looked_at() {
+    let text =
+        r#"{"auth": 5, "hosts": {"h": {"auth": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
+    assert_eq!(read(text).unwrap().hosts.len(), 1);
+}
+
+#[test]
+fn hosts_are_known_by_their_one_spelling() {
+    let found = hosts(r#"{"https://index.docker.io/v1/": {}, "GHCR.io": {}}"#).unwrap();
+    assert!(found.hosts.keys().eq(["docker.io", "ghcr.io"]));
+}
+
+#[test]
+fn what_means_nothing_is_an_error_with_its_key() {
+    for (text, expected, reason) in [
+        (r#"{"a b": {}}"#, "registries.hosts.a b", "not a host name"),
+        (
+            r#"{"docker.io": {}, "index.docker.io": {}}"#,
+            "registries.hosts.index.docker.io",
+            "the same host as `docker.io`",
+        ),
+        (
+            r#"{"h": {"client_key": "k"}}"#,
+            "registries.hosts.h.client_key",
+            "`client_cert`",
+        ),
+        (
+            r#"{"h": {"mirrors": ["m", "ftp://m"]}}"#,
+            "registries.hosts.h.mirrors[1]",
+            "neither `https` nor `http`",
+        ),
+        (
+            r#"{"h": {"mirrors": [{"location": "http://m", "insecure": false}]}}"#,
+            "registries.hosts.h.mirrors[0]",
+            "contradicts",
+        ),
+    ] {
+        let error = hosts(text).unwrap_err();
+        let SettingsError::Registries { key, source, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(key, expected);
+        assert!(source.to_string().contains(reason), "{source}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file_of_settings() {
+    let path = |home, text| around(home).named("k", text).path;
+    assert_eq!(path(None, "a/b.pem"), Path::new("/etc/msb/a/b.pem"));
+    assert_eq!(path(None, "/b.pem"), Path::new("/b.pem"));
+}
+
+#[test]
+fn a_tilde_is_the_home_of_the_user() {
+    let path = |home, text| around(home).named("k", text).path;
+    assert_eq!(
+        path(Some("/home/me"), "~/b.pem"),
+        Path::new("/home/me/b.pem")
+    );
+    assert_eq!(
+        path(Some("/home/me"), "~b.pem"),
+        Path::new("/etc/msb/~b.pem")
+    );
+    assert_eq!(path(None, "~/b.pem"), Path::new("/etc/msb/~/b.pem"));
+}
