@@ -18,6 +18,8 @@ mod concurrency;
 mod docs;
 mod engine;
 mod env;
+mod faults;
+mod faulty;
 mod fixtures;
 mod mount;
 mod odd_archives;
@@ -67,6 +69,16 @@ fn main() {
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),
+        faults::blob::tests(),
+        faults::retry::tests(),
+        faults::redirect::tests(),
+        faults::auth::tests(),
+        faults::realm::tests(),
+        faults::manifest::tests(),
+        faults::kinds::tests(),
+        faults::words::tests(),
+        faults::disk::tests(),
+        faulty::itself::tests(),
         fixtures::tests(),
         resources::tests(),
         round_trip::tests(),
