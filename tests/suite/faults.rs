@@ -1,15 +1,15 @@
 //! Pulls from a registry that fails in one way at a time: each ends with the whole image, or with
 //! words that say what is wrong and a store that a later pull is happy with.
 
-pub(crate) mod auth;
-pub(crate) mod blob;
-pub(crate) mod disk;
-pub(crate) mod kinds;
-pub(crate) mod manifest;
-pub(crate) mod realm;
-pub(crate) mod redirect;
-pub(crate) mod retry;
-pub(crate) mod words;
+mod auth;
+mod blob;
+mod disk;
+mod kinds;
+mod manifest;
+mod realm;
+mod redirect;
+mod retry;
+mod words;
 
 use std::sync::OnceLock;
 
@@ -19,6 +19,22 @@ use crate::archive::{Image, gzip, sha256};
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::faulty::route::On;
+
+/// Returns the tests of every fault.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [
+        blob::tests(),
+        retry::tests(),
+        redirect::tests(),
+        auth::tests(),
+        realm::tests(),
+        manifest::tests(),
+        kinds::tests(),
+        words::tests(),
+        disk::tests(),
+    ];
+    tests.into_iter().flatten().collect()
+}
 
 /// Where the faults of the big layer are: in its middle.
 pub(crate) const MIDDLE: usize = 2_000_000;

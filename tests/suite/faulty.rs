@@ -7,17 +7,17 @@ pub(crate) mod fault;
 pub(crate) mod http;
 pub(crate) mod itself;
 pub(crate) mod route;
+mod serve;
 
 use std::collections::HashMap;
-use std::io::BufReader;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::archive::{Image, sha256};
 use fault::{Fault, Rule};
-use http::{Answer, Request};
+use http::Request;
 use route::{On, Route};
 
 /// For a fault that does not heal.
@@ -39,7 +39,7 @@ struct Inner {
     blobs: HashMap<String, Arc<Vec<u8>>>,
     rules: Vec<Rule>,
     requests: Vec<Request>,
-    connections: Vec<TcpStream>,
+    connections: HashMap<SocketAddr, TcpStream>,
     guard: Option<Guard>,
     /// What this server has issued as a token service.
     tokens: Vec<String>,
@@ -76,16 +76,20 @@ impl Registry {
         });
         let accepting = Arc::clone(&state);
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else { break };
+            while let Ok((stream, peer)) = listener.accept() {
                 let mut inner = accepting.lock();
                 if inner.closed {
                     break;
                 }
-                inner.connections.push(stream.try_clone().unwrap());
+                let copy = stream.try_clone().unwrap();
+                inner.connections.insert(peer, copy);
                 drop(inner);
                 let state = Arc::clone(&accepting);
-                std::thread::spawn(move || state.converse(&stream));
+                std::thread::spawn(move || {
+                    state.converse(&stream);
+                    // With the last copy the connection ends, or is reset.
+                    state.lock().connections.remove(&peer);
+                });
             }
         });
         Self { state }
@@ -173,11 +177,6 @@ impl Registry {
         guard.passwords.push(format!("Basic {encoded}"));
     }
 
-    /// Forgets the tokens that it has issued.
-    pub(crate) fn revoke_tokens(&self) {
-        self.state.lock().tokens.clear();
-    }
-
     /// Redirects to another server, with URLs that work so many times each.
     pub(crate) fn redirect_blobs(&self, target: &Self, uses: usize) {
         let blobs = self.state.lock().blobs.clone();
@@ -202,8 +201,9 @@ impl Registry {
 
     /// Returns a line for every request.
     pub(crate) fn log(&self) -> String {
-        let lines = self.requests();
-        lines.iter().map(|request| format!("{request}\n")).collect()
+        let requests = self.requests();
+        let lines: Vec<String> = requests.iter().map(ToString::to_string).collect();
+        lines.join("\n")
     }
 }
 
@@ -211,7 +211,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let mut inner = self.state.lock();
         inner.closed = true;
-        for connection in inner.connections.drain(..) {
+        for connection in inner.connections.values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
         drop(inner);
@@ -223,128 +223,5 @@ impl Drop for Registry {
 impl State {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
-    }
-
-    /// Answers the requests of one connection.
-    fn converse(&self, stream: &TcpStream) {
-        let mut reader = BufReader::new(stream);
-        while let Some(request) = Request::read(&mut reader) {
-            let mut inner = self.lock();
-            let number = inner.requests.len();
-            inner.requests.push(request.clone());
-            drop(inner);
-            let answer = self.answer(&request);
-            self.lock().requests[number].status = answer.status;
-            let stays = answer.send(&request, stream, |sent| {
-                self.lock().requests[number].sent += sent;
-            });
-            if !stays {
-                break;
-            }
-        }
-        let _ = stream.shutdown(Shutdown::Both);
-    }
-
-    fn answer(&self, request: &Request) -> Answer {
-        let route = Route::of(&request.path);
-        if let Some(refusal) = self.refuse(&route, request) {
-            return refusal;
-        }
-        let healthy = self.healthy(&route, request);
-        let mut inner = self.lock();
-        let rule = inner
-            .rules
-            .iter_mut()
-            .find(|rule| rule.left > 0 && rule.on.matches(&route, &request.method));
-        let Some(rule) = rule else {
-            return healthy;
-        };
-        if rule.left != ALWAYS {
-            rule.left -= 1;
-        }
-        let fault = Arc::clone(&rule.fault);
-        drop(inner);
-        fault(request, healthy)
-    }
-
-    /// Returns the challenge for a request that may not have what it asks for. Faults are for those
-    /// who may.
-    fn refuse(&self, route: &Route, request: &Request) -> Option<Answer> {
-        if matches!(
-            route,
-            Route::Token | Route::Signed { .. } | Route::Foreign(_)
-        ) {
-            return None;
-        }
-        let inner = self.lock();
-        let guard = inner.guard.as_ref()?;
-        let sent = request.header("authorization").unwrap_or_default();
-        let (issuer, challenges) = (guard.issuer.clone(), guard.challenges.clone());
-        if guard.passwords.iter().any(|password| password == sent) {
-            return None;
-        }
-        drop(inner);
-        let known = |issuer: Arc<Self>| {
-            let tokens = &issuer.lock().tokens;
-            tokens.iter().any(|token| sent == format!("Bearer {token}"))
-        };
-        if issuer.is_some_and(known) {
-            return None;
-        }
-        let mut answer = Answer::error(401, "UNAUTHORIZED", "authentication required");
-        for challenge in challenges {
-            answer = answer.with("WWW-Authenticate", &challenge);
-        }
-        Some(answer)
-    }
-
-    fn healthy(&self, route: &Route, request: &Request) -> Answer {
-        let mut inner = self.lock();
-        match route {
-            Route::Ping => Answer::json(200, &json!({})),
-            Route::Token => {
-                let token = format!("secret-token-{}", inner.tokens.len() + 1);
-                inner.tokens.push(token.clone());
-                Answer::json(200, &json!({"token": token, "expires_in": 300}))
-            }
-            Route::Manifest { name, reference } => {
-                match inner.manifests.get(&(name.clone(), reference.clone())) {
-                    Some(manifest) => Answer::new(200, manifest.bytes.clone())
-                        .with("Content-Type", &manifest.media_type)
-                        .with("Docker-Content-Digest", &sha256(&manifest.bytes)),
-                    None => Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
-                }
-            }
-            Route::Blob(digest) => match (&inner.signer, inner.blobs.get(digest)) {
-                (Some(signer), Some(_)) => {
-                    let location = signer.sign(digest);
-                    Answer::new(307, Vec::new()).with("Location", &location)
-                }
-                (None, Some(blob)) => Answer::blob(Arc::clone(blob), request),
-                (_, None) => Answer::error(404, "BLOB_UNKNOWN", "blob unknown to registry"),
-            },
-            Route::Signed { signature, digest } => {
-                let blob = inner.blobs[digest].clone();
-                match inner.signatures.get_mut(*signature) {
-                    Some(left) if *left > 0 => {
-                        *left -= 1;
-                        Answer::blob(blob, request)
-                    }
-                    _ => Answer::new(403, b"<Error><Code>AccessDenied</Code></Error>".to_vec())
-                        .with("Content-Type", "application/xml"),
-                }
-            }
-            Route::Foreign(digest) => Answer::blob(inner.blobs[digest].clone(), request),
-            Route::Other => Answer::error(404, "UNSUPPORTED", "no such path"),
-        }
-    }
-}
-
-impl Signer {
-    fn sign(&self, digest: &str) -> String {
-        let mut inner = self.target.lock();
-        inner.signatures.push(self.uses);
-        let signature = inner.signatures.len() - 1;
-        format!("http://{}/signed/{signature}/{digest}", self.target.address)
     }
 }

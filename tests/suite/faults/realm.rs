@@ -9,6 +9,7 @@ use crate::tests;
 tests! {
     a_realm_at_a_private_address_is_refused;
     a_realm_of_another_scheme_is_refused;
+    a_realm_that_is_no_address_ends_the_pull;
     a_realm_that_redirects_to_a_private_address_is_refused;
     a_realm_that_redirects_elsewhere_gets_no_password_there;
     a_realm_on_another_port_of_the_loopback_is_asked;
@@ -29,7 +30,7 @@ fn a_realm_at_a_private_address_is_refused() {
         "10.0.0.1",
         "172.16.5.4:8080",
         "192.168.1.1",
-        "100.64.0.1",
+        "100.100.100.200",
         "0.0.0.0",
         "[fe80::1]",
         "[fd00::1]",
@@ -49,13 +50,29 @@ fn a_realm_of_another_scheme_is_refused() {
         "file:///etc/passwd",
         "ftp://127.0.0.1/token",
         "gopher://127.0.0.1/token",
-        "/token",
-        "not a url",
         "http://",
-        "",
         "http://user:secret-pass@127.0.0.1:1/token",
     ] {
         refused(&Scene::new(), realm, &["token"]);
+    }
+}
+
+fn a_realm_that_is_no_address_ends_the_pull() {
+    for realm in [
+        "",
+        "not an address",
+        "/nowhere",
+        "//",
+        "http://[",
+        "%",
+        "\\",
+    ] {
+        let scene = Scene::new();
+        let challenge = format!(r#"Bearer realm="{realm}",service="x""#);
+        scene.registry.challenge(&[&challenge], None);
+        scene.pull().failure(&[&scene.registry.host()]);
+        scene.assert_nothing_shown();
+        assert!(scene.registry.requests().len() <= 8);
     }
 }
 

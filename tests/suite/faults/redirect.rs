@@ -16,7 +16,6 @@ tests! {
     a_relative_location_is_of_the_same_registry;
     redirects_in_a_circle_end_the_pull;
     a_redirect_to_nowhere_is_refused;
-    a_redirect_to_a_private_address_is_refused;
     a_challenge_of_the_other_server_gets_no_token_of_the_registry;
     a_redirected_manifest_is_pulled;
 }
@@ -116,25 +115,6 @@ fn a_redirect_to_nowhere_is_refused() {
             .registry
             .fault(Scene::on_big(), ALWAYS, fault::redirect(location));
         scene.fails(&[&scene.registry.host()]);
-    }
-}
-
-/// A registry is not to choose what a machine asks of its own network. One on the loopback may
-/// send to the loopback, as all of these tests do.
-fn a_redirect_to_a_private_address_is_refused() {
-    for host in [
-        "169.254.169.254",
-        "10.0.0.1",
-        "192.168.0.1:8080",
-        "[fe80::1]",
-    ] {
-        let scene = Scene::new();
-        let location = format!("http://{host}/latest/meta-data/");
-        scene
-            .registry
-            .fault(Scene::on_big(), ALWAYS, fault::redirect(&location));
-        let address = host.split(":8080").next().unwrap().trim_matches(['[', ']']);
-        scene.fails(&[address]);
     }
 }
 

@@ -125,7 +125,12 @@ fn too_many_requests_for_ever_ends_the_pull_with_advice() {
     scene.settings(&json!({"attempts": 3}));
     let limit = fault::too_many_requests("0");
     scene.registry.fault(On::Manifest, ALWAYS, limit);
-    scene.fails(&[&scene.registry.host(), "429", "hint: ", "registry login"]);
+    scene.fails(&[
+        &scene.registry.host(),
+        "limits the rate",
+        "hint: ",
+        "registry login",
+    ]);
     assert_eq!(scene.registry.asked(&On::Manifest).len(), 3);
     scene.pulls();
 }
@@ -134,7 +139,7 @@ fn a_wait_of_a_day_is_not_waited() {
     let scene = Scene::new();
     let day = fault::too_many_requests("86400");
     scene.registry.fault(On::Manifest, ALWAYS, day);
-    let run = scene.fails(&[&scene.registry.host(), "429", "hint: "]);
+    let run = scene.fails(&[&scene.registry.host(), "limits the rate", "hint: "]);
     let told = ["86400", "24 h", "1 day", "1d", "24h"];
     assert!(
         told.iter().any(|text| run.stderr.contains(text)),
@@ -156,7 +161,7 @@ fn a_wait_that_makes_no_sense_is_no_wait() {
         let run = scene.pull();
         // A number that large is a wait for longer than anybody has.
         if text.starts_with("999") && run.code == Some(1) {
-            run.failure(&["429"]);
+            run.failure(&["limits the rate"]);
         } else {
             run.success();
         }

@@ -8,6 +8,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// Returns whether the other side begins with TLS.
+pub(crate) fn is_tls(reader: &mut impl BufRead) -> bool {
+    reader
+        .fill_buf()
+        .is_ok_and(|bytes| bytes.first() == Some(&0x16))
+}
+
+/// Answers as servers do that know of HTTP alone.
+pub(crate) fn refuse_tls(mut stream: &TcpStream) {
+    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+}
+
 /// A request, and what came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -188,12 +200,12 @@ impl Answer {
         let lies = self.has("Content-Length");
         let mut head = format!("HTTP/1.1 {} Said\r\n", self.status);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if chunked {
             head.push_str("Transfer-Encoding: chunked\r\n");
         } else if !lies {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            head.extend(["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
         if self.status > 0 {
             stream.write_all(format!("{head}\r\n").as_bytes())?;

@@ -55,7 +55,6 @@ impl Route {
 /// Which requests a fault is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum On {
-    Ping,
     Token,
     /// A manifest, not its head.
     Manifest,
@@ -72,10 +71,10 @@ impl On {
     pub(crate) fn matches(&self, route: &Route, method: &str) -> bool {
         let head = method == "HEAD";
         match (self, route) {
-            (Self::Everything, _) | (Self::Ping, Route::Ping) | (Self::Token, Route::Token) => true,
-            (Self::Manifest, Route::Manifest { .. }) => !head,
+            (Self::Everything, _) | (Self::Token, Route::Token) => true,
             (Self::ManifestHead, Route::Manifest { .. }) => head,
-            (Self::Blobs, Route::Blob(_) | Route::Signed { .. } | Route::Foreign(_)) => !head,
+            (Self::Manifest, Route::Manifest { .. })
+            | (Self::Blobs, Route::Blob(_) | Route::Signed { .. } | Route::Foreign(_)) => !head,
             (
                 Self::Blob(wanted),
                 Route::Blob(digest) | Route::Signed { digest, .. } | Route::Foreign(digest),
