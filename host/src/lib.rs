@@ -46,6 +46,7 @@ pub mod platform;
 pub mod plugin;
 pub mod progress;
 pub mod reference;
+pub mod registry;
 pub mod settings;
 pub mod store;
 pub mod tar;

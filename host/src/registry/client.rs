@@ -1,0 +1,67 @@
+//! The client: what all repositories of one operation share.
+
+use std::sync::Arc;
+
+use super::credentials::Credentials;
+use super::hosts::Hosts;
+use super::notices::Notices;
+use super::retry::RetryPolicy;
+use super::runtime::Runtime;
+use super::token::Tokens;
+use super::{RegistryAuth, RegistryError, Repository};
+use crate::reference::Reference;
+use crate::registry::credentials::Explicit;
+use crate::registry::hosts::HostsError;
+
+/// Fetches from registries. Tokens are kept, and what registries want users to know is gathered.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) runtime: Runtime,
+    pub(super) policy: RetryPolicy,
+    pub(super) tokens: Tokens,
+    pub(super) notices: Notices,
+    hosts: Hosts,
+}
+
+impl Client {
+    /// Returns a client that has asked nobody anything yet.
+    ///
+    /// # Errors
+    /// [`RegistryError::Setup`] when the system has no threads left.
+    pub fn new(hosts: Hosts, policy: RetryPolicy) -> Result<Self, RegistryError> {
+        let runtime = Runtime::new().map_err(|source| RegistryError::Setup {
+            host: "any".to_owned(),
+            source: source.into(),
+        })?;
+        Ok(Self {
+            runtime,
+            policy,
+            tokens: Tokens::default(),
+            notices: Notices::default(),
+            hosts,
+        })
+    }
+
+    /// Returns the repository of a reference, at every place that has it. With `auth` these are
+    /// the credentials for the registry itself.
+    ///
+    /// # Errors
+    /// [`HostsError`] when the configuration forbids the registry.
+    pub fn repository(
+        self: &Arc<Self>,
+        reference: &Reference,
+        auth: RegistryAuth,
+    ) -> Result<Repository, HostsError> {
+        let credentials: Arc<dyn Credentials> = Arc::new(Explicit {
+            host: reference.registry().to_owned(),
+            auth,
+        });
+        let endpoints = self.hosts.endpoints(reference)?;
+        Ok(Repository::new(Arc::clone(self), endpoints, credentials))
+    }
+
+    /// Returns what registries wanted the user to know since the last time; untrusted text.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.drain()
+    }
+}

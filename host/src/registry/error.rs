@@ -1,0 +1,292 @@
+//! What can go wrong between us and a registry.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+use crate::platform::Platform;
+
+/// Something that was wanted of a registry and could not be had. `what` names it with its
+/// repository: `manifest library/python:3`, `blob sha256:…`. Texts of registries are untrusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The connection could not be made.
+    #[error("could not connect to registry {host} for {what}")]
+    Connect {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry proves its identity with a certificate that nobody we trust has signed, or
+    /// wants one of us.
+    #[error("no trusted connection to registry {host}")]
+    Certificate {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry answers in plain HTTP.
+    #[error("registry {host} does not speak HTTPS")]
+    PlainHttp {
+        /// The registry or mirror.
+        host: String,
+    },
+    /// The connection broke off.
+    #[error("the connection to registry {host} broke off during {what}")]
+    Broken {
+        /// The registry or mirror.
+        host: String,
+        /// What was being fetched.
+        what: String,
+        /// Why.
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// Nothing came for too long.
+    #[error("registry {host} sent nothing for {} s during {what} (setting `registries.stall_timeout_secs`)", after.as_secs())]
+    Stalled {
+        /// The registry or mirror.
+        host: String,
+        /// What was being fetched.
+        what: String,
+        /// How long.
+        after: Duration,
+    },
+    /// It is not there.
+    #[error("{what} was not found on registry {host}")]
+    NotFound {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// What the registry says.
+        #[source]
+        said: Option<Said>,
+    },
+    /// The registry refuses somebody whom it does not know. Many say the same of what is not
+    /// there.
+    #[error("{what} on registry {host}: not found, or no access")]
+    Denied {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// Credentials were sent.
+        with_credentials: bool,
+        /// What the registry says.
+        #[source]
+        said: Option<Said>,
+    },
+    /// The registry does not accept the credentials.
+    #[error("registry {host} does not accept the credentials for {what}")]
+    Credentials {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// What the registry says.
+        #[source]
+        said: Option<Said>,
+    },
+    /// The registry wants fewer requests.
+    #[error("registry {host} limits the rate of requests{}", wait(*.retry_after))]
+    RateLimited {
+        /// The registry or mirror.
+        host: String,
+        /// How long it wants us to wait.
+        retry_after: Option<Duration>,
+        /// What the registry says.
+        #[source]
+        said: Option<Said>,
+    },
+    /// Another answer than one to go on with.
+    #[error("registry {host} answered {status} to the request for {what}")]
+    Status {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the registry says.
+        #[source]
+        said: Option<Said>,
+    },
+    /// The server that the registry sent us to did not give what was wanted.
+    #[error("{elsewhere}, to which registry {host} refers for {what}, answered {status}")]
+    Elsewhere {
+        /// The registry or mirror.
+        host: String,
+        /// Where it sent us.
+        elsewhere: String,
+        /// What was wanted.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A redirect that is not followed.
+    #[error("registry {host} redirects the request for {what}: {reason}")]
+    Redirect {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// Why it is not followed.
+        reason: String,
+    },
+    /// The registry wants us to ask for a token where we do not.
+    #[error("registry {host} asks for a token from `{realm}`, which is not asked: {reason}")]
+    Realm {
+        /// The registry or mirror.
+        host: String,
+        /// The address.
+        realm: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The token server did not give a token.
+    #[error("no token for registry {host} from {server}: {reason}")]
+    Token {
+        /// The registry or mirror.
+        host: String,
+        /// The token server.
+        server: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An answer is longer than the limit.
+    #[error("{what} from registry {host} is more than {limit} bytes long (limit `{setting}`)")]
+    TooLarge {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// The limit.
+        limit: u64,
+        /// The limit's name.
+        setting: &'static str,
+    },
+    /// The bytes are not those of the digest.
+    #[error(
+        "{what} from registry {host} does not match its digest: {stated} is stated, {actual} is there"
+    )]
+    Digest {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// The digest that was asked for, or that the registry states.
+        stated: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
+    /// There are more or fewer bytes than the descriptor says.
+    #[error("{what} from registry {host} is {actual} bytes long, its descriptor says {stated}")]
+    Size {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// The length in the descriptor.
+        stated: u64,
+        /// The length that it has.
+        actual: u64,
+    },
+    /// An answer that breaks the protocol or a format.
+    #[error("registry {host} gave {what} that cannot be used: {reason}")]
+    Malformed {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It is no image, or none that can be kept.
+    #[error("{what} on registry {host} cannot be kept as an image: {reason}")]
+    NoImage {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// What it is instead.
+        reason: String,
+    },
+    /// There is no image for the platform.
+    #[error("{what} on registry {host} has no image for platform {wanted}: there is {}", list(.offered))]
+    Platform {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// The platform.
+        wanted: Platform,
+        /// The platforms that there are.
+        offered: Vec<Platform>,
+    },
+    /// The HTTP client could not be set up.
+    #[error("could not set up the connection to registry {host}")]
+    Setup {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// What a registry says in the body of an error; untrusted text.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the registry says: {0}")]
+pub struct Said(pub String);
+
+impl RegistryError {
+    /// Returns whether the same request may succeed a little later.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Broken { .. }
+            | Self::Stalled { .. }
+            | Self::RateLimited { .. }
+            | Self::Elsewhere { .. } => true,
+            Self::Status { status, .. } => {
+                matches!(status, 408 | 425 | 499 | 500 | 502 | 503 | 504 | 520..=524)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether another place may have what this one has not.
+    pub(super) fn is_of_the_place(&self) -> bool {
+        !matches!(
+            self,
+            Self::Cancelled(_) | Self::Platform { .. } | Self::NoImage { .. }
+        )
+    }
+}
+
+fn wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |after| {
+        format!(": it wants us to wait for {} s", after.as_secs())
+    })
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let mut names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
+    names.dedup();
+    match names.len() {
+        0 => "none".to_owned(),
+        _ => names.join(", "),
+    }
+}

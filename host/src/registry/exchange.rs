@@ -1,0 +1,335 @@
+//! One request to one place: its scheme, our credentials, redirects, and what the answer means.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
+use reqwest::{Response, StatusCode, Url};
+
+use super::authorize::{Authorization, Session};
+use super::body;
+use super::challenge::challenges;
+use super::client::Client;
+use super::credentials::Credentials;
+use super::hosts::{Endpoint, Plain};
+use super::retry::retry_after;
+use super::runtime::NoAnswer;
+use super::transport::{Transport, is_certificate_problem, speaks_no_tls};
+use super::{RegistryError, realm};
+use crate::cancel::Cancel;
+
+/// Redirects that are followed for one request.
+const MAX_REDIRECTS: usize = 10;
+
+/// A registry or mirror, and what was learnt of it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) endpoint: Endpoint,
+    transport: OnceLock<Transport>,
+    base: Mutex<Option<Url>>,
+    pub(super) session: Mutex<Session>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Request<'a> {
+    /// The path behind `/v2/<repository>/`.
+    pub(super) path: String,
+    /// Headers beside those of the connection.
+    pub(super) headers: HeaderMap,
+    /// What it is, for people.
+    pub(super) what: &'a str,
+}
+
+/// What requests of one operation have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) client: &'a Client,
+    pub(super) credentials: &'a dyn Credentials,
+    pub(super) cancel: &'a Cancel,
+}
+
+/// An answer, and whether it came from somewhere else than the registry.
+struct Followed {
+    response: Response,
+    elsewhere: Option<String>,
+}
+
+impl Place {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            transport: OnceLock::new(),
+            base: Mutex::default(),
+            session: Mutex::default(),
+        }
+    }
+
+    /// Asks once, and again where credentials are wanted. Every answer but success is an error.
+    pub(super) fn send(
+        &self,
+        asking: Asking<'_>,
+        request: &Request<'_>,
+    ) -> Result<Response, RegistryError> {
+        let base = self.base(asking, request.what)?;
+        let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
+        let url = base
+            .join(&path)
+            .map_err(|error| self.malformed(request.what, error))?;
+        let mut renewals = 0;
+        loop {
+            let shown = self.shown(asking.client);
+            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), true)?;
+            if followed.elsewhere.is_none()
+                && followed.response.status() == StatusCode::UNAUTHORIZED
+                && renewals < 2
+            {
+                let asked = challenges(followed.response.headers());
+                if (renewals == 0 || Authorization::is_insufficient(&asked))
+                    && self.authorize(asking, &base, &asked, shown.as_ref(), request.what)?
+                {
+                    renewals += 1;
+                    continue;
+                }
+            }
+            return self.judge(asking, followed, request, shown.as_ref());
+        }
+    }
+
+    /// Asks a server that a manifest names, without credentials.
+    pub(super) fn send_elsewhere(
+        &self,
+        asking: Asking<'_>,
+        url: &str,
+        request: &Request<'_>,
+    ) -> Result<Response, RegistryError> {
+        let base = self.base(asking, request.what)?;
+        let url: Url = url
+            .parse()
+            .map_err(|error| self.malformed(request.what, error))?;
+        let is_near = realm::is_loopback(&url) && realm::is_loopback(&base);
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_near) {
+            let reason = "the address of a foreign layer is not one of HTTPS";
+            return Err(self.malformed(request.what, reason));
+        }
+        let followed = self.follow(asking, url, request, None, false)?;
+        self.judge(asking, followed, request, None)
+    }
+
+    /// Sends a request and follows where it leads. Credentials stay with the registry.
+    fn follow(
+        &self,
+        asking: Asking<'_>,
+        mut url: Url,
+        request: &Request<'_>,
+        shown: Option<&Authorization>,
+        begins_inside: bool,
+    ) -> Result<Followed, RegistryError> {
+        let transport = self.transport()?;
+        let origin = begins_inside.then(|| url.origin());
+        let redirect = |reason: String| RegistryError::Redirect {
+            host: self.endpoint.host.clone(),
+            what: request.what.to_owned(),
+            reason,
+        };
+        for _ in 0..=MAX_REDIRECTS {
+            let inside = origin.as_ref() == Some(&url.origin());
+            let http = if inside {
+                &transport.inside
+            } else {
+                &transport.outside
+            };
+            let mut builder = http.get(url.clone()).headers(request.headers.clone());
+            if let Some(shown) = shown.filter(|_| inside) {
+                builder = builder.header(AUTHORIZATION, shown.header.clone());
+            }
+            let response = self.answer(asking, builder, request.what)?;
+            if inside {
+                let host = &self.endpoint.host;
+                asking.client.notices.take(host, response.headers());
+            }
+            let location = response
+                .headers()
+                .get(LOCATION)
+                .filter(|_| matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308));
+            let Some(location) = location else {
+                let elsewhere = (!inside).then(|| url.host_str().unwrap_or("?").to_owned());
+                return Ok(Followed {
+                    response,
+                    elsewhere,
+                });
+            };
+            let next = location
+                .to_str()
+                .ok()
+                .and_then(|location| url.join(location).ok())
+                .ok_or_else(|| redirect("the new address is none".to_owned()))?;
+            match (url.scheme(), next.scheme()) {
+                (_, "https") | ("http", "http") => {}
+                ("https", "http") => {
+                    let host = next.host_str().unwrap_or("?");
+                    return Err(redirect(format!("from HTTPS to plain HTTP at {host}")));
+                }
+                _ => return Err(redirect("to neither HTTPS nor HTTP".to_owned())),
+            }
+            url = next;
+        }
+        Err(redirect(format!("more than {MAX_REDIRECTS} times")))
+    }
+
+    /// Waits for the head of an answer.
+    pub(super) fn answer(
+        &self,
+        asking: Asking<'_>,
+        builder: reqwest::RequestBuilder,
+        what: &str,
+    ) -> Result<Response, RegistryError> {
+        let stall = asking.client.policy.stall_timeout;
+        let runtime = &asking.client.runtime;
+        match runtime.wait(stall, asking.cancel, builder.send()) {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.failed(error, what)),
+            Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(NoAnswer::Late) => Err(self.stalled(asking, what)),
+        }
+    }
+
+    /// Tells what an answer means.
+    fn judge(
+        &self,
+        asking: Asking<'_>,
+        followed: Followed,
+        request: &Request<'_>,
+        shown: Option<&Authorization>,
+    ) -> Result<Response, RegistryError> {
+        let mut response = followed.response;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let host = self.endpoint.host.clone();
+        let what = request.what.to_owned();
+        if let Some(elsewhere) = followed.elsewhere {
+            return Err(RegistryError::Elsewhere {
+                host,
+                elsewhere,
+                what,
+                status: status.as_u16(),
+            });
+        }
+        let retry_after = retry_after(response.headers(), SystemTime::now());
+        let stall = asking.client.policy.stall_timeout;
+        let said = body::said(&asking.client.runtime, &mut response, stall, asking.cancel);
+        let with_credentials = shown.is_some_and(|shown| shown.with_credentials);
+        Err(match status.as_u16() {
+            404 | 410 => RegistryError::NotFound { host, what, said },
+            401 if with_credentials => RegistryError::Credentials { host, what, said },
+            401 | 403 => RegistryError::Denied {
+                host,
+                what,
+                with_credentials,
+                said,
+            },
+            429 => RegistryError::RateLimited {
+                host,
+                retry_after,
+                said,
+            },
+            status => RegistryError::Status {
+                host,
+                what,
+                status,
+                said,
+            },
+        })
+    }
+
+    /// Returns the address of the registry. Where plain HTTP may be, HTTPS is tried first.
+    fn base(&self, asking: Asking<'_>, what: &str) -> Result<Url, RegistryError> {
+        let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = &*base {
+            return Ok(base.clone());
+        }
+        let at = |scheme: &str| {
+            Url::parse(&format!("{scheme}://{}/", self.endpoint.authority))
+                .map_err(|error| self.malformed(what, error))
+        };
+        let found = match self.endpoint.plain {
+            Plain::Never => at("https")?,
+            Plain::Only => at("http")?,
+            Plain::Fallback => {
+                let secure = at("https")?;
+                match self.ping(asking, &secure, what) {
+                    Ok(()) => secure,
+                    Err(
+                        error @ (RegistryError::Certificate { .. } | RegistryError::Cancelled(_)),
+                    ) => return Err(error),
+                    Err(_) => {
+                        let plain = at("http")?;
+                        self.ping(asking, &plain, what)?;
+                        plain
+                    }
+                }
+            }
+        };
+        *base = Some(found.clone());
+        Ok(found)
+    }
+
+    /// Asks whether there is a registry. Source: OCI distribution-spec, "Determining Support".
+    fn ping(&self, asking: Asking<'_>, base: &Url, what: &str) -> Result<(), RegistryError> {
+        let url = base
+            .join("/v2/")
+            .map_err(|error| self.malformed(what, error))?;
+        self.answer(asking, self.transport()?.inside.get(url), what)?;
+        Ok(())
+    }
+
+    pub(super) fn transport(&self) -> Result<&Transport, RegistryError> {
+        if let Some(transport) = self.transport.get() {
+            return Ok(transport);
+        }
+        let made = Transport::new(&self.endpoint.tls).map_err(|source| RegistryError::Setup {
+            host: self.endpoint.host.clone(),
+            source,
+        })?;
+        Ok(self.transport.get_or_init(|| made))
+    }
+
+    /// Returns the error for a connection that failed.
+    pub(super) fn failed(&self, error: reqwest::Error, what: &str) -> RegistryError {
+        let host = self.endpoint.host.clone();
+        let what = what.to_owned();
+        // The address may be signed.
+        let source = error.without_url();
+        if is_certificate_problem(&source) {
+            RegistryError::Certificate { host, source }
+        } else if speaks_no_tls(&source) {
+            RegistryError::PlainHttp { host }
+        } else if source.is_connect() {
+            RegistryError::Connect { host, what, source }
+        } else {
+            RegistryError::Broken {
+                host,
+                what,
+                source: Some(source),
+            }
+        }
+    }
+
+    pub(super) fn stalled(&self, asking: Asking<'_>, what: &str) -> RegistryError {
+        RegistryError::Stalled {
+            host: self.endpoint.host.clone(),
+            what: what.to_owned(),
+            after: asking.client.policy.stall_timeout,
+        }
+    }
+
+    pub(super) fn malformed(&self, what: &str, reason: impl ToString) -> RegistryError {
+        RegistryError::Malformed {
+            host: self.endpoint.host.clone(),
+            what: what.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

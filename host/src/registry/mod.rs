@@ -1,0 +1,34 @@
+//! Registries: where images come from over the network.
+//!
+//! Owns the protocol: challenges and tokens, manifests and blobs by digest, redirects, retries and
+//! resuming. Knows nothing of the store, of layers and of EROFS; what it fetches is bytes whose
+//! digest somebody checks. Source: OCI distribution-spec, and the token specification of the
+//! distribution project.
+
+mod authorize;
+mod blob;
+mod body;
+mod challenge;
+mod client;
+mod credentials;
+mod error;
+mod exchange;
+pub mod hosts;
+mod index;
+mod manifest;
+mod notices;
+mod realm;
+mod repository;
+mod retry;
+mod runtime;
+mod token;
+mod transport;
+
+pub use blob::{BlobReader, BlobRequest};
+pub use client::Client;
+pub use credentials::{CredentialRequest, Credentials, RegistryAuth};
+pub use error::RegistryError;
+pub use index::{Choice, Offer, choose};
+pub use manifest::{Document, Fetched, Which};
+pub use repository::Repository;
+pub use retry::{Retry, RetryPolicy};

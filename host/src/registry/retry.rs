@@ -1,0 +1,195 @@
+//! When to try again, and how long to wait before.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::RegistryError;
+
+/// The longest time between two attempts that is not asked for.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+/// The longest time that a registry may ask us to wait before we give up instead.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
+/// Bytes that are enough progress to begin counting anew.
+const PROGRESS: u64 = 64 << 10;
+
+/// How patient we are with a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts without progress.
+    pub attempts: u32,
+    /// The time before the second attempt; it doubles from there on.
+    pub delay: Duration,
+    /// How long a registry may send nothing.
+    pub stall_timeout: Duration,
+}
+
+/// An attempt that failed, and the next one to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry<'a> {
+    /// Why it failed.
+    pub error: &'a RegistryError,
+    /// How long until the next attempt.
+    pub after: Duration,
+}
+
+/// The attempts at one thing.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    policy: RetryPolicy,
+    failed: u32,
+    bytes: u64,
+    had_progress: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            delay: Duration::from_millis(500),
+            stall_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Attempts {
+    pub(super) fn new(policy: RetryPolicy) -> Self {
+        Self {
+            policy,
+            failed: 0,
+            bytes: 0,
+            had_progress: false,
+        }
+    }
+
+    /// Returns how many attempts have failed without progress.
+    pub(super) fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// Returns whether anything came at all.
+    pub(super) fn had_progress(&self) -> bool {
+        self.had_progress
+    }
+
+    /// Takes note of bytes that came. Enough of them renew the patience.
+    pub(super) fn progress(&mut self, bytes: u64) {
+        self.had_progress = true;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes >= PROGRESS {
+            self.bytes = 0;
+            self.failed = 0;
+        }
+    }
+
+    /// Returns how long to wait before the next attempt; `None` when there shall be none.
+    pub(super) fn after(&mut self, error: &RegistryError) -> Option<Duration> {
+        self.failed += 1;
+        if !error.is_transient() || self.failed >= self.policy.attempts {
+            return None;
+        }
+        if let RegistryError::RateLimited {
+            retry_after: Some(asked),
+            ..
+        } = error
+        {
+            return (*asked <= MAX_RETRY_AFTER).then_some(*asked);
+        }
+        let doubled = 1u32.checked_shl(self.failed - 1).unwrap_or(u32::MAX);
+        let delay = self.policy.delay.saturating_mul(doubled).min(MAX_DELAY);
+        // Those who failed together shall not come back together.
+        Some(delay.mul_f64(0.75 + 0.5 * fastrand::f64()))
+    }
+}
+
+/// Returns how long the registry wants us to wait: seconds or a date. Source: RFC 9110 section
+/// 10.2.3.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn broken() -> RegistryError {
+        RegistryError::Broken {
+            host: "h".to_owned(),
+            what: "w".to_owned(),
+            source: None,
+        }
+    }
+
+    fn attempts(number: u32) -> Attempts {
+        Attempts::new(RetryPolicy {
+            attempts: number,
+            ..RetryPolicy::default()
+        })
+    }
+
+    #[test]
+    fn the_time_between_attempts_doubles_with_some_jitter() {
+        let mut attempts = attempts(4);
+        for expected in [0.5, 1.0, 2.0] {
+            let after = attempts.after(&broken()).unwrap().as_secs_f64();
+            assert!((expected * 0.7..expected * 1.3).contains(&after), "{after}");
+        }
+        assert_eq!(attempts.after(&broken()), None);
+    }
+
+    #[test]
+    fn progress_renews_the_patience_and_a_trickle_does_not() {
+        let mut attempts = attempts(2);
+        for _ in 0..5 {
+            assert!(attempts.after(&broken()).is_some());
+            attempts.progress(PROGRESS);
+        }
+        assert!(attempts.after(&broken()).is_some());
+        attempts.progress(1);
+        assert_eq!(attempts.after(&broken()), None);
+    }
+
+    #[test]
+    fn what_will_not_get_better_is_not_tried_again() {
+        let missing = RegistryError::NotFound {
+            host: "h".to_owned(),
+            what: "w".to_owned(),
+            said: None,
+        };
+        assert_eq!(attempts(5).after(&missing), None);
+    }
+
+    #[test]
+    fn the_registry_says_how_long_to_wait_within_reason() {
+        let limited = |seconds| RegistryError::RateLimited {
+            host: "h".to_owned(),
+            retry_after: Some(Duration::from_secs(seconds)),
+            said: None,
+        };
+        assert_eq!(attempts(5).after(&limited(7)), Some(Duration::from_secs(7)));
+        assert_eq!(attempts(5).after(&limited(86_400)), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (text, expected) in [
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            let after = retry_after(&headers, now).map(|after| after.as_secs());
+            assert_eq!(after, expected, "{text}");
+        }
+    }
+}

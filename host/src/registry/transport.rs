@@ -1,0 +1,123 @@
+//! HTTP connections to one place: TLS, proxies, limits of time.
+
+use std::error::Error;
+use std::sync::Once;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Identity};
+
+use super::hosts::{ClientIdentity, TlsSettings};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Two clients: one for the registry itself, one for wherever it sends us.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    /// For the registry.
+    pub(super) inside: reqwest::Client,
+    /// For other hosts. It shows no certificate of ours, and always looks at theirs.
+    pub(super) outside: reqwest::Client,
+}
+
+impl Transport {
+    pub(super) fn new(tls: &TlsSettings) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(Self {
+            inside: client(tls, tls.identity.as_ref(), tls.verify)?,
+            outside: client(tls, None, true)?,
+        })
+    }
+}
+
+fn client(
+    tls: &TlsSettings,
+    identity: Option<&ClientIdentity>,
+    verify: bool,
+) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Fails only where the program has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let roots = tls
+        .roots
+        .iter()
+        .map(|root| Certificate::from_der(root))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("msb/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        // Streams of one connection would share its window; each layer has a connection instead.
+        .http1_only()
+        .tls_certs_merge(roots)
+        .tls_danger_accept_invalid_certs(!verify)
+        .tls_danger_accept_invalid_hostnames(!verify);
+    if let Some(identity) = identity {
+        builder = builder.identity(Identity::from_pem(pem(identity).as_bytes())?);
+    }
+    Ok(builder.build()?)
+}
+
+/// Returns certificates and key as the client reads them. Source: RFC 7468.
+fn pem(identity: &ClientIdentity) -> zeroize::Zeroizing<String> {
+    let block = |label: &str, der: &[u8]| {
+        let body = zeroize::Zeroizing::new(STANDARD.encode(der));
+        format!(
+            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+            *body
+        )
+    };
+    let mut text = zeroize::Zeroizing::new(block("PRIVATE KEY", identity.key.as_ref()));
+    for certificate in &identity.certificates {
+        text.push_str(&block("CERTIFICATE", certificate));
+    }
+    text
+}
+
+/// Returns whether a connection failed for what certificates say, on either side.
+pub(super) fn is_certificate_problem(error: &reqwest::Error) -> bool {
+    rustls_error(error).is_some_and(|error| {
+        matches!(
+            error,
+            rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented
+                | rustls::Error::UnsupportedNameType
+                | rustls::Error::AlertReceived(
+                    rustls::AlertDescription::CertificateRequired
+                        | rustls::AlertDescription::BadCertificate
+                        | rustls::AlertDescription::UnknownCA
+                        | rustls::AlertDescription::CertificateUnknown
+                        | rustls::AlertDescription::CertificateExpired
+                        | rustls::AlertDescription::AccessDenied
+                        | rustls::AlertDescription::HandshakeFailure
+                )
+        )
+    })
+}
+
+fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An I/O error hides what it wraps from the chain.
+        let inside = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| error.get_ref());
+        next = match inside {
+            Some(inside) => Some(inside as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// Returns whether the other side answered in something else than TLS.
+pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    matches!(rustls_error(error), Some(rustls::Error::InvalidMessage(_)))
+}
