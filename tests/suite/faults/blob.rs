@@ -17,6 +17,7 @@ tests! {
     drops_with_progress_in_between_do_not_use_up_the_attempts;
     drops_without_progress_end_the_pull;
     a_registry_that_ignores_ranges_sends_all_again;
+    a_registry_that_refuses_ranges_sends_all_again;
     a_range_other_than_the_one_asked_for_is_not_used;
     a_part_that_lacks_only_its_end_is_whole;
     a_layer_that_stalls_is_asked_for_again;
@@ -83,6 +84,19 @@ fn a_registry_that_ignores_ranges_sends_all_again() {
     scene.registry.fault(Scene::on_big(), ALWAYS, whole);
     scene.pulls();
     assert_eq!(scene.offsets()[1], MIDDLE);
+}
+
+fn a_registry_that_refuses_ranges_sends_all_again() {
+    let scene = Scene::new();
+    let drop = fault::close_after(MIDDLE);
+    scene.registry.fault(Scene::on_big(), 1, drop);
+    let refuse = fault::change(|answer| match answer.status {
+        206 => Answer::new(416, Vec::new()),
+        _ => answer,
+    });
+    scene.registry.fault(Scene::on_big(), ALWAYS, refuse);
+    scene.pulls();
+    assert_eq!(scene.offsets(), [0, MIDDLE, 0]);
 }
 
 /// Nothing says what bytes such an answer has, so nothing of it may be in the image.
