@@ -128,8 +128,21 @@ impl Scene {
     pub(crate) fn fails(&self, words: &[&str]) -> Run {
         let run = self.pull().failure(words);
         self.assert_nothing_shown();
+        let left = self.left();
+        let is_part = |name: &String| name.ends_with(".part");
+        assert!(left.iter().all(is_part), "{left:?}");
         self.registry.heal();
         run
+    }
+
+    /// Returns what pulls have left for later ones to go on with, and what was left by accident.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.env.home().join("cache/tmp")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     /// Asserts that no image is there.
