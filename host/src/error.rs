@@ -19,9 +19,6 @@ pub enum Error {
     /// An image could not be pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
-    /// The configuration of registries cannot be used.
-    #[error(transparent)]
-    Hosts(#[from] HostsError),
     /// A registry could not be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),

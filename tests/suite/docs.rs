@@ -18,11 +18,14 @@ tests! {
     transcripts_print_what_they_say;
     links_between_documents_lead_somewhere;
     every_case_of_conversion_has_its_row_and_its_test;
+    every_fault_of_registries_has_its_row_and_its_test;
 }
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
 
-const DOCUMENTS: [(&str, &str); 5] = [
+const REGISTRY: &str = include_str!("../../docs/registry.md");
+
+const DOCUMENTS: [(&str, &str); 6] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
@@ -33,6 +36,7 @@ const DOCUMENTS: [(&str, &str); 5] = [
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
     ),
+    ("docs/registry.md", REGISTRY),
     ("docs/store.md", include_str!("../../docs/store.md")),
 ];
 
@@ -196,6 +200,27 @@ fn every_case_of_conversion_has_its_row_and_its_test() {
     for case in cases {
         assert!(named.contains(case), "{case} is in no row");
     }
+}
+
+fn every_fault_of_registries_has_its_row_and_its_test() {
+    let (_, section) = REGISTRY.split_once("\n## Faults\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.ends_with("| Test |"));
+    let mut named = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(cells[2].contains('`'), "no test in: {row}");
+        named.extend(functions(cells[2]));
+    }
+    let tests = crate::faults::all();
+    let defined: BTreeSet<&str> = tests
+        .iter()
+        .filter_map(|test| test.name.rsplit("::").next())
+        .collect();
+    assert_eq!(named, defined);
 }
 
 fn is_of_name(character: char) -> bool {

@@ -18,6 +18,8 @@ mod concurrency;
 mod docs;
 mod engine;
 mod env;
+mod faults;
+mod faulty;
 mod fixtures;
 mod mount;
 mod odd_archives;
@@ -67,6 +69,8 @@ fn main() {
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),
+        faults::all(),
+        faulty::itself::tests(),
         fixtures::tests(),
         resources::tests(),
         round_trip::tests(),

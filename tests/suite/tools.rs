@@ -23,6 +23,8 @@ pub(crate) enum Tool {
     Busybox,
     /// A terminal that programs can type into and read from.
     Tmux,
+    /// curl
+    Curl,
     /// GNU tar
     Tar,
     /// Images that others made, in the folder that `MSB_FIXTURES` names.
@@ -44,6 +46,7 @@ impl Tool {
                 .iter()
                 .all(|line| succeeds(line)),
             Self::Tmux => succeeds("tmux -V"),
+            Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),
         }

@@ -1,0 +1,185 @@
+//! Pulls from a registry that fails in one way at a time: each ends with the whole image, or with
+//! words that say what is wrong and a store that a later pull is happy with.
+
+mod auth;
+mod blob;
+mod disk;
+mod kinds;
+mod manifest;
+mod realm;
+mod redirect;
+mod retry;
+mod words;
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use crate::archive::{Image, gzip, sha256};
+use crate::env::{Run, TestEnv};
+use crate::faulty::Registry;
+use crate::faulty::route::On;
+
+/// Returns the tests of every fault.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [
+        blob::tests(),
+        retry::tests(),
+        redirect::tests(),
+        auth::tests(),
+        realm::tests(),
+        manifest::tests(),
+        kinds::tests(),
+        words::tests(),
+        disk::tests(),
+    ];
+    tests.into_iter().flatten().collect()
+}
+
+/// Where the faults of the big layer are: in its middle.
+pub(crate) const MIDDLE: usize = 2_000_000;
+
+/// Returns text that does not compress to much less than three quarters of itself.
+pub(crate) fn noise(seed: u64, length: usize) -> String {
+    let mut state = seed;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + u8::try_from(state % 64).unwrap())
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Returns an image of a small layer and one of about 4 MB.
+pub(crate) fn image() -> &'static Image {
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let big = format!("srv/\nsrv/data = {}", noise(1, 5_500_000));
+        let image = Image::new("app:1", &["etc/\netc/hosts = here", &big]).compressed(gzip);
+        assert!(image.layers[1].len() > 2 * MIDDLE);
+        image
+    })
+}
+
+/// A registry with the image `app:1`, and a home to pull it to.
+pub(crate) struct Scene {
+    pub(crate) env: TestEnv,
+    pub(crate) registry: Registry,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let scene = Self {
+            env: TestEnv::new(),
+            registry: Registry::start(),
+        };
+        scene.registry.put_image("app", "1", image());
+        scene.settings(&json!({}));
+        scene
+    }
+
+    /// Changes settings of registries, which are such that tests need not wait.
+    pub(crate) fn settings(&self, changes: &Value) {
+        let mut settings = json!({"retry_delay_ms": 10});
+        let settings_of = settings.as_object_mut().unwrap();
+        settings_of.extend(changes.as_object().unwrap().clone());
+        std::fs::create_dir_all(self.env.home()).unwrap();
+        let text = json!({"registries": settings}).to_string();
+        std::fs::write(self.env.home().join("config.json"), text).unwrap();
+    }
+
+    /// Keeps a password for the registry as Docker does.
+    pub(crate) fn password(&self, encoded: &str) {
+        let folder = self.env.path("docker-config");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = json!({"auths": {self.registry.host(): {"auth": encoded}}}).to_string();
+        std::fs::write(folder.join("config.json"), text).unwrap();
+    }
+
+    pub(crate) fn reference(&self) -> String {
+        format!("{}/app:1", self.registry.host())
+    }
+
+    pub(crate) fn pull(&self) -> Run {
+        let run = self.env.msb(&format!("pull {}", self.reference()));
+        // Whatever happened, nothing that is secret is shown, and nothing that acts on a terminal.
+        for text in [&run.stdout, &run.stderr] {
+            assert!(!text.contains("secret-"), "{run:#?}");
+            let control = |character: char| character.is_control() && character != '\n';
+            assert!(!text.contains(control), "{run:#?}");
+        }
+        run
+    }
+
+    /// Asserts that the pull succeeds and that all of the image is there.
+    #[track_caller]
+    pub(crate) fn pulls(&self) -> Run {
+        let run = self.pull().success();
+        assert_eq!(self.env.references(), [self.reference()]);
+        self.env.msb("image verify").success();
+        self.env.assert_nothing_in_flight();
+        run
+    }
+
+    /// Asserts that the pull fails with these words and shows no image, and that nothing is in the
+    /// way of a pull when the registry has healed.
+    #[track_caller]
+    pub(crate) fn fails(&self, words: &[&str]) -> Run {
+        let run = self.pull().failure(words);
+        self.assert_nothing_shown();
+        let left = self.left();
+        let is_part = |name: &String| name.ends_with(".part");
+        assert!(left.iter().all(is_part), "{left:?}");
+        self.registry.heal();
+        run
+    }
+
+    /// Returns what pulls have left for later ones to go on with, and what was left by accident.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.env.home().join("cache/tmp")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// Asserts that no image is there.
+    pub(crate) fn assert_nothing_shown(&self) {
+        assert_eq!(self.env.references(), [] as [String; 0]);
+        self.env.msb("image verify").success();
+    }
+
+    /// Returns the digest of the big layer.
+    pub(crate) fn big() -> String {
+        sha256(&image().layers[1])
+    }
+
+    pub(crate) fn on_big() -> On {
+        On::Blob(Self::big())
+    }
+
+    /// Returns where each request for the big layer began.
+    pub(crate) fn offsets(&self) -> Vec<usize> {
+        let requests = self.registry.asked(&Self::on_big());
+        requests
+            .iter()
+            .map(|request| request.offset().unwrap_or(0))
+            .collect()
+    }
+
+    /// Returns how many bytes of the big layer were sent in all.
+    pub(crate) fn sent(&self) -> usize {
+        let requests = self.registry.asked(&Self::on_big());
+        requests.iter().map(|request| request.sent).sum()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("requests:\n{}", self.registry.log());
+        }
+    }
+}
