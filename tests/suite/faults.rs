@@ -129,7 +129,11 @@ impl Scene {
         let run = self.pull().failure(words);
         self.assert_nothing_shown();
         let left = self.left();
-        let is_part = |name: &String| name.ends_with(".part");
+        let is_part = |name: &String| {
+            std::path::Path::new(name)
+                .extension()
+                .is_some_and(|it| it == "part")
+        };
         assert!(left.iter().all(is_part), "{left:?}");
         self.registry.heal();
         run

@@ -7,8 +7,8 @@ use std::time::Instant;
 use msb_host::image::{self, PullOptions, PulledImage};
 use msb_host::platform::Platform;
 use msb_host::reference::Reference;
+use msb_host::registry::Client;
 use msb_host::registry::hosts::{HostOverrides, Hosts};
-use msb_host::registry::{Client, RetryPolicy};
 
 use super::{open_settings, open_store};
 use crate::error::{CommandError, Exit};
@@ -69,7 +69,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         limits: settings.limits,
         ..PullOptions::default()
     };
-    let client = Arc::new(Client::new(hosts, RetryPolicy::default())?);
+    let client = Arc::new(Client::new(hosts, settings.registries.retry)?);
     let store = open_store()?;
     let interrupt = Interrupt::watch();
     let mut failed = 0;

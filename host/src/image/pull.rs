@@ -22,7 +22,7 @@ use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
 use crate::registry::{BlobRequest, Client, RegistryAuth, Repository, Retry};
-use crate::store::{ImageRecord, LayerKey, MovedReference, Store};
+use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
 const MIN_CONNECTIONS: usize = 4;
@@ -101,9 +101,9 @@ pub fn pull(
         progress: progress.as_ref(),
         cancel,
     };
-    let resolved = resolver.resolve();
+    let found = resolver.resolve();
     tell(progress.as_ref(), client);
-    let resolved = resolved?;
+    let found = found?;
     progress.report(Event::Phase(&format!("Pulling {reference}")));
     let workshop = Workshop {
         staging: &staging,
@@ -115,11 +115,11 @@ pub fn pull(
         store,
         repository: &repository,
         workshop,
-        layers: &resolved.manifest.layers,
+        layers: &found.manifest.layers,
         on_retry: &|retry| report(progress.as_ref(), retry),
         failed: Mutex::default(),
     };
-    let made = pull.run(reference, &resolved, options.force);
+    let made = pull.run(reference, &found, options.force);
     tell(progress.as_ref(), client);
     made
 }
@@ -179,9 +179,10 @@ impl Pull<'_> {
         let (store, workshop) = (self.store, &self.workshop);
         let wanted = config.diff_ids.iter();
         // The locks are kept until the image is recorded: whoever waits for a layer finds it whole.
-        let locks = match force {
-            true => workshop.lock_all(store, wanted),
-            false => workshop.lock_missing(store, wanted),
+        let locks = if force {
+            workshop.lock_all(store, wanted)
+        } else {
+            workshop.lock_missing(store, wanted)
         }
         .map_err(failed)?;
         let made = self.convert(&config.diff_ids, &locks).map_err(failed)?;
@@ -291,7 +292,7 @@ impl LayerSource for Pull<'_> {
             digest,
             size: *size,
             urls: urls.as_deref().unwrap_or_default(),
-            offset: part.as_ref().map_or(0, |part| part.length()),
+            offset: part.as_ref().map_or(0, Part::length),
             passed_places: failed.get(digest).copied().unwrap_or(0),
         };
         let blob = self.repository.blob(request, self.on_retry, cancel);

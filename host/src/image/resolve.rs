@@ -54,7 +54,7 @@ impl Resolver<'_> {
             None => Err(self.failed(RegistryError::Platform {
                 host,
                 what: self.reference.to_string(),
-                wanted: self.wanted.clone(),
+                wanted: Box::new(self.wanted.clone()),
                 offered: search.offered,
             })),
         }

@@ -137,7 +137,7 @@ impl Place {
             if key.is_none() && refused.is_some() {
                 return Ok(false);
             }
-            let header = header.ok_or_else(|| self.malformed("a token", "it is no text"))?;
+            let header = header.ok_or_else(|| self.malformed("a token", &"it is no text"))?;
             session.count += 1;
             session.shown = Some(Authorization {
                 header,
@@ -235,7 +235,7 @@ impl Place {
                 && url.origin() == origin
             {
                 let header = basic(username, password)
-                    .ok_or_else(|| self.malformed("credentials", "they are no text"))?;
+                    .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
                 request = request.header(AUTHORIZATION, header);
             }
             let response = self.answer(asking, request, what)?;

@@ -202,7 +202,7 @@ impl BlobReader<'_> {
                 let begin = range.and_then(|value| begin(value.to_str().ok()?));
                 if begin != Some(self.offset) {
                     let reason = "the range is not the one that was asked for";
-                    return Err(place.malformed(&self.what, reason));
+                    return Err(place.malformed(&self.what, &reason));
                 }
                 self.offset
             }

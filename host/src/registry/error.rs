@@ -228,7 +228,7 @@ pub enum RegistryError {
         /// What was wanted.
         what: String,
         /// The platform.
-        wanted: Platform,
+        wanted: Box<Platform>,
         /// The platforms that there are.
         offered: Vec<Platform>,
     },

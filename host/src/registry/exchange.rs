@@ -75,7 +75,7 @@ impl Place {
         let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
         let url = base
             .join(&path)
-            .map_err(|error| self.malformed(request.what, error))?;
+            .map_err(|error| self.malformed(request.what, &error))?;
         let mut renewals = 0;
         loop {
             let shown = self.shown(asking.client);
@@ -106,11 +106,11 @@ impl Place {
         let base = self.base(asking, request.what)?;
         let url: Url = url
             .parse()
-            .map_err(|error| self.malformed(request.what, error))?;
+            .map_err(|error| self.malformed(request.what, &error))?;
         let is_near = realm::is_loopback(&url) && realm::is_loopback(&base);
         if url.scheme() != "https" && !(url.scheme() == "http" && is_near) {
             let reason = "the address of a foreign layer is not one of HTTPS";
-            return Err(self.malformed(request.what, reason));
+            return Err(self.malformed(request.what, &reason));
         }
         let followed = self.follow(asking, url, request, None, false)?;
         self.judge(asking, followed, request, None)
@@ -252,7 +252,7 @@ impl Place {
         }
         let at = |scheme: &str| {
             Url::parse(&format!("{scheme}://{}/", self.endpoint.authority))
-                .map_err(|error| self.malformed(what, error))
+                .map_err(|error| self.malformed(what, &error))
         };
         let found = match self.endpoint.plain {
             Plain::Never => at("https")?,
@@ -280,7 +280,7 @@ impl Place {
     fn ping(&self, asking: Asking<'_>, base: &Url, what: &str) -> Result<(), RegistryError> {
         let url = base
             .join("/v2/")
-            .map_err(|error| self.malformed(what, error))?;
+            .map_err(|error| self.malformed(what, &error))?;
         self.answer(asking, self.transport()?.inside.get(url), what)?;
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Place {
         }
     }
 
-    pub(super) fn malformed(&self, what: &str, reason: impl ToString) -> RegistryError {
+    pub(super) fn malformed(&self, what: &str, reason: &impl ToString) -> RegistryError {
         RegistryError::Malformed {
             host: self.endpoint.host.clone(),
             what: what.to_owned(),

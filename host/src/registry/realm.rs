@@ -21,8 +21,7 @@ pub(super) fn checked(realm: &str, registry: &Url) -> Result<Url, &'static str> 
 /// Refuses an address that a registry has no business to send us to.
 pub(super) fn check(url: &Url, registry: &Url) -> Result<(), &'static str> {
     match (url.scheme(), registry.scheme()) {
-        ("https", _) => {}
-        ("http", "http") => {}
+        ("https", _) | ("http", "http") => {}
         ("http", _) => return Err("credentials would go over plain HTTP"),
         _ => return Err("it is neither HTTPS nor HTTP"),
     }

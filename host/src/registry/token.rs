@@ -1,5 +1,5 @@
-//! Tokens: asking a token server, and keeping what it gave. Source: distribution's "Token
-//! Authentication Specification" and "OAuth2 Token Authentication".
+//! Tokens: asking a token server, and keeping what it gave. Source: the documents "Token
+//! Authentication Specification" and "OAuth 2.0" of the registry distribution.
 
 use std::collections::HashMap;
 use std::fmt;
