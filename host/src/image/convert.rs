@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -247,8 +248,13 @@ impl Workshop<'_> {
             expected_diff_id: request.diff_id,
             chain: request.chain,
         };
-        let converted =
-            layer::convert(input, erofs, recipe, &options).map_err(ConvertError::Layer)?;
+        let converted = layer::convert(input, erofs, recipe, &options).map_err(|error| {
+            if error.is_output() {
+                ConvertError::Output(staged.path().to_owned(), error)
+            } else {
+                ConvertError::Layer(error)
+            }
+        })?;
         for notice in &converted.notices {
             progress.report(Event::Notice(notice));
         }
@@ -267,6 +273,8 @@ struct Request<'a> {
 
 enum ConvertError {
     Store(ArchiveError),
+    /// The directory where it is made cannot take it.
+    Output(PathBuf, LayerError),
     Layer(LayerError),
 }
 
@@ -274,6 +282,11 @@ impl ConvertError {
     fn of_layer(self, name: &str) -> LoadError {
         match self {
             Self::Store(error) => LoadError::Archive(error),
+            Self::Output(path, source) => LoadError::Write {
+                name: name.to_owned(),
+                path,
+                source,
+            },
             Self::Layer(error) => named(name, error),
         }
     }
@@ -375,7 +388,7 @@ impl StreamedLayers for PipeLayers<'_> {
             }
             Err(ConvertError::Store(error)) => Err(error),
             Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
-            Err(ConvertError::Layer(source)) if source.is_output() => Err(ArchiveError::Convert {
+            Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
                 path: name.to_owned(),
                 source,
             }),

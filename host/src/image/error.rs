@@ -38,6 +38,17 @@ pub enum LoadError {
         /// What there is.
         offered: Vec<Platform>,
     },
+    /// A layer could not be written.
+    #[error("could not write layer `{name}` in `{}`", path.display())]
+    Write {
+        /// What the archive or the manifest calls it.
+        name: String,
+        /// The directory where it was being made.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
     /// A manifest or configuration is longer than the limit.
     #[error("the {what} is {size} bytes long, more than the {limit} of limit `{setting}`")]
     DocumentTooLarge {

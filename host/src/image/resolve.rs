@@ -83,7 +83,7 @@ impl Resolver<'_> {
             Document::Index(offers) => offers,
         };
         if depth >= MAX_DEPTH {
-            let reason = format!("its indexes lie more than {MAX_DEPTH} deep in each other");
+            let reason = format!("its indexes are nested more than {MAX_DEPTH} deep");
             return Err(unusable(reason));
         }
         match choose(self.wanted, &offers) {

@@ -222,7 +222,7 @@ impl Place {
         let said = body::said(&asking.client.runtime, &mut response, stall, asking.cancel);
         let with_credentials = shown.is_some_and(|shown| shown.with_credentials);
         Err(match status.as_u16() {
-            404 | 410 => RegistryError::NotFound { host, what, said },
+            404 => RegistryError::NotFound { host, what, said },
             401 if with_credentials => RegistryError::Credentials { host, what, said },
             401 | 403 => RegistryError::Denied {
                 host,

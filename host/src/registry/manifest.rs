@@ -106,7 +106,9 @@ impl Fetched {
             );
         }
         if fields.manifests.is_some() && (fields.layers.is_some() || fields.config.is_some()) {
-            return Err("its manifest is that of an image and an index at once".to_owned());
+            return Err(
+                "it has `layers` and `manifests`: an image and an index at once".to_owned(),
+            );
         }
         let own = fields.media_type.as_deref();
         let stated = own

@@ -108,18 +108,21 @@ impl<R: Read> Read for PartReader<R> {
     }
 }
 
-/// Returns whether a file in `cache/tmp` is a part, and so old that nobody will come back for it.
-pub(super) fn is_given_up(path: &Path, now: SystemTime) -> bool {
-    let is_part = path
-        .file_name()
+/// Returns whether a file in `cache/tmp` is a part.
+pub(super) fn is_part(path: &Path) -> bool {
+    path.file_name()
         .and_then(|name| name.to_str())
         .and_then(|name| name.strip_suffix(SUFFIX))
-        .is_some_and(|stem| stem.replacen('_', ":", 1).parse::<Digest>().is_ok());
+        .is_some_and(|stem| stem.replacen('_', ":", 1).parse::<Digest>().is_ok())
+}
+
+/// Returns whether a file in `cache/tmp` is a part, and so old that nobody will come back for it.
+pub(super) fn is_given_up(path: &Path, now: SystemTime) -> bool {
     let age = || {
         let modified = std::fs::metadata(path).ok()?.modified().ok()?;
         now.duration_since(modified).ok()
     };
-    is_part && age().is_some_and(|age| age > KEPT)
+    is_part(path) && age().is_some_and(|age| age > KEPT)
 }
 
 fn path(home: &Home, digest: &Digest) -> PathBuf {

@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
 use super::catalogue::Store;
 use super::lock::Lease;
-use super::{StoreError, fs, lock};
+use super::{StoreError, fs, lock, sweep};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
@@ -34,9 +35,13 @@ pub struct StagedLayer {
 }
 
 impl Store {
-    /// Makes a staging directory. Waits while garbage is being collected.
+    /// Makes a staging directory. Waits while garbage is being collected. Those of processes that
+    /// were killed are removed, unless other operations are under way.
     pub fn staging(&self, progress: &dyn Progress, cancel: &Cancel) -> Result<Staging, StoreError> {
         self.prepare()?;
+        if let Some(_sole) = self.try_sole_lease()? {
+            sweep::tidy(self.home(), SystemTime::now());
+        }
         let lease = self.lease(progress, cancel)?;
         let tmp = self.home().tmp();
         let directory = tempfile::Builder::new()
@@ -68,6 +73,11 @@ impl Staging {
 }
 
 impl StagedLayer {
+    /// Returns the directory that it is made in.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Makes the two files of the layer, empty and open for reading and writing: the EROFS image
     /// and the tar recipe.
     pub fn files(&self) -> Result<(File, File), StoreError> {

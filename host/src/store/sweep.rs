@@ -110,12 +110,11 @@ impl Garbage {
                 push(&mut garbage.others, &name, home.blobs().join(&name));
             }
         }
-        let now = SystemTime::now();
         for name in names(&home.tmp())? {
             let path = home.tmp().join(&name);
             if staging::is_dead(&path)? {
                 push_tree(&mut garbage.others, &name, &path);
-            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_given_up(&path, now) {
+            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_part(&path) {
                 push(&mut garbage.others, &name, path);
             }
         }
@@ -131,6 +130,19 @@ impl Garbage {
             &mut self.others,
         ] {
             found.retain(|file, _| digests.contains(layer_of(file)));
+        }
+    }
+}
+
+/// Removes what processes that were killed have left of things that nobody will go on with, as far
+/// as it can be removed. Nothing may be under way.
+pub(super) fn tidy(home: &Home, now: SystemTime) {
+    for name in names(&home.tmp()).unwrap_or_default() {
+        let path = home.tmp().join(name);
+        if staging::is_dead(&path).is_ok_and(|is_dead| is_dead) {
+            let _ = std::fs::remove_dir_all(&path);
+        } else if part::is_given_up(&path, now) {
+            let _ = std::fs::remove_file(&path);
         }
     }
 }
