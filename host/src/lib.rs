@@ -34,6 +34,7 @@
 //! ```
 
 pub mod archive;
+pub mod auth;
 pub mod blob;
 pub mod cancel;
 pub mod digest;

@@ -1,0 +1,215 @@
+//! A credential provider, as the chain asks it: the interface `credentials` of the contract in
+//! terms of the host.
+//!
+//! Owns the questions and answers. Knows nothing of WebAssembly and nothing of the order of
+//! providers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::cancel::Cancel;
+use crate::progress::Progress;
+use crate::registry::RegistryAuth;
+
+/// Knows, for some registries, who the user is.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Returns its name: `keychain`, `docker-config`.
+    fn name(&self) -> &str;
+
+    /// Returns where it looks, in a few words, for messages. Untrusted text.
+    fn title(&self) -> &str;
+
+    /// Returns what it can do beside `get`.
+    fn operations(&self) -> Operations;
+
+    /// Returns the patterns of the registries that it may be asked about.
+    fn registries(&self) -> &[String];
+
+    /// Returns who the user is for a request.
+    fn get(&self, request: &Request, around: &Surroundings<'_>) -> Result<Answer, ProviderError>;
+
+    /// Keeps credentials for the registry of a request.
+    fn store(
+        &self,
+        request: &Request,
+        credential: &RegistryAuth,
+        around: &Surroundings<'_>,
+    ) -> Result<(), ProviderError>;
+
+    /// Forgets the registry of a request.
+    fn erase(&self, request: &Request, around: &Surroundings<'_>) -> Result<(), ProviderError>;
+
+    /// Returns what it has.
+    fn list(&self, around: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError>;
+
+    /// Tells it what became of its answer to a request.
+    fn report(
+        &self,
+        request: &Request,
+        outcome: Outcome,
+        around: &Surroundings<'_>,
+    ) -> Result<(), ProviderError>;
+}
+
+/// Whom a provider's call reports to, and what stops it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Where what it logs goes.
+    pub progress: &'a Arc<dyn Progress>,
+    /// What stops it before its time.
+    pub cancel: &'a Cancel,
+}
+
+/// What a provider can do beside `get`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an operation of its own")]
+pub struct Operations {
+    /// It keeps what it is given.
+    pub store: bool,
+    /// It forgets.
+    pub erase: bool,
+    /// It can say what it has.
+    pub list: bool,
+    /// It wants to hear whether an answer was of use.
+    pub report: bool,
+}
+
+/// What credentials are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Reading an image.
+    Pull,
+    /// Writing one.
+    Push,
+    /// Being kept, or forgotten.
+    Login,
+}
+
+/// A question to a provider.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The registry in its one spelling.
+    pub registry: String,
+    /// The repository.
+    pub repository: Option<String>,
+    /// What for.
+    pub action: Action,
+    /// The values of `WWW-Authenticate` that the registry answered with.
+    pub challenges: Vec<String>,
+    /// The name that is wanted, where one is.
+    pub username: Option<String>,
+    /// 1, and more after an answer that was rejected.
+    pub attempt: u32,
+    /// What the user has set for the registry under `registries.auth`, as JSON without secrets.
+    pub settings: Option<serde_json::Value>,
+}
+
+/// A provider's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Who the user is. `Anonymous` is deliberate: nobody else is asked.
+    pub credential: RegistryAuth,
+    /// How long it may be used without asking again.
+    pub cache: Cache,
+    /// What it is good for.
+    pub extent: Extent,
+    /// Where it was found. Untrusted text.
+    pub source: Option<String>,
+}
+
+/// How long an answer may be used without asking again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Not at all.
+    Never,
+    /// As long as this process runs.
+    Session,
+    /// Until then, and a minute less.
+    Until(SystemTime),
+}
+
+/// What an answer is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The repository of the request.
+    Repository,
+    /// The whole registry.
+    Registry,
+}
+
+/// What a provider has for a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The registry; untrusted text.
+    pub registry: String,
+    /// The name; untrusted text.
+    pub username: Option<String>,
+    /// Where it is kept; untrusted text.
+    pub source: Option<String>,
+    /// When it ends.
+    pub expires: Option<SystemTime>,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The registry let the user in.
+    Accepted,
+    /// It did not.
+    Rejected,
+}
+
+/// What is wrong, and what to do about it. Untrusted text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Why a provider has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// Not a registry of this provider.
+    #[error("it does not know this registry")]
+    NotMine,
+    /// It has nothing for this registry.
+    #[error("it has nothing for this registry")]
+    NotFound,
+    /// It does not do this.
+    #[error("it does not do this")]
+    Unsupported,
+    /// What it would ask cannot be asked now.
+    #[error("{0}")]
+    Unavailable(Problem),
+    /// The user may not have credentials for this.
+    #[error("{0}")]
+    Denied(Problem),
+    /// What the user has configured makes no sense.
+    #[error("{0}")]
+    Misconfigured(Problem),
+    /// Anything else it says.
+    #[error("{0}")]
+    Failed(Problem),
+    /// It crashed, was stopped at a limit, or its answer was not valid.
+    #[error(transparent)]
+    Plugin(#[from] crate::plugin::PluginError),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] crate::cancel::Cancelled),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
