@@ -3,6 +3,7 @@
 //! Owns where the file is and what msb reads of it. Other tools keep settings in the same file:
 //! what is not ours is not looked at.
 
+mod plugins;
 mod registries;
 mod shape;
 
@@ -13,12 +14,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use plugins::PluginsFile;
 use registries::{RegistriesFile, Surroundings};
 use shape::Object;
 
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
+pub use plugins::{KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy};
 pub use registries::{
     ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
 };
@@ -30,6 +33,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How registries are asked: the `registries` object.
     pub registries: RegistrySettings,
+    /// What is set of installed plugins: the `plugins` object.
+    pub plugins: PluginSettings,
 }
 
 /// A file of settings that cannot be used.
@@ -75,6 +80,17 @@ pub enum SettingsError {
         #[source]
         source: RegistriesProblem,
     },
+    /// A value of `plugins` means nothing.
+    #[error("`{}` is not valid at `{key}`", path.display())]
+    Plugins {
+        /// The file.
+        path: PathBuf,
+        /// The keys that lead to the value.
+        key: String,
+        /// Why.
+        #[source]
+        source: PluginsProblem,
+    },
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +99,8 @@ struct File {
     limits: Option<BTreeMap<String, u64>>,
     #[serde(default)]
     registries: Option<Object<RegistriesFile>>,
+    #[serde(default)]
+    plugins: Option<Object<PluginsFile>>,
 }
 
 impl Settings {
@@ -133,7 +151,15 @@ impl Settings {
             Some(Object(registries)) => registries.resolve(&around)?,
             None => RegistrySettings::default(),
         };
-        Ok(Self { limits, registries })
+        let plugins = match file.plugins {
+            Some(Object(plugins)) => plugins.resolve(path)?,
+            None => PluginSettings::default(),
+        };
+        Ok(Self {
+            limits,
+            registries,
+            plugins,
+        })
     }
 }
 

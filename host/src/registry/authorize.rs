@@ -166,7 +166,10 @@ impl Place {
             realm: realm.to_owned(),
             reason,
         })?;
-        let mut scopes = vec![format!("repository:{}:pull", self.endpoint.repository)];
+        let mut scopes = vec![format!(
+            "repository:{}:{}",
+            self.endpoint.repository, asking.actions
+        )];
         scopes.extend(bearer_challenge.scope.map(str::to_owned));
         scopes.sort();
         scopes.dedup();

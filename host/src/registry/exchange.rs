@@ -3,8 +3,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::authorize::{Authorization, Session};
 use super::body;
@@ -39,6 +40,19 @@ pub(super) struct Request<'a> {
     pub(super) headers: HeaderMap,
     /// What it is, for people.
     pub(super) what: &'a str,
+    /// What is sent, and how; nothing where something is fetched.
+    pub(super) upload: Option<Upload>,
+}
+
+/// What is sent to a registry.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    /// `POST`, `PUT`, or `HEAD` with no bytes.
+    pub(super) method: Method,
+    /// Where to, when the registry has said so; else the path of the request.
+    pub(super) url: Option<Url>,
+    /// The bytes.
+    pub(super) body: Bytes,
 }
 
 /// What requests of one operation have in common.
@@ -47,6 +61,8 @@ pub(super) struct Asking<'a> {
     pub(super) client: &'a Client,
     pub(super) credentials: &'a dyn Credentials,
     pub(super) cancel: &'a Cancel,
+    /// What tokens shall allow: `pull`, `pull,push`.
+    pub(super) actions: &'static str,
 }
 
 /// An answer, and whether it came from somewhere else than the registry.
@@ -73,13 +89,18 @@ impl Place {
     ) -> Result<Response, RegistryError> {
         let base = self.base(asking, request.what)?;
         let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
-        let url = base
-            .join(&path)
-            .map_err(|error| self.malformed(request.what, &error))?;
+        let named = request.upload.as_ref().and_then(|upload| upload.url.clone());
+        let url = match named {
+            Some(url) => url,
+            None => base
+                .join(&path)
+                .map_err(|error| self.malformed(request.what, &error))?,
+        };
+        let begins_inside = url.origin() == base.origin();
         let mut renewals = 0;
         loop {
             let shown = self.shown(asking.client);
-            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), true)?;
+            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), begins_inside)?;
             if followed.elsewhere.is_none()
                 && followed.response.status() == StatusCode::UNAUTHORIZED
                 && renewals < 2
@@ -139,7 +160,13 @@ impl Place {
             } else {
                 &transport.outside
             };
-            let mut builder = http.get(url.clone()).headers(request.headers.clone());
+            let mut builder = match &request.upload {
+                None => http.get(url.clone()),
+                Some(Upload { method, body, .. }) => {
+                    http.request(method.clone(), url.clone()).body(body.clone())
+                }
+            };
+            builder = builder.headers(request.headers.clone());
             if let Some(shown) = shown.filter(|_| inside) {
                 builder = builder.header(AUTHORIZATION, shown.header.clone());
             }

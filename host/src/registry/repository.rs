@@ -72,6 +72,7 @@ impl Repository {
                 path: format!("manifests/{selector}"),
                 headers,
                 what: &what,
+                upload: None,
             };
             let mut response = place.send(self.asking(cancel), &request)?;
             let header = |name: &str| {
@@ -116,6 +117,7 @@ impl Repository {
                 path: format!("blobs/{digest}"),
                 headers: HeaderMap::new(),
                 what: &what,
+                upload: None,
             };
             let limit = (limit, "config_bytes");
             if size.is_some_and(|size| size > limit.0) {
@@ -148,6 +150,7 @@ impl Repository {
             client: &self.client,
             credentials: self.credentials.as_ref(),
             cancel,
+            actions: "pull",
         }
     }
 

@@ -1,0 +1,263 @@
+//! The `plugins` object: their order, what is set for single ones, and whose signatures are wanted.
+//!
+//! Owns its shape and what its values mean. Whether a plugin of that name is installed is not its
+//! matter, and no file that it names is looked at here.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::SettingsError;
+use super::shape::Object;
+
+/// Characters of a minisign public key.
+const MINISIGN_KEY: usize = 56;
+
+/// What is set of plugins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginSettings {
+    /// Plugins that come before all others of their kind, in this order.
+    pub order: Vec<String>,
+    /// What single plugins get to see, by their names.
+    pub settings: BTreeMap<String, Map<String, Value>>,
+    /// What single plugins may use, by their names.
+    pub limits: BTreeMap<String, PluginLimits>,
+    /// Whose signatures are wanted on what comes from where.
+    pub signatures: Vec<SignaturePolicy>,
+}
+
+/// What a plugin may use; `None` is the default of its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Its own computing, per call.
+    pub compute: Option<Duration>,
+    /// Time by the clock, per call.
+    pub wall: Option<Duration>,
+    /// Calls into the host, per call.
+    pub host_calls: Option<u64>,
+}
+
+/// What comes from a source must be signed with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignaturePolicy {
+    /// What the source begins with; `*` is every source.
+    pub source: String,
+    /// The key.
+    pub key: KeySource,
+    /// The keys that lead to it in the file of settings.
+    pub at: String,
+}
+
+/// A public key as somebody has named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The text of the key.
+    Text(String),
+    /// The file that it is in.
+    File(PathBuf),
+}
+
+/// What is wrong with a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PluginsProblem {
+    /// A name that no plugin can have.
+    #[error("it is not the name of a plugin")]
+    NotAName,
+    /// A name stands there twice.
+    #[error("`{0}` stands there twice")]
+    Twice(String),
+    /// A policy says nothing.
+    #[error("it is empty")]
+    Empty,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct PluginsFile {
+    order: Option<Vec<String>>,
+    settings: Option<BTreeMap<String, Map<String, Value>>>,
+    limits: Option<BTreeMap<String, Object<LimitsFile>>>,
+    signatures: Option<Vec<Object<SignatureFile>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsFile {
+    memory_mib: Option<NonZeroU64>,
+    compute_secs: Option<NonZeroU64>,
+    wall_secs: Option<NonZeroU64>,
+    host_calls: Option<NonZeroU64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureFile {
+    source: String,
+    key: String,
+}
+
+impl PluginsFile {
+    pub(super) fn resolve(self, path: &Path) -> Result<PluginSettings, SettingsError> {
+        let problem = |key: String, source| SettingsError::Plugins {
+            path: path.to_owned(),
+            key,
+            source,
+        };
+        let order = self.order.unwrap_or_default();
+        for (number, name) in order.iter().enumerate() {
+            let at = || format!("plugins.order[{number}]");
+            if !is_plugin_name(name) {
+                return Err(problem(at(), PluginsProblem::NotAName));
+            }
+            if order.iter().take(number).any(|other| other == name) {
+                return Err(problem(at(), PluginsProblem::Twice(name.clone())));
+            }
+        }
+        let settings = self.settings.unwrap_or_default();
+        let limits = self.limits.unwrap_or_default();
+        let named = settings.keys().map(|name| ("settings", name));
+        for (object, name) in named.chain(limits.keys().map(|name| ("limits", name))) {
+            if !is_plugin_name(name) {
+                let at = format!("plugins.{object}.{name}");
+                return Err(problem(at, PluginsProblem::NotAName));
+            }
+        }
+        let limits = limits
+            .into_iter()
+            .map(|(name, Object(limits))| (name, limits.resolve()))
+            .collect();
+        let mut signatures = Vec::new();
+        for (number, Object(policy)) in self.signatures.into_iter().flatten().enumerate() {
+            let at = format!("plugins.signatures[{number}]");
+            for (field, text) in [("source", &policy.source), ("key", &policy.key)] {
+                if text.trim().is_empty() {
+                    return Err(problem(format!("{at}.{field}"), PluginsProblem::Empty));
+                }
+            }
+            signatures.push(SignaturePolicy {
+                key: KeySource::parse(&policy.key, path.parent().unwrap_or(Path::new("."))),
+                source: policy.source,
+                at,
+            });
+        }
+        Ok(PluginSettings {
+            order,
+            settings,
+            limits,
+            signatures,
+        })
+    }
+}
+
+impl LimitsFile {
+    fn resolve(self) -> PluginLimits {
+        let seconds = |count: NonZeroU64| Duration::from_secs(count.get());
+        PluginLimits {
+            memory: self.memory_mib.map(|mib| mib.get().saturating_mul(1 << 20)),
+            compute: self.compute_secs.map(seconds),
+            wall: self.wall_secs.map(seconds),
+            host_calls: self.host_calls.map(NonZeroU64::get),
+        }
+    }
+}
+
+impl KeySource {
+    /// Reads how somebody names a key: the base64 text of a minisign key, the PEM of an ECDSA key,
+    /// or else a file, relative to `directory`.
+    pub fn parse(text: &str, directory: &Path) -> Self {
+        let text = text.trim();
+        let is_minisign = text.len() == MINISIGN_KEY && text.starts_with("RW");
+        if is_minisign || text.starts_with("-----BEGIN") {
+            return Self::Text(text.to_owned());
+        }
+        Self::File(directory.join(text))
+    }
+}
+
+/// Returns whether a plugin can have a name: lower-case letters, digits and dashes, beginning with
+/// a letter, at most 32 of them.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
+    name.len() <= 32
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    fn read(text: &str) -> Result<PluginSettings, SettingsError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{{\"plugins\": {text}}}")).unwrap();
+        Settings::read_from(file.path()).map(|settings| settings.plugins)
+    }
+
+    #[test]
+    fn everything_is_read_and_what_is_not_there_is_the_default() {
+        assert_eq!(read("{}").unwrap(), PluginSettings::default());
+        let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        let settings = read(&format!(
+            r#"{{"order": ["vault", "keychain"],
+                "settings": {{"vault": {{"url": "https://v"}}}},
+                "limits": {{"vault": {{"memory_mib": 2, "wall_secs": 5}}}},
+                "signatures": [{{"source": "oci://ghcr.io/acme/", "key": "{key}"}},
+                               {{"source": "*", "key": "keys/acme.pem"}}]}}"#
+        ))
+        .unwrap();
+        assert_eq!(settings.order, ["vault", "keychain"]);
+        assert_eq!(settings.settings["vault"]["url"], "https://v");
+        let limits = settings.limits["vault"];
+        assert_eq!(limits.memory, Some(2 << 20));
+        assert_eq!(limits.wall, Some(Duration::from_secs(5)));
+        assert_eq!(limits.compute, None);
+        assert_eq!(settings.signatures[0].key, KeySource::Text(key.to_owned()));
+        let KeySource::File(path) = &settings.signatures[1].key else {
+            panic!();
+        };
+        assert!(path.is_absolute() && path.ends_with("keys/acme.pem"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error_with_its_key() {
+        for (text, at) in [
+            (r#"{"order": ["Vault"]}"#, "plugins.order[0]"),
+            (r#"{"order": ["a", "a"]}"#, "plugins.order[1]"),
+            (r#"{"settings": {"": {}}}"#, "plugins.settings."),
+            (r#"{"settings": {"a": []}}"#, "plugins.settings.a"),
+            (
+                r#"{"limits": {"a": {"memory": 5}}}"#,
+                "plugins.limits.a.memory",
+            ),
+            (
+                r#"{"limits": {"a": {"wall_secs": 0}}}"#,
+                "plugins.limits.a.wall_secs",
+            ),
+            (r#"{"limits": {"-": {}}}"#, "plugins.limits.-"),
+            (
+                r#"{"signatures": [{"source": "", "key": "k"}]}"#,
+                "plugins.signatures[0].source",
+            ),
+            (
+                r#"{"signatures": [{"source": "*"}]}"#,
+                "plugins.signatures[0]",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            let (SettingsError::Invalid { key, .. } | SettingsError::Plugins { key, .. }) = &error
+            else {
+                panic!("{text}: {error}");
+            };
+            assert_eq!(key, at, "{text}");
+        }
+    }
+}
