@@ -20,7 +20,7 @@ use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
 pub use registries::{
-    ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
 };
 
 /// What the user has set.
