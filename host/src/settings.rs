@@ -23,7 +23,7 @@ use crate::store::Home;
 
 pub use plugins::{KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy};
 pub use registries::{
-    ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
 };
 
 /// What the user has set.

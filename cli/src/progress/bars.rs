@@ -200,6 +200,7 @@ impl Progress for Bars {
             }
             Event::Bytes(bytes) => self.layers().overall = Some(Overall::new(bytes)),
             Event::Notice(text) => self.screen.suspend(|| self.ui.note(text)),
+            Event::Log { level, message } => self.log(level, message),
             Event::PluginLog {
                 plugin,
                 level,

@@ -24,13 +24,16 @@ mod repository;
 mod retry;
 mod runtime;
 mod token;
+mod token_request;
 mod transport;
 
 pub use blob::{BlobReader, BlobRequest};
 pub use client::Client;
-pub use credentials::{CredentialRequest, Credentials, RegistryAuth};
+pub use credentials::{
+    Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried,
+};
 pub use download::DownloadError;
-pub use error::RegistryError;
+pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;

@@ -105,10 +105,7 @@ impl Repository {
             host: "none".to_owned(),
             source: "no place is configured for the repository".into(),
         })?;
-        let asking = Asking {
-            actions: "pull,push",
-            ..self.asking(cancel)
-        };
+        let asking = self.asking(cancel);
         let mut attempts = self.attempts(place);
         loop {
             match write(place, asking) {
