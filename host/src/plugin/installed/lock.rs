@@ -1,0 +1,337 @@
+//! `plugins.lock`: what is installed, from where, with which content and which rights.
+//!
+//! Owns the file: its form, reading it, and that a change is made whole and by one at a time. It
+//! may be kept in version control: it names no path of its own, and its order is the user's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::InstalledError;
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::progress::Progress;
+use crate::store::{self, Home};
+
+/// The form of the file that this msb writes, and the newest that it reads.
+const VERSION: u32 = 1;
+/// The most bytes that are read of the file.
+const MAX_FILE: u64 = 8 << 20;
+const HEADER: &str = "\
+# The plugins of msb: written by `msb plugin`, and checked when a plugin is used.
+# Keep it in version control to have the same plugins elsewhere: `msb plugin install --locked`.
+
+";
+
+/// What is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    version: u32,
+    /// The order of asking, where the user has said something about it; names of plugins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
+    /// The plugins, as they were installed.
+    #[serde(default, rename = "plugin", skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<LockedPlugin>,
+    /// What is other than usual with plugins that ship with msb.
+    #[serde(default, rename = "builtin", skip_serializing_if = "Vec::is_empty")]
+    pub builtins: Vec<LockedBuiltin>,
+}
+
+/// A plugin as it was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedPlugin {
+    /// What the user calls it.
+    pub name: String,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Where it comes from, in the one spelling.
+    pub source: String,
+    /// The version that it states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The digest of the component.
+    pub sha256: Digest,
+    /// The digest of the manifest in the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
+    /// The key that it was signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The version of the contract that it was built for.
+    pub api: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// What it asks for.
+    pub asks: Vec<Asked>,
+    /// What the user has granted.
+    pub grants: Vec<String>,
+    /// What it said of itself.
+    #[serde(flatten)]
+    pub kind: LockedKind,
+}
+
+/// A permission that a plugin asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The permission.
+    pub grant: String,
+    /// What for; untrusted text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What a plugin said of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockedKind {
+    /// An archive format.
+    Format {
+        /// Its name.
+        name: String,
+        /// What it is called in lists; untrusted text.
+        title: String,
+        /// It reads archives.
+        reads: bool,
+        /// It writes archives.
+        writes: bool,
+    },
+    /// A credential provider.
+    Credential {
+        /// Its name.
+        name: String,
+        /// What it is called in lists; untrusted text.
+        title: String,
+        /// What it does beside `get`.
+        operations: Vec<String>,
+        /// The registries that it is asked about.
+        registries: Vec<String>,
+    },
+}
+
+/// What is other than usual with a plugin that ships with msb.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedBuiltin {
+    /// Its name.
+    pub name: String,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// What the user has granted instead of what is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+impl LockedKind {
+    /// Returns the word for the kind.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Format { .. } => "format",
+            Self::Credential { .. } => "credential",
+        }
+    }
+
+    /// Returns the name of the format or provider.
+    pub fn name(&self) -> &str {
+        let (Self::Format { name, .. } | Self::Credential { name, .. }) = self;
+        name
+    }
+}
+
+impl Lock {
+    /// Returns the file of a home.
+    pub fn path(home: &Home) -> PathBuf {
+        home.plugins().join("plugins.lock")
+    }
+
+    /// Reads the file of a home; none is nothing installed.
+    pub fn read(home: &Home) -> Result<Self, InstalledError> {
+        let path = Self::path(home);
+        let text = match read_limited(&path) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            read => read.map_err(store::io_error("read", &path))?,
+        };
+        Self::parse(&text, &path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
+        let invalid = |source: toml::de::Error| InstalledError::Lock {
+            path: path.to_owned(),
+            reason: source.to_string(),
+        };
+        let VersionOnly { version } = toml::from_str(text).map_err(invalid)?;
+        if version != VERSION {
+            return Err(InstalledError::LockVersion {
+                path: path.to_owned(),
+                found: version,
+                known: VERSION,
+            });
+        }
+        let lock: Self = toml::from_str(text).map_err(invalid)?;
+        lock.check().map_err(|reason| InstalledError::Lock {
+            path: path.to_owned(),
+            reason,
+        })?;
+        Ok(lock)
+    }
+
+    /// Changes the file of a home, alone and in one step. What `change` returns an error for stays
+    /// as it is.
+    pub fn change<T>(
+        home: &Home,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+        change: impl FnOnce(&mut Self) -> Result<T, InstalledError>,
+    ) -> Result<T, InstalledError> {
+        let _alone = store::lock_plugins(home, progress, cancel)?;
+        let mut lock = Self::read(home)?;
+        let before = lock.clone();
+        let answer = change(&mut lock)?;
+        if lock != before {
+            lock.version = VERSION;
+            let path = Self::path(home);
+            let text = toml::to_string_pretty(&lock).map_err(|source| InstalledError::Lock {
+                path: path.clone(),
+                reason: source.to_string(),
+            })?;
+            let text = format!("{HEADER}{text}");
+            store::write_atomically(text.as_bytes(), &path, &home.plugins(), ".plugins-lock-")?;
+        }
+        Ok(answer)
+    }
+
+    /// Returns the plugin of a name.
+    pub fn plugin(&self, name: &str) -> Option<&LockedPlugin> {
+        self.plugins.iter().find(|plugin| plugin.name == name)
+    }
+
+    /// Returns what is wrong with the file beyond its form.
+    fn check(&self) -> Result<(), String> {
+        for (number, plugin) in self.plugins.iter().enumerate() {
+            let name = &plugin.name;
+            if !crate::settings::is_plugin_name(name) {
+                return Err(format!("`{name}` is not the name of a plugin"));
+            }
+            if self.plugins[..number].iter().any(|it| it.name == *name) {
+                return Err(format!("plugin `{name}` stands there twice"));
+            }
+            if plugin.sha256.algorithm() != crate::digest::Algorithm::Sha256 {
+                return Err(format!("the digest of plugin `{name}` is not one of sha256"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_limited(path: &Path) -> io::Result<String> {
+    use io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    fn plugin(name: &str) -> LockedPlugin {
+        LockedPlugin {
+            name: name.to_owned(),
+            enabled: true,
+            source: "oci://ghcr.io/acme/vault:1".to_owned(),
+            version: Some("1.2.0".to_owned()),
+            sha256: Digest::of(b"x"),
+            manifest: Some(Digest::of(b"m")),
+            key: None,
+            api: "0.1".to_owned(),
+            imports: vec!["msb:plugin/http@0.1.0".to_owned()],
+            asks: vec![Asked {
+                grant: "http=https://vault".to_owned(),
+                reason: "to ask \"it\"\n".to_owned(),
+            }],
+            grants: vec!["http=https://vault".to_owned()],
+            kind: LockedKind::Credential {
+                name: "vault".to_owned(),
+                title: "Vault".to_owned(),
+                operations: Vec::new(),
+                registries: vec!["*".to_owned()],
+            },
+        }
+    }
+
+    fn change(home: &Home, with: impl FnOnce(&mut Lock)) {
+        Lock::change(home, &Silent, &Cancel::default(), |lock| {
+            with(lock);
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_the_same_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        assert_eq!(Lock::read(&home).unwrap(), Lock::default());
+        change(&home, |lock| {
+            lock.plugins = vec![plugin("zebra"), plugin("ape")];
+            lock.order = vec!["ape".to_owned()];
+            lock.builtins = vec![LockedBuiltin {
+                name: "keychain".to_owned(),
+                enabled: false,
+                grants: None,
+            }];
+        });
+        let lock = Lock::read(&home).unwrap();
+        assert_eq!(lock.plugins, [plugin("zebra"), plugin("ape")]);
+        assert!(!lock.builtins[0].enabled);
+        let text = std::fs::read_to_string(Lock::path(&home)).unwrap();
+        assert!(text.starts_with('#') && text.contains("version = 1"), "{text}");
+    }
+
+    #[test]
+    fn a_change_that_fails_leaves_the_file_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        change(&home, |lock| lock.plugins.push(plugin("a")));
+        let before = std::fs::read(Lock::path(&home)).unwrap();
+        let failed = Lock::change(&home, &Silent, &Cancel::default(), |lock| {
+            lock.plugins.clear();
+            Err::<(), _>(InstalledError::NotInstalled {
+                name: "b".to_owned(),
+                installed: Vec::new(),
+            })
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read(Lock::path(&home)).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_of_a_newer_msb_or_with_nonsense_is_an_error_with_its_path() {
+        for (text, words) in [
+            ("version = 2\nnew = 1", "form 2"),
+            ("plugin = 5", "version"),
+            ("version = 1\n[[plugin]]\nname = \"x\"", "missing"),
+            ("\u{0}", "invalid"),
+        ] {
+            let error = Lock::parse(text, Path::new("/p.lock")).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("/p.lock") && text.contains(words), "{text}");
+        }
+        let twice = Lock {
+            version: 1,
+            plugins: vec![plugin("a"), plugin("a")],
+            ..Lock::default()
+        };
+        let text = toml::to_string(&twice).unwrap();
+        let error = Lock::parse(&text, Path::new("/p.lock")).unwrap_err();
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+}
