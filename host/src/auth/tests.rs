@@ -84,7 +84,12 @@ fn each_provider_answers_for_all_that_come_after_it() {
                 })
                 .map(Arc::new)
                 .collect();
-            let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
+            // What the settings name is there, or the search ends.
+            let settings = match winner {
+                "third-party" => BTreeMap::new(),
+                _ => with_env(),
+            };
+            let chain = chain(&fakes.iter().collect::<Vec<_>>(), &settings);
             let finding = chain.ask(&question(), &scene.around()).unwrap();
             assert_eq!(who(&finding), Some(winner), "{winner} before {loser}");
             assert_eq!(fakes[second].times(), 0, "{loser}");
@@ -114,8 +119,6 @@ fn nobody_is_an_answer_when_it_is_given_on_purpose() {
 #[test]
 fn errors_stop_the_search_or_not_according_to_the_tier() {
     type Make = fn() -> ProviderError;
-    let problem = || Problem::new("it is broken");
-    let _ = problem;
     let errors: [(&str, Make, [bool; 3]); 8] = [
         // Whether it stops: ambient, configured, installed.
         ("not-mine", || ProviderError::NotMine, [false, false, false]),
@@ -164,15 +167,16 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
 
 #[test]
 fn a_crash_a_loop_and_a_wait_without_end_of_an_ambient_provider_pass() {
-    for stopped in [
-        None,
-        Some(Stopped::Memory(1 << 20)),
-        Some(Stopped::Fuel),
-        Some(Stopped::Time),
-    ] {
+    let stops: [fn() -> Option<Stopped>; 4] = [
+        || None,
+        || Some(Stopped::Memory(1 << 20)),
+        || Some(Stopped::HostCalls(5)),
+        || Some(Stopped::Time(Duration::from_secs(1))),
+    ];
+    for stopped in stops {
         let scene = Scene::new();
-        let text = format!("{stopped:?}");
-        let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped))));
+        let text = format!("{:?}", stopped());
+        let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped()))));
         let chain = chain(&[&fake], &BTreeMap::new());
         let finding = chain.ask(&question(), &scene.around()).unwrap();
         assert!(finding.credential.is_anonymous(), "{text}");

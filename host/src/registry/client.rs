@@ -19,7 +19,7 @@ pub struct Client {
     pub(super) policy: RetryPolicy,
     pub(super) tokens: Tokens,
     pub(super) notices: Notices,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
 }
 
 impl Client {

@@ -72,7 +72,10 @@ impl Place {
         request: &Request<'_>,
     ) -> Result<Response, RegistryError> {
         let base = self.base(asking, request.what)?;
-        let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
+        let path = match self.endpoint.repository.as_str() {
+            "" => format!("/v2/{}", request.path),
+            repository => format!("/v2/{repository}/{}", request.path),
+        };
         let url = base
             .join(&path)
             .map_err(|error| self.malformed(request.what, &error))?;

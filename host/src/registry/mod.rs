@@ -15,6 +15,7 @@ mod error;
 mod exchange;
 pub mod hosts;
 mod index;
+mod login;
 mod manifest;
 mod notices;
 mod realm;
@@ -32,6 +33,7 @@ pub use credentials::{
 };
 pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
+pub use login::{VerifyError, Welcome};
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
