@@ -29,6 +29,7 @@ pub use client::Client;
 pub use credentials::{CredentialRequest, Credentials, RegistryAuth};
 pub use error::RegistryError;
 pub use index::{Choice, Offer, choose};
+pub(crate) use manifest::is_foreign;
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
