@@ -24,6 +24,7 @@ mod fixtures;
 mod mount;
 mod odd_archives;
 mod references;
+mod registry;
 mod resources;
 mod round_trip;
 mod sandboxes;
@@ -64,6 +65,7 @@ fn main() {
         commands::tests(),
         chains::tests(),
         references::tests(),
+        registry::all(),
         bad_input::tests(),
         odd_archives::tests(),
         sandboxes::tests(),

@@ -23,6 +23,12 @@ pub(crate) enum Tool {
     Busybox,
     /// A terminal that programs can type into and read from.
     Tmux,
+    /// The registry of the distribution project.
+    DockerRegistry,
+    /// What makes files of passwords.
+    Htpasswd,
+    /// What makes keys and certificates.
+    Openssl,
     /// curl
     Curl,
     /// GNU tar
@@ -46,6 +52,9 @@ impl Tool {
                 .iter()
                 .all(|line| succeeds(line)),
             Self::Tmux => succeeds("tmux -V"),
+            Self::DockerRegistry => answers("docker-registry"),
+            Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
+            Self::Openssl => succeeds("openssl version"),
             Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),

@@ -8,16 +8,20 @@ use crate::{debian, fuzz, guests};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
+    "apache2-utils",
     "attr",
     "buildah",
     "busybox-static",
     "ca-certificates",
     "crun",
+    "curl",
+    "docker-registry",
     "docker.io",
     "erofs-utils",
     "g++",
     "libcap2-bin",
     "mount",
+    "openssl",
     "podman",
     "skopeo",
     "tar",

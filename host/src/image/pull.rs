@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry};
+use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
@@ -280,6 +280,15 @@ impl Pull<'_> {
     }
 }
 
+/// Returns where a layer can be had beside the registry. Of other layers than foreign ones this is
+/// not believed: any registry could make msb ask for any address.
+fn elsewhere(layer: &LayerDescriptor) -> &[String] {
+    match &layer.urls {
+        Some(urls) if is_foreign(&layer.media_type) => urls,
+        _ => &[],
+    }
+}
+
 impl LayerSource for Pull<'_> {
     fn open<'a>(
         &'a self,
@@ -287,12 +296,10 @@ impl LayerSource for Pull<'_> {
         _number: LayerNumber,
         cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
-        let Some(LayerDescriptor {
-            digest, size, urls, ..
-        }) = self.layer(job)
-        else {
+        let Some(layer) = self.layer(job) else {
             return Ok(Box::new(std::io::empty()));
         };
+        let LayerDescriptor { digest, size, .. } = layer;
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         // Who gives wrong bytes may do so again: these are not kept.
         let part = match failed.get(digest) {
@@ -302,7 +309,7 @@ impl LayerSource for Pull<'_> {
         let request = BlobRequest {
             digest,
             size: *size,
-            urls: urls.as_deref().unwrap_or_default(),
+            urls: elsewhere(layer),
             offset: part.as_ref().map_or(0, Part::length),
             passed_places: failed.get(digest).copied().unwrap_or(0),
         };

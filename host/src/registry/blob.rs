@@ -47,6 +47,8 @@ pub struct BlobReader<'a> {
     response: Option<Response>,
     /// Bytes of the response that came before.
     known: u64,
+    /// The place refuses to send a part of the blob.
+    wants_all: bool,
     chunk: Bytes,
 }
 
@@ -80,6 +82,7 @@ impl Repository {
             offset: request.offset,
             response: None,
             known: 0,
+            wants_all: false,
             chunk: Bytes::new(),
             request,
             on_retry,
@@ -178,6 +181,7 @@ impl BlobReader<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.offset > 0
+            && !self.wants_all
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset))
         {
             headers.insert(RANGE, range);
@@ -223,8 +227,17 @@ impl BlobReader<'_> {
         if !error.is_of_the_place() {
             return Err(error);
         }
+        // No error of the blob: the same place may still have it as a whole.
+        if error.refuses_range() && self.offset > 0 && !self.wants_all {
+            self.wants_all = true;
+            return Ok(());
+        }
         let repository = self.repository;
-        if repository.wait_for_another(&mut self.attempts, &error, self.on_retry, self.cancel)? {
+        // A server that a manifest names gives no new address when one asks again.
+        let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
+        if !is_final
+            && repository.wait_for_another(&mut self.attempts, &error, self.on_retry, self.cancel)?
+        {
             return Ok(());
         }
         let next = match self.source {
@@ -240,6 +253,7 @@ impl BlobReader<'_> {
             return Err(error);
         }
         self.source = next;
+        self.wants_all = false;
         self.attempts = repository.attempts(self.place()?);
         Ok(())
     }

@@ -158,7 +158,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry wants us to ask for a token where we do not.
-    #[error("registry {host} asks for a token from `{realm}`, which is not asked: {reason}")]
+    #[error("registry {host} asks for a token from `{}`, which is not asked: {reason}", without_credentials(.realm))]
     Realm {
         /// The registry or mirror.
         host: String,
@@ -322,6 +322,29 @@ impl RegistryError {
         }
     }
 
+    /// Returns whether a server does not send a part of what it was asked for.
+    pub(super) fn refuses_range(&self) -> bool {
+        let (Self::Status { status, .. } | Self::Elsewhere { status, .. }) = self else {
+            return false;
+        };
+        *status == 416
+    }
+
+    /// Returns whether a server beside the registry says that it will not give something.
+    pub(super) fn is_refusal_elsewhere(&self) -> bool {
+        matches!(self, Self::Elsewhere { status: 400..=499, .. } if !self.is_busy())
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Elsewhere {
+                status: 408 | 425 | 429,
+                ..
+            }
+        )
+    }
+
     /// Returns whether another place may have what this one has not.
     pub(super) fn is_of_the_place(&self) -> bool {
         !matches!(
@@ -333,6 +356,18 @@ impl RegistryError {
 
 fn of(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |origin| format!(" of {origin}"))
+}
+
+/// Returns an address without the user and password in it, wherever they are.
+fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("//") {
+        Some((scheme, rest)) => (format!("{scheme}//"), rest),
+        None => (String::new(), address),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 fn wait(retry_after: Option<Duration>) -> String {

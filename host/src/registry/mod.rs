@@ -34,6 +34,7 @@ pub use credentials::{
 pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
 pub use login::{VerifyError, Welcome};
+pub(crate) use manifest::is_foreign;
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};

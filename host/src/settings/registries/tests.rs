@@ -71,7 +71,7 @@ fn a_value_of_another_type_is_an_error_with_its_key() {
 #[test]
 fn keys_that_are_not_ours_are_not_looked_at() {
     let text =
-        r#"{"auth": 5, "hosts": {"h": {"auth": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
+        r#"{"shade": 5, "hosts": {"h": {"shade": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
     assert_eq!(read(text).unwrap().hosts.len(), 1);
 }
 
