@@ -23,6 +23,23 @@ pub enum Failure {
     /// The bytes are not a component that this host can compile.
     #[error("it is not a usable WebAssembly component: {0}")]
     Unusable(String),
+    /// The file of the component cannot be read.
+    #[error("could not read its file `{}`", path.display())]
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file of the component has other bytes than were installed.
+    #[error("its file `{}` is not what was installed, {expected}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What was installed.
+        expected: crate::digest::Digest,
+    },
     /// The component lacks the interface, or wants what this host does not offer.
     #[error("it does not fit this msb: {0}")]
     Mismatch(String),

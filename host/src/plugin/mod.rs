@@ -16,12 +16,19 @@
 mod bindings;
 mod builtin;
 mod component;
+mod credential;
 mod engine;
 mod error;
 mod format;
 mod formats;
+mod grant;
 mod guest;
+mod http_scope;
+mod installed;
 mod limits;
+mod package;
+mod runtime;
+mod symbolic_path;
 
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
@@ -29,7 +36,13 @@ pub use format::{
     StoredImage, StoredLayer,
 };
 pub use formats::{FormatError, Formats};
+pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
+pub use installed::{Installed, InstalledError};
 pub use limits::{Budget, Stopped};
+pub use package::{
+    ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,
+};
+pub use runtime::Runtime;
 
 #[cfg(test)]
 #[allow(
