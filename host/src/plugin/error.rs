@@ -60,6 +60,12 @@ pub enum Failure {
     /// The plugin's answer makes no sense.
     #[error("its answer is not valid: {0}")]
     Answer(String),
+    /// The engine could not be started.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// There are no threads to wait on.
+    #[error("could not start the threads of plugins")]
+    Setup(#[source] std::io::Error),
     /// The host could not do what the plugin asked for; the plugin is not to blame.
     #[error(transparent)]
     Host(#[from] crate::archive::ArchiveError),
@@ -100,6 +106,18 @@ pub struct EngineError {
     pub cache: PathBuf,
     /// What the runtime said.
     pub message: String,
+}
+
+impl PluginError {
+    /// Returns the setting that raises the limit which the plugin has met, if it has met one that
+    /// can be raised: `plugins.limits.<plugin>.memory_mib`.
+    pub fn setting(&self) -> Option<String> {
+        let Failure::Stopped(stopped) = &*self.failure else {
+            return None;
+        };
+        let limit = stopped.setting()?;
+        Some(format!("plugins.limits.{}.{limit}", self.plugin))
+    }
 }
 
 impl fmt::Display for PluginError {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::component::FormatComponent;
+use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, Caller, Description, Plan, StoredImage};
 use super::grant::Grants;
@@ -22,7 +22,7 @@ use crate::store::Home;
 struct Installed {
     package: Package,
     description: Description,
-    component: OnceLock<FormatComponent>,
+    component: OnceLock<Component>,
 }
 
 /// The installed archive formats.
@@ -99,8 +99,13 @@ impl Formats {
         cancel: &Cancel,
     ) -> Result<&Description, FormatError> {
         let name: Arc<str> = plugin.into();
-        let compiled = FormatComponent::compile(self.runtime.engine()?, &component, budget.clone())
-            .map_err(|failure| PluginError::new(plugin, None, failure))?;
+        let compiled = Component::compile(
+            &self.runtime,
+            self.runtime.engine()?,
+            &component,
+            budget.clone(),
+        )
+        .map_err(|failure| PluginError::new(plugin, None, failure))?;
         let caller = Caller {
             plugin: &name,
             progress,
@@ -215,7 +220,7 @@ impl Formats {
         installed: &Installed,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-        call: impl FnOnce(&FormatComponent, &Caller<'_>) -> Result<T, Failure>,
+        call: impl FnOnce(&Component, &Caller<'_>) -> Result<T, Failure>,
     ) -> Result<T, FormatError> {
         let package = &installed.package;
         let error = |failure| PluginError::new(&package.name, package.version.as_deref(), failure);
@@ -225,7 +230,8 @@ impl Formats {
             let engine = self.runtime.engine()?;
             let bytes = package.component.read().map_err(error)?;
             let compiled =
-                FormatComponent::compile(engine, &bytes, package.limits.clone()).map_err(error)?;
+                Component::compile(&self.runtime, engine, &bytes, package.limits.clone())
+                    .map_err(error)?;
             installed.component.get_or_init(|| compiled)
         };
         let caller = Caller {

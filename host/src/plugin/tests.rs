@@ -72,6 +72,8 @@ const TIGHT: Budget = Budget {
     compute: Duration::from_millis(800),
     host_calls: 10_000,
     table_elements: 10_000,
+    wall: None,
+    transfer: 1 << 20,
 };
 
 struct Bench {

@@ -32,3 +32,4 @@ pub use index::{Choice, Offer, choose};
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
+pub(crate) use transport::client_for;

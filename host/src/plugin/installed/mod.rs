@@ -15,7 +15,6 @@ use crate::store::Home;
 #[derive(Debug)]
 pub struct Installed {
     runtime: Runtime,
-    home: Home,
     packages: Vec<Package>,
 }
 
@@ -39,10 +38,9 @@ impl Installed {
     ///
     /// # Errors
     /// When the list of plugins cannot be read.
-    pub fn open(home: &Home, _settings: &Settings) -> Result<Self, InstalledError> {
+    pub fn open(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
         Ok(Self {
-            runtime: Runtime::new(home),
-            home: home.clone(),
+            runtime: Runtime::with_settings(home, settings),
             packages: super::builtin::packages(),
         })
     }
@@ -54,7 +52,7 @@ impl Installed {
 
     /// Returns the credential providers, in the order in which they are asked.
     pub fn providers(&self) -> Vec<Arc<dyn Provider>> {
-        super::credential::providers(&self.runtime, &self.home, &self.packages)
+        super::credential::providers(&self.runtime, &self.packages)
     }
 
     /// Returns all of them, in their order.
