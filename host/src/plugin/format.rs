@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bindings::exports::msb::plugin::archive as wit;
 use super::bindings::msb::plugin::types;
-use super::component::FormatComponent;
+use super::component::Component;
 use super::error::{Failure, Refusal};
 use crate::archive::{ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
@@ -133,42 +133,42 @@ pub(super) struct Caller<'a> {
 }
 
 /// Asks a plugin to describe itself.
-pub(super) fn describe(
-    component: &FormatComponent,
-    caller: &Caller<'_>,
-) -> Result<Description, Failure> {
+pub(super) fn describe(component: &Component, caller: &Caller<'_>) -> Result<Description, Failure> {
     let (answer, _) = component.run(
         caller.plugin,
         caller.progress,
         caller.cancel,
-        |_| {},
-        |format, store| format.msb_plugin_archive().call_describe(store),
+        |guest| guest.access.describing = true,
+        async |exports| exports.archive()?.call_describe(&mut *exports.store).await,
     )?;
-    let valid = answer.name.len() <= 32
-        && answer
-            .name
-            .starts_with(|first: char| first.is_ascii_lowercase())
-        && answer
-            .name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !valid {
-        return Err(Failure::Answer(format!(
-            "`{}` is not a name for a format",
-            answer.name
-        )));
-    }
+    let name = checked_name(answer.name, "a format")?;
     Ok(Description {
-        name: answer.name,
+        name,
         title: answer.title,
         reads: answer.reads,
         writes: answer.writes,
     })
 }
 
+/// Returns a name that a plugin has given itself, if it is one.
+pub(super) fn checked_name(name: String, what: &str) -> Result<String, Failure> {
+    let valid = name.len() <= 32
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if valid {
+        Ok(name)
+    } else {
+        Err(Failure::Answer(format!(
+            "`{name}` is not a name for {what}"
+        )))
+    }
+}
+
 /// Asks a plugin what is in an archive.
 pub(super) fn read(
-    component: &FormatComponent,
+    component: &Component,
     caller: &Caller<'_>,
     source: &Arc<dyn ArchiveSource>,
 ) -> Result<Plan, Failure> {
@@ -177,7 +177,12 @@ pub(super) fn read(
         caller.progress,
         caller.cancel,
         |guest| guest.source = Some(Arc::clone(source)),
-        |format, store| format.msb_plugin_archive().call_read(store, &Vec::new()),
+        async |exports| {
+            exports
+                .archive()?
+                .call_read(&mut *exports.store, &Vec::new())
+                .await
+        },
     )?;
     match (answer, guest.failure) {
         (_, Some(failure)) => Err(Failure::Host(failure)),
@@ -188,7 +193,7 @@ pub(super) fn read(
 
 /// Asks a plugin to write images to `output`, and returns it for its end.
 pub(super) fn write(
-    component: &FormatComponent,
+    component: &Component,
     caller: &Caller<'_>,
     images: &[StoredImage],
     output: Box<dyn ArchiveOutput>,
@@ -199,10 +204,11 @@ pub(super) fn write(
         caller.progress,
         caller.cancel,
         |guest| guest.output = Some(output),
-        |format, store| {
-            format
-                .msb_plugin_archive()
-                .call_write(store, &images, &Vec::new())
+        async |exports| {
+            let archive = exports.archive()?;
+            archive
+                .call_write(&mut *exports.store, &images, &Vec::new())
+                .await
         },
     )?;
     match (answer, guest.failure, guest.output) {

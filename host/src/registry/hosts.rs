@@ -243,6 +243,17 @@ impl Hosts {
         })
     }
 
+    /// Returns how a host that is no registry proves who it is, and how we do.
+    pub(super) fn tls(&self, host: &str) -> Result<TlsSettings, HostsError> {
+        let none = Host::default();
+        let own = self.by_name.get(host).unwrap_or(&none);
+        Ok(TlsSettings {
+            roots: [self.roots.clone(), own.roots.clone()].concat(),
+            identity: own.identity.clone(),
+            verify: true,
+        })
+    }
+
     fn endpoint(&self, place: Place<'_>) -> Result<Endpoint, HostsError> {
         let none = Host::default();
         let own = self.by_name.get(place.host).unwrap_or(&none);

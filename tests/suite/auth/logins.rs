@@ -1,7 +1,7 @@
 //! Logins of other tools, and helpers: msb pulls with them, without a word of configuration.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 

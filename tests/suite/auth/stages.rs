@@ -313,7 +313,7 @@ fn a_variable_that_is_named_and_not_set_ends_the_pull() {
 }
 
 fn a_file_that_is_named_and_not_there_ends_the_pull() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let stage = Stage::new();
     let host = stage.host();
     stage.settings(&json!({&host: {"username": "me", "secret_name": "token"}}));
