@@ -42,6 +42,19 @@ impl Error {
         self
     }
 
+    /// Returns the message.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::NotMine => "not a registry of this provider",
+            Self::NotFound => "nothing for this registry",
+            Self::Unsupported => "not supported",
+            Self::Unavailable(problem)
+            | Self::Denied(problem)
+            | Self::Misconfigured(problem)
+            | Self::Failed(problem) => &problem.message,
+        }
+    }
+
     fn problem_mut(&mut self) -> Option<&mut Problem> {
         match self {
             Self::NotMine | Self::NotFound | Self::Unsupported => None,
