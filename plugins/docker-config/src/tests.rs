@@ -1,0 +1,1 @@
+//! What other programs write and what msb makes of it.
