@@ -3,12 +3,35 @@
 //! Owns the surroundings of one call: grants, settings, the homes. Knows nothing of how a
 //! capability does its work.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bindings::msb::plugin::types::Refusal;
 use super::grant::{Capability, Grant, Grants};
 use super::servers::Servers;
+
+/// The environment that msb runs in.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Environment {
+    /// That of the process.
+    #[default]
+    Process,
+    /// One that a test has put together.
+    #[cfg(test)]
+    Fixed(std::collections::BTreeMap<String, OsString>),
+}
+
+impl Environment {
+    /// Returns the value of a variable.
+    pub(super) fn get(&self, name: &str) -> Option<OsString> {
+        match self {
+            Self::Process => std::env::var_os(name),
+            #[cfg(test)]
+            Self::Fixed(variables) => variables.get(name).cloned(),
+        }
+    }
+}
 
 /// What one call may reach beside archives. The default is nothing.
 #[derive(Clone, Default)]
@@ -23,6 +46,8 @@ pub(super) struct Access {
     pub(super) msb_home: PathBuf,
     /// How servers are spoken to.
     pub(super) servers: Option<Arc<Servers>>,
+    /// The variables that there are.
+    pub(super) environment: Environment,
     /// Whether permissions are in force at all: not while a plugin describes itself.
     pub(super) describing: bool,
 }

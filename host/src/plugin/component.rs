@@ -23,7 +23,6 @@ pub(super) struct Component {
     runtime: Runtime,
     pre: InstancePre<Guest>,
     budget: Budget,
-    wasi: bool,
     archive: Option<archive::GuestIndices>,
     layers: Option<layers::GuestIndices>,
     credentials: Option<credentials::GuestIndices>,
@@ -55,7 +54,6 @@ impl Component {
         Ok(Self {
             runtime: runtime.clone(),
             budget,
-            wasi,
             archive: archive::GuestIndices::new(&pre).ok(),
             layers: layers::GuestIndices::new(&pre).ok(),
             credentials: credentials::GuestIndices::new(&pre).ok(),
@@ -65,12 +63,12 @@ impl Component {
 
     /// Makes a fresh instance with a state that `prepare` has filled.
     pub(super) fn start(
-        &self,
+        self: &Arc<Self>,
         plugin: &Arc<str>,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
         prepare: impl FnOnce(&mut Guest),
-    ) -> Result<Running<'_>, Failure> {
+    ) -> Result<Running, Failure> {
         let meter = Meter::new(self.budget.clone(), cancel.clone());
         let mut guest = Guest::new(meter, Arc::clone(plugin), Arc::clone(progress));
         prepare(&mut guest);
@@ -83,7 +81,7 @@ impl Component {
             Ok(wasmtime::UpdateDeadline::Continue(1))
         });
         let mut running = Running {
-            component: self,
+            component: Arc::clone(self),
             store,
             instance: None,
         };
@@ -95,7 +93,7 @@ impl Component {
 
     /// Runs one call in a fresh instance, and returns what it answered together with the state.
     pub(super) fn run<T>(
-        &self,
+        self: &Arc<Self>,
         plugin: &Arc<str>,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
@@ -107,15 +105,15 @@ impl Component {
         Ok((answer, running.store.into_data()))
     }
 
-    /// Returns whether it exports what a kind of plugin does.
-    pub(super) fn has_layers(&self) -> bool {
+    /// Returns whether it makes layers itself.
+    pub(super) fn makes_layers(&self) -> bool {
         self.layers.is_some()
     }
 }
 
 /// An instance that can be called.
-pub(super) struct Running<'a> {
-    component: &'a Component,
+pub(super) struct Running {
+    component: Arc<Component>,
     store: Store<Guest>,
     instance: Option<Instance>,
 }
@@ -127,7 +125,7 @@ pub(super) struct Exports<'a> {
     pub(super) store: &'a mut Store<Guest>,
 }
 
-impl Running<'_> {
+impl Running {
     /// Calls the instance. Its time runs anew.
     pub(super) fn call<T>(
         &mut self,
@@ -137,10 +135,10 @@ impl Running<'_> {
             return Err(Failure::Answer("it has failed before".to_owned()));
         };
         self.store.data_mut().meter.begin_call();
-        let component = self.component;
+        let component = Arc::clone(&self.component);
         let answer = self.wait(async |store| {
             call(&mut Exports {
-                component,
+                component: &component,
                 instance,
                 store,
             })
@@ -151,9 +149,9 @@ impl Running<'_> {
         Ok(answer)
     }
 
-    /// Takes a failure of the host that happened in a call.
-    pub(super) fn take_failure(&mut self) -> Option<crate::archive::ArchiveError> {
-        self.store.data_mut().failure.take()
+    /// Returns the state of the instance.
+    pub(super) fn guest(&mut self) -> &mut Guest {
+        self.store.data_mut()
     }
 
     fn wait<T>(

@@ -26,7 +26,7 @@ struct CredentialPlugin {
     runtime: Runtime,
     package: Package,
     description: CredentialDescription,
-    component: OnceLock<Component>,
+    component: OnceLock<Arc<Component>>,
     access: Access,
 }
 
@@ -44,6 +44,7 @@ pub(super) fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn 
                 registry: None,
                 msb_home: runtime.home(),
                 servers: Some(runtime.servers()),
+                environment: runtime.environment(),
                 describing: false,
             };
             Some(Arc::new(CredentialPlugin {
@@ -59,7 +60,7 @@ pub(super) fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn 
 
 /// Asks a provider to describe itself.
 pub(super) fn describe(
-    component: &Component,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
 ) -> Result<CredentialDescription, Failure> {
     let (description, _) = component.run(
@@ -111,7 +112,7 @@ impl CredentialPlugin {
         }
     }
 
-    fn component(&self) -> Result<&Component, Failure> {
+    fn component(&self) -> Result<&Arc<Component>, Failure> {
         if let Some(component) = self.component.get() {
             return Ok(component);
         }
@@ -119,7 +120,7 @@ impl CredentialPlugin {
         let engine = self.runtime.engine_for_call()?;
         let compiled =
             Component::compile(&self.runtime, engine, &bytes, self.package.limits.clone())?;
-        Ok(self.component.get_or_init(|| compiled))
+        Ok(self.component.get_or_init(|| compiled.into()))
     }
 
     fn failed(&self, failure: Failure) -> ProviderError {

@@ -30,6 +30,9 @@ pub enum LayerData {
     Entry(u32),
     /// Not in the archive.
     Absent,
+    /// Made by the plugin under this name. What [`Formats::read`](super::Formats::read) returns
+    /// has an entry of its source in place of it.
+    Generated(String),
 }
 
 /// A layer as a plan describes it.
@@ -133,7 +136,10 @@ pub(super) struct Caller<'a> {
 }
 
 /// Asks a plugin to describe itself.
-pub(super) fn describe(component: &Component, caller: &Caller<'_>) -> Result<Description, Failure> {
+pub(super) fn describe(
+    component: &Arc<Component>,
+    caller: &Caller<'_>,
+) -> Result<Description, Failure> {
     let (answer, _) = component.run(
         caller.plugin,
         caller.progress,
@@ -168,7 +174,7 @@ pub(super) fn checked_name(name: String, what: &str) -> Result<String, Failure> 
 
 /// Asks a plugin what is in an archive.
 pub(super) fn read(
-    component: &Component,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
     source: &Arc<dyn ArchiveSource>,
 ) -> Result<Plan, Failure> {
@@ -187,13 +193,13 @@ pub(super) fn read(
     match (answer, guest.failure) {
         (_, Some(failure)) => Err(Failure::Host(failure)),
         (Err(error), None) => Err(Failure::Refused(error.into())),
-        (Ok(plan), None) => checked_plan(plan, source.as_ref()),
+        (Ok(plan), None) => checked_plan(plan, source.as_ref(), component.makes_layers()),
     }
 }
 
 /// Asks a plugin to write images to `output`, and returns it for its end.
 pub(super) fn write(
-    component: &Component,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
     images: &[StoredImage],
     output: Box<dyn ArchiveOutput>,
@@ -219,7 +225,11 @@ pub(super) fn write(
     }
 }
 
-fn checked_plan(plan: wit::Plan, source: &dyn ArchiveSource) -> Result<Plan, Failure> {
+fn checked_plan(
+    plan: wit::Plan,
+    source: &dyn ArchiveSource,
+    makes_layers: bool,
+) -> Result<Plan, Failure> {
     let entry = |number: u32| {
         if source.index().get(number).is_some() {
             Ok(number)
@@ -248,10 +258,12 @@ fn checked_plan(plan: wit::Plan, source: &dyn ArchiveSource) -> Result<Plan, Fai
             data: match layer.data {
                 wit::LayerData::Entry(number) => LayerData::Entry(entry(number)?),
                 wit::LayerData::Absent => LayerData::Absent,
+                wit::LayerData::Generated(name) if makes_layers => LayerData::Generated(name),
                 wit::LayerData::Generated(name) => {
-                    return Err(Failure::Refused(Refusal::Unsupported(format!(
-                        "layer `{name}` is made by the plugin, which this msb cannot ask for"
-                    ))));
+                    return Err(Failure::Answer(format!(
+                        "layer `{name}` is made by the plugin, which does not export \
+                         `msb:plugin/layers`"
+                    )));
                 }
             },
             digest: digest(layer.digest)?,

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, Caller, Description, Plan, StoredImage};
+use super::generated::Maker;
 use super::grant::Grants;
 use super::limits::Budget;
 use super::package::{ComponentBytes, Kind, Package};
@@ -22,7 +23,7 @@ use crate::store::Home;
 struct Installed {
     package: Package,
     description: Description,
-    component: OnceLock<Component>,
+    component: OnceLock<Arc<Component>>,
 }
 
 /// The installed archive formats.
@@ -105,6 +106,7 @@ impl Formats {
             &component,
             budget.clone(),
         )
+        .map(Arc::new)
         .map_err(|failure| PluginError::new(plugin, None, failure))?;
         let caller = Caller {
             plugin: &name,
@@ -127,7 +129,7 @@ impl Formats {
                 builtin: false,
             },
             description,
-            component: compiled.into(),
+            component: OnceLock::from(compiled),
         });
         let last = self.installed.len() - 1;
         Ok(&self.installed[last].description)
@@ -148,7 +150,9 @@ impl Formats {
             .collect()
     }
 
-    /// Asks the plugins in turn what is in an archive, until one knows.
+    /// Asks the plugins in turn what is in an archive, until one knows. The source that comes
+    /// back with the plan is the archive and the layers that the plugin makes itself: it has all
+    /// entries that the plan names.
     ///
     /// # Errors
     /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the one that knows.
@@ -157,11 +161,20 @@ impl Formats {
         source: &Arc<dyn ArchiveSource>,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-    ) -> Result<Plan, FormatError> {
+    ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let mut said = Vec::new();
         for installed in self.installed.iter().filter(|it| it.description.reads) {
             let answer = self.call(installed, progress, cancel, |component, caller| {
-                format::read(component, caller, source)
+                let mut plan = format::read(component, caller, source)?;
+                let source = plan.number_made_layers(Maker {
+                    component: Arc::clone(component),
+                    plugin: Arc::clone(caller.plugin),
+                    version: installed.package.version.clone(),
+                    source: Arc::clone(source),
+                    progress: Arc::clone(progress),
+                    cancel: cancel.clone(),
+                });
+                Ok((plan, source))
             });
             match answer {
                 Err(FormatError::Plugin(error))
@@ -220,7 +233,7 @@ impl Formats {
         installed: &Installed,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-        call: impl FnOnce(&Component, &Caller<'_>) -> Result<T, Failure>,
+        call: impl FnOnce(&Arc<Component>, &Caller<'_>) -> Result<T, Failure>,
     ) -> Result<T, FormatError> {
         let package = &installed.package;
         let error = |failure| PluginError::new(&package.name, package.version.as_deref(), failure);
@@ -232,7 +245,7 @@ impl Formats {
             let compiled =
                 Component::compile(&self.runtime, engine, &bytes, package.limits.clone())
                     .map_err(error)?;
-            installed.component.get_or_init(|| compiled)
+            installed.component.get_or_init(|| compiled.into())
         };
         let caller = Caller {
             plugin: &package.name,

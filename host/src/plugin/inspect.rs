@@ -53,7 +53,12 @@ pub(super) fn inspect(
     let outside = outside(bytes)?;
     let (world, api) = world(&outside)?;
     let engine = runtime.engine_for_call()?;
-    let component = Component::compile(runtime, engine, bytes, Budget::DESCRIPTION)?;
+    let component = Arc::new(Component::compile(
+        runtime,
+        engine,
+        bytes,
+        Budget::DESCRIPTION,
+    )?);
     let caller = format::Caller {
         plugin: &name.into(),
         progress,

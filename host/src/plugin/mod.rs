@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod format;
 mod formats;
+mod generated;
 mod grant;
 mod guest;
 mod http_scope;

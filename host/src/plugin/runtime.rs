@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
+use super::access::Environment;
 use super::engine;
 use super::error::{EngineError, Failure, PluginError};
 use super::inspect;
@@ -36,6 +37,7 @@ struct Inner {
     home: PathBuf,
     cache: PathBuf,
     servers: Arc<Servers>,
+    environment: Environment,
     engine: OnceLock<Engine>,
     tokio: OnceLock<Threads>,
 }
@@ -75,6 +77,7 @@ impl Runtime {
                 home: home.root().to_owned(),
                 cache: home.plugin_cache(),
                 servers: Arc::new(Servers::new(settings)),
+                environment: Environment::Process,
                 engine: OnceLock::new(),
                 tokio: OnceLock::new(),
             }),
@@ -118,6 +121,26 @@ impl Runtime {
     /// Returns how servers are spoken to.
     pub(super) fn servers(&self) -> Arc<Servers> {
         Arc::clone(&self.inner.servers)
+    }
+
+    /// Returns the environment that plugins see parts of.
+    pub(super) fn environment(&self) -> Environment {
+        self.inner.environment.clone()
+    }
+
+    /// Returns a runtime whose plugins see another environment.
+    #[cfg(test)]
+    pub(super) fn with_environment(home: &Home, environment: Environment) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                home: home.root().to_owned(),
+                cache: home.plugin_cache(),
+                servers: Arc::default(),
+                environment,
+                engine: OnceLock::new(),
+                tokio: OnceLock::new(),
+            }),
+        }
     }
 
     /// Runs a call to its end on this thread: for `wall` by the clock at most, of which it may be

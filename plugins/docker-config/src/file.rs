@@ -52,6 +52,10 @@ impl<'a> Config<'a> {
         if text.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
+        // The parser takes a list for the fields in their order.
+        if text.trim_ascii().starts_with(b"[") {
+            return Err(Error::misconfigured(format!("{name} is not a JSON object")));
+        }
         serde_json::from_slice(text).map_err(|error| {
             let what = match error.classify() {
                 serde_json::error::Category::Data => "is not as Docker writes it",

@@ -5,6 +5,10 @@
 //! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
 //! that carry OCI documents find these read and judged in [`oci`].
 //!
+//! A credential provider implements [`credential::Provider`] and ends with [`export_provider!`].
+//! It reaches what the user grants it through the traits in [`system`], which have a stand-in as
+//! well.
+//!
 //! ```
 //! use msb_plugin::{Archive, Attributes, Description, Error, Format, Output, Plan, StoredImage};
 //!

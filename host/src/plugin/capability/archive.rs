@@ -34,13 +34,16 @@ impl Guest {
     fn fail(&mut self, error: ArchiveError) -> types::Error {
         let message = error.to_string();
 
-        match &error {
+        match error {
             ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
-            ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
+            error @ ArchiveError::NotReadable { .. } => {
+                self.unreadable = Some(error);
+                types::Error::Unsupported(message)
+            }
             ArchiveError::NoSuchEntry { .. } | ArchiveError::NoSuchLayer { .. } => {
                 types::Error::Missing(message)
             }
-            _ => {
+            error => {
                 self.failure.get_or_insert(error);
                 types::Error::Io(message)
             }

@@ -21,7 +21,7 @@ impl env::Host for Guest {
             if !guest.access.grants.allow_env(&name, configured) {
                 return Ok(Err(guest.denied(Capability::Env, Some(&name))));
             }
-            match std::env::var_os(&name) {
+            match guest.access.environment.get(&name) {
                 None => Ok(Ok(None)),
                 Some(value) => Ok(Ok(Some(guest.keep(Value::new(value.into_vec()))?))),
             }

@@ -90,8 +90,8 @@ fn base(path: &SymbolicPath, guest: &Guest) -> Result<Option<PathBuf>, Refusal> 
     match &path.root {
         Root::Absolute => Ok(Some(PathBuf::from("/"))),
         Root::MsbHome => Ok(Some(guest.access.msb_home.clone())),
-        Root::UserHome => named("HOME", std::env::var_os("HOME")),
-        Root::Variable(name) => named(name, std::env::var_os(name)),
+        Root::UserHome => named("HOME", guest.access.environment.get("HOME")),
+        Root::Variable(name) => named(name, guest.access.environment.get(name)),
     }
 }
 

@@ -167,7 +167,8 @@ impl Guest {
             return Err(self.denied(Capability::Helper, Some(name)));
         }
         let program = format!("docker-credential-{name}");
-        let Some(path) = helper_program::find(&program) else {
+        let path = self.access.environment.get("PATH").unwrap_or_default();
+        let Some(path) = helper_program::find(&program, &path) else {
             return Err(Refusal::Unavailable(format!("`{program}` is not in PATH")));
         };
         let limit = self.meter.deadline().map_or(PATIENCE, |deadline| {

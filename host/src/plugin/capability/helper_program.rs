@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of what the program says.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -62,8 +63,8 @@ impl Problem {
 
 /// Finds a program in `PATH`. Relative directories in it are passed over: what they mean depends
 /// on where msb was started.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
+pub(super) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(program))
         .find(|path| {

@@ -20,14 +20,17 @@ pub struct FakeSystem {
     registry: Option<String>,
     variables: BTreeMap<String, Vec<u8>>,
     files: BTreeMap<String, FakeFile>,
-    items: RefCell<BTreeMap<(String, String), (String, Vec<u8>)>>,
-    logins: RefCell<BTreeMap<(String, String), (String, Vec<u8>)>>,
+    items: RefCell<Logins>,
+    logins: RefCell<Logins>,
     refusals: BTreeMap<String, Refusal>,
     server: Option<Box<Answering>>,
     now: u64,
     calls: RefCell<Vec<String>>,
     lines: RefCell<Vec<(Level, String)>>,
 }
+
+/// By service and account, or by helper and server: name and secret.
+type Logins = BTreeMap<(String, String), (String, Vec<u8>)>;
 
 type Answering = dyn Fn(&Asked) -> Result<Response, Refusal>;
 
