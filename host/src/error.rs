@@ -3,7 +3,7 @@
 use crate::auth::{AuthError, KeepError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
-use crate::plugin::FormatError;
+use crate::plugin::{FormatError, InstalledError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
 use crate::registry::hosts::HostsError;
@@ -44,6 +44,9 @@ pub enum Error {
     /// What is configured of registries cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
+    /// What is installed is not known.
+    #[error(transparent)]
+    Installed(#[from] InstalledError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use msb_host::auth::Chain;
 use msb_host::digest::Digest;
+use msb_host::plugin::Installed;
 use msb_host::reference::Reference;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
@@ -57,8 +58,9 @@ fn open_settings() -> Result<Settings, CommandError> {
 
 /// Returns who is asked for credentials, and in which order.
 fn open_chain(home: &Home, settings: &Settings) -> Result<Arc<Chain>, CommandError> {
-    let _ = home;
-    Ok(Arc::new(Chain::new([], &settings.registries.auth)))
+    let installed = Installed::open(home, settings)?;
+    let chain = Chain::new(installed.providers(), &settings.registries.auth);
+    Ok(Arc::new(chain))
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

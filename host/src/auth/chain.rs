@@ -323,7 +323,10 @@ impl Chain {
             repository: question.repository.map(str::to_owned),
             action: question.action,
             challenges: question.challenges.to_vec(),
-            username: settings.and_then(|settings| settings.username.clone()),
+            // A name that goes with another source says nothing of what the keychain may have.
+            username: settings
+                .filter(|settings| settings.source == AuthSource::Keyring)
+                .and_then(|settings| settings.username.clone()),
             attempt: question.attempt,
             settings: settings.map(AuthSettings::to_json),
         }

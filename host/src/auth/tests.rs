@@ -404,7 +404,7 @@ fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
     let scene = Scene::new();
     let fake = Arc::new(Fake::new("env", |request: &Request| {
         assert_eq!(request.registry, HOST);
-        assert_eq!(request.username.as_deref(), Some("u"));
+        assert_eq!(request.username, None);
         let expected = serde_json::json!({"username": "u", "password_env": "X"});
         assert_eq!(request.settings.as_ref(), Some(&expected));
         Ok(answer("env"))
