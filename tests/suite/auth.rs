@@ -119,6 +119,14 @@ fn with_settings(providers: &[Arc<Known>], registries: &str, is_set: bool) -> Pu
     }
 }
 
+/// Asserts that a run shows no password. One of the providers is called `secret-file`.
+#[track_caller]
+fn assert_no_secret(run: &crate::env::Run) {
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.replace("secret-file", "").contains("secret-"), "{run:#?}");
+    }
+}
+
 /// Returns an error with all that led to it.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());

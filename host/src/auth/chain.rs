@@ -194,7 +194,10 @@ impl Chain {
                 None => match link.provider.get(&request, around) {
                     Ok(answer) => Said::answer(&answer),
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
-                    Err(error) => Said::error(&error, link.stops_at(&error)),
+                    Err(error) => {
+                        let is_news = self.is_news(question.registry, link.provider.name());
+                        Said::error(&error, link.stops_at(&error), is_news)
+                    }
                 },
             };
             steps.push(link.step(said));
@@ -230,7 +233,7 @@ impl Chain {
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
                     let stops = link.stops_at(&error);
-                    let said = Said::error(&error, stops);
+                    let said = Said::error(&error, stops, self.is_news(registry, name));
                     log(around, LogLevel::Debug, &told(registry, name, &said));
                     if stops {
                         return Err(stopped(registry, link, entry, error));
@@ -332,8 +335,17 @@ impl Chain {
         }
     }
 
-    /// Lets the user know of a provider that does not work, once. That the system has no store of
-    /// credentials is no news to somebody who has put nothing there.
+    /// Returns whether the user should hear that a provider does not work. That the system has no
+    /// store of credentials is no news to somebody who has put nothing there.
+    fn is_news(&self, registry: &str, provider: &str) -> bool {
+        provider != KEYCHAIN
+            || self.settings.get(registry).is_some_and(|entry| {
+                let settings = entry.content.as_ref();
+                settings.is_ok_and(|settings| settings.source == AuthSource::Keyring)
+            })
+    }
+
+    /// Lets the user know of a provider that does not work, once.
     fn warn(
         &self,
         question: &Question<'_>,
@@ -345,12 +357,11 @@ impl Chain {
             return;
         };
         let name = link.provider.name();
-        let expected = name != KEYCHAIN || self.settings.contains_key(question.registry);
         let mut text = format!("`{name}` was passed over for {}: {message}", question.registry);
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }
-        if !expected {
+        if !self.is_news(question.registry, name) {
             return log(around, LogLevel::Info, &text);
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -404,11 +415,12 @@ fn stopped(
     let registry = registry.to_owned();
     let provider = link.provider.name().to_owned();
     match entry {
-        Some((entry, _)) if link.tier == Tier::Configured => AuthError::Configured {
+        Some((entry, settings)) if link.tier == Tier::Configured => AuthError::Configured {
             registry,
             provider,
             file: entry.file.clone(),
-            key: entry.key.clone(),
+            key: format!("{}.{}", entry.key, settings.source_key()),
+            named: settings.source_name().to_owned(),
             source,
         },
         _ => AuthError::Provider {
@@ -429,6 +441,7 @@ fn promised(entry: &AuthEntry) -> Said {
         ),
         hint: None,
         stops: false,
+        is_news: true,
     }
 }
 

@@ -22,7 +22,7 @@ pub enum AuthError {
         source: AuthProblem,
     },
     /// The user has said where the password is, and it is not to be had there.
-    #[error("no credentials for {registry} from `{provider}`, which `{key}` in `{}` names", file.display())]
+    #[error("no credentials for {registry} from `{provider}`: `{key}` in `{}` is `{named}`", file.display())]
     Configured {
         /// The registry.
         registry: String,
@@ -32,6 +32,8 @@ pub enum AuthError {
         file: PathBuf,
         /// The keys that lead to the entry.
         key: String,
+        /// What stands there.
+        named: String,
         /// Why.
         #[source]
         source: ProviderError,

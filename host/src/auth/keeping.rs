@@ -31,7 +31,7 @@ pub struct Keeping<'a> {
 impl Keeping<'_> {
     /// Returns the file with the password for a registry, of a login that chose a file.
     pub(super) fn file(&self, registry: &str) -> PathBuf {
-        self.folder().join(registry)
+        self.folder().join(file_name(registry))
     }
 
     fn folder(&self) -> PathBuf {
@@ -133,6 +133,12 @@ pub(super) fn write_down(
     }
     edit.save()?;
     Ok(())
+}
+
+/// Returns what the file with the password for a registry is called: the registry, with `_` for
+/// every character that no file should have in its name. No host has a `_` of its own.
+pub(super) fn file_name(registry: &str) -> String {
+    registry.replace([':', '[', ']'], "_")
 }
 
 pub(super) fn strs(keys: &[String]) -> Vec<&str> {

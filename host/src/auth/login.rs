@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::chain::{Chain, KEYCHAIN, Question, Tier};
-use super::keeping::{Keeping, write_down};
+use super::keeping::{Keeping, file_name, write_down};
 use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
 use super::trace::Step;
@@ -176,7 +176,7 @@ impl Login {
     }
 
     fn is_own(&self, source: &AuthSource) -> bool {
-        matches!(source, AuthSource::SecretName(name) if *name == self.registry)
+        matches!(source, AuthSource::SecretName(name) if *name == file_name(&self.registry))
     }
 
     fn keep_in_keychain(
@@ -217,7 +217,8 @@ impl Login {
     ) -> Result<(), KeepError> {
         let before = keeping.read_file(&self.registry);
         keeping.write_file(&self.registry, &self.password)?;
-        let source = ("secret_name", self.registry.as_str());
+        let name = file_name(&self.registry);
+        let source = ("secret_name", name.as_str());
         if let Err(error) = write_down(&keeping.settings, &self.registry, &self.username, source) {
             match before {
                 Some(before) => keeping.write_file(&self.registry, &before)?,

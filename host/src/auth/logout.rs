@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::chain::{Chain, KEYCHAIN};
-use super::keeping::{Keeping, places, strs};
+use super::keeping::{Keeping, file_name, places, strs};
 use super::login::{KeepError, login_request, providers, question};
 use super::provider::{ProviderError, Surroundings};
 use super::trace::Step;
@@ -82,7 +82,7 @@ pub fn logout(
 fn named(source: &AuthSettings, registry: &str) -> Option<(&'static str, String)> {
     match &source.source {
         AuthSource::PasswordEnv(name) => Some((source.source_key(), name.clone())),
-        AuthSource::SecretName(name) if name != registry => {
+        AuthSource::SecretName(name) if *name != file_name(registry) => {
             Some((source.source_key(), name.clone()))
         }
         _ => None,

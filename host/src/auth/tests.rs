@@ -193,7 +193,8 @@ fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() 
         .ask(&question(), &scene.around())
         .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("`registries.auth.r.example`"), "{text}");
+    let names = "`registries.auth.r.example.password_env`";
+    assert!(text.contains(names) && text.contains("is `X`"), "{text}");
     assert!(text.contains("`env`"), "{text}");
     let AuthError::Configured { file, .. } = &error else {
         panic!("{error:?}");

@@ -250,7 +250,7 @@ fn a_login_in_a_file_takes_the_place_of_one_in_the_keychain() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&file) & 0o777, 0o600);
     assert_eq!(mode(file.parent().unwrap()) & 0o777, 0o700);
-    assert!(desk.text().contains(&format!("\"secret_name\": \"{host}\"")));
+    assert!(desk.text().contains(&format!("\"secret_name\": \"{}\"", host.replace(':', "_"))));
     desk.login(&host, "secret-pass", Store::Keyring).unwrap();
     assert!(!file.exists(), "nobody needs it");
 }

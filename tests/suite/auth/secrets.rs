@@ -101,7 +101,7 @@ fn a_password_appears_nowhere_but_where_it_is_kept() {
         assert_eq!(files(env.home()), BTreeSet::new(), "in the keychain alone");
         run(&format!("--trace registry logout {host}"), "");
         everything(&format!("{login} --store file"));
-        let file = format!("secrets/registries/{host}");
+        let file = format!("secrets/registries/{}", host.replace(':', "_"));
         assert_eq!(files(env.home()), BTreeSet::from([file]));
         run(&format!("--trace registry logout {host}"), "");
         let text = json!({"registries": {"auth": {

@@ -68,9 +68,7 @@ impl Stage {
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
         let run = Run::from(child.wait_with_output().unwrap());
-        for text in [&run.stdout, &run.stderr] {
-            assert!(!text.contains("secret-"), "{run:#?}");
-        }
+        super::assert_no_secret(&run);
         run
     }
 

@@ -193,6 +193,8 @@ fn is_not_found(said: &Said) -> bool {
     NOT_FOUND
         .iter()
         .any(|words| text.trim_end_matches('.') == *words)
+        // What Docker Desktop's helper once said.
+        || text.starts_with("no stored credential for ")
 }
 
 /// An error in the helper's own words: standard output by the protocol, else standard error.

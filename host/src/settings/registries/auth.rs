@@ -126,6 +126,14 @@ impl AuthSettings {
         Value::Object(object)
     }
 
+    /// Returns what stands at the key that says where the password is: `GHCR_TOKEN`.
+    pub fn source_name(&self) -> &str {
+        match &self.source {
+            AuthSource::Keyring => "keyring",
+            AuthSource::PasswordEnv(name) | AuthSource::SecretName(name) => name,
+        }
+    }
+
     /// Returns the name of the key that says where the password is: `password_env`.
     pub fn source_key(&self) -> &'static str {
         match self.source {
