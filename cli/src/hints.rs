@@ -221,7 +221,9 @@ fn for_auth(error: &AuthError) -> Option<String> {
             "set the variable, or take the entry out of config.json"
         }
         AuthError::Configured { .. } => "put it there, or take the entry out of config.json",
-        AuthError::Unanswered { .. } => "the provider is disabled: enable it, or take the entry out",
+        AuthError::Unanswered { .. } => {
+            "the provider is disabled: enable it, or take the entry out"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

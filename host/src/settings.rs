@@ -21,7 +21,8 @@ use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
 pub use registries::{
-    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings,
+    RegistriesProblem, RegistrySettings,
 };
 
 /// What the user has set.

@@ -82,7 +82,9 @@ impl Scene {
         image::pull(
             &Store::open(&home).unwrap(),
             &self.client,
-            &format!("{}/{name}:1", self.registry.host()).parse().unwrap(),
+            &format!("{}/{name}:1", self.registry.host())
+                .parse()
+                .unwrap(),
             options,
             &progress,
             &Cancel::default(),
@@ -97,7 +99,9 @@ impl Scene {
 
 /// Returns options with these providers in the chain.
 fn with(providers: &[&Arc<Known>]) -> PullOptions {
-    let providers = providers.iter().map(|known| Arc::clone(known) as Arc<dyn Provider>);
+    let providers = providers
+        .iter()
+        .map(|known| Arc::clone(known) as Arc<dyn Provider>);
     let chain = Chain::new(providers, &Settings::default().registries.auth);
     PullOptions {
         chain: Arc::new(chain),
@@ -111,7 +115,9 @@ fn with_settings(providers: &[Arc<Known>], registries: &str, is_set: bool) -> Pu
     let registries = if is_set { registries } else { "{}" };
     std::fs::write(file.path(), format!("{{\"registries\": {registries}}}")).unwrap();
     let settings = Settings::read_from(file.path()).unwrap();
-    let providers = providers.iter().map(|known| Arc::clone(known) as Arc<dyn Provider>);
+    let providers = providers
+        .iter()
+        .map(|known| Arc::clone(known) as Arc<dyn Provider>);
     let chain = Chain::new(providers, &settings.registries.auth);
     PullOptions {
         chain: Arc::new(chain),
@@ -123,7 +129,10 @@ fn with_settings(providers: &[Arc<Known>], registries: &str, is_set: bool) -> Pu
 #[track_caller]
 fn assert_no_secret(run: &crate::env::Run) {
     for text in [&run.stdout, &run.stderr] {
-        assert!(!text.replace("secret-file", "").contains("secret-"), "{run:#?}");
+        assert!(
+            !text.replace("secret-file", "").contains("secret-"),
+            "{run:#?}"
+        );
     }
 }
 

@@ -287,10 +287,7 @@ impl Chain {
         }
     }
 
-    fn entry(
-        &self,
-        registry: &str,
-    ) -> Result<Option<(&AuthEntry, &AuthSettings)>, AuthError> {
+    fn entry(&self, registry: &str) -> Result<Option<(&AuthEntry, &AuthSettings)>, AuthError> {
         let Some(entry) = self.settings.get(registry) else {
             return Ok(None);
         };
@@ -346,18 +343,15 @@ impl Chain {
     }
 
     /// Lets the user know of a provider that does not work, once.
-    fn warn(
-        &self,
-        question: &Question<'_>,
-        link: &Link,
-        said: &Said,
-        around: &Surroundings<'_>,
-    ) {
+    fn warn(&self, question: &Question<'_>, link: &Link, said: &Said, around: &Surroundings<'_>) {
         let Said::Failed { message, hint, .. } = said else {
             return;
         };
         let name = link.provider.name();
-        let mut text = format!("`{name}` was passed over for {}: {message}", question.registry);
+        let mut text = format!(
+            "`{name}` was passed over for {}: {message}",
+            question.registry
+        );
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }

@@ -91,11 +91,7 @@ impl Registered {
 }
 
 impl Outlook {
-    fn of(
-        chain: &Chain,
-        registry: &str,
-        around: &Surroundings<'_>,
-    ) -> Result<Self, AuthError> {
+    fn of(chain: &Chain, registry: &str, around: &Surroundings<'_>) -> Result<Self, AuthError> {
         let steps = chain.explain(&question(registry), around)?;
         Ok(Self { steps })
     }

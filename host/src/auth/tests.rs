@@ -122,7 +122,11 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
     let errors: [(&str, Make, [bool; 3]); 8] = [
         // Whether it stops: ambient, configured, installed.
         ("not-mine", || ProviderError::NotMine, [false, false, false]),
-        ("not-found", || ProviderError::NotFound, [false, false, false]),
+        (
+            "not-found",
+            || ProviderError::NotFound,
+            [false, false, false],
+        ),
         (
             "unsupported",
             || ProviderError::Unsupported,
@@ -151,7 +155,10 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
         ("crash", || crash(None), [false, true, true]),
     ];
     for (name, error, stops) in errors {
-        for (provider, stops) in ["docker-config", "env", "third-party"].into_iter().zip(stops) {
+        for (provider, stops) in ["docker-config", "env", "third-party"]
+            .into_iter()
+            .zip(stops)
+        {
             let scene = Scene::new();
             let fake = Arc::new(Fake::new(provider, move |_| Err(error())));
             let after = Arc::new(Fake::answering("secret-file"));
@@ -160,7 +167,11 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
             assert_eq!(asked.is_err(), stops, "{name} of {provider}: {asked:?}");
             assert_eq!(after.times(), usize::from(!stops), "{name} of {provider}");
             let is_quiet = ["not-mine", "not-found", "unsupported"].contains(&name) || stops;
-            assert_eq!(scene.warnings().is_empty(), is_quiet, "{name} of {provider}");
+            assert_eq!(
+                scene.warnings().is_empty(),
+                is_quiet,
+                "{name} of {provider}"
+            );
         }
     }
 }
@@ -205,9 +216,15 @@ fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() 
 
 #[test]
 fn what_the_settings_name_and_nobody_looks_at_ends_the_search() {
-    for names in [&["docker-config"][..], &["env", "secret-file", "docker-config"]] {
+    for names in [
+        &["docker-config"][..],
+        &["env", "secret-file", "docker-config"],
+    ] {
         let scene = Scene::new();
-        let fakes: Vec<_> = names.iter().map(|name| Arc::new(Fake::empty(name))).collect();
+        let fakes: Vec<_> = names
+            .iter()
+            .map(|name| Arc::new(Fake::empty(name)))
+            .collect();
         let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
         let error = chain.ask(&question(), &scene.around()).unwrap_err();
         assert!(matches!(error, AuthError::Unanswered { .. }), "{error}");
@@ -329,8 +346,7 @@ fn a_refused_answer_is_reported_and_not_used_again() {
 
 #[test]
 fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
-    let logged_in =
-        settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
     for (settings, warnings) in [(BTreeMap::new(), 0), (logged_in, 1)] {
         let scene = Scene::new();
         let keychain = Arc::new(Fake::failing("keychain", ProviderError::Unavailable));
@@ -350,15 +366,17 @@ fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
 
 #[test]
 fn a_keychain_without_what_the_settings_say_is_a_warning() {
-    let logged_in =
-        settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
     let scene = Scene::new();
     let keychain = Arc::new(Fake::empty("keychain"));
     let chain = chain(&[&keychain], &logged_in);
     let finding = chain.ask(&question(), &scene.around()).unwrap();
     assert!(finding.credential.is_anonymous());
     let warnings = scene.warnings();
-    assert!(warnings.concat().contains("registries.auth.r.example"), "{warnings:?}");
+    assert!(
+        warnings.concat().contains("registries.auth.r.example"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -236,7 +236,12 @@ impl BlobReader<'_> {
         // A server that a manifest names gives no new address when one asks again.
         let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
         if !is_final
-            && repository.wait_for_another(&mut self.attempts, &error, self.on_retry, self.cancel)?
+            && repository.wait_for_another(
+                &mut self.attempts,
+                &error,
+                self.on_retry,
+                self.cancel,
+            )?
         {
             return Ok(());
         }

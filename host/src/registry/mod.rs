@@ -28,9 +28,7 @@ mod transport;
 
 pub use blob::{BlobReader, BlobRequest};
 pub use client::Client;
-pub use credentials::{
-    Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried,
-};
+pub use credentials::{Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried};
 pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
 pub use login::{VerifyError, Welcome};

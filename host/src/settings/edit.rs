@@ -77,10 +77,11 @@ impl Edit {
     /// # Errors
     /// [`SettingsError::NoObject`] where something else than an object is in the way.
     pub fn set(&mut self, keys: &[&str], value: &Value) -> Result<(), SettingsError> {
-        self.text = text::set(&self.text, keys, value).map_err(|depth| SettingsError::NoObject {
-            path: self.path.clone(),
-            key: keys.get(..depth).unwrap_or(keys).join("."),
-        })?;
+        self.text =
+            text::set(&self.text, keys, value).map_err(|depth| SettingsError::NoObject {
+                path: self.path.clone(),
+                key: keys.get(..depth).unwrap_or(keys).join("."),
+            })?;
         Ok(())
     }
 

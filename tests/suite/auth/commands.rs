@@ -47,10 +47,18 @@ fn a_login_in_a_file_is_pulled_with_listed_and_forgotten() {
     let line = format!("registry login http://{host}/ --username me --password-stdin --store file");
     let run = msb(&env, &line, b"secret-pass\n").success();
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains(&format!("   ✓ Logged in    {host}\n")), "{run:#?}");
-    assert!(run.stderr.contains("warning: the password is in `"), "{run:#?}");
+    assert!(
+        run.stderr.contains(&format!("   ✓ Logged in    {host}\n")),
+        "{run:#?}"
+    );
+    assert!(
+        run.stderr.contains("warning: the password is in `"),
+        "{run:#?}"
+    );
     assert!(run.stderr.contains("as plain text"), "{run:#?}");
-    let file = env.home().join(format!("secrets/registries/{}", host.replace(':', "_")));
+    let file = env
+        .home()
+        .join(format!("secrets/registries/{}", host.replace(':', "_")));
     assert_eq!(std::fs::read(&file).unwrap(), b"secret-pass");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -74,8 +82,16 @@ fn a_login_in_a_file_is_pulled_with_listed_and_forgotten() {
     let table = msb(&env, "regs ls", b"").success().stdout;
     assert!(table.starts_with("REGISTRY "), "{table}");
     assert!(table.contains("secret-file"), "{table}");
-    let run = msb(&env, &format!("registries logout {}", host.to_uppercase()), b"").success();
-    assert!(run.stderr.contains(&format!("   ✓ Logged out   {host}\n")), "{run:#?}");
+    let run = msb(
+        &env,
+        &format!("registries logout {}", host.to_uppercase()),
+        b"",
+    )
+    .success();
+    assert!(
+        run.stderr.contains(&format!("   ✓ Logged out   {host}\n")),
+        "{run:#?}"
+    );
     assert!(!file.exists());
     let config = std::fs::read_to_string(env.home().join("config.json")).unwrap();
     assert_eq!(config, "{}\n");
@@ -91,7 +107,10 @@ fn a_password_on_stdin_has_one_line() {
     for (input, words) in [
         (&b""[..], "the password is empty"),
         (b"\r\n", "the password is empty"),
-        (b"secret-pass\nsecret-two\n", "the password has more than one line"),
+        (
+            b"secret-pass\nsecret-two\n",
+            "the password has more than one line",
+        ),
         (b"secret-\xff\n", "the password is not UTF-8 text"),
     ] {
         msb(&env, &line, input).failure(&[words]);
@@ -127,7 +146,17 @@ fn a_password_that_is_typed_is_not_shown() {
         crate::tools::msb().display(),
         registry.host()
     );
-    tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "20", &line]);
+    tmux(&[
+        "-f",
+        "/dev/null",
+        "new-session",
+        "-d",
+        "-x",
+        "100",
+        "-y",
+        "20",
+        &line,
+    ]);
     let shows = |words: &str| {
         for _ in 0..300 {
             let screen = tmux(&["capture-pane", "-p"]);
@@ -146,7 +175,10 @@ fn a_password_that_is_typed_is_not_shown() {
     shows("Logged in");
     tmux(&["kill-server"]);
     let file = format!("secrets/registries/{}", registry.host().replace(':', "_"));
-    assert_eq!(std::fs::read(env.home().join(file)).unwrap(), b"secret-pass");
+    assert_eq!(
+        std::fs::read(env.home().join(file)).unwrap(),
+        b"secret-pass"
+    );
 }
 
 fn a_login_with_wrong_credentials_says_what_to_look_at() {
@@ -189,10 +221,12 @@ fn a_registry_that_is_not_there_is_told_and_can_be_passed_over() {
 fn a_login_with_a_path_names_the_registry() {
     let env = TestEnv::new();
     for command in ["login -u me --password-stdin", "logout"] {
-        msb(&env, &format!("registry {command} ghcr.io/org"), b"secret-pass").failure(&[
-            "`ghcr.io/org` is more than a registry",
-            "ghcr.io",
-        ]);
+        msb(
+            &env,
+            &format!("registry {command} ghcr.io/org"),
+            b"secret-pass",
+        )
+        .failure(&["`ghcr.io/org` is more than a registry", "ghcr.io"]);
         msb(&env, &format!("registry {command} a:b:c"), b"secret-pass")
             .failure(&["`a:b:c` is no registry", "hint: write it like ghcr.io"]);
     }

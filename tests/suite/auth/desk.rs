@@ -215,7 +215,10 @@ fn a_login_that_cannot_be_kept_is_not_written_down() {
         .login(&desk.registry(), "secret-pass", Store::Keyring)
         .unwrap_err();
     let text = told(&error);
-    assert!(text.contains("no secure store of credentials for"), "{text}");
+    assert!(
+        text.contains("no secure store of credentials for"),
+        "{text}"
+    );
     assert!(text.contains("there is no bus"), "{text}");
     assert_eq!(desk.text(), "");
 }
@@ -250,7 +253,10 @@ fn a_login_in_a_file_takes_the_place_of_one_in_the_keychain() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&file) & 0o777, 0o600);
     assert_eq!(mode(file.parent().unwrap()) & 0o777, 0o700);
-    assert!(desk.text().contains(&format!("\"secret_name\": \"{}\"", host.replace(':', "_"))));
+    assert!(
+        desk.text()
+            .contains(&format!("\"secret_name\": \"{}\"", host.replace(':', "_")))
+    );
     desk.login(&host, "secret-pass", Store::Keyring).unwrap();
     assert!(!file.exists(), "nobody needs it");
 }
@@ -284,7 +290,10 @@ fn every_spelling_of_a_registry_is_the_same_login() {
                 "Docker.IO",
             ][..],
         ),
-        ("ghcr.io", &["ghcr.io", "https://ghcr.io/", "GHCR.IO", " ghcr.io "]),
+        (
+            "ghcr.io",
+            &["ghcr.io", "https://ghcr.io/", "GHCR.IO", " ghcr.io "],
+        ),
         ("h:443", &["h:443", "https://H:443/"]),
         ("[::1]:5000", &["[::1]:5000", "http://[::1]:5000/v2/"]),
         ("localhost:5000", &["localhost:5000", "LOCALHOST:5000"]),
@@ -294,9 +303,14 @@ fn every_spelling_of_a_registry_is_the_same_login() {
             assert_eq!(registry_named(text).unwrap(), name, "{text}");
         }
     }
-    let names: BTreeMap<_, _> = ["localhost:5000", "localhost", "127.0.0.1:5000", "localhost:443"]
-        .map(|text| (registry_named(text).unwrap(), text))
-        .into();
+    let names: BTreeMap<_, _> = [
+        "localhost:5000",
+        "localhost",
+        "127.0.0.1:5000",
+        "localhost:443",
+    ]
+    .map(|text| (registry_named(text).unwrap(), text))
+    .into();
     assert_eq!(names.len(), 4, "these are different registries");
 }
 
@@ -307,7 +321,10 @@ fn a_login_with_a_path_is_an_error_that_names_the_registry() {
     }
     for text in ["", "https://", "a b", "/", "ghcr.io:port", "u:p@h", "-"] {
         let error = registry_named(text).unwrap_err();
-        assert!(matches!(error, KeepError::NotARegistry(_)), "{text}: {error}");
+        assert!(
+            matches!(error, KeepError::NotARegistry(_)),
+            "{text}: {error}"
+        );
     }
 }
 
@@ -369,7 +386,12 @@ fn a_logout_works_without_the_keychain_and_says_so() {
     keychain.break_down();
     let done = desk.logout();
     assert!(!done.keychain && !done.settings.is_empty());
-    assert!(done.problem.unwrap().to_string().contains("there is no bus"));
+    assert!(
+        done.problem
+            .unwrap()
+            .to_string()
+            .contains("there is no bus")
+    );
     assert!(!desk.text().contains(&host));
     desk.settings(&format!(
         r#"{{"registries": {{"auth": {{"{host}": {{"username": "me", "password_env": "X"}}}}}}}}"#
@@ -435,7 +457,12 @@ fn the_list_shows_who_would_answer_and_what_is_shadowed() {
     assert!(unset.provider.is_none());
     assert!(unset.problem.as_ref().unwrap().contains("`UNSET`"));
     let bad = row("bad.example", "invalid");
-    assert!(bad.problem.as_ref().unwrap().contains("registries.auth.bad.example"));
+    assert!(
+        bad.problem
+            .as_ref()
+            .unwrap()
+            .contains("registries.auth.bad.example")
+    );
     assert!(!format!("{rows:?}").contains("secret-"));
 }
 

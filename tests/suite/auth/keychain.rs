@@ -88,7 +88,12 @@ impl Keychain {
     pub(super) fn keep(&self, registry: &str, secret: &str) {
         let mut command = Command::new("secret-tool");
         command
-            .args(["store", "--label=test", "service", "dev.microsandbox.registry"])
+            .args([
+                "store",
+                "--label=test",
+                "service",
+                "dev.microsandbox.registry",
+            ])
             .args(["username", registry, "target", "default"])
             .args(["application", "rust-keyring"])
             .stdin(Stdio::piped());

@@ -153,7 +153,10 @@ fn a_login_of_skopeo_is_pulled_with() {
             .args(["login", "--tls-verify=false"]),
     );
     let run = house.pull(|_| {}).success();
-    assert!(run.stderr.contains("`docker-config`: a password of me"), "{run:#?}");
+    assert!(
+        run.stderr.contains("`docker-config`: a password of me"),
+        "{run:#?}"
+    );
 }
 
 /// Has a real helper keep the password.
@@ -184,7 +187,10 @@ fn a_helper_of_the_secret_service_is_pulled_with() {
     keep(&house, "secretservice", |command| keychain.give(command));
     house.docker(&json!({"credsStore": "secretservice"}));
     let run = house.pull(|command| keychain.give(command)).success();
-    assert!(run.stderr.contains("`docker-config`: a password of me"), "{run:#?}");
+    assert!(
+        run.stderr.contains("`docker-config`: a password of me"),
+        "{run:#?}"
+    );
 }
 
 fn a_helper_of_pass_is_pulled_with() {
@@ -200,7 +206,14 @@ fn a_helper_of_pass_is_pulled_with() {
     };
     let mut gpg = house.program("gpg");
     give(&mut gpg);
-    run(gpg.args(["--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "msb-tests"]));
+    run(gpg.args([
+        "--batch",
+        "--quiet",
+        "--passphrase",
+        "",
+        "--quick-generate-key",
+        "msb-tests",
+    ]));
     let mut pass = house.program("pass");
     give(&mut pass);
     run(pass.args(["init", "msb-tests"]));
@@ -238,10 +251,26 @@ fn helpers_that_do_not_work_are_passed_over_with_a_warning() {
         ("failing", Some("echo 'the vault is sealed'; exit 1"), false),
         ("garbage", Some("echo '<html>'"), false),
         ("endless", Some("yes secret-pass"), false),
-        ("nothing", Some("echo 'credentials not found in native keychain'; exit 1"), true),
-        ("nothing2", Some("printf 'credentials not found in native keychain\\r\\n'; exit 1"), true),
-        ("nothing3", Some("echo 'No stored credential for x'; exit 1"), true),
-        ("empty", Some("echo '{\"Username\":\"\",\"Secret\":\"\"}'"), true),
+        (
+            "nothing",
+            Some("echo 'credentials not found in native keychain'; exit 1"),
+            true,
+        ),
+        (
+            "nothing2",
+            Some("printf 'credentials not found in native keychain\\r\\n'; exit 1"),
+            true,
+        ),
+        (
+            "nothing3",
+            Some("echo 'No stored credential for x'; exit 1"),
+            true,
+        ),
+        (
+            "empty",
+            Some("echo '{\"Username\":\"\",\"Secret\":\"\"}'"),
+            true,
+        ),
     ] {
         if let Some(script) = script {
             house.helper(name, script);
@@ -271,29 +300,43 @@ fn docker_file(env: &TestEnv, bytes: &[u8]) {
 fn a_helper_that_never_answers_is_stopped() {
     let (env, _registry, name) = open();
     let mark = env.path("pid");
-    helper(&env, "hung", &format!("echo $$ > {}; exec sleep 600", mark.display()));
+    helper(
+        &env,
+        "hung",
+        &format!("echo $$ > {}; exec sleep 600", mark.display()),
+    );
     docker_file(&env, br#"{"credsStore": "hung"}"#);
     let mut command = env.command(["pull", &name]);
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", env.path("bin").display()));
     let run = Run::of(&mut command).success();
-    assert!(run.stderr.contains("`docker-config` was passed over"), "{run:#?}");
+    assert!(
+        run.stderr.contains("`docker-config` was passed over"),
+        "{run:#?}"
+    );
     let pid = std::fs::read_to_string(&mark).unwrap();
     let left = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()));
-    assert!(!left.is_ok_and(|line| line.contains("sleep")), "it is still there");
+    assert!(
+        !left.is_ok_and(|line| line.contains("sleep")),
+        "it is still there"
+    );
 }
 
 fn a_login_of_docker_that_has_expired_is_no_bar_to_a_public_image() {
     let (env, registry, name) = open();
     let fault = std::sync::Arc::new(
-        |request: &crate::faulty::http::Request, answer: crate::faulty::http::Answer| {
-            match request.header("authorization") {
-                Some(_) => crate::faulty::http::Answer::error(403, "DENIED", "denied"),
-                None => answer,
-            }
+        |request: &crate::faulty::http::Request, answer: crate::faulty::http::Answer| match request
+            .header("authorization")
+        {
+            Some(_) => crate::faulty::http::Answer::error(403, "DENIED", "denied"),
+            None => answer,
         },
     );
-    registry.fault(crate::faulty::route::On::Token, crate::faulty::ALWAYS, fault);
+    registry.fault(
+        crate::faulty::route::On::Token,
+        crate::faulty::ALWAYS,
+        fault,
+    );
     // me:secret-pass
     let auths = json!({"auths": {registry.host(): {"auth": "bWU6c2VjcmV0LXBhc3M="}}});
     docker_file(&env, auths.to_string().as_bytes());

@@ -34,12 +34,13 @@ fn auth() -> RegistryAuth {
 
 /// Refuses every password at the token service; nobody gets a token.
 fn expired(scene: &Scene, status: u16) {
-    let fault = Arc::new(move |request: &Request, answer: Answer| {
-        match request.header("authorization") {
-            Some(_) => Answer::error(status, "DENIED", "token has expired"),
-            None => answer,
-        }
-    });
+    let fault =
+        Arc::new(
+            move |request: &Request, answer: Answer| match request.header("authorization") {
+                Some(_) => Answer::error(status, "DENIED", "token has expired"),
+                None => answer,
+            },
+        );
     scene.registry.fault(On::Token, ALWAYS, fault);
 }
 
@@ -73,7 +74,10 @@ fn what_the_user_has_asked_for_ends_the_pull() {
     assert!(text.contains("`third-party` (~/a/file)"), "{text}");
     let given = PullOptions::default().registry_auth(auth());
     let text = told(&scene.pull("app", &given).unwrap_err());
-    assert!(text.contains("does not accept the credentials for"), "{text}");
+    assert!(
+        text.contains("does not accept the credentials for"),
+        "{text}"
+    );
     // Nobody was let in as nobody.
     let asked = scene.registry.asked(&On::Token);
     let known = |request: &Request| request.header("authorization").is_some();
@@ -87,7 +91,10 @@ fn a_refusal_names_the_provider_and_the_cure() {
         expired(&scene, status);
         let known = Known::having("third-party", auth());
         let text = told(&scene.pull_with("app", &known).unwrap_err());
-        assert!(text.contains("does not accept the credentials of `third-party`"), "{text}");
+        assert!(
+            text.contains("does not accept the credentials of `third-party`"),
+            "{text}"
+        );
         assert!(text.contains("token has expired"), "{text}");
     }
     let scene = Scene::new();
@@ -101,7 +108,10 @@ fn a_refusal_names_the_provider_and_the_cure() {
         .fault(On::Everything, ALWAYS, fault::instead(refusal));
     let known = Known::having("third-party", auth());
     let text = told(&scene.pull_with("app", &known).unwrap_err());
-    assert!(text.contains("does not accept the credentials of `third-party`"), "{text}");
+    assert!(
+        text.contains("does not accept the credentials of `third-party`"),
+        "{text}"
+    );
 }
 
 fn writing_is_never_tried_as_nobody() {
@@ -126,13 +136,20 @@ fn of_two_refusals_the_first_is_told() {
     let scene = Scene::guarded();
     let fault = Arc::new(|request: &Request, _: Answer| {
         let known = request.header("authorization").is_some();
-        let words = if known { "wrong password" } else { "login first" };
+        let words = if known {
+            "wrong password"
+        } else {
+            "login first"
+        };
         Answer::error(401, "UNAUTHORIZED", words)
     });
     scene.registry.fault(On::Token, ALWAYS, fault);
     let known = Known::having("docker-config", auth());
     let text = told(&scene.pull_with("app", &known).unwrap_err());
-    assert!(text.contains("does not accept the credentials of `docker-config`"), "{text}");
+    assert!(
+        text.contains("does not accept the credentials of `docker-config`"),
+        "{text}"
+    );
     assert!(text.contains("wrong password"), "{text}");
     assert!(!text.contains("login first"), "{text}");
 }
@@ -147,7 +164,10 @@ fn a_registry_that_forbids_after_a_good_token_is_about_access() {
     }
     let known = Known::having("docker-config", auth());
     let text = told(&scene.pull_with("app", &known).unwrap_err());
-    assert!(text.contains("no access with the credentials of `docker-config`"), "{text}");
+    assert!(
+        text.contains("no access with the credentials of `docker-config`"),
+        "{text}"
+    );
     assert_eq!(scene.heard.warnings(), "");
 }
 

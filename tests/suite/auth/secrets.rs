@@ -37,9 +37,11 @@ fn files(folder: &Path) -> BTreeSet<String> {
     let has_it = |path: &Path| {
         let bytes = std::fs::read(path).unwrap_or_default();
         let encoded = "c2VjcmV0LWNhbmFyeS01ZjJk";
-        [CANARY, encoded]
-            .iter()
-            .any(|text| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+        [CANARY, encoded].iter().any(|text| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        })
     };
     walkdir::WalkDir::new(folder)
         .into_iter()

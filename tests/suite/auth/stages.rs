@@ -57,7 +57,12 @@ impl Stage {
         std::fs::write(self.env.home().join("config.json"), text).unwrap();
     }
 
-    fn run(&self, line: &str, input: &[u8], change: impl FnOnce(&mut std::process::Command)) -> Run {
+    fn run(
+        &self,
+        line: &str,
+        input: &[u8],
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Run {
         use std::io::Write as _;
         let mut command = self.env.command(line.split_whitespace());
         change(&mut command);
@@ -146,16 +151,25 @@ fn the_stages_of_the_binary_answer_one_after_the_other() {
     };
     let story = pull();
     assert_eq!(stage.who(), "of-keychain", "{story}");
-    assert!(story.contains("`keychain`: a password of of-keychain"), "{story}");
+    assert!(
+        story.contains("`keychain`: a password of of-keychain"),
+        "{story}"
+    );
     keychain.forget(&host);
     let story = pull();
     assert_eq!(stage.who(), "of-variable", "{story}");
     assert!(story.contains("`keychain`: it has nothing"), "{story}");
-    assert!(story.contains("`env`: a password of of-variable"), "{story}");
+    assert!(
+        story.contains("`env`: a password of of-variable"),
+        "{story}"
+    );
     stage.settings(&json!({}));
     let story = pull();
     assert_eq!(stage.who(), "of-docker", "{story}");
-    assert!(story.contains("`docker-config`: a password of of-docker"), "{story}");
+    assert!(
+        story.contains("`docker-config`: a password of of-docker"),
+        "{story}"
+    );
     std::fs::remove_dir_all(&docker).unwrap();
     let story = pull();
     assert_eq!(stage.who(), "nobody", "{story}");
@@ -170,7 +184,10 @@ fn a_login_is_kept_pulled_with_listed_and_forgotten_by_the_system() {
     let login = format!("registry login {host} --username me --password-stdin");
     for password in ["secret-one", "secret-pass"] {
         let run = msb(&login, password.as_bytes()).success();
-        assert!(run.stderr.contains(&format!("   ✓ Logged in    {host}\n")), "{run:#?}");
+        assert!(
+            run.stderr.contains(&format!("   ✓ Logged in    {host}\n")),
+            "{run:#?}"
+        );
     }
     let kept: serde_json::Value = serde_json::from_str(&keychain.kept(&host).unwrap()).unwrap();
     assert_eq!(kept, json!({"username": "me", "password": "secret-pass"}));
@@ -187,10 +204,16 @@ fn a_login_is_kept_pulled_with_listed_and_forgotten_by_the_system() {
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(cells, [&*host, "me", "keyring", "keychain"]);
     let run = msb(&format!("registry logout {host}"), b"").success();
-    assert!(run.stderr.contains(&format!("   ✓ Logged out   {host}\n")), "{run:#?}");
+    assert!(
+        run.stderr.contains(&format!("   ✓ Logged out   {host}\n")),
+        "{run:#?}"
+    );
     assert_eq!(keychain.kept(&host), None);
     let run = msb(&format!("registry logout {host}"), b"").success();
-    assert!(run.stderr.contains("no stored registry credentials"), "{run:#?}");
+    assert!(
+        run.stderr.contains("no stored registry credentials"),
+        "{run:#?}"
+    );
 }
 
 fn a_login_that_microsandbox_has_kept_is_found() {
@@ -264,7 +287,10 @@ fn a_locked_keychain_is_told_and_no_public_image_waits_for_it() {
     keychain.lock();
     let run = stage.pull(|command| keychain.give(command)).success();
     assert_eq!(stage.who(), "nobody");
-    assert!(run.stderr.contains("`keychain` was passed over"), "{run:#?}");
+    assert!(
+        run.stderr.contains("`keychain` was passed over"),
+        "{run:#?}"
+    );
     let run = stage.run(&format!("registry logout {host}"), b"", |command| {
         keychain.give(command);
     });
@@ -316,9 +342,12 @@ fn a_file_that_is_named_and_not_there_ends_the_pull() {
     let host = stage.host();
     stage.settings(&json!({&host: {"username": "me", "secret_name": "token"}}));
     let key = format!("registries.auth.{host}");
-    stage
-        .pull(|_| {})
-        .failure(&["`secret-file`", "secrets/registries/token", &key, "config.json"]);
+    stage.pull(|_| {}).failure(&[
+        "`secret-file`",
+        "secrets/registries/token",
+        &key,
+        "config.json",
+    ]);
     let folder = stage.env.home().join("secrets/registries");
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("token");
@@ -329,7 +358,12 @@ fn a_file_that_is_named_and_not_there_ends_the_pull() {
         assert_eq!(stage.who(), "me");
         let sent = stage.registry.asked(&On::Token);
         // me:secret-f
-        let sent = sent.last().unwrap().header("authorization").unwrap().to_owned();
+        let sent = sent
+            .last()
+            .unwrap()
+            .header("authorization")
+            .unwrap()
+            .to_owned();
         assert_eq!(sent, "Basic bWU6c2VjcmV0LWY=", "{text:?}");
     }
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();

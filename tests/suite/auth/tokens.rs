@@ -85,10 +85,12 @@ fn a_token_service_that_takes_no_identity_tokens_is_told() {
 
 fn a_token_service_that_knows_no_get_is_sent_a_form() {
     let scene = Scene::guarded();
-    let only_post = Arc::new(|request: &Request, answer: Answer| match request.method.as_str() {
-        "POST" => answer,
-        _ => Answer::error(405, "UNSUPPORTED", "not so"),
-    });
+    let only_post = Arc::new(
+        |request: &Request, answer: Answer| match request.method.as_str() {
+            "POST" => answer,
+            _ => Answer::error(405, "UNSUPPORTED", "not so"),
+        },
+    );
     scene.registry.fault(On::Token, ALWAYS, only_post);
     let auth = RegistryAuth::basic("me", "secret-pass");
     scene
@@ -187,8 +189,10 @@ fn a_token_is_not_used_for_another_account_repository_or_action() {
     assert_eq!(count(), 4, "nobody");
     scene.pull("other", &as_user("one", "secret-1")).unwrap();
     assert_eq!(count(), 5, "another repository");
-    let lookup = Lookup::new(Arc::new(Chain::default()), Arc::new(Silent))
-        .with(scene.registry.host(), RegistryAuth::basic("one", "secret-1"));
+    let lookup = Lookup::new(Arc::new(Chain::default()), Arc::new(Silent)).with(
+        scene.registry.host(),
+        RegistryAuth::basic("one", "secret-1"),
+    );
     let reference = format!("{}/app:1", scene.registry.host()).parse().unwrap();
     let repository = scene
         .client
@@ -229,8 +233,7 @@ fn a_mirror_is_asked_with_credentials_of_its_own() {
     }}});
     let file = env.write("config.json", settings.to_string().as_bytes());
     let settings = msb_host::settings::Settings::read_from(&file).unwrap();
-    let hosts =
-        msb_host::registry::hosts::Hosts::read(&settings, &Default::default()).unwrap();
+    let hosts = msb_host::registry::hosts::Hosts::read(&settings, &Default::default()).unwrap();
     let client = msb_host::registry::Client::new(hosts, settings.registries.retry).unwrap();
     let mirror_host = mirror.host();
     let known = Known::saying("third-party", move |request| {
@@ -264,9 +267,13 @@ fn the_challenge_of_the_start_is_used_where_a_repository_names_none() {
     let scene = Scene::new();
     let realm = scene.registry.url("/token");
     let challenge = format!(r#"Bearer realm="{realm}",service="tests""#);
-    scene.registry.challenge(&[&challenge], Some(&scene.registry));
+    scene
+        .registry
+        .challenge(&[&challenge], Some(&scene.registry));
     let bare = Arc::new(|_: &Request, answer: Answer| answer.without("WWW-Authenticate"));
-    scene.registry.fault_of_refusals(On::ManifestHead, bare.clone());
+    scene
+        .registry
+        .fault_of_refusals(On::ManifestHead, bare.clone());
     scene.registry.fault_of_refusals(On::Manifest, bare);
     scene.pull("app", &PullOptions::default()).unwrap();
     assert_eq!(scene.registry.asked(&On::Token).len(), 1);

@@ -73,9 +73,7 @@ impl On {
     pub(crate) fn matches(&self, route: &Route, method: &str) -> bool {
         let head = method == "HEAD";
         match (self, route) {
-            (Self::Everything, _)
-            | (Self::Token, Route::Token)
-            | (Self::Ping, Route::Ping) => true,
+            (Self::Everything, _) | (Self::Token, Route::Token) | (Self::Ping, Route::Ping) => true,
             (Self::ManifestHead, Route::Manifest { .. }) => head,
             (Self::Manifest, Route::Manifest { .. })
             | (Self::Blobs, Route::Blob(_) | Route::Signed { .. } | Route::Foreign(_)) => !head,

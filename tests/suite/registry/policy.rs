@@ -122,7 +122,10 @@ fn without_a_terminal_each_layer_is_one_plain_line() {
     let layers = run.stderr.lines().filter(|line| line.starts_with("layer "));
     assert_eq!(layers.count(), 2, "{run:#?}");
     let last = run.stderr.lines().last().unwrap();
-    assert!(last.contains("Pulled") && last.contains("app:1"), "{run:#?}");
+    assert!(
+        last.contains("Pulled") && last.contains("app:1"),
+        "{run:#?}"
+    );
     assert!(!run.stderr.contains(['\r', '\u{1b}']), "{run:#?}");
 }
 
@@ -130,7 +133,12 @@ fn what_is_not_there_is_told_with_registry_and_repository() {
     let scene = Scene::filled();
     for name in ["missing:1", "app:2"] {
         let run = scene.pull("", name);
-        let words = [&*scene.name(name), scene.registry.host(), "not found", "hint: "];
+        let words = [
+            &*scene.name(name),
+            scene.registry.host(),
+            "not found",
+            "hint: ",
+        ];
         run.failure(&words);
     }
     assert_eq!(scene.env.references(), [] as [String; 0]);

@@ -116,5 +116,8 @@ fn a_second_msb_goes_on_where_a_killed_one_stopped() {
     let before = line.relay.received();
     alone.msb(&format!("pull {}", line.name("app:1"))).success();
     let once = line.relay.received() - before;
-    assert!(before < once + once / 2, "{before} bytes, where {once} are all");
+    assert!(
+        before < once + once / 2,
+        "{before} bytes, where {once} are all"
+    );
 }

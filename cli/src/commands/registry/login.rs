@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use msb_host::auth::{LoggedIn, Login, Store, Surroundings, password_typed, registry_named};
@@ -93,7 +93,6 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         StoreKind::File => Store::File,
     };
     let login = Login::new(&args.host, &username, password_typed(&typed)?, store)?;
-    let started = Instant::now();
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Login, |progress| {
         let around = Surroundings {
@@ -103,7 +102,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         login.keep(&desk.keeping(), client.as_ref(), &around)
     });
     let done = interrupt.settle(done)?;
-    ui.success("Logged in", &registry, "", started.elapsed());
+    ui.success("Logged in", &registry, "", Duration::ZERO);
     tell(ui, &registry, &done);
     Ok(())
 }
@@ -123,7 +122,9 @@ fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
         );
     }
     if let Some(key) = done.replaced {
-        ui.note(&format!("`{key}` of {registry} in config.json was replaced"));
+        ui.note(&format!(
+            "`{key}` of {registry} in config.json was replaced"
+        ));
     }
     if let Some(step) = &done.shadowed_by {
         ui.log(
@@ -136,7 +137,9 @@ fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
 /// Asks for the name of the user.
 fn asked_name(ui: Ui, password_is_piped: bool) -> Result<String, CommandError> {
     if password_is_piped || !io::stdin().is_terminal() {
-        return Err(CommandError::new("no user name was given").hint("give one with `--username NAME`"));
+        return Err(
+            CommandError::new("no user name was given").hint("give one with `--username NAME`")
+        );
     }
     ui.prompt("Username: ");
     let mut name = String::new();
@@ -164,8 +167,10 @@ fn piped(ui: Ui) -> Result<Vec<u8>, CommandError> {
 /// Asks for a password that the terminal does not show.
 fn hidden(ui: Ui) -> Result<Vec<u8>, CommandError> {
     if !io::stdin().is_terminal() {
-        return Err(CommandError::new("there is no terminal to ask for the password at")
-            .hint("give the password on standard input with `--password-stdin`"));
+        return Err(
+            CommandError::new("there is no terminal to ask for the password at")
+                .hint("give the password on standard input with `--password-stdin`"),
+        );
     }
     ui.prompt("Password/token: ");
     let password = rpassword::read_password()

@@ -69,11 +69,16 @@ fn tell(ui: Ui, registry: &str, done: &LoggedOut) {
         }
         Some((_, name)) => {
             let path = format!("secrets/registries/{name}");
-            ui.note(&format!("the file `{path}` is not used any more; it is still there"));
+            ui.note(&format!(
+                "the file `{path}` is not used any more; it is still there"
+            ));
         }
         None => {}
     }
     for step in &done.remaining {
-        ui.note(&format!("there are other credentials for {registry}: {}", has(step)));
+        ui.note(&format!(
+            "there are other credentials for {registry}: {}",
+            has(step)
+        ));
     }
 }

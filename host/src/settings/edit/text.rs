@@ -167,7 +167,10 @@ fn find(text: &str, keys: &[&str]) -> Option<Range<usize>> {
     let mut object = root(text);
     for key in keys {
         let members = members(text, &object);
-        let member = members.into_iter().rev().find(|member| member.key == *key)?;
+        let member = members
+            .into_iter()
+            .rev()
+            .find(|member| member.key == *key)?;
         object = member.value;
     }
     text[object.clone()].starts_with('{').then_some(object)
@@ -213,9 +216,7 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
             }
             _ => {
                 let is_plain = |byte: u8| !b"\"{}[]".contains(&byte);
-                let is_word = |byte: u8| {
-                    byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
-                };
+                let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
                 at = match depth {
                     0 => skip(bytes, at, is_word).max(at + 1),
                     _ => skip(bytes, at, is_plain),
@@ -273,9 +274,15 @@ mod tests {
     #[test]
     fn a_value_is_replaced_where_it_is() {
         let text = set(ODD, &["z"], &json!(null)).unwrap();
-        assert!(text.starts_with("{\n\t\"z\": null,\n\t\"registries\": {\n"), "{text}");
+        assert!(
+            text.starts_with("{\n\t\"z\": null,\n\t\"registries\": {\n"),
+            "{text}"
+        );
         let text = set(&text, &["z", "y"], &json!(1)).unwrap();
-        assert!(text.starts_with("{\n\t\"z\": {\n\t\t\"y\": 1\n\t},\n"), "{text}");
+        assert!(
+            text.starts_with("{\n\t\"z\": {\n\t\t\"y\": 1\n\t},\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -284,7 +291,10 @@ mod tests {
         let text = set(text, &["x", "z", "w"], &json!("é")).unwrap();
         assert_eq!(text, r#"{"x":{"y":1,"z":{"w":"é"}}}"#);
         let inner = set(ODD, &["registries", "hosts", "i"], &json!({})).unwrap();
-        assert!(inner.contains("{\"h\": {\"insecure\": true},\"i\":{}}"), "{inner}");
+        assert!(
+            inner.contains("{\"h\": {\"insecure\": true},\"i\":{}}"),
+            "{inner}"
+        );
     }
 
     #[test]

@@ -193,7 +193,10 @@ mod tests {
     #[test]
     fn an_entry_has_a_name_and_one_source() {
         for (text, source) in [
-            (r#"{"username": "u", "store": "keyring"}"#, AuthSource::Keyring),
+            (
+                r#"{"username": "u", "store": "keyring"}"#,
+                AuthSource::Keyring,
+            ),
             (
                 r#"{"username": "u", "password_env": "TOKEN"}"#,
                 AuthSource::PasswordEnv("TOKEN".to_owned()),

@@ -185,10 +185,16 @@ fn an_entry_that_makes_no_sense_is_a_matter_of_its_host() {
     assert_eq!(auth["bad.example"].content, Err(AuthProblem::NoSource));
     assert!(auth["good.example"].content.is_ok());
     for (text, key) in [
-        (r#"{"auth": {"h": {"username": 5}}}"#, "registries.auth.h.username"),
+        (
+            r#"{"auth": {"h": {"username": 5}}}"#,
+            "registries.auth.h.username",
+        ),
         (r#"{"auth": {"h": []}}"#, "registries.auth.h"),
         (r#"{"auth": {"a/b": {}}}"#, "registries.auth.a/b"),
-        (r#"{"hosts": {"h": {"auth": 1}}}"#, "registries.hosts.h.auth"),
+        (
+            r#"{"hosts": {"h": {"auth": 1}}}"#,
+            "registries.hosts.h.auth",
+        ),
     ] {
         match read(text).unwrap_err() {
             SettingsError::Invalid { key: found, .. }
