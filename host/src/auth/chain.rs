@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::answers::Answers;
-use super::error::AuthError;
+use super::error::{AuthError, Named};
 use super::pattern;
 use super::provider::{
     Action, Answer, Cache, Extent, Outcome, Provider, ProviderError, Request, Surroundings,
@@ -232,10 +232,10 @@ impl Chain {
                 }
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
-                    let stops = link.stops_at(&error);
-                    let said = Said::error(&error, stops, self.is_news(registry, name));
+                    let is_the_end = link.stops_at(&error);
+                    let said = Said::error(&error, is_the_end, self.is_news(registry, name));
                     log(around, LogLevel::Debug, &told(registry, name, &said));
-                    if stops {
+                    if is_the_end {
                         return Err(stopped(registry, link, entry, error));
                     }
                     let said = match entry {
@@ -412,15 +412,17 @@ fn stopped(
         Some((entry, settings)) if link.tier == Tier::Configured => AuthError::Configured {
             registry,
             provider,
-            file: entry.file.clone(),
-            key: format!("{}.{}", entry.key, settings.source_key()),
-            named: settings.source_name().to_owned(),
-            source,
+            named: Box::new(Named {
+                file: entry.file.clone(),
+                key: format!("{}.{}", entry.key, settings.source_key()),
+                value: settings.source_name().to_owned(),
+            }),
+            source: Box::new(source),
         },
         _ => AuthError::Provider {
             registry,
             provider,
-            source,
+            source: Box::new(source),
         },
     }
 }

@@ -19,7 +19,7 @@ mod tests;
 mod trace;
 
 pub use chain::{Chain, Finding, KEYCHAIN, Link, Question, Source, Tier};
-pub use error::AuthError;
+pub use error::{AuthError, Named};
 pub use keeping::Keeping;
 pub use list::{Registered, list};
 pub use login::{KeepError, LoggedIn, Login, Store, password_typed, registry_named};

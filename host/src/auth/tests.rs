@@ -207,10 +207,10 @@ fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() 
     let names = "`registries.auth.r.example.password_env`";
     assert!(text.contains(names) && text.contains("is `X`"), "{text}");
     assert!(text.contains("`env`"), "{text}");
-    let AuthError::Configured { file, .. } = &error else {
+    let AuthError::Configured { named, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(text.contains(&file.display().to_string()));
+    assert!(text.contains(&named.file.display().to_string()));
     assert_eq!(docker.times(), 0);
 }
 

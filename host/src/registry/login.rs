@@ -58,9 +58,10 @@ impl Client {
         };
         place.send(asking, &request)?;
         let shown = place.shown(self);
-        Ok(match shown.is_some_and(|shown| shown.identity.known) {
-            true => Welcome::Known,
-            false => Welcome::Open,
+        Ok(if shown.is_some_and(|shown| shown.identity.known) {
+            Welcome::Known
+        } else {
+            Welcome::Open
         })
     }
 }
