@@ -142,6 +142,13 @@ fn for_registry(error: &RegistryError) -> Option<String> {
             "name the CA that the registry's certificate comes from with `--ca-certs PATH`, or for \
              good with `registries.ca_certs` in config.json"
         }
+        RegistryError::ClientCertificate { host, .. } => {
+            return Some(format!(
+                "name the certificate that you have for this registry, and its key, in \
+                 config.json: {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
+                 \"client_key\": PATH}}}}}}}}"
+            ));
+        }
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }

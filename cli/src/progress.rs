@@ -37,7 +37,8 @@ impl Work {
     /// Returns what happens to a layer.
     fn layer_phase(self) -> &'static str {
         match self {
-            Self::Pull => "pulling",
+            // The rate says it.
+            Self::Pull => "",
             Self::Load => "converting",
             Self::Save => "writing",
             Self::Prune => "",

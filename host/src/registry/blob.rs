@@ -12,7 +12,6 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RA
 use reqwest::{Response, StatusCode};
 
 use super::exchange::{Place, Request};
-use super::repository::OnRetry;
 use super::retry::Attempts;
 use super::runtime::NoAnswer;
 use super::{RegistryError, Repository, Retry};
@@ -38,7 +37,7 @@ pub struct BlobRequest<'a> {
 pub struct BlobReader<'a> {
     repository: &'a Repository,
     request: BlobRequest<'a>,
-    on_retry: OnRetry<'a>,
+    on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
     cancel: &'a Cancel,
     what: String,
     source: Source,
@@ -64,7 +63,7 @@ impl Repository {
     pub fn blob<'a>(
         &'a self,
         request: BlobRequest<'a>,
-        on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
+        on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
         cancel: &'a Cancel,
     ) -> BlobReader<'a> {
         let first = request
@@ -236,7 +235,12 @@ impl BlobReader<'_> {
         // A server that a manifest names gives no new address when one asks again.
         let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
         if !is_final
-            && repository.wait_for_another(&mut self.attempts, &error, self.on_retry, self.cancel)?
+            && repository.wait_for_another(
+                &mut self.attempts,
+                &error,
+                &self.on_retry,
+                self.cancel,
+            )?
         {
             return Ok(());
         }

@@ -222,7 +222,10 @@ mod tests {
 
     #[test]
     fn what_can_be_read_before_the_nonsense_counts() {
-        assert_eq!(read(&[r#"Basic realm="x", Bearer realm="open"#]), [Challenge::Basic]);
+        assert_eq!(
+            read(&[r#"Basic realm="x", Bearer realm="open"#]),
+            [Challenge::Basic]
+        );
     }
 
     #[test]

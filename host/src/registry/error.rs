@@ -23,10 +23,19 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
-    /// The registry proves its identity with a certificate that nobody we trust has signed, or
-    /// wants one of us.
+    /// The registry proves its identity with a certificate that nobody we trust has signed, or not
+    /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry wants a certificate of us, or another one than ours.
+    #[error("registry {host} wants a certificate of us, or another one than it got")]
+    ClientCertificate {
         /// The registry or mirror.
         host: String,
         /// Why.

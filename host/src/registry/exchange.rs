@@ -14,7 +14,7 @@ use super::credentials::Credentials;
 use super::hosts::{Endpoint, Plain};
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{Transport, is_certificate_problem, speaks_no_tls};
+use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
 use super::{RegistryError, realm};
 use crate::cancel::Cancel;
 
@@ -262,7 +262,9 @@ impl Place {
                 match self.ping(asking, &secure, what) {
                     Ok(()) => secure,
                     Err(
-                        error @ (RegistryError::Certificate { .. } | RegistryError::Cancelled(_)),
+                        error @ (RegistryError::Certificate { .. }
+                        | RegistryError::ClientCertificate { .. }
+                        | RegistryError::Cancelled(_)),
                     ) => return Err(error),
                     Err(_) => {
                         let plain = at("http")?;
@@ -304,6 +306,8 @@ impl Place {
         let source = error.without_url();
         if is_certificate_problem(&source) {
             RegistryError::Certificate { host, source }
+        } else if wants_certificate(&source) {
+            RegistryError::ClientCertificate { host, source }
         } else if speaks_no_tls(&source) {
             RegistryError::PlainHttp { host }
         } else if source.is_connect() {

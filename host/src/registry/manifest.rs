@@ -270,7 +270,11 @@ mod tests {
             r#"{"config":{},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip+encrypted"}]}"#,
             "encrypted",
         );
-        for other in ["application/vnd.oci.image.layer.v1.tarball", "application/x", ""] {
+        for other in [
+            "application/vnd.oci.image.layer.v1.tarball",
+            "application/x",
+            "",
+        ] {
             refused(
                 &format!(r#"{{"config":{{}},"layers":[{{"mediaType":"{other}"}}]}}"#),
                 "a layer of type",

@@ -78,25 +78,33 @@ fn pem(identity: &ClientIdentity) -> zeroize::Zeroizing<String> {
     text
 }
 
-/// Returns whether a connection failed for what certificates say, on either side.
+/// Returns whether a connection failed for what the certificate of the other side says.
 pub(super) fn is_certificate_problem(error: &reqwest::Error) -> bool {
-    rustls_error(error).is_some_and(|error| {
-        matches!(
-            error,
+    matches!(
+        rustls_error(error),
+        Some(
             rustls::Error::InvalidCertificate(_)
                 | rustls::Error::NoCertificatesPresented
                 | rustls::Error::UnsupportedNameType
-                | rustls::Error::AlertReceived(
-                    rustls::AlertDescription::CertificateRequired
-                        | rustls::AlertDescription::BadCertificate
-                        | rustls::AlertDescription::UnknownCA
-                        | rustls::AlertDescription::CertificateUnknown
-                        | rustls::AlertDescription::CertificateExpired
-                        | rustls::AlertDescription::AccessDenied
-                        | rustls::AlertDescription::HandshakeFailure
-                )
         )
-    })
+    )
+}
+
+/// Returns whether the other side has ended a connection because of our certificate, or for want
+/// of one.
+pub(super) fn wants_certificate(error: &reqwest::Error) -> bool {
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::AlertReceived(
+            rustls::AlertDescription::CertificateRequired
+                | rustls::AlertDescription::BadCertificate
+                | rustls::AlertDescription::UnknownCA
+                | rustls::AlertDescription::CertificateUnknown
+                | rustls::AlertDescription::CertificateExpired
+                | rustls::AlertDescription::AccessDenied
+                | rustls::AlertDescription::HandshakeFailure
+        ))
+    )
 }
 
 fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {

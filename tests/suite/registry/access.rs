@@ -105,7 +105,11 @@ fn anybody_gets_a_token_where_anybody_may_pull() {
     let asked = service.asked().split_off(before);
     assert_eq!(asked.len(), 1, "one token is good for all of it");
     assert_eq!(asked[0].header("authorization"), None);
-    assert!(asked[0].path.contains("repository%3Aapp%3Apull"), "{}", asked[0]);
+    assert!(
+        asked[0].path.contains("repository%3Aapp%3Apull"),
+        "{}",
+        asked[0]
+    );
 }
 
 fn each_repository_has_a_token_of_its_own() {
@@ -122,7 +126,11 @@ fn each_repository_has_a_token_of_its_own() {
     let asked = service.asked().split_off(before);
     assert_eq!(asked.len(), 2);
     assert!(asked[1].path.contains("group%2Fother"), "{}", asked[1]);
-    assert!(!asked[1].path.contains("repository%3Aapp%3A"), "{}", asked[1]);
+    assert!(
+        !asked[1].path.contains("repository%3Aapp%3A"),
+        "{}",
+        asked[1]
+    );
     assert_whole(&scene.env);
 }
 
@@ -130,7 +138,9 @@ fn a_token_service_that_does_not_know_us_is_told() {
     let service = TokenService::guarded(USER, PASSWORD);
     let scene = with_tokens(&service);
     let login = format!("msb registry login {}", scene.registry.host());
-    scene.pull("", "app:1").failure(&[&scene.name("app:1"), &login]);
+    scene
+        .pull("", "app:1")
+        .failure(&[&scene.name("app:1"), &login]);
     scene.env.assert_clean();
 }
 
@@ -152,7 +162,9 @@ fn an_explicit_password_is_shown_to_the_token_service() {
 fn a_registry_with_passwords_says_how_to_log_in() {
     let scene = with_passwords();
     let login = format!("msb registry login {}", scene.registry.host());
-    scene.pull("", "app:1").failure(&[&scene.name("app:1"), &login]);
+    scene
+        .pull("", "app:1")
+        .failure(&[&scene.name("app:1"), &login]);
     scene.env.assert_clean();
 }
 

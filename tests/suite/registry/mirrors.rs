@@ -73,7 +73,10 @@ fn a_mirror_may_have_the_image_in_a_namespace() {
     let scene = Scene::filled();
     let mirror = DockerRegistry::start(&super::Setup::default());
     mirror.push("copies/of/app:1", &sample());
-    use_mirror(&scene, &json!(format!("http://{}/copies/of", mirror.host())));
+    use_mirror(
+        &scene,
+        &json!(format!("http://{}/copies/of", mirror.host())),
+    );
     scene.pulls("app:1");
     assert_eq!(asked(&scene.registry), 0);
 }
@@ -110,12 +113,17 @@ fn a_layer_that_a_mirror_has_spoilt_is_fetched_from_the_registry() {
 
 /// Writes the `registries.conf` of the user.
 fn conf(scene: &Scene, text: &str) {
-    let path = scene.env.path("user-home/.config/containers/registries.conf");
+    let path = scene
+        .env
+        .path("user-home/.config/containers/registries.conf");
     put(&path, text.as_bytes());
 }
 
 fn table(scene: &Scene, rest: &str) -> String {
-    format!("[[registry]]\nprefix = \"{}\"\n{rest}", scene.registry.host())
+    format!(
+        "[[registry]]\nlocation = \"{}\"\n{rest}",
+        scene.registry.host()
+    )
 }
 
 fn a_mirror_of_registries_conf_is_asked() {

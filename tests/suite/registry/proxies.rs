@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::authority::Authority;
 use super::proxy::Proxy;
-use super::{Scene, Setup, assert_whole, checked, sample};
+use super::{Scene, Setup, assert_whole, checked};
 use crate::env::Run;
 use crate::tests;
 
@@ -37,7 +37,11 @@ fn plain_http_goes_through_the_proxy() {
     }
     assert_eq!(scene.env.references(), [format!("{HOST}/app:1")]);
     let manifest = format!("GET http://{HOST}/v2/app/manifests/1 HTTP/1.1");
-    let times = proxy.asked().iter().filter(|line| **line == manifest).count();
+    let times = proxy
+        .asked()
+        .iter()
+        .filter(|line| **line == manifest)
+        .count();
     assert_eq!(times, 3, "{:#?}", proxy.asked());
 }
 
@@ -84,7 +88,12 @@ fn a_registry_that_speaks_plain_http_needs_insecure() {
     let proxy = Proxy::start(&[(HOST, scene.registry.host())]);
     let variables = [("ALL_PROXY", &*proxy.url())];
     through(&scene, "", &variables).failure(&[HOST, "HTTPS", "hint: ", "--insecure"]);
-    assert!(proxy.asked().iter().all(|line| line.starts_with("CONNECT ")));
+    assert!(
+        proxy
+            .asked()
+            .iter()
+            .all(|line| line.starts_with("CONNECT "))
+    );
     scene.env.assert_clean();
     let host = serde_json::json!({"hosts": {HOST: {"insecure": true}}});
     scene.settings(&host);
@@ -125,5 +134,4 @@ fn a_proxy_that_is_not_there_is_told() {
     scene.settings(&serde_json::json!({"attempts": 2}));
     let variables = [("ALL_PROXY", "http://127.0.0.1:1")];
     through(&scene, "", &variables).failure(&[HOST, "hint: ", "proxy"]);
-    let _ = sample();
 }

@@ -4,8 +4,8 @@ use super::relay::Relay;
 use super::{Scene, assert_whole};
 use crate::archive::{Image, gzip};
 use crate::faults::noise;
-use crate::tests;
 use crate::terminal::Terminal;
+use crate::tests;
 
 tests! {
     each_layer_has_a_bar_with_bytes_rate_and_time_left needs DockerRegistry, Skopeo, Tmux;
@@ -19,12 +19,14 @@ fn image(own: u64) -> Image {
     Image::new("", &[&common, &own]).compressed(gzip)
 }
 
-/// Returns the lines of bars: those with a piece of one.
+fn has_bar(line: &str) -> bool {
+    line.contains(['━', '╸', '╌'])
+}
+
+/// Returns the lines of layers.
 fn bars(screen: &str) -> Vec<&str> {
-    let lines = screen.lines();
-    lines
-        .filter(|line| line.contains(['━', '╸', '╌']))
-        .collect()
+    let is_of_layer = |line: &&str| has_bar(line) && !line.contains(" layers ");
+    screen.lines().filter(is_of_layer).collect()
 }
 
 fn each_layer_has_a_bar_with_bytes_rate_and_time_left() {
@@ -43,7 +45,8 @@ fn each_layer_has_a_bar_with_bytes_rate_and_time_left() {
     }
     let overall = screen.lines().find(|line| line.contains("/2 layers"));
     let overall = overall.unwrap_or_else(|| panic!("no line for all of it: {screen}"));
-    assert!(overall.contains("KiB/s") && overall.contains(" left"), "{screen}");
+    assert!(has_bar(overall) && overall.contains("KiB/s"), "{screen}");
+    assert!(overall.contains(" left"), "{screen}");
     relay.set_rate(100_000_000);
     let screen = terminal.wait_for("✓ Pulled");
     assert_eq!(bars(&screen), [] as [&str; 0], "{screen}");
@@ -84,5 +87,8 @@ fn ctrl_c_on_a_terminal_leaves_it_as_it_was() {
     terminal.press("C-c");
     let screen = terminal.wait_for("exit 130");
     assert_eq!(bars(&screen), [] as [&str; 0], "{screen}");
-    assert!(screen.contains("hint: what was received is kept"), "{screen}");
+    assert!(
+        screen.contains("hint: what was received is kept"),
+        "{screen}"
+    );
 }

@@ -117,11 +117,6 @@ impl DockerRegistry {
         &self.host
     }
 
-    /// Returns the port alone.
-    pub(super) fn port(&self) -> &str {
-        self.host.rsplit(':').next().unwrap()
-    }
-
     /// Has skopeo copy an image here, as it is. Returns the digest of its manifest.
     pub(super) fn push(&self, name: &str, image: &Image) -> String {
         let layout = self.folder.path().join("pushed.tar");
@@ -195,7 +190,9 @@ impl DockerRegistry {
     /// Returns how often msb has fetched a blob, or a part of it.
     pub(super) fn fetched(&self, digest: &str) -> usize {
         let of_blob = |request: &&Request| {
-            request.method == "GET" && request.path.ends_with(&format!("/blobs/{digest}"))
+            matches!(request.status, 200 | 206)
+                && request.method == "GET"
+                && request.path.ends_with(&format!("/blobs/{digest}"))
         };
         self.requests().iter().filter(of_blob).count()
     }

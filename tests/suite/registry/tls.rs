@@ -43,7 +43,10 @@ fn mutual(authority: &Authority) -> Scene {
 /// Fills a registry with the image `app:1`, as somebody whom it trusts.
 fn fill(scene: &Scene, authority: &Authority, client: Option<&Pair>) {
     let folder = scene.env.path("skopeo-certs");
-    put(&folder.join("ca.crt"), &std::fs::read(authority.file()).unwrap());
+    put(
+        &folder.join("ca.crt"),
+        &std::fs::read(authority.file()).unwrap(),
+    );
     if let Some(pair) = client {
         copy_pair(pair, &folder);
     }
@@ -60,13 +63,22 @@ fn fill(scene: &Scene, authority: &Authority, client: Option<&Pair>) {
 }
 
 fn copy_pair(pair: &Pair, folder: &Path) {
-    put(&folder.join("client.cert"), &std::fs::read(&pair.certificate).unwrap());
-    put(&folder.join("client.key"), &std::fs::read(&pair.key).unwrap());
+    put(
+        &folder.join("client.cert"),
+        &std::fs::read(&pair.certificate).unwrap(),
+    );
+    put(
+        &folder.join("client.key"),
+        &std::fs::read(&pair.key).unwrap(),
+    );
 }
 
 /// Returns the folder in which other tools look for certificates of the registry.
 fn certs_d(scene: &Scene) -> std::path::PathBuf {
-    let folder = format!("user-home/.config/containers/certs.d/{}", scene.registry.host());
+    let folder = format!(
+        "user-home/.config/containers/certs.d/{}",
+        scene.registry.host()
+    );
     scene.env.path(&folder)
 }
 
@@ -179,8 +191,19 @@ fn a_registry_that_wants_a_certificate_and_gets_none_is_told() {
     let run = scene.pull("", "app:1");
     run.failure(&[scene.registry.host(), "certificate", "client_cert"]);
     // One of an authority that the registry does not know is no better.
-    let stranger = Authority::new().client();
-    let _kept = &stranger;
+    let others = Authority::new();
+    let stranger = others.client();
+    host_settings(
+        &scene,
+        &json!({
+            "ca_certs": authority.file(),
+            "client_cert": stranger.certificate,
+            "client_key": stranger.key,
+        }),
+    );
+    scene
+        .pull("", "app:1")
+        .failure(&["certificate", "client_cert"]);
     scene.env.assert_clean();
 }
 
@@ -190,7 +213,10 @@ fn a_client_certificate_in_certs_d_is_shown() {
     let scene = mutual(&authority);
     fill(&scene, &authority, Some(&client));
     let folder = certs_d(&scene);
-    put(&folder.join("ca.crt"), &std::fs::read(authority.file()).unwrap());
+    put(
+        &folder.join("ca.crt"),
+        &std::fs::read(authority.file()).unwrap(),
+    );
     copy_pair(&client, &folder);
     scene.pulls("app:1");
 }

@@ -133,7 +133,12 @@ impl State {
         let scopes = query
             .split('&')
             .filter_map(|pair| pair.strip_prefix("scope="))
-            .map(|scope| scope.replace("%3A", ":").replace("%2F", "/").replace("%2C", ","));
+            .map(|scope| {
+                scope
+                    .replace("%3A", ":")
+                    .replace("%2F", "/")
+                    .replace("%2C", ",")
+            });
         let access: Vec<Value> = scopes
             .filter_map(|scope| {
                 let (kind, rest) = scope.split_once(':')?;

@@ -105,7 +105,11 @@ fn what_is_saved_after_a_pull_is_what_the_registry_has() {
         for (layer, diff_id) in layers.iter().zip(diff_ids) {
             let blob = hex(layer["digest"].as_str().unwrap());
             let bytes = std::fs::read(unpacked.join("blobs/sha256").join(blob)).unwrap();
-            let plain = match &*layer["mediaType"].as_str().unwrap().replace(['.', '+'], " ") {
+            let plain = match &*layer["mediaType"]
+                .as_str()
+                .unwrap()
+                .replace(['.', '+'], " ")
+            {
                 text if text.ends_with("gzip") => ungzip(&bytes),
                 text if text.ends_with("zstd") => zstd::decode_all(&*bytes).unwrap(),
                 _ => bytes,
@@ -132,7 +136,10 @@ fn a_saved_image_is_the_same_to_skopeo() {
         let name = scene.name("app:1");
         let line = format!("save -q --format {format} -o {format}.tar {name}");
         scene.env.msb(&line).success();
-        let source = format!("{transport}:{}", scene.env.path(&format!("{format}.tar")).display());
+        let source = format!(
+            "{transport}:{}",
+            scene.env.path(&format!("{format}.tar")).display()
+        );
         let tag = format!("{format}:1");
         again.registry.copy(&[], &source, &tag);
         let config = run(again
