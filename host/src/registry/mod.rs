@@ -17,6 +17,7 @@ pub mod hosts;
 mod index;
 mod manifest;
 mod notices;
+mod proxy;
 mod realm;
 mod repository;
 mod retry;

@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
 use super::hosts::{ClientIdentity, TlsSettings};
+use super::proxy::Proxies;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,6 +52,9 @@ fn client(
         .user_agent(concat!("msb/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        // Its own look at the environment is another one than ours.
+        .no_proxy()
+        .proxy(Proxies::from_env()?.into_proxy())
         // Streams of one connection would share its window; each layer has a connection instead.
         .http1_only()
         .tls_certs_merge(roots)
