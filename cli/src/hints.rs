@@ -156,6 +156,20 @@ fn for_registry(error: &RegistryError) -> Option<String> {
             "look at the name of the registry, at the network and at the proxy; a registry that \
              speaks plain HTTP needs `--insecure`"
         }
+        RegistryError::Status {
+            status: 400..=407 | 409..=424 | 426..=498,
+            ..
+        } => "the registry does not want this request; ask those who run it",
+        RegistryError::Realm { .. } => {
+            "do not trust this registry, unless it is yours: then let it name a token service on \
+             its own host, or one that is reached over HTTPS"
+        }
+        RegistryError::Token { .. }
+        | RegistryError::Malformed { .. }
+        | RegistryError::Redirect { .. } => {
+            "is there a registry at this address, and nothing in between? otherwise tell those who \
+             run it"
+        }
         RegistryError::Broken { .. }
         | RegistryError::Stalled { .. }
         | RegistryError::Status { .. }

@@ -334,3 +334,25 @@ fn list(platforms: &[Platform]) -> String {
         _ => names.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_the_password_in_it() {
+        for (address, shown) in [
+            (
+                "https://u:secret@a.example/t?x=@",
+                "https://a.example/t?x=@",
+            ),
+            ("https://u:sec@ret@a.example", "https://a.example"),
+            ("//u:secret@a.example/t", "//a.example/t"),
+            ("https://a.example/t@x", "https://a.example/t@x"),
+            ("/token", "/token"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
+    }
+}
