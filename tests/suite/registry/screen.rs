@@ -2,14 +2,18 @@
 
 use super::relay::Relay;
 use super::{Scene, assert_whole};
-use crate::archive::{Image, gzip};
+use crate::archive::{Image, gzip, sha256};
+use crate::env::TestEnv;
 use crate::faults::noise;
+use crate::faulty::route::On;
+use crate::faulty::{Registry, fault};
 use crate::terminal::Terminal;
 use crate::tests;
 
 tests! {
     each_layer_has_a_bar_with_bytes_rate_and_time_left needs DockerRegistry, Skopeo, Tmux;
     layers_that_are_there_and_those_of_another_msb_are_told needs DockerRegistry, Skopeo, Tmux;
+    a_layer_that_is_tried_again_is_told_above_the_bars needs Tmux;
     ctrl_c_on_a_terminal_leaves_it_as_it_was needs DockerRegistry, Skopeo, Tmux;
 }
 
@@ -75,6 +79,25 @@ fn layers_that_are_there_and_those_of_another_msb_are_told() {
     first.wait_for("✓ Pulled");
     second.wait_for("✓ Pulled");
     assert_whole(&scene.env);
+}
+
+fn a_layer_that_is_tried_again_is_told_above_the_bars() {
+    let (env, registry) = (TestEnv::new(), Registry::start());
+    let image = image(2);
+    registry.put_image("app", "1", &image);
+    let layer = On::Blob(sha256(&image.layers[1]));
+    registry.fault(layer, 1, fault::too_many_requests("2"));
+    let terminal = Terminal::new(&env);
+    terminal.enter(&format!("msb pull {}/app:1", registry.host()));
+    let told = format!("Trying again in 2 s: registry {} limits", registry.host());
+    let screen = terminal.wait_for(&told);
+    let of_layer = |line: &&&str| line.contains("trying again");
+    assert_eq!(bars(&screen).iter().filter(of_layer).count(), 1, "{screen}");
+    let screen = terminal.wait_for("✓ Pulled");
+    assert!(
+        screen.contains(&told),
+        "what happened can be read later: {screen}"
+    );
 }
 
 fn ctrl_c_on_a_terminal_leaves_it_as_it_was() {
