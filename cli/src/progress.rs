@@ -37,11 +37,10 @@ impl Work {
     /// Returns what happens to a layer.
     fn layer_phase(self) -> &'static str {
         match self {
-            // The rate says it.
-            Self::Pull => "",
             Self::Load => "converting",
             Self::Save => "writing",
-            Self::Prune => "",
+            // Of a pull the rate says it.
+            Self::Pull | Self::Prune => "",
             Self::Verify => "checking",
         }
     }

@@ -90,12 +90,10 @@ impl Place {
             .args(["build", "--release", "--quiet", "--target-dir"])
             .arg(&built)
             .env_remove("CARGO_MANIFEST_DIR"));
-        match compiled {
-            Ok(()) => Some(built.join("release/incumbent")),
-            Err(_) => {
-                println!("microsandbox-image does not build here and does not take part");
-                None
-            }
+        if compiled.is_err() {
+            println!("microsandbox-image does not build here and does not take part");
+            return None;
         }
+        Some(built.join("release/incumbent"))
     }
 }

@@ -108,12 +108,11 @@ impl Exception {
             None => (text.as_str(), None),
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        Some(match bare.parse::<IpAddr>() {
-            Ok(address) => Self::Network(address, bits(address), port),
-            Err(_) => {
-                let domain = host.trim_start_matches("*.").trim_start_matches('.');
-                Self::Domain(domain.to_owned(), port)
-            }
+        Some(if let Ok(address) = bare.parse::<IpAddr>() {
+            Self::Network(address, bits(address), port)
+        } else {
+            let domain = host.trim_start_matches("*.").trim_start_matches('.');
+            Self::Domain(domain.to_owned(), port)
         })
     }
 

@@ -238,7 +238,7 @@ fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
 
 /// Waits until the registry says where it is.
 fn listening(said: &Mutex<Vec<String>>) -> String {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let lines = said.lock().unwrap().clone();
         let address = lines.iter().find_map(|line| {

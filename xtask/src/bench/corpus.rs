@@ -12,8 +12,6 @@ pub(super) struct Corpus {
     pub(super) plain: PathBuf,
     /// The same image, its layers compressed with gzip.
     pub(super) compressed: PathBuf,
-    /// How skopeo calls the form of the latter.
-    pub(super) transport: &'static str,
 }
 
 impl Corpus {
@@ -22,7 +20,6 @@ impl Corpus {
         Self {
             plain: folder.join("app-docker.tar"),
             compressed: folder.join("app-oci-gz.tar"),
-            transport: "oci-archive",
         }
     }
 
@@ -45,11 +42,7 @@ impl Corpus {
         layers.sort();
         docker_archive(&layers, &plain, false)?;
         docker_archive(&layers, &compressed, true)?;
-        Ok(Self {
-            plain,
-            compressed,
-            transport: "docker-archive",
-        })
+        Ok(Self { plain, compressed })
     }
 }
 

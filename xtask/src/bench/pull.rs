@@ -24,7 +24,8 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
             .ok_or_else(|| format!("{tool} is not there, and without it nobody can pull"))?;
     }
     let registry = Registry::start(place.work.path())?;
-    let source = format!("{}:{}", corpus.transport, corpus.compressed.display());
+    // skopeo compresses the layers, once in each way.
+    let source = format!("docker-archive:{}", corpus.plain.display());
     for format in ["gzip", "zstd"] {
         println!("pushing layers compressed with {format}");
         registry.fill(&source, format)?;
