@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use msb_host::auth::{AuthError, KeepError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::FormatError;
@@ -151,8 +152,10 @@ macro_rules! from_host {
 }
 
 from_host!(
+    AuthError,
     FormatError,
     HostsError,
+    KeepError,
     LoadError,
     ParsePlatformError,
     ParseReferenceError,

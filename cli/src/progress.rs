@@ -20,6 +20,9 @@ pub(crate) enum Work {
     Save,
     Prune,
     Verify,
+    Login,
+    Logout,
+    List,
 }
 
 impl Work {
@@ -31,6 +34,9 @@ impl Work {
             Self::Save => "Saving",
             Self::Prune => "Pruning",
             Self::Verify => "Verifying",
+            Self::Login => "Logging in",
+            Self::Logout => "Logging out",
+            Self::List => "Looking for credentials",
         }
     }
 
@@ -40,7 +46,7 @@ impl Work {
             Self::Load => "converting",
             Self::Save => "writing",
             // Of a pull the rate says it.
-            Self::Pull | Self::Prune => "",
+            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List => "",
             Self::Verify => "checking",
         }
     }

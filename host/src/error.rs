@@ -1,5 +1,6 @@
 //! One error for callers that do not care which room it comes from.
 
+use crate::auth::{AuthError, KeepError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::FormatError;
@@ -19,6 +20,12 @@ pub enum Error {
     /// An image could not be pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// Nobody could say who the user is.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// Credentials could not be kept or forgotten.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// A registry could not be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -79,6 +79,13 @@ pub enum Event<'a> {
         /// What it says.
         message: &'a str,
     },
+    /// A line of the host's own log. Untrusted text.
+    Log {
+        /// How important it is.
+        level: LogLevel,
+        /// What happened.
+        message: &'a str,
+    },
     /// The operation waits for another process that holds the store.
     StoreBusy(&'a str),
 }

@@ -11,6 +11,7 @@
 )]
 
 mod archive;
+mod auth;
 mod bad_input;
 mod chains;
 mod commands;
@@ -62,6 +63,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let tests = [
+        auth::all(),
         commands::tests(),
         chains::tests(),
         references::tests(),

@@ -2,7 +2,7 @@
 //! Debian's `docker-registry` and skopeo, on this machine.
 
 mod access;
-mod authority;
+pub(crate) mod authority;
 mod ends;
 mod kinds;
 mod mirrors;
@@ -11,10 +11,10 @@ mod proxies;
 mod proxy;
 mod relay;
 mod screen;
-mod server;
+pub(crate) mod server;
 mod tls;
 mod together;
-mod tokens;
+pub(crate) mod tokens;
 mod twins;
 
 use std::path::Path;

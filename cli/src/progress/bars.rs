@@ -218,6 +218,7 @@ impl Progress for Bars {
             }
             Event::Bytes(bytes) if bytes > 0 => self.start_overall(bytes),
             Event::Notice(text) => self.screen.suspend(|| self.ui.note(text)),
+            Event::Log { level, message } => self.log(level, message),
             Event::PluginLog {
                 plugin,
                 level,

@@ -33,6 +33,7 @@ impl Progress for Lines {
         match event {
             Event::Phase(phase) => self.ui.log(LogLevel::Info, phase),
             Event::Notice(text) => self.ui.note(text),
+            Event::Log { level, message } => self.ui.log(level, message),
             Event::PluginLog {
                 plugin,
                 level,

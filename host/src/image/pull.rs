@@ -15,13 +15,14 @@ use super::locks::Locks;
 use super::place::{Named, Placement};
 use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError};
+use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::registry::{BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
+use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
@@ -36,8 +37,11 @@ pub struct PullOptions {
     pub force: bool,
     /// What an image may cost.
     pub limits: Limits,
-    /// Who we are to the registry of the reference.
-    pub auth: RegistryAuth,
+    /// Who we are to the registry of the reference, before everything that is configured; `None`
+    /// where nothing is said. [`RegistryAuth::Anonymous`] is nobody on purpose.
+    pub auth: Option<RegistryAuth>,
+    /// Who is asked for credentials otherwise. The default is nobody.
+    pub chain: Arc<Chain>,
 }
 
 /// An image that the store now has.
@@ -61,7 +65,10 @@ impl PullOptions {
     /// Says who we are to the registry, before everything that is configured.
     #[must_use]
     pub fn registry_auth(self, auth: RegistryAuth) -> Self {
-        Self { auth, ..self }
+        Self {
+            auth: Some(auth),
+            ..self
+        }
     }
 }
 
@@ -91,7 +98,11 @@ pub fn pull(
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
     let staging = store.staging(progress.as_ref(), cancel)?;
-    let repository = client.repository(reference, options.auth.clone())?;
+    let mut credentials = Lookup::new(Arc::clone(&options.chain), Arc::clone(progress));
+    if let Some(auth) = &options.auth {
+        credentials = credentials.with(reference.registry(), auth.clone());
+    }
+    let repository = client.repository(reference, Access::Pull, Arc::new(credentials))?;
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let resolver = Resolver {
         repository: &repository,

@@ -1,8 +1,13 @@
 //! What can go wrong between us and a registry.
 
 use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::authorize::Identity;
+use super::credentials::{Origin, Tried};
+use crate::auth::AuthError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -80,30 +85,40 @@ pub enum RegistryError {
         #[source]
         said: Option<Said>,
     },
-    /// The registry refuses somebody whom it does not know. Many say the same of what is not
-    /// there.
-    #[error("{what} on registry {host}: not found, or no access")]
+    /// The registry refuses us. Many say the same of what is not there.
+    #[error("{what} on registry {host}: not found, or no access{identity}")]
     Denied {
         /// The registry or mirror.
         host: String,
         /// What was wanted.
         what: String,
-        /// Credentials were sent.
-        with_credentials: bool,
+        /// Who we were.
+        identity: Box<Stranger>,
         /// What the registry says.
         #[source]
         said: Option<Said>,
     },
     /// The registry does not accept the credentials.
-    #[error("registry {host} does not accept the credentials for {what}")]
+    #[error("registry {host} does not accept the credentials{} for {what}", of(.origin.as_deref()))]
     Credentials {
         /// The registry or mirror.
         host: String,
         /// What was wanted.
         what: String,
+        /// Whose they are; none where the caller has given them.
+        origin: Option<Arc<Origin>>,
         /// What the registry says.
         #[source]
         said: Option<Said>,
+    },
+    /// Nobody could say who we are.
+    #[error("credentials for registry {host} cannot be had")]
+    Auth {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: Box<AuthError>,
     },
     /// The registry wants fewer requests.
     #[error("registry {host} limits the rate of requests{}", wait(*.retry_after))]
@@ -255,10 +270,50 @@ pub enum RegistryError {
     Cancelled(#[from] Cancelled),
 }
 
+/// Somebody whom a registry does not let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// We have shown credentials, and they were good.
+    pub with_credentials: bool,
+    /// Whose credentials these were; none where the caller has given them.
+    pub origin: Option<Arc<Origin>>,
+    /// Who was asked for some and had none.
+    pub tried: Arc<[Tried]>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(formatter, " with the credentials of {origin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Identity> for Stranger {
+    fn from(identity: Identity) -> Self {
+        Self {
+            with_credentials: identity.known,
+            origin: identity.origin.filter(|_| identity.known),
+            tried: identity.tried,
+        }
+    }
+}
+
 /// What a registry says in the body of an error; untrusted text.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the registry says: {0}")]
 pub struct Said(pub String);
+
+impl Said {
+    /// Returns whether it is the credentials that are at fault, and not what was asked for.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        let text = self.0.to_ascii_lowercase();
+        ["expired", "credential", "authenticat"]
+            .iter()
+            .any(|word| text.contains(word))
+    }
+}
 
 impl RegistryError {
     /// Returns whether the same request may succeed a little later.
@@ -306,6 +361,10 @@ impl RegistryError {
             Self::Cancelled(_) | Self::Platform { .. } | Self::NoImage { .. }
         )
     }
+}
+
+fn of(origin: Option<&Origin>) -> String {
+    origin.map_or_else(String::new, |origin| format!(" of {origin}"))
 }
 
 /// Returns an address without the user and password in it, wherever they are.

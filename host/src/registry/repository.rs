@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderVa
 
 use super::body::{self, Unread};
 use super::client::Client;
-use super::credentials::Credentials;
+use super::credentials::{Access, Credentials};
 use super::exchange::{Asking, Place, Request};
 use super::hosts::{Endpoint, MirrorUsage};
 use super::manifest::{self, Fetched, Which};
@@ -28,6 +28,7 @@ const CONNECT_ATTEMPTS: u32 = 2;
 pub struct Repository {
     client: Arc<Client>,
     pub(super) places: Vec<Place>,
+    access: Access,
     credentials: Arc<dyn Credentials>,
 }
 
@@ -38,11 +39,13 @@ impl Repository {
     pub(super) fn new(
         client: Arc<Client>,
         endpoints: Vec<Endpoint>,
+        access: Access,
         credentials: Arc<dyn Credentials>,
     ) -> Self {
         Self {
             client,
             places: endpoints.into_iter().map(Place::new).collect(),
+            access,
             credentials,
         }
     }
@@ -149,6 +152,7 @@ impl Repository {
         Asking {
             client: &self.client,
             credentials: self.credentials.as_ref(),
+            access: self.access,
             cancel,
         }
     }

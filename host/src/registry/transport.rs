@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
-use super::hosts::{ClientIdentity, TlsSettings};
+use super::hosts::{ClientIdentity, Hosts, TlsSettings};
 use super::proxy::Proxies;
 
 /// How long a connection may take to be made.
@@ -31,6 +31,21 @@ impl Transport {
             outside: client(tls, None, true)?,
         })
     }
+}
+
+/// Returns a client for a server that need not be a registry: with the certificates that are set
+/// for its host, and without redirects.
+pub(crate) fn client_for(
+    hosts: &Hosts,
+    url: &reqwest::Url,
+) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+    let host = url.host_str().unwrap_or_default();
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let tls = hosts.tls(&authority)?;
+    client(&tls, tls.identity.as_ref(), true)
 }
 
 fn client(

@@ -5,6 +5,10 @@
 //! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
 //! that carry OCI documents find these read and judged in [`oci`].
 //!
+//! A credential provider implements [`credential::Provider`] and ends with [`export_provider!`].
+//! It reaches what the user grants it through the traits in [`system`], which have a stand-in as
+//! well.
+//!
 //! ```
 //! use msb_plugin::{Archive, Attributes, Description, Error, Format, Output, Plan, StoredImage};
 //!
@@ -39,11 +43,14 @@
 //! ```
 
 mod archive;
+pub mod credential;
 mod digest;
 pub mod fake;
 mod format;
 pub mod oci;
 mod output;
+mod panics;
+pub mod system;
 
 /// The contract's bindings, as `wit-bindgen` makes them from `wit/`.
 #[doc(hidden)]
@@ -65,6 +72,37 @@ pub mod bindings {
         pub_export_macro: true,
         export_macro_name: "export_archive",
         default_bindings_module: "msb_plugin::bindings",
+    });
+}
+
+/// The bindings of the world `credential`, which share `types` and `log` with [`bindings`].
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_code,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod credential_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "credential",
+        with: {
+            "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
+            "msb:plugin/log@0.1.0": crate::bindings::msb::plugin::log,
+        },
+        additional_derives: [PartialEq, Eq],
+        // What holds a secret is not compared.
+        additional_derives_ignore: [
+            "answer", "credential", "file", "item", "login", "value", "request",
+        ],
+        pub_export_macro: true,
+        export_macro_name: "export_credentials",
+        default_bindings_module: "msb_plugin::credential_bindings",
     });
 }
 

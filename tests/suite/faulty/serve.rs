@@ -85,6 +85,11 @@ impl State {
         for challenge in challenges {
             answer = answer.with("WWW-Authenticate", &challenge);
         }
+        for (on, fault) in &self.lock().of_refusals {
+            if on.matches(route, &request.method) {
+                answer = fault(request, answer);
+            }
+        }
         Some(answer)
     }
 

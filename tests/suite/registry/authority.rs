@@ -13,7 +13,7 @@ pub(super) struct Authority {
 }
 
 /// A certificate and its key, as files.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
 }

@@ -15,18 +15,18 @@ use crate::tools::run;
 
 /// How a registry is to be.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     /// What it shows to prove who it is; it speaks plain HTTP without.
-    pub(super) tls: Option<&'a Pair>,
+    pub(crate) tls: Option<&'a Pair>,
     /// The CA that certificates of clients have to come from.
-    pub(super) client_ca: Option<&'a Path>,
+    pub(crate) client_ca: Option<&'a Path>,
     /// Who is let in.
-    pub(super) auth: Option<Auth<'a>>,
+    pub(crate) auth: Option<Auth<'a>>,
 }
 
 /// Who a registry lets in.
 #[derive(Clone, Copy)]
-pub(super) enum Auth<'a> {
+pub(crate) enum Auth<'a> {
     /// Whoever knows the password in this file of `htpasswd`.
     Password(&'a Path),
     /// Whoever has a token of this service, signed by the key of this certificate.
@@ -38,15 +38,15 @@ pub(super) enum Auth<'a> {
 
 /// A request as the registry has logged it.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) status: u16,
-    pub(super) agent: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) agent: String,
 }
 
 /// A running registry; gone when dropped.
-pub(super) struct DockerRegistry {
+pub(crate) struct DockerRegistry {
     process: Child,
     folder: TempDir,
     host: String,
@@ -55,7 +55,7 @@ pub(super) struct DockerRegistry {
 }
 
 impl DockerRegistry {
-    pub(super) fn start(setup: &Setup<'_>) -> Self {
+    pub(crate) fn start(setup: &Setup<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut http = json!({"addr": "127.0.0.1:0"});
         if let Some(pair) = setup.tls {
@@ -113,12 +113,12 @@ impl DockerRegistry {
     }
 
     /// Returns address and port.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Has skopeo copy an image here, as it is. Returns the digest of its manifest.
-    pub(super) fn push(&self, name: &str, image: &Image) -> String {
+    pub(crate) fn push(&self, name: &str, image: &Image) -> String {
         let layout = self.folder.path().join("pushed.tar");
         let mut image = image.clone();
         image.name = Some("docker.io/library/pushed:1".to_owned());
@@ -129,7 +129,7 @@ impl DockerRegistry {
     }
 
     /// Has skopeo copy something here.
-    pub(super) fn copy(&self, arguments: &[&str], source: &str, name: &str) {
+    pub(crate) fn copy(&self, arguments: &[&str], source: &str, name: &str) {
         run(self
             .skopeo("copy")
             .args(arguments)
@@ -138,7 +138,7 @@ impl DockerRegistry {
     }
 
     /// Returns a skopeo that trusts everybody.
-    pub(super) fn skopeo(&self, command: &str) -> Command {
+    pub(crate) fn skopeo(&self, command: &str) -> Command {
         let mut skopeo = Command::new("skopeo");
         skopeo
             .args(["--insecure-policy", command])
@@ -149,7 +149,7 @@ impl DockerRegistry {
     }
 
     /// Puts a manifest or an index here, byte for byte. Returns its digest.
-    pub(super) fn put_manifest(&self, name: &str, tag: &str, manifest: &Value) -> String {
+    pub(crate) fn put_manifest(&self, name: &str, tag: &str, manifest: &Value) -> String {
         let bytes = serde_json::to_vec(manifest).unwrap();
         let media_type = manifest["mediaType"].as_str().unwrap();
         let digest = sha256(&bytes);
@@ -168,7 +168,7 @@ impl DockerRegistry {
     }
 
     /// Returns the file in which the registry keeps a blob.
-    pub(super) fn blob_file(&self, digest: &str) -> PathBuf {
+    pub(crate) fn blob_file(&self, digest: &str) -> PathBuf {
         let hex = hex(digest);
         let blobs = "data/docker/registry/v2/blobs/sha256";
         let folder = self.folder.path().join(blobs).join(&hex[..2]);
@@ -177,7 +177,7 @@ impl DockerRegistry {
 
     /// Returns the requests of msb so far, the oldest first. The registry writes a line when it
     /// has answered, so one that is still under way is missing.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         // What was answered before msb ended is written soon.
         std::thread::sleep(Duration::from_millis(100));
         let lines = self.lines.lock().unwrap();
@@ -188,7 +188,7 @@ impl DockerRegistry {
     }
 
     /// Returns how often msb has fetched a blob, or a part of it.
-    pub(super) fn fetched(&self, digest: &str) -> usize {
+    pub(crate) fn fetched(&self, digest: &str) -> usize {
         let of_blob = |request: &&Request| {
             matches!(request.status, 200 | 206)
                 && request.method == "GET"

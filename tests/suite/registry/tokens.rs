@@ -18,7 +18,7 @@ use super::authority::self_signed;
 use crate::faulty::http::{Answer, Request};
 
 /// A running service; takes no more connections when dropped.
-pub(super) struct TokenService {
+pub(crate) struct TokenService {
     address: SocketAddr,
     state: Arc<State>,
 }
@@ -41,12 +41,12 @@ struct Inner {
 
 impl TokenService {
     /// Starts a service that gives tokens to anybody.
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::start(None)
     }
 
     /// Starts one for those who know a name and a password.
-    pub(super) fn guarded(user: &str, password: &str) -> Self {
+    pub(crate) fn guarded(user: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{user}:{password}"));
         Self::start(Some(format!("Basic {pair}")))
     }
@@ -81,22 +81,22 @@ impl TokenService {
     }
 
     /// Returns the address that registries send their clients to.
-    pub(super) fn realm(&self) -> String {
+    pub(crate) fn realm(&self) -> String {
         format!("http://{}/token", self.address)
     }
 
     /// Returns the file with the certificate that its tokens are signed with.
-    pub(super) fn certificate(&self) -> PathBuf {
+    pub(crate) fn certificate(&self) -> PathBuf {
         self.state.folder.path().join("tokens.pem")
     }
 
     /// Changes for how many seconds tokens are good.
-    pub(super) fn set_lifetime(&self, seconds: i64) {
+    pub(crate) fn set_lifetime(&self, seconds: i64) {
         self.state.inner.lock().unwrap().lifetime = seconds;
     }
 
     /// Returns the requests so far.
-    pub(super) fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.state.inner.lock().unwrap().asked.clone()
     }
 }
