@@ -177,12 +177,33 @@ fn for_registry(error: &RegistryError) -> Option<String> {
             "name the CA that the registry's certificate comes from with `--ca-certs PATH`, or for \
              good with `registries.ca_certs` in config.json"
         }
+        RegistryError::ClientCertificate { host, .. } => {
+            return Some(format!(
+                "name the certificate that you have for this registry, and its key, in \
+                 config.json: {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
+                 \"client_key\": PATH}}}}}}}}"
+            ));
+        }
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }
         RegistryError::Connect { .. } => {
             "look at the name of the registry, at the network and at the proxy; a registry that \
              speaks plain HTTP needs `--insecure`"
+        }
+        RegistryError::Status {
+            status: 400..=407 | 409..=424 | 426..=498,
+            ..
+        } => "the registry does not want this request; ask those who run it",
+        RegistryError::Realm { .. } => {
+            "do not trust this registry, unless it is yours: then let it name a token service on \
+             its own host, or one that is reached over HTTPS"
+        }
+        RegistryError::Token { .. }
+        | RegistryError::Malformed { .. }
+        | RegistryError::Redirect { .. } => {
+            "is there a registry at this address, and nothing in between? otherwise tell those who \
+             run it"
         }
         RegistryError::Broken { .. }
         | RegistryError::Stalled { .. }

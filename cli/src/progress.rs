@@ -43,10 +43,10 @@ impl Work {
     /// Returns what happens to a layer.
     fn layer_phase(self) -> &'static str {
         match self {
-            Self::Pull => "pulling",
             Self::Load => "converting",
             Self::Save => "writing",
-            Self::Prune | Self::Login | Self::Logout | Self::List => "",
+            // Of a pull the rate says it.
+            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List => "",
             Self::Verify => "checking",
         }
     }

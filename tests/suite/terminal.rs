@@ -88,7 +88,7 @@ impl Terminal {
 
     /// Waits until the screen is as it should be and returns it.
     pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let screen = self.screen();
             if is_so(&screen) {

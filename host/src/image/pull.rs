@@ -13,7 +13,7 @@ use super::document::LayerDescriptor;
 use super::jobs::{Above, Jobs};
 use super::locks::Locks;
 use super::place::{Named, Placement};
-use super::resolve::{Resolved, Resolver, report};
+use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
@@ -127,7 +127,6 @@ pub fn pull(
         repository: &repository,
         workshop,
         layers: &found.manifest.layers,
-        on_retry: &|retry| report(progress.as_ref(), retry),
         failed: Mutex::default(),
     };
     let made = pull.run(reference, &found, options.force);
@@ -169,7 +168,6 @@ struct Pull<'a> {
     repository: &'a Repository,
     workshop: Workshop<'a>,
     layers: &'a [LayerDescriptor],
-    on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
     /// How often a blob was not what its digest says.
     failed: Mutex<HashMap<Digest, usize>>,
 }
@@ -293,7 +291,7 @@ impl LayerSource for Pull<'_> {
     fn open<'a>(
         &'a self,
         job: &'a Job,
-        _number: LayerNumber,
+        number: LayerNumber,
         cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
         let Some(layer) = self.layer(job) else {
@@ -313,7 +311,15 @@ impl LayerSource for Pull<'_> {
             offset: part.as_ref().map_or(0, Part::length),
             passed_places: failed.get(digest).copied().unwrap_or(0),
         };
-        let blob = self.repository.blob(request, self.on_retry, cancel);
+        let progress = self.workshop.progress;
+        let on_retry = move |retry: &Retry<'_>| {
+            progress.report(Event::LayerRetrying {
+                layer: number,
+                reason: &retry.error.to_string(),
+                after: retry.after,
+            });
+        };
+        let blob = self.repository.blob(request, Box::new(on_retry), cancel);
         Ok(match part {
             Some(part) => Box::new(part.followed_by(blob)),
             None => Box::new(blob),

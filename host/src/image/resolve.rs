@@ -183,7 +183,7 @@ impl Resolver<'_> {
 }
 
 /// Tells of an attempt that failed.
-pub(super) fn report(progress: &dyn Progress, retry: &Retry<'_>) {
+fn report(progress: &dyn Progress, retry: &Retry<'_>) {
     progress.report(Event::Retrying {
         reason: &retry.error.to_string(),
         after: retry.after,

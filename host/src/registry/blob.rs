@@ -12,7 +12,6 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RA
 use reqwest::{Response, StatusCode};
 
 use super::exchange::{Place, Request};
-use super::repository::OnRetry;
 use super::retry::Attempts;
 use super::runtime::NoAnswer;
 use super::{RegistryError, Repository, Retry};
@@ -38,7 +37,7 @@ pub struct BlobRequest<'a> {
 pub struct BlobReader<'a> {
     repository: &'a Repository,
     request: BlobRequest<'a>,
-    on_retry: OnRetry<'a>,
+    on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
     cancel: &'a Cancel,
     what: String,
     source: Source,
@@ -64,7 +63,7 @@ impl Repository {
     pub fn blob<'a>(
         &'a self,
         request: BlobRequest<'a>,
-        on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
+        on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
         cancel: &'a Cancel,
     ) -> BlobReader<'a> {
         let first = request
@@ -239,7 +238,7 @@ impl BlobReader<'_> {
             && repository.wait_for_another(
                 &mut self.attempts,
                 &error,
-                self.on_retry,
+                &self.on_retry,
                 self.cancel,
             )?
         {

@@ -92,13 +92,11 @@ impl<'a> Reader<'a> {
                 });
                 continue;
             }
-            match (self.value(), found.last_mut()) {
-                (Some(value), Some(challenge)) => challenge.parameters.push((name, value)),
-                _ => {
-                    found.pop();
-                    return found;
-                }
-            }
+            let (Some(value), Some(challenge)) = (self.value(), found.last_mut()) else {
+                found.pop();
+                return found;
+            };
+            challenge.parameters.push((name, value));
         }
     }
 

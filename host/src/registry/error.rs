@@ -28,10 +28,19 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
-    /// The registry proves its identity with a certificate that nobody we trust has signed, or
-    /// wants one of us.
+    /// The registry proves its identity with a certificate that nobody we trust has signed, or not
+    /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry wants a certificate of us, or another one than ours.
+    #[error("registry {host} wants a certificate of us, or another one than it got")]
+    ClientCertificate {
         /// The registry or mirror.
         host: String,
         /// Why.
@@ -382,5 +391,27 @@ fn list(platforms: &[Platform]) -> String {
     match names.len() {
         0 => "none".to_owned(),
         _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_the_password_in_it() {
+        for (address, shown) in [
+            (
+                "https://u:secret@a.example/t?x=@",
+                "https://a.example/t?x=@",
+            ),
+            ("https://u:sec@ret@a.example", "https://a.example"),
+            ("//u:secret@a.example/t", "//a.example/t"),
+            ("https://a.example/t@x", "https://a.example/t@x"),
+            ("/token", "/token"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::credentials::{Access, Credentials};
 use super::hosts::{Endpoint, Plain};
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{Transport, is_certificate_problem, speaks_no_tls};
+use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
 use super::{RegistryError, Said, realm};
 use crate::cancel::Cancel;
 
@@ -309,7 +309,9 @@ impl Place {
                 match self.ping(asking, &secure, what) {
                     Ok(_) => secure,
                     Err(
-                        error @ (RegistryError::Certificate { .. } | RegistryError::Cancelled(_)),
+                        error @ (RegistryError::Certificate { .. }
+                        | RegistryError::ClientCertificate { .. }
+                        | RegistryError::Cancelled(_)),
                     ) => return Err(error),
                     Err(_) => {
                         let plain = at("http")?;
@@ -350,6 +352,8 @@ impl Place {
         let source = error.without_url();
         if is_certificate_problem(&source) {
             RegistryError::Certificate { host, source }
+        } else if wants_certificate(&source) {
+            RegistryError::ClientCertificate { host, source }
         } else if speaks_no_tls(&source) {
             RegistryError::PlainHttp { host }
         } else if source.is_connect() {

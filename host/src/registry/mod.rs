@@ -18,6 +18,7 @@ mod index;
 mod login;
 mod manifest;
 mod notices;
+mod proxy;
 mod realm;
 mod repository;
 mod retry;

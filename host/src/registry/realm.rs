@@ -132,6 +132,8 @@ mod tests {
             "https://[fe80::1]/t",
             "https://[fd00::1]/t",
             "https://[::ffff:10.0.0.1]/t",
+            "https://[64:ff9b::169.254.169.254]/t",
+            "https://100.100.100.200/latest/meta-data",
             "https://2130706433/t",
             "https://0x7f.1/t",
         ] {

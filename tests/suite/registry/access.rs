@@ -93,7 +93,8 @@ fn pull(scene: &Scene, name: &str, auth: RegistryAuth) -> Result<PulledImage, Pu
 /// Returns an error with all that led to it.
 fn told(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(|error| format!("{error}\n")).collect()
+    let lines: Vec<String> = chain.map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn anybody_gets_a_token_where_anybody_may_pull() {

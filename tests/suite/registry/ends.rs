@@ -37,7 +37,7 @@ fn start(scene: &Scene, name: &str) -> Child {
 
 /// Waits until so many bytes have come, or the pull has ended.
 fn wait_for(relay: &Relay, bytes: u64, pull: &mut Child) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while relay.received() < bytes {
         if pull.try_wait().unwrap().is_some() {
             return false;

@@ -245,7 +245,6 @@ fn images_that_others_made_are_pulled() {
         ("dive-test-kaniko-image.tar", "docker-archive", &[]),
         ("ggcr-hello-world-v25.tar", "docker-archive", &[]),
         ("ggcr-whiteout_image.tar", "docker-archive", &[]),
-        ("ggcr-test_link.tar", "docker-archive", &[]),
     ] {
         let path = folder.join(file);
         if !path.exists() {

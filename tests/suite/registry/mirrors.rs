@@ -121,7 +121,7 @@ fn conf(scene: &Scene, text: &str) {
 
 fn table(scene: &Scene, rest: &str) -> String {
     format!(
-        "[[registry]]\nprefix = \"{}\"\n{rest}",
+        "[[registry]]\nlocation = \"{}\"\n{rest}",
         scene.registry.host()
     )
 }

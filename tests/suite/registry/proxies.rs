@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::authority::Authority;
 use super::proxy::Proxy;
-use super::{Scene, Setup, assert_whole, checked, sample};
+use super::{Scene, Setup, assert_whole, checked};
 use crate::env::Run;
 use crate::tests;
 
@@ -12,6 +12,8 @@ tests! {
     plain_http_goes_through_the_proxy needs DockerRegistry, Skopeo;
     https_goes_through_a_tunnel needs DockerRegistry, Openssl;
     a_host_of_no_proxy_is_asked_directly needs DockerRegistry, Skopeo;
+    this_machine_is_asked_directly needs DockerRegistry, Skopeo;
+    a_proxy_that_is_none_is_told needs DockerRegistry;
     a_registry_that_speaks_plain_http_needs_insecure needs DockerRegistry, Skopeo;
     the_password_of_a_proxy_is_sent_and_never_shown needs DockerRegistry, Skopeo;
     a_proxy_that_refuses_is_told needs DockerRegistry;
@@ -66,21 +68,44 @@ fn https_goes_through_a_tunnel() {
 
 fn a_host_of_no_proxy_is_asked_directly() {
     let scene = Scene::filled();
+    scene.settings(&serde_json::json!({"attempts": 1}));
     let proxy = Proxy::start(&[]);
     let url = proxy.url();
-    let name = scene.name("app:1");
+    let (_, port) = scene.registry.host().split_once(':').unwrap();
+    // This machine by an address that does not say so.
+    let name = format!("0.0.0.0:{port}/app:1");
     let pull = |no_proxy: &str| {
-        let mut command = scene.env.command(["pull", "--force", &name]);
+        let mut command = scene.env.command(["pull", "--force", "--insecure", &name]);
         command.env("ALL_PROXY", &url).env("NO_PROXY", no_proxy);
         checked(Run::of(&mut command))
     };
-    scene.settings(&serde_json::json!({"attempts": 1}));
-    for direct in ["127.0.0.0/8", "example.com,127.0.0.1"] {
+    let with_port = format!("0.0.0.0:{port}");
+    for direct in ["0.0.0.0/8", "example.com, 0.0.0.0", &with_port, "*"] {
         pull(direct).success();
     }
     assert_eq!(proxy.asked(), [] as [String; 0]);
-    pull("10.0.0.0/8").failure(&[scene.registry.host()]);
+    for other in ["10.0.0.0/8", "0.0.0.0:1"] {
+        pull(other).failure(&["0.0.0.0", "502"]);
+    }
     assert!(!proxy.asked().is_empty());
+}
+
+fn this_machine_is_asked_directly() {
+    let scene = Scene::filled();
+    let proxy = Proxy::start(&[]);
+    let name = scene.name("app:1");
+    let mut command = scene.env.command(["pull", &name]);
+    command.env("ALL_PROXY", proxy.url());
+    checked(Run::of(&mut command)).success();
+    assert_eq!(proxy.asked(), [] as [String; 0]);
+}
+
+fn a_proxy_that_is_none_is_told() {
+    let scene = Scene::new();
+    for url in ["http://", "socks5://user:secret-pass@127.0.0.1:1"] {
+        let run = through(&scene, "", &[("HTTPS_PROXY", url)]);
+        run.failure(&["HTTPS_PROXY is not the address of a proxy"]);
+    }
 }
 
 fn a_registry_that_speaks_plain_http_needs_insecure() {
@@ -134,5 +159,4 @@ fn a_proxy_that_is_not_there_is_told() {
     scene.settings(&serde_json::json!({"attempts": 2}));
     let variables = [("ALL_PROXY", "http://127.0.0.1:1")];
     through(&scene, "", &variables).failure(&[HOST, "hint: ", "proxy"]);
-    let _ = sample();
 }

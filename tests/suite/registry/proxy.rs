@@ -127,7 +127,7 @@ impl State {
         } else {
             let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
             let own = ["proxy-", "connection:"];
-            for line in head[1..].iter() {
+            for line in &head[1..] {
                 let lower = line.to_lowercase();
                 if !own.iter().any(|name| lower.starts_with(name)) {
                     request.extend([line, "\r\n"]);

@@ -39,7 +39,7 @@ impl Relay {
                 }
                 let state = Arc::clone(&accepting);
                 let server = TcpStream::connect(&target).unwrap();
-                thread::spawn(move || state.pass(client, server));
+                thread::spawn(move || state.pass(&client, &server));
             }
         });
         let relay = Self { address, state };
@@ -73,10 +73,10 @@ impl Drop for Relay {
 }
 
 impl State {
-    fn pass(&self, client: TcpStream, server: TcpStream) {
+    fn pass(&self, client: &TcpStream, server: &TcpStream) {
         let (asking, asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         thread::spawn(move || copy(&asking, &asked));
-        self.answer(&server, &client);
+        self.answer(server, client);
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     }

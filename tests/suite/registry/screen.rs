@@ -2,14 +2,18 @@
 
 use super::relay::Relay;
 use super::{Scene, assert_whole};
-use crate::archive::{Image, gzip};
+use crate::archive::{Image, gzip, sha256};
+use crate::env::TestEnv;
 use crate::faults::noise;
+use crate::faulty::route::On;
+use crate::faulty::{Registry, fault};
 use crate::terminal::Terminal;
 use crate::tests;
 
 tests! {
     each_layer_has_a_bar_with_bytes_rate_and_time_left needs DockerRegistry, Skopeo, Tmux;
     layers_that_are_there_and_those_of_another_msb_are_told needs DockerRegistry, Skopeo, Tmux;
+    a_layer_that_is_tried_again_is_told_above_the_bars needs Tmux;
     ctrl_c_on_a_terminal_leaves_it_as_it_was needs DockerRegistry, Skopeo, Tmux;
 }
 
@@ -19,12 +23,14 @@ fn image(own: u64) -> Image {
     Image::new("", &[&common, &own]).compressed(gzip)
 }
 
-/// Returns the lines of bars: those with a piece of one.
+fn has_bar(line: &str) -> bool {
+    line.contains(['━', '╸', '╌'])
+}
+
+/// Returns the lines of layers.
 fn bars(screen: &str) -> Vec<&str> {
-    let lines = screen.lines();
-    lines
-        .filter(|line| line.contains(['━', '╸', '╌']))
-        .collect()
+    let is_of_layer = |line: &&str| has_bar(line) && !line.contains(" layers ");
+    screen.lines().filter(is_of_layer).collect()
 }
 
 fn each_layer_has_a_bar_with_bytes_rate_and_time_left() {
@@ -43,10 +49,8 @@ fn each_layer_has_a_bar_with_bytes_rate_and_time_left() {
     }
     let overall = screen.lines().find(|line| line.contains("/2 layers"));
     let overall = overall.unwrap_or_else(|| panic!("no line for all of it: {screen}"));
-    assert!(
-        overall.contains("KiB/s") && overall.contains(" left"),
-        "{screen}"
-    );
+    assert!(has_bar(overall) && overall.contains("KiB/s"), "{screen}");
+    assert!(overall.contains(" left"), "{screen}");
     relay.set_rate(100_000_000);
     let screen = terminal.wait_for("✓ Pulled");
     assert_eq!(bars(&screen), [] as [&str; 0], "{screen}");
@@ -75,6 +79,25 @@ fn layers_that_are_there_and_those_of_another_msb_are_told() {
     first.wait_for("✓ Pulled");
     second.wait_for("✓ Pulled");
     assert_whole(&scene.env);
+}
+
+fn a_layer_that_is_tried_again_is_told_above_the_bars() {
+    let (env, registry) = (TestEnv::new(), Registry::start());
+    let image = image(2);
+    registry.put_image("app", "1", &image);
+    let layer = On::Blob(sha256(&image.layers[1]));
+    registry.fault(layer, 1, fault::too_many_requests("2"));
+    let terminal = Terminal::new(&env);
+    terminal.enter(&format!("msb pull {}/app:1", registry.host()));
+    let told = format!("Trying again in 2 s: registry {} limits", registry.host());
+    let screen = terminal.wait_for(&told);
+    let of_layer = |line: &&&str| line.contains("trying again");
+    assert_eq!(bars(&screen).iter().filter(of_layer).count(), 1, "{screen}");
+    let screen = terminal.wait_for("✓ Pulled");
+    assert!(
+        screen.contains(&told),
+        "what happened can be read later: {screen}"
+    );
 }
 
 fn ctrl_c_on_a_terminal_leaves_it_as_it_was() {

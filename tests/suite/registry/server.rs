@@ -117,11 +117,6 @@ impl DockerRegistry {
         &self.host
     }
 
-    /// Returns the port alone.
-    pub(crate) fn port(&self) -> &str {
-        self.host.rsplit(':').next().unwrap()
-    }
-
     /// Has skopeo copy an image here, as it is. Returns the digest of its manifest.
     pub(crate) fn push(&self, name: &str, image: &Image) -> String {
         let layout = self.folder.path().join("pushed.tar");
@@ -195,7 +190,9 @@ impl DockerRegistry {
     /// Returns how often msb has fetched a blob, or a part of it.
     pub(crate) fn fetched(&self, digest: &str) -> usize {
         let of_blob = |request: &&Request| {
-            request.method == "GET" && request.path.ends_with(&format!("/blobs/{digest}"))
+            matches!(request.status, 200 | 206)
+                && request.method == "GET"
+                && request.path.ends_with(&format!("/blobs/{digest}"))
         };
         self.requests().iter().filter(of_blob).count()
     }
@@ -241,7 +238,7 @@ fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
 
 /// Waits until the registry says where it is.
 fn listening(said: &Mutex<Vec<String>>) -> String {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let lines = said.lock().unwrap().clone();
         let address = lines.iter().find_map(|line| {

@@ -191,8 +191,19 @@ fn a_registry_that_wants_a_certificate_and_gets_none_is_told() {
     let run = scene.pull("", "app:1");
     run.failure(&[scene.registry.host(), "certificate", "client_cert"]);
     // One of an authority that the registry does not know is no better.
-    let stranger = Authority::new().client();
-    let _kept = &stranger;
+    let others = Authority::new();
+    let stranger = others.client();
+    host_settings(
+        &scene,
+        &json!({
+            "ca_certs": authority.file(),
+            "client_cert": stranger.certificate,
+            "client_key": stranger.key,
+        }),
+    );
+    scene
+        .pull("", "app:1")
+        .failure(&["certificate", "client_cert"]);
     scene.env.assert_clean();
 }
 
