@@ -23,11 +23,13 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
         which(tool)
             .ok_or_else(|| format!("{tool} is not there, and without it nobody can pull"))?;
     }
-    let registry = Registry::start(place.work.path())?;
     // skopeo compresses the layers, once in each way.
     let source = format!("docker-archive:{}", corpus.plain.display());
     for format in ["gzip", "zstd"] {
         println!("pushing layers compressed with {format}");
+        // One of its own: of a registry that it knows, skopeo remembers the layers of the other kind
+        // and takes those.
+        let registry = Registry::start(&place.work.path().join(format))?;
         registry.fill(&source, format)?;
         let reference = registry.reference(format);
         let layers = layers(&reference)?;

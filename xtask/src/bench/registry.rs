@@ -27,6 +27,7 @@ impl Registry {
             "http": {"addr": "127.0.0.1:0"},
         });
         // JSON is YAML as well.
+        fs::create_dir_all(folder)?;
         let (file, log) = (folder.join("registry.yml"), folder.join("registry.log"));
         fs::write(&file, config.to_string())?;
         let process = Command::new("docker-registry")
