@@ -265,7 +265,7 @@ fn for_keep(error: &KeepError) -> Option<String> {
 
 fn for_verify(error: &RegistryError) -> Option<String> {
     let hint = match error {
-        RegistryError::Credentials { .. } => {
+        RegistryError::Credentials { .. } | RegistryError::Denied { .. } => {
             "nothing was stored: look at the name and the password, which many registries want a \
              token for"
         }

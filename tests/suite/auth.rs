@@ -139,7 +139,8 @@ fn assert_no_secret(run: &crate::env::Run) {
 /// Returns an error with all that led to it.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
-    let text: String = chain.map(|error| format!("{error}\n")).collect();
+    let lines: Vec<String> = chain.map(ToString::to_string).collect();
+    let text = lines.join("\n");
     assert!(!text.contains("secret-"), "{text}");
     text
 }
@@ -149,17 +150,12 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 struct Heard(std::sync::Mutex<Vec<(LogLevel, String)>>);
 
 impl Heard {
-    fn at(&self, level: LogLevel) -> String {
-        let lines = self.0.lock().unwrap();
-        lines
-            .iter()
-            .filter(|(of, _)| *of == level)
-            .map(|(_, text)| format!("{text}\n"))
-            .collect()
-    }
-
+    /// Returns the warnings, each on a line.
     fn warnings(&self) -> String {
-        self.at(LogLevel::Warn)
+        let lines = self.0.lock().unwrap();
+        let warnings = lines.iter().filter(|(level, _)| *level == LogLevel::Warn);
+        let texts: Vec<&str> = warnings.map(|(_, text)| text.as_str()).collect();
+        texts.join("\n")
     }
 }
 

@@ -24,6 +24,8 @@ pub struct LoggedOut {
     pub left: Option<(&'static str, String)>,
     /// Why the credential store could not be asked.
     pub problem: Option<ProviderError>,
+    /// The settings said that the credential store had the password.
+    pub in_keychain: bool,
     /// Who still has credentials for the registry.
     pub remaining: Vec<Step>,
 }
@@ -53,6 +55,8 @@ pub fn logout(
     let mut settings = keeping.chain.settings().clone();
     let entry = settings.remove(registry);
     let source = entry.and_then(|entry| entry.content.ok());
+    let is_keyring = |source: &AuthSettings| source.source == AuthSource::Keyring;
+    done.in_keychain = source.as_ref().is_some_and(is_keyring);
     if keeping.remove_file(registry)? {
         done.file = Some(keeping.file(registry));
     }

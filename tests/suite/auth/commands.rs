@@ -92,6 +92,7 @@ fn a_login_in_a_file_is_pulled_with_listed_and_forgotten() {
         run.stderr.contains(&format!("   ✓ Logged out   {host}\n")),
         "{run:#?}"
     );
+    assert!(!run.stderr.contains("warning"), "{run:#?}");
     assert!(!file.exists());
     let config = std::fs::read_to_string(env.home().join("config.json")).unwrap();
     assert_eq!(config, "{}\n");

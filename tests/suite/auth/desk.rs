@@ -385,7 +385,7 @@ fn a_logout_works_without_the_keychain_and_says_so() {
     desk.login(&host, "secret-pass", Store::Keyring).unwrap();
     keychain.break_down();
     let done = desk.logout();
-    assert!(!done.keychain && !done.settings.is_empty());
+    assert!(!done.keychain && !done.settings.is_empty() && done.in_keychain);
     assert!(
         done.problem
             .unwrap()

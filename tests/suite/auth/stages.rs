@@ -98,9 +98,12 @@ fn five_stages_answer_one_after_the_other() {
         let providers: Vec<_> = names
             .iter()
             .enumerate()
-            .map(|(number, name)| match number < left {
-                true => Known::empty(name),
-                false => Known::having(name, RegistryAuth::basic(*name, "secret-pass")),
+            .map(|(number, name)| {
+                if number < left {
+                    Known::empty(name)
+                } else {
+                    Known::having(name, RegistryAuth::basic(*name, "secret-pass"))
+                }
             })
             .collect();
         let options = super::with_settings(

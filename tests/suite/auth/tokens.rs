@@ -233,7 +233,11 @@ fn a_mirror_is_asked_with_credentials_of_its_own() {
     }}});
     let file = env.write("config.json", settings.to_string().as_bytes());
     let settings = msb_host::settings::Settings::read_from(&file).unwrap();
-    let hosts = msb_host::registry::hosts::Hosts::read(&settings, &Default::default()).unwrap();
+    let hosts = msb_host::registry::hosts::Hosts::read(
+        &settings,
+        &msb_host::registry::hosts::HostOverrides::default(),
+    )
+    .unwrap();
     let client = msb_host::registry::Client::new(hosts, settings.registries.retry).unwrap();
     let mirror_host = mirror.host();
     let known = Known::saying("third-party", move |request| {

@@ -56,10 +56,10 @@ fn tell(ui: Ui, registry: &str, done: &LoggedOut) {
              {registry}: {problem}"
         );
         // Where nothing was ever kept this is no news.
-        let level = if done.settings.is_empty() {
-            LogLevel::Info
-        } else {
+        let level = if done.in_keychain {
             LogLevel::Warn
+        } else {
+            LogLevel::Info
         };
         ui.log(level, &text);
     }
