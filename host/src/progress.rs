@@ -59,6 +59,15 @@ pub enum Event<'a> {
         /// How long until the next attempt.
         after: Duration,
     },
+    /// Something failed at a layer and is tried again. Untrusted text.
+    LayerRetrying {
+        /// Which layer.
+        layer: LayerNumber,
+        /// What happened.
+        reason: &'a str,
+        /// How long until the next attempt.
+        after: Duration,
+    },
     /// Something the user should know although the operation goes on. Untrusted text.
     Notice(&'a str),
     /// A line that a plugin logged. Untrusted text.
@@ -68,6 +77,13 @@ pub enum Event<'a> {
         /// How important the plugin thinks it is.
         level: LogLevel,
         /// What it says.
+        message: &'a str,
+    },
+    /// A line of the host's own log. Untrusted text.
+    Log {
+        /// How important it is.
+        level: LogLevel,
+        /// What happened.
         message: &'a str,
     },
     /// The operation waits for another process that holds the store.

@@ -1,39 +1,46 @@
-//! Answering a challenge: which credentials, which token.
+//! Answering a challenge: which credentials, and what becomes of those that are refused.
+//!
+//! Owns what is shown to a place, and the rule that credentials which nobody has asked for never
+//! keep a user from what everybody may read. How a token is asked for is not its matter.
 
 use std::fmt;
-use std::sync::PoisonError;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{RequestBuilder, Response, Url};
-use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
-use super::body::{self, Unread};
-use super::challenge::Challenge;
+use super::challenge::{Challenge, challenges};
 use super::client::Client;
-use super::credentials::CredentialRequest;
+use super::credentials::{Access, Account, CredentialRequest, Found, Origin, Tried};
+use super::error::Said;
 use super::exchange::{Asking, Place};
-use super::retry::retry_after;
-use super::token::{MAX_ANSWER, Token, TokenKey};
-use super::{RegistryAuth, RegistryError, realm};
-
-/// Redirects of a token server that are followed.
-const MAX_REDIRECTS: usize = 5;
-/// What we are called where a token server wants a name.
-const CLIENT_ID: &str = "msb";
+use super::token::TokenKey;
+use super::token_request::{Bearer, basic, bearer};
+use super::{RegistryAuth, RegistryError};
 
 /// What is shown to a place.
 #[derive(Clone)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
-    /// It stands for somebody.
-    pub(super) with_credentials: bool,
+    /// Who we say that we are.
+    pub(super) identity: Identity,
     /// The token that it shows.
     key: Option<TokenKey>,
     number: u64,
+}
+
+/// Who we say that we are, without a secret.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Identity {
+    /// Somebody, and not nobody.
+    pub(super) known: bool,
+    /// Whose answer it was.
+    pub(super) origin: Option<Arc<Origin>>,
+    /// Who was asked before and had nothing.
+    pub(super) tried: Arc<[Tried]>,
+    /// Name and password go to the registry itself, with every request.
+    pub(super) direct: bool,
 }
 
 /// What was shown to a place so far.
@@ -41,20 +48,47 @@ pub(super) struct Authorization {
 pub(super) struct Session {
     shown: Option<Authorization>,
     count: u64,
+    /// Who has nothing for the place.
+    tried: Arc<[Tried]>,
+    /// Whose credentials were found last.
+    account: Option<Account>,
+    /// What was refused and may be replaced.
+    renewed: Option<Refused>,
+    /// What was refused for good: we are nobody since.
+    given_up: Option<Refused>,
+    accepted: bool,
 }
 
-/// What a place asks for a token with.
-struct Bearer<'a> {
-    realm: &'a str,
-    service: Option<&'a str>,
-    /// The scope that the place names, where ours was not enough.
-    scope: Option<&'a str>,
+/// Credentials that a registry did not accept.
+#[derive(Clone, Debug)]
+struct Refused {
+    account: Option<Account>,
+    origin: Arc<Origin>,
+    said: Option<Said>,
 }
 
-impl Authorization {
+/// What a place asks for when it answers 401.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) challenges: Vec<Challenge>,
+    /// The same as the place wrote it.
+    raw: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let raw = headers.get_all(WWW_AUTHENTICATE).into_iter();
+        Self {
+            challenges: challenges(headers),
+            raw: raw
+                .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
+                .collect(),
+        }
+    }
+
     /// Returns whether the token that was shown was not good for the request.
-    pub(super) fn is_insufficient(asked: &[Challenge]) -> bool {
-        asked.iter().any(|challenge| {
+    pub(super) fn is_insufficient(&self) -> bool {
+        self.challenges.iter().any(|challenge| {
             matches!(
                 challenge,
                 Challenge::Bearer {
@@ -70,7 +104,7 @@ impl fmt::Debug for Authorization {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Authorization")
-            .field("with_credentials", &self.with_credentials)
+            .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
 }
@@ -90,7 +124,7 @@ impl Place {
         &self,
         asking: Asking<'_>,
         base: &Url,
-        asked: &[Challenge],
+        asked: &Asked,
         refused: Option<&Authorization>,
         what: &str,
     ) -> Result<bool, RegistryError> {
@@ -99,15 +133,14 @@ impl Place {
         if session.shown.is_some() && session.count > refused_number {
             return Ok(true);
         }
-        if asked.is_empty() {
+        if asked.challenges.is_empty() {
             return Ok(false);
         }
-        let auth = asking.credentials.find(&CredentialRequest {
-            host: self.endpoint.host.clone(),
-            repository: self.endpoint.repository.clone(),
-        })?;
-        for challenge in asked {
-            let found = match (challenge, &auth) {
+        let found = self.find(asking, &session, &asked.raw, what)?;
+        session.tried = Arc::clone(&found.tried);
+        session.account = (!found.auth.is_anonymous()).then(|| found.auth.account());
+        for challenge in &asked.challenges {
+            let shown = match (challenge, &found.auth) {
                 (Challenge::Basic, RegistryAuth::Basic { username, password }) => {
                     Some((basic(username, password), None))
                 }
@@ -124,15 +157,18 @@ impl Place {
                     },
                     _,
                 ) => {
-                    let bearer = Bearer {
+                    let wanted = Bearer {
                         realm,
                         service: service.as_deref(),
                         scope: scope.as_deref().filter(|_| *insufficient_scope),
                     };
-                    Some(self.token(asking, base, &bearer, &auth, refused, what)?)
+                    let is_refused = refused.is_some();
+                    let (header, key) =
+                        self.token(asking, base, &wanted, &found, is_refused, what)?;
+                    Some((header, Some(key)))
                 }
             };
-            let Some((header, key)) = found else { continue };
+            let Some((header, key)) = shown else { continue };
             // The same once more would be refused once more.
             if key.is_none() && refused.is_some() {
                 return Ok(false);
@@ -141,7 +177,10 @@ impl Place {
             session.count += 1;
             session.shown = Some(Authorization {
                 header,
-                with_credentials: !auth.is_anonymous(),
+                identity: Identity {
+                    direct: key.is_none(),
+                    ..Identity::of(&found)
+                },
                 key,
                 number: session.count,
             });
@@ -150,219 +189,148 @@ impl Place {
         Ok(false)
     }
 
-    /// Returns a token: one that is kept, or a new one.
-    fn token(
+    /// Finds credentials, unless those that there are were refused before.
+    fn find(
         &self,
         asking: Asking<'_>,
-        base: &Url,
-        bearer_challenge: &Bearer<'_>,
-        auth: &RegistryAuth,
-        refused: Option<&Authorization>,
+        session: &Session,
+        challenges: &[String],
         what: &str,
-    ) -> Result<(Option<HeaderValue>, Option<TokenKey>), RegistryError> {
-        let realm = bearer_challenge.realm;
-        let url = realm::checked(realm, base).map_err(|reason| RegistryError::Realm {
-            host: self.endpoint.host.clone(),
-            realm: realm.to_owned(),
-            reason,
-        })?;
-        let mut scopes = vec![format!("repository:{}:pull", self.endpoint.repository)];
-        scopes.extend(bearer_challenge.scope.map(str::to_owned));
-        scopes.sort();
-        scopes.dedup();
-        let key = TokenKey {
-            host: self.endpoint.host.clone(),
-            realm: url.to_string(),
-            service: bearer_challenge.service.map(str::to_owned),
-            scopes,
-        };
-        if refused.is_some() {
-            asking.client.tokens.forget(&key);
-        }
-        if let Some(secret) = asking.client.tokens.get(&key, Instant::now()) {
-            return Ok((bearer(&secret), Some(key)));
-        }
-        let token = self.ask_for_token(asking, base, url, &key, auth, what)?;
-        let header = bearer(&token.secret);
-        asking.client.tokens.put(key.clone(), token);
-        Ok((header, Some(key)))
-    }
-
-    /// Asks a token server: by GET, or by POST where there is a refresh token or GET is not known.
-    fn ask_for_token(
-        &self,
-        asking: Asking<'_>,
-        base: &Url,
-        mut url: Url,
-        key: &TokenKey,
-        auth: &RegistryAuth,
-        what: &str,
-    ) -> Result<Token, RegistryError> {
-        let transport = self.transport()?;
-        let http = |url: &Url| {
-            if url.host() == base.host() {
-                &transport.inside
-            } else {
-                &transport.outside
-            }
-        };
-        let mut fields: Vec<(&str, &str)> = Vec::new();
-        fields.extend(key.service.as_deref().map(|service| ("service", service)));
-        let scope = key.scopes.join(" ");
-        if let RegistryAuth::IdentityToken(token) = auth {
-            fields.extend([
-                ("scope", scope.as_str()),
-                ("client_id", CLIENT_ID),
-                ("grant_type", "refresh_token"),
-                ("refresh_token", token.expose_secret()),
-            ]);
-            let request = form(http(&url), url.clone(), &fields);
-            let response = self.answer(asking, request, what)?;
-            return self.read_token(asking, &url, response, auth, what);
-        }
-        let origin = url.origin();
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(&fields);
-            query.extend_pairs(key.scopes.iter().map(|scope| ("scope", scope)));
-            if let RegistryAuth::Basic { username, .. } = auth {
-                query.append_pair("account", username);
-            }
-        }
-        for _ in 0..=MAX_REDIRECTS {
-            let mut request = http(&url).get(url.clone());
-            if let RegistryAuth::Basic { username, password } = auth
-                && url.origin() == origin
-            {
-                let header = basic(username, password)
-                    .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
-                request = request.header(AUTHORIZATION, header);
-            }
-            let response = self.answer(asking, request, what)?;
-            let status = response.status().as_u16();
-            if let RegistryAuth::Basic { username, password } = auth
-                && matches!(status, 404 | 405)
-            {
-                url.set_query(None);
-                fields.extend([
-                    ("scope", scope.as_str()),
-                    ("client_id", CLIENT_ID),
-                    ("grant_type", "password"),
-                    ("username", username),
-                    ("password", password.expose_secret()),
-                ]);
-                let request = form(http(&url), url.clone(), &fields);
-                let response = self.answer(asking, request, what)?;
-                return self.read_token(asking, &url, response, auth, what);
-            }
-            let location = response.headers().get(LOCATION).cloned();
-            let Some(location) = location.filter(|_| matches!(status, 301..=303 | 307 | 308))
-            else {
-                return self.read_token(asking, &url, response, auth, what);
-            };
-            let refused = |reason| RegistryError::Realm {
-                host: self.endpoint.host.clone(),
-                realm: String::from_utf8_lossy(location.as_bytes()).into_owned(),
-                reason,
-            };
-            let next = location.to_str().ok().and_then(|text| url.join(text).ok());
-            url = next.ok_or_else(|| refused("it is not an address"))?;
-            realm::check(&url, base).map_err(refused)?;
-        }
-        Err(self.no_token(
-            &url,
-            format!("it redirects more than {MAX_REDIRECTS} times"),
-        ))
-    }
-
-    fn read_token(
-        &self,
-        asking: Asking<'_>,
-        url: &Url,
-        mut response: Response,
-        auth: &RegistryAuth,
-        what: &str,
-    ) -> Result<Token, RegistryError> {
-        let (runtime, stall) = (&asking.client.runtime, asking.client.policy.stall_timeout);
-        let status = response.status();
-        if !status.is_success() {
-            let host = self.endpoint.host.clone();
-            let what = what.to_owned();
-            let after = retry_after(response.headers(), SystemTime::now());
-            let said = body::said(runtime, &mut response, stall, asking.cancel);
-            return Err(match status.as_u16() {
-                401 | 403 if auth.is_anonymous() => RegistryError::Denied {
-                    host,
-                    what,
-                    with_credentials: false,
-                    said,
-                },
-                400 | 401 | 403 if !auth.is_anonymous() => {
-                    RegistryError::Credentials { host, what, said }
-                }
-                429 => RegistryError::RateLimited {
-                    host,
-                    retry_after: after,
-                    said,
-                },
-                status @ (408 | 500..) => RegistryError::Status {
-                    host,
-                    what: format!("a token for {what}"),
-                    status,
-                    said,
-                },
-                status => self.no_token(url, format!("it answers {status}")),
+    ) -> Result<Found, RegistryError> {
+        if session.given_up.is_some() {
+            return Ok(Found {
+                tried: Arc::clone(&session.tried),
+                ..Found::default()
             });
         }
-        let bytes = body::read(runtime, &mut response, MAX_ANSWER, stall, asking.cancel).map_err(
-            |unread| match unread {
-                Unread::Broken(source) => RegistryError::Broken {
+        let request = CredentialRequest {
+            attempt: 1 + u32::from(session.renewed.is_some()),
+            challenges,
+            ..self.request(asking)
+        };
+        let found = asking.credentials.find(&request, asking.cancel)?;
+        match &session.renewed {
+            Some(old) if old.account == Some(found.auth.account()) => {
+                Err(RegistryError::Credentials {
                     host: self.endpoint.host.clone(),
-                    what: "the request for a token".to_owned(),
-                    source: Some(source),
-                },
-                Unread::Stalled => self.stalled(asking, "the request for a token"),
-                Unread::TooLong => {
-                    self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
-                }
-                Unread::Cancelled(cancelled) => cancelled.into(),
-            },
-        )?;
-        Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(url, reason))
+                    what: what.to_owned(),
+                    origin: Some(Arc::clone(&old.origin)),
+                    said: old.said.clone(),
+                })
+            }
+            _ => Ok(found),
+        }
     }
 
-    fn no_token(&self, url: &Url, reason: String) -> RegistryError {
-        RegistryError::Token {
-            host: self.endpoint.host.clone(),
-            server: url.origin().ascii_serialization(),
-            reason,
+    /// Returns whether a request may be repeated after credentials were refused: with others of
+    /// the same provider, or, where only reading is wanted and the user has not asked for the
+    /// provider, as nobody.
+    pub(super) fn reconsider(&self, asking: Asking<'_>, error: &RegistryError) -> bool {
+        let RegistryError::Credentials {
+            origin: Some(origin),
+            said,
+            ..
+        } = error
+        else {
+            return false;
+        };
+        let request = self.request(asking);
+        let report = || {
+            asking
+                .credentials
+                .report(&request, origin, false, asking.cancel);
+        };
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.given_up.is_some() {
+            return true;
+        }
+        session.shown = None;
+        let refused = Refused {
+            account: session.account,
+            origin: Arc::clone(origin),
+            said: said.clone(),
+        };
+        if origin.renewable && session.renewed.is_none() {
+            report();
+            session.renewed = Some(refused);
+            return true;
+        }
+        if session.renewed.is_none() {
+            report();
+        }
+        if !origin.ambient || asking.access != Access::Pull {
+            return false;
+        }
+        let host = &self.endpoint.host;
+        asking.client.notices.add(format!(
+            "registry {host} does not accept the credentials of {origin}; going on without any \
+             (log in again with `msb registry login {host}`)"
+        ));
+        session.given_up = Some(refused);
+        true
+    }
+
+    /// Returns the error for the user: where nobody was let in after somebody was not, the first
+    /// refusal says more.
+    pub(super) fn first_refusal(&self, error: RegistryError) -> RegistryError {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        match (error, &session.given_up) {
+            (
+                RegistryError::Denied { host, what, .. }
+                | RegistryError::Credentials { host, what, .. }
+                | RegistryError::NotFound { host, what, .. },
+                Some(refused),
+            ) => RegistryError::Credentials {
+                host,
+                what,
+                origin: Some(Arc::clone(&refused.origin)),
+                said: refused.said.clone(),
+            },
+            (error, _) => error,
+        }
+    }
+
+    /// Takes note of an answer that shows that we were let in.
+    pub(super) fn accepted(&self, asking: Asking<'_>, shown: &Authorization) {
+        let Some(origin) = &shown.identity.origin else {
+            return;
+        };
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut session.accepted, true) {
+            return;
+        }
+        drop(session);
+        let request = self.request(asking);
+        asking
+            .credentials
+            .report(&request, origin, true, asking.cancel);
+    }
+
+    /// Returns who had nothing when somebody was wanted.
+    pub(super) fn tried(&self) -> Arc<[Tried]> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&session.tried)
+    }
+
+    fn request<'a>(&'a self, asking: Asking<'_>) -> CredentialRequest<'a> {
+        let repository = &self.endpoint.repository;
+        CredentialRequest {
+            host: &self.endpoint.host,
+            repository: (!repository.is_empty()).then_some(repository),
+            access: asking.access,
+            challenges: &[],
+            attempt: 1,
         }
     }
 }
 
-/// Returns a request with fields as a browser sends them.
-fn form(http: &reqwest::Client, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
-    let mut body = url::form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs(fields);
-    http.post(url)
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(body.finish())
-}
-
-/// Source: RFC 7617.
-fn basic(username: &str, password: &SecretString) -> Option<HeaderValue> {
-    let pair = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
-    let encoded = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-    sensitive(&encoded)
-}
-
-/// Source: RFC 6750.
-fn bearer(token: &SecretString) -> Option<HeaderValue> {
-    sensitive(&Zeroizing::new(format!("Bearer {}", token.expose_secret())))
-}
-
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+impl Identity {
+    pub(super) fn of(found: &Found) -> Self {
+        Self {
+            known: !found.auth.is_anonymous(),
+            origin: found.origin.clone(),
+            tried: Arc::clone(&found.tried),
+            direct: false,
+        }
+    }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::credentials::Credentials;
+use super::credentials::{Access, Credentials};
 use super::hosts::Hosts;
 use super::notices::Notices;
 use super::retry::RetryPolicy;
 use super::runtime::Runtime;
 use super::token::Tokens;
-use super::{RegistryAuth, RegistryError, Repository};
+use super::{RegistryError, Repository};
 use crate::reference::Reference;
-use crate::registry::credentials::Explicit;
 use crate::registry::hosts::HostsError;
 
 /// Fetches from registries. Tokens are kept, and what registries want users to know is gathered.
@@ -20,7 +19,7 @@ pub struct Client {
     pub(super) policy: RetryPolicy,
     pub(super) tokens: Tokens,
     pub(super) notices: Notices,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
 }
 
 impl Client {
@@ -42,22 +41,20 @@ impl Client {
         })
     }
 
-    /// Returns the repository of a reference, at every place that has it. With `auth` these are
-    /// the credentials for the registry itself.
+    /// Returns the repository of a reference, at every place that has it, for something that is to
+    /// be done there.
     ///
     /// # Errors
     /// [`HostsError`] when the configuration forbids the registry.
     pub fn repository(
         self: &Arc<Self>,
         reference: &Reference,
-        auth: RegistryAuth,
+        access: Access,
+        credentials: Arc<dyn Credentials>,
     ) -> Result<Repository, HostsError> {
-        let credentials: Arc<dyn Credentials> = Arc::new(Explicit {
-            host: reference.registry().to_owned(),
-            auth,
-        });
         let endpoints = self.hosts.endpoints(reference)?;
-        Ok(Repository::new(Arc::clone(self), endpoints, credentials))
+        let client = Arc::clone(self);
+        Ok(Repository::new(client, endpoints, access, credentials))
     }
 
     /// Returns what registries wanted the user to know since the last time; untrusted text.

@@ -4,10 +4,13 @@
 //! from is the matter of those who answer it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use super::RegistryError;
+use crate::cancel::Cancel;
 
 /// What we show to a registry. Never prints a secret.
 #[derive(Clone, Debug, Default)]
@@ -30,36 +33,99 @@ pub enum RegistryAuth {
 }
 
 /// What credentials are wanted for.
-#[derive(Clone, Debug)]
-pub struct CredentialRequest {
+#[derive(Clone, Copy, Debug)]
+pub struct CredentialRequest<'a> {
     /// The registry, in its one spelling: `docker.io`, `ghcr.io`, `host:5000`.
-    pub host: String,
-    /// The repository on it.
-    pub repository: String,
+    pub host: &'a str,
+    /// The repository on it; none where we only want to know whether we are known.
+    pub repository: Option<&'a str>,
+    /// What is to be done there.
+    pub access: Access,
+    /// The values of `WWW-Authenticate` that it answered with.
+    pub challenges: &'a [String],
+    /// 1, and more after credentials that were not accepted.
+    pub attempt: u32,
 }
 
-/// Finds credentials. Asked once for each place of a repository, when that place wants some.
+/// What is to be done at a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Reading.
+    #[default]
+    Pull,
+    /// Reading and writing.
+    Push,
+    /// Showing who we are, and nothing more.
+    Login,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Who we are.
+    pub auth: RegistryAuth,
+    /// Whose answer it is; none where the caller has given the credentials, or there are none.
+    pub origin: Option<Arc<Origin>>,
+    /// Who was asked before and had nothing.
+    pub tried: Arc<[Tried]>,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The provider's name.
+    pub provider: String,
+    /// Where it found them. Untrusted text.
+    pub source: Option<String>,
+    /// The user has not asked for this provider: what may be read by everybody is read without
+    /// credentials where these are refused.
+    pub ambient: bool,
+    /// Asked once more, it may have others.
+    pub renewable: bool,
+}
+
+/// Somebody who had no credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The provider's name.
+    pub provider: String,
+    /// What it said. Untrusted text.
+    pub said: String,
+    /// It should have had an answer, and could not give it.
+    pub failed: bool,
+}
+
+/// Finds credentials. Asked when a place wants some.
 pub trait Credentials: Send + Sync + fmt::Debug {
     /// Returns what to show to a registry.
-    fn find(&self, request: &CredentialRequest) -> Result<RegistryAuth, RegistryError>;
-}
+    fn find(
+        &self,
+        request: &CredentialRequest<'_>,
+        cancel: &Cancel,
+    ) -> Result<Found, RegistryError>;
 
-/// The same credentials for one registry, and none for any other.
-#[derive(Clone, Debug)]
-pub(crate) struct Explicit {
-    pub(crate) host: String,
-    pub(crate) auth: RegistryAuth,
-}
-
-impl Credentials for Explicit {
-    fn find(&self, request: &CredentialRequest) -> Result<RegistryAuth, RegistryError> {
-        if request.host == self.host {
-            Ok(self.auth.clone())
-        } else {
-            Ok(RegistryAuth::Anonymous)
-        }
+    /// Hears whether the registry has accepted them.
+    fn report(
+        &self,
+        request: &CredentialRequest<'_>,
+        origin: &Origin,
+        accepted: bool,
+        cancel: &Cancel,
+    ) {
+        let _ = (request, origin, accepted, cancel);
     }
 }
+
+/// The same for every registry: nobody, or somebody who is only asked for at one.
+impl Credentials for RegistryAuth {
+    fn find(&self, _: &CredentialRequest<'_>, _: &Cancel) -> Result<Found, RegistryError> {
+        Ok(self.clone().into())
+    }
+}
+
+/// Which credentials a token was given for: tokens of one are never shown for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Account([u8; 32]);
 
 impl RegistryAuth {
     /// Returns a name and a password.
@@ -70,13 +136,68 @@ impl RegistryAuth {
         }
     }
 
-    pub(super) fn is_anonymous(&self) -> bool {
+    /// Returns a refresh token.
+    pub fn identity_token(token: impl Into<String>) -> Self {
+        Self::IdentityToken(SecretString::from(token.into()))
+    }
+
+    /// Returns a token that the registry itself takes.
+    pub fn registry_token(token: impl Into<String>) -> Self {
+        Self::RegistryToken(SecretString::from(token.into()))
+    }
+
+    /// Returns whether it is nobody.
+    pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Anonymous)
+    }
+
+    /// Returns what tells these credentials from all others, secrets included.
+    pub(super) fn account(&self) -> Account {
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        match self {
+            Self::Anonymous => add("anonymous"),
+            Self::Basic { username, password } => {
+                add("basic");
+                add(username);
+                add(password.expose_secret());
+            }
+            Self::IdentityToken(token) => {
+                add("identity");
+                add(token.expose_secret());
+            }
+            Self::RegistryToken(token) => {
+                add("registry");
+                add(token.expose_secret());
+            }
+        }
+        Account(hash.finalize().into())
+    }
+}
+
+impl From<RegistryAuth> for Found {
+    fn from(auth: RegistryAuth) -> Self {
+        Self {
+            auth,
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}`", self.provider)?;
+        match &self.source {
+            Some(source) => write!(formatter, " ({source})"),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -84,22 +205,25 @@ mod tests {
     fn a_password_is_never_printed() {
         let auth = RegistryAuth::basic("me", "hunter2");
         assert!(!format!("{auth:?}").contains("hunter2"));
+        assert!(!format!("{:?}", Found::from(auth)).contains("hunter2"));
     }
 
     #[test]
-    fn explicit_credentials_are_shown_to_their_registry_alone() {
-        let credentials = Explicit {
-            host: "a.example".to_owned(),
-            auth: RegistryAuth::basic("me", "secret"),
-        };
-        let find = |host: &str| {
-            let request = CredentialRequest {
-                host: host.to_owned(),
-                repository: "x".to_owned(),
-            };
-            credentials.find(&request).unwrap()
-        };
-        assert!(!find("a.example").is_anonymous());
-        assert!(find("b.example").is_anonymous());
+    fn accounts_differ_where_anything_of_the_credentials_does() {
+        let token = |text: &str| SecretString::from(text.to_owned());
+        let all = [
+            RegistryAuth::Anonymous,
+            RegistryAuth::basic("a", "bc"),
+            RegistryAuth::basic("ab", "c"),
+            RegistryAuth::basic("a", "bd"),
+            RegistryAuth::IdentityToken(token("abc")),
+            RegistryAuth::RegistryToken(token("abc")),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert_eq!(one.account(), one.clone().account());
+            for other in &all[number + 1..] {
+                assert_ne!(one.account(), other.account());
+            }
+        }
     }
 }

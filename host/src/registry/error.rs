@@ -1,8 +1,13 @@
 //! What can go wrong between us and a registry.
 
 use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::authorize::Identity;
+use super::credentials::{Origin, Tried};
+use crate::auth::AuthError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -23,10 +28,19 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
-    /// The registry proves its identity with a certificate that nobody we trust has signed, or
-    /// wants one of us.
+    /// The registry proves its identity with a certificate that nobody we trust has signed, or not
+    /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry wants a certificate of us, or another one than ours.
+    #[error("registry {host} wants a certificate of us, or another one than it got")]
+    ClientCertificate {
         /// The registry or mirror.
         host: String,
         /// Why.
@@ -71,30 +85,40 @@ pub enum RegistryError {
         #[source]
         said: Option<Said>,
     },
-    /// The registry refuses somebody whom it does not know. Many say the same of what is not
-    /// there.
-    #[error("{what} on registry {host}: not found, or no access")]
+    /// The registry refuses us. Many say the same of what is not there.
+    #[error("{what} on registry {host}: not found, or no access{identity}")]
     Denied {
         /// The registry or mirror.
         host: String,
         /// What was wanted.
         what: String,
-        /// Credentials were sent.
-        with_credentials: bool,
+        /// Who we were.
+        identity: Box<Stranger>,
         /// What the registry says.
         #[source]
         said: Option<Said>,
     },
     /// The registry does not accept the credentials.
-    #[error("registry {host} does not accept the credentials for {what}")]
+    #[error("registry {host} does not accept the credentials{} for {what}", of(.origin.as_deref()))]
     Credentials {
         /// The registry or mirror.
         host: String,
         /// What was wanted.
         what: String,
+        /// Whose they are; none where the caller has given them.
+        origin: Option<Arc<Origin>>,
         /// What the registry says.
         #[source]
         said: Option<Said>,
+    },
+    /// Nobody could say who we are.
+    #[error("credentials for registry {host} cannot be had")]
+    Auth {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: Box<AuthError>,
     },
     /// The registry wants fewer requests.
     #[error("registry {host} limits the rate of requests{}", wait(*.retry_after))]
@@ -143,7 +167,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry wants us to ask for a token where we do not.
-    #[error("registry {host} asks for a token from `{realm}`, which is not asked: {reason}")]
+    #[error("registry {host} asks for a token from `{}`, which is not asked: {reason}", without_credentials(.realm))]
     Realm {
         /// The registry or mirror.
         host: String,
@@ -246,10 +270,50 @@ pub enum RegistryError {
     Cancelled(#[from] Cancelled),
 }
 
+/// Somebody whom a registry does not let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// We have shown credentials, and they were good.
+    pub with_credentials: bool,
+    /// Whose credentials these were; none where the caller has given them.
+    pub origin: Option<Arc<Origin>>,
+    /// Who was asked for some and had none.
+    pub tried: Arc<[Tried]>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(formatter, " with the credentials of {origin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Identity> for Stranger {
+    fn from(identity: Identity) -> Self {
+        Self {
+            with_credentials: identity.known,
+            origin: identity.origin.filter(|_| identity.known),
+            tried: identity.tried,
+        }
+    }
+}
+
 /// What a registry says in the body of an error; untrusted text.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the registry says: {0}")]
 pub struct Said(pub String);
+
+impl Said {
+    /// Returns whether it is the credentials that are at fault, and not what was asked for.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        let text = self.0.to_ascii_lowercase();
+        ["expired", "credential", "authenticat"]
+            .iter()
+            .any(|word| text.contains(word))
+    }
+}
 
 impl RegistryError {
     /// Returns whether the same request may succeed a little later.
@@ -267,6 +331,29 @@ impl RegistryError {
         }
     }
 
+    /// Returns whether a server does not send a part of what it was asked for.
+    pub(super) fn refuses_range(&self) -> bool {
+        let (Self::Status { status, .. } | Self::Elsewhere { status, .. }) = self else {
+            return false;
+        };
+        *status == 416
+    }
+
+    /// Returns whether a server beside the registry says that it will not give something.
+    pub(super) fn is_refusal_elsewhere(&self) -> bool {
+        matches!(self, Self::Elsewhere { status: 400..=499, .. } if !self.is_busy())
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Elsewhere {
+                status: 408 | 425 | 429,
+                ..
+            }
+        )
+    }
+
     /// Returns whether another place may have what this one has not.
     pub(super) fn is_of_the_place(&self) -> bool {
         !matches!(
@@ -274,6 +361,22 @@ impl RegistryError {
             Self::Cancelled(_) | Self::Platform { .. } | Self::NoImage { .. }
         )
     }
+}
+
+fn of(origin: Option<&Origin>) -> String {
+    origin.map_or_else(String::new, |origin| format!(" of {origin}"))
+}
+
+/// Returns an address without the user and password in it, wherever they are.
+fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("//") {
+        Some((scheme, rest)) => (format!("{scheme}//"), rest),
+        None => (String::new(), address),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 fn wait(retry_after: Option<Duration>) -> String {
@@ -288,5 +391,27 @@ fn list(platforms: &[Platform]) -> String {
     match names.len() {
         0 => "none".to_owned(),
         _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_the_password_in_it() {
+        for (address, shown) in [
+            (
+                "https://u:secret@a.example/t?x=@",
+                "https://a.example/t?x=@",
+            ),
+            ("https://u:sec@ret@a.example", "https://a.example"),
+            ("//u:secret@a.example/t", "//a.example/t"),
+            ("https://a.example/t@x", "https://a.example/t@x"),
+            ("/token", "/token"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
     }
 }

@@ -6,16 +6,15 @@ use std::time::SystemTime;
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 
-use super::authorize::{Authorization, Session};
+use super::authorize::{Asked, Authorization, Identity, Session};
 use super::body;
-use super::challenge::challenges;
 use super::client::Client;
-use super::credentials::Credentials;
+use super::credentials::{Access, Credentials};
 use super::hosts::{Endpoint, Plain};
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{Transport, is_certificate_problem, speaks_no_tls};
-use super::{RegistryError, realm};
+use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
+use super::{RegistryError, Said, realm};
 use crate::cancel::Cancel;
 
 /// Redirects that are followed for one request.
@@ -46,6 +45,7 @@ pub(super) struct Request<'a> {
 pub(super) struct Asking<'a> {
     pub(super) client: &'a Client,
     pub(super) credentials: &'a dyn Credentials,
+    pub(super) access: Access,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -72,10 +72,32 @@ impl Place {
         request: &Request<'_>,
     ) -> Result<Response, RegistryError> {
         let base = self.base(asking, request.what)?;
-        let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
+        let path = match self.endpoint.repository.as_str() {
+            "" => format!("/v2/{}", request.path),
+            repository => format!("/v2/{repository}/{}", request.path),
+        };
         let url = base
             .join(&path)
             .map_err(|error| self.malformed(request.what, &error))?;
+        loop {
+            let error = match self.send_once(asking, &base, &url, request) {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            if !self.reconsider(asking, &error) {
+                return Err(self.first_refusal(error));
+            }
+        }
+    }
+
+    /// Asks, and again where credentials are wanted.
+    fn send_once(
+        &self,
+        asking: Asking<'_>,
+        base: &Url,
+        url: &Url,
+        request: &Request<'_>,
+    ) -> Result<Response, RegistryError> {
         let mut renewals = 0;
         loop {
             let shown = self.shown(asking.client);
@@ -84,15 +106,23 @@ impl Place {
                 && followed.response.status() == StatusCode::UNAUTHORIZED
                 && renewals < 2
             {
-                let asked = challenges(followed.response.headers());
-                if (renewals == 0 || Authorization::is_insufficient(&asked))
-                    && self.authorize(asking, &base, &asked, shown.as_ref(), request.what)?
+                let mut asked = Asked::of(followed.response.headers());
+                if asked.challenges.is_empty() && renewals == 0 {
+                    // Some say what they want only where everybody asks first.
+                    asked = Asked::of(self.ping(asking, base, request.what)?.headers());
+                }
+                if (renewals == 0 || asked.is_insufficient())
+                    && self.authorize(asking, base, &asked, shown.as_ref(), request.what)?
                 {
                     renewals += 1;
                     continue;
                 }
             }
-            return self.judge(asking, followed, request, shown.as_ref());
+            let judged = self.judge(asking, followed, request, shown.as_ref());
+            if let (Ok(_), Some(shown)) = (&judged, &shown) {
+                self.accepted(asking, shown);
+            }
+            return judged;
         }
     }
 
@@ -220,14 +250,31 @@ impl Place {
         let retry_after = retry_after(response.headers(), SystemTime::now());
         let stall = asking.client.policy.stall_timeout;
         let said = body::said(&asking.client.runtime, &mut response, stall, asking.cancel);
-        let with_credentials = shown.is_some_and(|shown| shown.with_credentials);
+        let identity = shown.map_or_else(
+            || Identity {
+                tried: self.tried(),
+                ..Identity::default()
+            },
+            |shown| shown.identity.clone(),
+        );
+        // With a token in between, it is the token server that does not know us.
+        let is_unknown = match status.as_u16() {
+            401 => identity.known,
+            403 => identity.direct && said.as_ref().is_some_and(Said::is_about_credentials),
+            _ => false,
+        };
         Err(match status.as_u16() {
             404 => RegistryError::NotFound { host, what, said },
-            401 if with_credentials => RegistryError::Credentials { host, what, said },
+            _ if is_unknown => RegistryError::Credentials {
+                host,
+                what,
+                origin: identity.origin,
+                said,
+            },
             401 | 403 => RegistryError::Denied {
                 host,
                 what,
-                with_credentials,
+                identity: Box::new(identity.into()),
                 said,
             },
             429 => RegistryError::RateLimited {
@@ -260,9 +307,11 @@ impl Place {
             Plain::Fallback => {
                 let secure = at("https")?;
                 match self.ping(asking, &secure, what) {
-                    Ok(()) => secure,
+                    Ok(_) => secure,
                     Err(
-                        error @ (RegistryError::Certificate { .. } | RegistryError::Cancelled(_)),
+                        error @ (RegistryError::Certificate { .. }
+                        | RegistryError::ClientCertificate { .. }
+                        | RegistryError::Cancelled(_)),
                     ) => return Err(error),
                     Err(_) => {
                         let plain = at("http")?;
@@ -277,12 +326,11 @@ impl Place {
     }
 
     /// Asks whether there is a registry. Source: OCI distribution-spec, "Determining Support".
-    fn ping(&self, asking: Asking<'_>, base: &Url, what: &str) -> Result<(), RegistryError> {
+    fn ping(&self, asking: Asking<'_>, base: &Url, what: &str) -> Result<Response, RegistryError> {
         let url = base
             .join("/v2/")
             .map_err(|error| self.malformed(what, &error))?;
-        self.answer(asking, self.transport()?.inside.get(url), what)?;
-        Ok(())
+        self.answer(asking, self.transport()?.inside.get(url), what)
     }
 
     pub(super) fn transport(&self) -> Result<&Transport, RegistryError> {
@@ -304,6 +352,8 @@ impl Place {
         let source = error.without_url();
         if is_certificate_problem(&source) {
             RegistryError::Certificate { host, source }
+        } else if wants_certificate(&source) {
+            RegistryError::ClientCertificate { host, source }
         } else if speaks_no_tls(&source) {
             RegistryError::PlainHttp { host }
         } else if source.is_connect() {

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::body::{self, Unread};
 use super::client::Client;
-use super::credentials::Credentials;
+use super::credentials::{Access, Credentials};
 use super::exchange::{Asking, Place, Request};
 use super::hosts::{Endpoint, MirrorUsage};
 use super::manifest::{self, Fetched, Which};
@@ -28,6 +28,7 @@ const CONNECT_ATTEMPTS: u32 = 2;
 pub struct Repository {
     client: Arc<Client>,
     pub(super) places: Vec<Place>,
+    access: Access,
     credentials: Arc<dyn Credentials>,
 }
 
@@ -38,11 +39,13 @@ impl Repository {
     pub(super) fn new(
         client: Arc<Client>,
         endpoints: Vec<Endpoint>,
+        access: Access,
         credentials: Arc<dyn Credentials>,
     ) -> Self {
         Self {
             client,
             places: endpoints.into_iter().map(Place::new).collect(),
+            access,
             credentials,
         }
     }
@@ -112,9 +115,11 @@ impl Repository {
     ) -> Result<Vec<u8>, RegistryError> {
         self.at_each_place(true, on_retry, cancel, |place| {
             let what = format!("configuration {digest} of {}", place.endpoint.repository);
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             let request = Request {
                 path: format!("blobs/{digest}"),
-                headers: HeaderMap::new(),
+                headers,
                 what: &what,
             };
             let limit = (limit, "config_bytes");
@@ -147,6 +152,7 @@ impl Repository {
         Asking {
             client: &self.client,
             credentials: self.credentials.as_ref(),
+            access: self.access,
             cancel,
         }
     }

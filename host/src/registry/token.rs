@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::credentials::Account;
+
 /// The shortest life of a token, whatever the server says: clocks differ, and zero is common.
 const MIN_LIFE: Duration = Duration::from_mins(1);
 /// A token this old is not shown any more, whatever the server says.
@@ -24,6 +26,8 @@ pub(super) struct TokenKey {
     pub(super) service: Option<String>,
     /// Sorted, so that the order in which they were learnt does not matter.
     pub(super) scopes: Vec<String>,
+    /// Whom it was given to.
+    pub(super) account: Option<Account>,
 }
 
 /// A token and the time until which it is shown.
@@ -155,6 +159,7 @@ mod tests {
             realm: "https://h/t".to_owned(),
             service: None,
             scopes: vec![scope.to_owned()],
+            account: None,
         };
         let (tokens, now) = (Tokens::default(), Instant::now());
         tokens.put(key("a"), Token::read(br#"{"token":"t"}"#, now).unwrap());

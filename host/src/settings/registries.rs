@@ -2,6 +2,7 @@
 //!
 //! Owns its shape and what its values mean. No file that it names is looked at here.
 
+mod auth;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
@@ -13,11 +14,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use auth::{AuthFile, AuthFiles};
+
 use super::SettingsError;
 use super::shape::{Object, OneOrMany, TextOrObject};
 use crate::reference::canonical_host;
 use crate::registry::RetryPolicy;
 use crate::registry::hosts::{Location, LocationError, NamedBy, NamedFile, Scheme};
+
+pub use auth::{AuthEntry, AuthProblem, AuthSettings, AuthSource};
 
 /// How registries are asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct RegistrySettings {
     pub ca_certs: Vec<NamedFile>,
     /// What is known of single hosts, by their one spelling.
     pub hosts: BTreeMap<String, HostSettings>,
+    /// Where passwords for single hosts are, by the one spelling of the host.
+    pub auth: BTreeMap<String, AuthEntry>,
 }
 
 /// What is known of a host.
@@ -94,6 +101,7 @@ pub(super) struct RegistriesFile {
     retry_delay_ms: Option<u64>,
     stall_timeout_secs: Option<NonZeroU64>,
     hosts: Option<BTreeMap<String, Object<HostFile>>>,
+    auth: Option<AuthFiles>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +111,7 @@ struct HostFile {
     client_cert: Option<String>,
     client_key: Option<String>,
     mirrors: Option<Vec<TextOrObject<MirrorFile>>>,
+    auth: Option<Object<AuthFile>>,
 }
 
 #[derive(Deserialize)]
@@ -127,13 +136,24 @@ impl RegistriesFile {
     ) -> Result<RegistrySettings, SettingsError> {
         let defaults = RetryPolicy::default();
         let mut hosts = BTreeMap::new();
+        let mut auth = BTreeMap::new();
+        for (key, file) in self.auth.into_iter().flatten() {
+            let at = format!("registries.auth.{key}");
+            let name = around.host(&key, &at)?;
+            if let Some(Object(file)) = file {
+                AuthEntry::new(around.file.to_owned(), at, file).join(name, &mut auth);
+            }
+        }
         let mut keys: BTreeMap<String, String> = BTreeMap::new();
-        for (key, Object(host)) in self.hosts.into_iter().flatten() {
+        for (key, Object(mut host)) in self.hosts.into_iter().flatten() {
             let at = format!("registries.hosts.{key}");
-            let name = canonical_host(&key)
-                .ok_or_else(|| around.problem(&at, RegistriesProblem::NotAHost))?;
+            let name = around.host(&key, &at)?;
             if let Some(other) = keys.insert(name.clone(), key) {
                 return Err(around.problem(&at, RegistriesProblem::SameHost { other }));
+            }
+            if let Some(Object(file)) = host.auth.take() {
+                let at = format!("{at}.auth");
+                AuthEntry::new(around.file.to_owned(), at, file).join(name.clone(), &mut auth);
             }
             hosts.insert(name, host.resolve(&at, around)?);
         }
@@ -151,6 +171,7 @@ impl RegistriesFile {
             },
             ca_certs: around.files("registries.ca_certs", self.ca_certs),
             hosts,
+            auth,
         })
     }
 }
@@ -213,6 +234,10 @@ impl MirrorFile {
 }
 
 impl Surroundings<'_> {
+    fn host(&self, key: &str, at: &str) -> Result<String, SettingsError> {
+        canonical_host(key).ok_or_else(|| self.problem(at, RegistriesProblem::NotAHost))
+    }
+
     fn problem(&self, key: &str, source: RegistriesProblem) -> SettingsError {
         SettingsError::Registries {
             path: self.file.to_owned(),

@@ -71,7 +71,7 @@ fn a_value_of_another_type_is_an_error_with_its_key() {
 #[test]
 fn keys_that_are_not_ours_are_not_looked_at() {
     let text =
-        r#"{"auth": 5, "hosts": {"h": {"auth": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
+        r#"{"shade": 5, "hosts": {"h": {"shade": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
     assert_eq!(read(text).unwrap().hosts.len(), 1);
 }
 
@@ -134,4 +134,72 @@ fn a_tilde_is_the_home_of_the_user() {
         Path::new("/etc/msb/~b.pem")
     );
     assert_eq!(path(None, "~/b.pem"), Path::new("/etc/msb/~/b.pem"));
+}
+
+#[test]
+fn both_shapes_of_an_entry_are_read_and_every_spelling_of_its_host() {
+    let text = r#"{
+        "auth": {
+            "https://GHCR.io/": {"username": "a", "password_env": "A"},
+            "gone.example": null
+        },
+        "hosts": {
+            "index.docker.io": {"auth": {"username": "b", "store": "keyring"}},
+            "none.example": {"auth": null}
+        }
+    }"#;
+    let auth = read(text).unwrap().auth;
+    let hosts: Vec<&str> = auth.keys().map(String::as_str).collect();
+    assert_eq!(hosts, ["docker.io", "ghcr.io"]);
+    assert_eq!(auth["ghcr.io"].key, "registries.auth.https://GHCR.io/");
+    assert_eq!(
+        auth["docker.io"].key,
+        "registries.hosts.index.docker.io.auth"
+    );
+    assert!(auth.values().all(|entry| entry.content.is_ok()));
+}
+
+#[test]
+fn two_entries_for_a_host_must_say_the_same() {
+    let both = |name: &str| {
+        let text = format!(
+            r#"{{
+            "auth": {{"h": {{"username": "a", "store": "keyring"}}}},
+            "hosts": {{"H": {{"auth": {{"username": "{name}", "store": "keyring"}}}}}}
+        }}"#
+        );
+        read(&text).unwrap().auth["h"].content.clone()
+    };
+    assert!(both("a").is_ok());
+    let error = both("b").unwrap_err();
+    assert!(error.to_string().contains("`registries.hosts.H.auth`"));
+}
+
+#[test]
+fn an_entry_that_makes_no_sense_is_a_matter_of_its_host() {
+    let text = r#"{"auth": {
+        "bad.example": {"username": "a"},
+        "good.example": {"username": "a", "store": "keyring"}
+    }}"#;
+    let auth = read(text).unwrap().auth;
+    assert_eq!(auth["bad.example"].content, Err(AuthProblem::NoSource));
+    assert!(auth["good.example"].content.is_ok());
+    for (text, key) in [
+        (
+            r#"{"auth": {"h": {"username": 5}}}"#,
+            "registries.auth.h.username",
+        ),
+        (r#"{"auth": {"h": []}}"#, "registries.auth.h"),
+        (r#"{"auth": {"a/b": {}}}"#, "registries.auth.a/b"),
+        (
+            r#"{"hosts": {"h": {"auth": 1}}}"#,
+            "registries.hosts.h.auth",
+        ),
+    ] {
+        match read(text).unwrap_err() {
+            SettingsError::Invalid { key: found, .. }
+            | SettingsError::Registries { key: found, .. } => assert_eq!(found, key),
+            other => unreachable!("{other}"),
+        }
+    }
 }

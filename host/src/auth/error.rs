@@ -1,0 +1,88 @@
+//! Why nobody can say who the user is.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::provider::ProviderError;
+use crate::cancel::Cancelled;
+use crate::settings::AuthProblem;
+
+/// A question that ended without an answer, although somebody should have had one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// What is set for the registry makes no sense.
+    #[error("`{}` is not valid at `{key}`", file.display())]
+    Settings {
+        /// The file of settings.
+        file: PathBuf,
+        /// The keys that lead to the entry.
+        key: String,
+        /// Why.
+        #[source]
+        source: AuthProblem,
+    },
+    /// The user has said where the password is, and it is not to be had there.
+    #[error("no credentials for {registry} from `{provider}`: {named}")]
+    Configured {
+        /// The registry.
+        registry: String,
+        /// Who was asked.
+        provider: String,
+        /// What the user has said.
+        named: Box<Named>,
+        /// Why.
+        #[source]
+        source: Box<ProviderError>,
+    },
+    /// A provider that the user has installed ends the search.
+    #[error("no credentials for {registry} from `{provider}`")]
+    Provider {
+        /// The registry.
+        registry: String,
+        /// Who was asked.
+        provider: String,
+        /// Why.
+        #[source]
+        source: Box<ProviderError>,
+    },
+    /// The user has said where the password is, and no provider that is there looks at it.
+    #[error("no provider looks at `{key}` in `{}`", file.display())]
+    Unanswered {
+        /// The file of settings.
+        file: PathBuf,
+        /// The keys that lead to the entry.
+        key: String,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Where the settings say that a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The file of settings.
+    pub file: PathBuf,
+    /// The keys that lead to it: `registries.auth.ghcr.io.password_env`.
+    pub key: String,
+    /// What stands there: `GHCR_TOKEN`.
+    pub value: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, key, value } = self;
+        write!(formatter, "`{key}` in `{}` is `{value}`", file.display())
+    }
+}
+
+impl AuthError {
+    /// Returns what the provider says can be done about it. Untrusted text.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Configured { source, .. } | Self::Provider { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which registries a provider is asked about. Source: `wit/credentials.wit`, `description`.
+
+use crate::reference::canonical_host;
+
+/// Returns whether a registry, in its one spelling, is one of a pattern.
+///
+/// A `*` stands for any characters but dots and colons; alone it is every registry. A pattern
+/// without one is a registry in any of its spellings.
+pub fn matches(pattern: &str, registry: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    if !pattern.contains('*') {
+        return canonical_host(pattern).as_deref() == Some(registry);
+    }
+    covers(&pattern.to_ascii_lowercase(), registry)
+}
+
+fn covers(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    covers_rest(&parts, rest)
+}
+
+/// Returns whether a text is one of: star, part, star, part, and so on.
+fn covers_rest(parts: &[&str], text: &str) -> bool {
+    let Some((part, parts)) = parts.split_first() else {
+        return text.is_empty();
+    };
+    let reach = text.find(['.', ':']).unwrap_or(text.len());
+    (0..=reach)
+        .filter(|at| text.is_char_boundary(*at))
+        .filter_map(|at| text.get(at..)?.strip_prefix(part))
+        .any(|rest| covers_rest(parts, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything_within_a_label() {
+        for (pattern, registry, expected) in [
+            ("*", "ghcr.io", true),
+            ("*", "[::1]:5000", true),
+            ("ghcr.io", "ghcr.io", true),
+            ("https://GHCR.io/", "ghcr.io", true),
+            ("index.docker.io", "docker.io", true),
+            ("ghcr.io", "ghcr.io:5000", false),
+            ("*.io", "ghcr.io", true),
+            ("*.io", "a.ghcr.io", false),
+            ("*.IO", "ghcr.io", true),
+            (
+                "*.dkr.ecr.*.amazonaws.com",
+                "123.dkr.ecr.eu-west-1.amazonaws.com",
+                true,
+            ),
+            (
+                "*.dkr.ecr.*.amazonaws.com",
+                "123.dkr.ecr.eu.west.amazonaws.com",
+                false,
+            ),
+            ("*:5000", "host:5000", true),
+            ("*:5000", "host.example:5000", false),
+            ("*:5000", "host", false),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "abbc", true),
+            ("a*", "b", false),
+            ("", "ghcr.io", false),
+            ("*evil", "notevil.example", false),
+        ] {
+            assert_eq!(matches(pattern, registry), expected, "{pattern} {registry}");
+        }
+    }
+}

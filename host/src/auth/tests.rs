@@ -1,0 +1,434 @@
+//! The policy of the chain, with providers that say what they are told to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use secrecy::SecretString;
+
+use super::fake::{Fake, Scene, answer};
+use super::*;
+use crate::plugin::{Failure, PluginError, Stopped};
+use crate::progress::LogLevel;
+use crate::registry::RegistryAuth;
+use crate::settings::{AuthEntry, Settings};
+
+const HOST: &str = "r.example";
+
+/// The order of a plain msb, with a third party where those are.
+const ORDER: [&str; 5] = [
+    "keychain",
+    "env",
+    "secret-file",
+    "third-party",
+    "docker-config",
+];
+
+fn settings(text: &str) -> BTreeMap<String, AuthEntry> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{{\"registries\": {text}}}")).unwrap();
+    Settings::read_from(file.path()).unwrap().registries.auth
+}
+
+fn with_env() -> BTreeMap<String, AuthEntry> {
+    settings(r#"{"auth": {"r.example": {"username": "u", "password_env": "X"}}}"#)
+}
+
+fn chain(fakes: &[&Arc<Fake>], settings: &BTreeMap<String, AuthEntry>) -> Chain {
+    let providers = fakes.iter().map(|fake| Arc::clone(fake) as _);
+    Chain::new(providers, settings)
+}
+
+fn question() -> Question<'static> {
+    Question {
+        registry: HOST,
+        repository: Some("app"),
+        action: Action::Pull,
+        challenges: &[],
+        attempt: 1,
+    }
+}
+
+fn who(finding: &Finding) -> Option<&str> {
+    Some(finding.from.as_ref()?.provider.as_str())
+}
+
+/// Returns a provider's error, as plugins make it.
+fn crash(stopped: Option<Stopped>) -> ProviderError {
+    let failure = match stopped {
+        Some(stopped) => Failure::Stopped(stopped),
+        None => Failure::Crashed {
+            message: "unreachable".to_owned(),
+            frames: Vec::new(),
+        },
+    };
+    ProviderError::Plugin(PluginError {
+        plugin: "p".to_owned(),
+        version: None,
+        failure: Box::new(failure),
+    })
+}
+
+#[test]
+fn each_provider_answers_for_all_that_come_after_it() {
+    let scene = Scene::new();
+    let mut pairs = 0;
+    for (first, winner) in ORDER.into_iter().enumerate() {
+        for (second, loser) in ORDER.into_iter().enumerate().skip(first + 1) {
+            let fakes: Vec<Arc<Fake>> = ORDER
+                .into_iter()
+                .enumerate()
+                .map(|(number, name)| match number {
+                    number if number == first || number == second => Fake::answering(name),
+                    _ => Fake::empty(name),
+                })
+                .map(Arc::new)
+                .collect();
+            // What the settings name is there, or the search ends.
+            let settings = match winner {
+                "third-party" => BTreeMap::new(),
+                _ => with_env(),
+            };
+            let chain = chain(&fakes.iter().collect::<Vec<_>>(), &settings);
+            let finding = chain.ask(&question(), &scene.around()).unwrap();
+            assert_eq!(who(&finding), Some(winner), "{winner} before {loser}");
+            assert_eq!(fakes[second].times(), 0, "{loser}");
+            pairs += 1;
+        }
+    }
+    assert_eq!(pairs, 10);
+}
+
+#[test]
+fn nobody_is_an_answer_when_it_is_given_on_purpose() {
+    let scene = Scene::new();
+    let anonymous = Arc::new(Fake::new("third-party", |_| {
+        Ok(Answer {
+            credential: RegistryAuth::Anonymous,
+            ..answer("third-party")
+        })
+    }));
+    let docker = Arc::new(Fake::answering("docker-config"));
+    let chain = chain(&[&anonymous, &docker], &BTreeMap::new());
+    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    assert!(finding.credential.is_anonymous());
+    assert_eq!(who(&finding), Some("third-party"));
+    assert_eq!(docker.times(), 0);
+}
+
+#[test]
+fn errors_stop_the_search_or_not_according_to_the_tier() {
+    type Make = fn() -> ProviderError;
+    let errors: [(&str, Make, [bool; 3]); 8] = [
+        // Whether it stops: ambient, configured, installed.
+        ("not-mine", || ProviderError::NotMine, [false, false, false]),
+        (
+            "not-found",
+            || ProviderError::NotFound,
+            [false, false, false],
+        ),
+        (
+            "unsupported",
+            || ProviderError::Unsupported,
+            [false, false, false],
+        ),
+        (
+            "unavailable",
+            || ProviderError::Unavailable(Problem::new("it is broken")),
+            [false, true, false],
+        ),
+        (
+            "denied",
+            || ProviderError::Denied(Problem::new("it is broken")),
+            [false, true, true],
+        ),
+        (
+            "misconfigured",
+            || ProviderError::Misconfigured(Problem::new("it is broken")),
+            [false, true, true],
+        ),
+        (
+            "failed",
+            || ProviderError::Failed(Problem::new("it is broken")),
+            [false, true, true],
+        ),
+        ("crash", || crash(None), [false, true, true]),
+    ];
+    for (name, error, stops) in errors {
+        for (provider, stops) in ["docker-config", "env", "third-party"]
+            .into_iter()
+            .zip(stops)
+        {
+            let scene = Scene::new();
+            let fake = Arc::new(Fake::new(provider, move |_| Err(error())));
+            let after = Arc::new(Fake::answering("secret-file"));
+            let chain = chain(&[&fake, &after], &with_env());
+            let asked = chain.ask(&question(), &scene.around());
+            assert_eq!(asked.is_err(), stops, "{name} of {provider}: {asked:?}");
+            assert_eq!(after.times(), usize::from(!stops), "{name} of {provider}");
+            let is_quiet = ["not-mine", "not-found", "unsupported"].contains(&name) || stops;
+            assert_eq!(
+                scene.warnings().is_empty(),
+                is_quiet,
+                "{name} of {provider}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_crash_a_loop_and_a_wait_without_end_of_an_ambient_provider_pass() {
+    let stops: [fn() -> Option<Stopped>; 4] = [
+        || None,
+        || Some(Stopped::Memory(1 << 20)),
+        || Some(Stopped::HostCalls(5)),
+        || Some(Stopped::Time(Duration::from_secs(1))),
+    ];
+    for stopped in stops {
+        let scene = Scene::new();
+        let text = format!("{:?}", stopped());
+        let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped()))));
+        let chain = chain(&[&fake], &BTreeMap::new());
+        let finding = chain.ask(&question(), &scene.around()).unwrap();
+        assert!(finding.credential.is_anonymous(), "{text}");
+        assert_eq!(scene.warnings().len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() {
+    let scene = Scene::new();
+    let env = Arc::new(Fake::failing("env", ProviderError::Misconfigured));
+    let docker = Arc::new(Fake::answering("docker-config"));
+    let error = chain(&[&env, &docker], &with_env())
+        .ask(&question(), &scene.around())
+        .unwrap_err();
+    let text = error.to_string();
+    let names = "`registries.auth.r.example.password_env`";
+    assert!(text.contains(names) && text.contains("is `X`"), "{text}");
+    assert!(text.contains("`env`"), "{text}");
+    let AuthError::Configured { named, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(text.contains(&named.file.display().to_string()));
+    assert_eq!(docker.times(), 0);
+}
+
+#[test]
+fn what_the_settings_name_and_nobody_looks_at_ends_the_search() {
+    for names in [
+        &["docker-config"][..],
+        &["env", "secret-file", "docker-config"],
+    ] {
+        let scene = Scene::new();
+        let fakes: Vec<_> = names
+            .iter()
+            .map(|name| Arc::new(Fake::empty(name)))
+            .collect();
+        let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
+        let error = chain.ask(&question(), &scene.around()).unwrap_err();
+        assert!(matches!(error, AuthError::Unanswered { .. }), "{error}");
+        assert_eq!(fakes.last().unwrap().times(), 0);
+    }
+}
+
+#[test]
+fn an_entry_that_makes_no_sense_ends_the_search_for_its_host_alone() {
+    let scene = Scene::new();
+    let settings = settings(r#"{"auth": {"r.example": {"username": "u"}}}"#);
+    let docker = Arc::new(Fake::answering("docker-config"));
+    let chain = chain(&[&docker], &settings);
+    let error = chain.ask(&question(), &scene.around()).unwrap_err();
+    assert!(error.to_string().contains("registries.auth.r.example"));
+    let other = Question {
+        registry: "other.example",
+        ..question()
+    };
+    let finding = chain.ask(&other, &scene.around()).unwrap();
+    assert_eq!(who(&finding), Some("docker-config"));
+}
+
+#[test]
+fn a_provider_is_asked_about_the_registries_of_its_patterns_alone() {
+    let scene = Scene::new();
+    let other = Arc::new(Fake::answering("third-party").only_for(&["*.other", "x.example"]));
+    let mine = Arc::new(Fake::answering("docker-config").only_for(&["*.example"]));
+    let chain = chain(&[&other, &mine], &BTreeMap::new());
+    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    assert_eq!(who(&finding), Some("docker-config"));
+    assert_eq!(other.times(), 0);
+    assert_eq!(finding.steps[0].said, Said::OtherRegistries);
+}
+
+#[test]
+fn many_who_ask_at_once_are_answered_by_one_question() {
+    let scene = Scene::new();
+    let docker = Arc::new(Fake::answering("docker-config").slow());
+    let chain = chain(&[&docker], &BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let finding = chain.ask(&question(), &scene.around()).unwrap();
+                assert_eq!(who(&finding), Some("docker-config"));
+            });
+        }
+    });
+    assert_eq!(docker.times(), 1);
+}
+
+#[test]
+fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
+    let now = SystemTime::now();
+    let hour = Duration::from_hours(1);
+    for (cache, extent, same, other) in [
+        (Cache::Session, Extent::Registry, 1, 1),
+        (Cache::Session, Extent::Repository, 1, 2),
+        (Cache::Never, Extent::Registry, 2, 3),
+        (Cache::Until(now + hour), Extent::Registry, 1, 1),
+        (Cache::Until(now - hour), Extent::Registry, 2, 3),
+        (
+            Cache::Until(now + Duration::from_secs(30)),
+            Extent::Registry,
+            2,
+            3,
+        ),
+    ] {
+        let scene = Scene::new();
+        let fake = Arc::new(Fake::new("docker-config", move |_| {
+            Ok(Answer {
+                cache,
+                extent,
+                ..answer("docker-config")
+            })
+        }));
+        let chain = chain(&[&fake], &BTreeMap::new());
+        let ask = |repository| {
+            let question = Question {
+                repository: Some(repository),
+                ..question()
+            };
+            chain.ask(&question, &scene.around()).unwrap();
+        };
+        ask("app");
+        ask("app");
+        assert_eq!(fake.times(), same, "{cache:?} {extent:?}");
+        ask("other");
+        assert_eq!(fake.times(), other, "{cache:?} {extent:?}");
+    }
+}
+
+#[test]
+fn an_answer_for_reading_is_none_for_writing() {
+    let scene = Scene::new();
+    let fake = Arc::new(Fake::answering("docker-config"));
+    let chain = chain(&[&fake], &BTreeMap::new());
+    chain.ask(&question(), &scene.around()).unwrap();
+    let push = Question {
+        action: Action::Push,
+        ..question()
+    };
+    chain.ask(&push, &scene.around()).unwrap();
+    assert_eq!(fake.times(), 2);
+}
+
+#[test]
+fn a_refused_answer_is_reported_and_not_used_again() {
+    let scene = Scene::new();
+    let fake = Arc::new(Fake::answering("docker-config"));
+    let chain = chain(&[&fake], &BTreeMap::new());
+    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    let from = finding.from.clone().unwrap();
+    chain.report(&question(), &from, Outcome::Rejected, &scene.around());
+    assert_eq!(*fake.reports.lock().unwrap(), [Outcome::Rejected]);
+    chain.ask(&question(), &scene.around()).unwrap();
+    assert_eq!(fake.times(), 2);
+}
+
+#[test]
+fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    for (settings, warnings) in [(BTreeMap::new(), 0), (logged_in, 1)] {
+        let scene = Scene::new();
+        let keychain = Arc::new(Fake::failing("keychain", ProviderError::Unavailable));
+        let docker = Arc::new(Fake::answering("docker-config"));
+        let chain = chain(&[&keychain, &docker], &settings);
+        for repository in ["a", "b", "c"] {
+            let question = Question {
+                repository: Some(repository),
+                ..question()
+            };
+            let finding = chain.ask(&question, &scene.around()).unwrap();
+            assert_eq!(who(&finding), Some("docker-config"));
+        }
+        assert_eq!(scene.warnings().len(), warnings, "{:?}", scene.warnings());
+    }
+}
+
+#[test]
+fn a_keychain_without_what_the_settings_say_is_a_warning() {
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    let scene = Scene::new();
+    let keychain = Arc::new(Fake::empty("keychain"));
+    let chain = chain(&[&keychain], &logged_in);
+    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    assert!(finding.credential.is_anonymous());
+    let warnings = scene.warnings();
+    assert!(
+        warnings.concat().contains("registries.auth.r.example"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
+    let scene = Scene::new();
+    let token = Arc::new(Fake::new("third-party", |_| {
+        Ok(Answer {
+            credential: RegistryAuth::IdentityToken(SecretString::from("secret-token")),
+            ..answer("third-party")
+        })
+    }));
+    let keychain = Arc::new(Fake::failing("keychain", ProviderError::Failed));
+    let env = Arc::new(Fake::answering("env"));
+    let docker = Arc::new(Fake::answering("docker-config").only_for(&["other"]));
+    let chain = chain(&[&keychain, &env, &token, &docker], &BTreeMap::new());
+    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    let story = scene.listener.heard(LogLevel::Debug);
+    assert_eq!(
+        story,
+        [
+            "credentials for r.example: `keychain`: it is broken",
+            "credentials for r.example: `env`: not asked: the settings name nothing",
+            "credentials for r.example: `third-party`: an identity token from the place of \
+             third-party",
+        ]
+    );
+    assert!(!format!("{finding:?}").contains("secret-"));
+    let steps = chain.explain(&question(), &scene.around()).unwrap();
+    let said: Vec<String> = steps.iter().map(|step| step.said.to_string()).collect();
+    assert_eq!(
+        said,
+        [
+            "it is broken",
+            "not asked: the settings name nothing",
+            "an identity token from the place of third-party",
+            "not asked: it is for other registries",
+        ]
+    );
+    assert!(!format!("{steps:?}").contains("secret-"));
+}
+
+#[test]
+fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
+    let scene = Scene::new();
+    let fake = Arc::new(Fake::new("env", |request: &Request| {
+        assert_eq!(request.registry, HOST);
+        assert_eq!(request.username, None);
+        let expected = serde_json::json!({"username": "u", "password_env": "X"});
+        assert_eq!(request.settings.as_ref(), Some(&expected));
+        Ok(answer("env"))
+    }));
+    let chain = chain(&[&fake], &with_env());
+    chain.ask(&question(), &scene.around()).unwrap();
+    assert_eq!(fake.times(), 1);
+}

@@ -1,0 +1,300 @@
+//! Asking a token server for a token. Source: the documents "Token Authentication Specification"
+//! and "OAuth 2.0" of the registry distribution.
+
+use std::time::{Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{RequestBuilder, Response, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::authorize::Identity;
+use super::body::{self, Unread};
+use super::credentials::{Access, Found};
+use super::exchange::{Asking, Place};
+use super::retry::retry_after;
+use super::token::{MAX_ANSWER, Token, TokenKey};
+use super::{RegistryAuth, RegistryError, realm};
+
+/// Redirects of a token server that are followed.
+const MAX_REDIRECTS: usize = 5;
+/// What we are called where a token server wants a name.
+const CLIENT_ID: &str = "msb";
+
+/// What a place asks for a token with.
+pub(super) struct Bearer<'a> {
+    pub(super) realm: &'a str,
+    pub(super) service: Option<&'a str>,
+    /// The scope that the place names, where ours was not enough.
+    pub(super) scope: Option<&'a str>,
+}
+
+/// What is asked for, of whom, by whom, and in which words.
+#[derive(Clone, Copy)]
+struct Application<'a> {
+    base: &'a Url,
+    key: &'a TokenKey,
+    found: &'a Found,
+    what: &'a str,
+}
+
+impl Place {
+    /// Returns a token: one that is kept, or a new one.
+    pub(super) fn token(
+        &self,
+        asking: Asking<'_>,
+        base: &Url,
+        wanted: &Bearer<'_>,
+        found: &Found,
+        is_refused: bool,
+        what: &str,
+    ) -> Result<(Option<HeaderValue>, TokenKey), RegistryError> {
+        let url = realm::checked(wanted.realm, base).map_err(|reason| RegistryError::Realm {
+            host: self.endpoint.host.clone(),
+            realm: wanted.realm.to_owned(),
+            reason,
+        })?;
+        let key = TokenKey {
+            host: self.endpoint.host.clone(),
+            realm: url.to_string(),
+            service: wanted.service.map(str::to_owned),
+            scopes: self.scopes(asking.access, wanted.scope),
+            account: (!found.auth.is_anonymous()).then(|| found.auth.account()),
+        };
+        if is_refused {
+            asking.client.tokens.forget(&key);
+        }
+        if let Some(secret) = asking.client.tokens.get(&key, Instant::now()) {
+            return Ok((bearer(&secret), key));
+        }
+        let application = Application {
+            base,
+            key: &key,
+            found,
+            what,
+        };
+        let token = self.ask_for_token(asking, url, application)?;
+        let header = bearer(&token.secret);
+        asking.client.tokens.put(key.clone(), token);
+        Ok((header, key))
+    }
+
+    /// Returns what the token shall be good for, sorted.
+    fn scopes(&self, access: Access, demanded: Option<&str>) -> Vec<String> {
+        let actions = match access {
+            Access::Pull => Some("pull"),
+            Access::Push => Some("pull,push"),
+            Access::Login => None,
+        };
+        let own =
+            actions.map(|actions| format!("repository:{}:{actions}", self.endpoint.repository));
+        let mut scopes: Vec<String> = own.into_iter().collect();
+        scopes.extend(
+            demanded
+                .into_iter()
+                .flat_map(str::split_whitespace)
+                .map(str::to_owned),
+        );
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Asks a token server: by GET, or by POST where there is a refresh token or GET is not known.
+    fn ask_for_token(
+        &self,
+        asking: Asking<'_>,
+        mut url: Url,
+        application: Application<'_>,
+    ) -> Result<Token, RegistryError> {
+        let Application {
+            base,
+            key,
+            found,
+            what,
+        } = application;
+        let transport = self.transport()?;
+        let http = |url: &Url| {
+            if url.host() == base.host() {
+                &transport.inside
+            } else {
+                &transport.outside
+            }
+        };
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        fields.extend(key.service.as_deref().map(|service| ("service", service)));
+        let scope = key.scopes.join(" ");
+        if let RegistryAuth::IdentityToken(token) = &found.auth {
+            if !scope.is_empty() {
+                fields.push(("scope", &scope));
+            }
+            fields.extend([
+                ("client_id", CLIENT_ID),
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.expose_secret()),
+            ]);
+            let request = form(http(&url), url.clone(), &fields);
+            let response = self.answer(asking, request, what)?;
+            if matches!(response.status().as_u16(), 404 | 405) {
+                let reason = "it takes no identity tokens".to_owned();
+                return Err(self.no_token(&url, reason));
+            }
+            return self.read_token(asking, &url, response, application);
+        }
+        let origin = url.origin();
+        {
+            let mut query = url.query_pairs_mut();
+            query.extend_pairs(&fields);
+            query.extend_pairs(key.scopes.iter().map(|scope| ("scope", scope)));
+            if let RegistryAuth::Basic { username, .. } = &found.auth {
+                query.append_pair("account", username);
+                query.append_pair("client_id", CLIENT_ID);
+            }
+        }
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = http(&url).get(url.clone());
+            if let RegistryAuth::Basic { username, password } = &found.auth {
+                let header = basic(username, password)
+                    .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
+                request = request.header(AUTHORIZATION, header);
+            }
+            let response = self.answer(asking, request, what)?;
+            let status = response.status().as_u16();
+            if let RegistryAuth::Basic { username, password } = &found.auth
+                && matches!(status, 404 | 405)
+            {
+                url.set_query(None);
+                if !scope.is_empty() {
+                    fields.push(("scope", &scope));
+                }
+                fields.extend([
+                    ("client_id", CLIENT_ID),
+                    ("grant_type", "password"),
+                    ("username", username),
+                    ("password", password.expose_secret()),
+                ]);
+                let request = form(http(&url), url.clone(), &fields);
+                let response = self.answer(asking, request, what)?;
+                return self.read_token(asking, &url, response, application);
+            }
+            let location = response.headers().get(LOCATION).cloned();
+            let Some(location) = location.filter(|_| matches!(status, 301..=303 | 307 | 308))
+            else {
+                return self.read_token(asking, &url, response, application);
+            };
+            let refused = |reason| RegistryError::Realm {
+                host: self.endpoint.host.clone(),
+                realm: String::from_utf8_lossy(location.as_bytes()).into_owned(),
+                reason,
+            };
+            let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+            url = next.ok_or_else(|| refused("it is not an address"))?;
+            realm::check(&url, base).map_err(refused)?;
+            if !found.auth.is_anonymous() && url.origin() != origin {
+                return Err(refused(
+                    "the token server passes the password on to another",
+                ));
+            }
+        }
+        Err(self.no_token(
+            &url,
+            format!("it redirects more than {MAX_REDIRECTS} times"),
+        ))
+    }
+
+    fn read_token(
+        &self,
+        asking: Asking<'_>,
+        url: &Url,
+        mut response: Response,
+        application: Application<'_>,
+    ) -> Result<Token, RegistryError> {
+        let (runtime, stall) = (&asking.client.runtime, asking.client.policy.stall_timeout);
+        let status = response.status();
+        if !status.is_success() {
+            let host = self.endpoint.host.clone();
+            let what = application.what.to_owned();
+            let after = retry_after(response.headers(), SystemTime::now());
+            let said = body::said(runtime, &mut response, stall, asking.cancel);
+            let identity = Identity::of(application.found);
+            return Err(match status.as_u16() {
+                401 | 403 if !identity.known => RegistryError::Denied {
+                    host,
+                    what,
+                    identity: Box::new(identity.into()),
+                    said,
+                },
+                400 | 401 | 403 if identity.known => RegistryError::Credentials {
+                    host,
+                    what,
+                    origin: identity.origin,
+                    said,
+                },
+                429 => RegistryError::RateLimited {
+                    host,
+                    retry_after: after,
+                    said,
+                },
+                status @ (408 | 500..) => RegistryError::Status {
+                    host,
+                    what: format!("a token for {what}"),
+                    status,
+                    said,
+                },
+                status => self.no_token(url, format!("it answers {status}")),
+            });
+        }
+        let bytes = body::read(runtime, &mut response, MAX_ANSWER, stall, asking.cancel).map_err(
+            |unread| match unread {
+                Unread::Broken(source) => RegistryError::Broken {
+                    host: self.endpoint.host.clone(),
+                    what: "the request for a token".to_owned(),
+                    source: Some(source),
+                },
+                Unread::Stalled => self.stalled(asking, "the request for a token"),
+                Unread::TooLong => {
+                    self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
+                }
+                Unread::Cancelled(cancelled) => cancelled.into(),
+            },
+        )?;
+        Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(url, reason))
+    }
+
+    fn no_token(&self, url: &Url, reason: String) -> RegistryError {
+        RegistryError::Token {
+            host: self.endpoint.host.clone(),
+            server: url.origin().ascii_serialization(),
+            reason,
+        }
+    }
+}
+
+/// Returns a request with fields as a browser sends them.
+fn form(http: &reqwest::Client, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    http.post(url)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body.finish())
+}
+
+/// Source: RFC 7617.
+pub(super) fn basic(username: &str, password: &SecretString) -> Option<HeaderValue> {
+    let pair = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
+    let encoded = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    sensitive(&encoded)
+}
+
+/// Source: RFC 6750.
+pub(super) fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    sensitive(&Zeroizing::new(format!("Bearer {}", token.expose_secret())))
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
