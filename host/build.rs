@@ -3,8 +3,15 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The formats that ship inside of the host, by the name of their crate in `plugins/`.
-const EMBEDDED: [&str; 2] = ["docker-archive", "oci-layout"];
+/// The plugins that ship inside of the host, by the name of their crate in `plugins/`.
+const EMBEDDED: [&str; 6] = [
+    "docker-archive",
+    "oci-layout",
+    "keychain",
+    "env",
+    "secret-file",
+    "docker-config",
+];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=MSB_COMPONENTS");
@@ -32,7 +39,7 @@ fn main() {
         );
     } else {
         println!(
-            "cargo::error=msb embeds the archive formats of plugins/ as WebAssembly components, \
+            "cargo::error=msb embeds the plugins of plugins/ as WebAssembly components, \
              and {} is not there. Run `cargo xtask guests` to build them (it finds or installs a \
              compiler for wasm first), or set MSB_COMPONENTS to a folder that has them.",
             missing.join(" and ")

@@ -4,6 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
+use crate::commands::registry::{list, login, logout};
 use crate::commands::{images, inspect, load, prune, pull, rmi, save, verify};
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// Work with images: all commands about them.
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Manage registry authentication.
+    #[command(subcommand, visible_aliases = ["registries", "regs"])]
+    Registry(RegistryCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +76,14 @@ pub(crate) enum ImageCommand {
     Rm(rmi::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistryCommand {
+    Login(login::Args),
+    Logout(logout::Args),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
 }
 
 impl Args {
@@ -148,6 +160,14 @@ mod tests {
             "image prune",
             "image prune -y --format json -q",
             "image prune --yes --dry-run",
+            "registry login ghcr.io --username octocat",
+            "registry login ghcr.io -u octocat --password-stdin --no-verify --store file",
+            "registry login h:5000 --username a --insecure --ca-certs ca.pem",
+            "registry logout ghcr.io",
+            "registry ls",
+            "registry list --format json",
+            "registries ls",
+            "regs login ghcr.io",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -168,6 +188,12 @@ mod tests {
             "pull",
             "pull --ca-certs",
             "load --tag a --tag b",
+            "registry",
+            "registry login",
+            "registry login h --password secret",
+            "registry login h --store keychain",
+            "registry logout",
+            "registry ls --format yaml",
             "images --debug --trace",
             "--debug images --trace",
         ] {

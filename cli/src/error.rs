@@ -4,9 +4,10 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use msb_host::auth::{AuthError, KeepError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
-use msb_host::plugin::FormatError;
+use msb_host::plugin::{FormatError, InstalledError};
 use msb_host::reference::ParseReferenceError;
 use msb_host::registry::RegistryError;
 use msb_host::registry::hosts::HostsError;
@@ -151,8 +152,11 @@ macro_rules! from_host {
 }
 
 from_host!(
+    AuthError,
     FormatError,
     HostsError,
+    InstalledError,
+    KeepError,
     LoadError,
     ParsePlatformError,
     ParseReferenceError,

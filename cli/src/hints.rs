@@ -7,11 +7,12 @@ use std::io;
 
 use msb_host::Error;
 use msb_host::archive::ArchiveError;
+use msb_host::auth::{AuthError, KeepError, ProviderError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::limits::Limit;
 use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
-use msb_host::registry::RegistryError;
+use msb_host::registry::{Origin, RegistryError, Stranger, VerifyError};
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 
@@ -22,6 +23,9 @@ const DAMAGED_ARCHIVE: &str =
 const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
 const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
+
+const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` \
+                     and `secret_name`";
 
 /// Returns what led to an error although it is not in its chain: a chain has one end, and several
 /// plugins may have something to say.
@@ -35,13 +39,43 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
             };
             said.iter().map(|error| line(error)).collect()
         }
+        Error::Pull(PullError::Registry { source, .. }) => match &**source {
+            RegistryError::Denied { host, identity, .. } => without_credentials(host, identity),
+            _ => Vec::new(),
+        },
         _ => Vec::new(),
     }
+}
+
+/// Returns who was asked for credentials and had none.
+fn without_credentials(host: &str, identity: &Stranger) -> Vec<String> {
+    if identity.with_credentials || identity.tried.is_empty() {
+        return Vec::new();
+    }
+    let failed = identity.tried.iter().filter(|tried| tried.failed);
+    let mut lines: Vec<String> = failed
+        .map(|tried| format!("`{}`: {}", tried.provider, tried.said))
+        .collect();
+    let empty: Vec<String> = identity
+        .tried
+        .iter()
+        .filter(|tried| !tried.failed)
+        .map(|tried| format!("`{}`", tried.provider))
+        .collect();
+    if !empty.is_empty() {
+        lines.push(format!("no credentials for {host} in {}", empty.join(", ")));
+    }
+    lines
 }
 
 /// Returns sentences that tell what to do, the most helpful first.
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     let specific = match error {
+        Error::Keep(KeepError::Store { registry, source }) => {
+            return for_missing_store(registry, source);
+        }
+        Error::Keep(error) => for_keep(error),
+        Error::Auth(error) => for_auth(error),
         Error::Load(error) => for_load(error),
         Error::Pull(error) => for_pull(error),
         Error::Registry(error) => for_registry(error),
@@ -128,9 +162,10 @@ fn for_registry(error: &RegistryError) -> Option<String> {
                  `msb registry login {host}`"
             ));
         }
-        RegistryError::Credentials { host, .. } => {
-            return Some(format!("log in again with `msb registry login {host}`"));
+        RegistryError::Credentials { host, origin, .. } => {
+            return Some(for_refused(host, origin.as_deref()));
         }
+        RegistryError::Auth { source, .. } => return for_auth(source),
         RegistryError::RateLimited { host, .. } => {
             return Some(format!(
                 "try again later, or log in with `msb registry login {host}`, for whom the limit \
@@ -142,12 +177,33 @@ fn for_registry(error: &RegistryError) -> Option<String> {
             "name the CA that the registry's certificate comes from with `--ca-certs PATH`, or for \
              good with `registries.ca_certs` in config.json"
         }
+        RegistryError::ClientCertificate { host, .. } => {
+            return Some(format!(
+                "name the certificate that you have for this registry, and its key, in \
+                 config.json: {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
+                 \"client_key\": PATH}}}}}}}}"
+            ));
+        }
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }
         RegistryError::Connect { .. } => {
             "look at the name of the registry, at the network and at the proxy; a registry that \
              speaks plain HTTP needs `--insecure`"
+        }
+        RegistryError::Status {
+            status: 400..=407 | 409..=424 | 426..=498,
+            ..
+        } => "the registry does not want this request; ask those who run it",
+        RegistryError::Realm { .. } => {
+            "do not trust this registry, unless it is yours: then let it name a token service on \
+             its own host, or one that is reached over HTTPS"
+        }
+        RegistryError::Token { .. }
+        | RegistryError::Malformed { .. }
+        | RegistryError::Redirect { .. } => {
+            "is there a registry at this address, and nothing in between? otherwise tell those who \
+             run it"
         }
         RegistryError::Broken { .. }
         | RegistryError::Stalled { .. }
@@ -164,6 +220,87 @@ fn for_registry(error: &RegistryError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns what to do about credentials that a registry does not take.
+fn for_refused(host: &str, origin: Option<&Origin>) -> String {
+    let again = format!("log in again with `msb registry login {host}`");
+    match origin.map(|origin| origin.provider.as_str()) {
+        Some("env") => format!("set the variable anew, or {again}"),
+        Some("secret-file") => format!("write the file anew, or {again}"),
+        _ => again,
+    }
+}
+
+fn for_auth(error: &AuthError) -> Option<String> {
+    if let Some(hint) = error.hint() {
+        return Some(hint.to_owned());
+    }
+    let hint = match error {
+        AuthError::Settings { .. } => ENTRY,
+        AuthError::Configured { provider, .. } if provider == "env" => {
+            "set the variable, or take the entry out of config.json"
+        }
+        AuthError::Configured { .. } => "put it there, or take the entry out of config.json",
+        AuthError::Unanswered { .. } => {
+            "the provider is disabled: enable it, or take the entry out"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_keep(error: &KeepError) -> Option<String> {
+    let hint = match error {
+        KeepError::Path { registry, .. } => {
+            return Some(format!("log in with `msb registry login {registry}`"));
+        }
+        KeepError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
+        KeepError::Verify(VerifyError::Registry(error)) => return for_verify(error),
+        KeepError::Settings(error) => return for_settings(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_verify(error: &RegistryError) -> Option<String> {
+    let hint = match error {
+        RegistryError::Credentials { .. } | RegistryError::Denied { .. } => {
+            "nothing was stored: look at the name and the password, which many registries want a \
+             token for"
+        }
+        RegistryError::NotFound { .. } | RegistryError::Connect { .. } => {
+            "look at the name of the registry; `--no-verify` stores the credentials without \
+             trying them, `--insecure` speaks plain HTTP"
+        }
+        error => return for_registry(error),
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what to do where the system has no store of credentials that works.
+fn for_missing_store(registry: &str, source: &ProviderError) -> Vec<String> {
+    let own = source.hint().map(str::to_owned);
+    let entry = |key: &str, value: &str| {
+        format!(
+            "{{\"registries\": {{\"auth\": {{\"{registry}\": {{\"username\": \"NAME\", \"{key}\": \
+             \"{value}\"}}}}}}}}"
+        )
+    };
+    own.into_iter()
+        .chain([
+            format!(
+                "let a variable have the password, as in CI: {} in config.json",
+                entry("password_env", "VARIABLE")
+            ),
+            format!(
+                "or a file below secrets/registries in the home of msb: {}",
+                entry("secret_name", "FILE")
+            ),
+            "or let msb write that file, as plain text that only you can read: `--store file`"
+                .to_owned(),
+        ])
+        .collect()
 }
 
 /// Returns how to raise the cap that an error names. All of them name it in the same words.

@@ -20,6 +20,9 @@ pub(crate) enum Work {
     Save,
     Prune,
     Verify,
+    Login,
+    Logout,
+    List,
 }
 
 impl Work {
@@ -31,16 +34,19 @@ impl Work {
             Self::Save => "Saving",
             Self::Prune => "Pruning",
             Self::Verify => "Verifying",
+            Self::Login => "Logging in",
+            Self::Logout => "Logging out",
+            Self::List => "Looking for credentials",
         }
     }
 
     /// Returns what happens to a layer.
     fn layer_phase(self) -> &'static str {
         match self {
-            Self::Pull => "pulling",
             Self::Load => "converting",
             Self::Save => "writing",
-            Self::Prune => "",
+            // Of a pull the rate says it.
+            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List => "",
             Self::Verify => "checking",
         }
     }

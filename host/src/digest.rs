@@ -44,7 +44,7 @@ pub struct Digest {
 }
 
 /// Why a text is not a digest.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a digest: {reason}")]
 pub struct ParseDigestError {
     text: String,

@@ -1,8 +1,9 @@
 //! One error for callers that do not care which room it comes from.
 
+use crate::auth::{AuthError, KeepError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
-use crate::plugin::FormatError;
+use crate::plugin::{FormatError, InstalledError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
 use crate::registry::hosts::HostsError;
@@ -19,6 +20,12 @@ pub enum Error {
     /// An image could not be pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// Nobody could say who the user is.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// Credentials could not be kept or forgotten.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// A registry could not be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -37,6 +44,9 @@ pub enum Error {
     /// What is configured of registries cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
+    /// What is installed is not known.
+    #[error(transparent)]
+    Installed(#[from] InstalledError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

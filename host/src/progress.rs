@@ -59,6 +59,15 @@ pub enum Event<'a> {
         /// How long until the next attempt.
         after: Duration,
     },
+    /// Something failed at a layer and is tried again. Untrusted text.
+    LayerRetrying {
+        /// Which layer.
+        layer: LayerNumber,
+        /// What happened.
+        reason: &'a str,
+        /// How long until the next attempt.
+        after: Duration,
+    },
     /// Something the user should know although the operation goes on. Untrusted text.
     Notice(&'a str),
     /// A line that a plugin logged. Untrusted text.

@@ -3,6 +3,7 @@
 //! Owns where the file is and what msb reads of it. Other tools keep settings in the same file:
 //! what is not ours is not looked at.
 
+pub mod edit;
 mod plugins;
 mod registries;
 mod shape;
@@ -21,9 +22,11 @@ use shape::Object;
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
+pub(crate) use plugins::is_plugin_name;
 pub use plugins::{KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy};
 pub use registries::{
-    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings, RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings,
+    RegistriesProblem, RegistrySettings,
 };
 
 /// What the user has set.
@@ -69,6 +72,25 @@ pub enum SettingsError {
         /// The name.
         name: String,
     },
+    /// It could not be changed.
+    #[error("could not {operation} `{}`", path.display())]
+    Edit {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that should be an object is none.
+    #[error("`{}` is not valid at `{key}`: it is no object", path.display())]
+    NoObject {
+        /// The file.
+        path: PathBuf,
+        /// The keys that lead to the value.
+        key: String,
+    },
     /// A value of `registries` means nothing.
     #[error("`{}` is not valid at `{key}`", path.display())]
     Registries {
@@ -107,10 +129,15 @@ impl Settings {
     /// Reads the file that `MSB_CONFIG_PATH` names, else `config.json` of the home. No file is
     /// no settings.
     pub fn read(home: &Home) -> Result<Self, SettingsError> {
-        let path = std::env::var_os("MSB_CONFIG_PATH")
+        Self::read_from(&Self::path(home))
+    }
+
+    /// Returns where the file is, or would be: what `MSB_CONFIG_PATH` names, else `config.json` of
+    /// the home.
+    pub fn path(home: &Home) -> PathBuf {
+        std::env::var_os("MSB_CONFIG_PATH")
             .filter(|path| !path.is_empty())
-            .map_or_else(|| home.root().join("config.json"), PathBuf::from);
-        Self::read_from(&path)
+            .map_or_else(|| home.root().join("config.json"), PathBuf::from)
     }
 
     /// Reads a file.

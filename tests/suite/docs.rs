@@ -19,18 +19,22 @@ tests! {
     links_between_documents_lead_somewhere;
     every_case_of_conversion_has_its_row_and_its_test;
     every_fault_of_registries_has_its_row_and_its_test;
+    every_case_of_credentials_has_its_row_and_its_test;
 }
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
 
+const AUTH: &str = include_str!("../../docs/auth.md");
+
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
         include_str!("../../docs/architecture.md"),
     ),
+    ("docs/auth.md", AUTH),
     ("docs/conversion.md", CONVERSION),
     (
         "docs/performance.md",
@@ -155,16 +159,26 @@ fn functions(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-fn every_case_of_conversion_has_its_row_and_its_test() {
+/// Returns the sources that tests are in.
+fn all_sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let sources: String = ["host/src", "plugins", "tests"]
+    ["host/src", "plugins", "tests"]
         .iter()
         .map(|folder| sources(&root.join(folder)))
-        .collect();
-    let defined: BTreeSet<&str> = sources
+        .collect()
+}
+
+/// Returns the names of all functions.
+fn defined(sources: &str) -> BTreeSet<&str> {
+    sources
         .split("fn ")
         .filter_map(|rest| rest.split(|character: char| !is_of_name(character)).next())
-        .collect();
+        .collect()
+}
+
+fn every_case_of_conversion_has_its_row_and_its_test() {
+    let sources = all_sources();
+    let defined = defined(&sources);
     let mut numbers = Vec::new();
     let mut named = BTreeSet::new();
     let mut has_tests = false;
@@ -196,9 +210,11 @@ fn every_case_of_conversion_has_its_row_and_its_test() {
         }
     }
     assert_eq!(numbers, (1..=97).collect::<Vec<_>>());
+    let of_credentials: BTreeSet<&str> = functions(AUTH).collect();
     let cases = defined.iter().filter(|name| name.starts_with("case_"));
     for case in cases {
-        assert!(named.contains(case), "{case} is in no row");
+        let is_in_a_row = named.contains(case) || of_credentials.contains(case);
+        assert!(is_in_a_row, "{case} is in no row");
     }
 }
 
@@ -221,6 +237,29 @@ fn every_fault_of_registries_has_its_row_and_its_test() {
         .filter_map(|test| test.name.rsplit("::").next())
         .collect();
     assert_eq!(named, defined);
+}
+
+fn every_case_of_credentials_has_its_row_and_its_test() {
+    let sources = all_sources();
+    let defined = defined(&sources);
+    let (_, section) = AUTH.split_once("\n## Cases\n").unwrap();
+    let mut numbers = Vec::new();
+    let mut named = BTreeSet::new();
+    for row in section.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let Ok(number) = cells[0].parse::<usize>() else {
+            continue;
+        };
+        numbers.push(number);
+        assert!(cells[3].contains('`'), "no test in: {row}");
+        for function in functions(cells[3]) {
+            assert!(defined.contains(function), "no `fn {function}`: {row}");
+            named.insert(function);
+        }
+    }
+    assert_eq!(numbers, (1..=81).collect::<Vec<_>>());
+    assert!(named.len() > 81, "{}", named.len());
 }
 
 fn is_of_name(character: char) -> bool {

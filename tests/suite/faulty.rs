@@ -38,6 +38,8 @@ struct Inner {
     manifests: HashMap<(String, String), Manifest>,
     blobs: HashMap<String, Arc<Vec<u8>>>,
     rules: Vec<Rule>,
+    /// What is done to answers that ask for credentials.
+    of_refusals: Vec<(On, Fault)>,
     requests: Vec<Request>,
     connections: HashMap<SocketAddr, TcpStream>,
     guard: Option<Guard>,
@@ -148,6 +150,11 @@ impl Registry {
     pub(crate) fn fault(&self, on: On, times: usize, fault: Fault) {
         let left = times;
         self.state.lock().rules.push(Rule { on, left, fault });
+    }
+
+    /// Changes every answer to a kind of request that asks for credentials.
+    pub(crate) fn fault_of_refusals(&self, on: On, fault: Fault) {
+        self.state.lock().of_refusals.push((on, fault));
     }
 
     /// Ends all faults.

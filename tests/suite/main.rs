@@ -11,6 +11,7 @@
 )]
 
 mod archive;
+mod auth;
 mod bad_input;
 mod chains;
 mod commands;
@@ -24,6 +25,7 @@ mod fixtures;
 mod mount;
 mod odd_archives;
 mod references;
+mod registry;
 mod resources;
 mod round_trip;
 mod sandboxes;
@@ -61,9 +63,11 @@ fn main() {
     let arguments = Arguments::from_args();
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let tests = [
+        auth::all(),
         commands::tests(),
         chains::tests(),
         references::tests(),
+        registry::all(),
         bad_input::tests(),
         odd_archives::tests(),
         sandboxes::tests(),

@@ -17,14 +17,23 @@ tests! {
 }
 
 /// A terminal of its own, closed when dropped.
-struct Terminal {
+pub(crate) struct Terminal {
     socket: std::path::PathBuf,
 }
 
 impl Terminal {
-    fn new(env: &TestEnv) -> Self {
+    pub(crate) fn new(env: &TestEnv) -> Self {
+        Self::at(env, "tmux")
+    }
+
+    /// Returns a second one.
+    pub(crate) fn beside(env: &TestEnv) -> Self {
+        Self::at(env, "tmux-beside")
+    }
+
+    fn at(env: &TestEnv, socket: &str) -> Self {
         let terminal = Self {
-            socket: env.path("tmux"),
+            socket: env.path(socket),
         };
         let shell = format!(
             "env -i PATH='{}:{}' TERM=screen HOME='{}' MSB_HOME='{}' PS1='READY ' sh",
@@ -57,9 +66,15 @@ impl Terminal {
             .args(args))
     }
 
-    fn enter(&self, line: &str) {
+    /// Types a line.
+    pub(crate) fn enter(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
         self.tmux(&["send-keys", "Enter"]);
+    }
+
+    /// Presses a key.
+    pub(crate) fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
     }
 
     fn screen(&self) -> String {
@@ -67,14 +82,19 @@ impl Terminal {
     }
 
     /// Waits until the screen shows some words and returns it.
-    fn wait_for(&self, words: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(20);
+    pub(crate) fn wait_for(&self, words: &str) -> String {
+        self.wait_until(words, |screen| screen.contains(words))
+    }
+
+    /// Waits until the screen is as it should be and returns it.
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let screen = self.screen();
-            if screen.contains(words) {
+            if is_so(&screen) {
                 return screen;
             }
-            assert!(Instant::now() < deadline, "no {words:?} on\n{screen}");
+            assert!(Instant::now() < deadline, "no {what:?} on\n{screen}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

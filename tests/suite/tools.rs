@@ -15,6 +15,14 @@ pub(crate) enum Tool {
     Podman,
     /// skopeo
     Skopeo,
+    /// `docker` alone, without an engine.
+    DockerCli,
+    /// gnome-keyring and a bus for it: what programs call the Secret Service.
+    SecretService,
+    /// The credential helpers that Docker's authors made.
+    Helpers,
+    /// pass, and gpg
+    Pass,
     /// buildah
     Buildah,
     /// The reference implementation's tool that unpacks images.
@@ -23,6 +31,12 @@ pub(crate) enum Tool {
     Busybox,
     /// A terminal that programs can type into and read from.
     Tmux,
+    /// The registry of the distribution project.
+    DockerRegistry,
+    /// What makes files of passwords.
+    Htpasswd,
+    /// What makes keys and certificates.
+    Openssl,
     /// curl
     Curl,
     /// GNU tar
@@ -41,11 +55,25 @@ impl Tool {
             Self::Podman => rustix::process::geteuid().is_root() && answers("podman"),
             Self::Skopeo => answers("skopeo"),
             Self::Buildah => rustix::process::geteuid().is_root() && answers("buildah"),
+            Self::DockerCli => answers("docker"),
+            Self::SecretService => {
+                answers("dbus-daemon")
+                    && answers("gnome-keyring-daemon")
+                    && exists("dbus-send")
+                    && exists("secret-tool")
+            }
+            Self::Helpers => {
+                exists("docker-credential-secretservice") && exists("docker-credential-pass")
+            }
+            Self::Pass => succeeds("pass version") && answers("gpg"),
             Self::Umoci => answers("umoci"),
             Self::Busybox => ["busybox true", "setcap -h", "setfattr --version"]
                 .iter()
                 .all(|line| succeeds(line)),
             Self::Tmux => succeeds("tmux -V"),
+            Self::DockerRegistry => answers("docker-registry"),
+            Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
+            Self::Openssl => succeeds("openssl version"),
             Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),
@@ -58,6 +86,13 @@ pub(crate) fn fixtures() -> Option<PathBuf> {
     std::env::var_os("MSB_FIXTURES")
         .map(PathBuf::from)
         .filter(|folder| folder.join("images").is_dir())
+}
+
+/// Returns whether there is a program, whatever it says.
+fn exists(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
 }
 
 fn answers(program: &str) -> bool {

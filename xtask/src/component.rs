@@ -18,6 +18,8 @@ pub(crate) struct Identity {
     pub(crate) description: String,
     /// Its licence as an SPDX expression.
     pub(crate) license: String,
+    /// The interfaces of the contract that it imports, if its Cargo.toml lists them.
+    pub(crate) imports: Option<Vec<String>>,
 }
 
 /// Turns a core module into a component. The same module gives the same bytes.
@@ -34,6 +36,10 @@ pub(crate) fn encode(module: &Path, identity: &Identity, allowed: &str) -> Resul
         .map_err(|error| context(&error))?;
     refuse_other_imports(&component, allowed)
         .map_err(|error| format!("{}: {error}", identity.name))?;
+    if let Some(listed) = &identity.imports {
+        compare_imports(&component, allowed, listed)
+            .map_err(|error| format!("{}: {error}", identity.name))?;
+    }
     let mut metadata = AddMetadata::default();
     metadata.name = AddMetadataField::Set(identity.name.clone());
     let mut component = metadata
@@ -55,6 +61,25 @@ fn refuse_other_imports(component: &[u8], allowed: &str) -> Result<()> {
         Some(import) => Err(format!("imports {import}, and only {allowed}* is allowed").into()),
         None => Ok(()),
     }
+}
+
+/// What a component imports is what it asks the user for: a guest that came to import another
+/// interface, or no longer needs one, says so in its Cargo.toml, where a reviewer sees it.
+fn compare_imports(component: &[u8], package: &str, listed: &[String]) -> Result<()> {
+    let imports = imports(component)?;
+    let mut imports: Vec<&str> = imports
+        .iter()
+        .map(|import| import.strip_prefix(package).unwrap_or(import))
+        .map(|import| import.split_once('@').map_or(import, |(name, _)| name))
+        .collect();
+    imports.sort_unstable();
+    if imports == listed {
+        return Ok(());
+    }
+    Err(format!(
+        "imports {imports:?}, and Cargo.toml lists {listed:?} (package.metadata.msb.imports, sorted)"
+    )
+    .into())
 }
 
 /// Returns the names of the interfaces that a component imports, as in `msb:plugin/log@0.1.0`.
@@ -130,6 +155,20 @@ mod tests {
                 .to_string()
                 .contains("wasi:io/poll@0.2.0")
         );
+    }
+
+    #[test]
+    fn a_component_imports_what_its_manifest_lists() {
+        let component = importing("msb:plugin/log@0.1.0");
+        let compare = |listed: &[&str]| {
+            let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+            compare_imports(&component, "msb:plugin/", &listed)
+        };
+        compare(&["log"]).unwrap();
+        for listed in [&[][..], &["env"], &["env", "log"]] {
+            let error = compare(listed).unwrap_err().to_string();
+            assert!(error.starts_with(r#"imports ["log"], and"#), "{error}");
+        }
     }
 
     #[test]

@@ -75,11 +75,20 @@ fn guests(plugins: &Path) -> Result<Vec<Identity>> {
                 version: text(package, "version")?,
                 description: text(package, "description")?,
                 license: text(package, "license")?,
+                imports: imports(package)?,
             });
         }
     }
     guests.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(guests)
+}
+
+/// What `package.metadata.msb.imports` lists.
+fn imports(package: &Value) -> Result<Option<Vec<String>>> {
+    match &package["metadata"]["msb"]["imports"] {
+        Value::Null => Ok(None),
+        listed => Ok(Some(serde_json::from_value(listed.clone())?)),
+    }
 }
 
 fn is_module(package: &Value) -> bool {

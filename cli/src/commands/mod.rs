@@ -5,12 +5,17 @@ pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod prune;
 pub(crate) mod pull;
+pub(crate) mod registry;
 pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod verify;
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
+use msb_host::auth::Chain;
 use msb_host::digest::Digest;
+use msb_host::plugin::Installed;
 use msb_host::reference::Reference;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
@@ -37,6 +42,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
+        Command::Registry(command) => registry::run(ui, command),
     }
 }
 
@@ -48,6 +54,13 @@ fn open_store() -> Result<Store, CommandError> {
 /// Reads the settings of the store that the environment names.
 fn open_settings() -> Result<Settings, CommandError> {
     Ok(Settings::read(&Home::resolve()?)?)
+}
+
+/// Returns who is asked for credentials, and in which order.
+fn open_chain(home: &Home, settings: &Settings) -> Result<Arc<Chain>, CommandError> {
+    let installed = Installed::open(home, settings)?;
+    let chain = Chain::new(installed.providers(), &settings.registries.auth);
+    Ok(Arc::new(chain))
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

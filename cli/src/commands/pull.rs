@@ -9,8 +9,10 @@ use msb_host::platform::Platform;
 use msb_host::reference::Reference;
 use msb_host::registry::Client;
 use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::settings::Settings;
+use msb_host::store::Home;
 
-use super::{open_settings, open_store};
+use super::{open_chain, open_store};
 use crate::error::{CommandError, Exit};
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -57,7 +59,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         .map(|text| text.parse::<Reference>())
         .collect::<Result<Vec<_>, _>>()?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
-    let settings = open_settings()?;
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
     let overrides = HostOverrides {
         insecure: args.insecure,
         ca_certs: args.ca_certs.clone(),
@@ -66,8 +69,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let options = PullOptions {
         platform: platform.transpose()?,
         force: args.force,
+        chain: open_chain(&home, &settings)?,
         limits: settings.limits,
-        ..PullOptions::default()
+        auth: None,
     };
     let client = Arc::new(Client::new(hosts, settings.registries.retry)?);
     let store = open_store()?;

@@ -2,9 +2,9 @@
 //!
 //! Layers that are done make room for others, so the picture never grows beyond a few lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
@@ -21,8 +21,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// Columns for the name of a layer.
 const NAME: usize = 16;
 
-const WITH_TOTAL: &str = "  {prefix:16} {bar:24} {done:>10}/{total:<10} {speed:>12}  {msg}";
-const WITHOUT_TOTAL: &str = "  {prefix:16} {spinner:24} {done:>10} {blank:10} {speed:>12}  {msg}";
+/// Layers that were there before and have a line each; more of them would fill the screen.
+const MAX_PRESENT: usize = 8;
+
+// What matters fits into 80 columns.
+const WITH_TOTAL: &str = "  {prefix:16} {bar:14} {done:>10}/{total:<10} {speed:>12} {left}{msg}";
+const WITHOUT_TOTAL: &str = "  {prefix:16} {spinner:14} {done:>10} {blank:10} {speed:>12} {msg}";
+const WITHOUT_BAR: &str = "  {prefix:16} {msg}";
 
 /// Draws bars on stderr.
 pub(super) struct Bars {
@@ -39,48 +44,11 @@ struct Layers {
     total: usize,
     done: usize,
     running: HashMap<LayerNumber, ProgressBar>,
-    overall: Option<Overall>,
-}
-
-/// How far all layers together are.
-struct Overall {
-    total: u64,
-    done: u64,
-    since: Instant,
-}
-
-impl Overall {
-    fn new(total: u64) -> Self {
-        Self {
-            total,
-            done: 0,
-            since: Instant::now(),
-        }
-    }
-
-    /// Returns bytes, rate and the time that is left.
-    fn line(&self, now: Instant) -> String {
-        let bytes = format!("{}/{}", size::bytes(self.done), size::bytes(self.total));
-        let took = now.saturating_duration_since(self.since).as_secs_f64();
-        if self.done == 0 || took <= 0.0 || self.done >= self.total {
-            return bytes;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-        let (done, left) = (self.done as f64, (self.total - self.done) as f64);
-        let rate = done / took;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates, and a speed is shown with three digits"
-        )]
-        let speed = rate as u64;
-        let eta = Duration::try_from_secs_f64((left / rate).ceil()).unwrap_or(Duration::MAX);
-        format!(
-            "{bytes}  {}/s  {} left",
-            size::bytes(speed),
-            size::duration(eta)
-        )
-    }
+    /// Bars of layers that were there before.
+    present: Vec<ProgressBar>,
+    /// Layers of which nothing has come since something failed.
+    failed: HashSet<LayerNumber>,
+    overall: Option<ProgressBar>,
 }
 
 impl Bars {
@@ -107,7 +75,11 @@ impl Bars {
 
     /// Removes everything from the screen, for good.
     pub(super) fn clear(&self) {
-        for (_, bar) in self.layers().running.drain() {
+        let mut layers = self.layers();
+        let running = layers.running.drain().map(|(_, bar)| bar);
+        let bars: Vec<ProgressBar> = running.collect();
+        let present = std::mem::take(&mut layers.present);
+        for bar in bars.into_iter().chain(present).chain(layers.overall.take()) {
             bar.finish_and_clear();
         }
         self.heading.finish_and_clear();
@@ -127,6 +99,63 @@ impl Bars {
         bar
     }
 
+    /// Shows how far all layers together are.
+    fn start_overall(&self, bytes: u64) {
+        let bar = self
+            .screen
+            .insert_after(&self.heading, ProgressBar::new(bytes));
+        bar.set_style(style(WITH_TOTAL));
+        let mut layers = self.layers();
+        bar.set_prefix(layers.count());
+        layers.overall = Some(bar);
+        self.heading.set_message(layers.heading());
+    }
+
+    /// Takes note of a layer that is done.
+    fn finish(&self, layer: LayerNumber, already_present: bool) {
+        let mut layers = self.layers();
+        layers.done += 1;
+        self.heading.set_message(layers.heading());
+        if let Some(overall) = &layers.overall {
+            overall.set_prefix(layers.count());
+        }
+        let Some(bar) = layers.running.remove(&layer) else {
+            return;
+        };
+        let is_told = already_present && matches!(self.work, Work::Pull);
+        if is_told && layers.present.len() < MAX_PRESENT {
+            bar.set_style(style(WITHOUT_BAR));
+            bar.abandon_with_message("already exists");
+            layers.present.push(bar);
+        } else {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+    }
+
+    /// Takes note of bytes of a layer.
+    fn advance(&self, layer: LayerNumber, bytes: u64) {
+        let mut layers = self.layers();
+        let is_again = layers.failed.remove(&layer);
+        if let Some(bar) = layers.running.get(&layer) {
+            bar.inc(bytes);
+            if bar.length() == Some(bar.position()) {
+                bar.set_message("finishing");
+            } else if is_again {
+                bar.set_message(self.work.layer_phase());
+            }
+        }
+        if let Some(overall) = &layers.overall {
+            overall.inc(bytes);
+        }
+    }
+
+    /// Tells of something that failed and is tried again; the bars go on below.
+    fn tell_retry(&self, reason: &str, after: Duration) {
+        let line = retrying(reason, after);
+        self.screen.suspend(|| self.ui.status(&line));
+    }
+
     fn layers(&self) -> MutexGuard<'_, Layers> {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,44 +164,24 @@ impl Bars {
 impl Progress for Bars {
     fn report(&self, event: Event<'_>) {
         match event {
-            Event::LayerAdvanced { layer, bytes } => {
-                let mut layers = self.layers();
-                if let Some(bar) = layers.running.get(&layer) {
-                    bar.inc(bytes);
-                    if bar.length() == Some(bar.position()) {
-                        bar.set_message("finishing");
-                    }
-                }
-                if let Some(overall) = &mut layers.overall {
-                    overall.done = overall.done.saturating_add(bytes);
-                    self.heading.set_message(layers.heading());
-                }
-            }
+            Event::LayerAdvanced { layer, bytes } => self.advance(layer, bytes),
             Event::LayerStarted { layer, name, size } => {
                 let bar = self.start(name, size);
-                if let Some(former) = self.layers().running.insert(layer, bar) {
+                let mut layers = self.layers();
+                if let Some(former) = layers.running.insert(layer, bar) {
+                    // What has come of it was for nothing.
+                    if let Some(overall) = &layers.overall {
+                        overall.dec(former.position());
+                    }
                     former.finish_and_clear();
+                    self.screen.remove(&former);
                 }
             }
             Event::LayerFinished {
                 layer,
                 already_present,
                 ..
-            } => {
-                let mut layers = self.layers();
-                layers.done += 1;
-                self.heading.set_message(layers.heading());
-                if already_present && matches!(self.work, Work::Pull) {
-                    if let Some(bar) = layers.running.get(&layer) {
-                        bar.abandon_with_message("already exists");
-                    }
-                    return;
-                }
-                if let Some(bar) = layers.running.remove(&layer) {
-                    bar.finish_and_clear();
-                    self.screen.remove(&bar);
-                }
-            }
+            } => self.finish(layer, already_present),
             Event::Layers(more) => {
                 let mut layers = self.layers();
                 // What was told of before was the way to here.
@@ -194,11 +203,20 @@ impl Progress for Bars {
                 let message = escaped(&waiting_for_store(reason)).into_owned();
                 self.heading.set_message(message);
             }
-            Event::Retrying { reason, after } => {
-                let message = escaped(&retrying(reason, after)).into_owned();
-                self.heading.set_message(message);
+            Event::Retrying { reason, after } => self.tell_retry(reason, after),
+            Event::LayerRetrying {
+                layer,
+                reason,
+                after,
+            } => {
+                self.tell_retry(reason, after);
+                let mut layers = self.layers();
+                layers.failed.insert(layer);
+                if let Some(bar) = layers.running.get(&layer) {
+                    bar.set_message("trying again");
+                }
             }
-            Event::Bytes(bytes) => self.layers().overall = Some(Overall::new(bytes)),
+            Event::Bytes(bytes) if bytes > 0 => self.start_overall(bytes),
             Event::Notice(text) => self.screen.suspend(|| self.ui.note(text)),
             Event::Log { level, message } => self.log(level, message),
             Event::PluginLog {
@@ -220,15 +238,17 @@ impl Bars {
 impl Layers {
     fn heading(&self) -> String {
         let phase = escaped(&self.phase);
-        let mut line = match (self.done, self.total) {
+        match (self.done, self.total) {
+            // The line below says it.
+            _ if self.overall.is_some() => phase.into_owned(),
             (0, 0) => phase.into_owned(),
             (done, total) if total < done => format!("{phase}  {done} layers"),
-            (done, total) => format!("{phase}  {done}/{total} layers"),
-        };
-        if let Some(overall) = &self.overall {
-            line = format!("{line}  {}", overall.line(Instant::now()));
+            _ => format!("{phase}  {}", self.count()),
         }
-        line
+    }
+
+    fn count(&self) -> String {
+        format!("{}/{} layers", self.done, self.total)
     }
 }
 
@@ -250,6 +270,14 @@ fn label(name: &str) -> String {
     format!("…{end}")
 }
 
+/// Returns a time that nobody knows to a tenth of a second, and a gap behind it.
+fn time_left(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s left  "),
+        _ => format!("{}m {:02}s left  ", seconds / 60, seconds % 60),
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     type Line<'a> = &'a mut dyn std::fmt::Write;
     // A line is a string, and writing to one cannot fail.
@@ -267,8 +295,15 @@ fn style(template: &str) -> ProgressStyle {
         let speed = state.per_sec() as u64;
         put(line, &format!("{}/s", size::bytes(speed)));
     };
+    let left = move |state: &ProgressState, line: Line<'_>| {
+        let seconds = state.eta().as_secs();
+        if state.pos() > 0 && seconds > 0 {
+            put(line, &time_left(seconds));
+        }
+    };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("left", left)
         .with_key("done", done)
         .with_key("total", total)
         .with_key("speed", speed)
@@ -285,9 +320,15 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL, WITHOUT_BAR] {
             ProgressStyle::with_template(template).unwrap();
         }
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_told_in_whole_seconds() {
+        assert_eq!(time_left(4), "4s left  ");
+        assert_eq!(time_left(185), "3m 05s left  ");
     }
 
     #[test]
@@ -319,5 +360,7 @@ mod tests {
         assert_eq!(layers.heading(), "Reading\\u{7}  2 layers");
         layers.total = 3;
         assert_eq!(layers.heading(), "Reading\\u{7}  2/3 layers");
+        layers.overall = Some(ProgressBar::hidden());
+        assert_eq!(layers.heading(), "Reading\\u{7}");
     }
 }

@@ -41,7 +41,9 @@ impl Progress for Lines {
             } => self.ui.log(level, &format!("plugin {plugin}: {message}")),
             Event::LayerWaiting { diff_id, .. } => self.ui.status(&waiting_for_layer(diff_id)),
             Event::StoreBusy(reason) => self.ui.status(&waiting_for_store(reason)),
-            Event::Retrying { reason, after } => self.ui.status(&retrying(reason, after)),
+            Event::Retrying { reason, after } | Event::LayerRetrying { reason, after, .. } => {
+                self.ui.status(&retrying(reason, after));
+            }
             other => {
                 let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(line) = running.take(&other, Instant::now()) {

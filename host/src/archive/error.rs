@@ -99,6 +99,15 @@ pub enum ArchiveError {
         /// Why.
         reason: &'static str,
     },
+    /// A layer that a plugin makes could not be begun.
+    #[error("could not begin layer `{layer}`")]
+    Made {
+        /// Its name.
+        layer: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A path cannot be written to an archive.
     #[error("cannot write an entry `{path}`: {reason}")]
     OutputPath {

@@ -38,6 +38,13 @@ pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
 
     /// Returns all bytes of an entry as a stream.
     fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError>;
+
+    /// Returns what an entry is called in messages. Untrusted text.
+    fn name(&self, number: u32) -> String {
+        self.index()
+            .get(number)
+            .map_or_else(|| format!("entry {number}"), |entry| entry.path.clone())
+    }
 }
 
 /// An archive that is being written. Entries come out in the order of the calls.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::answers::Answers;
-use super::error::AuthError;
+use super::error::{AuthError, Named};
 use super::pattern;
 use super::provider::{
     Action, Answer, Cache, Extent, Outcome, Provider, ProviderError, Request, Surroundings,
@@ -194,7 +194,10 @@ impl Chain {
                 None => match link.provider.get(&request, around) {
                     Ok(answer) => Said::answer(&answer),
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
-                    Err(error) => Said::error(&error, link.stops_at(&error)),
+                    Err(error) => {
+                        let is_news = self.is_news(question.registry, link.provider.name());
+                        Said::error(&error, link.stops_at(&error), is_news)
+                    }
                 },
             };
             steps.push(link.step(said));
@@ -229,10 +232,10 @@ impl Chain {
                 }
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
-                    let stops = link.stops_at(&error);
-                    let said = Said::error(&error, stops);
+                    let is_the_end = link.stops_at(&error);
+                    let said = Said::error(&error, is_the_end, self.is_news(registry, name));
                     log(around, LogLevel::Debug, &told(registry, name, &said));
-                    if stops {
+                    if is_the_end {
                         return Err(stopped(registry, link, entry, error));
                     }
                     let said = match entry {
@@ -284,10 +287,7 @@ impl Chain {
         }
     }
 
-    fn entry(
-        &self,
-        registry: &str,
-    ) -> Result<Option<(&AuthEntry, &AuthSettings)>, AuthError> {
+    fn entry(&self, registry: &str) -> Result<Option<(&AuthEntry, &AuthSettings)>, AuthError> {
         let Some(entry) = self.settings.get(registry) else {
             return Ok(None);
         };
@@ -323,31 +323,39 @@ impl Chain {
             repository: question.repository.map(str::to_owned),
             action: question.action,
             challenges: question.challenges.to_vec(),
-            username: settings.and_then(|settings| settings.username.clone()),
+            // A name that goes with another source says nothing of what the keychain may have.
+            username: settings
+                .filter(|settings| settings.source == AuthSource::Keyring)
+                .and_then(|settings| settings.username.clone()),
             attempt: question.attempt,
             settings: settings.map(AuthSettings::to_json),
         }
     }
 
-    /// Lets the user know of a provider that does not work, once. That the system has no store of
-    /// credentials is no news to somebody who has put nothing there.
-    fn warn(
-        &self,
-        question: &Question<'_>,
-        link: &Link,
-        said: &Said,
-        around: &Surroundings<'_>,
-    ) {
+    /// Returns whether the user should hear that a provider does not work. That the system has no
+    /// store of credentials is no news to somebody who has put nothing there.
+    fn is_news(&self, registry: &str, provider: &str) -> bool {
+        provider != KEYCHAIN
+            || self.settings.get(registry).is_some_and(|entry| {
+                let settings = entry.content.as_ref();
+                settings.is_ok_and(|settings| settings.source == AuthSource::Keyring)
+            })
+    }
+
+    /// Lets the user know of a provider that does not work, once.
+    fn warn(&self, question: &Question<'_>, link: &Link, said: &Said, around: &Surroundings<'_>) {
         let Said::Failed { message, hint, .. } = said else {
             return;
         };
         let name = link.provider.name();
-        let expected = name != KEYCHAIN || self.settings.contains_key(question.registry);
-        let mut text = format!("`{name}` was passed over for {}: {message}", question.registry);
+        let mut text = format!(
+            "`{name}` was passed over for {}: {message}",
+            question.registry
+        );
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }
-        if !expected {
+        if !self.is_news(question.registry, name) {
             return log(around, LogLevel::Info, &text);
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -401,17 +409,20 @@ fn stopped(
     let registry = registry.to_owned();
     let provider = link.provider.name().to_owned();
     match entry {
-        Some((entry, _)) if link.tier == Tier::Configured => AuthError::Configured {
+        Some((entry, settings)) if link.tier == Tier::Configured => AuthError::Configured {
             registry,
             provider,
-            file: entry.file.clone(),
-            key: entry.key.clone(),
-            source,
+            named: Box::new(Named {
+                file: entry.file.clone(),
+                key: format!("{}.{}", entry.key, settings.source_key()),
+                value: settings.source_name().to_owned(),
+            }),
+            source: Box::new(source),
         },
         _ => AuthError::Provider {
             registry,
             provider,
-            source,
+            source: Box::new(source),
         },
     }
 }
@@ -426,6 +437,7 @@ fn promised(entry: &AuthEntry) -> Said {
         ),
         hint: None,
         stops: false,
+        is_news: true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why nobody can say who the user is.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::provider::ProviderError;
@@ -22,19 +23,17 @@ pub enum AuthError {
         source: AuthProblem,
     },
     /// The user has said where the password is, and it is not to be had there.
-    #[error("no credentials for {registry} from `{provider}`, which `{key}` in `{}` names", file.display())]
+    #[error("no credentials for {registry} from `{provider}`: {named}")]
     Configured {
         /// The registry.
         registry: String,
         /// Who was asked.
         provider: String,
-        /// The file of settings.
-        file: PathBuf,
-        /// The keys that lead to the entry.
-        key: String,
+        /// What the user has said.
+        named: Box<Named>,
         /// Why.
         #[source]
-        source: ProviderError,
+        source: Box<ProviderError>,
     },
     /// A provider that the user has installed ends the search.
     #[error("no credentials for {registry} from `{provider}`")]
@@ -45,7 +44,7 @@ pub enum AuthError {
         provider: String,
         /// Why.
         #[source]
-        source: ProviderError,
+        source: Box<ProviderError>,
     },
     /// The user has said where the password is, and no provider that is there looks at it.
     #[error("no provider looks at `{key}` in `{}`", file.display())]
@@ -58,6 +57,24 @@ pub enum AuthError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+/// Where the settings say that a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The file of settings.
+    pub file: PathBuf,
+    /// The keys that lead to it: `registries.auth.ghcr.io.password_env`.
+    pub key: String,
+    /// What stands there: `GHCR_TOKEN`.
+    pub value: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, key, value } = self;
+        write!(formatter, "`{key}` in `{}` is `{value}`", file.display())
+    }
 }
 
 impl AuthError {

@@ -64,11 +64,6 @@ impl Fake {
         Self::new(name, move |_| Err(error(Problem::new("it is broken"))))
     }
 
-    /// Returns one that keeps what it is given, and answers with it.
-    pub(super) fn keeping(name: &'static str) -> Self {
-        Self::new(name, |_| Err(ProviderError::NotFound))
-    }
-
     pub(super) fn only_for(mut self, patterns: &[&str]) -> Self {
         self.patterns = patterns.iter().map(|text| (*text).to_owned()).collect();
         self

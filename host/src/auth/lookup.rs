@@ -131,10 +131,12 @@ fn found(finding: &Finding) -> Found {
             said: (*said).to_owned(),
             failed: false,
         }),
-        Said::Failed { message, .. } => Some(Tried {
+        Said::Failed {
+            message, is_news, ..
+        } => Some(Tried {
             provider: step.provider.clone(),
             said: message.clone(),
-            failed: true,
+            failed: *is_news,
         }),
         _ => None,
     });

@@ -6,6 +6,10 @@ mod chain;
 mod error;
 #[cfg(test)]
 mod fake;
+mod keeping;
+mod list;
+mod login;
+mod logout;
 mod lookup;
 mod pattern;
 mod provider;
@@ -15,7 +19,11 @@ mod tests;
 mod trace;
 
 pub use chain::{Chain, Finding, KEYCHAIN, Link, Question, Source, Tier};
-pub use error::AuthError;
+pub use error::{AuthError, Named};
+pub use keeping::Keeping;
+pub use list::{Registered, list};
+pub use login::{KeepError, LoggedIn, Login, Store, password_typed, registry_named};
+pub use logout::{LoggedOut, logout};
 pub use lookup::Lookup;
 pub use pattern::matches as pattern_matches;
 pub use provider::{

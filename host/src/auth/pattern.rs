@@ -73,11 +73,7 @@ mod tests {
             ("", "ghcr.io", false),
             ("*evil", "notevil.example", false),
         ] {
-            assert_eq!(
-                matches(pattern, registry),
-                expected,
-                "{pattern} {registry}"
-            );
+            assert_eq!(matches(pattern, registry), expected, "{pattern} {registry}");
         }
     }
 }

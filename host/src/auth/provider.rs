@@ -63,7 +63,10 @@ pub struct Surroundings<'a> {
 
 /// What a provider can do beside `get`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an operation of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an operation of its own"
+)]
 pub struct Operations {
     /// It keeps what it is given.
     pub store: bool,
@@ -210,6 +213,8 @@ impl fmt::Display for Problem {
 
 impl fmt::Debug for Surroundings<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Surroundings").finish_non_exhaustive()
+        formatter
+            .debug_struct("Surroundings")
+            .finish_non_exhaustive()
     }
 }

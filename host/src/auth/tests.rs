@@ -84,7 +84,12 @@ fn each_provider_answers_for_all_that_come_after_it() {
                 })
                 .map(Arc::new)
                 .collect();
-            let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
+            // What the settings name is there, or the search ends.
+            let settings = match winner {
+                "third-party" => BTreeMap::new(),
+                _ => with_env(),
+            };
+            let chain = chain(&fakes.iter().collect::<Vec<_>>(), &settings);
             let finding = chain.ask(&question(), &scene.around()).unwrap();
             assert_eq!(who(&finding), Some(winner), "{winner} before {loser}");
             assert_eq!(fakes[second].times(), 0, "{loser}");
@@ -114,12 +119,14 @@ fn nobody_is_an_answer_when_it_is_given_on_purpose() {
 #[test]
 fn errors_stop_the_search_or_not_according_to_the_tier() {
     type Make = fn() -> ProviderError;
-    let problem = || Problem::new("it is broken");
-    let _ = problem;
     let errors: [(&str, Make, [bool; 3]); 8] = [
         // Whether it stops: ambient, configured, installed.
         ("not-mine", || ProviderError::NotMine, [false, false, false]),
-        ("not-found", || ProviderError::NotFound, [false, false, false]),
+        (
+            "not-found",
+            || ProviderError::NotFound,
+            [false, false, false],
+        ),
         (
             "unsupported",
             || ProviderError::Unsupported,
@@ -148,7 +155,10 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
         ("crash", || crash(None), [false, true, true]),
     ];
     for (name, error, stops) in errors {
-        for (provider, stops) in ["docker-config", "env", "third-party"].into_iter().zip(stops) {
+        for (provider, stops) in ["docker-config", "env", "third-party"]
+            .into_iter()
+            .zip(stops)
+        {
             let scene = Scene::new();
             let fake = Arc::new(Fake::new(provider, move |_| Err(error())));
             let after = Arc::new(Fake::answering("secret-file"));
@@ -157,22 +167,27 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
             assert_eq!(asked.is_err(), stops, "{name} of {provider}: {asked:?}");
             assert_eq!(after.times(), usize::from(!stops), "{name} of {provider}");
             let is_quiet = ["not-mine", "not-found", "unsupported"].contains(&name) || stops;
-            assert_eq!(scene.warnings().is_empty(), is_quiet, "{name} of {provider}");
+            assert_eq!(
+                scene.warnings().is_empty(),
+                is_quiet,
+                "{name} of {provider}"
+            );
         }
     }
 }
 
 #[test]
 fn a_crash_a_loop_and_a_wait_without_end_of_an_ambient_provider_pass() {
-    for stopped in [
-        None,
-        Some(Stopped::Memory(1 << 20)),
-        Some(Stopped::Fuel),
-        Some(Stopped::Time),
-    ] {
+    let stops: [fn() -> Option<Stopped>; 4] = [
+        || None,
+        || Some(Stopped::Memory(1 << 20)),
+        || Some(Stopped::HostCalls(5)),
+        || Some(Stopped::Time(Duration::from_secs(1))),
+    ];
+    for stopped in stops {
         let scene = Scene::new();
-        let text = format!("{stopped:?}");
-        let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped))));
+        let text = format!("{:?}", stopped());
+        let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped()))));
         let chain = chain(&[&fake], &BTreeMap::new());
         let finding = chain.ask(&question(), &scene.around()).unwrap();
         assert!(finding.credential.is_anonymous(), "{text}");
@@ -189,20 +204,27 @@ fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() 
         .ask(&question(), &scene.around())
         .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("`registries.auth.r.example`"), "{text}");
+    let names = "`registries.auth.r.example.password_env`";
+    assert!(text.contains(names) && text.contains("is `X`"), "{text}");
     assert!(text.contains("`env`"), "{text}");
-    let AuthError::Configured { file, .. } = &error else {
+    let AuthError::Configured { named, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(text.contains(&file.display().to_string()));
+    assert!(text.contains(&named.file.display().to_string()));
     assert_eq!(docker.times(), 0);
 }
 
 #[test]
 fn what_the_settings_name_and_nobody_looks_at_ends_the_search() {
-    for names in [&["docker-config"][..], &["env", "secret-file", "docker-config"]] {
+    for names in [
+        &["docker-config"][..],
+        &["env", "secret-file", "docker-config"],
+    ] {
         let scene = Scene::new();
-        let fakes: Vec<_> = names.iter().map(|name| Arc::new(Fake::empty(name))).collect();
+        let fakes: Vec<_> = names
+            .iter()
+            .map(|name| Arc::new(Fake::empty(name)))
+            .collect();
         let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
         let error = chain.ask(&question(), &scene.around()).unwrap_err();
         assert!(matches!(error, AuthError::Unanswered { .. }), "{error}");
@@ -324,8 +346,7 @@ fn a_refused_answer_is_reported_and_not_used_again() {
 
 #[test]
 fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
-    let logged_in =
-        settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
     for (settings, warnings) in [(BTreeMap::new(), 0), (logged_in, 1)] {
         let scene = Scene::new();
         let keychain = Arc::new(Fake::failing("keychain", ProviderError::Unavailable));
@@ -345,15 +366,17 @@ fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
 
 #[test]
 fn a_keychain_without_what_the_settings_say_is_a_warning() {
-    let logged_in =
-        settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
+    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
     let scene = Scene::new();
     let keychain = Arc::new(Fake::empty("keychain"));
     let chain = chain(&[&keychain], &logged_in);
     let finding = chain.ask(&question(), &scene.around()).unwrap();
     assert!(finding.credential.is_anonymous());
     let warnings = scene.warnings();
-    assert!(warnings.concat().contains("registries.auth.r.example"), "{warnings:?}");
+    assert!(
+        warnings.concat().contains("registries.auth.r.example"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -400,7 +423,7 @@ fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
     let scene = Scene::new();
     let fake = Arc::new(Fake::new("env", |request: &Request| {
         assert_eq!(request.registry, HOST);
-        assert_eq!(request.username.as_deref(), Some("u"));
+        assert_eq!(request.username, None);
         let expected = serde_json::json!({"username": "u", "password_env": "X"});
         assert_eq!(request.settings.as_ref(), Some(&expected));
         Ok(answer("env"))

@@ -43,6 +43,8 @@ pub enum Said {
         hint: Option<String>,
         /// The search ends with it.
         stops: bool,
+        /// The user should hear of it.
+        is_news: bool,
     },
 }
 
@@ -61,7 +63,7 @@ impl Said {
         }
     }
 
-    pub(super) fn error(error: &ProviderError, stops: bool) -> Self {
+    pub(super) fn error(error: &ProviderError, stops: bool, is_news: bool) -> Self {
         match error {
             ProviderError::NotMine => Self::Nothing("it does not know this registry"),
             ProviderError::NotFound => Self::Nothing("it has nothing for this registry"),
@@ -70,6 +72,7 @@ impl Said {
                 message: with_causes(error),
                 hint: error.hint().map(str::to_owned),
                 stops,
+                is_news,
             },
         }
     }

@@ -82,7 +82,7 @@ pub fn load(
     let mut passed = PipeLayers::new(workshop.clone());
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, cancel)?;
-    let plan = formats.read(&source, progress, cancel)?;
+    let (plan, source) = formats.read(&source, progress, cancel)?;
     for notice in &plan.notices {
         progress.report(Event::Notice(notice));
     }
@@ -143,7 +143,7 @@ impl Load<'_> {
             let mut above = Above::nothing();
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
                 let job = match layer.data {
-                    LayerData::Absent => None,
+                    LayerData::Absent | LayerData::Generated(_) => None,
                     LayerData::Entry(entry) => match self.take_passed(entry, layer, diff_id)? {
                         Some(passed) => {
                             if locks.contains_key(diff_id) {
@@ -242,7 +242,7 @@ impl Load<'_> {
                 diff_id,
                 name: match layer.data {
                     LayerData::Entry(entry) => self.name(entry),
-                    LayerData::Absent => diff_id.to_string(),
+                    LayerData::Absent | LayerData::Generated(_) => diff_id.to_string(),
                 },
             })
             .collect();
@@ -309,7 +309,7 @@ impl Load<'_> {
                     blob
                 }
             }
-            LayerData::Absent => BlobFacts {
+            LayerData::Absent | LayerData::Generated(_) => BlobFacts {
                 digest: key.diff_id.clone(),
                 size: placement
                     .tar_size(key)?
@@ -341,10 +341,7 @@ impl Load<'_> {
     }
 
     fn name(&self, entry: u32) -> String {
-        self.source
-            .index()
-            .get(entry)
-            .map_or_else(|| format!("entry {entry}"), |entry| entry.path.clone())
+        self.source.name(entry)
     }
 }
 

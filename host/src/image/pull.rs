@@ -13,7 +13,7 @@ use super::document::LayerDescriptor;
 use super::jobs::{Above, Jobs};
 use super::locks::Locks;
 use super::place::{Named, Placement};
-use super::resolve::{Resolved, Resolver, report};
+use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry};
+use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
@@ -127,7 +127,6 @@ pub fn pull(
         repository: &repository,
         workshop,
         layers: &found.manifest.layers,
-        on_retry: &|retry| report(progress.as_ref(), retry),
         failed: Mutex::default(),
     };
     let made = pull.run(reference, &found, options.force);
@@ -169,7 +168,6 @@ struct Pull<'a> {
     repository: &'a Repository,
     workshop: Workshop<'a>,
     layers: &'a [LayerDescriptor],
-    on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
     /// How often a blob was not what its digest says.
     failed: Mutex<HashMap<Digest, usize>>,
 }
@@ -280,19 +278,26 @@ impl Pull<'_> {
     }
 }
 
+/// Returns where a layer can be had beside the registry. Of other layers than foreign ones this is
+/// not believed: any registry could make msb ask for any address.
+fn elsewhere(layer: &LayerDescriptor) -> &[String] {
+    match &layer.urls {
+        Some(urls) if is_foreign(&layer.media_type) => urls,
+        _ => &[],
+    }
+}
+
 impl LayerSource for Pull<'_> {
     fn open<'a>(
         &'a self,
         job: &'a Job,
-        _number: LayerNumber,
+        number: LayerNumber,
         cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
-        let Some(LayerDescriptor {
-            digest, size, urls, ..
-        }) = self.layer(job)
-        else {
+        let Some(layer) = self.layer(job) else {
             return Ok(Box::new(std::io::empty()));
         };
+        let LayerDescriptor { digest, size, .. } = layer;
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         // Who gives wrong bytes may do so again: these are not kept.
         let part = match failed.get(digest) {
@@ -302,11 +307,19 @@ impl LayerSource for Pull<'_> {
         let request = BlobRequest {
             digest,
             size: *size,
-            urls: urls.as_deref().unwrap_or_default(),
+            urls: elsewhere(layer),
             offset: part.as_ref().map_or(0, Part::length),
             passed_places: failed.get(digest).copied().unwrap_or(0),
         };
-        let blob = self.repository.blob(request, self.on_retry, cancel);
+        let progress = self.workshop.progress;
+        let on_retry = move |retry: &Retry<'_>| {
+            progress.report(Event::LayerRetrying {
+                layer: number,
+                reason: &retry.error.to_string(),
+                after: retry.after,
+            });
+        };
+        let blob = self.repository.blob(request, Box::new(on_retry), cancel);
         Ok(match part {
             Some(part) => Box::new(part.followed_by(blob)),
             None => Box::new(blob),

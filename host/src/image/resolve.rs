@@ -7,7 +7,9 @@ use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::registry::{Choice, Document, Fetched, RegistryError, Repository, Retry, Which, choose};
+use crate::registry::{
+    Choice, Document, Fetched, Offer, RegistryError, Repository, Retry, Which, choose,
+};
 
 /// How deep an index may lie in others.
 const MAX_DEPTH: usize = 4;
@@ -86,16 +88,20 @@ impl Resolver<'_> {
             let reason = format!("its indexes are nested more than {MAX_DEPTH} deep");
             return Err(unusable(reason));
         }
+        let digest = |offer: &Offer| match &offer.digest {
+            Ok(digest) => Ok(digest.clone()),
+            Err(error) => Err(unusable(error.to_string())),
+        };
         match choose(self.wanted, &offers) {
             Choice::Image(offer) => {
-                let image = self.fetch(Which::Digest(&offer.digest), search)?;
+                let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
                 self.look_into(image, offer.platform.as_ref(), depth + 1, search)
             }
             Choice::Perhaps(candidates) => {
                 let platforms = offers.iter().filter_map(|offer| offer.platform.clone());
                 search.offered.extend(platforms);
                 for offer in candidates {
-                    let image = self.fetch(Which::Digest(&offer.digest), search)?;
+                    let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
                     let found = self.look_into(image, None, depth + 1, search)?;
                     if found.is_some() {
                         return Ok(found);
@@ -177,7 +183,7 @@ impl Resolver<'_> {
 }
 
 /// Tells of an attempt that failed.
-pub(super) fn report(progress: &dyn Progress, retry: &Retry<'_>) {
+fn report(progress: &dyn Progress, retry: &Retry<'_>) {
     progress.report(Event::Retrying {
         reason: &retry.error.to_string(),
         after: retry.after,

@@ -1,8 +1,12 @@
 //! The blob as it comes in: progress, failures, and no more bytes than were stated.
 
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use super::pipeline::BUFFER;
+
+/// How long bytes wait at most until somebody is told of them: over a slow line they are few.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A reader of a blob.
 pub(super) struct Source<'a, R> {
@@ -11,6 +15,7 @@ pub(super) struct Source<'a, R> {
     advanced: &'a (dyn Fn(u64) + Sync),
     /// Bytes that nobody was told of yet.
     unreported: u64,
+    reported: Instant,
     /// What may still be read; one byte more than stated shows that there are too many.
     left: u64,
     failed: bool,
@@ -22,6 +27,7 @@ impl<'a, R> Source<'a, R> {
             input,
             advanced,
             unreported: 0,
+            reported: Instant::now(),
             left: stated.map_or(u64::MAX, |size| size.saturating_add(1)),
             failed: false,
         }
@@ -34,6 +40,7 @@ impl<'a, R> Source<'a, R> {
 
     pub(super) fn report(&mut self) {
         if self.unreported > 0 {
+            self.reported = Instant::now();
             (self.advanced)(std::mem::take(&mut self.unreported));
         }
     }
@@ -47,7 +54,9 @@ impl<R: Read> Read for Source<'_, R> {
             Ok(count) => {
                 self.left = self.left.saturating_sub(count as u64);
                 self.unreported += count as u64;
-                if count == 0 || self.unreported >= BUFFER as u64 {
+                let is_due =
+                    self.unreported >= BUFFER as u64 || self.reported.elapsed() >= PATIENCE;
+                if count == 0 || is_due {
                     self.report();
                 }
                 Ok(count)

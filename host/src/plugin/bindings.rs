@@ -1,7 +1,25 @@
-//! The host's side of the contract in `wit/`, generated.
+//! The host's side of the contract in `wit/`, generated: everything that a plugin may import or
+//! export, in one world, so that what is shared exists once. A component exports a part of it.
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "format",
-    imports: { default: trappable },
+    inline: "
+        package msb:host;
+        world plugin {
+            include msb:plugin/format-with-layers@0.1.0;
+            include msb:plugin/credential@0.1.0;
+        }
+    ",
+    world: "msb:host/plugin",
+    imports: {
+        "msb:plugin/keychain": async | trappable,
+        "msb:plugin/helper": async | trappable,
+        "msb:plugin/http": async | trappable,
+        "msb:plugin/files": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "msb:plugin/secret.secret": crate::plugin::capability::secret::Value,
+    },
 });

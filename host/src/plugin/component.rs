@@ -1,99 +1,248 @@
 //! From the bytes of a component to something that can be instantiated again and again.
 //!
-//! Owns compiling and linking. What a plugin may reach is decided here: the imports that the
-//! linker defines, and nothing else.
+//! Owns compiling, linking and calling. What a plugin may reach is decided here: the imports that
+//! the linker defines, and nothing else.
 
 use std::sync::Arc;
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use super::bindings::{Format, FormatPre};
+use super::bindings::Plugin;
+use super::bindings::exports::msb::plugin::{archive, credentials, layers};
 use super::error::{Failure, PluginError};
 use super::guest::Guest;
 use super::limits::{Budget, Meter, Stopped};
+use super::runtime::{Runtime, Unanswered};
+use super::wasi;
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
-/// A component of the world `format`, compiled and linked.
-pub(super) struct FormatComponent {
-    engine: Engine,
-    pre: FormatPre<Guest>,
+/// A component, compiled and linked.
+pub(super) struct Component {
+    runtime: Runtime,
+    pre: InstancePre<Guest>,
     budget: Budget,
+    archive: Option<archive::GuestIndices>,
+    layers: Option<layers::GuestIndices>,
+    credentials: Option<credentials::GuestIndices>,
 }
 
-impl FormatComponent {
+impl Component {
     /// Compiles a component, or takes the compiled code from the cache.
-    pub(super) fn compile(engine: &Engine, bytes: &[u8], budget: Budget) -> Result<Self, Failure> {
-        let component = Component::from_binary(engine, bytes)
+    pub(super) fn compile(
+        runtime: &Runtime,
+        engine: &Engine,
+        bytes: &[u8],
+        budget: Budget,
+    ) -> Result<Self, Failure> {
+        let component = wasmtime::component::Component::from_binary(engine, bytes)
             .map_err(|error| Failure::Unusable(format!("{error:#}")))?;
+        let mismatch = |error: wasmtime::Error| Failure::Mismatch(format!("{error:#}"));
         let mut linker = Linker::new(engine);
-        Format::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)
-            .map_err(|error| Failure::Mismatch(format!("{error:#}")))?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(FormatPre::new)
-            .map_err(|error| Failure::Mismatch(format!("{error:#}")))?;
+        Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(mismatch)?;
+        let kind = component.component_type();
+        let imports = |prefix: &str| {
+            kind.imports(engine)
+                .any(|(name, _)| name.starts_with(prefix))
+        };
+        let wasi = imports("wasi:");
+        if wasi {
+            wasi::link(&mut linker, imports("wasi:http/")).map_err(mismatch)?;
+        }
+        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
         Ok(Self {
-            engine: engine.clone(),
-            pre,
+            runtime: runtime.clone(),
             budget,
+            archive: archive::GuestIndices::new(&pre).ok(),
+            layers: layers::GuestIndices::new(&pre).ok(),
+            credentials: credentials::GuestIndices::new(&pre).ok(),
+            pre,
         })
     }
 
-    /// Runs `call` in a fresh instance with a state that `prepare` has filled, and returns what
-    /// the call answered together with the state.
-    pub(super) fn run<T>(
-        &self,
+    /// Makes a fresh instance with a state that `prepare` has filled.
+    pub(super) fn start(
+        self: &Arc<Self>,
         plugin: &Arc<str>,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
         prepare: impl FnOnce(&mut Guest),
-        call: impl FnOnce(&Format, &mut Store<Guest>) -> wasmtime::Result<T>,
-    ) -> Result<(T, Guest), Failure> {
+    ) -> Result<Running, Failure> {
         let meter = Meter::new(self.budget.clone(), cancel.clone());
         let mut guest = Guest::new(meter, Arc::clone(plugin), Arc::clone(progress));
         prepare(&mut guest);
-        let mut store = Store::new(&self.engine, guest);
+        let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);
+        store.set_hostcall_fuel(self.budget.transfer);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().meter.check()?;
             Ok(wasmtime::UpdateDeadline::Continue(1))
         });
-        let answer = self
-            .pre
-            .instantiate(&mut store)
-            .and_then(|instance| call(&instance, &mut store));
-        let guest = store.into_data();
+        let mut running = Running {
+            component: Arc::clone(self),
+            store,
+            instance: None,
+        };
+        let pre = &self.pre;
+        let instance = running.wait(async |store| pre.instantiate_async(store).await)?;
+        running.instance = Some(instance);
+        Ok(running)
+    }
+
+    /// Runs one call in a fresh instance, and returns what it answered together with the state.
+    pub(super) fn run<T>(
+        self: &Arc<Self>,
+        plugin: &Arc<str>,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+        prepare: impl FnOnce(&mut Guest),
+        call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
+    ) -> Result<(T, Guest), Failure> {
+        let mut running = self.start(plugin, progress, cancel, prepare)?;
+        let answer = running.call(call)?;
+        Ok((answer, running.store.into_data()))
+    }
+
+    /// Returns whether it makes layers itself.
+    pub(super) fn makes_layers(&self) -> bool {
+        self.layers.is_some()
+    }
+}
+
+/// An instance that can be called.
+pub(super) struct Running {
+    component: Arc<Component>,
+    store: Store<Guest>,
+    instance: Option<Instance>,
+}
+
+/// What an instance exports, while it is being called.
+pub(super) struct Exports<'a> {
+    component: &'a Component,
+    instance: Instance,
+    pub(super) store: &'a mut Store<Guest>,
+}
+
+impl Running {
+    /// Calls the instance. Its time runs anew.
+    pub(super) fn call<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let Some(instance) = self.instance.take() else {
+            return Err(Failure::Answer("it has failed before".to_owned()));
+        };
+        self.store.data_mut().meter.begin_call();
+        let component = Arc::clone(&self.component);
+        let answer = self.wait(async |store| {
+            call(&mut Exports {
+                component: &component,
+                instance,
+                store,
+            })
+            .await
+        })?;
+        // An instance that has trapped or was left in the middle is not called again.
+        self.instance = Some(instance);
+        Ok(answer)
+    }
+
+    /// Returns the state of the instance.
+    pub(super) fn guest(&mut self) -> &mut Guest {
+        self.store.data_mut()
+    }
+
+    fn wait<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let guest = self.store.data();
+        let cancel = guest.meter.cancel().clone();
+        let wall = guest.meter.budget().wall;
+        // What is neither computing nor the host's own work is sleep, and has a limit as well.
+        let idle = wall.unwrap_or(guest.meter.budget().compute);
+        let runtime = self.component.runtime.clone();
+        let answer = runtime.wait(&cancel, wall, idle, call(&mut self.store));
+        let guest = self.store.data_mut();
         match answer {
-            Ok(answer) => Ok((answer, guest)),
-            Err(error) => Err(failure(&error, guest)),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(failure(&error, guest)),
+            Err(Unanswered::Late(limit)) => {
+                Err(Failure::Stopped(guest.meter.stop(Stopped::Wall(limit))))
+            }
+            Err(Unanswered::Cancelled(cancelled)) => {
+                Err(Failure::Stopped(guest.meter.stop(cancelled.into())))
+            }
+            Err(Unanswered::Setup(source)) => Err(Failure::Setup(source)),
         }
     }
 }
 
+fn missing(interface: &str) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("it exports no `msb:plugin/{interface}`"))
+}
+
+impl Exports<'_> {
+    pub(super) fn archive(&mut self) -> wasmtime::Result<archive::Guest> {
+        let indices = self
+            .component
+            .archive
+            .as_ref()
+            .ok_or_else(|| missing("archive"))?;
+        indices.load(&mut *self.store, &self.instance)
+    }
+
+    pub(super) fn layers(&mut self) -> wasmtime::Result<layers::Guest> {
+        let indices = self
+            .component
+            .layers
+            .as_ref()
+            .ok_or_else(|| missing("layers"))?;
+        indices.load(&mut *self.store, &self.instance)
+    }
+
+    pub(super) fn credentials(&mut self) -> wasmtime::Result<credentials::Guest> {
+        let indices = self
+            .component
+            .credentials
+            .as_ref()
+            .ok_or_else(|| missing("credentials"))?;
+        indices.load(&mut *self.store, &self.instance)
+    }
+}
+
 /// Finds the cause of a trap: the host's own decision first, then the guest's last words.
-fn failure(error: &wasmtime::Error, guest: Guest) -> Failure {
-    if let Some(stopped) = error
+fn failure(error: &wasmtime::Error, guest: &mut Guest) -> Failure {
+    let decided = error
         .downcast_ref::<Stopped>()
-        .or_else(|| guest.meter.stopped())
-    {
+        .or_else(|| guest.meter.stopped());
+    if let Some(stopped) = decided {
         return Failure::Stopped(stopped.clone());
+    }
+    let cause = error.root_cause().to_string();
+    if cause.contains(TRANSFER_EXHAUSTED) {
+        return Failure::Stopped(Stopped::Transfer(guest.meter.budget().transfer));
     }
     let frames = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .map(|backtrace| symbolised(backtrace.frames()))
         .unwrap_or_default();
-    let message =
-        guest
-            .last_words
-            .unwrap_or_else(|| match error.downcast_ref::<wasmtime::Trap>() {
-                Some(trap) => trap.to_string(),
-                None => error.root_cause().to_string(),
-            });
+    let trap = error
+        .downcast_ref::<wasmtime::Trap>()
+        .map(ToString::to_string);
+    let message = guest
+        .last_words
+        .take()
+        .or_else(|| guest.wasi.as_ref()?.last_words())
+        .or(trap)
+        .unwrap_or(cause);
     Failure::Crashed { message, frames }
 }
+
+/// How the engine says that a guest gave more bytes at once than it may; it has no type for it.
+const TRANSFER_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// Returns the names of the functions that a guest was in, innermost first, without those that
 /// only carry out a panic.

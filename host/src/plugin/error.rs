@@ -23,6 +23,23 @@ pub enum Failure {
     /// The bytes are not a component that this host can compile.
     #[error("it is not a usable WebAssembly component: {0}")]
     Unusable(String),
+    /// The file of the component cannot be read.
+    #[error("could not read its file `{}`", path.display())]
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file of the component has other bytes than were installed.
+    #[error("its file `{}` is not what was installed, {expected}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What was installed.
+        expected: crate::digest::Digest,
+    },
     /// The component lacks the interface, or wants what this host does not offer.
     #[error("it does not fit this msb: {0}")]
     Mismatch(String),
@@ -43,6 +60,12 @@ pub enum Failure {
     /// The plugin's answer makes no sense.
     #[error("its answer is not valid: {0}")]
     Answer(String),
+    /// The engine could not be started.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// There are no threads to wait on.
+    #[error("could not start the threads of plugins")]
+    Setup(#[source] std::io::Error),
     /// The host could not do what the plugin asked for; the plugin is not to blame.
     #[error(transparent)]
     Host(#[from] crate::archive::ArchiveError),
@@ -83,6 +106,18 @@ pub struct EngineError {
     pub cache: PathBuf,
     /// What the runtime said.
     pub message: String,
+}
+
+impl PluginError {
+    /// Returns the setting that raises the limit which the plugin has met, if it has met one that
+    /// can be raised: `plugins.limits.<plugin>.memory_mib`.
+    pub fn setting(&self) -> Option<String> {
+        let Failure::Stopped(stopped) = &*self.failure else {
+            return None;
+        };
+        let limit = stopped.setting()?;
+        Some(format!("plugins.limits.{}.{limit}", self.plugin))
+    }
 }
 
 impl fmt::Display for PluginError {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bindings::exports::msb::plugin::archive as wit;
 use super::bindings::msb::plugin::types;
-use super::component::FormatComponent;
+use super::component::Component;
 use super::error::{Failure, Refusal};
 use crate::archive::{ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
@@ -30,6 +30,9 @@ pub enum LayerData {
     Entry(u32),
     /// Not in the archive.
     Absent,
+    /// Made by the plugin under this name. What [`Formats::read`](super::Formats::read) returns
+    /// has an entry of its source in place of it.
+    Generated(String),
 }
 
 /// A layer as a plan describes it.
@@ -134,41 +137,44 @@ pub(super) struct Caller<'a> {
 
 /// Asks a plugin to describe itself.
 pub(super) fn describe(
-    component: &FormatComponent,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
 ) -> Result<Description, Failure> {
     let (answer, _) = component.run(
         caller.plugin,
         caller.progress,
         caller.cancel,
-        |_| {},
-        |format, store| format.msb_plugin_archive().call_describe(store),
+        |guest| guest.access.describing = true,
+        async |exports| exports.archive()?.call_describe(&mut *exports.store).await,
     )?;
-    let valid = answer.name.len() <= 32
-        && answer
-            .name
-            .starts_with(|first: char| first.is_ascii_lowercase())
-        && answer
-            .name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !valid {
-        return Err(Failure::Answer(format!(
-            "`{}` is not a name for a format",
-            answer.name
-        )));
-    }
+    let name = checked_name(answer.name, "a format")?;
     Ok(Description {
-        name: answer.name,
+        name,
         title: answer.title,
         reads: answer.reads,
         writes: answer.writes,
     })
 }
 
+/// Returns a name that a plugin has given itself, if it is one.
+pub(super) fn checked_name(name: String, what: &str) -> Result<String, Failure> {
+    let valid = name.len() <= 32
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if valid {
+        Ok(name)
+    } else {
+        Err(Failure::Answer(format!(
+            "`{name}` is not a name for {what}"
+        )))
+    }
+}
+
 /// Asks a plugin what is in an archive.
 pub(super) fn read(
-    component: &FormatComponent,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
     source: &Arc<dyn ArchiveSource>,
 ) -> Result<Plan, Failure> {
@@ -177,18 +183,23 @@ pub(super) fn read(
         caller.progress,
         caller.cancel,
         |guest| guest.source = Some(Arc::clone(source)),
-        |format, store| format.msb_plugin_archive().call_read(store, &Vec::new()),
+        async |exports| {
+            exports
+                .archive()?
+                .call_read(&mut *exports.store, &Vec::new())
+                .await
+        },
     )?;
     match (answer, guest.failure) {
         (_, Some(failure)) => Err(Failure::Host(failure)),
         (Err(error), None) => Err(Failure::Refused(error.into())),
-        (Ok(plan), None) => checked_plan(plan, source.as_ref()),
+        (Ok(plan), None) => checked_plan(plan, source.as_ref(), component.makes_layers()),
     }
 }
 
 /// Asks a plugin to write images to `output`, and returns it for its end.
 pub(super) fn write(
-    component: &FormatComponent,
+    component: &Arc<Component>,
     caller: &Caller<'_>,
     images: &[StoredImage],
     output: Box<dyn ArchiveOutput>,
@@ -199,10 +210,11 @@ pub(super) fn write(
         caller.progress,
         caller.cancel,
         |guest| guest.output = Some(output),
-        |format, store| {
-            format
-                .msb_plugin_archive()
-                .call_write(store, &images, &Vec::new())
+        async |exports| {
+            let archive = exports.archive()?;
+            archive
+                .call_write(&mut *exports.store, &images, &Vec::new())
+                .await
         },
     )?;
     match (answer, guest.failure, guest.output) {
@@ -213,7 +225,11 @@ pub(super) fn write(
     }
 }
 
-fn checked_plan(plan: wit::Plan, source: &dyn ArchiveSource) -> Result<Plan, Failure> {
+fn checked_plan(
+    plan: wit::Plan,
+    source: &dyn ArchiveSource,
+    makes_layers: bool,
+) -> Result<Plan, Failure> {
     let entry = |number: u32| {
         if source.index().get(number).is_some() {
             Ok(number)
@@ -242,10 +258,12 @@ fn checked_plan(plan: wit::Plan, source: &dyn ArchiveSource) -> Result<Plan, Fai
             data: match layer.data {
                 wit::LayerData::Entry(number) => LayerData::Entry(entry(number)?),
                 wit::LayerData::Absent => LayerData::Absent,
+                wit::LayerData::Generated(name) if makes_layers => LayerData::Generated(name),
                 wit::LayerData::Generated(name) => {
-                    return Err(Failure::Refused(Refusal::Unsupported(format!(
-                        "layer `{name}` is made by the plugin, which this msb cannot ask for"
-                    ))));
+                    return Err(Failure::Answer(format!(
+                        "layer `{name}` is made by the plugin, which does not export \
+                         `msb:plugin/layers`"
+                    )));
                 }
             },
             digest: digest(layer.digest)?,

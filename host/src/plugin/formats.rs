@@ -3,37 +3,32 @@
 //! Owns the choice of the plugin for an archive. The engine starts when the first plugin is
 //! called, so commands that need none never pay for it.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use wasmtime::Engine;
-
-use super::component::FormatComponent;
-use super::engine;
+use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, Caller, Description, Plan, StoredImage};
+use super::generated::Maker;
+use super::grant::Grants;
 use super::limits::Budget;
+use super::package::{ComponentBytes, Kind, Package};
+use super::runtime::Runtime;
 use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::store::Home;
 
-/// A format plugin as it was installed: what it said of itself then, and its bytes.
+/// A format plugin and, once it was called, its compiled code.
 struct Installed {
-    plugin: Arc<str>,
-    version: Option<String>,
+    package: Package,
     description: Description,
-    bytes: Cow<'static, [u8]>,
-    budget: Budget,
-    component: OnceLock<FormatComponent>,
+    component: OnceLock<Arc<Component>>,
 }
 
 /// The installed archive formats.
 pub struct Formats {
-    cache: PathBuf,
-    engine: OnceLock<Engine>,
+    runtime: Runtime,
     installed: Vec<Installed>,
 }
 
@@ -69,27 +64,25 @@ pub enum FormatError {
 impl Formats {
     /// Returns the formats that ship with msb: `docker` and `oci`.
     pub fn builtin(home: &Home) -> Self {
-        let mut formats = Self {
-            cache: home.plugin_cache(),
-            engine: OnceLock::new(),
-            installed: Vec::new(),
-        };
-        for builtin in super::builtin::FORMATS {
-            formats.installed.push(Installed {
-                plugin: builtin.plugin.into(),
-                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-                description: Description {
-                    name: builtin.name.to_owned(),
-                    title: builtin.title.to_owned(),
-                    reads: true,
-                    writes: true,
-                },
-                bytes: Cow::Borrowed(builtin.component),
-                budget: Budget::FORMAT,
+        Self::of(&Runtime::new(home), &super::builtin::packages())
+    }
+
+    /// Returns the formats among some plugins, in the order of the plugins.
+    pub fn of(runtime: &Runtime, packages: &[Package]) -> Self {
+        let installed = packages.iter().filter_map(|package| {
+            let Kind::Format(description) = &package.kind else {
+                return None;
+            };
+            Some(Installed {
+                package: package.clone(),
+                description: description.clone(),
                 component: OnceLock::new(),
-            });
+            })
+        });
+        Self {
+            runtime: runtime.clone(),
+            installed: installed.collect(),
         }
-        formats
     }
 
     /// Adds a component under the name `plugin`, after the others: it is compiled, asked to
@@ -107,8 +100,14 @@ impl Formats {
         cancel: &Cancel,
     ) -> Result<&Description, FormatError> {
         let name: Arc<str> = plugin.into();
-        let compiled = FormatComponent::compile(self.engine()?, &component, budget.clone())
-            .map_err(|failure| PluginError::new(plugin, None, failure))?;
+        let compiled = Component::compile(
+            &self.runtime,
+            self.runtime.engine()?,
+            &component,
+            budget.clone(),
+        )
+        .map(Arc::new)
+        .map_err(|failure| PluginError::new(plugin, None, failure))?;
         let caller = Caller {
             plugin: &name,
             progress,
@@ -119,12 +118,18 @@ impl Formats {
         self.installed
             .retain(|other| other.description.name != description.name);
         self.installed.push(Installed {
-            plugin: name,
-            version: None,
+            package: Package {
+                name,
+                version: None,
+                kind: Kind::Format(description.clone()),
+                component: ComponentBytes::Memory(component.into()),
+                grants: Grants::default(),
+                limits: budget,
+                settings: None,
+                builtin: false,
+            },
             description,
-            bytes: Cow::Owned(component),
-            budget,
-            component: compiled.into(),
+            component: OnceLock::from(compiled),
         });
         let last = self.installed.len() - 1;
         Ok(&self.installed[last].description)
@@ -145,7 +150,9 @@ impl Formats {
             .collect()
     }
 
-    /// Asks the plugins in turn what is in an archive, until one knows.
+    /// Asks the plugins in turn what is in an archive, until one knows. The source that comes
+    /// back with the plan is the archive and the layers that the plugin makes itself: it has all
+    /// entries that the plan names.
     ///
     /// # Errors
     /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the one that knows.
@@ -154,11 +161,20 @@ impl Formats {
         source: &Arc<dyn ArchiveSource>,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-    ) -> Result<Plan, FormatError> {
+    ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let mut said = Vec::new();
         for installed in self.installed.iter().filter(|it| it.description.reads) {
             let answer = self.call(installed, progress, cancel, |component, caller| {
-                format::read(component, caller, source)
+                let mut plan = format::read(component, caller, source)?;
+                let source = plan.number_made_layers(Maker {
+                    component: Arc::clone(component),
+                    plugin: Arc::clone(caller.plugin),
+                    version: installed.package.version.clone(),
+                    source: Arc::clone(source),
+                    progress: Arc::clone(progress),
+                    cancel: cancel.clone(),
+                });
+                Ok((plan, source))
             });
             match answer {
                 Err(FormatError::Plugin(error))
@@ -217,21 +233,22 @@ impl Formats {
         installed: &Installed,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-        call: impl FnOnce(&FormatComponent, &Caller<'_>) -> Result<T, Failure>,
+        call: impl FnOnce(&Arc<Component>, &Caller<'_>) -> Result<T, Failure>,
     ) -> Result<T, FormatError> {
-        let error =
-            |failure| PluginError::new(&installed.plugin, installed.version.as_deref(), failure);
+        let package = &installed.package;
+        let error = |failure| PluginError::new(&package.name, package.version.as_deref(), failure);
         let component = if let Some(component) = installed.component.get() {
             component
         } else {
-            let engine = self.engine()?;
-            let budget = installed.budget.clone();
+            let engine = self.runtime.engine()?;
+            let bytes = package.component.read().map_err(error)?;
             let compiled =
-                FormatComponent::compile(engine, &installed.bytes, budget).map_err(error)?;
-            installed.component.get_or_init(|| compiled)
+                Component::compile(&self.runtime, engine, &bytes, package.limits.clone())
+                    .map_err(error)?;
+            installed.component.get_or_init(|| compiled.into())
         };
         let caller = Caller {
-            plugin: &installed.plugin,
+            plugin: &package.name,
             progress,
             cancel,
         };
@@ -239,14 +256,6 @@ impl Formats {
             Failure::Host(failure) => failure.into(),
             failure => error(failure).into(),
         })
-    }
-
-    fn engine(&self) -> Result<&Engine, EngineError> {
-        if let Some(engine) = self.engine.get() {
-            return Ok(engine);
-        }
-        let engine = engine::start(&self.cache)?;
-        Ok(self.engine.get_or_init(|| engine))
     }
 }
 

@@ -1,25 +1,19 @@
-//! What a running guest can reach: the imports of the contract, over the host's own types.
+//! The state behind one instance of a component.
 //!
-//! Owns the state behind one instance. Every import keeps the books (`limits`), and a failure of
-//! the host is kept whole, so that it need not survive the way through the guest's own words.
+//! Owns what an instance holds on to while it runs. What a guest can reach through it is in
+//! `capability`; every import keeps the books (`limits`).
 
 use std::sync::Arc;
 
-use super::bindings::msb::plugin::{log, sink, source, types};
-use super::limits::Meter;
-use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource, Entry, EntryKind};
-use crate::progress::{Event, LogLevel, Progress};
+use wasmtime::component::ResourceTable;
 
-/// Entries in one answer of `source.entries`.
-const MAX_PAGE: u32 = 4096;
-/// Bytes in one answer of `source.read`.
-const MAX_READ: u32 = 1 << 20;
-/// Bytes of one `sink.put-file`.
-const MAX_FILE: usize = 16 << 20;
-/// Bytes of one line in the log, and of the last words.
-const MAX_LINE: usize = 4096;
-/// Lines in the log of one operation.
-const MAX_LINES: u32 = 1000;
+use super::access::Access;
+use super::bindings::msb::plugin::types;
+use super::grant::Capability;
+use super::limits::Meter;
+use super::wasi::Wasi;
+use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource};
+use crate::progress::Progress;
 
 /// The state behind one instance of a component.
 pub(super) struct Guest {
@@ -29,12 +23,23 @@ pub(super) struct Guest {
     pub(super) source: Option<Arc<dyn ArchiveSource>>,
     pub(super) output: Option<Box<dyn ArchiveOutput>>,
     pub(super) failure: Option<ArchiveError>,
+    /// The last entry that the guest wanted to read and that cannot be read.
+    pub(super) unreadable: Option<ArchiveError>,
     pub(super) last_words: Option<String>,
     pub(super) lines: u32,
+    pub(super) access: Access,
+    /// What the guest holds handles to: secrets, and what WASI has.
+    pub(super) table: ResourceTable,
+    /// Bytes of the secrets among them.
+    pub(super) secret_bytes: usize,
+    /// Only for components that import WASI.
+    pub(super) wasi: Option<Wasi>,
 }
 
 impl Guest {
     pub(super) fn new(meter: Meter, plugin: Arc<str>, progress: Arc<dyn Progress>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
         Self {
             meter,
             plugin,
@@ -42,193 +47,50 @@ impl Guest {
             source: None,
             output: None,
             failure: None,
+            unreadable: None,
             last_words: None,
             lines: 0,
+            access: Access::default(),
+            table,
+            secret_bytes: 0,
+            wasi: None,
         }
     }
 
     /// Runs one import with the books kept.
-    fn host<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> wasmtime::Result<T> {
+    pub(super) fn host<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> wasmtime::Result<T> {
         let entered = self.meter.enter_host()?;
         let answer = call(self);
         self.meter.leave_host(entered);
         Ok(answer)
     }
 
-    /// Runs one import that writes to the output.
-    fn write(
+    /// Runs one import that waits, with the books kept.
+    pub(super) async fn host_waits<T>(
         &mut self,
-        call: impl FnOnce(&mut dyn ArchiveOutput) -> Result<(), ArchiveError>,
-    ) -> wasmtime::Result<Result<(), types::Error>> {
-        self.host(|guest| {
-            let Some(output) = guest.output.as_deref_mut() else {
-                return Err(types::Error::Unsupported(
-                    "there is no output in this operation".to_owned(),
-                ));
-            };
-            call(output).map_err(|error| guest.fail(error))
-        })
-    }
-
-    /// Keeps a failure of the host and gives the guest a sentence about it.
-    fn fail(&mut self, error: ArchiveError) -> types::Error {
-        let message = error.to_string();
-
-        match &error {
-            ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
-            ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
-            ArchiveError::NoSuchEntry { .. } | ArchiveError::NoSuchLayer { .. } => {
-                types::Error::Missing(message)
-            }
-            _ => {
-                self.failure.get_or_insert(error);
-                types::Error::Io(message)
-            }
-        }
-    }
-
-    fn entry(source: &dyn ArchiveSource, number: u32, entry: &Entry) -> source::Entry {
-        source::Entry {
-            index: number,
-            path: entry.path.clone(),
-            kind: match entry.kind {
-                EntryKind::File => source::EntryKind::File,
-                EntryKind::Directory => source::EntryKind::Directory,
-                EntryKind::Symlink => source::EntryKind::Symlink,
-                EntryKind::Hardlink => source::EntryKind::Hardlink,
-                EntryKind::Other => source::EntryKind::Other,
-            },
-            size: entry.size,
-            target: entry.target.clone(),
-            readable: source.readable(number),
-            digest: source.digest(number).map(std::string::ToString::to_string),
-        }
+        call: impl AsyncFnOnce(&mut Self) -> T,
+    ) -> wasmtime::Result<T> {
+        let entered = self.meter.enter_host()?;
+        let answer = call(self).await;
+        self.meter.leave_host(entered);
+        Ok(answer)
     }
 }
+
+impl Guest {
+    /// Returns the refusal of what was not granted.
+    pub(super) fn denied(&self, capability: Capability, scope: Option<&str>) -> types::Refusal {
+        self.access.denied(&self.plugin, capability, scope)
+    }
+}
+
+/// Handles that a guest may hold at a time.
+const MAX_HANDLES: usize = 10_000;
 
 impl types::Host for Guest {}
 
-impl log::Host for Guest {
-    fn emit(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.host(|guest| {
-            guest.lines += 1;
-            if guest.lines > MAX_LINES {
-                return;
-            }
-            let level = match level {
-                log::Level::Trace => LogLevel::Trace,
-                log::Level::Debug => LogLevel::Debug,
-                log::Level::Info => LogLevel::Info,
-                log::Level::Warn => LogLevel::Warn,
-                log::Level::Error => LogLevel::Error,
-            };
-            guest.progress.report(Event::PluginLog {
-                plugin: &guest.plugin,
-                level,
-                message: first_bytes(&message, MAX_LINE),
-            });
-        })
-    }
-
-    fn last_words(&mut self, message: String) -> wasmtime::Result<()> {
-        self.host(|guest| {
-            guest.last_words = Some(first_bytes(&message, MAX_LINE).to_owned());
-        })
-    }
-}
-
-impl source::Host for Guest {
-    fn count(&mut self) -> wasmtime::Result<u32> {
-        self.host(|guest| {
-            guest
-                .source
-                .as_ref()
-                .map_or(0, |source| source.index().entries().len())
-                .try_into()
-                .unwrap_or(u32::MAX)
-        })
-    }
-
-    fn entries(&mut self, first: u32, limit: u32) -> wasmtime::Result<Vec<source::Entry>> {
-        self.host(|guest| {
-            let Some(source) = guest.source.as_deref() else {
-                return Vec::new();
-            };
-            let last = first.saturating_add(limit.min(MAX_PAGE));
-            (first..last)
-                .map_while(|number| {
-                    let entry = source.index().get(number)?;
-                    Some(Self::entry(source, number, entry))
-                })
-                .collect()
-        })
-    }
-
-    fn find(&mut self, path: String) -> wasmtime::Result<Option<source::Entry>> {
-        self.host(|guest| {
-            let source = guest.source.as_deref()?;
-            let number = source.index().find(&path)?;
-            Some(Self::entry(source, number, source.index().get(number)?))
-        })
-    }
-
-    fn read(
-        &mut self,
-        index: u32,
-        offset: u64,
-        length: u32,
-    ) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
-        self.host(|guest| {
-            let Some(source) = guest.source.clone() else {
-                return Err(types::Error::Unsupported(
-                    "there is no input in this operation".to_owned(),
-                ));
-            };
-            source
-                .read(index, offset, length.min(MAX_READ))
-                .map_err(|error| guest.fail(error))
-        })
-    }
-}
-
-impl sink::Host for Guest {
-    fn put_directory(&mut self, path: String) -> wasmtime::Result<Result<(), types::Error>> {
-        self.write(|output| output.put_directory(&path))
-    }
-
-    fn put_file(
-        &mut self,
-        path: String,
-        contents: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), types::Error>> {
-        if contents.len() > MAX_FILE {
-            return Ok(Err(types::Error::TooLarge(format!(
-                "`{path}` is longer than the {} MiB of one put-file",
-                MAX_FILE >> 20
-            ))));
-        }
-        self.write(|output| output.put_file(&path, &contents))
-    }
-
-    fn put_symlink(
-        &mut self,
-        path: String,
-        target: String,
-    ) -> wasmtime::Result<Result<(), types::Error>> {
-        self.write(|output| output.put_symlink(&path, &target))
-    }
-
-    fn put_layer(
-        &mut self,
-        path: String,
-        layer: u32,
-    ) -> wasmtime::Result<Result<(), types::Error>> {
-        self.write(|output| output.put_layer(&path, layer))
-    }
-}
-
 /// Returns at most the first `limit` bytes of a text, cut between characters.
-fn first_bytes(text: &str, limit: usize) -> &str {
+pub(super) fn first_bytes(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

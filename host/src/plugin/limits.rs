@@ -19,6 +19,11 @@ pub struct Budget {
     pub host_calls: u64,
     /// Elements of all its tables together.
     pub table_elements: usize,
+    /// Time by the clock for one call, waiting in the host included; `None` for as long as the
+    /// host's own work takes.
+    pub wall: Option<Duration>,
+    /// Bytes that it may hand to the host at once, in one answer or one call.
+    pub transfer: usize,
 }
 
 impl Budget {
@@ -28,6 +33,29 @@ impl Budget {
         compute: Duration::from_mins(1),
         host_calls: 4_000_000,
         table_elements: 1_000_000,
+        wall: None,
+        transfer: 64 << 20,
+    };
+
+    /// The budget of a credential provider: 64 MiB, 10 s of computing and 30 s by the clock per
+    /// call, 100,000 calls.
+    pub const CREDENTIAL: Self = Self {
+        memory: 64 << 20,
+        compute: Duration::from_secs(10),
+        host_calls: 100_000,
+        table_elements: 100_000,
+        wall: Some(Duration::from_secs(30)),
+        transfer: 4 << 20,
+    };
+
+    /// The budget of a description: what an unknown component may use to say what it is.
+    pub const DESCRIPTION: Self = Self {
+        memory: 64 << 20,
+        compute: Duration::from_secs(5),
+        host_calls: 1_000,
+        table_elements: 100_000,
+        wall: Some(Duration::from_secs(10)),
+        transfer: 1 << 20,
     };
 }
 
@@ -41,6 +69,15 @@ pub enum Stopped {
     /// It computed for longer than its budget.
     #[error("it computed for longer than its {} s", .0.as_secs_f64())]
     Time(Duration),
+    /// A call took longer than its budget.
+    #[error("it did not answer within its {} s", .0.as_secs_f64())]
+    Wall(Duration),
+    /// It handed the host more bytes at once than its budget.
+    #[error("it gave more than its {} MiB in one answer or call", .0 >> 20)]
+    Transfer(usize),
+    /// It kept more bytes of secrets than it may.
+    #[error("it held on to more than {} MiB of secrets", .0 >> 20)]
+    Secrets(usize),
     /// It called the host more often than its budget.
     #[error("it called the host more than {0} times")]
     HostCalls(u64),
@@ -51,6 +88,30 @@ pub enum Stopped {
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
+
+impl Stopped {
+    /// Returns the name of the setting that raises the limit, below `plugins.limits.<plugin>`, if
+    /// there is one.
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Memory(_) => Some("memory_mib"),
+            Self::Time(_) => Some("compute_secs"),
+            Self::Wall(_) => Some("wall_secs"),
+            Self::HostCalls(_) => Some("host_calls"),
+            Self::Transfer(_) | Self::Secrets(_) | Self::TableElements(_) | Self::Cancelled(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// Instances of core modules in one component. Languages with a runtime of their own need some
+/// dozens.
+const MAX_INSTANCES: usize = 256;
+/// Tables in one component.
+const MAX_TABLES: usize = 256;
+/// Linear memories in one component.
+const MAX_MEMORIES: usize = 16;
 
 /// The books of one operation.
 #[derive(Debug)]
@@ -80,6 +141,27 @@ impl Meter {
         }
     }
 
+    /// Begins another call of the same operation: its time runs from here.
+    pub(super) fn begin_call(&mut self) {
+        self.started = Instant::now();
+        self.in_host = Duration::ZERO;
+    }
+
+    /// Returns what stops the guest before its time.
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Returns how much the guest may use.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Returns when the call has to be over, by the clock.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.budget.wall.map(|wall| self.started + wall)
+    }
+
     /// Notes that the guest has called the host.
     pub(super) fn enter_host(&mut self) -> Result<Instant, Stopped> {
         self.host_calls += 1;
@@ -102,7 +184,15 @@ impl Meter {
         if self.started.elapsed().saturating_sub(self.in_host) > self.budget.compute {
             return Err(self.stop(Stopped::Time(self.budget.compute)));
         }
-        Ok(())
+        self.check_wall()
+    }
+
+    /// Returns an error when the call has taken too long by the clock.
+    pub(super) fn check_wall(&mut self) -> Result<(), Stopped> {
+        match self.budget.wall {
+            Some(wall) if self.started.elapsed() > wall => Err(self.stop(Stopped::Wall(wall))),
+            _ => Ok(()),
+        }
     }
 
     /// Returns why the guest was stopped, if it was: a trap that follows has this cause.
@@ -110,7 +200,8 @@ impl Meter {
         self.stopped.as_ref()
     }
 
-    fn stop(&mut self, reason: Stopped) -> Stopped {
+    /// Keeps the first reason for stopping.
+    pub(super) fn stop(&mut self, reason: Stopped) -> Stopped {
         self.stopped.get_or_insert(reason).clone()
     }
 }
@@ -147,5 +238,17 @@ impl ResourceLimiter for Meter {
         }
         self.table_elements = total;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the engine, the limits, and what a guest can reach. A plugin gets an index and small reads
 //! or a sink, never a file, a socket or a clock; bulk bytes stay with the host.
 
+mod access;
 #[allow(
     missing_docs,
     missing_debug_implementations,
@@ -15,13 +16,26 @@
 )]
 mod bindings;
 mod builtin;
+mod capability;
 mod component;
+mod credential;
+mod credential_answers;
 mod engine;
 mod error;
 mod format;
 mod formats;
+mod generated;
+mod grant;
 mod guest;
+mod http_scope;
+mod inspect;
+mod installed;
 mod limits;
+mod package;
+mod runtime;
+mod servers;
+mod symbolic_path;
+mod wasi;
 
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
@@ -29,7 +43,14 @@ pub use format::{
     StoredImage, StoredLayer,
 };
 pub use formats::{FormatError, Formats};
+pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
+pub use inspect::API;
+pub use installed::{Installed, InstalledError};
 pub use limits::{Budget, Stopped};
+pub use package::{
+    ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,
+};
+pub use runtime::Runtime;
 
 #[cfg(test)]
 #[allow(

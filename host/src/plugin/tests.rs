@@ -72,6 +72,8 @@ const TIGHT: Budget = Budget {
     compute: Duration::from_millis(800),
     host_calls: 10_000,
     table_elements: 10_000,
+    wall: None,
+    transfer: 1 << 20,
 };
 
 struct Bench {
@@ -120,24 +122,23 @@ fn silent() -> Arc<dyn Progress> {
 }
 
 #[test]
-fn the_note_of_each_builtin_plugin_is_what_the_plugin_says_of_itself() {
+fn the_note_of_each_builtin_format_is_what_the_plugin_says_of_itself() {
     let home = tempfile::tempdir().unwrap();
-    for builtin in super::builtin::FORMATS {
+    for package in super::builtin::packages() {
+        let Kind::Format(noted) = &package.kind else {
+            continue;
+        };
         let mut formats = Formats::builtin(&Home::at(home.path()));
-        let noted = formats
-            .descriptions()
-            .find(|description| description.name == builtin.name)
-            .cloned();
         let said = formats
             .add(
-                builtin.plugin,
-                builtin.component.to_vec(),
+                &package.name,
+                package.component.read().unwrap().to_vec(),
                 Budget::FORMAT,
                 &silent(),
                 &Cancel::default(),
             )
             .unwrap();
-        assert_eq!(noted.as_ref(), Some(said));
+        assert_eq!(noted, said);
     }
 }
 

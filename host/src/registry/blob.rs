@@ -12,7 +12,6 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RA
 use reqwest::{Response, StatusCode};
 
 use super::exchange::{Place, Request};
-use super::repository::OnRetry;
 use super::retry::Attempts;
 use super::runtime::NoAnswer;
 use super::{RegistryError, Repository, Retry};
@@ -38,7 +37,7 @@ pub struct BlobRequest<'a> {
 pub struct BlobReader<'a> {
     repository: &'a Repository,
     request: BlobRequest<'a>,
-    on_retry: OnRetry<'a>,
+    on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
     cancel: &'a Cancel,
     what: String,
     source: Source,
@@ -47,6 +46,8 @@ pub struct BlobReader<'a> {
     response: Option<Response>,
     /// Bytes of the response that came before.
     known: u64,
+    /// The place refuses to send a part of the blob.
+    wants_all: bool,
     chunk: Bytes,
 }
 
@@ -62,7 +63,7 @@ impl Repository {
     pub fn blob<'a>(
         &'a self,
         request: BlobRequest<'a>,
-        on_retry: &'a (dyn Fn(&Retry<'_>) + Sync),
+        on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
         cancel: &'a Cancel,
     ) -> BlobReader<'a> {
         let first = request
@@ -80,6 +81,7 @@ impl Repository {
             offset: request.offset,
             response: None,
             known: 0,
+            wants_all: false,
             chunk: Bytes::new(),
             request,
             on_retry,
@@ -178,6 +180,7 @@ impl BlobReader<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.offset > 0
+            && !self.wants_all
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset))
         {
             headers.insert(RANGE, range);
@@ -224,8 +227,22 @@ impl BlobReader<'_> {
         if !error.is_of_the_place() {
             return Err(error);
         }
+        // No error of the blob: the same place may still have it as a whole.
+        if error.refuses_range() && self.offset > 0 && !self.wants_all {
+            self.wants_all = true;
+            return Ok(());
+        }
         let repository = self.repository;
-        if repository.wait_for_another(&mut self.attempts, &error, self.on_retry, self.cancel)? {
+        // A server that a manifest names gives no new address when one asks again.
+        let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
+        if !is_final
+            && repository.wait_for_another(
+                &mut self.attempts,
+                &error,
+                &self.on_retry,
+                self.cancel,
+            )?
+        {
             return Ok(());
         }
         let next = match self.source {
@@ -241,6 +258,7 @@ impl BlobReader<'_> {
             return Err(error);
         }
         self.source = next;
+        self.wants_all = false;
         self.attempts = repository.attempts(self.place()?);
         Ok(())
     }

@@ -20,39 +20,141 @@ pub(super) enum Challenge {
 
 /// Returns what is asked for, the best way first. What cannot be read is no challenge.
 pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
-    let mut found = Vec::new();
-    for value in headers.get_all(WWW_AUTHENTICATE) {
-        let Ok(text) = value.to_str() else { continue };
-        let Ok(parsed) =
-            http_auth::parser::ChallengeParser::new(text).collect::<Result<Vec<_>, _>>()
-        else {
-            continue;
-        };
-        for challenge in parsed {
-            let parameter = |name: &str| {
-                challenge
-                    .params
-                    .iter()
-                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.to_unescaped())
-            };
-            if challenge.scheme.eq_ignore_ascii_case("basic") {
-                found.push(Challenge::Basic);
-            } else if challenge.scheme.eq_ignore_ascii_case("bearer")
-                && let Some(realm) = parameter("realm")
-            {
-                found.push(Challenge::Bearer {
-                    realm,
-                    service: parameter("service").filter(|service| !service.is_empty()),
-                    scope: parameter("scope").filter(|scope| !scope.is_empty()),
-                    insufficient_scope: parameter("error").as_deref() == Some("insufficient_scope"),
-                });
-            }
-        }
-    }
+    let mut found: Vec<Challenge> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| Reader::new(text).read())
+        .filter_map(Raw::understood)
+        .collect();
     found.sort_by_key(|challenge| matches!(challenge, Challenge::Basic));
     found.dedup();
     found
+}
+
+/// A challenge of any kind.
+#[derive(Debug)]
+struct Raw<'a> {
+    scheme: &'a str,
+    parameters: Vec<(&'a str, String)>,
+}
+
+impl Raw<'_> {
+    fn understood(self) -> Option<Challenge> {
+        let parameter = |name: &str| {
+            let mut parameters = self.parameters.iter();
+            let (_, value) = parameters.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+            Some(value.clone()).filter(|value| !value.is_empty())
+        };
+        if self.scheme.eq_ignore_ascii_case("basic") {
+            return Some(Challenge::Basic);
+        }
+        if !self.scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        Some(Challenge::Bearer {
+            realm: parameter("realm")?,
+            service: parameter("service"),
+            scope: parameter("scope"),
+            insufficient_scope: parameter("error").as_deref() == Some("insufficient_scope"),
+        })
+    }
+}
+
+/// Reads the list of challenges in a header. Spaces around `=` are none of RFC 9110's, and real.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { rest: text }
+    }
+
+    /// Returns the challenges up to where the text makes no sense any more.
+    fn read(mut self) -> Vec<Raw<'a>> {
+        let mut found: Vec<Raw<'a>> = Vec::new();
+        loop {
+            self.skip(|character| is_space(character) || character == ',');
+            if self.rest.is_empty() {
+                return found;
+            }
+            let word = self.take(is_of_token);
+            let Some((name, is_parameter)) = self.kind_of(word) else {
+                // Nobody can tell what the challenge at hand was meant to say.
+                found.pop();
+                return found;
+            };
+            if !is_parameter {
+                found.push(Raw {
+                    scheme: name,
+                    parameters: Vec::new(),
+                });
+                continue;
+            }
+            let (Some(value), Some(challenge)) = (self.value(), found.last_mut()) else {
+                found.pop();
+                return found;
+            };
+            challenge.parameters.push((name, value));
+        }
+    }
+
+    /// Returns a word and whether a value follows it. The token that some schemes have in place of
+    /// parameters is taken for a scheme, or for a parameter without a value: nobody asks for those.
+    fn kind_of(&mut self, word: &'a str) -> Option<(&'a str, bool)> {
+        if word.is_empty() {
+            return None;
+        }
+        let is_scheme = self.rest.is_empty() || self.rest.starts_with([' ', '\t', ',']);
+        self.skip(is_space);
+        if self.rest.starts_with('=') {
+            self.skip(|character| character == '=');
+            self.skip(is_space);
+            return Some((word, true));
+        }
+        is_scheme.then_some((word, false))
+    }
+
+    fn value(&mut self) -> Option<String> {
+        let Some(quoted) = self.rest.strip_prefix('"') else {
+            let value = self.take(|character| !is_space(character) && character != ',');
+            return Some(value.to_owned());
+        };
+        let mut value = String::new();
+        let mut characters = quoted.char_indices();
+        while let Some((position, character)) = characters.next() {
+            match character {
+                '"' => {
+                    self.rest = quoted.get(position + 1..).unwrap_or_default();
+                    return Some(value);
+                }
+                '\\' => value.push(characters.next()?.1),
+                other => value.push(other),
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, is: impl Fn(char) -> bool) {
+        self.rest = self.rest.trim_start_matches(is);
+    }
+
+    fn take(&mut self, is: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|character| !is(character));
+        let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest;
+        word
+    }
+}
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t')
+}
+
+/// Source: RFC 9110 section 5.6.2, and the `/` of section 11.2.
+fn is_of_token(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(character)
 }
 
 #[cfg(test)]
@@ -104,6 +206,24 @@ mod tests {
             let expected = [bearer(None, None, false), Challenge::Basic];
             assert_eq!(read(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn spaces_capitals_and_missing_quotes_are_no_matter() {
+        let text = r#"bearer  Realm = "https://a/t" ,SERVICE=plain , error="a \"b\", c""#;
+        assert_eq!(read(&[text]), [bearer(Some("plain"), None, false)]);
+        let text = r#"Bearer realm=https://a/t, service="a, b",,"#;
+        assert_eq!(read(&[text]), [bearer(Some("a, b"), None, false)]);
+        let text = r#"Negotiate YWJj/+==, Bearer realm="https://a/t""#;
+        assert_eq!(read(&[text]), [bearer(None, None, false)]);
+    }
+
+    #[test]
+    fn what_can_be_read_before_the_nonsense_counts() {
+        assert_eq!(
+            read(&[r#"Basic realm="x", Bearer realm="open"#]),
+            [Challenge::Basic]
+        );
     }
 
     #[test]

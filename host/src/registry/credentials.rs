@@ -136,12 +136,22 @@ impl RegistryAuth {
         }
     }
 
+    /// Returns a refresh token.
+    pub fn identity_token(token: impl Into<String>) -> Self {
+        Self::IdentityToken(SecretString::from(token.into()))
+    }
+
+    /// Returns a token that the registry itself takes.
+    pub fn registry_token(token: impl Into<String>) -> Self {
+        Self::RegistryToken(SecretString::from(token.into()))
+    }
+
     /// Returns whether it is nobody.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Anonymous)
     }
 
-    /// Returns whether both are the same, secrets included.
+    /// Returns what tells these credentials from all others, secrets included.
     pub(super) fn account(&self) -> Account {
         let mut hash = Sha256::new();
         let mut add = |text: &str| {

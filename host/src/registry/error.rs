@@ -28,10 +28,19 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
-    /// The registry proves its identity with a certificate that nobody we trust has signed, or
-    /// wants one of us.
+    /// The registry proves its identity with a certificate that nobody we trust has signed, or not
+    /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
+        /// The registry or mirror.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The registry wants a certificate of us, or another one than ours.
+    #[error("registry {host} wants a certificate of us, or another one than it got")]
+    ClientCertificate {
         /// The registry or mirror.
         host: String,
         /// Why.
@@ -158,7 +167,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry wants us to ask for a token where we do not.
-    #[error("registry {host} asks for a token from `{realm}`, which is not asked: {reason}")]
+    #[error("registry {host} asks for a token from `{}`, which is not asked: {reason}", without_credentials(.realm))]
     Realm {
         /// The registry or mirror.
         host: String,
@@ -322,6 +331,29 @@ impl RegistryError {
         }
     }
 
+    /// Returns whether a server does not send a part of what it was asked for.
+    pub(super) fn refuses_range(&self) -> bool {
+        let (Self::Status { status, .. } | Self::Elsewhere { status, .. }) = self else {
+            return false;
+        };
+        *status == 416
+    }
+
+    /// Returns whether a server beside the registry says that it will not give something.
+    pub(super) fn is_refusal_elsewhere(&self) -> bool {
+        matches!(self, Self::Elsewhere { status: 400..=499, .. } if !self.is_busy())
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Elsewhere {
+                status: 408 | 425 | 429,
+                ..
+            }
+        )
+    }
+
     /// Returns whether another place may have what this one has not.
     pub(super) fn is_of_the_place(&self) -> bool {
         !matches!(
@@ -333,6 +365,18 @@ impl RegistryError {
 
 fn of(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |origin| format!(" of {origin}"))
+}
+
+/// Returns an address without the user and password in it, wherever they are.
+fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("//") {
+        Some((scheme, rest)) => (format!("{scheme}//"), rest),
+        None => (String::new(), address),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 fn wait(retry_after: Option<Duration>) -> String {
@@ -347,5 +391,27 @@ fn list(platforms: &[Platform]) -> String {
     match names.len() {
         0 => "none".to_owned(),
         _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_the_password_in_it() {
+        for (address, shown) in [
+            (
+                "https://u:secret@a.example/t?x=@",
+                "https://a.example/t?x=@",
+            ),
+            ("https://u:sec@ret@a.example", "https://a.example"),
+            ("//u:secret@a.example/t", "//a.example/t"),
+            ("https://a.example/t@x", "https://a.example/t@x"),
+            ("/token", "/token"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::credentials::{Access, Credentials};
 use super::hosts::{Endpoint, Plain};
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{Transport, is_certificate_problem, speaks_no_tls};
+use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
 use super::{RegistryError, Said, realm};
 use crate::cancel::Cancel;
 
@@ -86,7 +86,10 @@ impl Place {
         request: &Request<'_>,
     ) -> Result<Response, RegistryError> {
         let base = self.base(asking, request.what)?;
-        let path = format!("/v2/{}/{}", self.endpoint.repository, request.path);
+        let path = match self.endpoint.repository.as_str() {
+            "" => format!("/v2/{}", request.path),
+            repository => format!("/v2/{repository}/{}", request.path),
+        };
         let named = request.upload.as_ref().and_then(|upload| upload.url.clone());
         let url = match named {
             Some(url) => url,
@@ -331,7 +334,9 @@ impl Place {
                 match self.ping(asking, &secure, what) {
                     Ok(_) => secure,
                     Err(
-                        error @ (RegistryError::Certificate { .. } | RegistryError::Cancelled(_)),
+                        error @ (RegistryError::Certificate { .. }
+                        | RegistryError::ClientCertificate { .. }
+                        | RegistryError::Cancelled(_)),
                     ) => return Err(error),
                     Err(_) => {
                         let plain = at("http")?;
@@ -372,6 +377,8 @@ impl Place {
         let source = error.without_url();
         if is_certificate_problem(&source) {
             RegistryError::Certificate { host, source }
+        } else if wants_certificate(&source) {
+            RegistryError::ClientCertificate { host, source }
         } else if speaks_no_tls(&source) {
             RegistryError::PlainHttp { host }
         } else if source.is_connect() {

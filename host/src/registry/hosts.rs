@@ -228,6 +228,21 @@ impl Hosts {
             .collect()
     }
 
+    /// Returns where a registry itself is, whatever its repositories are.
+    ///
+    /// # Errors
+    /// [`HostsError`] when its certificates cannot be used.
+    pub fn registry(&self, host: &str) -> Result<Endpoint, HostsError> {
+        self.endpoint(Place {
+            host,
+            repository: String::new(),
+            insecure: self.insecure.then_some(true),
+            lenient: self.conf.is_insecure(host),
+            usage: MirrorUsage::Any,
+            is_mirror: false,
+        })
+    }
+
     /// Returns how a host that is no registry proves who it is, and how we do.
     pub(super) fn tls(&self, host: &str) -> Result<TlsSettings, HostsError> {
         let none = Host::default();

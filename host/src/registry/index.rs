@@ -4,14 +4,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::manifest::{is_index, is_manifest};
-use crate::digest::Digest;
+use crate::digest::{Digest, ParseDigestError};
 use crate::platform::Platform;
 
 /// An entry of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// The digest of its manifest.
-    pub digest: Digest,
+    /// The digest of its manifest, or what is wrong with it.
+    pub digest: Result<Digest, ParseDigestError>,
     /// What it says that it runs on.
     pub platform: Option<Platform>,
     /// It is another index.
@@ -75,7 +75,7 @@ impl OfferFields {
             None => None,
         };
         Some(Offer {
-            digest: self.digest?.parse().ok()?,
+            digest: self.digest.unwrap_or_default().parse(),
             platform,
             is_index: is_index(media_type),
         })
@@ -133,7 +133,7 @@ mod tests {
         texts
             .iter()
             .map(|text| Offer {
-                digest: Digest::of(text.as_bytes()),
+                digest: Ok(Digest::of(text.as_bytes())),
                 platform: text.parse().ok(),
                 is_index: *text == "index",
             })
@@ -143,7 +143,7 @@ mod tests {
     fn chosen(wanted: &str, texts: &[&str]) -> String {
         let offers = offers(texts);
         let name = |offer: &Offer| {
-            let of_text = |text: &&&str| Digest::of(text.as_bytes()) == offer.digest;
+            let of_text = |text: &&&str| Ok(Digest::of(text.as_bytes())) == offer.digest;
             (*texts.iter().find(of_text).unwrap()).to_owned()
         };
         match choose(&wanted.parse().unwrap(), &offers) {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn of_equals_the_first_is_taken() {
         let mut offers = offers(&["linux/amd64", "linux/amd64"]);
-        offers[1].digest = Digest::of(b"second");
+        offers[1].digest = Ok(Digest::of(b"second"));
         let choice = choose(&"linux/amd64".parse().unwrap(), &offers);
         assert_eq!(choice, Choice::Image(&offers[0]));
     }

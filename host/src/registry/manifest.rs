@@ -20,6 +20,19 @@ const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
+/// Layers, before how they are compressed. Sources: OCI image-spec, `layer.md`; Docker's "Image
+/// Manifest V 2, Schema 2".
+const LAYERS: [&str; 4] = [
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    FOREIGN[0],
+    FOREIGN[1],
+];
+const FOREIGN: [&str; 2] = [
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+];
+
 /// Which manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
@@ -122,7 +135,7 @@ impl Fetched {
             (None, Some(layers)) if has_kind(stated, is_manifest) => {
                 let config = fields.config.and_then(|config| config.media_type);
                 refuse_artifact(fields.artifact_type.as_deref(), config.as_deref())?;
-                refuse_encrypted(&layers)?;
+                refuse_other_layers(&layers)?;
                 Ok(Document::Image {
                     media_type: stated.unwrap_or(OCI_MANIFEST).to_owned(),
                 })
@@ -151,15 +164,34 @@ fn refuse_artifact(artifact: Option<&str>, config: Option<&str>) -> Result<(), S
     }
 }
 
-fn refuse_encrypted(layers: &[LayerFields]) -> Result<(), String> {
-    let encrypted = layers
+fn refuse_other_layers(layers: &[LayerFields]) -> Result<(), String> {
+    let other = layers
         .iter()
         .filter_map(|layer| layer.media_type.as_deref())
-        .find(|media_type| media_type.ends_with("+encrypted"));
-    match encrypted {
-        Some(media_type) => Err(format!("it has encrypted layers ({media_type})")),
+        .find(|media_type| media_type.ends_with("+encrypted") || !is_layer(media_type));
+    match other {
         None => Ok(()),
+        Some(encrypted) if encrypted.ends_with("+encrypted") => {
+            Err(format!("it has encrypted layers ({encrypted})"))
+        }
+        Some(other) => Err(format!("it has a layer of type `{other}`")),
     }
+}
+
+/// Returns whether a media type is that of a layer of an image. How it is compressed is found out
+/// from its bytes.
+fn is_layer(media_type: &str) -> bool {
+    let is_tar = |rest: &str| rest.is_empty() || rest.starts_with(['.', '+']);
+    LAYERS
+        .iter()
+        .filter_map(|layer| media_type.strip_prefix(layer))
+        .any(is_tar)
+}
+
+/// Returns whether a layer of this type may be had from where its descriptor says. Source: OCI
+/// image-spec, `layer.md`, "Non-Distributable Layers".
+pub(crate) fn is_foreign(media_type: &str) -> bool {
+    FOREIGN.iter().any(|layer| media_type.starts_with(layer))
 }
 
 #[cfg(test)]
@@ -238,5 +270,31 @@ mod tests {
             r#"{"config":{},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip+encrypted"}]}"#,
             "encrypted",
         );
+        for other in [
+            "application/vnd.oci.image.layer.v1.tarball",
+            "application/x",
+            "",
+        ] {
+            refused(
+                &format!(r#"{{"config":{{}},"layers":[{{"mediaType":"{other}"}}]}}"#),
+                "a layer of type",
+            );
+        }
+    }
+
+    #[test]
+    fn every_known_layer_is_one_however_it_is_compressed() {
+        for media_type in [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        ] {
+            let layers = format!(r#"[{{"mediaType":"{media_type}"}}]"#);
+            read(&format!(r#"{{"config":{{}},"layers":{layers}}}"#), None).unwrap();
+            let is_elsewhere = media_type.contains("foreign") || media_type.contains("nondistr");
+            assert_eq!(is_foreign(media_type), is_elsewhere, "{media_type}");
+        }
     }
 }

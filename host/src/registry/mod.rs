@@ -16,8 +16,10 @@ mod error;
 mod exchange;
 pub mod hosts;
 mod index;
+mod login;
 mod manifest;
 mod notices;
+mod proxy;
 mod push;
 mod realm;
 mod repository;
@@ -29,12 +31,13 @@ mod transport;
 
 pub use blob::{BlobReader, BlobRequest};
 pub use client::Client;
-pub use credentials::{
-    Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried,
-};
+pub use credentials::{Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried};
 pub use download::DownloadError;
 pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
+pub use login::{VerifyError, Welcome};
+pub(crate) use manifest::is_foreign;
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
+pub(crate) use transport::client_for;

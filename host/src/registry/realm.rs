@@ -3,7 +3,7 @@
 //! A registry names the server itself, and whoever can answer for a registry could make us ask
 //! anything within reach. Owns the rules for that.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 use url::Host;
@@ -52,12 +52,20 @@ fn address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some(IpAddr::V4(address)),
-        Host::Ipv6(address) => Some(
-            address
-                .to_ipv4_mapped()
-                .map_or(IpAddr::V6(address), IpAddr::V4),
-        ),
+        Host::Ipv6(address) => Some(within(address).map_or(IpAddr::V6(address), IpAddr::V4)),
     }
+}
+
+/// Returns the IPv4 address that an IPv6 address leads to. Sources: RFC 4291 section 2.5.5.2;
+/// RFC 6052 section 2.1.
+fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let translated = match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    };
+    address.to_ipv4_mapped().or(translated)
 }
 
 fn is_inner(address: IpAddr) -> bool {
@@ -68,6 +76,7 @@ fn is_inner(address: IpAddr) -> bool {
                 || address.is_loopback()
                 || address.is_unspecified()
                 || address.is_broadcast()
+                || is_shared(address)
         }
         IpAddr::V6(address) => {
             address.is_loopback()
@@ -76,6 +85,12 @@ fn is_inner(address: IpAddr) -> bool {
                 || is_link_local(address)
         }
     }
+}
+
+/// Returns whether an address is one of a carrier's own, where clouds keep their secrets too.
+/// Source: RFC 6598.
+fn is_shared(address: Ipv4Addr) -> bool {
+    matches!(address.octets(), [100, 64..=127, ..])
 }
 
 fn is_link_local(address: Ipv6Addr) -> bool {
@@ -117,6 +132,8 @@ mod tests {
             "https://[fe80::1]/t",
             "https://[fd00::1]/t",
             "https://[::ffff:10.0.0.1]/t",
+            "https://[64:ff9b::169.254.169.254]/t",
+            "https://100.100.100.200/latest/meta-data",
             "https://2130706433/t",
             "https://0x7f.1/t",
         ] {

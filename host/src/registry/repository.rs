@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::body::{self, Unread};
 use super::client::Client;
@@ -116,9 +116,11 @@ impl Repository {
     ) -> Result<Vec<u8>, RegistryError> {
         self.at_each_place(true, on_retry, cancel, |place| {
             let what = format!("configuration {digest} of {}", place.endpoint.repository);
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             let request = Request {
                 path: format!("blobs/{digest}"),
-                headers: HeaderMap::new(),
+                headers,
                 what: &what,
                 upload: None,
             };

@@ -85,6 +85,10 @@ impl Attempts {
     /// Returns how long to wait before the next attempt; `None` when there shall be none.
     pub(super) fn after(&mut self, error: &RegistryError) -> Option<Duration> {
         self.failed += 1;
+        // What was altered on its way may come whole the next time; twice is no accident.
+        if matches!(error, RegistryError::Digest { .. }) {
+            return (self.failed == 1 && self.policy.attempts > 1).then_some(Duration::ZERO);
+        }
         if !error.is_transient() || self.failed >= self.policy.attempts {
             return None;
         }
@@ -163,6 +167,20 @@ mod tests {
             said: None,
         };
         assert_eq!(attempts(5).after(&missing), None);
+    }
+
+    #[test]
+    fn wrong_bytes_are_asked_for_once_more() {
+        let digest = crate::digest::Digest::of(b"x");
+        let wrong = RegistryError::Digest {
+            host: "h".to_owned(),
+            what: "w".to_owned(),
+            stated: digest.clone(),
+            actual: digest,
+        };
+        let mut attempts = attempts(5);
+        assert_eq!(attempts.after(&wrong), Some(Duration::ZERO));
+        assert_eq!(attempts.after(&wrong), None);
     }
 
     #[test]

@@ -88,9 +88,15 @@ impl Place {
             Access::Push => Some("pull,push"),
             Access::Login => None,
         };
-        let own = actions.map(|actions| format!("repository:{}:{actions}", self.endpoint.repository));
+        let own =
+            actions.map(|actions| format!("repository:{}:{actions}", self.endpoint.repository));
         let mut scopes: Vec<String> = own.into_iter().collect();
-        scopes.extend(demanded.into_iter().flat_map(str::split_whitespace).map(str::to_owned));
+        scopes.extend(
+            demanded
+                .into_iter()
+                .flat_map(str::split_whitespace)
+                .map(str::to_owned),
+        );
         scopes.sort();
         scopes.dedup();
         scopes
@@ -187,7 +193,9 @@ impl Place {
             url = next.ok_or_else(|| refused("it is not an address"))?;
             realm::check(&url, base).map_err(refused)?;
             if !found.auth.is_anonymous() && url.origin() != origin {
-                return Err(refused("the token server passes the password on to another"));
+                return Err(refused(
+                    "the token server passes the password on to another",
+                ));
             }
         }
         Err(self.no_token(

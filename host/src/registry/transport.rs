@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
-use super::hosts::{ClientIdentity, TlsSettings};
+use super::hosts::{ClientIdentity, Hosts, TlsSettings};
+use super::proxy::Proxies;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,6 +33,21 @@ impl Transport {
     }
 }
 
+/// Returns a client for a server that need not be a registry: with the certificates that are set
+/// for its host, and without redirects.
+pub(crate) fn client_for(
+    hosts: &Hosts,
+    url: &reqwest::Url,
+) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+    let host = url.host_str().unwrap_or_default();
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let tls = hosts.tls(&authority)?;
+    client(&tls, tls.identity.as_ref(), true)
+}
+
 fn client(
     tls: &TlsSettings,
     identity: Option<&ClientIdentity>,
@@ -51,6 +67,9 @@ fn client(
         .user_agent(concat!("msb/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        // Its own look at the environment is another one than ours.
+        .no_proxy()
+        .proxy(Proxies::from_env()?.into_proxy())
         // Streams of one connection would share its window; each layer has a connection instead.
         .http1_only()
         .tls_certs_merge(roots)
@@ -78,25 +97,33 @@ fn pem(identity: &ClientIdentity) -> zeroize::Zeroizing<String> {
     text
 }
 
-/// Returns whether a connection failed for what certificates say, on either side.
+/// Returns whether a connection failed for what the certificate of the other side says.
 pub(super) fn is_certificate_problem(error: &reqwest::Error) -> bool {
-    rustls_error(error).is_some_and(|error| {
-        matches!(
-            error,
+    matches!(
+        rustls_error(error),
+        Some(
             rustls::Error::InvalidCertificate(_)
                 | rustls::Error::NoCertificatesPresented
                 | rustls::Error::UnsupportedNameType
-                | rustls::Error::AlertReceived(
-                    rustls::AlertDescription::CertificateRequired
-                        | rustls::AlertDescription::BadCertificate
-                        | rustls::AlertDescription::UnknownCA
-                        | rustls::AlertDescription::CertificateUnknown
-                        | rustls::AlertDescription::CertificateExpired
-                        | rustls::AlertDescription::AccessDenied
-                        | rustls::AlertDescription::HandshakeFailure
-                )
         )
-    })
+    )
+}
+
+/// Returns whether the other side has ended a connection because of our certificate, or for want
+/// of one.
+pub(super) fn wants_certificate(error: &reqwest::Error) -> bool {
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::AlertReceived(
+            rustls::AlertDescription::CertificateRequired
+                | rustls::AlertDescription::BadCertificate
+                | rustls::AlertDescription::UnknownCA
+                | rustls::AlertDescription::CertificateUnknown
+                | rustls::AlertDescription::CertificateExpired
+                | rustls::AlertDescription::AccessDenied
+                | rustls::AlertDescription::HandshakeFailure
+        ))
+    )
 }
 
 fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {

@@ -1,11 +1,11 @@
 //! The trait of an archive format, and its export as a component.
 
 use std::marker::PhantomData;
-use std::sync::Once;
 
 use crate::bindings::exports::msb::plugin::archive::Guest;
-use crate::bindings::msb::plugin::log;
-use crate::{Archive, Attributes, Description, Error, Output, Plan, Sink, Source, StoredImage};
+use crate::{
+    Archive, Attributes, Description, Error, Output, Plan, Sink, Source, StoredImage, panics,
+};
 
 /// An archive format. The functions mean what their namesakes in `wit/archive.wit` mean.
 pub trait Format {
@@ -43,26 +43,17 @@ pub struct Exported<F>(PhantomData<F>);
 
 impl<F: Format> Guest for Exported<F> {
     fn describe() -> Description {
-        report_panics();
+        panics::report();
         F::describe()
     }
 
     fn read(options: Attributes) -> Result<Plan, Error> {
-        report_panics();
+        panics::report();
         F::read(&Source, &options)
     }
 
     fn write(images: Vec<StoredImage>, options: Attributes) -> Result<(), Error> {
-        report_panics();
+        panics::report();
         F::write(&images, &options, &mut Sink)
     }
-}
-
-/// A component without WASI has no standard error: without this hook the host would learn of a
-/// panic only that `unreachable` was executed.
-fn report_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| log::last_words(&panic.to_string())));
-    });
 }

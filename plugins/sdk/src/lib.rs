@@ -3,7 +3,12 @@
 //! An archive format implements [`Format`] and ends with [`export_format!`]. It sees the archive
 //! it reads through [`Archive`] and the one it writes through [`Output`]; both have a stand-in in
 //! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
-//! that carry OCI documents find these read and judged in [`oci`].
+//! that carry OCI documents find these read and judged in [`oci`]. Formats whose layers are no
+//! entries of the archive make them: [`Layers`].
+//!
+//! A credential provider implements [`credential::Provider`] and ends with [`export_provider!`].
+//! It reaches what the user grants it through the traits in [`system`], which have a stand-in as
+//! well.
 //!
 //! ```
 //! use msb_plugin::{Archive, Attributes, Description, Error, Format, Output, Plan, StoredImage};
@@ -39,11 +44,15 @@
 //! ```
 
 mod archive;
+pub mod credential;
 mod digest;
 pub mod fake;
 mod format;
+mod layers;
 pub mod oci;
 mod output;
+mod panics;
+pub mod system;
 
 /// The contract's bindings, as `wit-bindgen` makes them from `wit/`.
 #[doc(hidden)]
@@ -68,6 +77,68 @@ pub mod bindings {
     });
 }
 
+/// The bindings of the world `credential`, which share `types` and `log` with [`bindings`].
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_code,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod credential_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "credential",
+        with: {
+            "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
+            "msb:plugin/log@0.1.0": crate::bindings::msb::plugin::log,
+        },
+        additional_derives: [PartialEq, Eq],
+        // What holds a secret is not compared.
+        additional_derives_ignore: [
+            "answer", "credential", "file", "item", "login", "value", "request",
+        ],
+        pub_export_macro: true,
+        export_macro_name: "export_credentials",
+        default_bindings_module: "msb_plugin::credential_bindings",
+    });
+}
+
+/// The bindings of the interface `layers`, which share `types` with [`bindings`].
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_code,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod layer_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package msb:sdk;
+            world generated-layers {
+                export msb:plugin/layers@0.1.0;
+            }
+        ",
+        world: "msb:sdk/generated-layers",
+        with: {
+            "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_generated_layers",
+        default_bindings_module: "msb_plugin::layer_bindings",
+    });
+}
+
 pub use archive::{Archive, Source};
 pub use bindings::exports::msb::plugin::archive::{
     Description, Document, Image, ImageReference, Layer, LayerData, Plan, StoredImage, StoredLayer,
@@ -79,4 +150,7 @@ pub use digest::{is_digest, sha256};
 #[doc(hidden)]
 pub use format::Exported;
 pub use format::Format;
+#[doc(hidden)]
+pub use layers::ExportedLayers;
+pub use layers::{Layers, Stream};
 pub use output::{Output, Sink};

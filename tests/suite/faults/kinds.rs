@@ -129,6 +129,6 @@ fn urls_of_other_layers_are_not_used() {
     scene.registry.forget_blob(&Scene::big());
     let url = elsewhere.url(&format!("/foreign/{}", sha256(&image().layers[1])));
     with_layer(&scene, |layer| layer["urls"] = json!([url]));
-    scene.fails(&[&Scene::big(), "404"]);
+    scene.fails(&[&Scene::big(), "not found"]);
     assert_eq!(elsewhere.requests().len(), 0);
 }

@@ -37,8 +37,8 @@ fn a_realm_at_a_private_address_is_refused() {
         "[::ffff:169.254.169.254]",
         "2852039166",
     ] {
-        let scene = Scene::new();
         for scheme in ["http", "https"] {
+            let scene = Scene::new();
             let realm = format!("{scheme}://{address}/token");
             refused(&scene, &realm, &[&scene.registry.host(), "token"]);
         }

@@ -27,6 +27,7 @@ pub(crate) struct Request {
     /// With its query.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// What it was answered.
     pub(crate) status: u16,
     /// How many bytes of the body were sent.
@@ -49,7 +50,7 @@ impl Request {
             lines.push(line.to_owned());
         }
         let mut words = lines.first()?.split(' ');
-        let request = Self {
+        let mut request = Self {
             method: words.next()?.to_owned(),
             path: words.next()?.to_owned(),
             headers: lines[1..]
@@ -57,12 +58,13 @@ impl Request {
                 .filter_map(|line| line.split_once(':'))
                 .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
                 .collect(),
+            body: Vec::new(),
             status: 0,
             sent: 0,
         };
         let length = request.header("content-length").unwrap_or("0");
-        let mut body = vec![0; length.parse().ok()?];
-        reader.read_exact(&mut body).ok()?;
+        request.body = vec![0; length.parse().ok()?];
+        reader.read_exact(&mut request.body).ok()?;
         Some(request)
     }
 

@@ -38,10 +38,7 @@ fn skopeo_copies_an_image_that_needs_a_token_and_is_redirected() {
     assert_eq!(&std::fs::read(copied).unwrap(), layer);
     assert_eq!(cdn.asked(&On::Token).len(), 1);
     let log = registry.log();
-    assert!(
-        log.contains("authorization: Bearer secret-token-1"),
-        "{log}"
-    );
+    assert!(log.contains("authorization: Bearer secret-token-"), "{log}");
     assert_eq!(cdn.asked(&On::Blobs).len(), 3, "{}", cdn.log());
 }
 

@@ -55,6 +55,8 @@ impl Route {
 /// Which requests a fault is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum On {
+    /// The start of the API.
+    Ping,
     Token,
     /// A manifest, not its head.
     Manifest,
@@ -71,7 +73,7 @@ impl On {
     pub(crate) fn matches(&self, route: &Route, method: &str) -> bool {
         let head = method == "HEAD";
         match (self, route) {
-            (Self::Everything, _) | (Self::Token, Route::Token) => true,
+            (Self::Everything, _) | (Self::Token, Route::Token) | (Self::Ping, Route::Ping) => true,
             (Self::ManifestHead, Route::Manifest { .. }) => head,
             (Self::Manifest, Route::Manifest { .. })
             | (Self::Blobs, Route::Blob(_) | Route::Signed { .. } | Route::Foreign(_)) => !head,

@@ -85,6 +85,11 @@ impl State {
         for challenge in challenges {
             answer = answer.with("WWW-Authenticate", &challenge);
         }
+        for (on, fault) in &self.lock().of_refusals {
+            if on.matches(route, &request.method) {
+                answer = fault(request, answer);
+            }
+        }
         Some(answer)
     }
 
@@ -93,7 +98,9 @@ impl State {
         match route {
             Route::Ping => Answer::json(200, &json!({})),
             Route::Token => {
-                let token = format!("secret-token-{}", inner.tokens.len() + 1);
+                // Two services never issue the same.
+                let number = inner.tokens.len() + 1;
+                let token = format!("secret-token-{}-{number}", self.address.port());
                 inner.tokens.push(token.clone());
                 Answer::json(200, &json!({"token": token, "expires_in": 300}))
             }

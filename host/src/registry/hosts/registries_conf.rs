@@ -115,6 +115,12 @@ impl RegistriesConf {
         Ok(conf)
     }
 
+    /// Returns whether a host as such, without a repository, is insecure.
+    pub(super) fn is_insecure(&self, host: &str) -> bool {
+        let mut tables = self.registries.iter();
+        tables.any(|registry| registry.insecure && registry.prefix == host)
+    }
+
     /// Returns the table of the longest prefix, and what of the name is left behind that.
     pub(super) fn find(&self, reference: &Reference) -> Option<(&Registry, String)> {
         let canonical = reference.canonical();

@@ -126,6 +126,14 @@ impl AuthSettings {
         Value::Object(object)
     }
 
+    /// Returns what stands at the key that says where the password is: `GHCR_TOKEN`.
+    pub fn source_name(&self) -> &str {
+        match &self.source {
+            AuthSource::Keyring => "keyring",
+            AuthSource::PasswordEnv(name) | AuthSource::SecretName(name) => name,
+        }
+    }
+
     /// Returns the name of the key that says where the password is: `password_env`.
     pub fn source_key(&self) -> &'static str {
         match self.source {
@@ -185,7 +193,10 @@ mod tests {
     #[test]
     fn an_entry_has_a_name_and_one_source() {
         for (text, source) in [
-            (r#"{"username": "u", "store": "keyring"}"#, AuthSource::Keyring),
+            (
+                r#"{"username": "u", "store": "keyring"}"#,
+                AuthSource::Keyring,
+            ),
             (
                 r#"{"username": "u", "password_env": "TOKEN"}"#,
                 AuthSource::PasswordEnv("TOKEN".to_owned()),

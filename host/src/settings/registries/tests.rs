@@ -71,7 +71,7 @@ fn a_value_of_another_type_is_an_error_with_its_key() {
 #[test]
 fn keys_that_are_not_ours_are_not_looked_at() {
     let text =
-        r#"{"auth": 5, "hosts": {"h": {"auth": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
+        r#"{"shade": 5, "hosts": {"h": {"shade": [], "mirrors": [{"location": "m", "x": 1}]}}}"#;
     assert_eq!(read(text).unwrap().hosts.len(), 1);
 }
 
@@ -185,10 +185,16 @@ fn an_entry_that_makes_no_sense_is_a_matter_of_its_host() {
     assert_eq!(auth["bad.example"].content, Err(AuthProblem::NoSource));
     assert!(auth["good.example"].content.is_ok());
     for (text, key) in [
-        (r#"{"auth": {"h": {"username": 5}}}"#, "registries.auth.h.username"),
+        (
+            r#"{"auth": {"h": {"username": 5}}}"#,
+            "registries.auth.h.username",
+        ),
         (r#"{"auth": {"h": []}}"#, "registries.auth.h"),
         (r#"{"auth": {"a/b": {}}}"#, "registries.auth.a/b"),
-        (r#"{"hosts": {"h": {"auth": 1}}}"#, "registries.hosts.h.auth"),
+        (
+            r#"{"hosts": {"h": {"auth": 1}}}"#,
+            "registries.hosts.h.auth",
+        ),
     ] {
         match read(text).unwrap_err() {
             SettingsError::Invalid { key: found, .. }

@@ -1,4 +1,4 @@
-//! Stand-ins for archive and output, for tests of formats.
+//! Stand-ins for archive, output and system, for tests of plugins.
 //!
 //! ```
 //! use msb_plugin::{Archive, fake::FakeArchive};
@@ -9,8 +9,12 @@
 //! assert_eq!(archive.find("x/layer.tar").map(|entry| entry.index), Some(0));
 //! ```
 
+mod system;
+
 use crate::oci::blob_path;
 use crate::{Archive, Entry, EntryKind, Error, Level, Output, sha256};
+
+pub use system::{Asked, FakeSystem, bytes_of};
 
 /// An archive in memory.
 #[derive(Clone, Debug, Default)]

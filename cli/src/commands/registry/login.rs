@@ -1,0 +1,179 @@
+//! `msb registry login`
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use msb_host::auth::{LoggedIn, Login, Store, Surroundings, password_typed, registry_named};
+use msb_host::progress::LogLevel;
+use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::registry::{Client, Welcome};
+
+use super::{Desk, has};
+use crate::error::CommandError;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::ui::Ui;
+
+/// The most bytes that are read as a password.
+const MAX_PASSWORD: u64 = 1 << 20;
+
+/// Store credentials for a registry in the OS credential store.
+///
+/// They are tried at the registry first. The password is asked for without being shown, or read
+/// from standard input; config.json gets the name alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb registry login ghcr.io --username octocat
+  printf '%s\\n' \"$GHCR_TOKEN\" | msb registry login ghcr.io --username octocat --password-stdin
+  msb registry login registry.local:5000 --username ci --insecure --store file
+
+Without a credential store, as on servers and in CI, let config.json name where the password is:
+  {\"registries\": {\"auth\": {\"ghcr.io\": {\"username\": \"octocat\", \"password_env\": \"GHCR_TOKEN\"}}}}")]
+pub(crate) struct Args {
+    /// The registry.
+    #[arg(value_name = "HOST")]
+    host: String,
+    /// Registry username.
+    #[arg(short, long, value_name = "NAME")]
+    username: Option<String>,
+    /// Read password from stdin.
+    #[arg(long)]
+    password_stdin: bool,
+    /// Store the credentials without trying them.
+    #[arg(long)]
+    no_verify: bool,
+    /// Where the password is kept.
+    #[arg(long, value_enum, default_value_t = StoreKind::Keyring)]
+    store: StoreKind,
+    /// Connect over plain HTTP instead of HTTPS.
+    #[arg(long)]
+    insecure: bool,
+    /// Path to a PEM file with additional CA root certificates.
+    #[arg(long, value_name = "PATH")]
+    ca_certs: Vec<PathBuf>,
+}
+
+/// Where a password is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StoreKind {
+    /// The credential store of the operating system.
+    Keyring,
+    /// A file that only you can read. The password is in it as plain text.
+    File,
+}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let registry = registry_named(&args.host)?;
+    let desk = Desk::open()?;
+    let overrides = HostOverrides {
+        insecure: args.insecure,
+        ca_certs: args.ca_certs.clone(),
+    };
+    let client = if args.no_verify {
+        None
+    } else {
+        let hosts = Hosts::read(&desk.settings, &overrides)?;
+        Some(Client::new(hosts, desk.settings.registries.retry)?)
+    };
+    let username = match &args.username {
+        Some(username) => username.clone(),
+        None => asked_name(ui, args.password_stdin)?,
+    };
+    let typed = if args.password_stdin {
+        piped(ui)?
+    } else {
+        hidden(ui)?
+    };
+    let store = match args.store {
+        StoreKind::Keyring => Store::Keyring,
+        StoreKind::File => Store::File,
+    };
+    let login = Login::new(&args.host, &username, password_typed(&typed)?, store)?;
+    let interrupt = Interrupt::watch();
+    let done = progress::during(ui, Work::Login, |progress| {
+        let around = Surroundings {
+            progress,
+            cancel: interrupt.cancel(),
+        };
+        login.keep(&desk.keeping(), client.as_ref(), &around)
+    });
+    let done = interrupt.settle(done)?;
+    ui.success("Logged in", &registry, "", Duration::ZERO);
+    tell(ui, &registry, &done);
+    Ok(())
+}
+
+fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
+    if done.welcome == Some(Welcome::Open) {
+        ui.log(
+            LogLevel::Warn,
+            &format!("{registry} lets everybody in, so the password could not be tried"),
+        );
+    }
+    if let Some(path) = &done.file {
+        let path = path.display();
+        ui.log(
+            LogLevel::Warn,
+            &format!("the password is in `{path}` as plain text, for nobody but you to read"),
+        );
+    }
+    if let Some(key) = done.replaced {
+        ui.note(&format!(
+            "`{key}` of {registry} in config.json was replaced"
+        ));
+    }
+    if let Some(step) = &done.shadowed_by {
+        ui.log(
+            LogLevel::Warn,
+            &format!("another answer comes first for {registry}: {}", has(step)),
+        );
+    }
+}
+
+/// Asks for the name of the user.
+fn asked_name(ui: Ui, password_is_piped: bool) -> Result<String, CommandError> {
+    if password_is_piped || !io::stdin().is_terminal() {
+        return Err(
+            CommandError::new("no user name was given").hint("give one with `--username NAME`")
+        );
+    }
+    ui.prompt("Username: ");
+    let mut name = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut name)
+        .map_err(|error| CommandError::new("could not read the user name").because(&error))?;
+    Ok(name.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Reads all of standard input.
+fn piped(ui: Ui) -> Result<Vec<u8>, CommandError> {
+    if io::stdin().is_terminal() {
+        ui.note("the password is read from the terminal, where it can be seen; end it with Ctrl-D");
+    }
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(MAX_PASSWORD)
+        .read_to_end(&mut bytes)
+        .map_err(|error| CommandError::new("could not read standard input").because(&error))?;
+    Ok(bytes)
+}
+
+/// Asks for a password that the terminal does not show.
+fn hidden(ui: Ui) -> Result<Vec<u8>, CommandError> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            CommandError::new("there is no terminal to ask for the password at")
+                .hint("give the password on standard input with `--password-stdin`"),
+        );
+    }
+    ui.prompt("Password/token: ");
+    let password = rpassword::read_password()
+        .map_err(|error| CommandError::new("could not read the password").because(&error))?;
+    Ok(password.into_bytes())
+}

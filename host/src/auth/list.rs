@@ -1,0 +1,183 @@
+//! `ls`: the registries that something is known of, and who would answer for each.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::chain::{Chain, Link};
+use super::error::AuthError;
+use super::login::question;
+use super::pattern;
+use super::provider::Surroundings;
+use super::trace::{Said, Step};
+use crate::reference::canonical_host;
+use crate::settings::{AuthEntry, AuthSource};
+
+/// Credentials for a registry, and whether they would be used. No secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct Registered {
+    /// The registry.
+    pub registry: String,
+    /// The name. Untrusted text.
+    pub username: Option<String>,
+    /// What has them: `keyring`, `password_env`, `secret_name`, or the provider's name.
+    pub source: String,
+    /// Where: the variable, the file, the place that the provider names. Untrusted text.
+    pub place: Option<String>,
+    /// When they end, RFC 3339.
+    pub expires: Option<String>,
+    /// The provider that answers for the registry.
+    pub provider: Option<String>,
+    /// Another one answers before these.
+    pub shadowed: bool,
+    /// What is wrong. Untrusted text.
+    pub problem: Option<String>,
+}
+
+/// What the walk along the chain has shown of a registry.
+struct Outlook {
+    steps: Vec<Step>,
+}
+
+/// Returns what is known, sorted by registry.
+pub fn list(chain: &Chain, around: &Surroundings<'_>) -> Result<Vec<Registered>, AuthError> {
+    let mut rows = Vec::new();
+    for (registry, entry) in chain.settings() {
+        let outlook = Outlook::of(chain, registry, around)?;
+        rows.push(outlook.of_settings(registry, entry));
+    }
+    for link in chain.links() {
+        around.cancel.check()?;
+        if !link.provider.operations().list {
+            continue;
+        }
+        // What cannot be listed is told where it is asked for.
+        let entries = link.provider.list(around).unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        for entry in entries {
+            let name = link.provider.name();
+            let Some(registry) = canonical_host(&entry.registry) else {
+                continue;
+            };
+            let is_known = rows.iter().any(|row: &Registered| {
+                row.registry == registry && (row.source == name || row.is_of(name))
+            });
+            if is_known || !is_its(link, &registry) || !seen.insert(registry.clone()) {
+                continue;
+            }
+            let outlook = Outlook::of(chain, &registry, around)?;
+            let winner = outlook.winner();
+            rows.push(Registered {
+                username: entry.username,
+                source: name.to_owned(),
+                place: entry.source,
+                expires: entry.expires.and_then(time),
+                shadowed: winner.is_some_and(|winner| winner.provider != name),
+                provider: winner.map(|winner| winner.provider.clone()),
+                problem: outlook.problem(name),
+                registry,
+            });
+        }
+    }
+    rows.sort_by(|one, other| one.registry.cmp(&other.registry));
+    Ok(rows)
+}
+
+impl Registered {
+    /// Returns whether a provider is the one that looks at what the settings name here.
+    fn is_of(&self, provider: &str) -> bool {
+        provider_of(&self.source) == Some(provider)
+    }
+}
+
+impl Outlook {
+    fn of(chain: &Chain, registry: &str, around: &Surroundings<'_>) -> Result<Self, AuthError> {
+        let steps = chain.explain(&question(registry), around)?;
+        Ok(Self { steps })
+    }
+
+    /// Returns who answers, if nobody before ends the search.
+    fn winner(&self) -> Option<&Step> {
+        let ends = |step: &&Step| {
+            step.said.is_answer() || matches!(step.said, Said::Failed { stops: true, .. })
+        };
+        self.steps
+            .iter()
+            .find(ends)
+            .filter(|step| step.said.is_answer())
+    }
+
+    fn step(&self, provider: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.provider == provider)
+    }
+
+    fn problem(&self, provider: &str) -> Option<String> {
+        match &self.step(provider)?.said {
+            Said::Failed { message, .. } => Some(message.clone()),
+            _ => None,
+        }
+    }
+
+    fn of_settings(&self, registry: &str, entry: &AuthEntry) -> Registered {
+        let winner = self.winner();
+        let mut row = Registered {
+            registry: registry.to_owned(),
+            username: None,
+            source: "invalid".to_owned(),
+            place: None,
+            expires: None,
+            provider: winner.map(|winner| winner.provider.clone()),
+            shadowed: false,
+            problem: None,
+        };
+        let settings = match &entry.content {
+            Ok(settings) => settings,
+            Err(problem) => {
+                row.problem = Some(format!("`{}`: {problem}", entry.key));
+                row.provider = None;
+                return row;
+            }
+        };
+        row.username.clone_from(&settings.username);
+        (row.source, row.place) = match &settings.source {
+            AuthSource::Keyring => ("keyring".to_owned(), None),
+            AuthSource::PasswordEnv(name) => ("password_env".to_owned(), Some(name.clone())),
+            AuthSource::SecretName(name) => ("secret_name".to_owned(), Some(name.clone())),
+        };
+        let Some(own) = provider_of(&row.source) else {
+            return row;
+        };
+        row.shadowed = winner.is_some_and(|winner| winner.provider != own);
+        row.problem = match self.step(own).map(|step| &step.said) {
+            Some(Said::Failed { message, .. }) => Some(message.clone()),
+            Some(Said::Nothing(why)) => Some((*why).to_owned()),
+            Some(Said::Answer { username, .. }) => {
+                row.username = row.username.or_else(|| username.clone());
+                None
+            }
+            _ => None,
+        };
+        row
+    }
+}
+
+fn provider_of(source: &str) -> Option<&'static str> {
+    Some(match source {
+        "keyring" => super::KEYCHAIN,
+        "password_env" => "env",
+        "secret_name" => "secret-file",
+        _ => return None,
+    })
+}
+
+fn is_its(link: &Link, registry: &str) -> bool {
+    let patterns = link.provider.registries();
+    patterns
+        .iter()
+        .any(|pattern| pattern::matches(pattern, registry))
+}
+
+fn time(time: std::time::SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    Some(time.to_string())
+}

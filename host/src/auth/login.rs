@@ -1,0 +1,321 @@
+//! `login`: credentials are tried, kept, and written down without the password; all of it or
+//! nothing.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::chain::{Chain, KEYCHAIN, Question, Tier};
+use super::keeping::{Keeping, file_name, write_down};
+use super::lookup::Lookup;
+use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
+use super::trace::Step;
+use crate::cancel::Cancelled;
+use crate::reference::canonical_host;
+use crate::registry::{Client, RegistryAuth, VerifyError, Welcome};
+use crate::settings::{AuthSource, Settings, SettingsError};
+
+/// Where a password is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// In the credential store of the operating system.
+    #[default]
+    Keyring,
+    /// In a file that only the user may read, as plain text.
+    File,
+}
+
+/// Who logs in where.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The registry in its one spelling.
+    pub registry: String,
+    /// The name.
+    pub username: String,
+    /// The password, or a token that stands for one.
+    pub password: SecretString,
+    /// Where it is kept.
+    pub store: Store,
+}
+
+/// A login that was kept.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// What the registry said, if it was asked.
+    pub welcome: Option<Welcome>,
+    /// What the settings named before: `password_env`, `secret_name`.
+    pub replaced: Option<&'static str>,
+    /// Who will answer in place of what was kept, if somebody will.
+    pub shadowed_by: Option<Step>,
+    /// The file with the password, where it is in one.
+    pub file: Option<PathBuf>,
+}
+
+/// Credentials that could not be kept or forgotten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// A text is no registry.
+    #[error("`{0}` is no registry: a host name, with a port or without")]
+    NotARegistry(String),
+    /// A text is more than a registry.
+    #[error("`{text}` is more than a registry: credentials are kept for all of {registry}")]
+    Path {
+        /// The text.
+        text: String,
+        /// The registry that it begins with.
+        registry: String,
+    },
+    /// A name is none.
+    #[error("the user name {0}")]
+    Username(&'static str),
+    /// A password is none.
+    #[error("the password {0}")]
+    Password(&'static str),
+    /// The registry does not know the user, or could not be asked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The store of credentials did not take them.
+    #[error("no secure store of credentials for {registry}")]
+    Store {
+        /// The registry.
+        registry: String,
+        /// Why.
+        #[source]
+        source: ProviderError,
+    },
+    /// There is no provider for the store of credentials.
+    #[error("there is no provider `{KEYCHAIN}`, which would keep credentials")]
+    NoKeychain,
+    /// The file with a password could not be changed.
+    #[error("could not {operation} `{}`", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The settings could not be changed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl Login {
+    /// Checks what the user has typed.
+    ///
+    /// # Errors
+    /// [`KeepError::NotARegistry`], [`KeepError::Path`] and [`KeepError::Username`].
+    pub fn new(
+        registry: &str,
+        username: &str,
+        password: SecretString,
+        store: Store,
+    ) -> Result<Self, KeepError> {
+        let wrong = |what| Err(KeepError::Username(what));
+        if username.is_empty() {
+            return wrong("is empty");
+        }
+        if username.contains(':') {
+            return wrong("has a colon, which no registry could tell from the password");
+        }
+        if username.chars().any(char::is_control) {
+            return wrong("has control characters");
+        }
+        Ok(Self {
+            registry: registry_named(registry)?,
+            username: username.to_owned(),
+            password,
+            store,
+        })
+    }
+
+    /// Tries the credentials at the registry, if there is a client to ask with, and keeps them.
+    pub fn keep(
+        &self,
+        keeping: &Keeping<'_>,
+        client: Option<&Client>,
+        around: &Surroundings<'_>,
+    ) -> Result<LoggedIn, KeepError> {
+        let auth = RegistryAuth::basic(&self.username, self.password.expose_secret());
+        let welcome = client
+            .map(|client| {
+                let progress = Arc::clone(around.progress);
+                let credentials = Lookup::new(Arc::new(Chain::default()), progress)
+                    .with(&self.registry, auth.clone());
+                client.verify(&self.registry, &self.username, &credentials, around.cancel)
+            })
+            .transpose()?;
+        around.cancel.check()?;
+        let replaced = keeping
+            .chain
+            .settings()
+            .get(&self.registry)
+            .and_then(|entry| {
+                let settings = entry.content.as_ref().ok()?;
+                (settings.source != AuthSource::Keyring && !self.is_own(&settings.source))
+                    .then(|| settings.source_key())
+            });
+        match self.store {
+            Store::Keyring => self.keep_in_keychain(keeping, &auth, around)?,
+            Store::File => self.keep_in_file(keeping, around)?,
+        }
+        Ok(LoggedIn {
+            welcome,
+            replaced,
+            shadowed_by: self.shadowed_by(keeping, around),
+            file: (self.store == Store::File).then(|| keeping.file(&self.registry)),
+        })
+    }
+
+    fn is_own(&self, source: &AuthSource) -> bool {
+        matches!(source, AuthSource::SecretName(name) if *name == file_name(&self.registry))
+    }
+
+    fn keep_in_keychain(
+        &self,
+        keeping: &Keeping<'_>,
+        auth: &RegistryAuth,
+        around: &Surroundings<'_>,
+    ) -> Result<(), KeepError> {
+        let keychain = keeping
+            .chain
+            .provider(KEYCHAIN)
+            .ok_or(KeepError::NoKeychain)?;
+        let request = login_request(&self.registry);
+        let before = keychain.get(&request, around).ok();
+        keychain
+            .store(&request, auth, around)
+            .map_err(|source| KeepError::Store {
+                registry: self.registry.clone(),
+                source,
+            })?;
+        let (path, name) = (&keeping.settings, &self.username);
+        if let Err(error) = write_down(path, &self.registry, name, ("store", "keyring")) {
+            // What was not written down is not kept.
+            let _ = match before {
+                Some(before) => keychain.store(&request, &before.credential, around),
+                None => keychain.erase(&request, around),
+            };
+            return Err(error);
+        }
+        keeping.remove_file(&self.registry)?;
+        Ok(())
+    }
+
+    fn keep_in_file(
+        &self,
+        keeping: &Keeping<'_>,
+        around: &Surroundings<'_>,
+    ) -> Result<(), KeepError> {
+        let before = keeping.read_file(&self.registry);
+        keeping.write_file(&self.registry, &self.password)?;
+        let name = file_name(&self.registry);
+        let source = ("secret_name", name.as_str());
+        if let Err(error) = write_down(&keeping.settings, &self.registry, &self.username, source) {
+            match before {
+                Some(before) => keeping.write_file(&self.registry, &before)?,
+                None => {
+                    keeping.remove_file(&self.registry)?;
+                }
+            }
+            return Err(error);
+        }
+        // What an earlier login has kept would answer first.
+        if let Some(keychain) = keeping.chain.provider(KEYCHAIN) {
+            let _ = keychain.erase(&login_request(&self.registry), around);
+        }
+        Ok(())
+    }
+
+    /// Returns who will answer before what was kept.
+    fn shadowed_by(&self, keeping: &Keeping<'_>, around: &Surroundings<'_>) -> Option<Step> {
+        let settings = Settings::read_from(&keeping.settings).ok()?;
+        let links = keeping.chain.links().iter();
+        let chain = Chain::new(
+            links.map(|link| Arc::clone(&link.provider)),
+            &settings.registries.auth,
+        );
+        let own = match self.store {
+            Store::Keyring => |step: &Step| step.provider == KEYCHAIN,
+            Store::File => |step: &Step| step.tier == Tier::Configured,
+        };
+        let steps = chain.explain(&question(&self.registry), around).ok()?;
+        let first = steps.into_iter().find(|step| step.said.is_answer())?;
+        (!own(&first)).then_some(first)
+    }
+}
+
+/// Returns the one spelling of a registry that the user has typed.
+pub fn registry_named(text: &str) -> Result<String, KeepError> {
+    if let Some(registry) = canonical_host(text) {
+        return Ok(registry);
+    }
+    let path = text.trim();
+    let (scheme, rest) = match path.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), path),
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    match canonical_host(&format!("{scheme}{host}")) {
+        Some(registry) => Err(KeepError::Path {
+            text: text.to_owned(),
+            registry,
+        }),
+        None => Err(KeepError::NotARegistry(text.to_owned())),
+    }
+}
+
+/// Returns the password in what a program or a person has typed: one line, whose end is none of it.
+pub fn password_typed(bytes: &[u8]) -> Result<SecretString, KeepError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| KeepError::Password("is not UTF-8 text"))?;
+    let line = text
+        .strip_suffix("\r\n")
+        .or_else(|| text.strip_suffix('\n'))
+        .unwrap_or(text);
+    let wrong = |what| Err(KeepError::Password(what));
+    if line.is_empty() {
+        return wrong("is empty");
+    }
+    if line.contains(['\n', '\r']) {
+        return wrong("has more than one line");
+    }
+    if line.contains('\0') {
+        return wrong("has a NUL");
+    }
+    Ok(SecretString::from(line))
+}
+
+pub(super) fn question(registry: &str) -> Question<'_> {
+    Question {
+        registry,
+        repository: None,
+        action: Action::Login,
+        challenges: &[],
+        attempt: 1,
+    }
+}
+
+pub(super) fn login_request(registry: &str) -> Request {
+    Request {
+        registry: registry.to_owned(),
+        repository: None,
+        action: Action::Login,
+        challenges: Vec::new(),
+        username: None,
+        attempt: 1,
+        settings: None,
+    }
+}
+
+/// Returns the providers of a chain.
+pub(super) fn providers(chain: &Chain) -> impl Iterator<Item = Arc<dyn Provider>> {
+    chain.links().iter().map(|link| Arc::clone(&link.provider))
+}

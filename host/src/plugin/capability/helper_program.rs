@@ -1,0 +1,189 @@
+//! Running a program with a deadline: found in `PATH`, in a process group of its own, all of which
+//! is killed when the time is over.
+//!
+//! Knows nothing of what the program says.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::cancel::Cancel;
+use crate::plugin::bindings::msb::plugin::types::Refusal;
+
+/// Bytes that are read of what a program says.
+const MAX_STDOUT: u64 = 1 << 20;
+/// Bytes that are kept of what it says beside.
+const MAX_STDERR: u64 = 64 << 10;
+/// How often the program is looked after.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long the pipes of a program that has ended may stay open: it may have left children.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What a program said.
+pub(super) struct Said {
+    pub(super) success: bool,
+    pub(super) stdout: Zeroizing<Vec<u8>>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// Why a program said nothing.
+pub(super) enum Problem {
+    /// It could not be started.
+    Start(std::io::Error),
+    /// It took too long.
+    Late,
+    /// It said too much.
+    TooMuch,
+    /// The user asked to stop.
+    Cancelled,
+}
+
+impl Problem {
+    pub(super) fn refusal(&self, program: &str, limit: Duration) -> Refusal {
+        match self {
+            Self::Start(error) => {
+                Refusal::Unavailable(format!("could not run `{program}`: {error}"))
+            }
+            Self::Late => Refusal::Unavailable(format!(
+                "`{program}` did not answer within {:.1} s and was stopped",
+                limit.as_secs_f64()
+            )),
+            Self::TooMuch => Refusal::TooLarge(format!("`{program}` said more than 1 MiB")),
+            Self::Cancelled => Refusal::Unavailable(format!("`{program}` was stopped")),
+        }
+    }
+}
+
+/// Finds a program in `PATH`. Relative directories in it are passed over: what they mean depends
+/// on where msb was started.
+pub(super) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(program))
+        .find(|path| {
+            path.metadata()
+                .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+        })
+}
+
+/// Runs a program with one argument, gives it `input` and waits for its end.
+pub(super) fn run(
+    program: &Path,
+    argument: &str,
+    input: Zeroizing<Vec<u8>>,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<Said, Problem> {
+    let deadline = Instant::now() + limit;
+    let mut child = Command::new(program)
+        .arg(argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(Problem::Start)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // On a thread: a program that does not read must not hold us up. Whether it has read is
+        // its own matter.
+        spawn(move || drop(stdin.write_all(&input)));
+    }
+    let stdout = child.stdout.take().map(|pipe| gather(pipe, MAX_STDOUT));
+    let stderr = child.stderr.take().map(|pipe| gather(pipe, MAX_STDERR));
+    let ended = wait(&mut child, deadline, cancel);
+    let until = Instant::now() + if ended.is_ok() { GRACE } else { Duration::ZERO };
+    let received = |pipe: Option<mpsc::Receiver<Zeroizing<Vec<u8>>>>| {
+        pipe.and_then(|pipe| {
+            pipe.recv_timeout(until.saturating_duration_since(Instant::now()))
+                .ok()
+        })
+    };
+    let (stdout, stderr) = (received(stdout), received(stderr));
+    let success = match ended {
+        Ok(success) => success,
+        Err(problem) => {
+            kill(&mut child);
+            return Err(problem);
+        }
+    };
+    // It has ended and its output has not: children of it hold the pipe.
+    let stdout = stdout.ok_or(Problem::Late);
+    if stdout.is_err() {
+        kill(&mut child);
+    }
+    let stdout = stdout?;
+    if stdout.len() as u64 > MAX_STDOUT {
+        return Err(Problem::TooMuch);
+    }
+    let stderr = stderr.map_or_else(Vec::new, |bytes| bytes.to_vec());
+    Ok(Said {
+        success,
+        stdout,
+        stderr,
+    })
+}
+
+fn wait(child: &mut Child, deadline: Instant, cancel: &Cancel) -> Result<bool, Problem> {
+    loop {
+        if let Some(status) = child.try_wait().map_err(Problem::Start)? {
+            return Ok(status.success());
+        }
+        if cancel.is_cancelled() {
+            return Err(Problem::Cancelled);
+        }
+        if Instant::now() >= deadline {
+            return Err(Problem::Late);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Kills a program and what it has started.
+fn kill(child: &mut Child) {
+    if let Some(group) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Reads a pipe to its end on a thread, a byte more than `limit` at most; what comes after is
+/// thrown away, so that the program can end.
+fn gather(mut pipe: impl Read + Send + 'static, limit: u64) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    spawn(move || {
+        let mut bytes = Zeroizing::new(Vec::new());
+        let _ = pipe.by_ref().take(limit + 1).read_to_end(&mut bytes);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) {
+    // Without a thread the pipe is dropped, and the program meets a closed one.
+    let _ = std::thread::Builder::new()
+        .name("plugin-pipe".to_owned())
+        .spawn(work);
+}
+
+/// Returns the last words of a standard error for a message, `: <words>`, or nothing.
+pub(super) fn quoted_tail(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let words = text.trim();
+    if words.is_empty() {
+        return String::new();
+    }
+    let skipped = words.chars().count().saturating_sub(500);
+    format!(": {}", words.chars().skip(skipped).collect::<String>())
+}

@@ -1,0 +1,234 @@
+//! The credential store of the operating system: permission `keychain`.
+//!
+//! Owns the form of an item and what the errors of the stores mean. Every call is on a thread of
+//! its own: a Secret Service that accepts and never answers would hang us for good.
+
+use std::time::Duration;
+
+use keyring::{Entry, Error};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Resource;
+use zeroize::Zeroizing;
+
+use super::off_thread::{NoAnswer, off_thread};
+use super::secret::Value;
+use crate::plugin::bindings::msb::plugin::keychain::{self, Item};
+use crate::plugin::bindings::msb::plugin::types::Refusal;
+use crate::plugin::grant::Capability;
+use crate::plugin::guest::Guest;
+
+/// How long the store may take: unlocked it answers within a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An item as it is kept.
+#[derive(Deserialize)]
+struct Kept {
+    username: String,
+    password: SecretString,
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+struct Keeping<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+impl keychain::Host for Guest {
+    async fn get(
+        &mut self,
+        service: String,
+        account: String,
+    ) -> wasmtime::Result<Result<Option<Item>, Refusal>> {
+        self.host_waits(async |guest| {
+            if let Err(refusal) = guest.may_use(&service, &account) {
+                return Ok(Err(refusal));
+            }
+            let kept = ask(move || {
+                match Entry::new(&service, &account).and_then(|entry| entry.get_password()) {
+                    Ok(text) => parse(&Zeroizing::new(text), &service, &account).map(Some),
+                    Err(Error::NoEntry) => Ok(None),
+                    Err(error) => Err(refusal(&error)),
+                }
+            });
+            match kept.await {
+                Err(refusal) => Ok(Err(refusal)),
+                Ok(None) => Ok(Ok(None)),
+                Ok(Some(kept)) => {
+                    let password = kept.password.expose_secret().as_bytes().to_vec();
+                    let password = guest.keep(Value::new(password))?;
+                    Ok(Ok(Some(Item {
+                        username: kept.username,
+                        password,
+                    })))
+                }
+            }
+        })
+        .await?
+    }
+
+    async fn put(
+        &mut self,
+        service: String,
+        account: String,
+        item: Item,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
+        self.host_waits(async |guest| {
+            let password: Value = guest.take(Resource::new_own(item.password.rep()))?;
+            if let Err(refusal) = guest.may_use(&service, &account) {
+                return Ok(Err(refusal));
+            }
+            let Ok(password) = std::str::from_utf8(password.bytes()) else {
+                return Ok(Err(Refusal::Invalid(
+                    "the password is not UTF-8".to_owned(),
+                )));
+            };
+            let keeping = Keeping {
+                username: &item.username,
+                password,
+            };
+            let text = match serde_json::to_string(&keeping) {
+                Ok(text) => Zeroizing::new(text),
+                Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
+            };
+            let put = ask(move || {
+                Entry::new(&service, &account)
+                    .and_then(|entry| entry.set_password(&text))
+                    .map_err(|error| refusal(&error))
+            });
+            Ok(put.await)
+        })
+        .await?
+    }
+
+    async fn remove(
+        &mut self,
+        service: String,
+        account: String,
+    ) -> wasmtime::Result<Result<bool, Refusal>> {
+        self.host_waits(async |guest| {
+            guest.may_use(&service, &account)?;
+            ask(move || {
+                match Entry::new(&service, &account).and_then(|entry| entry.delete_credential()) {
+                    Ok(()) => Ok(true),
+                    Err(Error::NoEntry) => Ok(false),
+                    Err(error) => Err(refusal(&error)),
+                }
+            })
+            .await
+        })
+        .await
+    }
+}
+
+impl Guest {
+    fn may_use(&self, service: &str, account: &str) -> Result<(), Refusal> {
+        if service.is_empty() || account.is_empty() {
+            return Err(Refusal::Invalid(
+                "an item has a service and an account".to_owned(),
+            ));
+        }
+        if self.access.grants.allow_keychain(service) {
+            Ok(())
+        } else {
+            Err(self.denied(Capability::Keychain, Some(service)))
+        }
+    }
+}
+
+async fn ask<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    match off_thread(PATIENCE, work).await {
+        Ok(answer) => answer,
+        Err(NoAnswer::Late) => Err(Refusal::Unavailable(format!(
+            "the system's credential store did not answer within {} s",
+            PATIENCE.as_secs()
+        ))),
+        Err(NoAnswer::Broken) => Err(Refusal::Unavailable(
+            "the system's credential store could not be asked".to_owned(),
+        )),
+    }
+}
+
+fn parse(text: &str, service: &str, account: &str) -> Result<Kept, Refusal> {
+    // Where in the item the fault is says nothing of what is in it; the rest of the error might.
+    serde_json::from_str(text).map_err(|error| {
+        Refusal::Failed(format!(
+            "the item of `{account}` under `{service}` in the system's credential store is not an \
+             object with `username` and `password` (column {})",
+            error.column()
+        ))
+    })
+}
+
+/// Says what an error of the store means. The variant alone does not tell: a locked store is
+/// reported in different ways, and what can be done about it is the same.
+fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::NoDefaultStore => Refusal::Unavailable(match Entry::store_status() {
+            Err(cause) => format!("there is no credential store of the system here: {cause}"),
+            Ok(()) => "there is no credential store of the system here".to_owned(),
+        }),
+        Error::TooLong(attribute, limit) => Refusal::TooLarge(format!(
+            "the system's credential store takes at most {limit} characters as {attribute}"
+        )),
+        Error::Invalid(attribute, reason) => {
+            Refusal::Invalid(format!("{attribute} is not valid: {reason}"))
+        }
+        Error::BadEncoding(_) => {
+            Refusal::Failed("the item in the system's credential store is not UTF-8".to_owned())
+        }
+        Error::Ambiguous(_) => Refusal::Failed(
+            "the system's credential store has several items of this name".to_owned(),
+        ),
+        error => Refusal::Unavailable(format!(
+            "the system's credential store is locked or refuses: {error}"
+        )),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_of_another_form_is_refused_without_its_contents() {
+        for text in [
+            "",
+            "hunter2",
+            r#"{"username":"a"}"#,
+            r#"{"password":"hunter2"}"#,
+            r#"["hunter2"]"#,
+        ] {
+            let Err(Refusal::Failed(message)) = parse(text, "s", "ghcr.io") else {
+                unreachable!("{text}");
+            };
+            assert!(
+                message.contains("ghcr.io") && !message.contains("hunter2"),
+                "{message}"
+            );
+        }
+        let kept = parse(r#"{"username":"a","password":"b","more":1}"#, "s", "h").unwrap();
+        assert_eq!(
+            (kept.username.as_str(), kept.password.expose_secret()),
+            ("a", "b")
+        );
+    }
+
+    #[test]
+    fn a_store_that_is_locked_or_missing_is_unavailable_and_not_a_failure() {
+        let cause = || "IsLocked".into();
+        for error in [
+            Error::PlatformFailure(cause()),
+            Error::NoStorageAccess(cause()),
+        ] {
+            assert!(
+                matches!(refusal(&error), Refusal::Unavailable(_)),
+                "{error}"
+            );
+        }
+    }
+}

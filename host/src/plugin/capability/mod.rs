@@ -1,0 +1,22 @@
+//! What guests can call in the host: one file for each interface of the contract.
+//!
+//! Each asks the grants first. What was not granted answers with a refusal that says how to grant
+//! it; nothing here traps for that.
+
+mod archive;
+mod clock;
+mod env;
+mod files;
+mod helper;
+mod helper_program;
+pub(super) mod http;
+mod keychain;
+mod log;
+mod off_thread;
+mod reveal;
+pub(super) mod secret;
+mod settings;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

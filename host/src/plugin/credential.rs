@@ -1,0 +1,234 @@
+//! Credential providers: the world `credential` as the chain of providers sees it.
+//!
+//! Owns the calls into a provider. Knows nothing of the order of providers, nor of what its
+//! answers may look like (`credential_answers`).
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::access::Access;
+use super::bindings::exports::msb::plugin::credentials as wit;
+use super::component::{Component, Exports};
+use super::credential_answers as answers;
+use super::error::{Failure, PluginError};
+use super::format::Caller;
+use super::guest::Guest;
+use super::limits::Stopped;
+use super::package::{CredentialDescription, Kind, Package};
+use super::runtime::Runtime;
+use crate::auth::{
+    Answer, Entry, Operations, Outcome, Provider, ProviderError, Request, Surroundings,
+};
+use crate::registry::RegistryAuth;
+
+/// A plugin that knows credentials.
+struct CredentialPlugin {
+    runtime: Runtime,
+    package: Package,
+    description: CredentialDescription,
+    component: OnceLock<Arc<Component>>,
+    access: Access,
+}
+
+/// Returns the providers among some plugins, in the order of the plugins.
+pub(super) fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provider>> {
+    packages
+        .iter()
+        .filter_map(|package| {
+            let Kind::Credential(description) = &package.kind else {
+                return None;
+            };
+            let access = Access {
+                grants: Arc::new(package.grants.clone()),
+                settings: package.settings.as_ref().map(|it| it.to_string().into()),
+                registry: None,
+                msb_home: runtime.home(),
+                servers: Some(runtime.servers()),
+                environment: runtime.environment(),
+                describing: false,
+            };
+            Some(Arc::new(CredentialPlugin {
+                runtime: runtime.clone(),
+                package: package.clone(),
+                description: description.clone(),
+                component: OnceLock::new(),
+                access,
+            }) as Arc<dyn Provider>)
+        })
+        .collect()
+}
+
+/// Asks a provider to describe itself.
+pub(super) fn describe(
+    component: &Arc<Component>,
+    caller: &Caller<'_>,
+) -> Result<CredentialDescription, Failure> {
+    let (description, _) = component.run(
+        caller.plugin,
+        caller.progress,
+        caller.cancel,
+        |guest| guest.access.describing = true,
+        async |exports| {
+            let credentials = exports.credentials()?;
+            credentials.call_describe(&mut *exports.store).await
+        },
+    )?;
+    answers::description(description)
+}
+
+impl CredentialPlugin {
+    /// Calls the plugin in a fresh instance, and has `convert` take its answer over while the
+    /// secrets in it are still there.
+    fn call<T, A>(
+        &self,
+        request: Option<&Request>,
+        around: &Surroundings<'_>,
+        call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
+        convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
+    ) -> Result<T, ProviderError> {
+        let (answer, mut guest) = self
+            .component()
+            .and_then(|component| {
+                component.run(
+                    &self.package.name,
+                    around.progress,
+                    around.cancel,
+                    |guest| {
+                        guest.access = Access {
+                            registry: request.and_then(|request| request.settings.clone()),
+                            ..self.access.clone()
+                        };
+                    },
+                    async |exports| {
+                        let credentials = exports.credentials()?;
+                        call(&credentials, exports).await
+                    },
+                )
+            })
+            .map_err(|failure| self.failed(failure))?;
+        match answer {
+            Ok(answer) => convert(answer, &mut guest).map_err(|failure| self.failed(failure)),
+            Err(error) => Err(answers::error(error)),
+        }
+    }
+
+    fn component(&self) -> Result<&Arc<Component>, Failure> {
+        if let Some(component) = self.component.get() {
+            return Ok(component);
+        }
+        let bytes = self.package.component.read()?;
+        let engine = self.runtime.engine_for_call()?;
+        let compiled =
+            Component::compile(&self.runtime, engine, &bytes, self.package.limits.clone())?;
+        Ok(self.component.get_or_init(|| compiled.into()))
+    }
+
+    fn failed(&self, failure: Failure) -> ProviderError {
+        match failure {
+            Failure::Stopped(Stopped::Cancelled(cancelled)) => cancelled.into(),
+            failure => {
+                PluginError::new(&self.package.name, self.package.version.as_deref(), failure)
+                    .into()
+            }
+        }
+    }
+}
+
+impl Provider for CredentialPlugin {
+    fn name(&self) -> &str {
+        &self.package.name
+    }
+
+    fn title(&self) -> &str {
+        &self.description.title
+    }
+
+    fn operations(&self) -> Operations {
+        self.description.operations
+    }
+
+    fn registries(&self) -> &[String] {
+        &self.description.registries
+    }
+
+    fn get(&self, request: &Request, around: &Surroundings<'_>) -> Result<Answer, ProviderError> {
+        let asked = answers::request(request);
+        self.call(
+            Some(request),
+            around,
+            async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
+            answers::answer,
+        )
+    }
+
+    fn store(
+        &self,
+        request: &Request,
+        credential: &RegistryAuth,
+        around: &Surroundings<'_>,
+    ) -> Result<(), ProviderError> {
+        let asked = answers::request(request);
+        self.call(
+            Some(request),
+            around,
+            async |credentials, exports| {
+                let credential = answers::handed(credential, exports.store.data_mut())?;
+                credentials
+                    .call_store(&mut *exports.store, &asked, &credential)
+                    .await
+            },
+            |(), _| Ok(()),
+        )
+    }
+
+    fn erase(&self, request: &Request, around: &Surroundings<'_>) -> Result<(), ProviderError> {
+        let asked = answers::request(request);
+        self.call(
+            Some(request),
+            around,
+            async |credentials, exports| credentials.call_erase(&mut *exports.store, &asked).await,
+            |(), _| Ok(()),
+        )
+    }
+
+    fn list(&self, around: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError> {
+        self.call(
+            None,
+            around,
+            async |credentials, exports| credentials.call_list(&mut *exports.store).await,
+            |entries, _| answers::entries(entries),
+        )
+    }
+
+    fn report(
+        &self,
+        request: &Request,
+        outcome: Outcome,
+        around: &Surroundings<'_>,
+    ) -> Result<(), ProviderError> {
+        let asked = answers::request(request);
+        let outcome = match outcome {
+            Outcome::Accepted => wit::Outcome::Accepted,
+            Outcome::Rejected => wit::Outcome::Rejected,
+        };
+        self.call(
+            Some(request),
+            around,
+            async |credentials, exports| {
+                credentials
+                    .call_report(&mut *exports.store, &asked, outcome)
+                    .await
+            },
+            |(), _| Ok(()),
+        )
+    }
+}
+
+impl fmt::Debug for CredentialPlugin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CredentialPlugin")
+            .field("name", &self.package.name)
+            .finish_non_exhaustive()
+    }
+}

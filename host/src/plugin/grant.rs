@@ -1,0 +1,365 @@
+//! What a plugin may use: grants, as the user writes them and as they are matched.
+//!
+//! Owns the syntax `capability=scope` and the question whether a grant covers a use. Knows nothing
+//! of who gives grants and of what the uses do.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::http_scope::HttpScope;
+use super::symbolic_path::{self, SymbolicPath};
+
+/// The scope of `env` that stands for the variable named in `password_env` for the registry of the
+/// request.
+pub const CONFIGURED: &str = "@configured";
+
+/// What a grant is about: an interface of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// Variables of the environment.
+    Env,
+    /// Reading files.
+    Files,
+    /// The credential store of the operating system.
+    Keychain,
+    /// Docker's credential helpers.
+    Helper,
+    /// Asking servers.
+    Http,
+    /// The time.
+    Clock,
+    /// Reading the bytes of secrets.
+    Reveal,
+}
+
+impl Capability {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 7] = [
+        Self::Env,
+        Self::Files,
+        Self::Keychain,
+        Self::Helper,
+        Self::Http,
+        Self::Clock,
+        Self::Reveal,
+    ];
+
+    /// Returns its name, which is its interface's: `env`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::Files => "files",
+            Self::Keychain => "keychain",
+            Self::Helper => "helper",
+            Self::Http => "http",
+            Self::Clock => "clock",
+            Self::Reveal => "reveal",
+        }
+    }
+
+    /// Returns whether its grants name a scope.
+    pub fn has_scope(self) -> bool {
+        !matches!(self, Self::Clock | Self::Reveal)
+    }
+
+    /// Returns the capability whose interface has this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// One permission: `env=VAULT_TOKEN`, `files=~/.config/vault/*`, `clock`. Kept in one spelling, so
+/// that equal grants are equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Grant {
+    capability: Capability,
+    scope: Option<String>,
+}
+
+/// A text that is no grant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{grant}` is not a permission: {problem}")]
+pub struct ParseGrantError {
+    /// What was given.
+    pub grant: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Grant {
+    /// Returns the grant of a capability within a scope.
+    ///
+    /// # Errors
+    /// When the capability wants a scope and there is none, has none and there is one, or the
+    /// scope is none of its kind.
+    pub fn new(capability: Capability, scope: Option<&str>) -> Result<Self, ParseGrantError> {
+        let error = |problem: String| ParseGrantError {
+            grant: match scope {
+                Some(scope) => format!("{capability}={scope}"),
+                None => capability.to_string(),
+            },
+            problem,
+        };
+        let scope = match (capability.has_scope(), scope) {
+            (false, None) => None,
+            (false, Some(_)) => return Err(error(format!("`{capability}` takes no scope"))),
+            (true, None | Some("")) => {
+                return Err(error(format!(
+                    "`{capability}` wants {}",
+                    wanted(capability)
+                )));
+            }
+            (true, Some(scope)) => Some(canonical(capability, scope).map_err(error)?),
+        };
+        Ok(Self { capability, scope })
+    }
+
+    /// Returns what it is about.
+    pub fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    /// Returns its scope as it is printed, if the capability has scopes.
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+}
+
+/// What the scope of a capability is, for messages.
+fn wanted(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Env => "the name of a variable, as in `env=VAULT_TOKEN`",
+        Capability::Files => "a path, as in `files=~/.config/vault/token`",
+        Capability::Keychain => "the name of a service, as in `keychain=com.example.vault`",
+        Capability::Helper => "the name of a helper, as in `helper=pass`",
+        Capability::Http => "a server, as in `http=https://vault.example.com:8200`",
+        Capability::Clock | Capability::Reveal => "no scope",
+    }
+}
+
+/// Returns the one spelling of a scope, or what is wrong with it.
+fn canonical(capability: Capability, scope: &str) -> Result<String, String> {
+    let plain = |allowed: fn(char) -> bool| {
+        if scope.chars().all(allowed) {
+            Ok(scope.to_owned())
+        } else {
+            Err(format!("it wants {}", wanted(capability)))
+        }
+    };
+    match capability {
+        Capability::Env if scope == CONFIGURED => Ok(scope.to_owned()),
+        Capability::Env => {
+            plain(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '*'))
+        }
+        Capability::Helper => plain(|letter| is_helper_letter(letter) || letter == '*'),
+        Capability::Keychain => plain(|letter| !letter.is_control() && letter != '*'),
+        Capability::Files => symbolic_path::pattern(scope).map(|path| path.to_string()),
+        Capability::Http => scope.parse::<HttpScope>().map(|scope| scope.to_string()),
+        Capability::Clock | Capability::Reveal => Err(format!("`{capability}` takes no scope")),
+    }
+}
+
+/// Returns whether a letter may be in the name of a credential helper.
+fn is_helper_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.')
+}
+
+/// Returns whether a name may be that of a credential helper: the end of the name of a program,
+/// never a path.
+pub(super) fn is_helper_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && !name.starts_with('.')
+        && name.chars().all(is_helper_letter)
+}
+
+impl FromStr for Grant {
+    type Err = ParseGrantError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, scope) = match text.split_once('=') {
+            Some((name, scope)) => (name, Some(scope)),
+            None => (text, None),
+        };
+        let Some(capability) = Capability::from_name(name) else {
+            let names: Vec<&str> = Capability::ALL.map(Capability::name).to_vec();
+            return Err(ParseGrantError {
+                grant: text.to_owned(),
+                problem: format!("there are {}", names.join(", ")),
+            });
+        };
+        Self::new(capability, scope)
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(scope) => write!(formatter, "{}={scope}", self.capability),
+            None => write!(formatter, "{}", self.capability),
+        }
+    }
+}
+
+impl TryFrom<String> for Grant {
+    type Error = ParseGrantError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Grant> for String {
+    fn from(grant: Grant) -> Self {
+        grant.to_string()
+    }
+}
+
+/// How a file that a grant covers may be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// The grant names this file: a link is followed wherever it leads.
+    Followed,
+    /// The grant names what is in a directory: a link may not lead out of it. The number of the
+    /// path's components that name the directory.
+    Inside(usize),
+}
+
+/// The permissions of one plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grants(BTreeSet<Grant>);
+
+impl Grants {
+    /// Returns them in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.0.iter()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether this very grant is among them.
+    pub fn contains(&self, grant: &Grant) -> bool {
+        self.0.contains(grant)
+    }
+
+    /// Adds a grant, and returns whether it is new.
+    pub fn insert(&mut self, grant: Grant) -> bool {
+        self.0.insert(grant)
+    }
+
+    /// Takes a grant away, and returns whether there was one.
+    pub fn remove(&mut self, grant: &Grant) -> bool {
+        self.0.remove(grant)
+    }
+
+    /// Returns whether a variable may be read. `configured` is the one that the user has named for
+    /// the registry of the request.
+    pub fn allow_env(&self, name: &str, configured: Option<&str>) -> bool {
+        self.scopes(Capability::Env).any(|scope| {
+            if scope == CONFIGURED {
+                configured == Some(name)
+            } else {
+                glob(scope, name)
+            }
+        })
+    }
+
+    /// Returns whether a file may be read, and how.
+    pub(super) fn allow_file(&self, path: &SymbolicPath) -> Option<Links> {
+        let mut allowed = None;
+        for scope in self.scopes(Capability::Files) {
+            let pattern = symbolic_path::pattern(scope).ok()?;
+            match pattern.covers(path) {
+                Some(Links::Followed) => return Some(Links::Followed),
+                Some(inside) => allowed = allowed.or(Some(inside)),
+                None => {}
+            }
+        }
+        allowed
+    }
+
+    /// Returns whether items of a service may be used.
+    pub fn allow_keychain(&self, service: &str) -> bool {
+        self.scopes(Capability::Keychain).any(|scope| {
+            service.strip_prefix(scope).is_some_and(|rest| {
+                rest.is_empty() || scope.ends_with(BOUNDARY) || rest.starts_with(BOUNDARY)
+            })
+        })
+    }
+
+    /// Returns whether a credential helper may be run.
+    pub fn allow_helper(&self, name: &str) -> bool {
+        is_helper_name(name)
+            && self
+                .scopes(Capability::Helper)
+                .any(|scope| glob(scope, name))
+    }
+
+    /// Returns whether a request may be sent.
+    pub fn allow_http(&self, method: &str, url: &Url) -> bool {
+        self.scopes(Capability::Http)
+            .filter_map(|scope| scope.parse::<HttpScope>().ok())
+            .any(|scope| scope.covers(method, url))
+    }
+
+    /// Returns whether a capability without scopes was granted.
+    pub fn allow(&self, capability: Capability) -> bool {
+        self.0.iter().any(|grant| grant.capability == capability)
+    }
+
+    fn scopes(&self, capability: Capability) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |grant| grant.capability == capability)
+            .filter_map(Grant::scope)
+    }
+}
+
+/// What ends a component in the name of a service.
+const BOUNDARY: [char; 3] = ['.', '/', ':'];
+
+impl FromIterator<Grant> for Grants {
+    fn from_iter<T: IntoIterator<Item = Grant>>(grants: T) -> Self {
+        Self(grants.into_iter().collect())
+    }
+}
+
+/// Returns whether a text matches a pattern in which `*` stands for any characters.
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+#[path = "grant_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

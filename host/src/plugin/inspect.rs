@@ -1,0 +1,297 @@
+//! What the bytes of a component are, before anything of it is believed or run.
+//!
+//! Owns the plain words for what is no plugin of this msb. The versions of the contract that msb
+//! offers are named here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wasmparser::{
+    ComponentExternalKind, ComponentName, CustomSectionReader, Encoding, KnownCustom, Parser,
+    Payload,
+};
+
+use super::component::Component;
+use super::error::Failure;
+use super::grant::Capability;
+use super::limits::Budget;
+use super::package::{Inspection, Kind, Metadata};
+use super::runtime::Runtime;
+use super::{credential, format};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::progress::Progress;
+
+/// The version of the contract that this msb offers, and its compatible range.
+pub const API: &str = "0.1.0";
+const API_MINOR: &str = "0.1";
+
+/// What the outside of a component says.
+#[derive(Debug, PartialEq, Eq)]
+struct Outside {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// Whether there is any code in it.
+    code: bool,
+    metadata: Metadata,
+}
+
+/// What kind of plugin a component is from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum World {
+    Format,
+    Credential,
+}
+
+pub(super) fn inspect(
+    runtime: &Runtime,
+    name: &str,
+    bytes: &[u8],
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<Inspection, Failure> {
+    let outside = outside(bytes)?;
+    let (world, api) = world(&outside)?;
+    let engine = runtime.engine_for_call()?;
+    let component = Arc::new(Component::compile(
+        runtime,
+        engine,
+        bytes,
+        Budget::DESCRIPTION,
+    )?);
+    let caller = format::Caller {
+        plugin: &name.into(),
+        progress,
+        cancel,
+    };
+    let (kind, needs) = match world {
+        World::Format => (
+            Kind::Format(format::describe(&component, &caller)?),
+            Vec::new(),
+        ),
+        World::Credential => {
+            let description = credential::describe(&component, &caller)?;
+            let needs = description.needs.clone();
+            (Kind::Credential(description), needs)
+        }
+    };
+    let capabilities: BTreeSet<Capability> = outside
+        .imports
+        .iter()
+        .filter_map(|import| capability(import))
+        .collect();
+    Ok(Inspection {
+        kind,
+        api,
+        capabilities: capabilities.into_iter().collect(),
+        wasi: outside
+            .imports
+            .iter()
+            .any(|import| import.starts_with("wasi:")),
+        imports: outside.imports,
+        needs,
+        metadata: outside.metadata,
+        digest: Digest::of(bytes),
+        size: bytes.len() as u64,
+    })
+}
+
+/// Returns the capability that an import makes use of.
+fn capability(import: &str) -> Option<Capability> {
+    if import.starts_with("wasi:http/") {
+        return Some(Capability::Http);
+    }
+    let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
+    Capability::from_name(interface)
+}
+
+/// Reads the outermost imports and exports of a component.
+fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(Failure::Unusable(format!(
+            "it is not WebAssembly but {}",
+            looks_like(bytes)
+        )));
+    }
+    let unusable =
+        |error: wasmparser::BinaryReaderError| Failure::Unusable(format!("it is damaged: {error}"));
+    let mut outside = Outside {
+        imports: Vec::new(),
+        exports: Vec::new(),
+        code: false,
+        metadata: Metadata::default(),
+    };
+    let mut core_imports = Vec::new();
+    let mut core = false;
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(unusable)? {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => core = true,
+            Payload::ModuleSection { .. } => {
+                outside.code = true;
+                depth += 1;
+            }
+            Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ImportSection(section) if core && depth == 0 => {
+                for import in section.into_imports() {
+                    core_imports.push(import.map_err(unusable)?.module.to_owned());
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    outside
+                        .imports
+                        .push(import.map_err(unusable)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export.map_err(unusable)?;
+                    if export.kind != ComponentExternalKind::Type {
+                        outside.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::CustomSection(section) if depth == 0 => {
+                note(&mut outside.metadata, &section);
+            }
+            _ => {}
+        }
+    }
+    if core {
+        return Err(Failure::Unusable(core_module(&core_imports)));
+    }
+    Ok(outside)
+}
+
+/// Takes note of what the author wrote into a section of the component: the registry metadata of
+/// WebAssembly, plain text each. What cannot be read is left out.
+fn note(metadata: &mut Metadata, section: &CustomSectionReader<'_>) {
+    if let KnownCustom::ComponentName(names) = section.as_known() {
+        for name in names.into_iter().flatten() {
+            if let ComponentName::Component { name, .. } = name {
+                metadata.name = Some(name.to_owned());
+            }
+        }
+    }
+    let field = match section.name() {
+        "version" => &mut metadata.version,
+        "description" => &mut metadata.description,
+        "licenses" => &mut metadata.licenses,
+        "authors" => &mut metadata.authors,
+        "source" => &mut metadata.source,
+        "homepage" => &mut metadata.homepage,
+        "revision" => &mut metadata.revision,
+        _ => return,
+    };
+    let text = std::str::from_utf8(section.data()).unwrap_or_default();
+    if !text.is_empty() && text.len() <= MAX_TEXT {
+        *field = Some(text.to_owned());
+    }
+}
+
+/// Bytes of one text of the metadata.
+const MAX_TEXT: usize = 1024;
+
+fn core_module(imports: &[String]) -> String {
+    if imports
+        .iter()
+        .any(|module| module == "wasi_snapshot_preview1")
+    {
+        return "it is a core module for WASI preview 1 and not a component; build it for \
+                `wasm32-wasip2`, or make a component of it with `wasm-tools component new --adapt \
+                wasi_snapshot_preview1.wasm`"
+            .to_owned();
+    }
+    "it is a core module and not a component; make one of it with `wasm-tools component new`"
+        .to_owned()
+}
+
+/// Says what bytes that are not WebAssembly look like.
+fn looks_like(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [] => "an empty file",
+        [0x1f, 0x8b, ..] => "compressed with gzip",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed with zstd",
+        [0x7f, b'E', b'L', b'F', ..] => "a program of this system",
+        [b'(', ..] => "the text form of it, which `wasm-tools parse` turns into a component",
+        _ if bytes.get(257..262) == Some(b"ustar") => "a tar archive",
+        _ if bytes.first() == Some(&b'<') || bytes.first() == Some(&b'{') => {
+            "a text, perhaps an error page"
+        }
+        _ => "something else",
+    }
+}
+
+/// Returns what kind of plugin it is and for which version of the contract, or says what it is
+/// instead.
+fn world(outside: &Outside) -> Result<(World, String), Failure> {
+    let mismatch = |text: String| Err(Failure::Mismatch(text));
+    if outside.exports.is_empty() || !outside.code {
+        return Err(Failure::Unusable(
+            "it is a package of interfaces (WIT) and has no code; build a component that exports \
+             one of its worlds"
+                .to_owned(),
+        ));
+    }
+    for name in outside.imports.iter().chain(&outside.exports) {
+        let Some((interface, version)) = ours(name) else {
+            continue;
+        };
+        if minor(version) != API_MINOR {
+            return mismatch(format!(
+                "it was built for msb:plugin@{version} (`{interface}`), and this msb offers \
+                 msb:plugin@{API}"
+            ));
+        }
+    }
+    let version_of = |interface: &str| {
+        outside
+            .exports
+            .iter()
+            .find_map(|export| match ours(export) {
+                Some((found, version)) if found == interface => Some(version.to_owned()),
+                _ => None,
+            })
+    };
+    match (version_of("archive"), version_of("credentials")) {
+        (Some(_), Some(_)) => mismatch(
+            "it is an archive format and a credential provider at once; build two components"
+                .to_owned(),
+        ),
+        (Some(version), None) => Ok((World::Format, version)),
+        (None, Some(version)) => Ok((World::Credential, version)),
+        (None, None) => mismatch(format!(
+            "it exports {}, and this msb takes components that export \
+             `msb:plugin/archive@{API}` or `msb:plugin/credentials@{API}`",
+            listed(&outside.exports)
+        )),
+    }
+}
+
+/// Takes the name of an interface of ours apart: `msb:plugin/archive@0.1.0`.
+fn ours(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("msb:plugin/")?.split_once('@')
+}
+
+/// Returns what versions have in common that understand each other: `0.1` of `0.1.7`.
+fn minor(version: &str) -> &str {
+    version.rsplit_once('.').map_or(version, |(minor, _)| minor)
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let mut text: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > SHOWN {
+        text.push(format!("{} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}

@@ -1,0 +1,206 @@
+//! The runtime that all plugins share: one engine, started when the first plugin is called, and
+//! the threads on which guests wait.
+//!
+//! The host is synchronous: whoever calls a plugin waits on their own thread.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+
+use super::access::Environment;
+use super::engine;
+use super::error::{EngineError, Failure, PluginError};
+use super::inspect;
+use super::package::Inspection;
+use super::servers::Servers;
+use crate::cancel::{Cancel, Cancelled};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::store::Home;
+
+/// How often somebody who waits for a guest that waits looks after it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What runs plugins. Clones are the same runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: PathBuf,
+    cache: PathBuf,
+    servers: Arc<Servers>,
+    environment: Environment,
+    engine: OnceLock<Engine>,
+    tokio: OnceLock<Threads>,
+}
+
+/// The asynchronous runtime. What hangs in it does not hold up the end of the process.
+struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// It took longer than this.
+    Late(Duration),
+    /// The user asked to stop.
+    Cancelled(Cancelled),
+    /// There are no threads to be had.
+    Setup(io::Error),
+}
+
+impl Runtime {
+    /// Returns a runtime that keeps compiled plugins in `home`. Starts nothing yet.
+    pub fn new(home: &Home) -> Self {
+        Self::with_settings(home, &Settings::default())
+    }
+
+    /// The same; servers are asked as `settings` says of registries.
+    pub fn with_settings(home: &Home, settings: &Settings) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                home: home.root().to_owned(),
+                cache: home.plugin_cache(),
+                servers: Arc::new(Servers::new(settings)),
+                environment: Environment::Process,
+                engine: OnceLock::new(),
+                tokio: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Says what a component is, and has it describe itself: under tight limits and without any
+    /// grant. `name` is what it is called in errors.
+    ///
+    /// # Errors
+    /// When the bytes are no plugin for this msb; the error says in plain words what they are.
+    pub fn inspect(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+    ) -> Result<Inspection, PluginError> {
+        inspect::inspect(self, name, bytes, progress, cancel)
+            .map_err(|failure| PluginError::new(name, None, failure))
+    }
+
+    pub(super) fn engine(&self) -> Result<&Engine, EngineError> {
+        if let Some(engine) = self.inner.engine.get() {
+            return Ok(engine);
+        }
+        let engine = engine::start(&self.inner.cache)?;
+        Ok(self.inner.engine.get_or_init(|| engine))
+    }
+
+    /// The same, for whoever reports failures of one plugin.
+    pub(super) fn engine_for_call(&self) -> Result<&Engine, Failure> {
+        self.engine().map_err(Failure::Engine)
+    }
+
+    /// Returns the home of msb.
+    pub(super) fn home(&self) -> PathBuf {
+        self.inner.home.clone()
+    }
+
+    /// Returns how servers are spoken to.
+    pub(super) fn servers(&self) -> Arc<Servers> {
+        Arc::clone(&self.inner.servers)
+    }
+
+    /// Returns the environment that plugins see parts of.
+    pub(super) fn environment(&self) -> Environment {
+        self.inner.environment.clone()
+    }
+
+    /// Returns a runtime whose plugins see another environment.
+    #[cfg(test)]
+    pub(super) fn with_environment(home: &Home, environment: Environment) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                home: home.root().to_owned(),
+                cache: home.plugin_cache(),
+                servers: Arc::default(),
+                environment,
+                engine: OnceLock::new(),
+                tokio: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Runs a call to its end on this thread: for `wall` by the clock at most, of which it may be
+    /// idle for `idle`. A guest that computes is stopped by the engine's clock instead.
+    pub(super) fn wait<T>(
+        &self,
+        cancel: &Cancel,
+        wall: Option<Duration>,
+        idle: Duration,
+        call: impl Future<Output = T>,
+    ) -> Result<T, Unanswered> {
+        let threads = self.threads().map_err(Unanswered::Setup)?;
+        let started = Instant::now();
+        let busy = Cell::new(Duration::ZERO);
+        let mut call = pin!(call);
+        threads.block_on(async {
+            loop {
+                cancel.check().map_err(Unanswered::Cancelled)?;
+                let polled = poll_fn(|context| {
+                    let entered = Instant::now();
+                    let answer = call.as_mut().poll(context);
+                    busy.set(busy.get() + entered.elapsed());
+                    answer
+                });
+                if let Ok(answer) = tokio::time::timeout(LOOK, polled).await {
+                    return Ok(answer);
+                }
+                let elapsed = started.elapsed();
+                if let Some(wall) = wall.filter(|&wall| elapsed > wall) {
+                    return Err(Unanswered::Late(wall));
+                }
+                if elapsed.saturating_sub(busy.get()) > idle {
+                    return Err(Unanswered::Late(idle));
+                }
+            }
+        })
+    }
+
+    fn threads(&self) -> io::Result<&tokio::runtime::Runtime> {
+        if self.inner.tokio.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .thread_name("msb-plugins")
+                .enable_all()
+                .build()?;
+            let _ = self.inner.tokio.set(Threads(Some(runtime)));
+        }
+        self.inner
+            .tokio
+            .get()
+            .and_then(|threads| threads.0.as_ref())
+            .ok_or_else(|| io::Error::other("the threads of plugins have ended"))
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Runtime")
+            .field("cache", &self.inner.cache)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! How servers that plugins ask are spoken to: the certificates that the user has configured.
+
+use std::sync::OnceLock;
+
+use url::Url;
+
+use crate::registry::client_for;
+use crate::registry::hosts::{HostOverrides, Hosts};
+use crate::settings::Settings;
+
+/// Makes the HTTP clients of plugins.
+#[derive(Debug, Default)]
+pub(super) struct Servers {
+    settings: Settings,
+    hosts: OnceLock<Result<Hosts, String>>,
+}
+
+impl Servers {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: settings.clone(),
+            hosts: OnceLock::new(),
+        }
+    }
+
+    /// Returns a client for the server of a URL: it follows no redirects, and checks certificates
+    /// against what is configured for the host.
+    pub(super) fn client(&self, url: &Url) -> Result<reqwest::Client, String> {
+        let hosts = self
+            .hosts
+            .get_or_init(|| {
+                Hosts::read(&self.settings, &HostOverrides::default())
+                    .map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(Clone::clone)?;
+        client_for(hosts, url).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,67 @@
+//! Whether a registry knows somebody: what is asked before credentials are kept. Source: OCI
+//! distribution-spec, "Determining Support".
+
+use reqwest::header::HeaderMap;
+
+use super::RegistryError;
+use super::client::Client;
+use super::credentials::{Access, Credentials};
+use super::exchange::{Asking, Place, Request};
+use super::hosts::HostsError;
+use crate::cancel::Cancel;
+
+/// What a registry says to somebody who shows credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Welcome {
+    /// It knows them.
+    Known,
+    /// It lets everybody in at its door, and asks who they are further in or not at all.
+    Open,
+}
+
+/// Why it is not known whether a registry knows somebody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The configuration of the registry cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The registry does not know them, or could not be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl Client {
+    /// Asks a registry whether it knows somebody. `who` names them in messages.
+    ///
+    /// # Errors
+    /// [`RegistryError::Credentials`] when it does not.
+    pub fn verify(
+        &self,
+        registry: &str,
+        who: &str,
+        credentials: &dyn Credentials,
+        cancel: &Cancel,
+    ) -> Result<Welcome, VerifyError> {
+        let place = Place::new(self.hosts.registry(registry)?);
+        let asking = Asking {
+            client: self,
+            credentials,
+            access: Access::Login,
+            cancel,
+        };
+        let what = format!("the login of {who}");
+        let request = Request {
+            path: String::new(),
+            headers: HeaderMap::new(),
+            what: &what,
+        };
+        place.send(asking, &request)?;
+        let shown = place.shown(self);
+        Ok(if shown.is_some_and(|shown| shown.identity.known) {
+            Welcome::Known
+        } else {
+            Welcome::Open
+        })
+    }
+}

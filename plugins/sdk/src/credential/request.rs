@@ -1,0 +1,74 @@
+//! Descriptions and requests, step by step.
+
+use super::{Action, Description, Operations, Request};
+use crate::Attributes;
+use crate::system::Need;
+
+impl Description {
+    /// Returns the description of a provider that does `get`, for no registry yet.
+    pub fn new(name: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            title: title.into(),
+            operations: Operations::empty(),
+            registries: Vec::new(),
+            needs: Vec::new(),
+            attributes: Attributes::new(),
+        }
+    }
+
+    /// Adds operations.
+    #[must_use]
+    #[allow(clippy::assign_op_pattern, reason = "the generated flags have no `|=`")]
+    pub fn operations(mut self, operations: Operations) -> Self {
+        self.operations = self.operations | operations;
+        self
+    }
+
+    /// Adds a pattern of registries.
+    #[must_use]
+    pub fn registry(mut self, pattern: impl Into<String>) -> Self {
+        self.registries.push(pattern.into());
+        self
+    }
+
+    /// Adds a permission that the provider asks for.
+    #[must_use]
+    pub fn need(mut self, capability: &str, scope: Option<&str>, reason: &str) -> Self {
+        self.needs.push(Need {
+            capability: capability.to_owned(),
+            scope: scope.map(str::to_owned),
+            reason: reason.to_owned(),
+        });
+        self
+    }
+}
+
+impl Request {
+    /// Returns the first question of a pull from a registry.
+    pub fn pull(registry: impl Into<String>) -> Self {
+        Self {
+            registry: registry.into(),
+            repository: None,
+            action: Action::Pull,
+            challenges: Vec::new(),
+            username: None,
+            attempt: 1,
+            attributes: Attributes::new(),
+        }
+    }
+
+    /// Names the repository.
+    #[must_use]
+    pub fn repository(mut self, repository: impl Into<String>) -> Self {
+        self.repository = Some(repository.into());
+        self
+    }
+
+    /// Names the user who is wanted.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+}

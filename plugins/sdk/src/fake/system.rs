@@ -1,0 +1,345 @@
+//! What a plugin can reach, in memory.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::Level;
+use crate::system::{
+    Clock, Env, File, Files, Helper, Http, Keychain, Log, Login, Refusal, Request, Response,
+    Reveal, Secret, Settings, Value,
+};
+
+/// All capabilities, granted, with what the test has put there.
+///
+/// What is missing is absent, not denied; [`FakeSystem::refuse`] makes a call refuse.
+#[derive(Default)]
+pub struct FakeSystem {
+    settings: Option<String>,
+    registry: Option<String>,
+    variables: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, FakeFile>,
+    items: RefCell<Logins>,
+    logins: RefCell<Logins>,
+    refusals: BTreeMap<String, Refusal>,
+    server: Option<Box<Answering>>,
+    now: u64,
+    calls: RefCell<Vec<String>>,
+    lines: RefCell<Vec<(Level, String)>>,
+}
+
+/// By service and account, or by helper and server: name and secret.
+type Logins = BTreeMap<(String, String), (String, Vec<u8>)>;
+
+type Answering = dyn Fn(&Asked) -> Result<Response, Refusal>;
+
+struct FakeFile {
+    contents: Vec<u8>,
+    owned: bool,
+    private: bool,
+}
+
+/// A request to a server, as the server sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// Names and values, with secrets put in.
+    pub headers: Vec<(String, String)>,
+    /// What was sent.
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// Returns the value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(present, _)| present.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+}
+
+impl FakeSystem {
+    /// Returns a system where nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the settings of the plugin.
+    #[must_use]
+    pub fn settings(mut self, json: impl Into<String>) -> Self {
+        self.settings = Some(json.into());
+        self
+    }
+
+    /// Sets what `registries.auth` says of the registry.
+    #[must_use]
+    pub fn registry(mut self, json: impl Into<String>) -> Self {
+        self.registry = Some(json.into());
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.variables
+            .insert(name.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
+    /// Adds a file that only its owner, the user, may read. The path is the one that is asked for.
+    #[must_use]
+    pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+        self.file_of(path, contents, true, true)
+    }
+
+    /// Adds a file of an owner and a mode.
+    #[must_use]
+    pub fn file_of(
+        mut self,
+        path: &str,
+        contents: impl AsRef<[u8]>,
+        owned: bool,
+        private: bool,
+    ) -> Self {
+        let file = FakeFile {
+            contents: contents.as_ref().to_vec(),
+            owned,
+            private,
+        };
+        self.files.insert(path.to_owned(), file);
+        self
+    }
+
+    /// Adds an item to the keychain.
+    #[must_use]
+    pub fn item(self, service: &str, account: &str, username: &str, password: &str) -> Self {
+        self.items.borrow_mut().insert(
+            (service.to_owned(), account.to_owned()),
+            (username.to_owned(), password.into()),
+        );
+        self
+    }
+
+    /// Gives a helper a login.
+    #[must_use]
+    pub fn helper(self, name: &str, server: &str, username: &str, secret: &str) -> Self {
+        self.logins.borrow_mut().insert(
+            (name.to_owned(), server.to_owned()),
+            (username.to_owned(), secret.into()),
+        );
+        self
+    }
+
+    /// Lets a function answer for all servers.
+    #[must_use]
+    pub fn server(
+        mut self,
+        answer: impl Fn(&Asked) -> Result<Response, Refusal> + 'static,
+    ) -> Self {
+        self.server = Some(Box::new(answer));
+        self
+    }
+
+    /// Sets the time.
+    #[must_use]
+    pub fn now(mut self, seconds: u64) -> Self {
+        self.now = seconds;
+        self
+    }
+
+    /// Makes a call refuse, written as [`FakeSystem::calls`] returns it, or all calls of a
+    /// capability: `helper`.
+    #[must_use]
+    pub fn refuse(mut self, call: &str, refusal: Refusal) -> Self {
+        self.refusals.insert(call.to_owned(), refusal);
+        self
+    }
+
+    /// Returns the calls so far: `env NAME`, `files PATH`, `keychain SERVICE ACCOUNT`,
+    /// `helper NAME get SERVER`, `http METHOD URL`, `clock`, `reveal`.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    /// Returns what was logged.
+    pub fn lines(&self) -> Vec<(Level, String)> {
+        self.lines.borrow().clone()
+    }
+
+    /// Returns the name and password of an item of the keychain.
+    pub fn item_of(&self, service: &str, account: &str) -> Option<(String, Vec<u8>)> {
+        let items = self.items.borrow();
+        items
+            .get(&(service.to_owned(), account.to_owned()))
+            .cloned()
+    }
+
+    /// Returns the name and secret that a helper has for a server.
+    pub fn helper_of(&self, name: &str, server: &str) -> Option<(String, Vec<u8>)> {
+        let logins = self.logins.borrow();
+        logins.get(&(name.to_owned(), server.to_owned())).cloned()
+    }
+
+    fn call(&self, call: String) -> Result<(), Refusal> {
+        let capability = call.split(' ').next().unwrap_or_default();
+        let refusal = self
+            .refusals
+            .get(&call)
+            .or_else(|| self.refusals.get(capability))
+            .cloned();
+        self.calls.borrow_mut().push(call);
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// Returns the bytes of a secret: for assertions, and natively only.
+pub fn bytes_of(secret: &Secret) -> Vec<u8> {
+    secret.bytes().unwrap_or_default().to_vec()
+}
+
+impl Log for FakeSystem {
+    fn log(&self, level: Level, message: &str) {
+        self.lines.borrow_mut().push((level, message.to_owned()));
+    }
+}
+
+impl Settings for FakeSystem {
+    fn plugin(&self) -> Option<String> {
+        self.settings.clone()
+    }
+
+    fn registry(&self) -> Option<String> {
+        self.registry.clone()
+    }
+}
+
+impl Env for FakeSystem {
+    fn variable(&self, name: &str) -> Result<Option<Secret>, Refusal> {
+        self.call(format!("env {name}"))?;
+        Ok(self.variables.get(name).cloned().map(Secret::new))
+    }
+}
+
+impl Files for FakeSystem {
+    fn file(&self, path: &str) -> Result<Option<File>, Refusal> {
+        self.call(format!("files {path}"))?;
+        Ok(self.files.get(path).map(|file| File {
+            contents: Secret::new(file.contents.clone()),
+            path: path.to_owned(),
+            owned: file.owned,
+            private: file.private,
+        }))
+    }
+}
+
+impl Keychain for FakeSystem {
+    fn item(&self, service: &str, account: &str) -> Result<Option<Login>, Refusal> {
+        self.call(format!("keychain {service} {account}"))?;
+        Ok(self.item_of(service, account).map(login))
+    }
+
+    fn put_item(&self, service: &str, account: &str, item: Login) -> Result<(), Refusal> {
+        self.call(format!("keychain {service} {account}"))?;
+        self.items.borrow_mut().insert(
+            (service.to_owned(), account.to_owned()),
+            (item.username, bytes_of(&item.secret)),
+        );
+        Ok(())
+    }
+
+    fn remove_item(&self, service: &str, account: &str) -> Result<bool, Refusal> {
+        self.call(format!("keychain {service} {account}"))?;
+        let mut items = self.items.borrow_mut();
+        Ok(items
+            .remove(&(service.to_owned(), account.to_owned()))
+            .is_some())
+    }
+}
+
+impl Helper for FakeSystem {
+    fn helper_login(&self, name: &str, server: &str) -> Result<Option<Login>, Refusal> {
+        self.call(format!("helper {name} get {server}"))?;
+        Ok(self.helper_of(name, server).map(login))
+    }
+
+    fn helper_store(&self, name: &str, server: &str, login: Login) -> Result<(), Refusal> {
+        self.call(format!("helper {name} store {server}"))?;
+        self.logins.borrow_mut().insert(
+            (name.to_owned(), server.to_owned()),
+            (login.username, bytes_of(&login.secret)),
+        );
+        Ok(())
+    }
+
+    fn helper_erase(&self, name: &str, server: &str) -> Result<(), Refusal> {
+        self.call(format!("helper {name} erase {server}"))?;
+        let mut logins = self.logins.borrow_mut();
+        logins.remove(&(name.to_owned(), server.to_owned()));
+        Ok(())
+    }
+
+    fn helper_list(&self, name: &str) -> Result<Vec<(String, String)>, Refusal> {
+        self.call(format!("helper {name} list"))?;
+        let logins = self.logins.borrow();
+        Ok(logins
+            .iter()
+            .filter(|((helper, _), _)| helper == name)
+            .map(|((_, server), (username, _))| (server.clone(), username.clone()))
+            .collect())
+    }
+}
+
+fn login((username, secret): (String, Vec<u8>)) -> Login {
+    Login {
+        username,
+        secret: Secret::new(secret),
+    }
+}
+
+impl Http for FakeSystem {
+    fn send(&self, request: Request) -> Result<Response, Refusal> {
+        self.call(format!("http {} {}", request.method, request.url))?;
+        let Some(server) = &self.server else {
+            return Err(Refusal::Unavailable(format!("{}: no answer", request.url)));
+        };
+        let text = |secret: &Secret| String::from_utf8_lossy(&bytes_of(secret)).into_owned();
+        let headers = request.headers.iter().map(|(name, value)| {
+            let value = match value {
+                Value::Text(text) => text.clone(),
+                Value::Secret(secret) => text(secret),
+                Value::Prefixed(prefix, secret) => format!("{prefix}{}", text(secret)),
+            };
+            (name.clone(), value)
+        });
+        server(&Asked {
+            headers: headers.collect(),
+            method: request.method,
+            url: request.url,
+            body: request.body.unwrap_or_default(),
+        })
+    }
+}
+
+impl Clock for FakeSystem {
+    fn now(&self) -> Result<u64, Refusal> {
+        self.call("clock".to_owned())?;
+        Ok(self.now)
+    }
+}
+
+impl Reveal for FakeSystem {
+    fn reveal(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        self.call("reveal".to_owned())?;
+        Ok(Zeroizing::new(bytes_of(secret)))
+    }
+}
+
+impl std::fmt::Debug for FakeSystem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FakeSystem").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,236 @@
+//! A guest that breaks every rule of a credential provider, and asks for everything, so that limits
+//! and grants can be tested against a real component. What it does is named by the registry of the
+//! request, with the repository as argument.
+
+wit_bindgen::generate!({ path: "../../wit", world: "credential" });
+
+use exports::msb::plugin::credentials::{
+    Answer, Cache, Credential, Description, Entry, Error, Extent, Guest, Operations, Outcome,
+    Problem, Request,
+};
+use msb::plugin::secret::Secret;
+use msb::plugin::types::{Need, Refusal};
+use msb::plugin::{clock, env, files, helper, http, keychain, log, reveal, settings};
+
+struct Misbehaving;
+
+export!(Misbehaving);
+
+impl Guest for Misbehaving {
+    fn describe() -> Description {
+        Description {
+            name: "misbehaving-credentials".to_owned(),
+            title: "Breaks the rules".to_owned(),
+            operations: Operations::STORE | Operations::ERASE | Operations::LIST,
+            registries: vec!["*".to_owned()],
+            needs: vec![Need {
+                capability: "env".to_owned(),
+                scope: Some("MISBEHAVING_*".to_owned()),
+                reason: "to see what is there".to_owned(),
+            }],
+            attributes: Vec::new(),
+        }
+    }
+
+    fn get(request: Request) -> Result<Answer, Error> {
+        std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
+        let argument = request.repository.unwrap_or_default();
+        match request.registry.as_str() {
+            "panic" => panics_in_a_function_with_a_name(),
+            "trap" => core::arch::wasm32::unreachable(),
+            "loop" => loops(),
+            "allocate" => allocates(),
+            "recurse" => Err(failed(recurses(1).to_string())),
+            "flood" => loop {
+                let _ = clock::now();
+            },
+            "hoard" => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(Secret::new(&[b'x'; 1 << 16]));
+                }
+            }
+            "huge" => Err(failed("x".repeat(8 << 20))),
+            "huge-in" => {
+                log::emit(log::Level::Info, &"x".repeat(8 << 20));
+                Err(failed("it was taken".to_owned()))
+            }
+            "escape" => Ok(basic("\u{1b}[2Jroot", b"secret")),
+            "long-name" => Ok(basic(&"x".repeat(100_000), b"secret")),
+            "two-lines" => Ok(basic("user", b"secret\r\nX-Evil: 1")),
+            "not-text" => Ok(basic("user", b"\xff\xfe")),
+            "no-time" => Ok(Answer {
+                cache: Cache::Until(u64::MAX),
+                ..basic("user", b"secret")
+            }),
+            "good" => Ok(basic("user", b"secret")),
+            "env" => passed_on(env::get(&argument)),
+            "files" => match files::read(&argument) {
+                Ok(Some(file)) => Ok(Answer {
+                    source: Some(format!("owned {} private {}", file.owned, file.private)),
+                    ..answer("user", file.contents.trimmed())
+                }),
+                Ok(None) => Err(Error::NotFound),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "keychain" => match keychain::get(&argument, "ghcr.io") {
+                Ok(Some(item)) => Ok(answer(&item.username, item.password)),
+                Ok(None) => Err(Error::NotFound),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "helper" => match helper::get(&argument, "ghcr.io") {
+                Ok(Some(login)) => Ok(answer(&login.username, login.secret)),
+                Ok(None) => Err(Error::NotFound),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "helper-store" => {
+                let login = helper::Login {
+                    username: "user".to_owned(),
+                    secret: Secret::new(b"secret"),
+                };
+                match helper::store(&argument, "ghcr.io", login) {
+                    Ok(()) => Err(Error::NotFound),
+                    Err(refusal) => Err(told(refusal)),
+                }
+            }
+            "helper-list" => match helper::list(&argument) {
+                Ok(list) => Err(failed(format!("{list:?}"))),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "http" => fetches(&argument),
+            "clock" => match clock::now() {
+                Ok(now) => Err(failed(format!("it is {now}"))),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "reveal" => match reveal::bytes(&Secret::new(b"an open secret")) {
+                Ok(bytes) => Err(failed(String::from_utf8_lossy(&bytes).into_owned())),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "settings" => Err(failed(format!(
+                "{:?} {:?}",
+                settings::plugin(),
+                settings::registry()
+            ))),
+            _ => Err(Error::NotMine),
+        }
+    }
+
+    fn store(request: Request, credential: Credential) -> Result<(), Error> {
+        match credential {
+            Credential::Basic((username, password)) => Err(failed(format!(
+                "{} {username} {}",
+                request.registry,
+                password.length()
+            ))),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    fn erase(_request: Request) -> Result<(), Error> {
+        Err(Error::NotFound)
+    }
+
+    fn list() -> Result<Vec<Entry>, Error> {
+        Ok((0..20_000)
+            .map(|number| Entry {
+                registry: format!("{number}.example"),
+                username: None,
+                source: None,
+                expires: None,
+            })
+            .collect())
+    }
+
+    fn report(_request: Request, _outcome: Outcome) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+}
+
+/// Sends a secret to the server in the argument.
+fn fetches(url: &str) -> Result<Answer, Error> {
+    let (method, url) = url.split_once(' ').unwrap_or(("GET", url));
+    let token = Secret::new(b"token");
+    let request = http::Request {
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: vec![(
+            "authorization".to_owned(),
+            http::Value::Prefixed(("Bearer ".to_owned(), token)),
+        )],
+        body: None,
+    };
+    match http::send(request) {
+        Ok(response) => Err(failed(format!(
+            "{} {}",
+            response.status,
+            String::from_utf8_lossy(&response.body)
+        ))),
+        Err(refusal) => Err(told(refusal)),
+    }
+}
+
+fn passed_on(found: Result<Option<Secret>, Refusal>) -> Result<Answer, Error> {
+    match found {
+        Ok(Some(secret)) => Ok(answer("user", secret)),
+        Ok(None) => Err(Error::NotFound),
+        Err(refusal) => Err(told(refusal)),
+    }
+}
+
+fn told(refusal: Refusal) -> Error {
+    let (kind, text) = match refusal {
+        Refusal::Denied(text) => ("denied", text),
+        Refusal::Unavailable(text) => ("unavailable", text),
+        Refusal::Invalid(text) => ("invalid", text),
+        Refusal::TooLarge(text) => ("too large", text),
+        Refusal::Failed(text) => ("failed", text),
+    };
+    failed(format!("{kind}: {text}"))
+}
+
+fn failed(message: String) -> Error {
+    Error::Failed(Problem {
+        message,
+        hint: None,
+    })
+}
+
+fn basic(username: &str, password: &[u8]) -> Answer {
+    answer(username, Secret::new(password))
+}
+
+fn answer(username: &str, password: Secret) -> Answer {
+    Answer {
+        credential: Credential::Basic((username.to_owned(), password)),
+        cache: Cache::Session,
+        extent: Extent::Registry,
+        source: None,
+        attributes: Vec::new(),
+    }
+}
+
+#[inline(never)]
+fn panics_in_a_function_with_a_name() -> ! {
+    panic!("a panic on purpose")
+}
+
+fn loops() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = std::hint::black_box(turns).wrapping_add(1);
+    }
+}
+
+fn allocates() -> ! {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn recurses(depth: u64) -> u64 {
+    if std::hint::black_box(depth) == 0 {
+        return 0;
+    }
+    recurses(std::hint::black_box(depth + 1)) + depth
+}

@@ -1,0 +1,365 @@
+//! Logins of other tools, and helpers: msb pulls with them, without a word of configuration.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::keychain::Keychain;
+use crate::archive::{Image, gzip};
+use crate::env::{Run, TestEnv};
+use crate::registry::server::{Auth, DockerRegistry, Setup};
+use crate::tests;
+use crate::tools::run;
+
+tests! {
+    a_login_of_docker_is_pulled_with needs DockerRegistry, Htpasswd, Skopeo, DockerCli;
+    a_login_of_podman_is_pulled_with needs DockerRegistry, Htpasswd, Skopeo, Podman;
+    a_login_of_skopeo_is_pulled_with needs DockerRegistry, Htpasswd, Skopeo;
+    a_helper_of_the_secret_service_is_pulled_with
+        needs DockerRegistry, Htpasswd, Skopeo, SecretService, Helpers;
+    a_helper_of_pass_is_pulled_with needs DockerRegistry, Htpasswd, Skopeo, Pass, Helpers;
+    a_helper_is_started_once_in_a_pull needs DockerRegistry, Htpasswd, Skopeo;
+    helpers_that_do_not_work_are_passed_over_with_a_warning needs DockerRegistry, Htpasswd, Skopeo;
+    a_helper_that_never_answers_is_stopped;
+    a_login_of_docker_that_has_expired_is_no_bar_to_a_public_image;
+    files_of_docker_that_are_broken_are_passed_over;
+}
+
+const USER: &str = "me";
+const PASSWORD: &str = "secret-pass";
+
+/// A registry that lets in [`USER`] alone, and a home where tools log in.
+struct House {
+    env: TestEnv,
+    registry: DockerRegistry,
+}
+
+impl House {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        let line = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
+        let file = env.write("htpasswd", line.as_bytes());
+        let registry = DockerRegistry::start(&Setup {
+            auth: Some(Auth::Password(&file)),
+            ..Setup::default()
+        });
+        let mut image = Image::new("", &["etc/\netc/hosts = here"]).compressed(gzip);
+        image.name = Some("docker.io/library/pushed:1".to_owned());
+        let layout = env.write("pushed.tar", &image.oci());
+        let source = format!("oci-archive:{}", layout.display());
+        let creds = format!("--dest-creds={USER}:{PASSWORD}");
+        registry.copy(&["--preserve-digests", &creds], &source, "app:1");
+        for folder in ["user-home", "run", "docker-config", "bin"] {
+            std::fs::create_dir_all(env.path(folder)).unwrap();
+        }
+        Self { env, registry }
+    }
+
+    /// Returns a program that lives in the house.
+    fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_remove("DOCKER_CONFIG")
+            .env_remove("REGISTRY_AUTH_FILE")
+            .env("HOME", self.env.path("user-home"))
+            .env("XDG_RUNTIME_DIR", self.env.path("run"));
+        command
+    }
+
+    /// Has a tool log in, with the password on its standard input.
+    fn log_in(&self, command: &mut Command) {
+        let mut child = command
+            .args(["-u", USER, "--password-stdin", self.registry.host()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(PASSWORD.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn pull(&self, change: impl FnOnce(&mut Command)) -> Run {
+        let name = format!("{}/app:1", self.registry.host());
+        let mut command = self.env.command(["--debug", "pull", "--force", &name]);
+        command
+            .env_remove("DOCKER_CONFIG")
+            .env("XDG_RUNTIME_DIR", self.env.path("run"))
+            .env("PATH", self.path());
+        change(&mut command);
+        let run = Run::of(&mut command);
+        super::assert_no_secret(&run);
+        run
+    }
+
+    fn path(&self) -> String {
+        let path = std::env::var("PATH").unwrap();
+        format!("{}:{path}", self.env.path("bin").display())
+    }
+
+    /// Writes a helper as a script.
+    fn helper(&self, name: &str, script: &str) {
+        helper(&self.env, name, script);
+    }
+
+    /// Writes Docker's file.
+    fn docker(&self, config: &serde_json::Value) {
+        let folder = self.env.path("user-home/.docker");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    }
+}
+
+fn helper(env: &TestEnv, name: &str, script: &str) -> PathBuf {
+    let folder = env.path("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("docker-credential-{name}"));
+    std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    file
+}
+
+fn a_login_of_docker_is_pulled_with() {
+    let house = House::new();
+    house.pull(|_| {}).failure(&["msb registry login"]);
+    // Without any file it would take the first helper that it finds.
+    house.docker(&json!({"auths": {"other.example": {}}}));
+    house.log_in(house.program("docker").arg("login"));
+    house.pull(|_| {}).success();
+    house.pull(|_| {}).success();
+}
+
+fn a_login_of_podman_is_pulled_with() {
+    let house = House::new();
+    house.log_in(
+        house
+            .program("podman")
+            .args(["login", "--tls-verify=false"]),
+    );
+    house.pull(|_| {}).success();
+}
+
+fn a_login_of_skopeo_is_pulled_with() {
+    let house = House::new();
+    house.log_in(
+        house
+            .program("skopeo")
+            .args(["login", "--tls-verify=false"]),
+    );
+    let run = house.pull(|_| {}).success();
+    assert!(
+        run.stderr.contains("`docker-config`: a password of me"),
+        "{run:#?}"
+    );
+}
+
+/// Has a real helper keep the password.
+fn keep(house: &House, helper: &str, change: impl FnOnce(&mut Command)) {
+    let mut command = house.program(&format!("docker-credential-{helper}"));
+    change(&mut command);
+    let mut child = command
+        .arg("store")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let item = json!({
+        "ServerURL": house.registry.host(),
+        "Username": USER,
+        "Secret": PASSWORD,
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(item.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn a_helper_of_the_secret_service_is_pulled_with() {
+    let house = House::new();
+    let keychain = Keychain::unlocked();
+    keep(&house, "secretservice", |command| keychain.give(command));
+    house.docker(&json!({"credsStore": "secretservice"}));
+    let run = house.pull(|command| keychain.give(command)).success();
+    assert!(
+        run.stderr.contains("`docker-config`: a password of me"),
+        "{run:#?}"
+    );
+}
+
+fn a_helper_of_pass_is_pulled_with() {
+    let house = House::new();
+    let gnupg = house.env.path("gnupg");
+    std::fs::create_dir_all(&gnupg).unwrap();
+    std::fs::set_permissions(&gnupg, PermissionsExt::from_mode(0o700)).unwrap();
+    let store = house.env.path("password-store");
+    let give = |command: &mut Command| {
+        command
+            .env("GNUPGHOME", &gnupg)
+            .env("PASSWORD_STORE_DIR", &store);
+    };
+    let mut gpg = house.program("gpg");
+    give(&mut gpg);
+    run(gpg.args([
+        "--batch",
+        "--quiet",
+        "--passphrase",
+        "",
+        "--quick-generate-key",
+        "msb-tests",
+    ]));
+    let mut pass = house.program("pass");
+    give(&mut pass);
+    run(pass.args(["init", "msb-tests"]));
+    keep(&house, "pass", give);
+    house.docker(&json!({"credHelpers": {house.registry.host(): "pass"}}));
+    house.pull(give).success();
+    let mut agent = house.program("gpgconf");
+    give(&mut agent);
+    run(agent.args(["--kill", "gpg-agent"]));
+}
+
+fn a_helper_is_started_once_in_a_pull() {
+    let house = House::new();
+    let log = house.env.path("started");
+    house.helper(
+        "counted",
+        &format!(
+            "echo started >> {}\ncat > {}\n\
+             echo '{{\"ServerURL\":\"x\",\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'",
+            log.display(),
+            house.env.path("asked").display()
+        ),
+    );
+    house.docker(&json!({"credsStore": "counted"}));
+    house.pull(|_| {}).success();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "started\n");
+    let asked = std::fs::read_to_string(house.env.path("asked")).unwrap();
+    assert_eq!(asked.trim_end(), house.registry.host());
+}
+
+fn helpers_that_do_not_work_are_passed_over_with_a_warning() {
+    let house = House::new();
+    for (name, script, is_quiet) in [
+        ("missing", None, false),
+        ("failing", Some("echo 'the vault is sealed'; exit 1"), false),
+        ("garbage", Some("echo '<html>'"), false),
+        ("endless", Some("yes secret-pass"), false),
+        (
+            "nothing",
+            Some("echo 'credentials not found in native keychain'; exit 1"),
+            true,
+        ),
+        (
+            "nothing2",
+            Some("printf 'credentials not found in native keychain\\r\\n'; exit 1"),
+            true,
+        ),
+        (
+            "nothing3",
+            Some("echo 'No stored credential for x'; exit 1"),
+            true,
+        ),
+        (
+            "empty",
+            Some("echo '{\"Username\":\"\",\"Secret\":\"\"}'"),
+            true,
+        ),
+    ] {
+        if let Some(script) = script {
+            house.helper(name, script);
+        }
+        house.docker(&json!({"credsStore": name}));
+        let run = house.pull(|_| {}).failure(&["msb registry login"]);
+        let warns = run.stderr.contains("`docker-config` was passed over");
+        assert_eq!(warns, !is_quiet, "{name}: {run:#?}");
+    }
+}
+
+/// A registry that lets everybody in, and a token service that remembers whom.
+fn open() -> (TestEnv, crate::faulty::Registry, String) {
+    let registry = crate::faulty::Registry::start();
+    registry.require_token(&registry);
+    registry.put_image("app", "1", &Image::new("", &["a = 1"]));
+    let name = format!("{}/app:1", registry.host());
+    (TestEnv::new(), registry, name)
+}
+
+fn docker_file(env: &TestEnv, bytes: &[u8]) {
+    let folder = env.path("docker-config");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.json"), bytes).unwrap();
+}
+
+fn a_helper_that_never_answers_is_stopped() {
+    let (env, _registry, name) = open();
+    let mark = env.path("pid");
+    helper(
+        &env,
+        "hung",
+        &format!("echo $$ > {}; exec sleep 600", mark.display()),
+    );
+    docker_file(&env, br#"{"credsStore": "hung"}"#);
+    let mut command = env.command(["pull", &name]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", env.path("bin").display()));
+    let run = Run::of(&mut command).success();
+    assert!(
+        run.stderr.contains("`docker-config` was passed over"),
+        "{run:#?}"
+    );
+    let pid = std::fs::read_to_string(&mark).unwrap();
+    let left = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()));
+    assert!(
+        !left.is_ok_and(|line| line.contains("sleep")),
+        "it is still there"
+    );
+}
+
+fn a_login_of_docker_that_has_expired_is_no_bar_to_a_public_image() {
+    let (env, registry, name) = open();
+    let fault = std::sync::Arc::new(
+        |request: &crate::faulty::http::Request, answer: crate::faulty::http::Answer| match request
+            .header("authorization")
+        {
+            Some(_) => crate::faulty::http::Answer::error(403, "DENIED", "denied"),
+            None => answer,
+        },
+    );
+    registry.fault(
+        crate::faulty::route::On::Token,
+        crate::faulty::ALWAYS,
+        fault,
+    );
+    // me:secret-pass
+    let auths = json!({"auths": {registry.host(): {"auth": "bWU6c2VjcmV0LXBhc3M="}}});
+    docker_file(&env, auths.to_string().as_bytes());
+    let run = env.msb(&format!("pull {name}")).success();
+    for words in [
+        "note: ",
+        "`docker-config`",
+        &format!("msb registry login {}", registry.host()),
+    ] {
+        assert!(run.stderr.contains(words), "{words}: {run:#?}");
+    }
+}
+
+fn files_of_docker_that_are_broken_are_passed_over() {
+    let (env, _registry, name) = open();
+    for bytes in [
+        &b"{"[..],
+        b"[]",
+        b"{\"auths\": 5}",
+        b"\xff\xfe",
+        b"{\"auths\": {\"127.0.0.1\": {\"auth\": \"%%%\"}}}",
+    ] {
+        docker_file(&env, bytes);
+        env.msb(&format!("pull --force {name}")).success();
+    }
+}

@@ -1,0 +1,55 @@
+//! What loading costs: msb, podman, the image crate of microsandbox, and a floor that only copies
+//! and hashes, on one archive.
+
+use std::fs;
+
+use super::Place;
+use super::contest::{Contender, compare};
+use super::corpus::Corpus;
+use crate::command::{Result, which};
+
+pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
+    let contenders = contenders(place);
+    for (title, archive) in [
+        ("plain layers", &corpus.plain),
+        ("gzip layers", &corpus.compressed),
+    ] {
+        let size = fs::metadata(archive)
+            .map_err(|error| format!("{}: {error}", archive.display()))?
+            .len();
+        let title = format!("{title}: {} MiB", size >> 20);
+        let archive = archive.display().to_string();
+        compare(&title, &archive, &contenders, place.work.path())?;
+    }
+    Ok(())
+}
+
+fn contenders(place: &Place) -> Vec<Contender> {
+    let mut contenders = vec![
+        Contender {
+            name: "floor",
+            script: "cat $F | tee >(sha256sum >/dev/null) > $W/copy".to_owned(),
+        },
+        Contender {
+            name: "msb",
+            script: format!("MSB_HOME=$W {} load -q -i $F", place.msb().display()),
+        },
+    ];
+    if which("podman").is_some() {
+        let script = "podman --root $W/root --runroot $W/run --storage-driver overlay \
+                      --cgroup-manager=cgroupfs --events-backend=none load -q -i $F";
+        contenders.push(Contender {
+            name: "podman",
+            script: script.to_owned(),
+        });
+    } else {
+        println!("podman is not there and does not take part");
+    }
+    if let Some(program) = place.incumbent() {
+        contenders.push(Contender {
+            name: "microsandbox-image",
+            script: format!("{} load $F $W", program.display()),
+        });
+    }
+    contenders
+}
