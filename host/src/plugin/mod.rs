@@ -45,7 +45,10 @@ pub use format::{
 pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
 pub use inspect::API;
-pub use installed::{Installed, InstalledError};
+pub use installed::{
+    Ask, Candidate, Entry, Fetcher, Installed, InstalledError, Origin, ParseSourceError, Position,
+    Source, Verified,
+};
 pub use limits::{Budget, Stopped};
 pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,

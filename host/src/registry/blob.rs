@@ -189,7 +189,6 @@ impl BlobReader<'_> {
             path: format!("blobs/{}", self.request.digest),
             headers,
             what: &self.what,
-            upload: None,
         };
         let asking = self.repository.asking(self.cancel);
         let place = self.place()?;

@@ -20,7 +20,6 @@ mod login;
 mod manifest;
 mod notices;
 mod proxy;
-mod push;
 mod realm;
 mod repository;
 mod retry;

@@ -75,7 +75,6 @@ impl Repository {
                 path: format!("manifests/{selector}"),
                 headers,
                 what: &what,
-                upload: None,
             };
             let mut response = place.send(self.asking(cancel), &request)?;
             let header = |name: &str| {
@@ -122,7 +121,6 @@ impl Repository {
                 path: format!("blobs/{digest}"),
                 headers,
                 what: &what,
-                upload: None,
             };
             let limit = (limit, "config_bytes");
             if size.is_some_and(|size| size > limit.0) {

@@ -26,66 +26,66 @@ const HEADER: &str = "\
 
 /// What is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lock {
+pub(super) struct Lock {
     version: u32,
-    /// The order of asking, where the user has said something about it; names of plugins.
+    /// The order of asking, where the user has said something about it: names of plugins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub order: Vec<String>,
+    pub(super) order: Vec<String>,
     /// The plugins, as they were installed.
     #[serde(default, rename = "plugin", skip_serializing_if = "Vec::is_empty")]
-    pub plugins: Vec<LockedPlugin>,
+    pub(super) plugins: Vec<LockedPlugin>,
     /// What is other than usual with plugins that ship with msb.
     #[serde(default, rename = "builtin", skip_serializing_if = "Vec::is_empty")]
-    pub builtins: Vec<LockedBuiltin>,
+    pub(super) builtins: Vec<LockedBuiltin>,
 }
 
 /// A plugin as it was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockedPlugin {
+pub(super) struct LockedPlugin {
     /// What the user calls it.
-    pub name: String,
+    pub(super) name: String,
     /// Whether it may be used.
-    pub enabled: bool,
+    pub(super) enabled: bool,
     /// Where it comes from, in the one spelling.
-    pub source: String,
+    pub(super) source: String,
     /// The version that it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub(super) version: Option<String>,
     /// The digest of the component.
-    pub sha256: Digest,
+    pub(super) sha256: Digest,
     /// The digest of the manifest in the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<Digest>,
-    /// The key that it was signed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    pub(super) manifest: Option<Digest>,
+    /// Whether its signature was checked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) signed: bool,
     /// The version of the contract that it was built for.
-    pub api: String,
+    pub(super) api: String,
     /// The interfaces that it imports.
-    pub imports: Vec<String>,
+    pub(super) imports: Vec<String>,
     /// What it asks for.
-    pub asks: Vec<Asked>,
+    pub(super) asks: Vec<Asked>,
     /// What the user has granted.
-    pub grants: Vec<String>,
+    pub(super) grants: Vec<String>,
     /// What it said of itself.
     #[serde(flatten)]
-    pub kind: LockedKind,
+    pub(super) kind: LockedKind,
 }
 
 /// A permission that a plugin asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub(super) struct Asked {
     /// The permission.
-    pub grant: String,
+    pub(super) grant: String,
     /// What for; untrusted text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
+    pub(super) reason: String,
 }
 
 /// What a plugin said of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LockedKind {
+pub(super) enum LockedKind {
     /// An archive format.
     Format {
         /// Its name.
@@ -112,14 +112,14 @@ pub enum LockedKind {
 
 /// What is other than usual with a plugin that ships with msb.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockedBuiltin {
+pub(super) struct LockedBuiltin {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Whether it may be used.
-    pub enabled: bool,
+    pub(super) enabled: bool,
     /// What the user has granted instead of what is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grants: Option<Vec<String>>,
+    pub(super) grants: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -127,30 +127,14 @@ struct VersionOnly {
     version: u32,
 }
 
-impl LockedKind {
-    /// Returns the word for the kind.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Format { .. } => "format",
-            Self::Credential { .. } => "credential",
-        }
-    }
-
-    /// Returns the name of the format or provider.
-    pub fn name(&self) -> &str {
-        let (Self::Format { name, .. } | Self::Credential { name, .. }) = self;
-        name
-    }
-}
-
 impl Lock {
     /// Returns the file of a home.
-    pub fn path(home: &Home) -> PathBuf {
+    pub(super) fn path(home: &Home) -> PathBuf {
         home.plugins().join("plugins.lock")
     }
 
     /// Reads the file of a home; none is nothing installed.
-    pub fn read(home: &Home) -> Result<Self, InstalledError> {
+    pub(super) fn read(home: &Home) -> Result<Self, InstalledError> {
         let path = Self::path(home);
         let text = match read_limited(&path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -182,7 +166,7 @@ impl Lock {
 
     /// Changes the file of a home, alone and in one step. What `change` returns an error for stays
     /// as it is.
-    pub fn change<T>(
+    pub(super) fn change<T>(
         home: &Home,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -200,14 +184,10 @@ impl Lock {
                 reason: source.to_string(),
             })?;
             let text = format!("{HEADER}{text}");
+            store::create_directory(&home.plugins())?;
             store::write_atomically(text.as_bytes(), &path, &home.plugins(), ".plugins-lock-")?;
         }
         Ok(answer)
-    }
-
-    /// Returns the plugin of a name.
-    pub fn plugin(&self, name: &str) -> Option<&LockedPlugin> {
-        self.plugins.iter().find(|plugin| plugin.name == name)
     }
 
     /// Returns what is wrong with the file beyond its form.
@@ -221,7 +201,9 @@ impl Lock {
                 return Err(format!("plugin `{name}` stands there twice"));
             }
             if plugin.sha256.algorithm() != crate::digest::Algorithm::Sha256 {
-                return Err(format!("the digest of plugin `{name}` is not one of sha256"));
+                return Err(format!(
+                    "the digest of plugin `{name}` is not one of sha256"
+                ));
             }
         }
         Ok(())
@@ -250,7 +232,7 @@ mod tests {
             version: Some("1.2.0".to_owned()),
             sha256: Digest::of(b"x"),
             manifest: Some(Digest::of(b"m")),
-            key: None,
+            signed: false,
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
             asks: vec![Asked {
@@ -293,7 +275,10 @@ mod tests {
         assert_eq!(lock.plugins, [plugin("zebra"), plugin("ape")]);
         assert!(!lock.builtins[0].enabled);
         let text = std::fs::read_to_string(Lock::path(&home)).unwrap();
-        assert!(text.starts_with('#') && text.contains("version = 1"), "{text}");
+        assert!(
+            text.starts_with('#') && text.contains("version = 1"),
+            "{text}"
+        );
     }
 
     #[test]
