@@ -11,7 +11,7 @@ use msb_host::auth::{AuthError, KeepError, ProviderError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::limits::Limit;
-use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
+use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
 use msb_host::registry::{Origin, RegistryError, Stranger, VerifyError};
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
@@ -83,6 +83,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Store(error) => for_store(error),
         Error::Format(error) => for_format(error),
         Error::Settings(error) => for_settings(error),
+        Error::Installed(error) => for_installed(error),
         Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
         Error::Reference(_) => {
             Some("write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned())
@@ -405,7 +406,45 @@ fn for_plugin(error: &PluginError) -> Option<String> {
             "either the archive is far out of the ordinary, or this is a fault of the plugin"
         }
         Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => DAMAGED_ARCHIVE,
+        Failure::Component { .. } | Failure::Changed { .. } => {
+            "`msb plugin install --locked` fetches it once more, if its source still has it"
+        }
         Failure::Host(error) => return for_archive(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn for_installed(error: &InstalledError) -> Option<String> {
+    let hint = match error {
+        InstalledError::NotInstalled { installed, .. } => {
+            return Some(format!("plugins are {}", installed.join(", ")));
+        }
+        InstalledError::Builtin { name } => {
+            return Some(format!(
+                "`msb plugin disable {name}` keeps it from being used"
+            ));
+        }
+        InstalledError::NameTaken { name, .. } => {
+            return Some(format!(
+                "give it another name with `--name`, or fetch that one once more with \
+                 `msb plugin update {name}`, or remove it with `msb plugin rm {name}`"
+            ));
+        }
+        InstalledError::Name { .. } => "give it a name with `--name`",
+        InstalledError::Lock { .. } => "mend the file, or take it from a backup",
+        InstalledError::LockVersion { .. } => "use the newer msb",
+        InstalledError::Pinned { .. } => {
+            "if the change is meant to be, `msb plugin update` takes it over"
+        }
+        InstalledError::NotLocked { .. } => "install it without `--locked` first",
+        InstalledError::Artifact { .. } => {
+            "a plugin in a registry is a component that `wkg oci push` or another tool for \
+             WebAssembly has put there"
+        }
+        InstalledError::Plugin(error) => return for_plugin(error),
+        InstalledError::Registry(error) => return for_registry(error),
+        InstalledError::Store(error) => return for_store(error),
         _ => return None,
     };
     Some(hint.to_owned())

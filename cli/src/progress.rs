@@ -23,6 +23,7 @@ pub(crate) enum Work {
     Login,
     Logout,
     List,
+    Plugins,
 }
 
 impl Work {
@@ -37,6 +38,7 @@ impl Work {
             Self::Login => "Logging in",
             Self::Logout => "Logging out",
             Self::List => "Looking for credentials",
+            Self::Plugins => "Working on plugins",
         }
     }
 
@@ -46,7 +48,9 @@ impl Work {
             Self::Load => "converting",
             Self::Save => "writing",
             // Of a pull the rate says it.
-            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List => "",
+            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List | Self::Plugins => {
+                ""
+            }
             Self::Verify => "checking",
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
+pub(crate) mod plugin;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod registry;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use msb_host::auth::Chain;
 use msb_host::digest::Digest;
-use msb_host::plugin::Installed;
+use msb_host::plugin::{Formats, Installed};
 use msb_host::reference::Reference;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
@@ -43,6 +44,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
         Command::Registry(command) => registry::run(ui, command),
+        Command::Plugin(command) => plugin::run(ui, command),
     }
 }
 
@@ -54,6 +56,11 @@ fn open_store() -> Result<Store, CommandError> {
 /// Reads the settings of the store that the environment names.
 fn open_settings() -> Result<Settings, CommandError> {
     Ok(Settings::read(&Home::resolve()?)?)
+}
+
+/// Returns the archive formats that are installed.
+fn open_formats(home: &Home, settings: &Settings) -> Result<Formats, CommandError> {
+    Ok(Installed::open(home, settings)?.formats())
 }
 
 /// Returns who is asked for credentials, and in which order.

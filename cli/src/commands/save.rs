@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use msb_host::image::{self, SaveOptions, SaveReport, SaveTarget};
-use msb_host::plugin::Formats;
 use msb_host::progress::LogLevel;
 use msb_host::store::{Home, Store};
 
-use super::names;
+use super::{names, open_formats, open_settings};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -33,7 +32,7 @@ pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
     #[arg(required = true, value_name = "REF")]
     references: Vec<String>,
-    /// Archive format (`docker`, `oci`).
+    /// Archive format: `docker`, `oci`, or one of an installed plugin.
     #[arg(long, default_value = "docker")]
     format: String,
     /// Write archive to a tar file instead of stdout.
@@ -48,7 +47,7 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let home = Home::resolve()?;
-    let formats = Formats::builtin(&home);
+    let formats = open_formats(&home, &open_settings()?)?;
     formats.check_writes(&args.format)?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),
