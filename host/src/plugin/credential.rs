@@ -232,3 +232,8 @@ impl fmt::Debug for CredentialPlugin {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "credential_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

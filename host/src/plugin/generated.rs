@@ -219,3 +219,8 @@ impl Read for MadeLayer {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+#[path = "generated_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
