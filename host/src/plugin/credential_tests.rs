@@ -46,6 +46,7 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
         // It is of use again at once, in a fresh instance.
         provider.get(&request("good", ""), &bench.around()).unwrap();
     }
+    let provider = bench.provider(&[], Budget::CREDENTIAL);
     let error = provider.list(&bench.around()).unwrap_err();
     assert!(chain(&error).contains("it lists more than 10000 registries"));
 }

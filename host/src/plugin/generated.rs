@@ -207,6 +207,7 @@ impl Read for MadeLayer {
             // Whatever comes of it, this instance is asked no more after an end or an error.
             self.ended = true;
             self.taken = 0;
+            self.ready.clear();
             self.ready = self
                 .next()
                 .map_err(|failure| io::Error::other(self.maker.blame(failure)))?;
