@@ -2,13 +2,15 @@
 
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use msb_host::archive::Input;
-use msb_host::auth::Chain;
+use msb_host::auth::{self, Action, Chain, ProviderError, Surroundings};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
@@ -16,7 +18,7 @@ use msb_host::plugin::{
 };
 use msb_host::progress::{Progress, Silent};
 use msb_host::registry::hosts::{HostOverrides, Hosts};
-use msb_host::registry::{Client, RetryPolicy};
+use msb_host::registry::{Client, RegistryAuth, RetryPolicy};
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ use crate::env::TestEnv;
 use crate::faulty::Registry;
 use crate::faulty::http::Request;
 use crate::tests;
+use crate::tools::run;
 
 tests! {
     a_login_of_a_secrets_server_is_pulled_with;
@@ -33,6 +36,7 @@ tests! {
     a_secrets_server_that_lets_nobody_in_ends_the_pull;
     a_secrets_server_that_is_gone_is_no_bar_to_a_public_image;
     a_secrets_server_that_is_not_granted_is_not_asked;
+    a_helper_keeps_and_forgets_a_login_that_is_pulled_with needs Pass, Helpers;
     an_image_in_a_json_document_is_loaded_and_saved;
     the_same_json_document_is_the_same_image;
     a_json_document_that_makes_no_sense_is_refused_by_its_plugin;
@@ -179,24 +183,11 @@ impl Scene {
     }
 
     fn pull(&self, name: &str, chain: &Arc<Chain>) -> Result<(), PullError> {
-        let hosts = Hosts::read(&Settings::default(), &HostOverrides::default()).unwrap();
-        let client = Arc::new(Client::new(hosts, RetryPolicy::default()).unwrap());
-        let name = format!("{}/{name}:1", self.registry.host());
-        let options = PullOptions {
-            chain: Arc::clone(chain),
-            ..PullOptions::default()
-        };
-        let store = Store::open(&Home::at(self.env.home())).unwrap();
-        let reference = name.parse().unwrap();
-        image::pull(
-            &store,
-            &client,
-            &reference,
-            &options,
-            &silent(),
-            &Cancel::default(),
+        pull(
+            &self.env,
+            &format!("{}/{name}:1", self.registry.host()),
+            chain,
         )
-        .map(drop)
     }
 
     fn pull_error(&self, chain: &Arc<Chain>) -> String {
@@ -208,6 +199,26 @@ impl Scene {
         assert!(!text.contains("secret-"), "{text}");
         text
     }
+}
+
+fn pull(env: &TestEnv, reference: &str, chain: &Arc<Chain>) -> Result<(), PullError> {
+    let hosts = Hosts::read(&Settings::default(), &HostOverrides::default()).unwrap();
+    let client = Arc::new(Client::new(hosts, RetryPolicy::default()).unwrap());
+    let options = PullOptions {
+        chain: Arc::clone(chain),
+        ..PullOptions::default()
+    };
+    let store = Store::open(&Home::at(env.home())).unwrap();
+    let reference = reference.parse().unwrap();
+    image::pull(
+        &store,
+        &client,
+        &reference,
+        &options,
+        &silent(),
+        &Cancel::default(),
+    )
+    .map(drop)
 }
 
 fn a_login_of_a_secrets_server_is_pulled_with() {
@@ -261,6 +272,87 @@ fn a_secrets_server_that_is_not_granted_is_not_asked() {
     let error = scene.pull_error(&scene.chain(&vault, &[files, "clock".to_owned()]));
     assert!(error.contains("msb plugin grant vault http="), "{error}");
     assert!(vault.asked().is_empty());
+}
+
+/// Where the second process finds the registry of the first.
+const REGISTRY: &str = "MSB_TEST_HELPED_REGISTRY";
+
+/// A plugin's helper has the environment of the process, so this test is a process of its own: the
+/// first builds a password store, and runs itself in it.
+fn a_helper_keeps_and_forgets_a_login_that_is_pulled_with() {
+    if let Ok(host) = std::env::var(REGISTRY) {
+        return keep_and_forget(&host);
+    }
+    let scene = Scene::guarded();
+    let gnupg = scene.env.path("gnupg");
+    std::fs::create_dir_all(&gnupg).unwrap();
+    std::fs::set_permissions(&gnupg, PermissionsExt::from_mode(0o700)).unwrap();
+    let at_home = |program: &str, line: &str| {
+        let mut command = Command::new(program);
+        command
+            .args(line.split(' '))
+            .env("HOME", scene.env.path("user-home"))
+            .env("GNUPGHOME", &gnupg)
+            .env("PASSWORD_STORE_DIR", scene.env.path("password-store"));
+        command
+    };
+    let key =
+        "--batch --quiet --pinentry-mode loopback --passphrase= --quick-generate-key msb-tests";
+    run(&mut at_home("gpg", key));
+    run(&mut at_home("pass", "init msb-tests"));
+    let itself = std::env::current_exe().unwrap();
+    let this = "examples::a_helper_keeps_and_forgets_a_login_that_is_pulled_with";
+    let mut second = at_home(itself.to_str().unwrap(), &format!("--exact {this}"));
+    let output = second.env(REGISTRY, scene.registry.host()).output();
+    run(&mut at_home("gpgconf", "--kill gpg-agent"));
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{output:?}"
+    );
+}
+
+fn keep_and_forget(host: &str) {
+    let env = TestEnv::new();
+    let runtime = Runtime::new(&Home::at(env.home()));
+    let settings = json!({"helper": "pass", "registries": [host]});
+    let grants = ["helper=pass".to_owned()];
+    let package = package(&runtime, "credential-helper", &grants, Some(settings));
+    let providers = providers(&runtime, &[package]);
+    let provider = Arc::clone(&providers[0]);
+    let progress = silent();
+    let cancel = Cancel::default();
+    let around = Surroundings {
+        progress: &progress,
+        cancel: &cancel,
+    };
+    let request = auth::Request {
+        registry: host.to_owned(),
+        repository: None,
+        action: Action::Login,
+        challenges: Vec::new(),
+        username: None,
+        attempt: 1,
+        settings: None,
+    };
+    // Each pull asks anew: a chain keeps what it was told.
+    let pull = || {
+        let chain = Chain::new(providers.clone(), &Settings::default().registries.auth);
+        pull(&env, &format!("{host}/app:1"), &Arc::new(chain))
+    };
+    pull().unwrap_err();
+    let login = RegistryAuth::basic("ann", PASSWORD);
+    provider.store(&request, &login, &around).unwrap();
+    let listed = provider.list(&around).unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0].registry, host);
+    assert_eq!(listed[0].username.as_deref(), Some("ann"));
+    pull().unwrap();
+    provider.erase(&request, &around).unwrap();
+    assert!(provider.list(&around).unwrap().is_empty());
+    let again = provider.erase(&request, &around);
+    assert!(matches!(again, Err(ProviderError::NotFound)), "{again:?}");
 }
 
 /// A directory with an image in a document, and a home.
