@@ -126,6 +126,9 @@ impl fmt::Display for PluginError {
         if let Some(version) = &self.version {
             write!(formatter, " {version}")?;
         }
+        if let Some(setting) = self.setting() {
+            return write!(formatter, " met its limit, `{setting}`");
+        }
         formatter.write_str(match &*self.failure {
             Failure::Refused(Refusal::NotMine(_)) => " does not know this format",
             Failure::Refused(Refusal::Malformed(_)) => " found the input malformed",
