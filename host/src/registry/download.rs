@@ -6,7 +6,6 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, Url};
 
 use super::body::{self, Unread};
-use super::hosts::HostsError;
 use super::runtime::NoAnswer;
 use super::transport::Transport;
 use super::{Client, realm};
@@ -66,9 +65,6 @@ pub enum DownloadError {
         /// Why.
         reason: String,
     },
-    /// What is configured of the server cannot be used.
-    #[error(transparent)]
-    Hosts(#[from] HostsError),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -153,7 +149,7 @@ impl Client {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        let tls = self.hosts.tls(&host)?;
+        let tls = self.hosts.tls(&host);
         let transport = Transport::new(&tls).map_err(|error| setup(error.to_string()))?;
         let request = transport.inside.get(at.clone()).send();
         match self
