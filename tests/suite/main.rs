@@ -25,6 +25,7 @@ mod faulty;
 mod fixtures;
 mod mount;
 mod odd_archives;
+mod plugins;
 mod references;
 mod registry;
 mod resources;
@@ -71,6 +72,7 @@ fn main() {
         registry::all(),
         bad_input::tests(),
         odd_archives::tests(),
+        plugins::tests(),
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),

@@ -44,10 +44,11 @@ pub(super) fn ask(
     if !io::stdin().is_terminal() {
         return Err(refused(candidate, command));
     }
-    let question = if candidate.updates.is_some() {
-        "Update it with these permissions? [y/N] "
-    } else {
-        "Install it with these permissions? [y/N] "
+    let question = match (candidate.updates.is_some(), candidate.ask.needs.is_empty()) {
+        (true, true) => "Update it? [y/N] ",
+        (true, false) => "Update it with these permissions? [y/N] ",
+        (false, true) => "Install it? [y/N] ",
+        (false, false) => "Install it with these permissions? [y/N] ",
     };
     Ok(if confirmed(ui, question)? {
         with(&mut wanted())
@@ -117,14 +118,21 @@ fn refused(candidate: &Candidate, command: &str) -> CommandError {
         command += " --grant ";
         command += &quoted(&need.grant.to_string());
     }
+    let wish = match &candidate.replaces {
+        _ if !candidate.ask.needs.is_empty() => "asks for permissions".to_owned(),
+        Some(other) if candidate.updates.is_none() => {
+            format!("takes the place of `{other}`, which ships with msb")
+        }
+        _ => "can use more than before".to_owned(),
+    };
     if candidate.ask.needs.is_empty() {
         command += " --yes";
     }
     CommandError::new(format!(
-        "plugin `{}` asks for permissions, and there is no terminal to ask you at",
+        "plugin `{}` {wish}, and there is no terminal to ask you at",
         candidate.name
     ))
-    .hint(format!("if you agree to all of them: {command}"))
+    .hint(format!("if you agree: {command}"))
 }
 
 fn confirmed(ui: Ui, question: &str) -> Result<bool, CommandError> {
