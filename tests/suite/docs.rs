@@ -28,7 +28,7 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
@@ -40,6 +40,7 @@ const DOCUMENTS: [(&str, &str); 7] = [
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
     ),
+    ("docs/plugins.md", include_str!("../../docs/plugins.md")),
     ("docs/registry.md", REGISTRY),
     ("docs/store.md", include_str!("../../docs/store.md")),
 ];

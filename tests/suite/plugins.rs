@@ -18,7 +18,7 @@ tests! {
     what_is_installed_is_shown_and_kept_in_the_lock;
     a_denied_call_names_the_grant_which_then_works;
     a_login_of_an_installed_plugin_is_pulled_with;
-    a_format_that_is_installed_is_loaded_and_saved_with;
+    a_format_that_is_installed_is_loaded_with;
     a_changed_component_is_named_and_not_run;
     a_locked_installation_fetches_what_is_pinned_and_nothing_else;
     an_update_that_wants_more_asks_and_one_that_wants_the_same_does_not;
@@ -253,21 +253,24 @@ fn a_login_of_an_installed_plugin_is_pulled_with() {
     env.msb(&pull.replace("pull", "pull --force")).failure(&[]);
 }
 
-fn a_format_that_is_installed_is_loaded_and_saved_with() {
+fn a_format_that_is_installed_is_loaded_with() {
     let env = with_component("image-json");
-    env.write(
-        "app.tar",
-        &Image::new("app:1", &["etc/\netc/a = b"]).docker(),
-    );
-    env.msb("load -q -i app.tar").success();
-    env.msb("save --format image-json -o a.json app:1")
-        .failure(&["there is no format `image-json`"]);
+    std::fs::create_dir_all(env.path("motd")).unwrap();
+    let document = json!({
+        "image-json": 1,
+        "references": ["example.com/motd:1"],
+        "config": {"architecture": crate::archive::architecture()},
+        "layers": [[{"path": "motd", "text": "welcome\n"}]],
+    });
+    env.write("motd/image.json", document.to_string().as_bytes());
+    env.msb("load -i motd")
+        .failure(&["no installed format plugin recognises this archive"]);
     env.msb("plugin install image-json.wasm").success();
-    env.msb("save --format image-json -o a.json app:1")
-        .success();
-    env.msb("rmi app:1").success();
-    env.msb("load -i a.json").success();
-    assert_eq!(env.references(), ["app:1"]);
+    env.msb("load -i motd").success();
+    assert_eq!(env.references(), ["example.com/motd:1"]);
+    env.msb("plugin disable image-json").success();
+    env.msb("load -i motd")
+        .failure(&["no installed format plugin recognises this archive"]);
 }
 
 fn a_changed_component_is_named_and_not_run() {
@@ -466,7 +469,7 @@ fn nothing_a_plugin_says_of_itself_is_obeyed_by_a_terminal() {
         &env,
         MISBEHAVING,
         "to see what is there",
-        "\u{1b}[2J\u{1b}[31m so nice",
+        "\u{1b}[2J\u{1b}[31m so nice to",
     );
     let refused = env.msb("plugin install misbehaving-credentials.wasm");
     assert_eq!(refused.code, Some(1), "{refused:#?}");

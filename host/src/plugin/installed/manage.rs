@@ -287,17 +287,15 @@ impl Installed {
                 return Ok(change(Target::Plugin(plugin)));
             }
             self.entry(name)?;
-            let at = match lock.builtins.iter().position(|it| it.name == name) {
-                Some(at) => at,
-                None => {
-                    lock.builtins.push(LockedBuiltin {
-                        name: name.to_owned(),
-                        enabled: true,
-                        grants: None,
-                    });
-                    lock.builtins.len() - 1
-                }
-            };
+            let at = lock.builtins.iter().position(|it| it.name == name);
+            let at = at.unwrap_or_else(|| {
+                lock.builtins.push(LockedBuiltin {
+                    name: name.to_owned(),
+                    enabled: true,
+                    grants: None,
+                });
+                lock.builtins.len() - 1
+            });
             let answer = change(Target::Builtin(&mut lock.builtins[at]));
             lock.builtins
                 .retain(|it| !it.enabled || it.grants.is_some());

@@ -139,12 +139,12 @@ impl Installed {
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
     ) -> Result<Candidate, InstalledError> {
-        let fetched = fetcher.fetch(source, progress, cancel)?;
+        let found = fetcher.fetch(source, progress, cancel)?;
         progress.report(Event::Phase(&format!("Checking {name}")));
         let inspection = self
             .runtime
-            .inspect(&name, &fetched.bytes, progress, cancel)?;
-        let bytes: Arc<[u8]> = fetched.bytes.into();
+            .inspect(&name, &found.bytes, progress, cancel)?;
+        let bytes: Arc<[u8]> = found.bytes.into();
         let package = Package {
             name: name.as_str().into(),
             version: None,
@@ -194,8 +194,8 @@ impl Installed {
             updates: old
                 .and_then(|entry| entry.origin.as_ref())
                 .map(|origin| origin.sha256.clone()),
-            signed: fetched.signed,
-            manifest: fetched.manifest,
+            signed: found.signed,
+            manifest: found.manifest,
             source: source.clone(),
             name,
             inspection,
