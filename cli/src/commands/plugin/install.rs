@@ -12,7 +12,7 @@ use crate::ui::Ui;
 /// Install a plugin from a file, an HTTPS address or a registry.
 ///
 /// What it is and what it asks for is shown first; it may do nothing that you have not permitted.
-/// The lock file `plugins/plugins.lock` in MSB_HOME keeps its source, digest and permissions.
+/// The lock file `plugins/plugins.lock` in the home of msb keeps its source, digest and permissions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -103,8 +103,8 @@ pub(super) fn tell(ui: Ui, verb: &str, candidate: &Candidate, grants: &Grants) {
 
 /// Returns the command that was run, up to its permissions.
 fn again(args: &Args) -> String {
-    let mut command = "msb plugin install ".to_owned();
-    command += &quoted(args.source.as_deref().unwrap_or_default());
+    let mut words = vec!["msb plugin install".to_owned()];
+    words.extend(args.source.as_deref().map(quoted));
     let options = [
         ("--name", &args.name),
         ("--before", &args.before),
@@ -112,16 +112,11 @@ fn again(args: &Args) -> String {
     ];
     for (option, value) in options {
         if let Some(value) = value {
-            command += &format!(" {option} {}", quoted(value));
+            words.extend([option.to_owned(), quoted(value)]);
         }
     }
-    if args.connection.insecure {
-        command += " --insecure";
-    }
-    for path in &args.connection.ca_certs {
-        command += &format!(" --ca-certs {}", quoted(&path.to_string_lossy()));
-    }
-    command
+    words.extend(args.connection.words());
+    words.join(" ")
 }
 
 /// Fetches what the lock file names and is not there, or not as it should be.

@@ -58,6 +58,21 @@ pub(crate) struct Connection {
     ca_certs: Vec<PathBuf>,
 }
 
+impl Connection {
+    /// Returns the words that say the same on a command line.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.insecure {
+            words.push("--insecure".to_owned());
+        }
+        for path in &self.ca_certs {
+            let path = consent::quoted(&path.to_string_lossy());
+            words.extend(["--ca-certs".to_owned(), path]);
+        }
+        words
+    }
+}
+
 /// What every command about plugins works with.
 struct Bench {
     settings: Settings,

@@ -1,7 +1,5 @@
 //! `msb plugin update`
 
-use msb_host::plugin::Candidate;
-
 use super::consent::{self, Consent, quoted};
 use super::{Bench, Connection, done, install};
 use crate::error::{CommandError, Exit};
@@ -90,9 +88,17 @@ fn one(
         return Ok(());
     }
     if args.check {
-        return check(ui, &candidate);
+        let aside = if candidate.wants_consent() {
+            "asks for more than before"
+        } else {
+            "asks for the same as before"
+        };
+        done(ui, "Newer", name, aside);
+        return Ok(());
     }
-    let command = format!("msb plugin update {}", quoted(name));
+    let mut command = vec!["msb plugin update".to_owned(), quoted(name)];
+    command.extend(args.connection.words());
+    let command = command.join(" ");
     let Some(grants) = consent::ask(ui, &args.consent, &candidate, &command)? else {
         return Ok(());
     };
@@ -107,15 +113,5 @@ fn one(
     });
     interrupt.settle(committed)?;
     install::tell(ui, "Updated", &candidate, &grants);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one of the ends of an update")]
-fn check(ui: Ui, candidate: &Candidate) -> Result<(), CommandError> {
-    let aside = match candidate.wants_consent() {
-        true => "asks for more than before",
-        false => "asks for the same as before",
-    };
-    done(ui, "Newer", &candidate.name, aside);
     Ok(())
 }
