@@ -304,7 +304,7 @@ mod tests {
             ("version = 2\nnew = 1", "form 2"),
             ("plugin = 5", "version"),
             ("version = 1\n[[plugin]]\nname = \"x\"", "missing"),
-            ("\u{0}", "invalid"),
+            ("\u{0}", "expected"),
         ] {
             let error = Lock::parse(text, Path::new("/p.lock")).unwrap_err();
             let text = error.to_string();
