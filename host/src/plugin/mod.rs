@@ -29,7 +29,7 @@ mod grant;
 mod guest;
 mod http_scope;
 mod inspect;
-mod installed;
+pub mod installed;
 mod limits;
 mod package;
 mod runtime;

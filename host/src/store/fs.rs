@@ -14,7 +14,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 const SYNCHRONISERS: usize = 8;
 
 /// Gives an I/O error its path and operation.
-pub(super) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
+pub(crate) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io {
         operation,
@@ -24,7 +24,7 @@ pub(super) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) 
 }
 
 /// Makes a directory and those above it.
-pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -119,7 +119,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 }
 
 /// Writes a whole file in one step: aside as `prefix` and something random, synchronised, renamed.
-pub(super) fn write_atomically(
+pub(crate) fn write_atomically(
     bytes: &[u8],
     path: &Path,
     aside: &Path,
@@ -149,7 +149,7 @@ pub(super) fn disk_size(path: &Path) -> Result<u64, StoreError> {
 }
 
 /// Removes a file, or a directory with all in it, that may be gone already.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     step(path)?;
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),

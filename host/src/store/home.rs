@@ -43,6 +43,11 @@ impl Home {
         self.cache("plugins")
     }
 
+    /// Returns the directory of installed plugins.
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
     pub(super) fn catalogue(&self) -> PathBuf {
         self.root.join("db/msb.db")
     }
@@ -87,6 +92,10 @@ impl Home {
 
     pub(super) fn layer_lock(&self, diff_id: &Digest) -> PathBuf {
         self.locks().join(format!("{}.lock", diff_id.file_stem()))
+    }
+
+    pub(super) fn plugins_lock(&self) -> PathBuf {
+        self.locks().join("plugins.lock")
     }
 
     pub(super) fn store_lock(&self) -> PathBuf {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::catalogue::Store;
-use super::{StoreError, fs};
+use super::{Home, StoreError, fs};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::{Event, Progress};
@@ -87,6 +87,17 @@ impl Store {
         let free = attempt(&file, &path, File::try_lock)?;
         Ok(free.then_some(Lease { _file: Some(file) }))
     }
+}
+
+/// Waits for the right to change what is installed of plugins, until the file is dropped.
+pub(crate) fn lock_plugins(
+    home: &Home,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<File, StoreError> {
+    let path = home.plugins_lock();
+    let mut on_wait = || progress.report(Event::StoreBusy("another msb is changing plugins"));
+    wait(open(&path)?, &path, File::try_lock, &mut on_wait, cancel)
 }
 
 /// Opens a lock file.

@@ -188,6 +188,7 @@ impl Lock {
         cancel: &Cancel,
         change: impl FnOnce(&mut Self) -> Result<T, InstalledError>,
     ) -> Result<T, InstalledError> {
+        store::create_directory(&home.plugins())?;
         let _alone = store::lock_plugins(home, progress, cancel)?;
         let mut lock = Self::read(home)?;
         let before = lock.clone();

@@ -1,47 +1,137 @@
 //! The plugins that there are: those that ship with msb, and those that the user has installed.
 //!
-//! Owns their order and what each may do. Runs nothing.
+//! Owns installing, the lock, their order and what each may do. Calls none of them, but to have it
+//! describe itself when it is installed.
 
+mod artifact;
+mod error;
+mod fetch;
+mod install;
+mod lock;
+mod manage;
+mod order;
+mod packages;
+mod push;
+mod signature;
+mod source;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::formats::Formats;
-use super::package::Package;
+use super::package::{Kind, Package};
 use super::runtime::Runtime;
 use crate::auth::Provider;
+use crate::digest::Digest;
 use crate::settings::Settings;
 use crate::store::Home;
+
+pub use error::InstalledError;
+pub use fetch::{MAX_COMPONENT, Network};
+pub use install::{Candidate, Installer, Wish};
+pub use lock::{Asked, Lock, LockedBuiltin, LockedKind, LockedPlugin};
+pub use manage::{Around, Verified};
+pub use order::Place;
+pub use push::push;
+pub use signature::{PublicKey, SignatureError};
+pub use source::{ParseSourceError, Source};
 
 /// The plugins of a home.
 #[derive(Debug)]
 pub struct Installed {
     runtime: Runtime,
+    /// Those that are asked, in their order.
     packages: Vec<Package>,
+    listed: Vec<Listed>,
 }
 
-/// Why the installed plugins are not known.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InstalledError {
-    /// The list of plugins could not be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+/// A plugin as lists show it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The plugin.
+    pub package: Package,
+    /// Whether the user lets it be used.
+    pub enabled: bool,
+    /// The plugin that has taken its place.
+    pub replaced_by: Option<String>,
+    /// How it was installed, unless it ships with msb.
+    pub locked: Option<LockedPlugin>,
 }
 
 impl Installed {
     /// Reads what is installed. Starts no engine and opens no component.
     ///
     /// # Errors
-    /// When the list of plugins cannot be read.
+    /// When the lock cannot be read.
     pub fn open(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
+        let lock = Lock::read(home)?;
+        Self::of(home, settings, &lock)
+    }
+
+    /// Returns those that ship with msb alone, with what the user has set of them: what plugins
+    /// themselves are fetched with.
+    ///
+    /// # Errors
+    /// When the lock cannot be read.
+    pub fn builtin(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
+        let mut lock = Lock::read(home)?;
+        lock.plugins.clear();
+        Self::of(home, settings, &lock)
+    }
+
+    fn of(home: &Home, settings: &Settings, lock: &Lock) -> Result<Self, InstalledError> {
+        let all = packages::all(&home.plugins(), lock, settings)?;
+        let all = order::arrange(all, lock, settings);
+        let is_enabled = |package: &Package| {
+            let name = &*package.name;
+            if package.builtin {
+                lock.builtins
+                    .iter()
+                    .all(|builtin| builtin.name != name || builtin.enabled)
+            } else {
+                lock.plugin(name).is_some_and(|plugin| plugin.enabled)
+            }
+        };
+        let replaces = |package: &Package, other: &Package| {
+            other.builtin
+                && !package.builtin
+                && is_enabled(package)
+                && install::same_kind(&package.kind, &other.kind)
+                && package.kind.name() == other.kind.name()
+        };
+        let listed: Vec<Listed> = all
+            .iter()
+            .map(|package| Listed {
+                enabled: is_enabled(package),
+                replaced_by: all
+                    .iter()
+                    .find(|other| replaces(other, package))
+                    .map(|other| other.name.to_string()),
+                locked: lock.plugin(&package.name).cloned(),
+                package: package.clone(),
+            })
+            .collect();
+        let mut packages: Vec<Package> = Vec::new();
+        for item in &listed {
+            // Who takes another's place stands where that one stood, unless the user has moved it.
+            let replaced = listed
+                .iter()
+                .find(|other| replaces(&item.package, &other.package));
+            let replacing = item.replaced_by.as_ref().and_then(|name| {
+                let by = listed.iter().find(|it| *it.package.name == **name);
+                by.map(|by| by.package.clone())
+            });
+            match (replacing, replaced) {
+                (Some(replacing), _) => packages.push(replacing),
+                (None, Some(_)) => {}
+                (None, None) if item.enabled => packages.push(item.package.clone()),
+                (None, None) => {}
+            }
+        }
         Ok(Self {
             runtime: Runtime::with_settings(home, settings),
-            packages: super::builtin::packages(),
+            packages,
+            listed,
         })
     }
 
@@ -55,13 +145,56 @@ impl Installed {
         super::credential::providers(&self.runtime, &self.packages)
     }
 
-    /// Returns all of them, in their order.
+    /// Returns those that are asked, in their order.
     pub fn packages(&self) -> &[Package] {
         &self.packages
+    }
+
+    /// Returns all of them, also those that are not asked.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    /// Returns the plugin of a name.
+    ///
+    /// # Errors
+    /// When there is none, with the names that there are.
+    pub fn find(&self, name: &str) -> Result<&Listed, InstalledError> {
+        let mut all = self.listed.iter();
+        all.find(|it| &*it.package.name == name)
+            .ok_or_else(|| InstalledError::NotInstalled {
+                name: name.to_owned(),
+                installed: self
+                    .listed
+                    .iter()
+                    .map(|it| it.package.name.to_string())
+                    .collect(),
+            })
     }
 
     /// Returns what runs them.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+}
+
+impl Listed {
+    /// Returns the word for the kind.
+    pub fn kind(&self) -> &'static str {
+        match self.package.kind {
+            Kind::Format(_) => "format",
+            Kind::Credential(_) => "credential",
+        }
+    }
+
+    /// Returns what the user has granted.
+    pub fn grants(&self) -> Vec<String> {
+        let grants = self.package.grants.iter();
+        grants.map(ToString::to_string).collect()
+    }
+}
+
+/// Returns the file of a component.
+fn component_path(home: &Home, digest: &Digest) -> PathBuf {
+    home.plugins().join(format!("{}.wasm", digest.file_stem()))
 }

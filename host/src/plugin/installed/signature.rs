@@ -207,11 +207,6 @@ impl PublicKey {
             reason: reason.to_owned(),
         }
     }
-
-    /// Returns whether signatures of this key are in the registry, and not beside the component.
-    pub(super) fn is_cosign(&self) -> bool {
-        matches!(self.kind, Kind::Ecdsa(_))
-    }
 }
 
 /// Returns the tag under which cosign keeps the signatures of a manifest.
@@ -285,7 +280,7 @@ wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJA
             eQ1sTgNq0cT0lJY8Vb7F8q6p0S8k3m1f7uQ3dOa0bqX7s9m4o2q6lR1sNA==\n\
             -----END PUBLIC KEY-----\n";
         let key = PublicKey::parse(pem).unwrap();
-        assert!(key.is_cosign());
+        assert!(matches!(key.kind, Kind::Ecdsa(_)));
         assert_eq!(PublicKey::from_lock(&key.to_string()).unwrap(), key);
         for text in ["", "RW", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"] {
             PublicKey::parse(text).unwrap_err();

@@ -1,0 +1,181 @@
+//! What can go wrong with installed plugins.
+
+use std::path::PathBuf;
+
+use super::signature::SignatureError;
+use super::source::ParseSourceError;
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+use crate::plugin::{ParseGrantError, PluginError};
+use crate::registry::hosts::HostsError;
+use crate::registry::{DownloadError, RegistryError};
+use crate::store::StoreError;
+
+/// An operation on installed plugins that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstalledError {
+    /// A file failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lock cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer msb has written the lock.
+    #[error("`{}` has form {found}, this msb knows form {known}", path.display())]
+    LockVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: u32,
+        /// The form that this msb knows.
+        known: u32,
+    },
+    /// There is no plugin of that name.
+    #[error("there is no plugin `{name}`")]
+    NotInstalled {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        installed: Vec<String>,
+    },
+    /// A plugin that ships with msb cannot be removed or updated.
+    #[error("plugin `{name}` ships with msb and cannot be {what}")]
+    Builtin {
+        /// The name.
+        name: String,
+        /// What was tried.
+        what: &'static str,
+    },
+    /// A text names no source.
+    #[error(transparent)]
+    Source(#[from] ParseSourceError),
+    /// A plugin cannot have this name.
+    #[error("`{name}` cannot be the name of a plugin: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another plugin has the name.
+    #[error("a plugin `{name}` is installed already, from `{place}`")]
+    Taken {
+        /// The name.
+        name: String,
+        /// Where the other one is from.
+        place: String,
+    },
+    /// Another plugin does the same.
+    #[error("plugin `{by}` is the {kind} `{provides}` already")]
+    Provided {
+        /// `format` or `credential`.
+        kind: &'static str,
+        /// The name of the format or provider.
+        provides: String,
+        /// The plugin.
+        by: String,
+    },
+    /// What is at the source is not what was installed from there.
+    #[error(
+        "`{place}` has other bytes than when plugin `{name}` was installed: {locked} then, {found} now"
+    )]
+    Changed {
+        /// The plugin.
+        name: String,
+        /// The source.
+        place: String,
+        /// What was installed.
+        locked: Digest,
+        /// What is there now.
+        found: Digest,
+    },
+    /// With `--locked` nothing is installed that the lock does not have.
+    #[error("what is at `{place}` ({found}) is not in the lock")]
+    NotLocked {
+        /// The source.
+        place: String,
+        /// What is there.
+        found: Digest,
+    },
+    /// A component is larger than any plugin should be.
+    #[error("`{place}` is larger than {limit} bytes")]
+    TooLarge {
+        /// The source.
+        place: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// A registry has something else.
+    #[error("`{place}` is no plugin: {reason}")]
+    NoArtifact {
+        /// The source.
+        place: String,
+        /// What it is.
+        reason: String,
+    },
+    /// A signature is missing or wrong.
+    #[error("the plugin at `{place}` is not taken for signed")]
+    Signature {
+        /// The source.
+        place: String,
+        /// Why.
+        #[source]
+        source: SignatureError,
+    },
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] SignatureError),
+    /// The bytes are no plugin for this msb.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// A text is no permission.
+    #[error(transparent)]
+    Grant(#[from] ParseGrantError),
+    /// A permission that the plugin has no use for.
+    #[error("plugin `{name}` cannot make use of `{grant}`: it does not import `{capability}`")]
+    Useless {
+        /// The plugin.
+        name: String,
+        /// The permission.
+        grant: String,
+        /// The interface.
+        capability: &'static str,
+    },
+    /// A permission that the plugin does not have.
+    #[error("plugin `{name}` does not have `{grant}`")]
+    NotGranted {
+        /// The plugin.
+        name: String,
+        /// The permission.
+        grant: String,
+        /// What it has.
+        has: Vec<String>,
+    },
+    /// Somebody else has changed the plugin in the meantime.
+    #[error("plugin `{name}` was changed by another msb in the meantime")]
+    Raced {
+        /// The plugin.
+        name: String,
+    },
+    /// A file of a server could not be had.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// A registry could not be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// What is configured of registries cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The documents of an artifact could not be made.
+    #[error("could not write the documents of the artifact")]
+    Documents(#[from] serde_json::Error),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,283 @@
+//! What becomes of plugins that are installed: enabled, disabled, granted, revoked, put in order,
+//! removed, verified.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::InstalledError;
+use super::install::{check_provides, usable};
+use super::lock::{Lock, LockedBuiltin, LockedPlugin};
+use super::order::{self, Place};
+use super::{component_path, packages};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::plugin::{Capability, Grant, Package, builtin};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::store::{self, Home};
+
+/// Who changes plugins, and where.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Where they are kept.
+    pub home: &'a Home,
+    /// What is set of them.
+    pub settings: &'a Settings,
+    /// Who is told.
+    pub progress: &'a Arc<dyn Progress>,
+    /// What stops it.
+    pub cancel: &'a Cancel,
+}
+
+/// What is wrong with a plugin that is installed.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Its name.
+    pub name: String,
+    /// What is wrong; nothing where all is well.
+    pub problem: Option<String>,
+}
+
+impl Around<'_> {
+    /// Lets a plugin be used, or not.
+    pub fn enable(&self, name: &str, enabled: bool) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
+                plugin.enabled = enabled;
+                if enabled {
+                    let all = packages::all(&self.home.plugins(), lock, self.settings)?;
+                    if let Some(package) = all.iter().find(|it| &*it.name == name) {
+                        check_provides(lock, name, &package.kind)?;
+                    }
+                }
+                return Ok(());
+            }
+            self.builtin(lock, name)?.enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Adds permissions.
+    pub fn grant(&self, name: &str, grants: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            let imports = self.capabilities(lock, name)?;
+            let mut has = self.granted(lock, name)?;
+            for text in grants {
+                let grant = match &imports {
+                    Some(imports) => usable(name, text, imports)?,
+                    None => text.parse::<Grant>()?.to_string(),
+                };
+                if !has.contains(&grant) {
+                    has.push(grant);
+                }
+            }
+            self.set_granted(lock, name, has)
+        })
+    }
+
+    /// Takes permissions away; all of them where none is named.
+    pub fn revoke(&self, name: &str, grants: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            let mut has = self.granted(lock, name)?;
+            for text in grants {
+                let grant = text.parse::<Grant>()?.to_string();
+                if !has.contains(&grant) {
+                    return Err(InstalledError::NotGranted {
+                        name: name.to_owned(),
+                        grant,
+                        has,
+                    });
+                }
+                has.retain(|it| *it != grant);
+            }
+            if grants.is_empty() {
+                has.clear();
+            }
+            self.set_granted(lock, name, has)
+        })
+    }
+
+    /// Moves a plugin.
+    pub fn put(&self, name: &str, place: &Place) -> Result<(), InstalledError> {
+        self.change(|lock| order::put(lock, self.settings, name, place))
+    }
+
+    /// Makes these the first, in this order.
+    pub fn put_first(&self, names: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| order::put_first(lock, self.settings, names))
+    }
+
+    /// Removes a plugin.
+    pub fn remove(&self, name: &str) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            if is_builtin(name) {
+                return Err(InstalledError::Builtin {
+                    name: name.to_owned(),
+                    what: "removed",
+                });
+            }
+            let before = lock.plugins.len();
+            lock.plugins.retain(|plugin| plugin.name != name);
+            if lock.plugins.len() == before {
+                return Err(not_installed(lock, name));
+            }
+            lock.order.retain(|it| it != name);
+            Ok(())
+        })?;
+        collect(self.home, self.progress.as_ref(), self.cancel)
+    }
+
+    /// Compares the files of plugins with the lock.
+    pub fn verify(&self) -> Result<Vec<Verified>, InstalledError> {
+        let lock = Lock::read(self.home)?;
+        let plugins = lock.plugins.iter();
+        Ok(plugins
+            .map(|plugin| Verified {
+                name: plugin.name.clone(),
+                problem: problem(self.home, plugin),
+            })
+            .collect())
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Lock) -> Result<T, InstalledError>,
+    ) -> Result<T, InstalledError> {
+        Lock::change(self.home, self.progress.as_ref(), self.cancel, change)
+    }
+
+    fn builtin<'l>(
+        &self,
+        lock: &'l mut Lock,
+        name: &str,
+    ) -> Result<&'l mut LockedBuiltin, InstalledError> {
+        if !is_builtin(name) {
+            return Err(not_installed(lock, name));
+        }
+        let at = match lock.builtins.iter().position(|it| it.name == name) {
+            Some(at) => at,
+            None => {
+                lock.builtins.push(LockedBuiltin {
+                    name: name.to_owned(),
+                    enabled: true,
+                    grants: None,
+                });
+                lock.builtins.len() - 1
+            }
+        };
+        Ok(&mut lock.builtins[at])
+    }
+
+    fn package(&self, lock: &Lock, name: &str) -> Result<Package, InstalledError> {
+        packages::all(&self.home.plugins(), lock, self.settings)?
+            .into_iter()
+            .find(|package| &*package.name == name)
+            .ok_or_else(|| not_installed(lock, name))
+    }
+
+    fn granted(&self, lock: &Lock, name: &str) -> Result<Vec<String>, InstalledError> {
+        let package = self.package(lock, name)?;
+        Ok(package.grants.iter().map(ToString::to_string).collect())
+    }
+
+    fn set_granted(
+        &self,
+        lock: &mut Lock,
+        name: &str,
+        grants: Vec<String>,
+    ) -> Result<(), InstalledError> {
+        if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
+            plugin.grants = grants;
+            return Ok(());
+        }
+        self.builtin(lock, name)?.grants = Some(grants);
+        Ok(())
+    }
+
+    /// Returns what a plugin can make use of, where that is known without looking into it.
+    fn capabilities(
+        &self,
+        lock: &Lock,
+        name: &str,
+    ) -> Result<Option<Vec<Capability>>, InstalledError> {
+        if is_builtin(name) {
+            return Ok(None);
+        }
+        let plugin = lock.plugin(name).ok_or_else(|| not_installed(lock, name))?;
+        Ok(Some(capabilities(&plugin.imports)))
+    }
+}
+
+impl std::fmt::Debug for Around<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Around").finish_non_exhaustive()
+    }
+}
+
+/// Removes the files of components that no plugin has any more.
+pub(super) fn collect(
+    home: &Home,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(), InstalledError> {
+    let _alone = store::lock_plugins(home, progress, cancel)?;
+    let lock = Lock::read(home)?;
+    let used: BTreeSet<_> = lock
+        .plugins
+        .iter()
+        .map(|plugin| component_path(home, &plugin.sha256))
+        .collect();
+    let Ok(entries) = std::fs::read_dir(home.plugins()) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_component = path.extension().is_some_and(|it| it == "wasm")
+            || entry.file_name().to_string_lossy().starts_with(".plugin-");
+        if is_component && !used.contains(&path) {
+            store::remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn capabilities(imports: &[String]) -> Vec<Capability> {
+    let known = |import: &String| {
+        if import.starts_with("wasi:http/") {
+            return Some(Capability::Http);
+        }
+        let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
+        Capability::from_name(interface)
+    };
+    imports.iter().filter_map(known).collect()
+}
+
+fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {
+    let path = component_path(home, &plugin.sha256);
+    let actual = match digest(&path) {
+        Ok(digest) => digest,
+        Err(error) => return Some(format!("`{}` cannot be read: {error}", path.display())),
+    };
+    (actual != plugin.sha256)
+        .then(|| format!("`{}` was changed: its digest is {actual}", path.display()))
+}
+
+fn digest(path: &Path) -> std::io::Result<Digest> {
+    Ok(Digest::of(&std::fs::read(path)?))
+}
+
+fn is_builtin(name: &str) -> bool {
+    builtin::packages().iter().any(|it| &*it.name == name)
+}
+
+pub(super) fn not_installed(lock: &Lock, name: &str) -> InstalledError {
+    let own = builtin::packages();
+    let own = own.iter().map(|package| package.name.to_string());
+    InstalledError::NotInstalled {
+        name: name.to_owned(),
+        installed: own
+            .chain(lock.plugins.iter().map(|plugin| plugin.name.clone()))
+            .collect(),
+    }
+}
