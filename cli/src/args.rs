@@ -4,6 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
+use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::{images, inspect, load, prune, pull, rmi, save, verify};
 
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     /// Manage registry authentication.
     #[command(subcommand, visible_aliases = ["registries", "regs"])]
     Registry(RegistryCommand),
+    /// Install plugins, and decide what they may do.
+    #[command(subcommand, visible_alias = "plugins")]
+    Plugin(PluginCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,6 +164,21 @@ mod tests {
             "image prune",
             "image prune -y --format json -q",
             "image prune --yes --dry-run",
+            "plugin install x.wasm --grant env=A --grant clock --before env --name x",
+            "plugin install --locked",
+            "plugin ls --format json",
+            "plugin inspect x",
+            "plugin rm x y",
+            "plugin update --check",
+            "plugin enable x",
+            "plugin disable x",
+            "plugin grant x clock reveal",
+            "plugin revoke x",
+            "plugin order a b",
+            "plugin order a --before b",
+            "plugin verify",
+            "plugin explain-auth ghcr.io",
+            "plugin push x.wasm ghcr.io/a/b:1",
             "registry login ghcr.io --username octocat",
             "registry login ghcr.io -u octocat --password-stdin --no-verify --store file",
             "registry login h:5000 --username a --insecure --ca-certs ca.pem",

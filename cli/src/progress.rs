@@ -23,6 +23,8 @@ pub(crate) enum Work {
     Login,
     Logout,
     List,
+    Install,
+    Push,
 }
 
 impl Work {
@@ -37,6 +39,8 @@ impl Work {
             Self::Login => "Logging in",
             Self::Logout => "Logging out",
             Self::List => "Looking for credentials",
+            Self::Install => "Looking at plugins",
+            Self::Push => "Pushing",
         }
     }
 
@@ -46,7 +50,13 @@ impl Work {
             Self::Load => "converting",
             Self::Save => "writing",
             // Of a pull the rate says it.
-            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List => "",
+            Self::Pull
+            | Self::Prune
+            | Self::Login
+            | Self::Logout
+            | Self::List
+            | Self::Install
+            | Self::Push => "",
             Self::Verify => "checking",
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use msb_host::archive::Input;
 use msb_host::image::{self, LoadOptions, LoadReport};
 use msb_host::platform::Platform;
-use msb_host::plugin::Formats;
+use msb_host::plugin::Installed;
 use msb_host::reference::Reference;
 
 use super::{names, open_settings, open_store};
@@ -46,10 +46,11 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let tag = args.tag.as_deref().map(str::parse::<Reference>);
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
+    let settings = open_settings()?;
     let options = LoadOptions {
         tag: tag.transpose()?,
         platform: platform.transpose()?,
-        limits: open_settings()?.limits,
+        limits: settings.limits.clone(),
     };
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),
@@ -64,7 +65,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     };
     let started = Instant::now();
     let store = open_store()?;
-    let formats = Formats::builtin(store.home());
+    let formats = Installed::open(store.home(), &settings)?.formats();
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Load, |progress| {
         image::load(

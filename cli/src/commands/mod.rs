@@ -3,6 +3,7 @@
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
+pub(crate) mod plugin;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod registry;
@@ -43,6 +44,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
         Command::Registry(command) => registry::run(ui, command),
+        Command::Plugin(command) => plugin::run(ui, command),
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use msb_host::image::{self, SaveOptions, SaveReport, SaveTarget};
-use msb_host::plugin::Formats;
+use msb_host::plugin::Installed;
 use msb_host::progress::LogLevel;
+use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 
 use super::names;
@@ -48,7 +49,7 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let home = Home::resolve()?;
-    let formats = Formats::builtin(&home);
+    let formats = Installed::open(&home, &Settings::read(&home)?)?.formats();
     formats.check_writes(&args.format)?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),

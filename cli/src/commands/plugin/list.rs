@@ -1,0 +1,111 @@
+//! `msb plugin ls`
+
+use msb_host::plugin::Installed;
+use msb_host::plugin::installed::Listed;
+use msb_host::settings::Settings;
+use msb_host::store::Home;
+use serde::Serialize;
+
+use crate::commands::DataFormat;
+use crate::error::CommandError;
+use crate::escape::escaped;
+use crate::table;
+use crate::ui::Ui;
+
+/// List the plugins, those of msb and those that were installed, in the order of asking.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb plugin ls
+  msb plugin ls --format json")]
+pub(crate) struct Args {
+    /// Output format.
+    #[arg(long, value_enum)]
+    format: Option<DataFormat>,
+}
+
+/// A plugin as programs see it.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    name: String,
+    kind: &'static str,
+    provides: String,
+    title: String,
+    version: Option<String>,
+    builtin: bool,
+    enabled: bool,
+    replaced_by: Option<String>,
+    source: Option<String>,
+    sha256: Option<String>,
+    manifest: Option<String>,
+    key: Option<String>,
+    api: Option<String>,
+    imports: Vec<String>,
+    asks: Vec<String>,
+    grants: Vec<String>,
+}
+
+impl Row {
+    pub(super) fn of(listed: &Listed) -> Self {
+        let package = &listed.package;
+        let locked = listed.locked.as_ref();
+        Self {
+            name: package.name.to_string(),
+            kind: listed.kind(),
+            provides: package.kind.name().to_owned(),
+            title: package.kind.title().to_owned(),
+            version: package.version.clone(),
+            builtin: package.builtin,
+            enabled: listed.enabled,
+            replaced_by: listed.replaced_by.clone(),
+            source: locked.map(|locked| locked.source.clone()),
+            sha256: locked.map(|locked| locked.sha256.to_string()),
+            manifest: locked.and_then(|locked| Some(locked.manifest.as_ref()?.to_string())),
+            key: locked.and_then(|locked| locked.key.clone()),
+            api: locked.map(|locked| locked.api.clone()),
+            imports: locked.map(|it| it.imports.clone()).unwrap_or_default(),
+            asks: locked
+                .map(|it| it.asks.iter().map(|asked| asked.grant.clone()).collect())
+                .unwrap_or_default(),
+            grants: listed.grants(),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let installed = Installed::open(&home, &settings)?;
+    if args.format == Some(DataFormat::Json) {
+        let rows: Vec<Row> = installed.listed().iter().map(Row::of).collect();
+        return ui.json(&rows);
+    }
+    ui.table(&table::lines(
+        &["NAME", "KIND", "PROVIDES", "VERSION", "STATE", "SOURCE"],
+        &installed.listed().iter().map(cells).collect::<Vec<_>>(),
+    ))
+}
+
+fn cells(listed: &Listed) -> Vec<String> {
+    let package = &listed.package;
+    let cell = |text: &str| escaped(text).into_owned();
+    let source = listed.locked.as_ref().map(|locked| locked.source.as_str());
+    vec![
+        cell(&package.name),
+        listed.kind().to_owned(),
+        cell(package.kind.name()),
+        cell(package.version.as_deref().unwrap_or("-")),
+        state(listed),
+        cell(source.unwrap_or("built in")),
+    ]
+}
+
+/// Returns what is with a plugin, in a word or a few.
+pub(super) fn state(listed: &Listed) -> String {
+    match (&listed.replaced_by, listed.enabled) {
+        (_, false) => "disabled".to_owned(),
+        (Some(by), true) => format!("replaced by {by}"),
+        (None, true) => "enabled".to_owned(),
+    }
+}

@@ -1,0 +1,55 @@
+//! `msb plugin verify`
+
+use std::time::Duration;
+
+use msb_host::plugin::installed::Around;
+use msb_host::settings::Settings;
+use msb_host::store::Home;
+
+use crate::error::CommandError;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::ui::Ui;
+
+/// Compare the files of all installed plugins with plugins.lock.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let interrupt = Interrupt::watch();
+    let verified = progress::during(ui, Work::Verify, |progress| {
+        let around = Around {
+            home: &home,
+            settings: &settings,
+            progress,
+            cancel: interrupt.cancel(),
+        };
+        around.verify()
+    });
+    let verified = interrupt.settle(verified)?;
+    let mut damaged = 0;
+    for plugin in &verified {
+        match &plugin.problem {
+            None => ui.success("Verified", &plugin.name, "", Duration::ZERO),
+            Some(problem) => {
+                damaged += 1;
+                ui.failure("Verifying", &plugin.name);
+                ui.note(problem);
+            }
+        }
+    }
+    match damaged {
+        0 if verified.is_empty() => {
+            ui.status("No plugins are installed beside those of msb.");
+            Ok(())
+        }
+        0 => Ok(()),
+        _ => Err(
+            CommandError::new(format!("{damaged} of {} plugins are damaged", verified.len()))
+                .hint("`msb plugin install --locked` fetches them again"),
+        ),
+    }
+}
