@@ -11,7 +11,7 @@ use msb_host::auth::{AuthError, KeepError, ProviderError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::limits::Limit;
-use msb_host::plugin::{Failure, FormatError, PluginError, Refusal};
+use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
 use msb_host::registry::{Origin, RegistryError, Stranger, VerifyError};
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
@@ -83,6 +83,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Store(error) => for_store(error),
         Error::Format(error) => for_format(error),
         Error::Settings(error) => for_settings(error),
+        Error::Installed(error) => for_installed(error),
         Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
         Error::Reference(_) => {
             Some("write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned())
@@ -95,6 +96,61 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Some(hint) => vec![hint],
         None => specific.into_iter().collect(),
     }
+}
+
+fn for_installed(error: &InstalledError) -> Option<String> {
+    let hint = match error {
+        InstalledError::Store(error) => return for_store(error),
+        InstalledError::Registry(error) => return for_registry(error),
+        InstalledError::Plugin(error) => return for_plugin(error),
+        InstalledError::Lock { .. } => {
+            "mend the file, or move it away and install the plugins again"
+        }
+        InstalledError::LockVersion { .. } => "use the newer msb",
+        InstalledError::NotInstalled { installed, .. } => {
+            return Some(format!("there are {}", installed.join(", ")));
+        }
+        InstalledError::Builtin { name, .. } => {
+            return Some(format!(
+                "`msb plugin disable {name}` keeps it from being used"
+            ));
+        }
+        InstalledError::Source(_) => {
+            "name a file, an HTTPS address, or a reference like ghcr.io/my-org/plugin:1"
+        }
+        InstalledError::Name { .. } => "give it another name with --name",
+        InstalledError::Taken { name, .. } => {
+            return Some(format!(
+                "give this one another name with --name, or remove the other one first: \
+                 `msb plugin rm {name}`"
+            ));
+        }
+        InstalledError::Provided { by, .. } => {
+            return Some(format!(
+                "disable the other one first: `msb plugin disable {by}`"
+            ));
+        }
+        InstalledError::Changed { name, .. } => {
+            return Some(format!(
+                "if the change is meant to be: `msb plugin update {name}`"
+            ));
+        }
+        InstalledError::NotLocked { .. } => {
+            "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
+             plugins.lock"
+        }
+        InstalledError::Signature { .. } => {
+            "do not use it unless you know why; `plugins.signatures` in config.json and --key say \
+             which keys are wanted"
+        }
+        InstalledError::NotGranted { has, .. } if has.is_empty() => "it has nothing",
+        InstalledError::NotGranted { has, .. } => {
+            return Some(format!("it has {}", has.join(", ")));
+        }
+        InstalledError::Raced { .. } => "try again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn for_load(error: &LoadError) -> Option<String> {

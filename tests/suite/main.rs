@@ -24,6 +24,7 @@ mod faulty;
 mod fixtures;
 mod mount;
 mod odd_archives;
+mod plugins;
 mod references;
 mod registry;
 mod resources;
@@ -74,6 +75,7 @@ fn main() {
         concurrency::tests(),
         docs::tests(),
         faults::all(),
+        plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),
         resources::tests(),

@@ -25,6 +25,7 @@ const TOOLS: &[&str] = &[
     "golang-docker-credential-helpers",
     "libcap2-bin",
     "libsecret-tools",
+    "minisign",
     "mount",
     "openssl",
     "pass",

@@ -156,7 +156,10 @@ impl Client {
         let tls = self.hosts.tls(&host)?;
         let transport = Transport::new(&tls).map_err(|error| setup(error.to_string()))?;
         let request = transport.inside.get(at.clone()).send();
-        match self.runtime.wait(self.policy.stall_timeout, cancel, request) {
+        match self
+            .runtime
+            .wait(self.policy.stall_timeout, cancel, request)
+        {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(source)) => Err(DownloadError::Failed {
                 url: url.to_owned(),

@@ -90,7 +90,10 @@ impl Place {
             "" => format!("/v2/{}", request.path),
             repository => format!("/v2/{repository}/{}", request.path),
         };
-        let named = request.upload.as_ref().and_then(|upload| upload.url.clone());
+        let named = request
+            .upload
+            .as_ref()
+            .and_then(|upload| upload.url.clone());
         let url = match named {
             Some(url) => url,
             None => base

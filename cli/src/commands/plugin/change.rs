@@ -92,7 +92,9 @@ pub(crate) struct OrderArgs {
 
 /// Runs `rm`.
 pub(crate) fn remove(ui: Ui, args: &RemoveArgs) -> Result<(), CommandError> {
-    each(ui, "Removed", &args.names, |around, name| around.remove(name))
+    each(ui, "Removed", &args.names, |around, name| {
+        around.remove(name)
+    })
 }
 
 /// Runs `enable`.

@@ -94,8 +94,13 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         Some(step) if step.said.is_answer() => {
             ui.status(&format!("`{}` answers for {registry}.", step.provider));
         }
-        Some(step) => ui.status(&format!("The search ends with the fault of `{}`.", step.provider)),
-        None => ui.status(&format!("Nobody answers: {registry} is asked without credentials.")),
+        Some(step) => ui.status(&format!(
+            "The search ends with the fault of `{}`.",
+            step.provider
+        )),
+        None => ui.status(&format!(
+            "Nobody answers: {registry} is asked without credentials."
+        )),
     }
     Ok(())
 }

@@ -76,7 +76,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let Some(text) = &args.source else {
         return restore(ui, &shop, &interrupt);
     };
-    let source: Source = text.parse().map_err(msb_host::plugin::InstalledError::from)?;
+    let source: Source = text
+        .parse()
+        .map_err(msb_host::plugin::InstalledError::from)?;
     let wish = Wish {
         name: args.name.clone(),
         key: args
@@ -142,7 +144,11 @@ pub(super) fn agree(
 ) -> Result<Option<Vec<String>>, CommandError> {
     if !consent.grants.is_empty() {
         let given = candidate.check_grants(consent.grants)?;
-        for asked in candidate.asks.iter().filter(|it| !given.contains(&it.grant)) {
+        for asked in candidate
+            .asks
+            .iter()
+            .filter(|it| !given.contains(&it.grant))
+        {
             ui.note(&format!(
                 "`{}` was asked for and is not granted; what needs it will not work",
                 asked.grant
@@ -172,7 +178,11 @@ pub(super) fn agree(
         candidate.name
     ));
     for asked in &candidate.news {
-        error = error.hint(format!("it asks for `{}`{}", asked.grant, why(&asked.reason)));
+        error = error.hint(format!(
+            "it asks for `{}`{}",
+            asked.grant,
+            why(&asked.reason)
+        ));
     }
     Err(error.hint(format!("to grant all of it: {command}")))
 }
@@ -210,8 +220,17 @@ fn page(candidate: &Candidate) -> String {
     let manifest = candidate.manifest.as_ref().map(ToString::to_string);
     page.pair("Manifest", &manifest.unwrap_or_default());
     page.pair("Digest", &inspection.digest.to_string());
-    page.pair("Signed with", candidate.key.as_deref().unwrap_or("nothing that was checked"));
-    page.pair("Replaces", candidate.replaces.as_deref().unwrap_or_default());
+    page.pair(
+        "Signed with",
+        candidate
+            .key
+            .as_deref()
+            .unwrap_or("nothing that was checked"),
+    );
+    page.pair(
+        "Replaces",
+        candidate.replaces.as_deref().unwrap_or_default(),
+    );
     if candidate.asks.is_empty() {
         page.pair("Asks for", "nothing");
     }

@@ -47,9 +47,10 @@ pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
             Ok(())
         }
         0 => Ok(()),
-        _ => Err(
-            CommandError::new(format!("{damaged} of {} plugins are damaged", verified.len()))
-                .hint("`msb plugin install --locked` fetches them again"),
-        ),
+        _ => Err(CommandError::new(format!(
+            "{damaged} of {} plugins are damaged",
+            verified.len()
+        ))
+        .hint("`msb plugin install --locked` fetches them again")),
     }
 }

@@ -157,8 +157,7 @@ pub(super) fn find(manifest: &[u8]) -> Result<Found, String> {
     let config = manifest.config.as_ref();
     let config = config.map_or("none", |config| &config.media_type);
     let layers = manifest.layers.unwrap_or_default();
-    let is_component =
-        |layer: &Descriptor| matches!(layer.media_type.as_str(), LAYER | OLD_LAYER);
+    let is_component = |layer: &Descriptor| matches!(layer.media_type.as_str(), LAYER | OLD_LAYER);
     match layers.as_slice() {
         [layer] if is_component(layer) => Ok(Found {
             layer: layer.clone(),
@@ -242,7 +241,10 @@ mod tests {
         let (wasm, tar) = (layer(LAYER), layer("application/x-tar"));
         let image = layer("application/vnd.oci.image.config.v1+json");
         for (manifest, reason) in [
-            (format!(r#"{{"config":{image},"layers":[{tar}]}}"#), "msb pull"),
+            (
+                format!(r#"{{"config":{image},"layers":[{tar}]}}"#),
+                "msb pull",
+            ),
             (r#"{"manifests":[]}"#.to_owned(), "index"),
             (format!(r#"{{"layers":[{wasm},{wasm}]}}"#), "2 layers"),
             (format!(r#"{{"layers":[{tar}]}}"#), "application/x-tar"),

@@ -159,7 +159,9 @@ impl Installer<'_> {
         check_provides(&lock, &name, &inspection.kind)?;
         let replaces = builtin::packages()
             .into_iter()
-            .find(|package| same_kind(&package.kind, &inspection.kind) && package.kind.name() == provides)
+            .find(|package| {
+                same_kind(&package.kind, &inspection.kind) && package.kind.name() == provides
+            })
             .map(|package| package.name.to_string());
         let asks = asks(&inspection);
         let news = news(&asks, previous.as_ref());

@@ -222,7 +222,9 @@ impl Lock {
                 return Err(format!("plugin `{name}` stands there twice"));
             }
             if plugin.sha256.algorithm() != crate::digest::Algorithm::Sha256 {
-                return Err(format!("the digest of plugin `{name}` is not one of sha256"));
+                return Err(format!(
+                    "the digest of plugin `{name}` is not one of sha256"
+                ));
             }
         }
         Ok(())
@@ -294,7 +296,10 @@ mod tests {
         assert_eq!(lock.plugins, [plugin("zebra"), plugin("ape")]);
         assert!(!lock.builtins[0].enabled);
         let text = std::fs::read_to_string(Lock::path(&home)).unwrap();
-        assert!(text.starts_with('#') && text.contains("version = 1"), "{text}");
+        assert!(
+            text.starts_with('#') && text.contains("version = 1"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::InstalledError;
-use super::lock::{LockedKind, LockedPlugin, Lock};
+use super::lock::{Lock, LockedKind, LockedPlugin};
 use crate::auth::Operations;
 use crate::plugin::{
     Budget, ComponentBytes, CredentialDescription, Description, Grant, Grants, Kind, Need, Package,

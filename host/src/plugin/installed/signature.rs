@@ -125,7 +125,8 @@ impl PublicKey {
 
     /// Reads a key as [`Self::to_string`] writes it.
     pub(super) fn from_lock(text: &str) -> Result<Self, SignatureError> {
-        let pem = |text: &str| format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----");
+        let pem =
+            |text: &str| format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----");
         Self::parse(text)
             .or_else(|_| Self::parse(&pem(text)))
             .map_err(|reason| SignatureError::Key {
@@ -282,7 +283,11 @@ wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJA
         let key = PublicKey::parse(pem).unwrap();
         assert!(matches!(key.kind, Kind::Ecdsa(_)));
         assert_eq!(PublicKey::from_lock(&key.to_string()).unwrap(), key);
-        for text in ["", "RW", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"] {
+        for text in [
+            "",
+            "RW",
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+        ] {
             PublicKey::parse(text).unwrap_err();
         }
     }

@@ -158,7 +158,10 @@ mod tests {
         for (text, spelling) in [
             ("/a/b.wasm", "/a/b.wasm"),
             ("file:///a/b.wasm", "/a/b.wasm"),
-            ("HTTPS://Example.COM:443/a.wasm#x", "https://example.com/a.wasm"),
+            (
+                "HTTPS://Example.COM:443/a.wasm#x",
+                "https://example.com/a.wasm",
+            ),
             ("ghcr.io/acme/vault:1", "oci://ghcr.io/acme/vault:1"),
             ("oci://acme/vault", "oci://docker.io/acme/vault:latest"),
         ] {
