@@ -30,8 +30,8 @@ struct CredentialPlugin {
     access: Access,
 }
 
-/// Returns the providers among some plugins, in the order of the plugins.
-pub(super) fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provider>> {
+/// Returns the providers among some plugins, in the order of the plugins. Starts nothing.
+pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provider>> {
     packages
         .iter()
         .filter_map(|package| {

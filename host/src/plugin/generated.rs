@@ -146,7 +146,7 @@ impl MadeLayer {
             maker
                 .component
                 .start(&maker.plugin, &maker.progress, &maker.cancel, |guest| {
-                    guest.source = Some(source)
+                    guest.source = Some(source);
                 })?;
         let opened = running.call(async |exports| {
             let layers = exports.layers()?;

@@ -38,6 +38,7 @@ mod servers;
 mod symbolic_path;
 mod wasi;
 
+pub use credential::providers;
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
     Description, Document, LayerData, Plan, PlannedImage, PlannedLayer, SavedReference,

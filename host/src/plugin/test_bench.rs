@@ -67,7 +67,7 @@ impl Bench {
         environment.insert("HOME".to_owned(), home.path().join("user").into());
         environment.insert("PATH".to_owned(), home.path().join("bin").into());
         let runtime = Runtime::with_environment(
-            &Home::at(&home.path().join("msb")),
+            &Home::at(home.path().join("msb")),
             Environment::Fixed(environment),
         );
         Self {

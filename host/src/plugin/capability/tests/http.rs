@@ -42,7 +42,7 @@ fn answer(mut stream: std::net::TcpStream) {
         format!("{first} {token}")
     };
     if first.contains("/hang") {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
     }
     let _ = write!(
         stream,
