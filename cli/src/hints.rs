@@ -350,6 +350,9 @@ fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
+        ArchiveError::Passed { .. } => {
+            "a pipe can be read only once: write the archive to a file and give that with --input"
+        }
         ArchiveError::Compression { .. } => {
             "decompress the archive first, or compress it with gzip or zstd"
         }
