@@ -406,6 +406,9 @@ fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
+        ArchiveError::Passed { .. } => {
+            "a pipe can be read only once: write the archive to a file and give that with --input"
+        }
         ArchiveError::Compression { .. } => {
             "decompress the archive first, or compress it with gzip or zstd"
         }
@@ -458,7 +461,13 @@ fn for_plugin(error: &PluginError) -> Option<String> {
             "this is a fault of the plugin, whatever the archive holds; tell its author"
         }
         Failure::Stopped(_) => {
-            "either the archive is far out of the ordinary, or this is a fault of the plugin"
+            let more = error.setting().map_or_else(String::new, |setting| {
+                format!(", and `{setting}` in config.json gives it more")
+            });
+            return Some(format!(
+                "either what it was given is far out of the ordinary{more}, or this is a fault of \
+                 the plugin"
+            ));
         }
         Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => DAMAGED_ARCHIVE,
         Failure::Host(error) => return for_archive(error),

@@ -19,6 +19,7 @@ mod concurrency;
 mod docs;
 mod engine;
 mod env;
+mod examples;
 mod faults;
 mod faulty;
 mod fixtures;
@@ -74,6 +75,7 @@ fn main() {
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),
+        examples::tests(),
         faults::all(),
         plugins::all(),
         faulty::itself::tests(),

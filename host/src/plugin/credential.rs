@@ -30,8 +30,8 @@ struct CredentialPlugin {
     access: Access,
 }
 
-/// Returns the providers among some plugins, in the order of the plugins.
-pub(super) fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provider>> {
+/// Returns the providers among some plugins, in the order of the plugins. Starts nothing.
+pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provider>> {
     packages
         .iter()
         .filter_map(|package| {
@@ -232,3 +232,8 @@ impl fmt::Debug for CredentialPlugin {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "credential_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

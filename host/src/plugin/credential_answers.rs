@@ -109,19 +109,15 @@ pub(super) fn handed(
 
 /// Takes an answer over from a guest.
 pub(super) fn answer(said: wit::Answer, guest: &mut Guest) -> Result<Answer, Failure> {
-    let credential = match said.credential {
-        wit::Credential::Basic((username, password)) => RegistryAuth::Basic {
-            username: checked_username(username)?,
-            password: secret(password, guest, "password")?,
-        },
-        wit::Credential::IdentityToken(token) => {
-            RegistryAuth::IdentityToken(self::token(token, guest)?)
-        }
-        wit::Credential::RegistryToken(token) => {
-            RegistryAuth::RegistryToken(self::token(token, guest)?)
-        }
-        wit::Credential::Anonymous => RegistryAuth::Anonymous,
-    };
+    let source = said.source.map(|source| text(&source));
+    let credential =
+        credential(said.credential, guest).map_err(|failure| match (failure, &source) {
+            // What is wrong is what was found there.
+            (Failure::Answer(reason), Some(source)) => {
+                Failure::Answer(format!("{reason}; it was found in {source}"))
+            }
+            (failure, _) => failure,
+        })?;
     Ok(Answer {
         credential,
         cache: match said.cache {
@@ -133,7 +129,23 @@ pub(super) fn answer(said: wit::Answer, guest: &mut Guest) -> Result<Answer, Fai
             wit::Extent::Repository => Extent::Repository,
             wit::Extent::Registry => Extent::Registry,
         },
-        source: said.source.map(|source| text(&source)),
+        source,
+    })
+}
+
+fn credential(said: wit::Credential, guest: &mut Guest) -> Result<RegistryAuth, Failure> {
+    Ok(match said {
+        wit::Credential::Basic((username, password)) => RegistryAuth::Basic {
+            username: checked_username(username)?,
+            password: secret(password, guest, "password")?,
+        },
+        wit::Credential::IdentityToken(token) => {
+            RegistryAuth::IdentityToken(self::token(token, guest)?)
+        }
+        wit::Credential::RegistryToken(token) => {
+            RegistryAuth::RegistryToken(self::token(token, guest)?)
+        }
+        wit::Credential::Anonymous => RegistryAuth::Anonymous,
     })
 }
 

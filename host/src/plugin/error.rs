@@ -55,7 +55,7 @@ pub enum Failure {
         frames: Vec<String>,
     },
     /// The host stopped the plugin.
-    #[error("it was stopped: {0}")]
+    #[error("it was stopped")]
     Stopped(#[source] Stopped),
     /// The plugin's answer makes no sense.
     #[error("its answer is not valid: {0}")]
@@ -125,6 +125,9 @@ impl fmt::Display for PluginError {
         write!(formatter, "plugin `{}`", self.plugin)?;
         if let Some(version) = &self.version {
             write!(formatter, " {version}")?;
+        }
+        if let Some(setting) = self.setting() {
+            return write!(formatter, " met its limit, `{setting}`");
         }
         formatter.write_str(match &*self.failure {
             Failure::Refused(Refusal::NotMine(_)) => " does not know this format",

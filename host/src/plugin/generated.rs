@@ -146,7 +146,7 @@ impl MadeLayer {
             maker
                 .component
                 .start(&maker.plugin, &maker.progress, &maker.cancel, |guest| {
-                    guest.source = Some(source)
+                    guest.source = Some(source);
                 })?;
         let opened = running.call(async |exports| {
             let layers = exports.layers()?;
@@ -187,9 +187,9 @@ impl MadeLayer {
         if let Some(failure) = guest.failure.take() {
             return Err(Failure::Host(failure));
         }
-        let unreadable = guest.unreadable.take();
-        answer.map_err(|error| match unreadable {
-            Some(unreadable) => Failure::Host(unreadable),
+        let passed = guest.passed.take();
+        answer.map_err(|error| match passed {
+            Some(passed) => Failure::Host(passed),
             None => Failure::Refused(error.into()),
         })
     }
@@ -207,6 +207,7 @@ impl Read for MadeLayer {
             // Whatever comes of it, this instance is asked no more after an end or an error.
             self.ended = true;
             self.taken = 0;
+            self.ready.clear();
             self.ready = self
                 .next()
                 .map_err(|failure| io::Error::other(self.maker.blame(failure)))?;
@@ -219,3 +220,8 @@ impl Read for MadeLayer {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+#[path = "generated_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

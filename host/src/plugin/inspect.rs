@@ -295,3 +295,8 @@ fn listed(names: &[String]) -> String {
     }
     text.join(", ")
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -1,7 +1,8 @@
 //! The plugin runtime: WebAssembly components behind the contract in `wit/`.
 //!
-//! Owns the engine, the limits, and what a guest can reach. A plugin gets an index and small reads
-//! or a sink, never a file, a socket or a clock; bulk bytes stay with the host.
+//! Owns the engine, the limits, and what a guest can reach. A format plugin gets an index and small
+//! reads or a sink, a credential provider what it was granted; bulk bytes and secrets stay with the
+//! host.
 
 mod access;
 #[allow(
@@ -37,6 +38,7 @@ mod servers;
 mod symbolic_path;
 mod wasi;
 
+pub use credential::providers;
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
     Description, Document, LayerData, Plan, PlannedImage, PlannedLayer, SavedReference,
@@ -52,6 +54,9 @@ pub use package::{
 };
 pub use runtime::Runtime;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod test_bench;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

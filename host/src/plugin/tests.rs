@@ -1,10 +1,9 @@
 //! The limits of the runtime against a real component that breaks them on purpose.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use super::test_bench::{TIGHT, chain, component};
 use super::*;
 use crate::archive::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, TarOutput};
 use crate::cancel::Cancel;
@@ -14,10 +13,10 @@ use crate::store::Home;
 
 /// An archive of a single empty entry.
 #[derive(Debug)]
-struct OneEntry(Index);
+pub(super) struct OneEntry(Index);
 
 impl OneEntry {
-    fn named(path: &str) -> Arc<dyn ArchiveSource> {
+    pub(super) fn named(path: &str) -> Arc<dyn ArchiveSource> {
         let mut index = Index::default();
         let entry = Entry {
             path: path.to_owned(),
@@ -44,7 +43,12 @@ impl ArchiveSource for OneEntry {
     }
 
     fn read(&self, number: u32, _: u64, _: u32) -> Result<Vec<u8>, ArchiveError> {
+        let path = &self.0.entries()[0].path;
         match number {
+            0 if path.ends_with("-passed") => Err(ArchiveError::Passed {
+                path: path.clone(),
+                reason: "it is too large to be kept",
+            }),
             0 => Ok(Vec::new()),
             number => Err(ArchiveError::NoSuchEntry { number }),
         }
@@ -67,15 +71,6 @@ impl Progress for Lines {
     }
 }
 
-const TIGHT: Budget = Budget {
-    memory: 32 << 20,
-    compute: Duration::from_millis(800),
-    host_calls: 10_000,
-    table_elements: 10_000,
-    wall: None,
-    transfer: 1 << 20,
-};
-
 struct Bench {
     _home: tempfile::TempDir,
     formats: Formats,
@@ -87,11 +82,15 @@ impl Bench {
     fn new(progress: Arc<dyn Progress>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut formats = Formats::builtin(&Home::at(home.path()));
-        let component =
-            std::fs::read(Path::new(env!("MSB_COMPONENTS_DIR")).join("misbehaving.wasm")).unwrap();
         let cancel = Cancel::default();
         formats
-            .add("misbehaving", component, TIGHT, &progress, &cancel)
+            .add(
+                "misbehaving",
+                component("misbehaving"),
+                TIGHT,
+                &progress,
+                &cancel,
+            )
             .unwrap();
         Self {
             _home: home,
@@ -107,12 +106,7 @@ impl Bench {
             .formats
             .read(&OneEntry::named(how), &self.progress, &self.cancel)
             .unwrap_err();
-        let mut chain = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(error) = source {
-            chain = format!("{chain}: {error}");
-            source = error.source();
-        }
+        let chain = chain(&error);
         (error, chain)
     }
 }
@@ -143,6 +137,40 @@ fn the_note_of_each_builtin_format_is_what_the_plugin_says_of_itself() {
 }
 
 #[test]
+fn the_note_of_each_builtin_provider_is_what_the_plugin_says_of_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new(&Home::at(home.path()));
+    let mut noted = 0;
+    for package in super::builtin::packages() {
+        let bytes = package.component.read().unwrap();
+        let inspection = runtime
+            .inspect(&package.name, &bytes, &silent(), &Cancel::default())
+            .unwrap();
+        let (Kind::Credential(said), Kind::Credential(ours)) = (&inspection.kind, &package.kind)
+        else {
+            continue;
+        };
+        noted += 1;
+        assert_eq!(
+            (&said.name, &said.title, said.operations, &said.registries),
+            (&ours.name, &ours.title, ours.operations, &ours.registries)
+        );
+        let asked: Grants = said.needs.iter().map(|need| need.grant.clone()).collect();
+        assert_eq!(asked, package.grants, "{}", package.name);
+        // It has no permission of an interface that it does not even import.
+        for grant in package.grants.iter() {
+            assert!(
+                inspection.capabilities.contains(&grant.capability()),
+                "{}: {grant}",
+                package.name
+            );
+        }
+        assert!(!inspection.wasi);
+    }
+    assert_eq!(noted, 4);
+}
+
+#[test]
 fn a_misbehaving_plugin_is_stopped_and_named_with_the_reason() {
     let bench = Bench::new(silent());
     for (how, words) in [
@@ -155,7 +183,13 @@ fn a_misbehaving_plugin_is_stopped_and_named_with_the_reason() {
         ("flood", "it called the host more than 10000 times"),
         ("out-of-range", "entry 4000000000 of an archive with 1"),
         ("bad-digest", "is not a digest"),
-        ("generated", "`secret sauce` is made by the plugin"),
+        ("huge", "it gave more than its 1 MiB in one answer or call"),
+        (
+            "huge-in",
+            "it gave more than its 1 MiB in one answer or call",
+        ),
+        // Escaped where it is printed.
+        ("escape", "\u{1b}[2Jall is well"),
         ("no-output", "there is no output in this operation"),
         ("past-the-end", "0 bytes, then Some(Error::Missing"),
     ] {

@@ -44,7 +44,7 @@ pub(crate) fn client_for(
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let tls = hosts.tls(&authority)?;
+    let tls = hosts.tls(&authority);
     client(&tls, tls.identity.as_ref(), true)
 }
 

@@ -113,29 +113,45 @@ impl<S: Env + Files + Helper + Reveal + Log> Provider<S> for DockerConfig {
         Err(broken.into_iter().next().unwrap_or(Error::NotFound))
     }
 
-    /// Lists what the files say, without asking helpers.
+    /// Lists what the files say, without asking helpers. As in `get`, a place that is broken does
+    /// not hide the others.
     fn list(system: &S) -> Result<Vec<Entry>, Error> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut broken = Vec::new();
         for place in places::all(system) {
-            if let Some(document) = place?.load(system)? {
-                let config = document.parse()?;
-                entries.extend(
-                    config
-                        .list(&document.name)
-                        .filter(|entry| {
-                            entries
-                                .iter()
-                                .all(|present| present.registry != entry.registry)
-                        })
-                        .collect::<Vec<_>>(),
-                );
+            match place.and_then(|place| listed(system, place)) {
+                Err(error) => broken.push(error),
+                Ok(found) => {
+                    for entry in found {
+                        if entries.iter().all(|it| it.registry != entry.registry) {
+                            entries.push(entry);
+                        }
+                    }
+                }
             }
         }
-        Ok(entries)
+        match broken.into_iter().next() {
+            Some(error) if entries.is_empty() => Err(error),
+            first => {
+                if let Some(error) = &first {
+                    system.log(Level::Warn, &format!("passed over: {}", error.message()));
+                }
+                Ok(entries)
+            }
+        }
     }
 }
 
 msb_plugin::export_provider!(DockerConfig);
+
+/// Returns what one place says, nothing where there is no file.
+fn listed<S: Files + Reveal>(system: &S, place: places::Place) -> Result<Vec<Entry>, Error> {
+    let Some(document) = place.load(system)? else {
+        return Ok(Vec::new());
+    };
+    let config = document.parse()?;
+    Ok(config.list(&document.name).collect())
+}
 
 /// The search for the answer to a request.
 struct Search<'a, S> {

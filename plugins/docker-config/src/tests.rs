@@ -627,3 +627,20 @@ fn every_file_and_variable_that_is_looked_at_is_asked_for() {
         assert!(asked, "{call} is used and not asked for");
     }
 }
+
+#[test]
+fn a_broken_place_does_not_hide_what_the_others_list() {
+    let system = FakeSystem::new().variable("DOCKER_AUTH_CONFIG", "{").file(
+        "~/.docker/config.json",
+        r#"{"auths": {"r.example": {"auth": "dTpw"}}}"#,
+    );
+    let listed = DockerConfig::list(&system).unwrap();
+    let registries: Vec<_> = listed.iter().map(|entry| entry.registry.as_str()).collect();
+    assert_eq!(registries, ["r.example"]);
+    assert!(
+        system
+            .lines()
+            .iter()
+            .any(|(_, line)| line.contains("passed over"))
+    );
+}

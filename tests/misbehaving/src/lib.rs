@@ -1,11 +1,14 @@
 //! A guest that breaks every rule it can, so that the host's limits can be tested against a real
 //! component. What it does wrong is named by the first entry of the archive it is shown.
 
-wit_bindgen::generate!({ path: "../../wit", world: "format" });
+wit_bindgen::generate!({ path: "../../wit", world: "format-with-layers" });
+
+use std::cell::RefCell;
 
 use exports::msb::plugin::archive::{
     Description, Document, Guest, Image, Layer, LayerData, Plan, StoredImage,
 };
+use exports::msb::plugin::layers;
 use msb::plugin::types::Error;
 use msb::plugin::{log, sink, source};
 
@@ -55,11 +58,12 @@ impl Guest for Misbehaving {
                 config_digest: Some("sha256:../../../etc/passwd".to_owned()),
                 ..image(Document::Entry(0))
             }])),
-            "generated" => {
-                let mut image = image(Document::Entry(0));
-                image.layers[0].data = LayerData::Generated("secret sauce".to_owned());
-                Ok(plan(vec![image]))
+            "huge" => Err(Error::Other("x".repeat(8 << 20))),
+            "huge-in" => {
+                log::emit(log::Level::Info, &"x".repeat(8 << 20));
+                Err(Error::Other("it was taken".to_owned()))
             }
+            "escape" => Err(Error::Malformed("\u{1b}[2Jall is well".to_owned())),
             "no-output" => match sink::put_file("x", b"x") {
                 Ok(()) => Ok(plan(Vec::new())),
                 Err(error) => Err(error),
@@ -72,9 +76,16 @@ impl Guest for Misbehaving {
                     nothing.len()
                 )))
             }
-            other => Err(Error::NotMine(format!(
-                "no way to misbehave is called {other}"
-            ))),
+            other => match other.strip_prefix("layer-") {
+                Some(layer) => {
+                    let mut image = image(Document::Entry(0));
+                    image.layers[0].data = LayerData::Generated(layer.to_owned());
+                    Ok(plan(vec![image]))
+                }
+                None => Err(Error::NotMine(format!(
+                    "no way to misbehave is called {other}"
+                ))),
+            },
         }
     }
 
@@ -94,6 +105,41 @@ impl Guest for Misbehaving {
             ));
         }
         Ok(())
+    }
+}
+
+thread_local! {
+    static LAYER: RefCell<(String, u32)> = RefCell::default();
+}
+
+impl layers::Guest for Misbehaving {
+    fn open(name: String) -> Result<(), Error> {
+        std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
+        if name == "missing" {
+            return Err(Error::Missing("there is no such layer".to_owned()));
+        }
+        LAYER.set((name, 0));
+        Ok(())
+    }
+
+    fn next(limit: u32) -> Result<Vec<u8>, Error> {
+        let (name, turn) = LAYER.with_borrow_mut(|(name, turn)| {
+            *turn += 1;
+            (name.clone(), *turn)
+        });
+        match (name.as_str(), turn) {
+            ("three", 1..=3) => Ok(vec![turn as u8; 1000]),
+            ("three", _) => Ok(Vec::new()),
+            ("endless", _) => Ok(vec![0; limit as usize]),
+            ("greedy", _) => Ok(vec![0; limit as usize + 1]),
+            ("panic", 2) => panics_in_a_function_with_a_name(),
+            ("loop", 2) => loops(),
+            ("allocate", 2) => allocates(),
+            ("source" | "source-passed", 1) => source::read(0, 0, 10).map(|_| b"read".to_vec()),
+            ("source", _) => Ok(Vec::new()),
+            ("panic" | "loop" | "allocate", _) => Ok(vec![0; 10]),
+            _ => Err(Error::Malformed(format!("the layer breaks off at {turn}"))),
+        }
     }
 }
 

@@ -170,6 +170,7 @@ fn read(
     Ok(Some(Contents {
         bytes,
         owned: metadata.uid() == rustix::process::geteuid().as_raw(),
-        private: metadata.mode() & 0o077 == 0,
+        // None of the six bits of group and others.
+        private: metadata.mode().trailing_zeros() >= 6,
     }))
 }

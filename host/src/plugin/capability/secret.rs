@@ -15,6 +15,10 @@ pub(super) const MAX_SECRET: usize = 1 << 20;
 const MAX_HELD: usize = 16 << 20;
 
 /// A value that is never printed and that is wiped when it goes.
+#[expect(
+    unreachable_pub,
+    reason = "the generated bindings export it under their own name"
+)]
 pub struct Value(Zeroizing<Vec<u8>>);
 
 impl Value {
