@@ -40,6 +40,7 @@ const DOCUMENTS: [(&str, &str); 7] = [
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
     ),
+    ("docs/plugins.md", include_str!("../../docs/plugins.md")),
     ("docs/registry.md", REGISTRY),
     ("docs/store.md", include_str!("../../docs/store.md")),
 ];

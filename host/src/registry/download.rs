@@ -153,7 +153,7 @@ impl Client {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        let tls = self.hosts.tls(&host)?;
+        let tls = self.hosts.tls(&host);
         let transport = Transport::new(&tls).map_err(|error| setup(error.to_string()))?;
         let request = transport.inside.get(at.clone()).send();
         match self

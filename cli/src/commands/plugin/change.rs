@@ -142,11 +142,10 @@ pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
     }
     let home = Home::resolve()?;
     let installed = Installed::open(&home, &Settings::read(&home)?)?;
-    let lines: String = installed
-        .packages()
-        .iter()
-        .map(|package| format!("{}\n", package.name))
-        .collect();
+    let mut lines = String::new();
+    for package in installed.packages() {
+        lines.extend([&*package.name, "\n"]);
+    }
     ui.data(&lines)
 }
 

@@ -271,7 +271,7 @@ fn command(source: &str, args: &Args) -> String {
     ];
     for (option, value) in options {
         if let Some(value) = value {
-            command.push_str(&format!(" {option} {}", quoted(value)));
+            command.extend([" ", option, " ", &quoted(value)]);
         }
     }
     if args.connection.insecure {

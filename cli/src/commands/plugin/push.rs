@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 /// Put a plugin into a registry, for others to install.
 ///
-/// The same file always has the same digest there. SOURCE_DATE_EPOCH is the time that is written
+/// The same file always has the same digest there. `SOURCE_DATE_EPOCH` is the time that is written
 /// into it; otherwise none is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -17,6 +17,7 @@ use crate::ui::Ui;
 /// What asks for no more than before is taken without a question. What asks for more is agreed to
 /// as when it was installed; until then the old one stays.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
 Examples:
   msb plugin update

@@ -22,7 +22,7 @@ const OLD_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
 const VERSION: &str = "org.opencontainers.image.version";
 /// The annotation that names the file of a layer.
 const TITLE: &str = "org.opencontainers.image.title";
-/// The annotation that holds a signature. Source: cosign, SIGNATURE_SPEC.
+/// The annotation that holds a signature. Source: cosign's `SIGNATURE_SPEC`.
 const COSIGN: &str = "dev.cosignproject.cosign/signature";
 /// More signatures of one manifest than this are not looked at.
 const MAX_SIGNATURES: usize = 32;

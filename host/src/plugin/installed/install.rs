@@ -150,7 +150,7 @@ impl Installer<'_> {
         }
         let mut key = None;
         for group in &keys {
-            key = Some(self.signed(group, &fetched, &spelling)?);
+            key = Some(signed(group, &fetched, &spelling)?);
         }
         let inspection =
             self.runtime
@@ -170,7 +170,7 @@ impl Installer<'_> {
             name,
             source: spelling,
             manifest: fetched.manifest,
-            key: key.map(|key| key.to_string()),
+            key: key.map(ToString::to_string),
             asks,
             news,
             replaces,
@@ -247,29 +247,6 @@ impl Installer<'_> {
         }
         Ok(groups)
     }
-
-    fn signed<'k>(
-        &self,
-        keys: &'k [PublicKey],
-        fetched: &fetch::Fetched,
-        source: &str,
-    ) -> Result<&'k PublicKey, InstalledError> {
-        let mut last = None;
-        for key in keys {
-            let manifest = fetched.manifest.as_ref();
-            match key.verify(&fetched.component, manifest, &fetched.signatures) {
-                Ok(()) => return Ok(key),
-                Err(error) => last = Some(error),
-            }
-        }
-        let missing = super::signature::SignatureError::Missing {
-            wanted: "a key".to_owned(),
-        };
-        Err(InstalledError::Signature {
-            place: source.to_owned(),
-            source: last.unwrap_or(missing),
-        })
-    }
 }
 
 impl std::fmt::Debug for Installer<'_> {
@@ -295,6 +272,29 @@ impl Candidate {
             kind: LockedKind::of(&self.inspection.kind),
         }
     }
+}
+
+/// Returns the first of the keys that has signed what was fetched.
+fn signed<'k>(
+    keys: &'k [PublicKey],
+    fetched: &fetch::Fetched,
+    source: &str,
+) -> Result<&'k PublicKey, InstalledError> {
+    let mut last = None;
+    for key in keys {
+        let manifest = fetched.manifest.as_ref();
+        match key.verify(&fetched.component, manifest, &fetched.signatures) {
+            Ok(()) => return Ok(key),
+            Err(error) => last = Some(error),
+        }
+    }
+    let missing = super::signature::SignatureError::Missing {
+        wanted: "a key".to_owned(),
+    };
+    Err(InstalledError::Signature {
+        place: source.to_owned(),
+        source: last.unwrap_or(missing),
+    })
 }
 
 /// Returns what a plugin asks for: its needs that it can make use of, and what has no scope.

@@ -53,7 +53,7 @@ impl Around<'_> {
                 }
                 return Ok(());
             }
-            self.builtin(lock, name)?.enabled = enabled;
+            changed_builtin(lock, name)?.enabled = enabled;
             Ok(())
         })
     }
@@ -61,7 +61,7 @@ impl Around<'_> {
     /// Adds permissions.
     pub fn grant(&self, name: &str, grants: &[String]) -> Result<(), InstalledError> {
         self.change(|lock| {
-            let imports = self.capabilities(lock, name)?;
+            let imports = usable_by(lock, name)?;
             let mut has = self.granted(lock, name)?;
             for text in grants {
                 let grant = match &imports {
@@ -72,7 +72,7 @@ impl Around<'_> {
                     has.push(grant);
                 }
             }
-            self.set_granted(lock, name, has)
+            set_granted(lock, name, has)
         })
     }
 
@@ -94,7 +94,7 @@ impl Around<'_> {
             if grants.is_empty() {
                 has.clear();
             }
-            self.set_granted(lock, name, has)
+            set_granted(lock, name, has)
         })
     }
 
@@ -147,28 +147,6 @@ impl Around<'_> {
         Lock::change(self.home, self.progress.as_ref(), self.cancel, change)
     }
 
-    fn builtin<'l>(
-        &self,
-        lock: &'l mut Lock,
-        name: &str,
-    ) -> Result<&'l mut LockedBuiltin, InstalledError> {
-        if !is_builtin(name) {
-            return Err(not_installed(lock, name));
-        }
-        let at = match lock.builtins.iter().position(|it| it.name == name) {
-            Some(at) => at,
-            None => {
-                lock.builtins.push(LockedBuiltin {
-                    name: name.to_owned(),
-                    enabled: true,
-                    grants: None,
-                });
-                lock.builtins.len() - 1
-            }
-        };
-        Ok(&mut lock.builtins[at])
-    }
-
     fn package(&self, lock: &Lock, name: &str) -> Result<Package, InstalledError> {
         packages::all(&self.home.plugins(), lock, self.settings)?
             .into_iter()
@@ -180,39 +158,49 @@ impl Around<'_> {
         let package = self.package(lock, name)?;
         Ok(package.grants.iter().map(ToString::to_string).collect())
     }
-
-    fn set_granted(
-        &self,
-        lock: &mut Lock,
-        name: &str,
-        grants: Vec<String>,
-    ) -> Result<(), InstalledError> {
-        if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
-            plugin.grants = grants;
-            return Ok(());
-        }
-        self.builtin(lock, name)?.grants = Some(grants);
-        Ok(())
-    }
-
-    /// Returns what a plugin can make use of, where that is known without looking into it.
-    fn capabilities(
-        &self,
-        lock: &Lock,
-        name: &str,
-    ) -> Result<Option<Vec<Capability>>, InstalledError> {
-        if is_builtin(name) {
-            return Ok(None);
-        }
-        let plugin = lock.plugin(name).ok_or_else(|| not_installed(lock, name))?;
-        Ok(Some(capabilities(&plugin.imports)))
-    }
 }
 
 impl std::fmt::Debug for Around<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Around").finish_non_exhaustive()
     }
+}
+
+fn changed_builtin<'l>(
+    lock: &'l mut Lock,
+    name: &str,
+) -> Result<&'l mut LockedBuiltin, InstalledError> {
+    if !is_builtin(name) {
+        return Err(not_installed(lock, name));
+    }
+    let known = lock.builtins.iter().position(|it| it.name == name);
+    let at = known.unwrap_or_else(|| {
+        lock.builtins.push(LockedBuiltin {
+            name: name.to_owned(),
+            enabled: true,
+            grants: None,
+        });
+        lock.builtins.len() - 1
+    });
+    Ok(&mut lock.builtins[at])
+}
+
+/// Returns what a plugin can make use of, where that is known without looking into it.
+fn usable_by(lock: &Lock, name: &str) -> Result<Option<Vec<Capability>>, InstalledError> {
+    if is_builtin(name) {
+        return Ok(None);
+    }
+    let plugin = lock.plugin(name).ok_or_else(|| not_installed(lock, name))?;
+    Ok(Some(capabilities(&plugin.imports)))
+}
+
+fn set_granted(lock: &mut Lock, name: &str, grants: Vec<String>) -> Result<(), InstalledError> {
+    if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
+        plugin.grants = grants;
+        return Ok(());
+    }
+    changed_builtin(lock, name)?.grants = Some(grants);
+    Ok(())
 }
 
 /// Removes the files of components that no plugin has any more.

@@ -114,18 +114,17 @@ impl Installed {
         let mut packages: Vec<Package> = Vec::new();
         for item in &listed {
             // Who takes another's place stands where that one stood, unless the user has moved it.
-            let replaced = listed
+            let stands_in = listed
                 .iter()
-                .find(|other| replaces(&item.package, &other.package));
-            let replacing = item.replaced_by.as_ref().and_then(|name| {
+                .any(|other| replaces(&item.package, &other.package));
+            let successor = item.replaced_by.as_ref().and_then(|name| {
                 let by = listed.iter().find(|it| *it.package.name == **name);
                 by.map(|by| by.package.clone())
             });
-            match (replacing, replaced) {
-                (Some(replacing), _) => packages.push(replacing),
-                (None, Some(_)) => {}
-                (None, None) if item.enabled => packages.push(item.package.clone()),
-                (None, None) => {}
+            match successor {
+                Some(successor) => packages.push(successor),
+                None if item.enabled && !stands_in => packages.push(item.package.clone()),
+                None => {}
             }
         }
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Signatures of plugins: minisign over the component, or cosign over the manifest in a registry.
 //!
 //! Owns reading keys and checking. Sources: minisign's format; "Simple signing" of
-//! containers/image, and cosign's SIGNATURE_SPEC with keys (no certificates, no log).
+//! containers/image, and cosign's `SIGNATURE_SPEC` with keys (no certificates, no log).
 
 use std::fmt;
 use std::path::PathBuf;
