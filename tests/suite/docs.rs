@@ -28,7 +28,7 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",

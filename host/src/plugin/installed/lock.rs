@@ -160,9 +160,13 @@ impl Lock {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
-        let invalid = |source: toml::de::Error| InstalledError::Lock {
-            path: path.to_owned(),
-            reason: source.to_string(),
+        let invalid = |source: toml::de::Error| {
+            let before = source.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            InstalledError::Lock {
+                path: path.to_owned(),
+                reason: format!("line {line}: {}", source.message()),
+            }
         };
         let VersionOnly { version } = toml::from_str(text).map_err(invalid)?;
         if version != VERSION {
@@ -325,7 +329,7 @@ mod tests {
             ("version = 2\nnew = 1", "form 2"),
             ("plugin = 5", "version"),
             ("version = 1\n[[plugin]]\nname = \"x\"", "missing"),
-            ("\u{0}", "invalid"),
+            ("\u{0}", "line 1"),
         ] {
             let error = Lock::parse(text, Path::new("/p.lock")).unwrap_err();
             let text = error.to_string();
