@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
-use crate::commands::plugin;
+use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::{images, inspect, load, prune, pull, rmi, save, verify};
 
@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// Manage registry authentication.
     #[command(subcommand, visible_aliases = ["registries", "regs"])]
     Registry(RegistryCommand),
-    /// Manage plugins: archive formats and credential providers.
+    /// Install plugins, and decide what they may do.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
 }
@@ -88,28 +88,6 @@ pub(crate) enum RegistryCommand {
     Logout(logout::Args),
     #[command(visible_alias = "ls")]
     List(list::Args),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    Install(plugin::install::Args),
-    #[command(visible_alias = "list")]
-    Ls(plugin::list::Args),
-    Inspect(plugin::inspect::Args),
-    #[command(visible_alias = "remove")]
-    Rm(plugin::change::RemoveArgs),
-    Update(plugin::update::Args),
-    /// Use plugins again.
-    Enable(plugin::change::EnableArgs),
-    /// Keep plugins and do not use them.
-    Disable(plugin::change::EnableArgs),
-    /// Permit something to a plugin.
-    Grant(plugin::grant::Args),
-    /// Take permissions away from a plugin.
-    Revoke(plugin::grant::Args),
-    Order(plugin::order::Args),
-    Verify(plugin::verify::Args),
-    ExplainAuth(plugin::explain::Args),
 }
 
 impl Args {
@@ -186,6 +164,21 @@ mod tests {
             "image prune",
             "image prune -y --format json -q",
             "image prune --yes --dry-run",
+            "plugin install x.wasm --grant env=A --grant clock --before env --name x",
+            "plugin install --locked",
+            "plugin ls --format json",
+            "plugin inspect x",
+            "plugin rm x y",
+            "plugin update --check",
+            "plugin enable x",
+            "plugin disable x",
+            "plugin grant x clock reveal",
+            "plugin revoke x",
+            "plugin order a b",
+            "plugin order a --before b",
+            "plugin verify",
+            "plugin explain-auth ghcr.io",
+            "plugin push x.wasm ghcr.io/a/b:1",
             "registry login ghcr.io --username octocat",
             "registry login ghcr.io -u octocat --password-stdin --no-verify --store file",
             "registry login h:5000 --username a --insecure --ca-certs ca.pem",
@@ -194,21 +187,6 @@ mod tests {
             "registry list --format json",
             "registries ls",
             "regs login ghcr.io",
-            "plugin install ./a.wasm --grant env=A --grant clock --name a --before b",
-            "plugin install oci://ghcr.io/a/b:1 --yes --after c",
-            "plugin install --locked",
-            "plugin ls --format json",
-            "plugin inspect a --format json",
-            "plugin rm a b",
-            "plugin update --check",
-            "plugin update a --grant clock",
-            "plugin enable a",
-            "plugin disable a",
-            "plugin grant a env=B files=~/c",
-            "plugin revoke a reveal",
-            "plugin order a --before b",
-            "plugin verify --format json",
-            "plugin explain-auth ghcr.io --format json",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -235,13 +213,6 @@ mod tests {
             "registry login h --store keychain",
             "registry logout",
             "registry ls --format yaml",
-            "plugin",
-            "plugin install",
-            "plugin install a --grant nonsense",
-            "plugin install --locked --yes",
-            "plugin grant a",
-            "plugin order a",
-            "plugin order a --before b --after c",
             "images --debug --trace",
             "--debug images --trace",
         ] {

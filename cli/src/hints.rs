@@ -98,6 +98,61 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
     }
 }
 
+fn for_installed(error: &InstalledError) -> Option<String> {
+    let hint = match error {
+        InstalledError::Store(error) => return for_store(error),
+        InstalledError::Registry(error) => return for_registry(error),
+        InstalledError::Plugin(error) => return for_plugin(error),
+        InstalledError::Lock { .. } => {
+            "mend the file, or move it away and install the plugins again"
+        }
+        InstalledError::LockVersion { .. } => "use the newer msb",
+        InstalledError::NotInstalled { installed, .. } => {
+            return Some(format!("there are {}", installed.join(", ")));
+        }
+        InstalledError::Builtin { name, .. } => {
+            return Some(format!(
+                "`msb plugin disable {name}` keeps it from being used"
+            ));
+        }
+        InstalledError::Source(_) => {
+            "name a file, an HTTPS address, or a reference like ghcr.io/my-org/plugin:1"
+        }
+        InstalledError::Name { .. } => "give it another name with --name",
+        InstalledError::Taken { name, .. } => {
+            return Some(format!(
+                "give this one another name with --name, or remove the other one first: \
+                 `msb plugin rm {name}`"
+            ));
+        }
+        InstalledError::Provided { by, .. } => {
+            return Some(format!(
+                "disable the other one first: `msb plugin disable {by}`"
+            ));
+        }
+        InstalledError::Changed { name, .. } => {
+            return Some(format!(
+                "if the change is meant to be: `msb plugin update {name}`"
+            ));
+        }
+        InstalledError::NotLocked { .. } => {
+            "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
+             plugins.lock"
+        }
+        InstalledError::Signature { .. } => {
+            "do not use it unless you know why; `plugins.signatures` in config.json and --key say \
+             which keys are wanted"
+        }
+        InstalledError::NotGranted { has, .. } if has.is_empty() => "it has nothing",
+        InstalledError::NotGranted { has, .. } => {
+            return Some(format!("it has {}", has.join(", ")));
+        }
+        InstalledError::Raced { .. } => "try again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 fn for_load(error: &LoadError) -> Option<String> {
     let hint = match error {
         LoadError::Archive(error) => return for_archive(error),
@@ -351,6 +406,9 @@ fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
+        ArchiveError::Passed { .. } => {
+            "a pipe can be read only once: write the archive to a file and give that with --input"
+        }
         ArchiveError::Compression { .. } => {
             "decompress the archive first, or compress it with gzip or zstd"
         }
@@ -412,45 +470,7 @@ fn for_plugin(error: &PluginError) -> Option<String> {
             ));
         }
         Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => DAMAGED_ARCHIVE,
-        Failure::Component { .. } | Failure::Changed { .. } => {
-            "`msb plugin install --locked` fetches it once more, if its source still has it"
-        }
         Failure::Host(error) => return for_archive(error),
-        _ => return None,
-    };
-    Some(hint.to_owned())
-}
-
-fn for_installed(error: &InstalledError) -> Option<String> {
-    let hint = match error {
-        InstalledError::NotInstalled { installed, .. } => {
-            return Some(format!("plugins are {}", installed.join(", ")));
-        }
-        InstalledError::Builtin { name } => {
-            return Some(format!(
-                "`msb plugin disable {name}` keeps it from being used"
-            ));
-        }
-        InstalledError::NameTaken { name, .. } => {
-            return Some(format!(
-                "give it another name with `--name`, or fetch that one once more with \
-                 `msb plugin update {name}`, or remove it with `msb plugin rm {name}`"
-            ));
-        }
-        InstalledError::Name { .. } => "give it a name with `--name`",
-        InstalledError::Lock { .. } => "mend the file, or take it from a backup",
-        InstalledError::LockVersion { .. } => "use the newer msb",
-        InstalledError::Pinned { .. } => {
-            "if the change is meant to be, `msb plugin update` takes it over"
-        }
-        InstalledError::NotLocked { .. } => "install it without `--locked` first",
-        InstalledError::Artifact { .. } => {
-            "a plugin in a registry is a component that `wkg oci push` or another tool for \
-             WebAssembly has put there"
-        }
-        InstalledError::Plugin(error) => return for_plugin(error),
-        InstalledError::Registry(error) => return for_registry(error),
-        InstalledError::Store(error) => return for_store(error),
         _ => return None,
     };
     Some(hint.to_owned())

@@ -23,7 +23,8 @@ pub(crate) enum Work {
     Login,
     Logout,
     List,
-    Plugins,
+    Install,
+    Push,
 }
 
 impl Work {
@@ -38,7 +39,8 @@ impl Work {
             Self::Login => "Logging in",
             Self::Logout => "Logging out",
             Self::List => "Looking for credentials",
-            Self::Plugins => "Working on plugins",
+            Self::Install => "Looking at plugins",
+            Self::Push => "Pushing",
         }
     }
 
@@ -48,9 +50,13 @@ impl Work {
             Self::Load => "converting",
             Self::Save => "writing",
             // Of a pull the rate says it.
-            Self::Pull | Self::Prune | Self::Login | Self::Logout | Self::List | Self::Plugins => {
-                ""
-            }
+            Self::Pull
+            | Self::Prune
+            | Self::Login
+            | Self::Logout
+            | Self::List
+            | Self::Install
+            | Self::Push => "",
             Self::Verify => "checking",
         }
     }

@@ -1,578 +1,550 @@
-//! `msb plugin`: what is installed with which consent, pinned, ordered, replaced, and told.
+//! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
+//! with.
+
+mod distribution;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::archive::Image;
 use crate::env::{Run, TestEnv};
-use crate::examples::Vault;
-use crate::faulty::Registry;
 use crate::terminal::Terminal;
 use crate::tests;
+use crate::tools::{Tool, run};
 
 tests! {
-    what_ships_with_msb_is_listed_in_its_order;
-    without_a_terminal_an_installation_names_the_command_that_consents;
-    a_terminal_is_asked needs Tmux;
-    what_is_installed_is_shown_and_kept_in_the_lock;
-    a_denied_call_names_the_grant_which_then_works;
-    a_login_of_an_installed_plugin_is_pulled_with;
-    a_format_that_is_installed_is_loaded_with;
-    a_changed_component_is_named_and_not_run;
-    a_locked_installation_fetches_what_is_pinned_and_nothing_else;
-    an_update_that_wants_more_asks_and_one_that_wants_the_same_does_not;
-    a_plugin_takes_the_place_of_one_that_ships_with_msb;
-    plugins_are_disabled_ordered_and_removed;
-    the_settings_come_before_the_order_of_the_lock;
-    what_is_no_plugin_is_refused_in_plain_words;
-    nothing_a_plugin_says_of_itself_is_obeyed_by_a_terminal;
-    two_installations_at_once_are_both_there;
-    a_plugin_is_installed_from_a_registry;
-    a_plugin_is_installed_from_an_address;
-    a_missing_signature_is_an_error_where_one_is_wanted;
-    a_broken_lock_is_named_and_kept;
+    what_ships_with_msb_is_listed_and_is_no_different_from_what_is_installed;
+    without_a_terminal_nothing_is_granted_and_the_command_that_grants_is_printed;
+    the_printed_command_installs_and_what_was_granted_is_kept;
+    what_asks_for_nothing_needs_no_consent_and_loads_archives_at_once;
+    on_a_terminal_the_user_is_asked_and_decides needs Tmux;
+    a_permission_is_given_and_taken_away_later;
+    what_the_plugin_cannot_use_is_not_granted;
+    other_bytes_at_the_same_source_are_refused_until_an_update;
+    an_update_that_asks_for_more_is_agreed_to_anew_and_else_the_old_one_stays;
+    a_component_that_was_changed_on_disk_is_never_run;
+    a_lock_that_was_garbled_is_named_and_not_overwritten;
+    with_locked_nothing_is_installed_that_the_lock_does_not_have;
+    what_the_lock_has_is_installed_elsewhere_with_the_same_grants;
+    what_is_disabled_is_not_asked_and_a_builtin_can_be_disabled_too;
+    the_order_is_the_users_and_settings_come_before_it;
+    who_asks_is_explained_without_a_secret;
+    what_is_no_plugin_is_named_in_plain_words;
+    names_that_a_terminal_would_obey_are_shown_as_what_they_are;
+    two_installations_at_once_leave_both;
+    a_removed_plugin_leaves_nothing;
+    a_signature_that_is_wanted_must_be_there_and_right needs Minisign;
 }
 
-const MISBEHAVING: &str = "misbehaving-credentials";
+/// Runs all tests about plugins.
+pub(crate) fn all() -> Vec<crate::Test> {
+    // No Debian package has wkg: where it is, it is a peer; where it is not, nothing is missing.
+    let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
+    [tests(), distribution::tests()]
+        .into_iter()
+        .flatten()
+        .filter(optional)
+        .collect()
+}
 
+/// Returns a component that `cargo xtask guests` has built.
 fn component(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSB_COMPONENTS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
         PathBuf::from,
     );
-    folder.join(name).with_extension("wasm")
-}
-
-/// Returns a home beside which there is a component.
-fn with_component(name: &str) -> TestEnv {
-    let env = TestEnv::new();
-    env.write(
-        &format!("{name}.wasm"),
-        &std::fs::read(component(name)).unwrap(),
+    let path = folder.join(name).with_extension("wasm");
+    assert!(
+        path.exists(),
+        "no {}: run `cargo xtask guests`",
+        path.display()
     );
-    env
+    path.canonicalize().unwrap()
 }
 
-/// Writes a component with some of its text changed to other text of the same length.
-fn patch(env: &TestEnv, name: &str, from: &str, to: &str) {
-    assert_eq!(from.len(), to.len());
-    let mut bytes = std::fs::read(component(name)).unwrap();
-    let at = bytes
-        .windows(from.len())
-        .position(|window| window == from.as_bytes())
-        .unwrap();
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-    env.write(&format!("{name}.wasm"), &bytes);
+/// Puts a component into the test's folder, where it can be changed.
+fn place(env: &TestEnv, component_name: &str, as_name: &str) -> PathBuf {
+    env.write(as_name, &std::fs::read(component(component_name)).unwrap())
+}
+
+/// Returns the same component with another digest: an empty custom section at its end.
+fn other_bytes(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &[0, 2, 1, b'x']].concat()
 }
 
 fn lock(env: &TestEnv) -> String {
     std::fs::read_to_string(env.home().join("plugins/plugins.lock")).unwrap_or_default()
 }
 
-/// Returns the names of what is listed, in its order.
-fn names(env: &TestEnv) -> Vec<String> {
-    let rows = env.json("plugin ls --format json");
-    let rows = rows.as_array().unwrap().iter();
-    rows.map(|row| row["name"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 fn row(env: &TestEnv, name: &str) -> Value {
-    let rows = env.json("plugin ls --format json");
-    let mut rows = rows.as_array().unwrap().iter();
-    rows.find(|row| row["name"] == name).unwrap().clone()
+    env.json(&format!("plugin inspect {name} --format json"))
 }
 
-/// Returns what a provider says when it is asked about a registry.
-fn said(env: &TestEnv, registry: &str, provider: &str) -> Value {
-    let rows = env.json(&format!("plugin explain-auth {registry} --format json"));
-    let mut rows = rows.as_array().unwrap().iter();
-    rows.find(|row| row["provider"] == provider)
-        .unwrap()
-        .clone()
+fn names(run: &Run) -> Vec<&str> {
+    run.stdout.lines().collect()
 }
 
-fn configure(env: &TestEnv, settings: &Value) {
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
-}
-
-fn what_ships_with_msb_is_listed_in_its_order() {
+fn what_ships_with_msb_is_listed_and_is_no_different_from_what_is_installed() {
     let env = TestEnv::new();
-    let expected = [
+    let rows = env.json("plugin ls --format json");
+    let names: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
+    for name in [
         "docker-archive",
         "oci-layout",
         "keychain",
         "env",
-        "secret-file",
         "docker-config",
-    ];
-    assert_eq!(names(&env), expected);
-    let table = env.msb("plugin ls").success().stdout;
-    assert!(table.starts_with("NAME "), "{table}");
-    assert!(table.contains("ships with msb"), "{table}");
-    assert_eq!(row(&env, "env")["grants"], json!(["env=@configured"]));
-    env.msb("plugin rm env")
-        .failure(&["plugin `env` ships with msb", "msb plugin disable env"]);
-    env.msb("plugin inspect nobody")
-        .failure(&["there is no plugin `nobody`", "hint: plugins are docker"]);
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert!(
+        !env.home().join("cache/plugins").exists(),
+        "listing compiles nothing"
+    );
+    // Its very bytes, installed by somebody else, take its place.
+    let path = place(&env, "oci-layout", "mine.wasm");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    assert_eq!(row(&env, "oci-layout")["replaced_by"], "mine");
+    let order = env.msb("plugin order").success();
+    assert_eq!(
+        &order.stdout.lines().collect::<Vec<_>>()[..2],
+        ["docker-archive", "mine"]
+    );
+    env.msb("plugin rm mine").success();
+    assert_eq!(row(&env, "oci-layout")["replaced_by"], Value::Null);
 }
 
-fn without_a_terminal_an_installation_names_the_command_that_consents() {
-    let env = with_component("vault");
-    let run = env.msb("plugin install vault.wasm").failure(&[
-        "plugin `vault` asks for permissions, and there is no terminal",
-        "Kind:      credential: a secrets server",
-        "API:       0.1.0",
-        "Digest:    sha256:",
-        "env=VAULT_TOKEN  (the token that opens the server)",
-        "hint: if you agree: msb plugin install vault.wasm --grant env=VAULT_TOKEN --grant ",
-    ]);
+fn without_a_terminal_nothing_is_granted_and_the_command_that_grants_is_printed() {
+    let env = TestEnv::new();
+    let path = place(&env, "vault", "vault.wasm");
+    let run = env
+        .msb(&format!("plugin install {}", path.display()))
+        .failure(&[
+            "asks for permissions",
+            "the token that opens the server",
+            "--grant env=VAULT_TOKEN",
+            "--grant clock",
+            "msb plugin install",
+        ]);
+    assert_eq!(run.stdout, "");
+    env.msb("plugin inspect vault")
+        .failure(&["there is no plugin `vault`"]);
     assert_eq!(lock(&env), "");
-    // The very command works.
-    let (_, line) = run.stderr.split_once("if you agree: msb ").unwrap();
-    let mut shell = std::process::Command::new("sh");
-    let msb = crate::tools::msb().display().to_string();
-    shell
-        .args(["-c", &format!("{msb} {}", line.trim())])
+}
+
+fn the_printed_command_installs_and_what_was_granted_is_kept() {
+    let env = TestEnv::new();
+    let path = place(&env, "vault", "vault.wasm");
+    let refused = env.msb(&format!("plugin install {}", path.display()));
+    let (_, command) = refused
+        .stderr
+        .split_once("to grant all of it: msb ")
+        .unwrap();
+    let script = format!("exec \"$MSB\" {}", command.trim());
+    let mut shell = env.command([""; 0]);
+    let mut sh = Command::new("sh");
+    sh.args(["-c", &script])
         .current_dir(env.path(""))
-        .env("MSB_HOME", env.home());
-    Run::of(&mut shell).success();
-    let grants = row(&env, "vault")["grants"].clone();
-    assert_eq!(grants.as_array().unwrap().len(), 4, "{grants}");
+        .env("MSB", shell.get_program())
+        .env("MSB_HOME", env.home())
+        .stdin(std::process::Stdio::null());
+    Run::of(&mut sh).success();
+    shell.arg("unused");
+    let row = row(&env, "vault");
+    assert_eq!(row["grants"].as_array().unwrap().len(), 4, "{row}");
+    assert_eq!(row["kind"], "credential");
+    assert!(lock(&env).contains("sha256:"), "{}", lock(&env));
+    // The same once more is no news.
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
 }
 
-fn a_terminal_is_asked() {
-    let env = with_component("vault");
+fn what_asks_for_nothing_needs_no_consent_and_loads_archives_at_once() {
+    let env = TestEnv::new();
+    let path = component("image-json");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    let layout = env.path("archive");
+    std::fs::create_dir(&layout).unwrap();
+    std::fs::write(
+        layout.join("image.json"),
+        r#"{"image-json":1,"references":["made:1"],"config":{"architecture":"amd64","config":{}},
+            "layers":[[{"path":"etc","directory":true},{"path":"etc/motd","text":"hello"}]]}"#,
+    )
+    .unwrap();
+    let tar = env.path("archive.tar");
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&layout)
+        .arg("-cf")
+        .arg(&tar)
+        .arg("image.json"));
+    env.msb(&format!("load --platform linux/amd64 -i {}", tar.display()))
+        .success();
+    env.msb("plugin disable image-json").success();
+    env.msb(&format!("load --platform linux/amd64 -i {}", tar.display()))
+        .failure(&["no installed format plugin"]);
+}
+
+fn on_a_terminal_the_user_is_asked_and_decides() {
+    let env = TestEnv::new();
+    place(&env, "vault", "vault.wasm");
     let terminal = Terminal::new(&env);
-    terminal.enter("clear; msb plugin install vault.wasm; echo exit $?");
-    terminal.wait_for("Install it with these permissions? [y/N]");
+    terminal.enter("msb plugin install ./vault.wasm; echo DONE-$?");
+    let screen = terminal.wait_for("[y/N]");
+    for words in [
+        "credential provider",
+        "sha256:",
+        "env=VAULT_TOKEN",
+        "the token that opens",
+    ] {
+        assert!(screen.contains(words), "no {words} on\n{screen}");
+    }
     terminal.enter("n");
-    let screen = terminal.wait_for("exit 0");
-    assert!(screen.contains("Aborted."), "{screen}");
-    assert_eq!(lock(&env), "");
-    terminal.enter("clear; msb plugin install vault.wasm; echo done $?");
+    terminal.wait_for("DONE-0");
+    env.msb("plugin inspect vault").failure(&["no plugin"]);
+    terminal.enter("clear; msb plugin install ./vault.wasm; echo AGAIN-$?");
     terminal.wait_for("[y/N]");
     terminal.enter("y");
-    terminal.wait_for("done 0");
-    assert!(lock(&env).contains("\"env=VAULT_TOKEN\""));
+    terminal.wait_for("AGAIN-0");
+    assert_eq!(row(&env, "vault")["grants"].as_array().unwrap().len(), 4);
 }
 
-fn what_is_installed_is_shown_and_kept_in_the_lock() {
-    let env = with_component("vault");
+fn a_permission_is_given_and_taken_away_later() {
+    let env = TestEnv::new();
+    let path = component("vault");
+    env.msb(&format!("plugin install {} --grant clock", path.display()))
+        .success();
+    assert_eq!(row(&env, "vault")["grants"], serde_json::json!(["clock"]));
     let run = env
-        .msb("plugin install vault.wasm --grant env=VAULT_TOKEN")
+        .msb("plugin grant vault http=GET@https://vault.example.com:8200")
         .success();
-    assert!(run.stderr.contains("✓ Installed    vault"), "{run:#?}");
-    assert!(
-        run.stderr
-            .contains("it also asks for clock: `msb plugin grant vault clock`"),
-        "{run:#?}"
-    );
-    let details = env.json("plugin inspect vault --format json");
-    assert_eq!(details["kind"], "credential");
-    assert_eq!(details["api"], "0.1.0");
-    assert_eq!(details["builtin"], false);
-    assert_eq!(details["grants"], json!(["env=VAULT_TOKEN"]));
-    assert_eq!(details["asks"][0]["granted"], true);
-    assert_eq!(details["asks"][1]["granted"], false);
-    let digest = details["sha256"].as_str().unwrap();
-    let file = format!("plugins/{}.wasm", digest.replace(':', "_"));
-    assert!(env.home().join(file).is_file());
-    let lock = lock(&env);
-    for words in [digest, "vault.wasm\"", "api = \"0.1.0\"", "env=VAULT_TOKEN"] {
-        assert!(lock.contains(words), "{words}: {lock}");
-    }
-    let page = env.msb("plugin inspect vault").success().stdout;
-    assert!(page.contains("May use:\n  env=VAULT_TOKEN\n"), "{page}");
-    // Once more is no change.
-    let run = env.msb("plugin install vault.wasm").success();
-    assert!(run.stderr.contains("the same as before"), "{run:#?}");
-    assert_eq!(self::lock(&env), lock);
-    // Other bytes under the same name are no update.
-    patch(&env, "vault", "a secrets server", "A secrets server");
-    env.msb("plugin install vault.wasm --yes").failure(&[
-        "there is a plugin `vault` already",
-        "msb plugin update vault",
+    assert!(run.stderr.contains("vault.example.com"), "{run:?}");
+    env.msb("plugin revoke vault clock").success();
+    assert_eq!(row(&env, "vault")["grants"].as_array().unwrap().len(), 1);
+    env.msb("plugin revoke vault clock")
+        .failure(&["does not have `clock`"]);
+    env.msb("plugin revoke vault").success();
+    assert_eq!(row(&env, "vault")["grants"], serde_json::json!([]));
+    env.msb("plugin revoke docker-config helper=*").success();
+    let grants = row(&env, "docker-config")["grants"].to_string();
+    assert!(!grants.contains("helper"), "{grants}");
+}
+
+fn what_the_plugin_cannot_use_is_not_granted() {
+    let env = TestEnv::new();
+    let path = component("image-json");
+    env.msb(&format!("plugin install {} --grant clock", path.display()))
+        .failure(&["cannot make use of `clock`"]);
+    env.msb("plugin grant env nonsense")
+        .failure(&["`nonsense` is not a permission"]);
+    env.msb("plugin grant nobody clock")
+        .failure(&["there is no plugin `nobody`"]);
+}
+
+fn other_bytes_at_the_same_source_are_refused_until_an_update() {
+    let env = TestEnv::new();
+    let path = place(&env, "image-json", "made.wasm");
+    let install = format!("plugin install {}", path.display());
+    env.msb(&install).success();
+    let before = lock(&env);
+    let bytes = other_bytes(&std::fs::read(&path).unwrap());
+    std::fs::write(&path, &bytes).unwrap();
+    env.msb(&install)
+        .failure(&["other bytes", "msb plugin update made"]);
+    assert_eq!(lock(&env), before);
+    let check = env.msb("plugin update --check").success();
+    assert!(check.stdout.contains("made: "), "{check:?}");
+    assert_eq!(lock(&env), before);
+    env.msb("plugin update made").success();
+    assert_ne!(lock(&env), before);
+    env.msb("plugin verify").success();
+    assert_eq!(components(&env).len(), 1, "the old one is gone");
+}
+
+fn an_update_that_asks_for_more_is_agreed_to_anew_and_else_the_old_one_stays() {
+    let env = TestEnv::new();
+    let path = place(&env, "env", "mine.wasm");
+    env.msb(&format!("plugin install {} --yes", path.display()))
+        .success();
+    let before = lock(&env);
+    std::fs::copy(component("vault"), &path).unwrap();
+    env.msb("plugin update mine").failure(&[
+        "asks for permissions",
+        "http=",
+        "msb plugin update mine --grant",
     ]);
-    assert_eq!(self::lock(&env), lock);
+    assert_eq!(lock(&env), before);
+    env.msb("plugin verify").success();
+    env.msb("plugin update mine --yes").success();
+    assert_eq!(row(&env, "mine")["provides"], "vault");
 }
 
-fn a_denied_call_names_the_grant_which_then_works() {
-    let env = with_component(MISBEHAVING);
-    env.msb("plugin install misbehaving-credentials.wasm --grant env=NOTHING")
-        .success();
-    let before = said(&env, "clock", MISBEHAVING);
-    let words = "msb plugin grant misbehaving-credentials clock`";
-    assert!(before["said"].as_str().unwrap().contains(words), "{before}");
-    env.msb("plugin grant misbehaving-credentials clock")
-        .success();
-    let after = said(&env, "clock", MISBEHAVING);
-    assert!(
-        after["said"].as_str().unwrap().contains("it is 1"),
-        "{after}"
-    );
-    env.msb("plugin revoke misbehaving-credentials clock")
-        .success();
-    assert_eq!(said(&env, "clock", MISBEHAVING), before);
-}
-
-fn a_login_of_an_installed_plugin_is_pulled_with() {
-    let env = with_component("vault");
-    let registry = Registry::start();
-    registry.put_image("app", "1", &Image::new("", &["etc/\netc/hosts = here"]));
-    registry.challenge(&[r#"Basic realm="tests""#], None);
-    // ann:secret-vault
-    registry.accept_password("YW5uOnNlY3JldC12YXVsdA==");
-    let vault = Vault::with_lease(60);
-    let token = env.write("vault-token", b"hvs.secret-token\n");
-    configure(
-        &env,
-        &json!({"plugins": {"settings": {"vault": {
-            "address": format!("http://{}", vault.address),
-            "token_file": token,
-            "registries": {registry.host(): "registries/app"},
-        }}}}),
-    );
-    let files = format!("files={}", token.display());
+fn a_component_that_was_changed_on_disk_is_never_run() {
+    let env = TestEnv::new();
     env.msb(&format!(
-        "plugin install vault.wasm --grant {files} --grant clock"
+        "plugin install {}",
+        component("image-json").display()
     ))
     .success();
-    let pull = format!("pull {}/app:1", registry.host());
-    let grant = format!("msb plugin grant vault {}", vault.grant());
-    let denied = env.msb(&pull).failure(&[&grant]);
-    assert!(!denied.stderr.contains("secret-"), "{denied:#?}");
-    env.msb(&grant["msb ".len()..]).success();
-    env.msb(&pull).success();
-    let answer = said(&env, &registry.host(), "vault");
-    assert_eq!(answer["outcome"], "answers");
-    assert!(!answer.to_string().contains("secret-vault"), "{answer}");
-    env.msb("plugin disable vault").success();
-    env.msb(&pull.replace("pull", "pull --force")).failure(&[]);
-}
-
-fn a_format_that_is_installed_is_loaded_with() {
-    let env = with_component("image-json");
-    std::fs::create_dir_all(env.path("motd")).unwrap();
-    let document = json!({
-        "image-json": 1,
-        "references": ["example.com/motd:1"],
-        "config": {"architecture": crate::archive::architecture()},
-        "layers": [[{"path": "motd", "text": "welcome\n"}]],
-    });
-    env.write("motd/image.json", document.to_string().as_bytes());
-    env.msb("load -i motd")
-        .failure(&["no installed format plugin recognises this archive"]);
-    env.msb("plugin install image-json.wasm").success();
-    env.msb("load -i motd").success();
-    assert_eq!(env.references(), ["example.com/motd:1"]);
-    env.msb("plugin disable image-json").success();
-    env.msb("load -i motd")
-        .failure(&["no installed format plugin recognises this archive"]);
-}
-
-fn a_changed_component_is_named_and_not_run() {
-    let env = with_component(MISBEHAVING);
-    env.msb("plugin install misbehaving-credentials.wasm --yes")
-        .success();
-    let digest = row(&env, MISBEHAVING)["sha256"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let path = env
-        .home()
-        .join(format!("plugins/{}.wasm", digest.replace(':', "_")));
-    let mut bytes = std::fs::read(&path).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let words = format!("is not what was installed, {digest}");
-    env.msb("plugin verify").failure(&[
-        "✗ Verifying    misbehaving-credentials",
-        &words,
-        "msb plugin install --locked",
-    ]);
-    let answer = said(&env, "good", MISBEHAVING);
-    assert!(
-        answer["said"].as_str().unwrap().contains(&words),
-        "{answer}"
-    );
-    let run = env.msb("plugin verify --format json").failure(&[]);
-    let rows: Value = serde_json::from_str(&run.stdout).unwrap();
-    let bad: Vec<_> = rows.as_array().unwrap().iter().collect();
-    let bad: Vec<_> = bad.into_iter().filter(|row| row["ok"] == false).collect();
-    assert_eq!(bad.len(), 1, "{rows}");
+    let files = components(&env);
+    std::fs::write(&files[0], other_bytes(&std::fs::read(&files[0]).unwrap())).unwrap();
+    env.msb("plugin verify")
+        .failure(&["was changed", "1 of 1 plugins are damaged"]);
+    let archive = env.write("x.tar", &[0; 1024]);
+    let run = env.msb(&format!("load -i {}", archive.display()));
+    assert_eq!(run.code, Some(1), "{run:?}");
     env.msb("plugin install --locked").success();
     env.msb("plugin verify").success();
 }
 
-fn a_locked_installation_fetches_what_is_pinned_and_nothing_else() {
-    let env = with_component("vault");
-    env.msb("plugin install vault.wasm --yes").success();
-    let before = lock(&env);
-    // Elsewhere there is the lock file alone.
-    let other = env.path("elsewhere");
-    std::fs::create_dir_all(other.join("plugins")).unwrap();
-    std::fs::write(other.join("plugins/plugins.lock"), &before).unwrap();
-    let locked = |source: &str| {
-        let mut command = env.command(["plugin", "install", "--locked"]);
-        command
-            .args(source.split_whitespace())
-            .env("MSB_HOME", &other);
-        Run::of(&mut command)
-    };
-    locked("other.wasm").failure(&["the lock file has no plugin from"]);
-    locked("").success();
-    let run = locked("vault.wasm").success();
-    assert!(
-        run.stderr.contains("Everything in the lock file"),
-        "{run:#?}"
-    );
-    for file in std::fs::read_dir(other.join("plugins")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|it| it == "wasm") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-    patch(&env, "vault", "a secrets server", "A secrets server");
-    locked("").failure(&["and the lock file wants sha256:", "msb plugin update"]);
-    let kept = std::fs::read_to_string(other.join("plugins/plugins.lock")).unwrap();
-    assert_eq!(kept, before);
-}
-
-fn an_update_that_wants_more_asks_and_one_that_wants_the_same_does_not() {
-    let env = with_component(MISBEHAVING);
-    env.msb("plugin install misbehaving-credentials.wasm --yes")
-        .success();
-    let run = env.msb("plugin update").success();
-    assert!(run.stderr.contains("Up to date"), "{run:#?}");
-    let first = row(&env, MISBEHAVING)["sha256"].clone();
-    patch(&env, MISBEHAVING, "Breaks the rules", "Breaks all rules");
-    let run = env.msb("plugin update --check").success();
-    assert!(run.stderr.contains("asks for the same"), "{run:#?}");
-    assert_eq!(row(&env, MISBEHAVING)["sha256"], first);
-    env.msb("plugin update").success();
-    let second = row(&env, MISBEHAVING);
-    assert_eq!(second["title"], "Breaks all rules");
-    assert_eq!(second["grants"], json!(["env=MISBEHAVING_*"]));
-    patch(&env, MISBEHAVING, "MISBEHAVING_*", "AWS_SECRET_AC");
-    let before = lock(&env);
-    env.msb("plugin update").failure(&[
-        "It asks for more than before:\n    env=AWS_SECRET_AC",
-        "msb plugin update misbehaving-credentials --grant env=AWS_SECRET_AC",
-    ]);
-    assert_eq!(lock(&env), before);
-    env.msb("plugin update misbehaving-credentials --grant env=AWS_SECRET_AC")
-        .success();
-    assert_eq!(
-        row(&env, MISBEHAVING)["grants"],
-        json!(["env=AWS_SECRET_AC", "env=MISBEHAVING_*"])
-    );
-    // Of three versions the last is kept.
-    let files = std::fs::read_dir(env.home().join("plugins")).unwrap();
-    assert_eq!(files.count(), 2);
-}
-
-fn a_plugin_takes_the_place_of_one_that_ships_with_msb() {
-    let env = with_component(MISBEHAVING);
-    let line = "plugin install misbehaving-credentials.wasm --name docker-config";
-    env.msb(line).failure(&["Replaces:  `docker-config`"]);
-    env.msb(&format!("{line} --yes")).success();
-    let rows = env.json("plugin ls --format json");
-    let rows: Vec<&Value> = rows.as_array().unwrap().iter().collect();
-    let own: Vec<&&Value> = rows
-        .iter()
-        .filter(|row| row["name"] == "docker-config")
-        .collect();
-    assert_eq!(own.len(), 2);
-    assert_eq!(own[0]["builtin"], false);
-    assert_eq!(own[1]["replaced_by"], "docker-config");
-    let answer = said(&env, "good", "docker-config");
-    assert_eq!(answer["outcome"], "answers");
-    env.msb("plugin rm docker-config").success();
-    assert_eq!(row(&env, "docker-config")["replaced_by"], Value::Null);
-    // What is of another kind cannot have the name.
-    env.msb("plugin install misbehaving-credentials.wasm --name oci-layout --yes")
-        .failure(&["there is a plugin `oci-layout` already, from msb itself"]);
-}
-
-fn plugins_are_disabled_ordered_and_removed() {
-    let env = with_component(MISBEHAVING);
-    env.msb("plugin install misbehaving-credentials.wasm --yes --name mine --before keychain")
-        .success();
-    assert_eq!(names(&env)[2..4], ["mine", "keychain"]);
-    env.msb("plugin order mine --after docker-config").success();
-    assert_eq!(names(&env)[5..], ["docker-config", "mine"]);
-    env.msb("plugin order mine --before oci-layout")
-        .failure(&["formats and credential providers are asked apart"]);
-    env.msb("plugin order mine --before mine")
-        .failure(&["they are the same"]);
-    env.msb("plugin disable mine docker-archive").success();
-    assert_eq!(row(&env, "mine")["enabled"], false);
-    let rows = env.json("plugin explain-auth good --format json");
-    assert!(!rows.to_string().contains("mine"), "{rows}");
-    env.write("a.tar", &Image::new("app:1", &["a = b"]).docker());
-    env.msb("save --format docker -o x app:1")
-        .failure(&["there is no format `docker`"]);
-    env.msb("plugin enable mine docker-archive").success();
-    env.msb("load -i a.tar").success();
-    assert_eq!(said(&env, "good", "mine")["outcome"], "answers");
-    env.msb("plugin rm mine").success();
-    assert_eq!(names(&env).len(), 6);
-    let left: Vec<_> = std::fs::read_dir(env.home().join("plugins"))
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["plugins.lock"]);
-}
-
-fn the_settings_come_before_the_order_of_the_lock() {
+fn a_lock_that_was_garbled_is_named_and_not_overwritten() {
     let env = TestEnv::new();
-    configure(
-        &env,
-        &json!({"plugins": {
-            "order": ["docker-config"],
-            "limits": {"keychain": {"memory_mib": 2, "wall_secs": 3}},
-        }}),
-    );
-    assert_eq!(names(&env)[0], "docker-config");
-    let limits = env.json("plugin inspect keychain --format json")["limits"].clone();
-    assert_eq!(limits["memory_bytes"], 2 << 20);
-    assert_eq!(limits["wall_secs"], 3);
-    configure(&env, &json!({"plugins": {"order": ["No"]}}));
-    env.msb("plugin ls").failure(&["plugins.order[0]"]);
-}
-
-fn what_is_no_plugin_is_refused_in_plain_words() {
-    let env = TestEnv::new();
-    for (bytes, words) in [
-        (&b"#!/bin/sh\n"[..], "WebAssembly"),
-        (b"", "WebAssembly"),
-        (b"\0asm\x01\0\0\0", "core module"),
-        (b"\0asm\x0d\0\x01\0", "package of interfaces (WIT)"),
-    ] {
-        env.write("bad.wasm", bytes);
-        env.msb("plugin install bad.wasm --yes").failure(&[words]);
-    }
-    env.msb("plugin install missing.wasm")
-        .failure(&["could not read `", "missing.wasm"]);
-    env.msb("plugin install ftp://a/b.wasm")
-        .failure(&["neither https, oci nor file"]);
-    assert_eq!(lock(&env), "");
-}
-
-fn nothing_a_plugin_says_of_itself_is_obeyed_by_a_terminal() {
-    let env = TestEnv::new();
-    patch(
-        &env,
-        MISBEHAVING,
-        "to see what is there",
-        "\u{1b}[2J\u{1b}[31m so nice to",
-    );
-    let refused = env.msb("plugin install misbehaving-credentials.wasm");
-    assert_eq!(refused.code, Some(1), "{refused:#?}");
-    let _ = env.msb("plugin install misbehaving-credentials.wasm --yes");
-    for line in ["plugin ls", "plugin ls --format json", "plugin verify"] {
-        let run = env.msb(line).success();
-        assert!(!run.stdout.contains('\u{1b}'), "{run:#?}");
-    }
-    for name in names(&env) {
-        let page = env.msb(&format!("plugin inspect {name}")).success();
-        assert!(!page.stdout.contains('\u{1b}'), "{page:#?}");
-    }
-    assert!(!refused.stderr.contains('\u{1b}'), "{refused:#?}");
-}
-
-fn two_installations_at_once_are_both_there() {
-    let env = with_component(MISBEHAVING);
-    std::thread::scope(|scope| {
-        for name in ["one", "two", "three"] {
-            let env = &env;
-            scope.spawn(move || {
-                let line = "plugin install misbehaving-credentials.wasm --yes --name";
-                env.msb(&format!("{line} {name}")).success();
-            });
-        }
-    });
-    let names = names(&env);
-    for name in ["one", "two", "three"] {
-        assert!(names.iter().any(|it| it == name), "{names:?}");
-    }
-    // One component is shared, and stays until the last is gone.
-    env.msb("plugin rm one two").success();
-    env.msb("plugin verify three").success();
-}
-
-fn a_plugin_is_installed_from_a_registry() {
-    let env = TestEnv::new();
-    let registry = Registry::start();
-    let bytes = std::fs::read(component("vault")).unwrap();
-    let digest = registry.put_blob(&bytes);
-    let config = registry.put_blob(b"{}");
-    let descriptor = |media_type: &str, digest: &str, size: usize| json!({"mediaType": media_type, "digest": digest, "size": size});
-    registry.put_manifest(
-        "acme/vault",
-        "1.0",
-        &json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": descriptor("application/vnd.wasm.config.v0+json", &config, 2),
-            "layers": [descriptor("application/wasm", &digest, bytes.len())],
-        }),
-    );
-    registry.put_image("app", "1", &Image::new("", &["a = b"]));
-    let host = registry.host();
-    env.msb(&format!("plugin install {host}/app:1"))
-        .failure(&["is not a plugin: it is an image of a container"]);
-    env.msb(&format!("plugin install {host}/acme/vault:1.0 --yes"))
-        .success();
-    let details = env.json("plugin inspect vault --format json");
-    assert_eq!(details["source"], format!("oci://{host}/acme/vault:1.0"));
-    assert_eq!(details["sha256"], digest);
-    assert!(details["manifest"].as_str().unwrap().starts_with("sha256:"));
-    let run = env.msb("plugin update").success();
-    assert!(run.stderr.contains("Up to date"), "{run:#?}");
-}
-
-fn a_plugin_is_installed_from_an_address() {
-    let env = TestEnv::new();
-    let registry = Registry::start();
-    let digest = registry.put_blob(&std::fs::read(component("vault")).unwrap());
-    let url = registry.url(&format!("/v2/x/blobs/{digest}"));
-    env.msb(&format!("plugin install {url} --name vault --yes"))
-        .success();
-    assert_eq!(row(&env, "vault")["sha256"], digest);
-    env.msb("plugin install http://plugins.example/a.wasm")
-        .failure(&["only HTTPS keeps others from changing what is fetched"]);
-}
-
-fn a_missing_signature_is_an_error_where_one_is_wanted() {
-    let env = with_component("vault");
-    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-    configure(
-        &env,
-        &json!({"plugins": {"signatures": [{"source": "/", "key": key}]}}),
-    );
-    let words = "has no valid signature, which the settings want at `plugins.signatures[0]`";
-    env.msb("plugin install vault.wasm --yes")
-        .failure(&[words, "`.minisig`"]);
-    env.write("vault.wasm.minisig", b"nonsense");
-    env.msb("plugin install vault.wasm --yes")
-        .failure(&[words, "the signature is not one of minisign"]);
-    assert_eq!(lock(&env), "");
-}
-
-fn a_broken_lock_is_named_and_kept() {
-    let env = TestEnv::new();
+    env.msb(&format!(
+        "plugin install {}",
+        component("image-json").display()
+    ))
+    .success();
     let path = env.home().join("plugins/plugins.lock");
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    for (text, words) in [("version = 9", "has form 9"), ("nonsense", "is not valid")] {
+    for text in ["version = 1\nplugin = 7\n", "version = 99\n", "\u{0}"] {
         std::fs::write(&path, text).unwrap();
-        for line in ["plugin ls", "plugin disable env", "pull app"] {
-            env.msb(line).failure(&["plugins.lock", words]);
-        }
-        assert_eq!(lock(&env), text);
+        env.msb("plugin ls").failure(&["plugins.lock"]);
+        env.msb("plugin disable env").failure(&["plugins.lock"]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
+}
+
+fn with_locked_nothing_is_installed_that_the_lock_does_not_have() {
+    let env = TestEnv::new();
+    let path = place(&env, "image-json", "made.wasm");
+    env.msb(&format!("plugin install {} --locked", path.display()))
+        .failure(&["is not in the lock"]);
+    let mut install = env.command(["plugin", "install", "made.wasm"]);
+    install.env("MSB_PLUGIN_LOCKED", "1");
+    Run::of(&mut install).failure(&["is not in the lock"]);
+    assert_eq!(lock(&env), "");
+}
+
+fn what_the_lock_has_is_installed_elsewhere_with_the_same_grants() {
+    let env = TestEnv::new();
+    env.msb(&format!(
+        "plugin install {} --yes",
+        component("vault").display()
+    ))
+    .success();
+    let other = TestEnv::new();
+    std::fs::create_dir_all(other.home().join("plugins")).unwrap();
+    std::fs::write(other.home().join("plugins/plugins.lock"), lock(&env)).unwrap();
+    other.msb("plugin verify").failure(&["damaged"]);
+    other.msb("plugin install --locked").success();
+    other.msb("plugin verify").success();
+    assert_eq!(row(&other, "vault"), row(&env, "vault"));
+    assert_eq!(lock(&other), lock(&env));
+}
+
+fn what_is_disabled_is_not_asked_and_a_builtin_can_be_disabled_too() {
+    let env = TestEnv::new();
+    env.msb("plugin disable keychain docker-config").success();
+    let order = env.msb("plugin order").success();
+    assert_eq!(
+        names(&order),
+        ["docker-archive", "oci-layout", "env", "secret-file"]
+    );
+    env.msb("plugin enable keychain").success();
+    assert!(env.msb("plugin order").stdout.contains("keychain"));
+    env.msb("plugin rm keychain").failure(&["ships with msb"]);
+    env.msb("plugin disable nobody")
+        .failure(&["there is no plugin `nobody`"]);
+}
+
+fn the_order_is_the_users_and_settings_come_before_it() {
+    let env = TestEnv::new();
+    env.msb(&format!(
+        "plugin install {} --yes",
+        component("vault").display()
+    ))
+    .success();
+    let order = |line: &str| {
+        let run = env.msb(line).success();
+        let names = run.stdout.lines().skip(2).map(str::to_owned);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        order("plugin order"),
+        ["keychain", "env", "secret-file", "vault", "docker-config"]
+    );
+    assert_eq!(
+        order("plugin order vault --before env"),
+        ["keychain", "vault", "env", "secret-file", "docker-config"]
+    );
+    assert_eq!(
+        order("plugin order vault --after docker-config")[4],
+        "vault"
+    );
+    std::fs::write(
+        env.home().join("config.json"),
+        r#"{"plugins": {"order": ["secret-file"]}}"#,
+    )
+    .unwrap();
+    let run = env.msb("plugin order").success();
+    assert_eq!(names(&run)[0], "secret-file");
+    env.msb("plugin order nobody")
+        .failure(&["there is no plugin `nobody`"]);
+}
+
+fn who_asks_is_explained_without_a_secret() {
+    let env = TestEnv::new();
+    std::fs::create_dir_all(env.path("docker-config")).unwrap();
+    // me:hunter2
+    std::fs::write(
+        env.path("docker-config/config.json"),
+        r#"{"auths": {"ghcr.io": {"auth": "bWU6aHVudGVyMg=="}}}"#,
+    )
+    .unwrap();
+    let run = env.msb("plugin explain-auth ghcr.io").success();
+    assert!(
+        run.stderr.contains("`docker-config` answers for ghcr.io"),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("used"), "{run:?}");
+    let rows = env.json("plugin explain-auth ghcr.io --format json");
+    for text in [&run.stdout, &run.stderr, &rows.to_string()] {
+        assert!(
+            !text.contains("hunter2") && !text.contains("bWU6"),
+            "{text}"
+        );
+    }
+    let run = env.msb("plugin explain-auth other.example").success();
+    assert!(run.stderr.contains("without credentials"), "{run:?}");
+    env.msb("plugin explain-auth a/b")
+        .failure(&["is not a registry"]);
+}
+
+fn what_is_no_plugin_is_named_in_plain_words() {
+    let env = TestEnv::new();
+    for (name, bytes, words) in [
+        ("empty.wasm", &b""[..], "an empty file"),
+        ("page.wasm", b"<html>", "a text, perhaps an error page"),
+        ("core.wasm", b"\0asm\x01\0\0\0", "core module"),
+        (
+            "cut.wasm",
+            &std::fs::read(component("vault")).unwrap()[..5000],
+            "damaged",
+        ),
+    ] {
+        let path = env.write(name, bytes);
+        env.msb(&format!("plugin install {} --yes", path.display()))
+            .failure(&[words]);
+    }
+    env.msb("plugin install ./none.wasm")
+        .failure(&["could not read", "none.wasm"]);
+    env.msb("plugin install ftp://a/b.wasm")
+        .failure(&["neither https"]);
+    env.msb(&format!(
+        "plugin install {} --name Bad",
+        component("vault").display()
+    ))
+    .failure(&["cannot be the name of a plugin"]);
+    env.msb(&format!(
+        "plugin install {} --name keychain",
+        component("vault").display()
+    ))
+    .failure(&["ships with msb"]);
+    assert_eq!(lock(&env), "");
+}
+
+fn names_that_a_terminal_would_obey_are_shown_as_what_they_are() {
+    let env = TestEnv::new();
+    let path = env.write("\u{1b}[31mred.wasm", b"nothing");
+    let mut install = env.command(["plugin", "install"]);
+    install.arg(&path);
+    let run = Run::of(&mut install);
+    assert_eq!(run.code, Some(1));
+    assert!(!run.stderr.contains('\u{1b}'), "{run:?}");
+}
+
+fn two_installations_at_once_leave_both() {
+    let env = TestEnv::new();
+    let children: Vec<_> = ["vault", "image-json", "credential-helper"]
+        .iter()
+        .map(|name| {
+            env.command(["plugin", "install", "--yes"])
+                .arg(component(name))
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    env.msb("plugin verify").success();
+    assert_eq!(components(&env).len(), 3);
+}
+
+fn a_removed_plugin_leaves_nothing() {
+    let env = TestEnv::new();
+    let path = component("vault");
+    env.msb(&format!(
+        "plugin install {} --yes --before env",
+        path.display()
+    ))
+    .success();
+    env.msb("plugin rm vault").success();
+    assert!(components(&env).is_empty());
+    assert!(!lock(&env).contains("vault"), "{}", lock(&env));
+    env.msb("plugin rm vault")
+        .failure(&["there is no plugin `vault`"]);
+}
+
+fn a_signature_that_is_wanted_must_be_there_and_right() {
+    let env = TestEnv::new();
+    let path = place(&env, "image-json", "made.wasm");
+    let keys = env.path("key");
+    let minisign = |arguments: &[&str]| {
+        run(Command::new("minisign")
+            .current_dir(env.path(""))
+            .args(arguments))
+    };
+    let public = keys.with_extension("pub").display().to_string();
+    let secret = keys.with_extension("sec").display().to_string();
+    minisign(&["-G", "-W", "-p", &public, "-s", &secret]);
+    std::fs::create_dir_all(env.home()).unwrap();
+    std::fs::write(
+        env.home().join("config.json"),
+        serde_json::json!({"plugins": {"signatures": [
+            {"source": env.path("").canonicalize().unwrap(), "key": public},
+        ]}})
+        .to_string(),
+    )
+    .unwrap();
+    let install = format!("plugin install {}", path.display());
+    env.msb(&install)
+        .failure(&["not taken for signed", ".minisig"]);
+    minisign(&["-S", "-s", &secret, "-m", "made.wasm"]);
+    env.msb(&install).success();
+    assert!(row(&env, "made")["key"].as_str().unwrap().starts_with("RW"));
+    let bytes = other_bytes(&std::fs::read(&path).unwrap());
+    std::fs::write(&path, &bytes).unwrap();
+    env.msb("plugin update made")
+        .failure(&["not taken for signed"]);
+    minisign(&["-S", "-s", &secret, "-m", "made.wasm"]);
+    env.msb("plugin update made").success();
+}
+
+fn components(env: &TestEnv) -> Vec<PathBuf> {
+    let folder = env.home().join("plugins");
+    let files = std::fs::read_dir(folder).unwrap();
+    files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "wasm"))
+        .collect()
 }

@@ -37,6 +37,10 @@ pub(crate) enum Tool {
     Htpasswd,
     /// What makes keys and certificates.
     Openssl,
+    /// minisign
+    Minisign,
+    /// The package tool of the WebAssembly world, which not every machine has.
+    Wkg,
     /// curl
     Curl,
     /// GNU tar
@@ -71,6 +75,8 @@ impl Tool {
                 .iter()
                 .all(|line| succeeds(line)),
             Self::Tmux => succeeds("tmux -V"),
+            Self::Minisign => succeeds("minisign -v"),
+            Self::Wkg => answers("wkg"),
             Self::DockerRegistry => answers("docker-registry"),
             Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
             Self::Openssl => succeeds("openssl version"),

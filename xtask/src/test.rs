@@ -25,6 +25,7 @@ const TOOLS: &[&str] = &[
     "golang-docker-credential-helpers",
     "libcap2-bin",
     "libsecret-tools",
+    "minisign",
     "mount",
     "openssl",
     "pass",
@@ -70,7 +71,12 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "format of fuzz targets",
         &mut cargo_in(&root.join("tests/fuzz"), "fmt --check"),
     )?;
-    step("build", &mut cargo_in(&root, "build --package msb"))?;
+    // All targets at once: for msb alone, libraries would be built with other features, and again
+    // for the tests.
+    step(
+        "build",
+        &mut cargo_in(&root, "build --workspace --all-targets"),
+    )?;
     step("tests", &mut cargo_in(&root, "test --workspace"))?;
     step(
         "tests of plugins",

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use msb_host::archive::Input;
 use msb_host::image::{self, LoadOptions, LoadReport};
 use msb_host::platform::Platform;
+use msb_host::plugin::Installed;
 use msb_host::reference::Reference;
 
-use super::{names, open_formats, open_settings, open_store};
+use super::{names, open_settings, open_store};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -64,7 +65,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     };
     let started = Instant::now();
     let store = open_store()?;
-    let formats = open_formats(store.home(), &settings)?;
+    let formats = Installed::open(store.home(), &settings)?.formats();
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Load, |progress| {
         image::load(

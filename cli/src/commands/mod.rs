@@ -16,7 +16,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use msb_host::auth::Chain;
 use msb_host::digest::Digest;
-use msb_host::plugin::{Formats, Installed};
+use msb_host::plugin::Installed;
 use msb_host::reference::Reference;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
@@ -56,11 +56,6 @@ fn open_store() -> Result<Store, CommandError> {
 /// Reads the settings of the store that the environment names.
 fn open_settings() -> Result<Settings, CommandError> {
     Ok(Settings::read(&Home::resolve()?)?)
-}
-
-/// Returns the archive formats that are installed.
-fn open_formats(home: &Home, settings: &Settings) -> Result<Formats, CommandError> {
-    Ok(Installed::open(home, settings)?.formats())
 }
 
 /// Returns who is asked for credentials, and in which order.

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use msb_host::image::{self, SaveOptions, SaveReport, SaveTarget};
+use msb_host::plugin::Installed;
 use msb_host::progress::LogLevel;
+use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 
-use super::{names, open_formats, open_settings};
+use super::names;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
     #[arg(required = true, value_name = "REF")]
     references: Vec<String>,
-    /// Archive format: `docker`, `oci`, or one of an installed plugin.
+    /// Archive format (`docker`, `oci`).
     #[arg(long, default_value = "docker")]
     format: String,
     /// Write archive to a tar file instead of stdout.
@@ -47,7 +49,7 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let home = Home::resolve()?;
-    let formats = open_formats(&home, &open_settings()?)?;
+    let formats = Installed::open(&home, &Settings::read(&home)?)?.formats();
     formats.check_writes(&args.format)?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),

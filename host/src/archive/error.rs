@@ -99,6 +99,14 @@ pub enum ArchiveError {
         /// Why.
         reason: &'static str,
     },
+    /// The bytes of an entry have gone by: a pipe is read once.
+    #[error("entry `{path}` has passed in the pipe: {reason}")]
+    Passed {
+        /// Which entry.
+        path: String,
+        /// Why it was not kept.
+        reason: &'static str,
+    },
     /// A layer that a plugin makes could not be begun.
     #[error("could not begin layer `{layer}`")]
     Made {

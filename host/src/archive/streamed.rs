@@ -123,15 +123,21 @@ impl StreamedArchive {
             .index
             .get(number)
             .ok_or(ArchiveError::NoSuchEntry { number })?;
-        let reason = match self.contents(number) {
+        let path = entry.path.clone();
+        Err(match self.contents(number) {
             Some(Contents::Kept(bytes)) => return Ok(bytes),
-            Some(Contents::Layer(_)) => "it was converted as a layer while it passed",
-            Some(Contents::LetGo) => "it is too large to be kept from a pipe",
-            _ => "it is not a regular file",
-        };
-        Err(ArchiveError::NotReadable {
-            path: entry.path.clone(),
-            reason,
+            Some(Contents::Layer(_)) => ArchiveError::Passed {
+                path,
+                reason: "it was converted as a layer while it passed",
+            },
+            Some(Contents::LetGo) => ArchiveError::Passed {
+                path,
+                reason: "it is too large to be kept",
+            },
+            _ => ArchiveError::NotReadable {
+                path,
+                reason: "it is not a regular file",
+            },
         })
     }
 }

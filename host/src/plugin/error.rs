@@ -55,7 +55,7 @@ pub enum Failure {
         frames: Vec<String>,
     },
     /// The host stopped the plugin.
-    #[error("it was stopped: {0}")]
+    #[error("it was stopped")]
     Stopped(#[source] Stopped),
     /// The plugin's answer makes no sense.
     #[error("its answer is not valid: {0}")]

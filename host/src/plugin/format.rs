@@ -190,10 +190,13 @@ pub(super) fn read(
                 .await
         },
     )?;
-    match (answer, guest.failure) {
-        (_, Some(failure)) => Err(Failure::Host(failure)),
-        (Err(error), None) => Err(Failure::Refused(error.into())),
-        (Ok(plan), None) => checked_plan(plan, source.as_ref(), component.makes_layers()),
+    match (answer, guest.failure, guest.passed) {
+        (_, Some(failure), _) => Err(Failure::Host(failure)),
+        (Err(types::Error::NotMine(text)), ..) => Err(Failure::Refused(Refusal::NotMine(text))),
+        // Its own words for this would not say that a file can be read again.
+        (Err(_), None, Some(passed)) => Err(Failure::Host(passed)),
+        (Err(error), None, None) => Err(Failure::Refused(error.into())),
+        (Ok(plan), None, _) => checked_plan(plan, source.as_ref(), component.makes_layers()),
     }
 }
 

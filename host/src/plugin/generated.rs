@@ -187,9 +187,9 @@ impl MadeLayer {
         if let Some(failure) = guest.failure.take() {
             return Err(Failure::Host(failure));
         }
-        let unreadable = guest.unreadable.take();
-        answer.map_err(|error| match unreadable {
-            Some(unreadable) => Failure::Host(unreadable),
+        let passed = guest.passed.take();
+        answer.map_err(|error| match passed {
+            Some(passed) => Failure::Host(passed),
             None => Failure::Refused(error.into()),
         })
     }

@@ -137,3 +137,12 @@ fn made_layers_of_one_name_are_one_entry() {
         .collect();
     assert_eq!(numbers, [1, 2, 1, 3]);
 }
+
+#[test]
+fn a_layer_made_of_what_has_passed_in_a_pipe_is_an_error_that_says_so() {
+    let error = read("source-passed", u64::MAX).unwrap_err();
+    assert!(
+        error.contains("entry `layer-source-passed` has passed in the pipe"),
+        "{error}"
+    );
+}

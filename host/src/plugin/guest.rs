@@ -23,8 +23,8 @@ pub(super) struct Guest {
     pub(super) source: Option<Arc<dyn ArchiveSource>>,
     pub(super) output: Option<Box<dyn ArchiveOutput>>,
     pub(super) failure: Option<ArchiveError>,
-    /// The last entry that the guest wanted to read and that cannot be read.
-    pub(super) unreadable: Option<ArchiveError>,
+    /// The last entry that the guest wanted to read after it had passed in a pipe.
+    pub(super) passed: Option<ArchiveError>,
     pub(super) last_words: Option<String>,
     pub(super) lines: u32,
     pub(super) access: Access,
@@ -47,7 +47,7 @@ impl Guest {
             source: None,
             output: None,
             failure: None,
-            unreadable: None,
+            passed: None,
             last_words: None,
             lines: 0,
             access: Access::default(),

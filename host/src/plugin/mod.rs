@@ -30,7 +30,7 @@ mod grant;
 mod guest;
 mod http_scope;
 mod inspect;
-mod installed;
+pub mod installed;
 mod limits;
 mod package;
 mod runtime;
@@ -47,10 +47,7 @@ pub use format::{
 pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
 pub use inspect::API;
-pub use installed::{
-    Ask, Candidate, Entry, Fetcher, Installed, InstalledError, Origin, ParseSourceError, Position,
-    Source, Verified,
-};
+pub use installed::{Installed, InstalledError};
 pub use limits::{Budget, Stopped};
 pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,

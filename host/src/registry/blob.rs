@@ -189,6 +189,7 @@ impl BlobReader<'_> {
             path: format!("blobs/{}", self.request.digest),
             headers,
             what: &self.what,
+            upload: None,
         };
         let asking = self.repository.asking(self.cancel);
         let place = self.place()?;

@@ -6,6 +6,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, Url};
 
 use super::body::{self, Unread};
+use super::hosts::HostsError;
 use super::runtime::NoAnswer;
 use super::transport::Transport;
 use super::{Client, realm};
@@ -65,6 +66,9 @@ pub enum DownloadError {
         /// Why.
         reason: String,
     },
+    /// What is configured of the server cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::authorize::{Asked, Authorization, Identity, Session};
 use super::body;
@@ -38,6 +39,19 @@ pub(super) struct Request<'a> {
     pub(super) headers: HeaderMap,
     /// What it is, for people.
     pub(super) what: &'a str,
+    /// What is sent, and how; nothing where something is fetched.
+    pub(super) upload: Option<Upload>,
+}
+
+/// What is sent to a registry.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    /// `POST`, `PUT`, or `HEAD` with no bytes.
+    pub(super) method: Method,
+    /// Where to, when the registry has said so; else the path of the request.
+    pub(super) url: Option<Url>,
+    /// The bytes.
+    pub(super) body: Bytes,
 }
 
 /// What requests of one operation have in common.
@@ -76,9 +90,16 @@ impl Place {
             "" => format!("/v2/{}", request.path),
             repository => format!("/v2/{repository}/{}", request.path),
         };
-        let url = base
-            .join(&path)
-            .map_err(|error| self.malformed(request.what, &error))?;
+        let named = request
+            .upload
+            .as_ref()
+            .and_then(|upload| upload.url.clone());
+        let url = match named {
+            Some(url) => url,
+            None => base
+                .join(&path)
+                .map_err(|error| self.malformed(request.what, &error))?,
+        };
         loop {
             let error = match self.send_once(asking, &base, &url, request) {
                 Ok(response) => return Ok(response),
@@ -98,10 +119,11 @@ impl Place {
         url: &Url,
         request: &Request<'_>,
     ) -> Result<Response, RegistryError> {
+        let inside = url.origin() == base.origin();
         let mut renewals = 0;
         loop {
             let shown = self.shown(asking.client);
-            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), true)?;
+            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), inside)?;
             if followed.elsewhere.is_none()
                 && followed.response.status() == StatusCode::UNAUTHORIZED
                 && renewals < 2
@@ -169,7 +191,13 @@ impl Place {
             } else {
                 &transport.outside
             };
-            let mut builder = http.get(url.clone()).headers(request.headers.clone());
+            let mut builder = match &request.upload {
+                None => http.get(url.clone()),
+                Some(Upload { method, body, .. }) => {
+                    http.request(method.clone(), url.clone()).body(body.clone())
+                }
+            };
+            builder = builder.headers(request.headers.clone());
             if let Some(shown) = shown.filter(|_| inside) {
                 builder = builder.header(AUTHORIZATION, shown.header.clone());
             }

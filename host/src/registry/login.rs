@@ -55,6 +55,7 @@ impl Client {
             path: String::new(),
             headers: HeaderMap::new(),
             what: &what,
+            upload: None,
         };
         place.send(asking, &request)?;
         let shown = place.shown(self);

@@ -20,6 +20,7 @@ mod login;
 mod manifest;
 mod notices;
 mod proxy;
+mod push;
 mod realm;
 mod repository;
 mod retry;

@@ -75,6 +75,7 @@ impl Repository {
                 path: format!("manifests/{selector}"),
                 headers,
                 what: &what,
+                upload: None,
             };
             let mut response = place.send(self.asking(cancel), &request)?;
             let header = |name: &str| {
@@ -121,6 +122,7 @@ impl Repository {
                 path: format!("blobs/{digest}"),
                 headers,
                 what: &what,
+                upload: None,
             };
             let limit = (limit, "config_bytes");
             if size.is_some_and(|size| size > limit.0) {

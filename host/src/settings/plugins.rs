@@ -168,12 +168,12 @@ impl LimitsFile {
 }
 
 impl KeySource {
-    /// Reads how somebody names a key: the base64 text of a minisign key, or else a file of
-    /// minisign, relative to `directory`.
+    /// Reads how somebody names a key: the base64 text of a minisign key, the PEM of an ECDSA key,
+    /// or else a file, relative to `directory`.
     pub fn parse(text: &str, directory: &Path) -> Self {
         let text = text.trim();
         let is_minisign = text.len() == MINISIGN_KEY && text.starts_with("RW");
-        if is_minisign {
+        if is_minisign || text.starts_with("-----BEGIN") {
             return Self::Text(text.to_owned());
         }
         Self::File(directory.join(text))
@@ -211,7 +211,7 @@ mod tests {
                 "settings": {{"vault": {{"url": "https://v"}}}},
                 "limits": {{"vault": {{"memory_mib": 2, "wall_secs": 5}}}},
                 "signatures": [{{"source": "oci://ghcr.io/acme/", "key": "{key}"}},
-                               {{"source": "*", "key": "keys/acme.pub"}}]}}"#
+                               {{"source": "*", "key": "keys/acme.pem"}}]}}"#
         ))
         .unwrap();
         assert_eq!(settings.order, ["vault", "keychain"]);
@@ -224,7 +224,7 @@ mod tests {
         let KeySource::File(path) = &settings.signatures[1].key else {
             panic!();
         };
-        assert!(path.is_absolute() && path.ends_with("keys/acme.pub"));
+        assert!(path.is_absolute() && path.ends_with("keys/acme.pem"));
     }
 
     #[test]

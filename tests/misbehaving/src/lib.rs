@@ -135,7 +135,7 @@ impl layers::Guest for Misbehaving {
             ("panic", 2) => panics_in_a_function_with_a_name(),
             ("loop", 2) => loops(),
             ("allocate", 2) => allocates(),
-            ("source", 1) => source::read(0, 0, 10).map(|_| b"read".to_vec()),
+            ("source" | "source-passed", 1) => source::read(0, 0, 10).map(|_| b"read".to_vec()),
             ("source", _) => Ok(Vec::new()),
             ("panic" | "loop" | "allocate", _) => Ok(vec![0; 10]),
             _ => Err(Error::Malformed(format!("the layer breaks off at {turn}"))),

@@ -1,10 +1,18 @@
-//! `msb plugin rm`, `msb plugin enable`, `msb plugin disable`
+//! `msb plugin rm`, `enable`, `disable`, `grant`, `revoke`, `order`
 
-use super::{changed, done};
+use std::time::Duration;
+
+use msb_host::plugin::installed::{Around, Place};
+use msb_host::plugin::{Installed, InstalledError};
+use msb_host::settings::Settings;
+use msb_host::store::Home;
+
 use crate::error::CommandError;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
 use crate::ui::Ui;
 
-/// Remove plugins, and what they were permitted.
+/// Remove plugins and what they were granted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RemoveArgs {
     /// The plugins.
@@ -12,40 +20,175 @@ pub(crate) struct RemoveArgs {
     names: Vec<String>,
 }
 
-/// The plugins that are to be used or not.
+/// Let plugins be used again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EnableArgs {
-    /// The plugins, those that ship with msb too.
+    /// The plugins.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
-/// Removes plugins.
+/// Keep plugins without using them. Those of msb as well.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DisableArgs {
+    /// The plugins.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// Grant permissions to a plugin.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Permissions:
+  env=NAME                              A variable of the environment; * for any characters
+  files=PATTERN                         Files: absolute, or below ~/, msb: or $NAME/
+  keychain=SERVICE                      Items of the system's credential store
+  helper=NAME                           The program docker-credential-NAME
+  http=[METHODS@][SCHEME://]HOST[:PORT] Servers
+  clock                                 The time
+  reveal                                The bytes of secrets
+
+Examples:
+  msb plugin grant vault env=VAULT_TOKEN http=GET@https://vault.example.com:8200")]
+pub(crate) struct GrantArgs {
+    /// The plugin.
+    name: String,
+    /// The permissions.
+    #[arg(required = true, value_name = "GRANT")]
+    grants: Vec<String>,
+}
+
+/// Take permissions away from a plugin; all of them where none is named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// The plugin.
+    name: String,
+    /// The permissions.
+    #[arg(value_name = "GRANT")]
+    grants: Vec<String>,
+}
+
+/// Show the order in which plugins are asked, or change it.
+///
+/// Those that are named come first, in this order; with --before or --after, one is moved.
+/// `plugins.order` in config.json comes before both.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb plugin order
+  msb plugin order vault keychain
+  msb plugin order vault --after env")]
+pub(crate) struct OrderArgs {
+    /// The plugins.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Move it in front of this one.
+    #[arg(long, value_name = "NAME", conflicts_with = "after")]
+    before: Option<String>,
+    /// Move it behind this one.
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
+}
+
+/// Runs `rm`.
 pub(crate) fn remove(ui: Ui, args: &RemoveArgs) -> Result<(), CommandError> {
-    for name in &args.names {
-        changed(ui, |bench, progress, interrupt| {
-            bench.installed.remove(name, progress, interrupt.cancel())
-        })?;
-        done(ui, "Removed", name, "");
+    each(ui, "Removed", &args.names, |around, name| {
+        around.remove(name)
+    })
+}
+
+/// Runs `enable`.
+pub(crate) fn enable(ui: Ui, args: &EnableArgs) -> Result<(), CommandError> {
+    each(ui, "Enabled", &args.names, |around, name| {
+        around.enable(name, true)
+    })
+}
+
+/// Runs `disable`.
+pub(crate) fn disable(ui: Ui, args: &DisableArgs) -> Result<(), CommandError> {
+    each(ui, "Disabled", &args.names, |around, name| {
+        around.enable(name, false)
+    })
+}
+
+/// Runs `grant`.
+pub(crate) fn grant(ui: Ui, args: &GrantArgs) -> Result<(), CommandError> {
+    with(ui, |around| around.grant(&args.name, &args.grants))?;
+    tell(ui, &args.name)
+}
+
+/// Runs `revoke`.
+pub(crate) fn revoke(ui: Ui, args: &RevokeArgs) -> Result<(), CommandError> {
+    with(ui, |around| around.revoke(&args.name, &args.grants))?;
+    tell(ui, &args.name)
+}
+
+/// Runs `order`.
+pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
+    let place = match (&args.before, &args.after) {
+        (Some(other), _) => Some(Place::Before(other.clone())),
+        (_, Some(other)) => Some(Place::After(other.clone())),
+        _ => None,
+    };
+    match (place, args.names.as_slice()) {
+        (Some(place), [name]) => with(ui, |around| around.put(name, &place))?,
+        (Some(_), _) => {
+            return Err(CommandError::new(
+                "--before and --after move one plugin, which must be named",
+            ));
+        }
+        (None, []) => {}
+        (None, names) => with(ui, |around| around.put_first(names))?,
+    }
+    let home = Home::resolve()?;
+    let installed = Installed::open(&home, &Settings::read(&home)?)?;
+    let mut lines = String::new();
+    for package in installed.packages() {
+        lines.extend([&*package.name, "\n"]);
+    }
+    ui.data(&lines)
+}
+
+fn each(
+    ui: Ui,
+    verb: &str,
+    names: &[String],
+    change: impl Fn(&Around<'_>, &str) -> Result<(), InstalledError>,
+) -> Result<(), CommandError> {
+    for name in names {
+        with(ui, |around| change(around, name))?;
+        ui.success(verb, name, "", Duration::ZERO);
     }
     Ok(())
 }
 
-/// Has plugins used or not.
-pub(crate) fn enable(ui: Ui, args: &EnableArgs, enabled: bool) -> Result<(), CommandError> {
-    for name in &args.names {
-        let is_new = changed(ui, |bench, progress, interrupt| {
-            bench
-                .installed
-                .enable(name, enabled, progress, interrupt.cancel())
-        })?;
-        let aside = if is_new { "" } else { "as before" };
-        done(
-            ui,
-            if enabled { "Enabled" } else { "Disabled" },
-            name,
-            aside,
-        );
+fn with(
+    ui: Ui,
+    change: impl FnOnce(&Around<'_>) -> Result<(), InstalledError>,
+) -> Result<(), CommandError> {
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let interrupt = Interrupt::watch();
+    let changed = progress::during(ui, Work::Install, |progress| {
+        change(&Around {
+            home: &home,
+            settings: &settings,
+            progress,
+            cancel: interrupt.cancel(),
+        })
+    });
+    interrupt.settle(changed)
+}
+
+/// Shows what a plugin has now.
+fn tell(ui: Ui, name: &str) -> Result<(), CommandError> {
+    let home = Home::resolve()?;
+    let installed = Installed::open(&home, &Settings::read(&home)?)?;
+    let grants = installed.find(name)?.grants();
+    if grants.is_empty() {
+        ui.status(&format!("{name} may do nothing."));
+    } else {
+        ui.status(&format!("{name} may use {}.", grants.join(", ")));
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! `msb plugin explain-auth`
 
-use msb_host::auth::{Action, Question, Said, Step, Surroundings, Tier, registry_named};
+use msb_host::auth::{Action, Question, Said, Step, Surroundings};
+use msb_host::reference::canonical_host;
+use msb_host::settings::Settings;
+use msb_host::store::Home;
 use serde::Serialize;
 
-use super::Bench;
-use crate::commands::DataFormat;
+use crate::commands::{DataFormat, open_chain};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -12,37 +14,39 @@ use crate::progress::{self, Work};
 use crate::table;
 use crate::ui::Ui;
 
-/// Say who is asked for the credentials of a registry, in which order, and what each says.
+/// Show who is asked for the credentials of a registry, in which order, and what each says.
 ///
-/// All are asked, also those that a pull would not ask any more. No secret is shown.
+/// The first that answers is used. No secret is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb plugin explain-auth ghcr.io")]
 pub(crate) struct Args {
     /// The registry.
-    #[arg(value_name = "REGISTRY")]
     registry: String,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
 }
 
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    provider: &'a str,
-    tier: &'static str,
-    /// What a pull does with it.
-    outcome: &'static str,
+#[derive(Serialize)]
+struct Row {
+    provider: String,
+    tier: String,
+    answers: bool,
+    used: bool,
     said: String,
-    hint: Option<&'a str>,
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let registry = registry_named(&args.registry)?;
-    let bench = Bench::open()?;
-    let chain = bench.chain();
+    let registry = canonical_host(&args.registry).ok_or_else(|| {
+        CommandError::new(format!("`{}` is not a registry", args.registry))
+            .hint("write it like ghcr.io or host:5000")
+    })?;
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let chain = open_chain(&home, &settings)?;
     let interrupt = Interrupt::watch();
     let steps = progress::during(ui, Work::List, |progress| {
         let around = Surroundings {
@@ -59,53 +63,49 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         chain.explain(&question, &around)
     });
     let steps = interrupt.settle(steps)?;
-    let rows = rows(&steps);
+    let end = steps.iter().position(is_end);
+    let rows: Vec<Row> = steps
+        .iter()
+        .enumerate()
+        .map(|(number, step)| Row {
+            provider: step.provider.clone(),
+            tier: format!("{:?}", step.tier).to_lowercase(),
+            answers: step.said.is_answer(),
+            used: end == Some(number) && step.said.is_answer(),
+            said: step.said.to_string(),
+        })
+        .collect();
     if args.format == Some(DataFormat::Json) {
         return ui.json(&rows);
     }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            let cells = [row.provider, row.tier, row.outcome, &row.said];
-            cells.map(|cell| escaped(cell).into_owned()).to_vec()
-        })
-        .collect();
+    let cells = |(number, row): (usize, &Row)| {
+        vec![
+            (number + 1).to_string(),
+            escaped(&row.provider).into_owned(),
+            if row.used { "used" } else { "" }.to_owned(),
+            escaped(&row.said).into_owned(),
+        ]
+    };
     ui.table(&table::lines(
-        &["PROVIDER", "PLACE", "OUTCOME", "IT SAYS"],
-        &cells,
+        &["", "PROVIDER", "", "SAYS"],
+        &rows.iter().enumerate().map(cells).collect::<Vec<_>>(),
     ))?;
-    if rows.iter().all(|row| row.outcome == "passed over") {
-        ui.status(&format!("{registry} is asked without credentials."));
+    match end.and_then(|end| steps.get(end)) {
+        Some(step) if step.said.is_answer() => {
+            ui.status(&format!("`{}` answers for {registry}.", step.provider));
+        }
+        Some(step) => ui.status(&format!(
+            "The search ends with the fault of `{}`.",
+            step.provider
+        )),
+        None => ui.status(&format!(
+            "Nobody answers: {registry} is asked without credentials."
+        )),
     }
     Ok(())
 }
 
-fn rows(steps: &[Step]) -> Vec<Row<'_>> {
-    let mut ended = false;
-    steps
-        .iter()
-        .map(|step| {
-            let (outcome, hint) = match &step.said {
-                _ if ended => ("not reached", None),
-                Said::Answer { .. } => ("answers", None),
-                Said::Failed {
-                    stops: true, hint, ..
-                } => ("ends the search", hint.as_deref()),
-                Said::Failed { hint, .. } => ("passed over", hint.as_deref()),
-                _ => ("passed over", None),
-            };
-            ended |= matches!(outcome, "answers" | "ends the search");
-            Row {
-                provider: &step.provider,
-                tier: match step.tier {
-                    Tier::Ambient => "ambient",
-                    Tier::Configured => "configured",
-                    Tier::Installed => "installed",
-                },
-                outcome,
-                said: step.said.to_string(),
-                hint,
-            }
-        })
-        .collect()
+/// Returns whether nobody is asked after this one.
+fn is_end(step: &Step) -> bool {
+    step.said.is_answer() || matches!(step.said, Said::Failed { stops: true, .. })
 }

@@ -1,149 +1,319 @@
 //! `msb plugin install`
 
-use msb_host::plugin::{Candidate, Grants, Position, Source};
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
+use std::time::Duration;
 
-use super::consent::{self, Consent, quoted};
-use super::{Bench, Connection, done};
+use msb_host::plugin::Installed;
+use msb_host::plugin::installed::{Candidate, Lock, Place, Source, Wish};
+use msb_host::settings::KeySource;
+
+use super::{Connection, Shop};
 use crate::error::CommandError;
+use crate::escape::escaped;
 use crate::interrupt::Interrupt;
+use crate::page::Page;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// Install a plugin from a file, an HTTPS address or a registry.
 ///
-/// What it is and what it asks for is shown first; it may do nothing that you have not permitted.
-/// The lock file `plugins/plugins.lock` in the home of msb keeps its source, digest and permissions.
+/// Shows what it is and what it asks for, and asks. Without a terminal it is installed with `--yes`,
+/// which grants what it asks for, or with `--grant`, which grants that and nothing else. What was
+/// installed is pinned: only `msb plugin update` takes other bytes from the same source.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  msb plugin install ./vault.wasm
-  msb plugin install ghcr.io/acme/vault:1.2.0
-  msb plugin install https://example.com/vault.wasm --grant env=VAULT_TOKEN
-  msb plugin install --locked")]
+  msb plugin install ./vault.wasm --grant http=https://vault.example.com
+  msb plugin install ghcr.io/my-org/vault:1.2 --before docker-config
+  msb plugin install https://example.com/vault.wasm --key RWQ...
+  msb plugin install --locked               # All that plugins.lock has")]
 pub(crate) struct Args {
-    /// A file, an https:// address, or the reference of an OCI artifact.
+    /// A path, an HTTPS address, or a reference. Without one, what the lock has and the disk has not.
     #[arg(required_unless_present = "locked")]
     source: Option<String>,
-    #[command(flatten)]
-    consent: Consent,
-    /// What it is called, instead of the last part of its source.
-    #[arg(long, value_name = "NAME", conflicts_with = "locked")]
+    /// Call it this, instead of what its source is called.
+    #[arg(long)]
     name: Option<String>,
-    /// Have it asked before this plugin.
-    #[arg(long, value_name = "PLUGIN", conflicts_with_all = ["after", "locked"])]
+    /// Grant this and nothing else: `env=NAME`, `http=https://HOST`, `clock`, …
+    #[arg(long, value_name = "GRANT")]
+    grant: Vec<String>,
+    /// Grant what it asks for, without a question.
+    #[arg(short, long, conflicts_with = "grant")]
+    yes: bool,
+    /// Ask it before this one.
+    #[arg(long, value_name = "NAME", conflicts_with = "after")]
     before: Option<String>,
-    /// Have it asked after this plugin.
-    #[arg(long, value_name = "PLUGIN", conflicts_with = "locked")]
+    /// Ask it after this one.
+    #[arg(long, value_name = "NAME")]
     after: Option<String>,
-    /// Change nothing in the lock file: fetch what it names and is not there, for CI.
-    #[arg(long, conflicts_with_all = ["grant", "yes"])]
+    /// It must be signed with this key of minisign or cosign, or the one in this file.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Install only what is in plugins.lock, with the same digest.
+    #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
     locked: bool,
     #[command(flatten)]
     connection: Connection,
+    /// Suppress output.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// What the user says to what a plugin asks for.
+pub(super) struct Consent<'a> {
+    pub(super) grants: &'a [String],
+    pub(super) yes: bool,
+    /// The command that gives it, without grants.
+    pub(super) command: String,
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let bench = Bench::open()?;
-    let source = args.source.as_deref().map(str::parse::<Source>);
-    let source = source
-        .transpose()
-        .map_err(msb_host::plugin::InstalledError::from)?;
-    let Some(source) = source.filter(|_| !args.locked) else {
-        return restore(ui, args, &bench);
-    };
-    let fetcher = bench.fetcher(&args.connection)?;
+    let ui = ui.quiet(args.quiet);
+    let shop = Shop::open(&args.connection)?;
     let interrupt = Interrupt::watch();
-    let candidate = progress::during(ui, Work::Plugins, |progress| {
-        let (name, cancel) = (args.name.as_deref(), interrupt.cancel());
-        bench
-            .installed
-            .prepare(&fetcher, &source, name, progress, cancel)
+    let Some(text) = &args.source else {
+        return restore(ui, &shop, &interrupt);
+    };
+    let source: Source = text
+        .parse()
+        .map_err(msb_host::plugin::InstalledError::from)?;
+    let wish = Wish {
+        name: args.name.clone(),
+        key: args
+            .key
+            .as_deref()
+            .map(|key| KeySource::parse(key, Path::new("."))),
+        locked: args.locked,
+        update: false,
+    };
+    let candidate = progress::during(ui, Work::Install, |progress| {
+        let network = shop.network(progress);
+        let installer = shop.installer(&network, progress, interrupt.cancel());
+        installer.prepare(&source, &wish)
     });
     let candidate = interrupt.settle(candidate)?;
-    let Some(grants) = consent::ask(ui, &args.consent, &candidate, &again(args))? else {
+    let consent = Consent {
+        grants: &args.grant,
+        // Who has the lock has agreed to what is in it.
+        yes: args.yes || (args.locked && candidate.news.is_empty()),
+        command: command(text, args),
+    };
+    let Some(grants) = agree(ui, &candidate, &consent)? else {
+        ui.status("Aborted.");
         return Ok(());
     };
-    let position = match (&args.before, &args.after) {
-        (Some(other), _) => Some(Position::Before(other.clone())),
-        (None, Some(other)) => Some(Position::After(other.clone())),
-        (None, None) => None,
+    let place = match (&args.before, &args.after) {
+        (Some(other), _) => Some(Place::Before(other.clone())),
+        (_, Some(other)) => Some(Place::After(other.clone())),
+        _ => None,
     };
-    let committed = progress::during(ui, Work::Plugins, |progress| {
-        let (position, cancel) = (position.as_ref(), interrupt.cancel());
-        bench
-            .installed
-            .commit(&candidate, &grants, position, progress.as_ref(), cancel)
-    });
-    interrupt.settle(committed)?;
-    tell(ui, "Installed", &candidate, &grants);
+    commit(ui, &shop, &interrupt, &candidate, &grants, place.as_ref())?;
+    let aside = if candidate.is_installed() {
+        "was there already"
+    } else {
+        ""
+    };
+    ui.success("Installed", &candidate.name, aside, Duration::ZERO);
     Ok(())
 }
 
-/// Says what was installed, and what it may not do although it asks for it.
-pub(super) fn tell(ui: Ui, verb: &str, candidate: &Candidate, grants: &Grants) {
-    let version = candidate.inspection.metadata.version.as_deref();
-    let aside = if candidate.is_current() {
-        "the same as before".to_owned()
-    } else {
-        version.unwrap_or(candidate.kind()).to_owned()
-    };
-    done(ui, verb, &candidate.name, &aside);
-    for need in &candidate.inspection.needs {
-        if !grants.contains(&need.grant) {
+/// Keeps a plugin.
+pub(super) fn commit(
+    ui: Ui,
+    shop: &Shop,
+    interrupt: &Interrupt,
+    candidate: &Candidate,
+    grants: &[String],
+    place: Option<&Place>,
+) -> Result<(), CommandError> {
+    let committed = progress::during(ui, Work::Install, |progress| {
+        let network = shop.network(progress);
+        let installer = shop.installer(&network, progress, interrupt.cancel());
+        installer.commit(candidate, grants, place)
+    });
+    interrupt.settle(committed)
+}
+
+/// Returns what is granted, and nothing where the user does not want the plugin.
+pub(super) fn agree(
+    ui: Ui,
+    candidate: &Candidate,
+    consent: &Consent<'_>,
+) -> Result<Option<Vec<String>>, CommandError> {
+    if !consent.grants.is_empty() {
+        let given = candidate.check_grants(consent.grants)?;
+        for asked in candidate
+            .asks
+            .iter()
+            .filter(|it| !given.contains(&it.grant))
+        {
             ui.note(&format!(
-                "it also asks for {}: `msb plugin grant {} {}`",
-                need.grant,
-                candidate.name,
-                quoted(&need.grant.to_string())
+                "`{}` was asked for and is not granted; what needs it will not work",
+                asked.grant
             ));
         }
+        return Ok(Some(given));
+    }
+    let agreed = candidate.agreed();
+    let is_known = candidate.previous.is_some() && candidate.news.is_empty();
+    if consent.yes || is_known {
+        return Ok(Some(agreed));
+    }
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        ui.prompt(&page(candidate));
+        return Ok(confirmed(ui, candidate)?.then_some(agreed));
+    }
+    if candidate.news.is_empty() {
+        return Ok(Some(agreed));
+    }
+    let mut command = consent.command.clone();
+    for grant in &agreed {
+        command.push_str(" --grant ");
+        command.push_str(&quoted(grant));
+    }
+    let mut error = CommandError::new(format!(
+        "plugin `{}` asks for permissions, and there is no terminal to ask you",
+        candidate.name
+    ));
+    for asked in &candidate.news {
+        error = error.hint(format!(
+            "it asks for `{}`{}",
+            asked.grant,
+            why(&asked.reason)
+        ));
+    }
+    Err(error.hint(format!("to grant all of it: {command}")))
+}
+
+fn confirmed(ui: Ui, candidate: &Candidate) -> Result<bool, CommandError> {
+    let question = match (&candidate.previous, candidate.news.is_empty()) {
+        (None, true) => "Install it? [y/N] ",
+        (None, false) => "Install it and grant this? [y/N] ",
+        (Some(_), _) => "Update it and grant what is new? [y/N] ",
+    };
+    ui.prompt(question);
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| CommandError::new("could not read the answer").because(&error))?;
+    if !answer.ends_with('\n') {
+        ui.prompt("\n");
+    }
+    let answer = answer.trim().to_lowercase();
+    Ok(matches!(answer.as_str(), "y" | "yes"))
+}
+
+/// Returns what the user should know before they agree.
+fn page(candidate: &Candidate) -> String {
+    let inspection = &candidate.inspection;
+    let mut page = Page::new(14);
+    page.pair("Plugin", &candidate.name);
+    page.pair("Kind", kind(candidate));
+    let title = format!("{} ({})", inspection.kind.name(), inspection.kind.title());
+    page.pair("Provides", &title);
+    page.pair("Version", candidate.version.as_deref().unwrap_or_default());
+    page.pair("API", &inspection.api);
+    page.pair("Source", &candidate.source);
+    let manifest = candidate.manifest.as_ref().map(ToString::to_string);
+    page.pair("Manifest", &manifest.unwrap_or_default());
+    page.pair("Digest", &inspection.digest.to_string());
+    page.pair(
+        "Signed with",
+        candidate
+            .key
+            .as_deref()
+            .unwrap_or("nothing that was checked"),
+    );
+    page.pair(
+        "Replaces",
+        candidate.replaces.as_deref().unwrap_or_default(),
+    );
+    if candidate.asks.is_empty() {
+        page.pair("Asks for", "nothing");
+    }
+    let line = |asked: &msb_host::plugin::installed::Asked| {
+        let mark = if candidate.previous.is_some() && candidate.news.contains(asked) {
+            " (new)"
+        } else {
+            ""
+        };
+        format!("{}{mark}{}", asked.grant, why(&asked.reason)).into()
+    };
+    page.list("Asks for", candidate.asks.iter().map(line));
+    page.into_text()
+}
+
+fn kind(candidate: &Candidate) -> &'static str {
+    match candidate.inspection.kind {
+        msb_host::plugin::Kind::Credential(_) => "credential provider",
+        _ => "archive format",
     }
 }
 
-/// Returns the command that was run, up to its permissions.
-fn again(args: &Args) -> String {
-    let mut words = vec!["msb plugin install".to_owned()];
-    words.extend(args.source.as_deref().map(quoted));
+fn why(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}
+
+fn command(source: &str, args: &Args) -> String {
+    let mut command = format!("msb plugin install {}", quoted(source));
     let options = [
         ("--name", &args.name),
         ("--before", &args.before),
         ("--after", &args.after),
+        ("--key", &args.key),
     ];
     for (option, value) in options {
         if let Some(value) = value {
-            words.extend([option.to_owned(), quoted(value)]);
+            command.extend([" ", option, " ", &quoted(value)]);
         }
     }
-    words.extend(args.connection.words());
-    words.join(" ")
+    if args.connection.insecure {
+        command.push_str(" --insecure");
+    }
+    command
 }
 
-/// Fetches what the lock file names and is not there, or not as it should be.
-fn restore(ui: Ui, args: &Args, bench: &Bench) -> Result<(), CommandError> {
-    let source = args.source.as_deref().map(str::parse::<Source>);
-    let source = source
-        .transpose()
-        .map_err(msb_host::plugin::InstalledError::from)?;
-    let only = match &source {
-        Some(source) => Some(bench.installed.locked_from(source)?),
-        None => None,
-    };
-    let mut missing = bench.installed.damaged();
-    missing.retain(|name| only.is_none_or(|only| only == name));
-    if missing.is_empty() {
-        ui.status("Everything in the lock file is installed.");
-        return Ok(());
+/// Returns a word as one would type it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "=/:.,_-@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
     }
-    let fetcher = bench.fetcher(&args.connection)?;
-    let interrupt = Interrupt::watch();
-    for name in missing {
-        let restored = progress::during(ui, Work::Plugins, |progress| {
-            let cancel = interrupt.cancel();
-            bench.installed.restore(&fetcher, &name, progress, cancel)
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Installs what the lock has and the disk has not.
+fn restore(ui: Ui, shop: &Shop, interrupt: &Interrupt) -> Result<(), CommandError> {
+    let lock = Lock::read(&shop.home)?;
+    // What is there is looked at before anything is fetched.
+    Installed::open(&shop.home, &shop.settings)?;
+    for plugin in &lock.plugins {
+        let source: Source = plugin
+            .source
+            .parse()
+            .map_err(msb_host::plugin::InstalledError::from)?;
+        let wish = Wish {
+            name: Some(plugin.name.clone()),
+            key: None,
+            locked: true,
+            update: false,
+        };
+        let done = progress::during(ui, Work::Install, |progress| {
+            let network = shop.network(progress);
+            let installer = shop.installer(&network, progress, interrupt.cancel());
+            let candidate = installer.prepare(&source, &wish)?;
+            installer.commit(&candidate, &plugin.grants, None)
         });
-        interrupt.settle(restored)?;
-        done(ui, "Installed", &name, "as locked");
+        interrupt.settle(done)?;
+        let name = escaped(&plugin.name);
+        ui.success("Installed", &name, "as in the lock", Duration::ZERO);
     }
     Ok(())
 }

@@ -1,80 +1,111 @@
 //! `msb plugin ls`
 
-use msb_host::plugin::Entry;
+use msb_host::plugin::Installed;
+use msb_host::plugin::installed::Listed;
+use msb_host::settings::Settings;
+use msb_host::store::Home;
 use serde::Serialize;
 
-use super::{Bench, source, state};
 use crate::commands::DataFormat;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::table;
 use crate::ui::Ui;
 
-/// List plugins in the order in which they are asked.
+/// List the plugins, those of msb and those that were installed, in the order of asking.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb plugin ls
+  msb plugin ls --format json")]
 pub(crate) struct Args {
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
 }
 
-/// A plugin, for programs.
+/// A plugin as programs see it.
 #[derive(Debug, Serialize)]
-pub(super) struct Row<'a> {
-    name: &'a str,
+pub(super) struct Row {
+    name: String,
     kind: &'static str,
-    title: &'a str,
-    version: Option<&'a str>,
+    provides: String,
+    title: String,
+    version: Option<String>,
     builtin: bool,
     enabled: bool,
-    replaced_by: Option<&'a str>,
-    source: Option<&'a str>,
+    replaced_by: Option<String>,
+    source: Option<String>,
     sha256: Option<String>,
+    manifest: Option<String>,
+    key: Option<String>,
+    api: Option<String>,
+    imports: Vec<String>,
+    asks: Vec<String>,
     grants: Vec<String>,
 }
 
-impl<'a> Row<'a> {
-    pub(super) fn of(entry: &'a Entry) -> Self {
-        let package = &entry.package;
-        let origin = entry.origin.as_ref();
+impl Row {
+    pub(super) fn of(listed: &Listed) -> Self {
+        let package = &listed.package;
+        let locked = listed.locked.as_ref();
         Self {
-            name: &package.name,
-            kind: entry.kind(),
-            title: package.kind.title(),
-            version: package.version.as_deref(),
+            name: package.name.to_string(),
+            kind: listed.kind(),
+            provides: package.kind.name().to_owned(),
+            title: package.kind.title().to_owned(),
+            version: package.version.clone(),
             builtin: package.builtin,
-            enabled: entry.enabled,
-            replaced_by: entry.replaced_by.as_deref(),
-            source: origin.map(|origin| &*origin.source),
-            sha256: origin.map(|origin| origin.sha256.to_string()),
-            grants: package.grants.iter().map(ToString::to_string).collect(),
+            enabled: listed.enabled,
+            replaced_by: listed.replaced_by.clone(),
+            source: locked.map(|locked| locked.source.clone()),
+            sha256: locked.map(|locked| locked.sha256.to_string()),
+            manifest: locked.and_then(|locked| Some(locked.manifest.as_ref()?.to_string())),
+            key: locked.and_then(|locked| locked.key.clone()),
+            api: locked.map(|locked| locked.api.clone()),
+            imports: locked.map(|it| it.imports.clone()).unwrap_or_default(),
+            asks: locked
+                .map(|it| it.asks.iter().map(|asked| asked.grant.clone()).collect())
+                .unwrap_or_default(),
+            grants: listed.grants(),
         }
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let bench = Bench::open()?;
-    let entries = bench.installed.entries();
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let installed = Installed::open(&home, &settings)?;
     if args.format == Some(DataFormat::Json) {
-        return ui.json(&entries.iter().map(Row::of).collect::<Vec<_>>());
+        let rows: Vec<Row> = installed.listed().iter().map(Row::of).collect();
+        return ui.json(&rows);
     }
     ui.table(&table::lines(
-        &["NAME", "KIND", "VERSION", "STATE", "SOURCE"],
-        &entries.iter().map(cells).collect::<Vec<_>>(),
+        &["NAME", "KIND", "PROVIDES", "VERSION", "STATE", "SOURCE"],
+        &installed.listed().iter().map(cells).collect::<Vec<_>>(),
     ))
 }
 
-fn cells(entry: &Entry) -> Vec<String> {
-    let version = entry.package.version.as_deref().unwrap_or("-");
-    let state = state(entry);
-    [
-        &*entry.package.name,
-        entry.kind(),
-        version,
-        &state,
-        source(entry),
+fn cells(listed: &Listed) -> Vec<String> {
+    let package = &listed.package;
+    let cell = |text: &str| escaped(text).into_owned();
+    let source = listed.locked.as_ref().map(|locked| locked.source.as_str());
+    vec![
+        cell(&package.name),
+        listed.kind().to_owned(),
+        cell(package.kind.name()),
+        cell(package.version.as_deref().unwrap_or("-")),
+        state(listed),
+        cell(source.unwrap_or("built in")),
     ]
-    .map(|cell| escaped(cell).into_owned())
-    .to_vec()
+}
+
+/// Returns what is with a plugin, in a word or a few.
+pub(super) fn state(listed: &Listed) -> String {
+    match (&listed.replaced_by, listed.enabled) {
+        (_, false) => "disabled".to_owned(),
+        (Some(by), true) => format!("replaced by {by}"),
+        (None, true) => "enabled".to_owned(),
+    }
 }

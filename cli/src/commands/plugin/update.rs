@@ -1,117 +1,126 @@
 //! `msb plugin update`
 
-use super::consent::{self, Consent, quoted};
-use super::{Bench, Connection, done, install};
-use crate::error::{CommandError, Exit};
+use std::time::Duration;
+
+use msb_host::plugin::InstalledError;
+use msb_host::plugin::installed::{Candidate, Lock, Source, Wish};
+
+use super::install::{Consent, agree, commit};
+use super::{Connection, Shop};
+use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
-/// Fetch plugins once more from where they came from.
+/// Take what is at the source of a plugin now.
 ///
-/// One that asks for more than before is installed only when you agree; one that asks for the same
-/// keeps what it has.
+/// What asks for no more than before is taken without a question. What asks for more is agreed to
+/// as when it was installed; until then the old one stays.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
 Examples:
   msb plugin update
-  msb plugin update --check
-  msb plugin update vault --grant http=https://vault.example.com")]
+  msb plugin update vault --check")]
 pub(crate) struct Args {
-    /// The plugins; all that were installed when none is named.
-    #[arg(value_name = "NAME")]
+    /// The plugins; all of them where none is named.
     names: Vec<String>,
-    /// Change nothing, and say what is new.
+    /// Only tell what there is.
     #[arg(long)]
     check: bool,
-    #[command(flatten)]
-    consent: Consent,
+    /// Grant this and nothing else.
+    #[arg(long, value_name = "GRANT")]
+    grant: Vec<String>,
+    /// Grant what it asks for, without a question.
+    #[arg(short, long, conflicts_with = "grant")]
+    yes: bool,
+    /// Change nothing: what is at the sources must be what is in plugins.lock.
+    #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
+    locked: bool,
     #[command(flatten)]
     connection: Connection,
+    /// Suppress output.
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let bench = Bench::open()?;
+    let ui = ui.quiet(args.quiet);
+    let shop = Shop::open(&args.connection)?;
+    let interrupt = Interrupt::watch();
+    let lock = Lock::read(&shop.home)?;
+    let all = lock.plugins.iter().map(|plugin| plugin.name.clone());
     let names = if args.names.is_empty() {
-        let entries = bench.installed.entries().iter();
-        let installed = entries.filter(|entry| entry.origin.is_some());
-        installed
-            .map(|entry| entry.package.name.to_string())
-            .collect()
+        all.collect()
     } else {
         args.names.clone()
     };
-    if names.is_empty() {
-        ui.status("No plugins installed.");
-        return Ok(());
-    }
-    let interrupt = Interrupt::watch();
-    let mut failed = 0;
     for name in &names {
-        match one(ui, args, &bench, &interrupt, name) {
-            Ok(()) => {}
-            Err(error) if names.len() == 1 || error.exit() == Exit::Interrupted => {
-                return Err(error);
+        let Some(plugin) = lock.plugin(name) else {
+            if shop.builtin.find(name).is_ok() {
+                return Err(InstalledError::Builtin {
+                    name: name.clone(),
+                    what: "updated without msb itself",
+                }
+                .into());
             }
-            Err(error) => {
-                ui.failure("Updating", name);
-                ui.error(&error);
-                failed += 1;
+            return Err(InstalledError::NotInstalled {
+                name: name.clone(),
+                installed: lock.plugins.iter().map(|it| it.name.clone()).collect(),
             }
+            .into());
+        };
+        let source: Source = plugin.source.parse().map_err(InstalledError::from)?;
+        let wish = Wish {
+            name: Some(name.clone()),
+            key: None,
+            locked: args.locked,
+            update: true,
+        };
+        let candidate = progress::during(ui, Work::Install, |progress| {
+            let network = shop.network(progress);
+            let installer = shop.installer(&network, progress, interrupt.cancel());
+            installer.prepare(&source, &wish)
+        });
+        let candidate = interrupt.settle(candidate)?;
+        if candidate.is_installed() {
+            ui.status(&format!("{name} is up to date."));
+            continue;
         }
+        if args.check {
+            tell(ui, &candidate)?;
+            continue;
+        }
+        let consent = Consent {
+            grants: &args.grant,
+            yes: args.yes,
+            command: format!("msb plugin update {name}"),
+        };
+        let Some(grants) = agree(ui, &candidate, &consent)? else {
+            ui.status("Aborted. The old one stays.");
+            continue;
+        };
+        commit(ui, &shop, &interrupt, &candidate, &grants, None)?;
+        let version = candidate.version.as_deref().unwrap_or_default();
+        ui.success("Updated", name, version, Duration::ZERO);
     }
-    match failed {
-        0 => Ok(()),
-        _ => Err(CommandError::new(format!(
-            "{failed} of {} plugins could not be updated",
-            names.len()
-        ))),
-    }
+    Ok(())
 }
 
-fn one(
-    ui: Ui,
-    args: &Args,
-    bench: &Bench,
-    interrupt: &Interrupt,
-    name: &str,
-) -> Result<(), CommandError> {
-    let installed = &bench.installed;
-    let fetcher = bench.fetcher(&args.connection)?;
-    let candidate = progress::during(ui, Work::Plugins, |progress| {
-        installed.prepare_update(&fetcher, name, progress, interrupt.cancel())
-    });
-    let candidate = interrupt.settle(candidate)?;
-    if candidate.is_current() {
-        done(ui, "Up to date", name, "");
-        return Ok(());
-    }
-    if args.check {
-        let aside = if candidate.wants_consent() {
-            "asks for more than before"
-        } else {
-            "asks for the same as before"
-        };
-        done(ui, "Newer", name, aside);
-        return Ok(());
-    }
-    let mut command = vec!["msb plugin update".to_owned(), quoted(name)];
-    command.extend(args.connection.words());
-    let command = command.join(" ");
-    let Some(grants) = consent::ask(ui, &args.consent, &candidate, &command)? else {
-        return Ok(());
+fn tell(ui: Ui, candidate: &Candidate) -> Result<(), CommandError> {
+    let version = |version: Option<&str>| version.unwrap_or("unknown").to_owned();
+    let before = candidate.previous.as_ref();
+    let before = version(before.and_then(|it| it.version.as_deref()));
+    let now = version(candidate.version.as_deref());
+    let more = if candidate.news.is_empty() {
+        ""
+    } else {
+        ", asks for more"
     };
-    let committed = progress::during(ui, Work::Plugins, |progress| {
-        installed.commit(
-            &candidate,
-            &grants,
-            None,
-            progress.as_ref(),
-            interrupt.cancel(),
-        )
-    });
-    interrupt.settle(committed)?;
-    install::tell(ui, "Updated", &candidate, &grants);
-    Ok(())
+    let line = format!(
+        "{}: {before} -> {now} ({}){more}",
+        candidate.name, candidate.inspection.digest
+    );
+    ui.data(&format!("{}\n", crate::escape::escaped(&line)))
 }

@@ -1,72 +1,56 @@
 //! `msb plugin verify`
 
-use msb_host::plugin::Verified;
-use serde::Serialize;
+use std::time::Duration;
 
-use super::{Bench, done};
-use crate::commands::DataFormat;
-use crate::error::{CommandError, chain};
+use msb_host::plugin::installed::Around;
+use msb_host::settings::Settings;
+use msb_host::store::Home;
+
+use crate::error::CommandError;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
 use crate::ui::Ui;
 
-/// Check that plugins are what was installed.
-///
-/// The same is checked whenever one is used.
+/// Compare the files of all installed plugins with plugins.lock.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The plugin; all when none is named.
-    name: Option<String>,
-    /// Output format.
-    #[arg(long, value_enum)]
-    format: Option<DataFormat>,
-}
-
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    ok: bool,
-    problem: Option<String>,
-}
+pub(crate) struct Args {}
 
 /// Runs the command.
-pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let bench = Bench::open()?;
-    let checked = bench.installed.verify(args.name.as_deref())?;
-    let rows: Vec<Row<'_>> = checked.iter().map(row).collect();
-    if args.format == Some(DataFormat::Json) {
-        ui.json(&rows)?;
-    } else {
-        for row in &rows {
-            match &row.problem {
-                None => done(ui, "Verified", row.name, ""),
-                Some(_) => ui.failure("Verifying", row.name),
+pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
+    let home = Home::resolve()?;
+    let settings = Settings::read(&home)?;
+    let interrupt = Interrupt::watch();
+    let verified = progress::during(ui, Work::Verify, |progress| {
+        let around = Around {
+            home: &home,
+            settings: &settings,
+            progress,
+            cancel: interrupt.cancel(),
+        };
+        around.verify()
+    });
+    let verified = interrupt.settle(verified)?;
+    let mut damaged = 0;
+    for plugin in &verified {
+        match &plugin.problem {
+            None => ui.success("Verified", &plugin.name, "", Duration::ZERO),
+            Some(problem) => {
+                damaged += 1;
+                ui.failure("Verifying", &plugin.name);
+                ui.note(problem);
             }
         }
     }
-    let mut bad = rows.iter().filter(|row| !row.ok);
-    match bad.next() {
-        None => Ok(()),
-        Some(first) => {
-            let more = bad.count();
-            let problem = first.problem.clone().unwrap_or_default();
-            let message = match more {
-                0 => problem,
-                _ => format!("{problem} (and {more} more)"),
-            };
-            Err(CommandError::new(message).hint(
-                "`msb plugin install --locked` fetches it once more, if its source still has it",
-            ))
+    match damaged {
+        0 if verified.is_empty() => {
+            ui.status("No plugins are installed beside those of msb.");
+            Ok(())
         }
-    }
-}
-
-fn row(verified: &Verified) -> Row<'_> {
-    let problem = verified.problem.as_ref().map(|error| {
-        let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-        texts.join(": ")
-    });
-    Row {
-        name: &verified.name,
-        ok: problem.is_none(),
-        problem,
+        0 => Ok(()),
+        _ => Err(CommandError::new(format!(
+            "{damaged} of {} plugins are damaged",
+            verified.len()
+        ))
+        .hint("`msb plugin install --locked` fetches them again")),
     }
 }

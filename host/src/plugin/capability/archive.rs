@@ -33,11 +33,11 @@ impl Guest {
     /// Keeps a failure of the host and gives the guest a sentence about it.
     fn fail(&mut self, error: ArchiveError) -> types::Error {
         let message = error.to_string();
-
         match error {
             ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
-            error @ ArchiveError::NotReadable { .. } => {
-                self.unreadable = Some(error);
+            ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
+            error @ ArchiveError::Passed { .. } => {
+                self.passed = Some(error);
                 types::Error::Unsupported(message)
             }
             ArchiveError::NoSuchEntry { .. } | ArchiveError::NoSuchLayer { .. } => {

@@ -1,7 +1,8 @@
-//! What can go wrong with what is installed.
+//! What can go wrong with installed plugins.
 
 use std::path::PathBuf;
 
+use super::signature::SignatureError;
 use super::source::ParseSourceError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -10,26 +11,29 @@ use crate::registry::hosts::HostsError;
 use crate::registry::{DownloadError, RegistryError};
 use crate::store::StoreError;
 
-/// Why plugins are not known, or could not be changed.
+/// An operation on installed plugins that did not succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstalledError {
-    /// The lock file is not one, or says what cannot be.
-    #[error("`{}` is not valid: {reason}", path.display())]
+    /// A file failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lock cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
     Lock {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// The lock file has a form that this msb does not know.
-    #[error("`{}` has form {found}, and this msb knows form {known}", path.display())]
+    /// A newer msb has written the lock.
+    #[error("`{}` has form {found}, this msb knows form {known}", path.display())]
     LockVersion {
         /// The file.
         path: PathBuf,
         /// Its form.
         found: u32,
-        /// The newest form that is known.
+        /// The form that this msb knows.
         known: u32,
     },
     /// There is no plugin of that name.
@@ -40,115 +44,138 @@ pub enum InstalledError {
         /// The names that there are.
         installed: Vec<String>,
     },
-    /// What ships with msb has no source and cannot be removed.
-    #[error("plugin `{name}` ships with msb")]
+    /// A plugin that ships with msb cannot be removed or updated.
+    #[error("plugin `{name}` ships with msb and cannot be {what}")]
     Builtin {
         /// The name.
         name: String,
+        /// What was tried.
+        what: &'static str,
     },
-    /// The name is that of a plugin which came from elsewhere or has other bytes.
-    #[error("there is a plugin `{name}` already, from {source_of_other}")]
-    NameTaken {
-        /// The name.
-        name: String,
-        /// Where that one is from.
-        source_of_other: String,
-    },
-    /// The source gives no name, or the name is none.
-    #[error("`{name}` is not a name for a plugin: small letters, digits and dashes, 32 at most")]
-    Name {
-        /// What was given.
-        name: String,
-    },
-    /// A plugin cannot stand before or after one of another kind, or itself.
-    #[error("plugin `{name}` cannot be put beside `{other}`: {reason}")]
-    Order {
-        /// The plugin to be moved.
-        name: String,
-        /// The one it was to stand beside.
-        other: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// The text names no source.
+    /// A text names no source.
     #[error(transparent)]
     Source(#[from] ParseSourceError),
+    /// A plugin cannot have this name.
+    #[error("`{name}` cannot be the name of a plugin: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another plugin has the name.
+    #[error("a plugin `{name}` is installed already, from `{place}`")]
+    Taken {
+        /// The name.
+        name: String,
+        /// Where the other one is from.
+        place: String,
+    },
+    /// Another plugin does the same.
+    #[error("plugin `{by}` is the {kind} `{provides}` already")]
+    Provided {
+        /// `format` or `credential`.
+        kind: &'static str,
+        /// The name of the format or provider.
+        provides: String,
+        /// The plugin.
+        by: String,
+    },
+    /// What is at the source is not what was installed from there.
+    #[error(
+        "`{place}` has other bytes than when plugin `{name}` was installed: {locked} then, {found} now"
+    )]
+    Changed {
+        /// The plugin.
+        name: String,
+        /// The source.
+        place: String,
+        /// What was installed.
+        locked: Digest,
+        /// What is there now.
+        found: Digest,
+    },
+    /// With `--locked` nothing is installed that the lock does not have.
+    #[error("what is at `{place}` ({found}) is not in the lock")]
+    NotLocked {
+        /// The source.
+        place: String,
+        /// What is there.
+        found: Digest,
+    },
+    /// A component is larger than any plugin should be.
+    #[error("`{place}` is larger than {limit} bytes")]
+    TooLarge {
+        /// The source.
+        place: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// A registry has something else.
+    #[error("`{place}` is no plugin: {reason}")]
+    NoArtifact {
+        /// The source.
+        place: String,
+        /// What it is.
+        reason: String,
+    },
+    /// A signature is missing or wrong.
+    #[error("the plugin at `{place}` is not taken for signed")]
+    Signature {
+        /// The source.
+        place: String,
+        /// Why.
+        #[source]
+        source: SignatureError,
+    },
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] SignatureError),
+    /// The bytes are no plugin for this msb.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// A text is no permission.
     #[error(transparent)]
     Grant(#[from] ParseGrantError),
-    /// A file could not be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
+    /// A permission that the plugin has no use for.
+    #[error("plugin `{name}` cannot make use of `{grant}`: it does not import `{capability}`")]
+    Useless {
+        /// The plugin.
+        name: String,
+        /// The permission.
+        grant: String,
+        /// The interface.
+        capability: &'static str,
     },
-    /// There is more than a plugin can be.
-    #[error("`{source_name}` is larger than {limit} bytes")]
-    TooLarge {
-        /// The source.
-        source_name: String,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// What a registry has is no plugin.
-    #[error("`{reference}` is not a plugin: {reason}")]
-    Artifact {
-        /// The reference.
-        reference: String,
-        /// What it is instead.
-        reason: String,
-    },
-    /// The source has other bytes than the lock file wants.
-    #[error("`{source_name}` is {found}, and the lock file wants {wanted}")]
-    Pinned {
-        /// The source.
-        source_name: String,
+    /// A permission that the plugin does not have.
+    #[error("plugin `{name}` does not have `{grant}`")]
+    NotGranted {
+        /// The plugin.
+        name: String,
+        /// The permission.
+        grant: String,
         /// What it has.
-        found: Digest,
-        /// What it should have.
-        wanted: Digest,
+        has: Vec<String>,
     },
-    /// The lock file has nothing of this source.
-    #[error("the lock file has no plugin from `{source_name}`")]
-    NotLocked {
-        /// The source.
-        source_name: String,
+    /// Somebody else has changed the plugin in the meantime.
+    #[error("plugin `{name}` was changed by another msb in the meantime")]
+    Raced {
+        /// The plugin.
+        name: String,
     },
-    /// The settings want a signature, and there is no valid one.
-    #[error("`{source_name}` has no valid signature, which the settings want at `{at}`: {reason}")]
-    Signature {
-        /// The source.
-        source_name: String,
-        /// The keys that lead to the policy.
-        at: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The component is no plugin for this msb.
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    /// The source could not be fetched.
+    /// A file of a server could not be had.
     #[error(transparent)]
     Download(#[from] DownloadError),
-    /// The registry could not be asked.
+    /// A registry could not be asked.
     #[error(transparent)]
-    Registry(Box<RegistryError>),
+    Registry(#[from] RegistryError),
     /// What is configured of registries cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
-    /// The home could not be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The documents of an artifact could not be made.
+    #[error("could not write the documents of the artifact")]
+    Documents(#[from] serde_json::Error),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-}
-
-impl From<RegistryError> for InstalledError {
-    fn from(error: RegistryError) -> Self {
-        Self::Registry(Box::new(error))
-    }
 }

@@ -1,7 +1,4 @@
-//! The bytes of a plugin from where its source says.
-//!
-//! Owns the size limit and that wanted signatures are checked. Knows nothing of what is in the
-//! bytes.
+//! Getting a component from where it is, with its signatures where somebody wants them.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,172 +6,173 @@ use std::sync::Arc;
 
 use super::artifact;
 use super::error::InstalledError;
-use super::signature;
+use super::signature::{self, Cosign, Signatures};
 use super::source::Source;
-use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::registry::{Access, Client, DownloadError, Retry, Which};
-use crate::settings::{PluginSettings, SignaturePolicy};
+use crate::registry::{Access, Client, Credentials, RegistryError, Repository, Which};
+use crate::store;
 
-/// The most bytes of a component. Those with a whole language inside have 18 MiB.
-const MAX_COMPONENT: u64 = 64 << 20;
-/// The most bytes of a manifest.
-const MAX_MANIFEST: u64 = 4 << 20;
-/// The most bytes of a signature file.
+/// The most bytes of a component.
+pub const MAX_COMPONENT: u64 = 32 << 20;
+/// The most bytes of a manifest, and of what cosign signs.
+const MAX_DOCUMENT: u64 = 4 << 20;
+/// The most bytes of a file with a signature.
 const MAX_SIGNATURE: u64 = 64 << 10;
-/// What stands behind the name of a file for the name of its signature.
-const SIGNATURE: &str = ".minisig";
 
-/// What plugins are fetched with.
+/// How plugins are fetched and pushed: with the credentials that plugins of msb know.
 #[derive(Clone, Debug)]
-pub struct Fetcher {
-    /// Who speaks to servers and registries.
+pub struct Network {
+    /// The client.
     pub client: Arc<Client>,
-    /// Who knows credentials for registries.
-    pub chain: Arc<Chain>,
-    /// Whose signatures are wanted.
-    pub settings: PluginSettings,
+    /// Who we are.
+    pub credentials: Arc<dyn Credentials>,
 }
 
-/// What was fetched.
-#[derive(Clone, Debug)]
+/// A component and what came with it.
+#[derive(Debug)]
 pub(super) struct Fetched {
-    pub(super) bytes: Vec<u8>,
-    /// The digest of the manifest, of what a registry has.
+    pub(super) component: Vec<u8>,
     pub(super) manifest: Option<Digest>,
-    /// Whether there is a signature, and the settings want it.
-    pub(super) signed: bool,
+    pub(super) version: Option<String>,
+    pub(super) signatures: Signatures,
 }
 
-impl Fetcher {
-    /// Fetches a component, and its signature where one is wanted.
-    pub(super) fn fetch(
-        &self,
-        source: &Source,
-        progress: &Arc<dyn Progress>,
-        cancel: &Cancel,
-    ) -> Result<Fetched, InstalledError> {
-        progress.report(Event::Phase(&format!("Fetching {source}")));
-        let policy = signature::wanted(&self.settings, source);
-        let (bytes, manifest) = match source {
-            Source::File(path) => (read(path, MAX_COMPONENT)?, None),
-            Source::Url(url) => (self.client.download(url, MAX_COMPONENT, cancel)?, None),
-            Source::Oci(reference) => {
-                let (bytes, manifest) = self.pull(reference, progress, cancel)?;
-                (bytes, Some(manifest))
-            }
-        };
-        if let Some(policy) = policy {
-            let text = self.signature(policy, source, cancel)?;
-            signature::check(policy, source, &bytes, &text)?;
+/// Fetches a component; its signatures only where they are `wanted`.
+pub(super) fn fetch(
+    source: &Source,
+    network: &Network,
+    wanted: bool,
+    cancel: &Cancel,
+) -> Result<Fetched, InstalledError> {
+    match source {
+        Source::File(path) => {
+            let component = read(path, MAX_COMPONENT)?.ok_or_else(|| too_large(source))?;
+            let mut beside = path.clone().into_os_string();
+            beside.push(".minisig");
+            let beside = Path::new(&beside);
+            let minisign = if wanted && beside.exists() {
+                read(beside, MAX_SIGNATURE)?
+            } else {
+                None
+            };
+            Ok(plain(component, minisign))
         }
-        Ok(Fetched {
-            bytes,
-            manifest,
-            signed: policy.is_some(),
-        })
-    }
-
-    fn signature(
-        &self,
-        policy: &SignaturePolicy,
-        source: &Source,
-        cancel: &Cancel,
-    ) -> Result<String, InstalledError> {
-        let missing = |reason: &str| signature::missing(policy, source, reason);
-        let bytes = match source {
-            Source::File(path) => {
-                let mut name = path.clone().into_os_string();
-                name.push(SIGNATURE);
-                match read(Path::new(&name), MAX_SIGNATURE) {
-                    Err(InstalledError::Read { source, .. })
-                        if source.kind() == std::io::ErrorKind::NotFound =>
-                    {
-                        return Err(missing("there is no file of that name with `.minisig`"));
-                    }
-                    read => read?,
+        Source::Url(url) => {
+            let component = network.client.download(url, MAX_COMPONENT, cancel)?;
+            let minisign = if wanted {
+                let beside = beside(url);
+                match network.client.download(&beside, MAX_SIGNATURE, cancel) {
+                    Ok(bytes) => Some(bytes),
+                    Err(error) if error.is_not_found() => None,
+                    Err(error) => return Err(error.into()),
                 }
-            }
-            Source::Url(url) => {
-                let url = match url.split_once('?') {
-                    Some((path, query)) => format!("{path}{SIGNATURE}?{query}"),
-                    None => format!("{url}{SIGNATURE}"),
-                };
-                match self.client.download(&url, MAX_SIGNATURE, cancel) {
-                    Err(error) if DownloadError::is_not_found(&error) => {
-                        return Err(missing(
-                            "the server has no file of that name with `.minisig`",
-                        ));
-                    }
-                    download => download?,
-                }
-            }
-            Source::Oci(_) => {
-                return Err(missing(
-                    "signatures in registries are not read; install it from a file or an address",
-                ));
-            }
-        };
-        String::from_utf8(bytes).map_err(|_| missing("the signature is not a text"))
-    }
-
-    fn pull(
-        &self,
-        reference: &Reference,
-        progress: &Arc<dyn Progress>,
-        cancel: &Cancel,
-    ) -> Result<(Vec<u8>, Digest), InstalledError> {
-        let lookup = Lookup::new(Arc::clone(&self.chain), Arc::clone(progress));
-        let repository = self
-            .client
-            .repository(reference, Access::Pull, Arc::new(lookup))?;
-        let on_retry = |retry: &Retry<'_>| {
-            progress.report(Event::Retrying {
-                reason: &retry.error.to_string(),
-                after: retry.after,
-            });
-        };
-        let which = match (reference.digest(), reference.tag()) {
-            (Some(digest), _) => Which::Digest(digest),
-            (None, tag) => Which::Tag(tag.unwrap_or("latest")),
-        };
-        let manifest = repository.manifest(which, MAX_MANIFEST, &on_retry, cancel)?;
-        let not_one = |reason: String| InstalledError::Artifact {
-            reference: reference.familiar(),
-            reason,
-        };
-        let layer = artifact::find(&manifest.bytes).map_err(not_one)?;
-        if layer.size > MAX_COMPONENT {
-            return Err(InstalledError::TooLarge {
-                source_name: reference.familiar(),
-                limit: MAX_COMPONENT,
-            });
+            } else {
+                None
+            };
+            Ok(plain(component, minisign))
         }
-        let size = Some(layer.size);
-        let bytes = repository.small_blob(&layer.digest, size, MAX_COMPONENT, &on_retry, cancel)?;
-        Ok((bytes, manifest.digest))
+        Source::Oci(reference) => from_registry(source, reference, network, wanted, cancel),
     }
 }
 
-/// Reads a file of at most `limit` bytes.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, InstalledError> {
-    let failed = |source| InstalledError::Read {
-        path: path.to_owned(),
-        source,
+/// Reads a component out of a file.
+pub(super) fn read_component(path: &Path) -> Result<Vec<u8>, InstalledError> {
+    read(path, MAX_COMPONENT)?.ok_or_else(|| too_large(&Source::File(path.to_owned())))
+}
+
+fn from_registry(
+    source: &Source,
+    reference: &Reference,
+    network: &Network,
+    wanted: bool,
+    cancel: &Cancel,
+) -> Result<Fetched, InstalledError> {
+    let credentials = Arc::clone(&network.credentials);
+    let repository = network
+        .client
+        .repository(reference, Access::Pull, credentials)?;
+    let which = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => Which::Digest(digest),
+        (None, tag) => Which::Tag(tag.unwrap_or("latest")),
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(InstalledError::TooLarge {
-            source_name: path.display().to_string(),
-            limit,
-        });
+    let fetched = repository.manifest(which, MAX_DOCUMENT, &|_| {}, cancel)?;
+    let found = artifact::find(&fetched.bytes).map_err(|reason| InstalledError::NoArtifact {
+        place: source.to_string(),
+        reason,
+    })?;
+    if found.layer.size > MAX_COMPONENT {
+        return Err(too_large(source));
     }
-    Ok(bytes)
+    let size = Some(found.layer.size);
+    let component =
+        repository.small_blob(&found.layer.digest, size, MAX_COMPONENT, &|_| {}, cancel)?;
+    let mut signatures = Signatures::default();
+    if wanted {
+        signatures.cosign = cosign(&repository, &fetched.digest, cancel)?;
+    }
+    Ok(Fetched {
+        component,
+        manifest: Some(fetched.digest),
+        version: found.version,
+        signatures,
+    })
+}
+
+fn cosign(
+    repository: &Repository,
+    manifest: &Digest,
+    cancel: &Cancel,
+) -> Result<Vec<Cosign>, InstalledError> {
+    let tag = signature::cosign_tag(manifest);
+    let fetched = match repository.manifest(Which::Tag(&tag), MAX_DOCUMENT, &|_| {}, cancel) {
+        Ok(fetched) => fetched,
+        Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut signed = Vec::new();
+    for (payload, signature) in artifact::signatures(&fetched.bytes).unwrap_or_default() {
+        let size = Some(payload.size);
+        let payload =
+            repository.small_blob(&payload.digest, size, MAX_DOCUMENT, &|_| {}, cancel)?;
+        signed.push(Cosign { payload, signature });
+    }
+    Ok(signed)
+}
+
+fn plain(component: Vec<u8>, minisign: Option<Vec<u8>>) -> Fetched {
+    Fetched {
+        component,
+        manifest: None,
+        version: None,
+        signatures: Signatures {
+            minisign: minisign.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            cosign: Vec::new(),
+        },
+    }
+}
+
+/// Returns the address of the signature of an address: behind its path, before its query.
+fn beside(url: &str) -> String {
+    match url.split_once('?') {
+        Some((path, query)) => format!("{path}.minisig?{query}"),
+        None => format!("{url}.minisig"),
+    }
+}
+
+/// Reads a file whole, `None` where it is larger than the limit.
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, InstalledError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(store::io_error("read", path))?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+fn too_large(source: &Source) -> InstalledError {
+    InstalledError::TooLarge {
+        place: source.to_string(),
+        limit: MAX_COMPONENT,
+    }
 }

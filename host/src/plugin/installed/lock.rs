@@ -26,66 +26,66 @@ const HEADER: &str = "\
 
 /// What is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lock {
+pub struct Lock {
     version: u32,
-    /// The order of asking, where the user has said something about it: names of plugins.
+    /// The order of asking, where the user has said something about it; names of plugins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) order: Vec<String>,
+    pub order: Vec<String>,
     /// The plugins, as they were installed.
     #[serde(default, rename = "plugin", skip_serializing_if = "Vec::is_empty")]
-    pub(super) plugins: Vec<LockedPlugin>,
+    pub plugins: Vec<LockedPlugin>,
     /// What is other than usual with plugins that ship with msb.
     #[serde(default, rename = "builtin", skip_serializing_if = "Vec::is_empty")]
-    pub(super) builtins: Vec<LockedBuiltin>,
+    pub builtins: Vec<LockedBuiltin>,
 }
 
 /// A plugin as it was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LockedPlugin {
+pub struct LockedPlugin {
     /// What the user calls it.
-    pub(super) name: String,
+    pub name: String,
     /// Whether it may be used.
-    pub(super) enabled: bool,
+    pub enabled: bool,
     /// Where it comes from, in the one spelling.
-    pub(super) source: String,
+    pub source: String,
     /// The version that it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) version: Option<String>,
+    pub version: Option<String>,
     /// The digest of the component.
-    pub(super) sha256: Digest,
+    pub sha256: Digest,
     /// The digest of the manifest in the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) manifest: Option<Digest>,
-    /// Whether its signature was checked.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) signed: bool,
+    pub manifest: Option<Digest>,
+    /// The key that it was signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The version of the contract that it was built for.
-    pub(super) api: String,
+    pub api: String,
     /// The interfaces that it imports.
-    pub(super) imports: Vec<String>,
+    pub imports: Vec<String>,
     /// What it asks for.
-    pub(super) asks: Vec<Asked>,
+    pub asks: Vec<Asked>,
     /// What the user has granted.
-    pub(super) grants: Vec<String>,
+    pub grants: Vec<String>,
     /// What it said of itself.
     #[serde(flatten)]
-    pub(super) kind: LockedKind,
+    pub kind: LockedKind,
 }
 
 /// A permission that a plugin asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Asked {
+pub struct Asked {
     /// The permission.
-    pub(super) grant: String,
+    pub grant: String,
     /// What for; untrusted text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) reason: String,
+    pub reason: String,
 }
 
 /// What a plugin said of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum LockedKind {
+pub enum LockedKind {
     /// An archive format.
     Format {
         /// Its name.
@@ -112,14 +112,14 @@ pub(super) enum LockedKind {
 
 /// What is other than usual with a plugin that ships with msb.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LockedBuiltin {
+pub struct LockedBuiltin {
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
     /// Whether it may be used.
-    pub(super) enabled: bool,
+    pub enabled: bool,
     /// What the user has granted instead of what is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) grants: Option<Vec<String>>,
+    pub grants: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -127,14 +127,30 @@ struct VersionOnly {
     version: u32,
 }
 
+impl LockedKind {
+    /// Returns the word for the kind.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Format { .. } => "format",
+            Self::Credential { .. } => "credential",
+        }
+    }
+
+    /// Returns the name of the format or provider.
+    pub fn name(&self) -> &str {
+        let (Self::Format { name, .. } | Self::Credential { name, .. }) = self;
+        name
+    }
+}
+
 impl Lock {
     /// Returns the file of a home.
-    pub(super) fn path(home: &Home) -> PathBuf {
+    pub fn path(home: &Home) -> PathBuf {
         home.plugins().join("plugins.lock")
     }
 
     /// Reads the file of a home; none is nothing installed.
-    pub(super) fn read(home: &Home) -> Result<Self, InstalledError> {
+    pub fn read(home: &Home) -> Result<Self, InstalledError> {
         let path = Self::path(home);
         let text = match read_limited(&path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -144,9 +160,13 @@ impl Lock {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
-        let invalid = |source: toml::de::Error| InstalledError::Lock {
-            path: path.to_owned(),
-            reason: source.to_string(),
+        let invalid = |source: toml::de::Error| {
+            let before = source.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            InstalledError::Lock {
+                path: path.to_owned(),
+                reason: format!("line {line}: {}", source.message()),
+            }
         };
         let VersionOnly { version } = toml::from_str(text).map_err(invalid)?;
         if version != VERSION {
@@ -166,12 +186,13 @@ impl Lock {
 
     /// Changes the file of a home, alone and in one step. What `change` returns an error for stays
     /// as it is.
-    pub(super) fn change<T>(
+    pub fn change<T>(
         home: &Home,
         progress: &dyn Progress,
         cancel: &Cancel,
         change: impl FnOnce(&mut Self) -> Result<T, InstalledError>,
     ) -> Result<T, InstalledError> {
+        store::create_directory(&home.plugins())?;
         let _alone = store::lock_plugins(home, progress, cancel)?;
         let mut lock = Self::read(home)?;
         let before = lock.clone();
@@ -184,10 +205,14 @@ impl Lock {
                 reason: source.to_string(),
             })?;
             let text = format!("{HEADER}{text}");
-            store::create_directory(&home.plugins())?;
             store::write_atomically(text.as_bytes(), &path, &home.plugins(), ".plugins-lock-")?;
         }
         Ok(answer)
+    }
+
+    /// Returns the plugin of a name.
+    pub fn plugin(&self, name: &str) -> Option<&LockedPlugin> {
+        self.plugins.iter().find(|plugin| plugin.name == name)
     }
 
     /// Returns what is wrong with the file beyond its form.
@@ -232,7 +257,7 @@ mod tests {
             version: Some("1.2.0".to_owned()),
             sha256: Digest::of(b"x"),
             manifest: Some(Digest::of(b"m")),
-            signed: false,
+            key: None,
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
             asks: vec![Asked {
@@ -304,7 +329,7 @@ mod tests {
             ("version = 2\nnew = 1", "form 2"),
             ("plugin = 5", "version"),
             ("version = 1\n[[plugin]]\nname = \"x\"", "missing"),
-            ("\u{0}", "expected"),
+            ("\u{0}", "line 1"),
         ] {
             let error = Lock::parse(text, Path::new("/p.lock")).unwrap_err();
             let text = error.to_string();

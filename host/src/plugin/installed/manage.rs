@@ -1,402 +1,271 @@
-//! Changes of what is installed: each is made whole, by one msb at a time.
-//!
-//! Owns the second half of an installation, and what else `msb plugin` changes. A component is
-//! there before the lock file names it, and goes after.
+//! What becomes of plugins that are installed: enabled, disabled, granted, revoked, put in order,
+//! removed, verified.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::InstalledError;
-use super::fetch::Fetcher;
-use super::lock::{Asked, Lock, LockedBuiltin, LockedKind, LockedPlugin};
-use super::order::{self, Position};
-use super::prepare::Candidate;
-use super::source::Source;
-use super::{Installed, Kind, component, grants_of};
+use super::install::{check_provides, usable};
+use super::lock::{Lock, LockedBuiltin, LockedPlugin};
+use super::order::{self, Place};
+use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::plugin::{Grant, Grants, PluginError};
+use crate::plugin::{Capability, Grant, Package, builtin};
 use crate::progress::Progress;
-use crate::store;
+use crate::settings::Settings;
+use crate::store::{self, Home};
 
-/// What the check of a plugin came to.
-#[derive(Debug)]
+/// Who changes plugins, and where.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Where they are kept.
+    pub home: &'a Home,
+    /// What is set of them.
+    pub settings: &'a Settings,
+    /// Who is told.
+    pub progress: &'a Arc<dyn Progress>,
+    /// What stops it.
+    pub cancel: &'a Cancel,
+}
+
+/// What is wrong with a plugin that is installed.
+#[derive(Clone, Debug)]
 pub struct Verified {
     /// Its name.
     pub name: String,
-    /// What is wrong with it.
-    pub problem: Option<PluginError>,
+    /// What is wrong; nothing where all is well.
+    pub problem: Option<String>,
 }
 
-impl Installed {
-    /// Installs what was prepared, with these permissions: a new plugin, or another version of
-    /// one that is there.
-    ///
-    /// # Errors
-    /// When another msb has changed the plugin meanwhile, or the home cannot be written.
-    pub fn commit(
-        &self,
-        candidate: &Candidate,
-        grants: &Grants,
-        position: Option<&Position>,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<(), InstalledError> {
-        let order = match position {
-            Some(position) => Some(self.order_with(&candidate.name, candidate.kind(), position)?),
-            None => None,
-        };
-        let plugin = locked(candidate, grants);
-        Lock::change(&self.home, progress, cancel, |lock| {
-            let name = &candidate.name;
-            let old = lock.plugins.iter().position(|it| it.name == *name);
-            let before = old.map(|old| &lock.plugins[old]);
-            if before.map(|old| &old.sha256) != candidate.updates.as_ref() {
-                return Err(InstalledError::NameTaken {
-                    name: name.clone(),
-                    source_of_other: before
-                        .map_or_else(|| "nowhere any more".to_owned(), |old| old.source.clone()),
-                });
-            }
-            let directory = self.home.plugins();
-            store::create_directory(&directory)?;
-            let path = component(&self.home, &plugin.sha256);
-            store::write_atomically(&candidate.bytes, &path, &directory, ".component-")?;
-            match old {
-                Some(old) => {
-                    let enabled = lock.plugins[old].enabled;
-                    lock.plugins[old] = LockedPlugin { enabled, ..plugin };
+impl Around<'_> {
+    /// Lets a plugin be used, or not.
+    pub fn enable(&self, name: &str, enabled: bool) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
+                plugin.enabled = enabled;
+                if enabled {
+                    let all = packages::all(&self.home.plugins(), lock, self.settings)?;
+                    if let Some(package) = all.iter().find(|it| &*it.name == name) {
+                        check_provides(lock, name, &package.kind)?;
+                    }
                 }
-                None => lock.plugins.push(plugin),
+                return Ok(());
             }
-            if let Some(order) = order {
-                lock.order = order;
-            }
+            changed_builtin(lock, name)?.enabled = enabled;
             Ok(())
-        })?;
-        match &candidate.updates {
-            Some(old) => self.drop_component(old, progress, cancel),
-            None => Ok(()),
-        }
+        })
+    }
+
+    /// Adds permissions.
+    pub fn grant(&self, name: &str, grants: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            let imports = usable_by(lock, name)?;
+            let mut has = self.granted(lock, name)?;
+            for text in grants {
+                let grant = match &imports {
+                    Some(imports) => usable(name, text, imports)?,
+                    None => text.parse::<Grant>()?.to_string(),
+                };
+                if !has.contains(&grant) {
+                    has.push(grant);
+                }
+            }
+            set_granted(lock, name, has)
+        })
+    }
+
+    /// Takes permissions away; all of them where none is named.
+    pub fn revoke(&self, name: &str, grants: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            let mut has = self.granted(lock, name)?;
+            for text in grants {
+                let grant = text.parse::<Grant>()?.to_string();
+                if !has.contains(&grant) {
+                    return Err(InstalledError::NotGranted {
+                        name: name.to_owned(),
+                        grant,
+                        has,
+                    });
+                }
+                has.retain(|it| *it != grant);
+            }
+            if grants.is_empty() {
+                has.clear();
+            }
+            set_granted(lock, name, has)
+        })
+    }
+
+    /// Moves a plugin.
+    pub fn put(&self, name: &str, place: &Place) -> Result<(), InstalledError> {
+        self.change(|lock| order::put(lock, self.settings, name, place))
+    }
+
+    /// Makes these the first, in this order.
+    pub fn put_first(&self, names: &[String]) -> Result<(), InstalledError> {
+        self.change(|lock| order::put_first(lock, self.settings, names))
     }
 
     /// Removes a plugin.
-    ///
-    /// # Errors
-    /// When there is none, or it ships with msb.
-    pub fn remove(
-        &self,
-        name: &str,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<(), InstalledError> {
-        let digest = Lock::change(&self.home, progress, cancel, |lock| {
-            let Some(at) = lock.plugins.iter().position(|it| it.name == name) else {
-                self.entry(name)?;
+    pub fn remove(&self, name: &str) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            if is_builtin(name) {
                 return Err(InstalledError::Builtin {
                     name: name.to_owned(),
+                    what: "removed",
                 });
-            };
-            let removed = lock.plugins.remove(at);
-            if !self
-                .entries
-                .iter()
-                .any(|it| it.package.builtin && *it.package.name == *name)
-            {
-                lock.order.retain(|it| it != name);
             }
-            Ok(removed.sha256)
-        })?;
-        self.drop_component(&digest, progress, cancel)
-    }
-
-    /// Has a plugin used or not, and returns whether that is new.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub fn enable(
-        &self,
-        name: &str,
-        enabled: bool,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<bool, InstalledError> {
-        self.change(name, progress, cancel, |target| {
-            let own = match target {
-                Target::Plugin(plugin) => &mut plugin.enabled,
-                Target::Builtin(builtin) => &mut builtin.enabled,
-            };
-            std::mem::replace(own, enabled) != enabled
-        })
-    }
-
-    /// Gives and takes permissions, and returns those that are new or gone.
-    ///
-    /// # Errors
-    /// When there is no plugin of that name.
-    pub fn change_grants(
-        &self,
-        name: &str,
-        grants: &[Grant],
-        give: bool,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<Vec<Grant>, InstalledError> {
-        // Grants of what ships with msb are written down when they are other than usual.
-        let usual = self.entry(name)?.package.grants.clone();
-        self.change(name, progress, cancel, |target| {
-            let mut own = match &target {
-                Target::Plugin(plugin) => grants_of(&plugin.grants)?,
-                Target::Builtin(builtin) => match &builtin.grants {
-                    Some(grants) => grants_of(grants)?,
-                    None => usual,
-                },
-            };
-            let changed = grants.iter().filter(|grant| {
-                if give {
-                    own.insert((*grant).clone())
-                } else {
-                    own.remove(grant)
-                }
-            });
-            let changed = changed.cloned().collect();
-            let texts = texts(&own);
-            match target {
-                Target::Plugin(plugin) => plugin.grants = texts,
-                Target::Builtin(builtin) => builtin.grants = Some(texts),
+            let before = lock.plugins.len();
+            lock.plugins.retain(|plugin| plugin.name != name);
+            if lock.plugins.len() == before {
+                return Err(not_installed(lock, name));
             }
-            Ok(changed)
-        })?
-    }
-
-    /// Puts a plugin before or after another one of its kind.
-    ///
-    /// # Errors
-    /// When one of them is not there, or they are of two kinds.
-    pub fn reorder(
-        &self,
-        name: &str,
-        position: &Position,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<(), InstalledError> {
-        let kind = self.entry(name)?.kind();
-        let order = self.order_with(name, kind, position)?;
-        Lock::change(&self.home, progress, cancel, |lock| {
-            lock.order = order;
+            lock.order.retain(|it| it != name);
             Ok(())
-        })
+        })?;
+        collect(self.home, self.progress.as_ref(), self.cancel)
     }
 
-    /// Checks that the components are what was installed, of all plugins or of one.
-    ///
-    /// # Errors
-    /// When there is no plugin of that name.
-    pub fn verify(&self, name: Option<&str>) -> Result<Vec<Verified>, InstalledError> {
-        let entries = match name {
-            Some(name) => vec![self.entry(name)?],
-            None => self.entries.iter().collect(),
-        };
-        let checked = entries.into_iter().map(|entry| {
-            let package = &entry.package;
-            let problem = package.component.read().err();
-            Verified {
-                name: package.name.to_string(),
-                problem: problem.map(|failure| {
-                    PluginError::new(&package.name, package.version.as_deref(), failure)
-                }),
-            }
-        });
-        Ok(checked.collect())
-    }
-
-    /// Returns the plugins whose components are not what the lock file says.
-    pub fn damaged(&self) -> Vec<String> {
-        let damaged = self
-            .entries
-            .iter()
-            .filter(|entry| entry.package.component.read().is_err());
-        damaged
-            .map(|entry| entry.package.name.to_string())
-            .collect()
-    }
-
-    /// Fetches the component of a plugin once more, which must be the one that the lock file wants.
-    ///
-    /// # Errors
-    /// When its source has another one, or cannot be asked.
-    pub fn restore(
-        &self,
-        fetcher: &Fetcher,
-        name: &str,
-        progress: &Arc<dyn Progress>,
-        cancel: &Cancel,
-    ) -> Result<(), InstalledError> {
-        let Some(origin) = &self.entry(name)?.origin else {
-            return Ok(());
-        };
-        let source: Source = origin.source.parse()?;
-        let bytes = fetcher.fetch(&source, progress, cancel)?.bytes;
-        let found = Digest::of(&bytes);
-        if found != origin.sha256 {
-            return Err(InstalledError::Pinned {
-                source_name: origin.source.clone(),
-                found,
-                wanted: origin.sha256.clone(),
-            });
-        }
-        let directory = self.home.plugins();
-        store::create_directory(&directory)?;
-        let path = component(&self.home, &found);
-        Ok(store::write_atomically(
-            &bytes,
-            &path,
-            &directory,
-            ".component-",
-        )?)
-    }
-
-    /// Returns the plugin that the lock file has from a source.
-    ///
-    /// # Errors
-    /// When it has none.
-    pub fn locked_from(&self, source: &Source) -> Result<&str, InstalledError> {
-        let spelling = source.to_string();
-        self.entries
-            .iter()
-            .find(|entry| {
-                entry
-                    .origin
-                    .as_ref()
-                    .is_some_and(|it| it.source == spelling)
+    /// Compares the files of plugins with the lock.
+    pub fn verify(&self) -> Result<Vec<Verified>, InstalledError> {
+        let lock = Lock::read(self.home)?;
+        let plugins = lock.plugins.iter();
+        Ok(plugins
+            .map(|plugin| Verified {
+                name: plugin.name.clone(),
+                problem: problem(self.home, plugin),
             })
-            .map(|entry| &*entry.package.name)
-            .ok_or(InstalledError::NotLocked {
-                source_name: spelling,
-            })
+            .collect())
     }
 
     fn change<T>(
         &self,
-        name: &str,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-        change: impl FnOnce(Target<'_>) -> T,
+        change: impl FnOnce(&mut Lock) -> Result<T, InstalledError>,
     ) -> Result<T, InstalledError> {
-        Lock::change(&self.home, progress, cancel, |lock| {
-            if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
-                return Ok(change(Target::Plugin(plugin)));
-            }
-            self.entry(name)?;
-            let at = lock.builtins.iter().position(|it| it.name == name);
-            let at = at.unwrap_or_else(|| {
-                lock.builtins.push(LockedBuiltin {
-                    name: name.to_owned(),
-                    enabled: true,
-                    grants: None,
-                });
-                lock.builtins.len() - 1
-            });
-            let answer = change(Target::Builtin(&mut lock.builtins[at]));
-            lock.builtins
-                .retain(|it| !it.enabled || it.grants.is_some());
-            Ok(answer)
-        })
+        Lock::change(self.home, self.progress.as_ref(), self.cancel, change)
     }
 
-    /// Returns the order of asking with a plugin at another place.
-    fn order_with(
-        &self,
-        name: &str,
-        kind: &str,
-        position: &Position,
-    ) -> Result<Vec<String>, InstalledError> {
-        let other = position.other();
-        let refused = |reason| InstalledError::Order {
+    fn package(&self, lock: &Lock, name: &str) -> Result<Package, InstalledError> {
+        packages::all(&self.home.plugins(), lock, self.settings)?
+            .into_iter()
+            .find(|package| &*package.name == name)
+            .ok_or_else(|| not_installed(lock, name))
+    }
+
+    fn granted(&self, lock: &Lock, name: &str) -> Result<Vec<String>, InstalledError> {
+        let package = self.package(lock, name)?;
+        Ok(package.grants.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl std::fmt::Debug for Around<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Around").finish_non_exhaustive()
+    }
+}
+
+fn changed_builtin<'l>(
+    lock: &'l mut Lock,
+    name: &str,
+) -> Result<&'l mut LockedBuiltin, InstalledError> {
+    if !is_builtin(name) {
+        return Err(not_installed(lock, name));
+    }
+    let known = lock.builtins.iter().position(|it| it.name == name);
+    let at = known.unwrap_or_else(|| {
+        lock.builtins.push(LockedBuiltin {
             name: name.to_owned(),
-            other: other.to_owned(),
-            reason,
-        };
-        if other == name {
-            return Err(refused("they are the same"));
-        }
-        if self.entry(other)?.kind() != kind {
-            return Err(refused("formats and credential providers are asked apart"));
-        }
-        let mut names = super::names(&self.entries);
-        names.dedup();
-        order::moved(&mut names, name, position);
-        Ok(names)
+            enabled: true,
+            grants: None,
+        });
+        lock.builtins.len() - 1
+    });
+    Ok(&mut lock.builtins[at])
+}
+
+/// Returns what a plugin can make use of, where that is known without looking into it.
+fn usable_by(lock: &Lock, name: &str) -> Result<Option<Vec<Capability>>, InstalledError> {
+    if is_builtin(name) {
+        return Ok(None);
     }
+    let plugin = lock.plugin(name).ok_or_else(|| not_installed(lock, name))?;
+    Ok(Some(capabilities(&plugin.imports)))
+}
 
-    /// Removes a component that no plugin is any more.
-    fn drop_component(
-        &self,
-        digest: &Digest,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<(), InstalledError> {
-        Lock::change(&self.home, progress, cancel, |lock| {
-            if lock.plugins.iter().all(|it| it.sha256 != *digest) {
-                store::remove(&component(&self.home, digest))?;
-            }
-            Ok(())
-        })
+fn set_granted(lock: &mut Lock, name: &str, grants: Vec<String>) -> Result<(), InstalledError> {
+    if let Some(plugin) = lock.plugins.iter_mut().find(|it| it.name == name) {
+        plugin.grants = grants;
+        return Ok(());
     }
+    changed_builtin(lock, name)?.grants = Some(grants);
+    Ok(())
 }
 
-/// What is changed.
-enum Target<'a> {
-    Plugin(&'a mut LockedPlugin),
-    Builtin(&'a mut LockedBuiltin),
+/// Removes the files of components that no plugin has any more.
+pub(super) fn collect(
+    home: &Home,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(), InstalledError> {
+    let _alone = store::lock_plugins(home, progress, cancel)?;
+    let lock = Lock::read(home)?;
+    let used: BTreeSet<_> = lock
+        .plugins
+        .iter()
+        .map(|plugin| component_path(home, &plugin.sha256))
+        .collect();
+    let Ok(entries) = std::fs::read_dir(home.plugins()) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_component = path.extension().is_some_and(|it| it == "wasm")
+            || entry.file_name().to_string_lossy().starts_with(".plugin-");
+        if is_component && !used.contains(&path) {
+            store::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
-fn texts(grants: &Grants) -> Vec<String> {
-    grants.iter().map(ToString::to_string).collect()
+fn capabilities(imports: &[String]) -> Vec<Capability> {
+    let known = |import: &String| {
+        if import.starts_with("wasi:http/") {
+            return Some(Capability::Http);
+        }
+        let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
+        Capability::from_name(interface)
+    };
+    imports.iter().filter_map(known).collect()
 }
 
-fn locked(candidate: &Candidate, grants: &Grants) -> LockedPlugin {
-    let inspection = &candidate.inspection;
-    LockedPlugin {
-        name: candidate.name.clone(),
-        enabled: true,
-        source: candidate.source.to_string(),
-        version: inspection.metadata.version.clone(),
-        sha256: inspection.digest.clone(),
-        manifest: candidate.manifest.clone(),
-        signed: candidate.signed,
-        api: inspection.api.clone(),
-        imports: inspection.imports.clone(),
-        asks: inspection
-            .needs
-            .iter()
-            .map(|need| Asked {
-                grant: need.grant.to_string(),
-                reason: need.reason.clone(),
-            })
+fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {
+    let path = component_path(home, &plugin.sha256);
+    let actual = match digest(&path) {
+        Ok(digest) => digest,
+        Err(error) => return Some(format!("`{}` cannot be read: {error}", path.display())),
+    };
+    (actual != plugin.sha256)
+        .then(|| format!("`{}` was changed: its digest is {actual}", path.display()))
+}
+
+fn digest(path: &Path) -> std::io::Result<Digest> {
+    Ok(Digest::of(&std::fs::read(path)?))
+}
+
+fn is_builtin(name: &str) -> bool {
+    builtin::packages().iter().any(|it| &*it.name == name)
+}
+
+pub(super) fn not_installed(lock: &Lock, name: &str) -> InstalledError {
+    let own = builtin::packages();
+    let own = own.iter().map(|package| package.name.to_string());
+    InstalledError::NotInstalled {
+        name: name.to_owned(),
+        installed: own
+            .chain(lock.plugins.iter().map(|plugin| plugin.name.clone()))
             .collect(),
-        grants: texts(grants),
-        kind: match &inspection.kind {
-            Kind::Format(it) => LockedKind::Format {
-                name: it.name.clone(),
-                title: it.title.clone(),
-                reads: it.reads,
-                writes: it.writes,
-            },
-            Kind::Credential(it) => LockedKind::Credential {
-                name: it.name.clone(),
-                title: it.title.clone(),
-                operations: [
-                    ("store", it.operations.store),
-                    ("erase", it.operations.erase),
-                    ("list", it.operations.list),
-                    ("report", it.operations.report),
-                ]
-                .into_iter()
-                .filter(|(_, can)| *can)
-                .map(|(name, _)| name.to_owned())
-                .collect(),
-                registries: it.registries.clone(),
-            },
-        },
     }
 }

@@ -1,114 +1,136 @@
 //! The plugins that there are: those that ship with msb, and those that the user has installed.
 //!
-//! Owns their order and what each may do. Runs nothing but descriptions, when one is installed.
+//! Owns installing, the lock, their order and what each may do. Calls none of them, but to have it
+//! describe itself when it is installed.
 
 mod artifact;
 mod error;
 mod fetch;
+mod install;
 mod lock;
 mod manage;
 mod order;
-mod prepare;
+mod packages;
+mod push;
 mod signature;
 mod source;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use lock::{Lock, LockedKind};
-use order::Placed;
-
-use super::format::Description;
 use super::formats::Formats;
-use super::grant::{Grant, Grants};
-use super::limits::Budget;
-use super::package::{ComponentBytes, CredentialDescription, Kind, Need, Package};
+use super::package::{Kind, Package};
 use super::runtime::Runtime;
-use crate::auth::{Operations, Provider};
+use crate::auth::Provider;
 use crate::digest::Digest;
-use crate::settings::{PluginSettings, Settings};
+use crate::settings::Settings;
 use crate::store::Home;
 
 pub use error::InstalledError;
-pub use fetch::Fetcher;
-pub use manage::Verified;
-pub use order::Position;
-pub use prepare::{Ask, Candidate};
+pub use fetch::{MAX_COMPONENT, Network};
+pub use install::{Candidate, Installer, Wish};
+pub use lock::{Asked, Lock, LockedBuiltin, LockedKind, LockedPlugin};
+pub use manage::{Around, Verified};
+pub use order::Place;
+pub use push::push;
+pub use signature::{PublicKey, SignatureError};
 pub use source::{ParseSourceError, Source};
 
 /// The plugins of a home.
 #[derive(Debug)]
 pub struct Installed {
-    home: Home,
     runtime: Runtime,
-    entries: Vec<Entry>,
+    /// Those that are asked, in their order.
     packages: Vec<Package>,
+    listed: Vec<Listed>,
 }
 
-/// A plugin as it is listed.
+/// A plugin as lists show it.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// What is run.
+pub struct Listed {
+    /// The plugin.
     pub package: Package,
-    /// Whether the user wants it.
+    /// Whether the user lets it be used.
     pub enabled: bool,
     /// The plugin that has taken its place.
     pub replaced_by: Option<String>,
-    /// Where it comes from; of what ships with msb, nowhere.
-    pub origin: Option<Origin>,
-    /// What it asks for.
-    pub needs: Vec<Need>,
-}
-
-/// Where a plugin comes from and what was installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The source in its one spelling.
-    pub source: String,
-    /// The SHA-256 of the component.
-    pub sha256: Digest,
-    /// The digest of the manifest, of what a registry had.
-    pub manifest: Option<Digest>,
-    /// The version of the contract that it was built for.
-    pub api: String,
-    /// The interfaces that it imports.
-    pub imports: Vec<String>,
-    /// Whether its signature was checked when it was installed.
-    pub signed: bool,
-}
-
-impl Entry {
-    /// Returns whether it is asked at all.
-    pub fn is_used(&self) -> bool {
-        self.enabled && self.replaced_by.is_none()
-    }
-
-    /// Returns what kind it is, in a word.
-    pub fn kind(&self) -> &'static str {
-        match self.package.kind {
-            Kind::Format(_) => "format",
-            Kind::Credential(_) => "credential",
-        }
-    }
+    /// How it was installed, unless it ships with msb.
+    pub locked: Option<LockedPlugin>,
 }
 
 impl Installed {
     /// Reads what is installed. Starts no engine and opens no component.
     ///
     /// # Errors
-    /// When the lock file cannot be read.
+    /// When the lock cannot be read.
     pub fn open(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
         let lock = Lock::read(home)?;
-        let entries = entries(home, &lock, &settings.plugins)?;
-        let packages = entries
+        Self::of(home, settings, &lock)
+    }
+
+    /// Returns those that ship with msb alone, with what the user has set of them: what plugins
+    /// themselves are fetched with.
+    ///
+    /// # Errors
+    /// When the lock cannot be read.
+    pub fn builtin(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
+        let mut lock = Lock::read(home)?;
+        lock.plugins.clear();
+        Self::of(home, settings, &lock)
+    }
+
+    fn of(home: &Home, settings: &Settings, lock: &Lock) -> Result<Self, InstalledError> {
+        let all = packages::all(&home.plugins(), lock, settings)?;
+        let all = order::arrange(all, lock, settings);
+        let is_enabled = |package: &Package| {
+            let name = &*package.name;
+            if package.builtin {
+                lock.builtins
+                    .iter()
+                    .all(|builtin| builtin.name != name || builtin.enabled)
+            } else {
+                lock.plugin(name).is_some_and(|plugin| plugin.enabled)
+            }
+        };
+        let replaces = |package: &Package, other: &Package| {
+            other.builtin
+                && !package.builtin
+                && is_enabled(package)
+                && install::same_kind(&package.kind, &other.kind)
+                && package.kind.name() == other.kind.name()
+        };
+        let listed: Vec<Listed> = all
             .iter()
-            .filter(|entry| entry.is_used())
-            .map(|entry| entry.package.clone())
+            .map(|package| Listed {
+                enabled: is_enabled(package),
+                replaced_by: all
+                    .iter()
+                    .find(|other| replaces(other, package))
+                    .map(|other| other.name.to_string()),
+                locked: lock.plugin(&package.name).cloned(),
+                package: package.clone(),
+            })
             .collect();
+        let mut packages: Vec<Package> = Vec::new();
+        for item in &listed {
+            // Who takes another's place stands where that one stood, unless the user has moved it.
+            let stands_in = listed
+                .iter()
+                .any(|other| replaces(&item.package, &other.package));
+            let successor = item.replaced_by.as_ref().and_then(|name| {
+                let by = listed.iter().find(|it| *it.package.name == **name);
+                by.map(|by| by.package.clone())
+            });
+            match successor {
+                Some(successor) => packages.push(successor),
+                None if item.enabled && !stands_in => packages.push(item.package.clone()),
+                None => {}
+            }
+        }
         Ok(Self {
-            home: home.clone(),
             runtime: Runtime::with_settings(home, settings),
-            entries,
             packages,
+            listed,
         })
     }
 
@@ -122,26 +144,31 @@ impl Installed {
         super::credential::providers(&self.runtime, &self.packages)
     }
 
-    /// Returns those that are used, in their order.
+    /// Returns those that are asked, in their order.
     pub fn packages(&self) -> &[Package] {
         &self.packages
     }
 
-    /// Returns all of them, also those that are not used, in their order.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// Returns all of them, also those that are not asked.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
-    /// Returns a plugin.
+    /// Returns the plugin of a name.
     ///
     /// # Errors
-    /// When there is none of that name.
-    pub fn entry(&self, name: &str) -> Result<&Entry, InstalledError> {
-        let entry = self.entries.iter().find(|it| &*it.package.name == name);
-        entry.ok_or_else(|| InstalledError::NotInstalled {
-            name: name.to_owned(),
-            installed: names(&self.entries),
-        })
+    /// When there is none, with the names that there are.
+    pub fn find(&self, name: &str) -> Result<&Listed, InstalledError> {
+        let mut all = self.listed.iter();
+        all.find(|it| &*it.package.name == name)
+            .ok_or_else(|| InstalledError::NotInstalled {
+                name: name.to_owned(),
+                installed: self
+                    .listed
+                    .iter()
+                    .map(|it| it.package.name.to_string())
+                    .collect(),
+            })
     }
 
     /// Returns what runs them.
@@ -150,175 +177,23 @@ impl Installed {
     }
 }
 
-fn names(entries: &[Entry]) -> Vec<String> {
-    let names = entries.iter().map(|entry| entry.package.name.to_string());
-    names.collect()
-}
-
-/// Returns all plugins in their order.
-fn entries(
-    home: &Home,
-    lock: &Lock,
-    settings: &PluginSettings,
-) -> Result<Vec<Entry>, InstalledError> {
-    let mut entries = Vec::new();
-    for mut package in super::builtin::packages() {
-        let changed = lock.builtins.iter().find(|it| *it.name == *package.name);
-        if let Some(grants) = changed.and_then(|it| it.grants.as_ref()) {
-            package.grants = grants_of(grants)?;
+impl Listed {
+    /// Returns the word for the kind.
+    pub fn kind(&self) -> &'static str {
+        match self.package.kind {
+            Kind::Format(_) => "format",
+            Kind::Credential(_) => "credential",
         }
-        entries.push(Entry {
-            enabled: changed.is_none_or(|it| it.enabled),
-            replaced_by: None,
-            origin: None,
-            needs: match &package.kind {
-                Kind::Credential(description) => description.needs.clone(),
-                Kind::Format(_) => Vec::new(),
-            },
-            package,
-        });
     }
-    for plugin in &lock.plugins {
-        let package = package(home, plugin)?;
-        if plugin.enabled {
-            let replaced = entries.iter_mut().filter(|it| replaces(&package, it));
-            for entry in replaced {
-                entry.replaced_by = Some(plugin.name.clone());
-            }
-        }
-        entries.push(Entry {
-            enabled: plugin.enabled,
-            replaced_by: None,
-            origin: Some(Origin {
-                source: plugin.source.clone(),
-                sha256: plugin.sha256.clone(),
-                manifest: plugin.manifest.clone(),
-                api: plugin.api.clone(),
-                imports: plugin.imports.clone(),
-                signed: plugin.signed,
-            }),
-            needs: needs_of(plugin)?,
-            package,
-        });
+
+    /// Returns what the user has granted.
+    pub fn grants(&self) -> Vec<String> {
+        let grants = self.package.grants.iter();
+        grants.map(ToString::to_string).collect()
     }
-    for entry in &mut entries {
-        apply(settings, &mut entry.package);
-    }
-    Ok(sorted(entries, lock, settings))
-}
-
-/// Returns whether a plugin that is installed takes the place of one that ships with msb: it is
-/// called the same, or reads and writes a format of the same name.
-fn replaces(package: &Package, entry: &Entry) -> bool {
-    let (own, other) = (&package.kind, &entry.package.kind);
-    let is_format = matches!((own, other), (Kind::Format(_), Kind::Format(_)));
-    entry.package.builtin
-        && std::mem::discriminant(own) == std::mem::discriminant(other)
-        && (package.name == entry.package.name || is_format && own.name() == other.name())
-}
-
-fn sorted(mut entries: Vec<Entry>, lock: &Lock, settings: &PluginSettings) -> Vec<Entry> {
-    let placed: Vec<Placed<'_>> = entries.iter().map(placed).collect();
-    let order = order::arranged(&placed, &lock.order, &settings.order);
-    let place = |entry: &Entry| order.iter().position(|name| **name == *entry.package.name);
-    // What takes a place stands where the other one stood, unless it was put elsewhere.
-    entries.sort_by_key(|entry| (place(entry), entry.package.builtin));
-    entries
-}
-
-fn placed(entry: &Entry) -> Placed<'_> {
-    Placed {
-        name: &entry.package.name,
-        credential: matches!(entry.package.kind, Kind::Credential(_)),
-    }
-}
-
-/// Gives a plugin what the settings say of it.
-fn apply(settings: &PluginSettings, package: &mut Package) {
-    if let Some(own) = settings.settings.get(&*package.name) {
-        package.settings = Some(serde_json::Value::Object(own.clone()));
-    }
-    let Some(limits) = settings.limits.get(&*package.name) else {
-        return;
-    };
-    let budget = &mut package.limits;
-    if let Some(memory) = limits.memory {
-        budget.memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    }
-    budget.compute = limits.compute.unwrap_or(budget.compute);
-    budget.wall = limits.wall.or(budget.wall);
-    budget.host_calls = limits.host_calls.unwrap_or(budget.host_calls);
-}
-
-fn grants_of(grants: &[String]) -> Result<Grants, InstalledError> {
-    let grants = grants.iter().map(|grant| grant.parse::<Grant>());
-    Ok(grants.collect::<Result<_, _>>()?)
-}
-
-fn needs_of(plugin: &lock::LockedPlugin) -> Result<Vec<Need>, InstalledError> {
-    let needs = plugin.asks.iter().map(|asked| {
-        Ok(Need {
-            grant: asked.grant.parse()?,
-            reason: asked.reason.clone(),
-        })
-    });
-    needs.collect()
 }
 
 /// Returns the file of a component.
-fn component(home: &Home, digest: &Digest) -> std::path::PathBuf {
+fn component_path(home: &Home, digest: &Digest) -> PathBuf {
     home.plugins().join(format!("{}.wasm", digest.file_stem()))
-}
-
-fn package(home: &Home, plugin: &lock::LockedPlugin) -> Result<Package, InstalledError> {
-    let (kind, limits) = match &plugin.kind {
-        LockedKind::Format {
-            name,
-            title,
-            reads,
-            writes,
-        } => (
-            Kind::Format(Description {
-                name: name.clone(),
-                title: title.clone(),
-                reads: *reads,
-                writes: *writes,
-            }),
-            Budget::FORMAT,
-        ),
-        LockedKind::Credential {
-            name,
-            title,
-            operations,
-            registries,
-        } => {
-            let can = |operation: &str| operations.iter().any(|it| it == operation);
-            let description = CredentialDescription {
-                name: name.clone(),
-                title: title.clone(),
-                operations: Operations {
-                    store: can("store"),
-                    erase: can("erase"),
-                    list: can("list"),
-                    report: can("report"),
-                },
-                registries: registries.clone(),
-                needs: needs_of(plugin)?,
-            };
-            (Kind::Credential(description), Budget::CREDENTIAL)
-        }
-    };
-    Ok(Package {
-        name: plugin.name.as_str().into(),
-        version: plugin.version.clone(),
-        kind,
-        component: ComponentBytes::File {
-            path: component(home, &plugin.sha256),
-            digest: plugin.sha256.clone(),
-        },
-        grants: grants_of(&plugin.grants)?,
-        limits,
-        settings: None,
-        builtin: false,
-    })
 }

@@ -1,116 +1,129 @@
-//! In which order plugins are asked.
+//! The order in which plugins are asked.
 //!
-//! Owns the default places and what the user's wishes make of them. Knows names only.
+//! Owns the rule: what `plugins.order` of the settings names comes first; then what the user has
+//! put in order; what neither names stands where its kind belongs.
 
-/// A plugin as the order sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Placed<'a> {
-    pub(super) name: &'a str,
-    pub(super) credential: bool,
-}
+use std::path::Path;
 
-/// The provider that others come before: what it finds was kept by other tools.
+use super::error::InstalledError;
+use super::lock::Lock;
+use super::packages;
+use crate::plugin::{Kind, Package};
+use crate::settings::{PluginSettings, Settings};
+
+/// The provider of msb that what is installed stands in front of.
 const LAST_PROVIDER: &str = "docker-config";
 
-/// Where a plugin is put.
+/// Where a plugin shall stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// Right before another one.
+pub enum Place {
+    /// In front of another.
     Before(String),
-    /// Right after another one.
+    /// Behind another.
     After(String),
 }
 
-impl Position {
-    /// Returns the name of the other one.
-    pub fn other(&self) -> &str {
-        let (Self::Before(other) | Self::After(other)) = self;
-        other
-    }
-}
-
-/// Returns the names in the order of asking: `first` before all, then as `wished`, and what is in
-/// neither at its default place. Names that are not among the plugins are passed over.
-pub(super) fn arranged(plugins: &[Placed<'_>], wished: &[String], first: &[String]) -> Vec<String> {
-    let is_there = |name: &&String| plugins.iter().any(|plugin| plugin.name == **name);
-    let mut names: Vec<String> = wished.iter().filter(is_there).cloned().collect();
-    for plugin in plugins {
-        if names.iter().any(|name| name == plugin.name) {
-            continue;
-        }
-        let last = names.iter().position(|name| name == LAST_PROVIDER);
-        match last.filter(|_| plugin.credential) {
-            Some(last) => names.insert(last, plugin.name.to_owned()),
-            None => names.push(plugin.name.to_owned()),
+/// Puts packages in their order.
+pub(super) fn arrange(packages: Vec<Package>, lock: &Lock, settings: &Settings) -> Vec<Package> {
+    let (own, installed): (Vec<_>, Vec<_>) = packages.into_iter().partition(|it| it.builtin);
+    let mut arranged = own;
+    for package in installed {
+        let last = arranged.iter().position(|it| &*it.name == LAST_PROVIDER);
+        match (&package.kind, last) {
+            (Kind::Credential(_), Some(last)) => arranged.insert(last, package),
+            _ => arranged.push(package),
         }
     }
-    let mut arranged: Vec<String> = first.iter().filter(is_there).cloned().collect();
-    names.retain(|name| !arranged.contains(name));
-    arranged.append(&mut names);
+    reorder(&mut arranged, &lock.order);
+    let first = &settings.plugins.order;
+    arranged.sort_by_key(|package| position(first, &package.name));
     arranged
 }
 
-/// Moves a name that is in the list beside another one that is.
-pub(super) fn moved(names: &mut Vec<String>, name: &str, position: &Position) {
-    names.retain(|other| other != name);
-    let other = names.iter().position(|it| it == position.other());
-    let at = match (position, other) {
-        (Position::Before(_), Some(other)) => other,
-        (Position::After(_), Some(other)) => other + 1,
-        (_, None) => names.len(),
-    };
-    names.insert(at, name.to_owned());
+/// Puts those that are named in the order of their names, into the places that they have together.
+fn reorder(packages: &mut [Package], order: &[String]) {
+    let places: Vec<usize> = (0..packages.len())
+        .filter(|&number| order.iter().any(|name| **name == *packages[number].name))
+        .collect();
+    let mut named: Vec<Package> = places
+        .iter()
+        .map(|&number| packages[number].clone())
+        .collect();
+    named.sort_by_key(|package| position(order, &package.name));
+    for (place, package) in places.into_iter().zip(named) {
+        packages[place] = package;
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn position(order: &[String], name: &str) -> usize {
+    let at = order.iter().position(|it| it == name);
+    at.unwrap_or(usize::MAX)
+}
 
-    const PLUGINS: [Placed<'static>; 4] = [
-        placed("oci-layout", false),
-        placed("keychain", true),
-        placed("docker-config", true),
-        placed("vault", true),
-    ];
-
-    const fn placed(name: &'static str, credential: bool) -> Placed<'static> {
-        Placed { name, credential }
-    }
-
-    fn owned(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
-    }
-
-    #[test]
-    fn a_provider_comes_before_the_files_of_other_tools_unless_the_user_says_otherwise() {
-        for (wished, first, expected) in [
-            (
-                &[][..],
-                &[][..],
-                ["oci-layout", "keychain", "vault", "docker-config"],
-            ),
-            (
-                &["docker-config", "vault", "gone"],
-                &[],
-                ["keychain", "docker-config", "vault", "oci-layout"],
-            ),
-            (
-                &["vault", "docker-config"],
-                &["docker-config"],
-                ["docker-config", "vault", "keychain", "oci-layout"],
-            ),
-        ] {
-            let names = arranged(&PLUGINS, &owned(wished), &owned(first));
-            assert_eq!(names, expected);
+/// Moves a plugin to a place.
+pub(super) fn put(
+    lock: &mut Lock,
+    settings: &Settings,
+    name: &str,
+    place: &Place,
+) -> Result<(), InstalledError> {
+    let mut names = names(lock, settings)?;
+    let (Place::Before(other) | Place::After(other)) = place;
+    for wanted in [name, other] {
+        if !names.iter().any(|it| it == wanted) {
+            return Err(InstalledError::NotInstalled {
+                name: wanted.to_owned(),
+                installed: names,
+            });
         }
     }
-
-    #[test]
-    fn a_name_is_moved_right_beside_the_other() {
-        let mut names = owned(&["a", "b", "c"]);
-        moved(&mut names, "c", &Position::Before("a".to_owned()));
-        assert_eq!(names, ["c", "a", "b"]);
-        moved(&mut names, "c", &Position::After("a".to_owned()));
-        assert_eq!(names, ["a", "c", "b"]);
+    if name == other {
+        return Ok(());
     }
+    names.retain(|it| it != name);
+    let at = position(&names, other);
+    let at = match place {
+        Place::Before(_) => at,
+        Place::After(_) => at + 1,
+    };
+    names.insert(at, name.to_owned());
+    lock.order = names;
+    Ok(())
+}
+
+/// Makes these the first, in this order.
+pub(super) fn put_first(
+    lock: &mut Lock,
+    settings: &Settings,
+    first: &[String],
+) -> Result<(), InstalledError> {
+    let names = names(lock, settings)?;
+    if let Some(unknown) = first.iter().find(|name| !names.contains(name)) {
+        return Err(InstalledError::NotInstalled {
+            name: unknown.clone(),
+            installed: names,
+        });
+    }
+    let mut order: Vec<String> = Vec::new();
+    for name in first.iter().chain(&names) {
+        if !order.contains(name) {
+            order.push(name.clone());
+        }
+    }
+    lock.order = order;
+    Ok(())
+}
+
+/// Returns the names of all plugins in the order that the lock gives them.
+fn names(lock: &Lock, settings: &Settings) -> Result<Vec<String>, InstalledError> {
+    let without = Settings {
+        plugins: PluginSettings {
+            order: Vec::new(),
+            ..settings.plugins.clone()
+        },
+        ..settings.clone()
+    };
+    let all = packages::all(Path::new(""), lock, &without)?;
+    let all = arrange(all, lock, &without);
+    Ok(all.iter().map(|it| it.name.to_string()).collect())
 }

@@ -1,0 +1,391 @@
+//! Installing a plugin: fetched, checked, described; then, with the user's consent, kept.
+//!
+//! Owns the pins and the comparison of what is asked for with what was agreed to. Nothing changes
+//! before the last step, which happens whole or not at all.
+
+use std::sync::Arc;
+
+use super::error::InstalledError;
+use super::fetch::{self, Network};
+use super::lock::{Asked, Lock, LockedKind, LockedPlugin};
+use super::order::Place;
+use super::signature::PublicKey;
+use super::source::Source;
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::plugin::{Capability, Grant, Inspection, Kind, Runtime, builtin};
+use crate::progress::Progress;
+use crate::settings::{KeySource, Settings, is_plugin_name};
+use crate::store::{self, Home};
+
+/// What plugins are installed with.
+#[derive(Clone)]
+pub struct Installer<'a> {
+    /// Where they are kept.
+    pub home: &'a Home,
+    /// What is set of them.
+    pub settings: &'a Settings,
+    /// What describes them.
+    pub runtime: &'a Runtime,
+    /// How they are fetched.
+    pub network: &'a Network,
+    /// Who is told.
+    pub progress: &'a Arc<dyn Progress>,
+    /// What stops it.
+    pub cancel: &'a Cancel,
+}
+
+/// What the user wants.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// What to call it, other than its source says.
+    pub name: Option<String>,
+    /// Whose signature it must have.
+    pub key: Option<KeySource>,
+    /// Take nothing that the lock does not have.
+    pub locked: bool,
+    /// Take what is there now instead of what was installed.
+    pub update: bool,
+}
+
+/// A plugin that may be installed.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What it will be called.
+    pub name: String,
+    /// Where it is from.
+    pub source: String,
+    /// What it is.
+    pub inspection: Inspection,
+    /// The version that it or its artifact states. Untrusted text.
+    pub version: Option<String>,
+    /// The digest of its manifest.
+    pub manifest: Option<Digest>,
+    /// The key that it is signed with.
+    pub key: Option<String>,
+    /// What it asks for.
+    pub asks: Vec<Asked>,
+    /// What of it the user has not been asked about.
+    pub news: Vec<Asked>,
+    /// The plugin of msb whose place it takes.
+    pub replaces: Option<String>,
+    /// What is installed under its name.
+    pub previous: Option<LockedPlugin>,
+    component: Arc<[u8]>,
+}
+
+impl Candidate {
+    /// Returns whether these very bytes are installed.
+    pub fn is_installed(&self) -> bool {
+        let digest = &self.inspection.digest;
+        let previous = self.previous.as_ref();
+        previous.is_some_and(|previous| previous.sha256 == *digest)
+    }
+
+    /// Returns what it is granted when the user grants what is new and nothing else changes.
+    pub fn agreed(&self) -> Vec<String> {
+        let asks = self.asks.iter().map(|asked| asked.grant.clone());
+        match &self.previous {
+            None => asks.collect(),
+            Some(previous) => {
+                let mut grants = previous.grants.clone();
+                for asked in &self.news {
+                    if !grants.contains(&asked.grant) {
+                        grants.push(asked.grant.clone());
+                    }
+                }
+                grants
+            }
+        }
+    }
+
+    /// Checks permissions that the user gives, and returns them in their one spelling.
+    pub fn check_grants(&self, grants: &[String]) -> Result<Vec<String>, InstalledError> {
+        grants
+            .iter()
+            .map(|text| usable(&self.name, text, &self.inspection.capabilities))
+            .collect()
+    }
+}
+
+impl Installer<'_> {
+    /// Fetches and checks what is at a source. Changes nothing.
+    pub fn prepare(&self, source: &Source, wish: &Wish) -> Result<Candidate, InstalledError> {
+        let lock = Lock::read(self.home)?;
+        let spelling = source.to_string();
+        let name = match &wish.name {
+            Some(name) => name.clone(),
+            None => source.name().unwrap_or_default(),
+        };
+        check_name(&name)?;
+        let previous = lock.plugin(&name).cloned();
+        if let Some(previous) = &previous
+            && previous.source != spelling
+        {
+            return Err(InstalledError::Taken {
+                name,
+                place: previous.source.clone(),
+            });
+        }
+        let keys = self.keys(source, wish, previous.as_ref())?;
+        let fetched = fetch::fetch(source, self.network, !keys.is_empty(), self.cancel)?;
+        let digest = Digest::of(&fetched.component);
+        let locked = previous.as_ref().map(|previous| &previous.sha256);
+        if wish.locked && locked != Some(&digest) {
+            return Err(InstalledError::NotLocked {
+                place: spelling,
+                found: digest,
+            });
+        }
+        if let Some(locked) = locked
+            && !wish.update
+            && *locked != digest
+        {
+            return Err(InstalledError::Changed {
+                name,
+                place: spelling,
+                locked: locked.clone(),
+                found: digest,
+            });
+        }
+        let mut key = None;
+        for group in &keys {
+            key = Some(signed(group, &fetched, &spelling)?);
+        }
+        let inspection =
+            self.runtime
+                .inspect(&name, &fetched.component, self.progress, self.cancel)?;
+        let provides = inspection.kind.name();
+        check_provides(&lock, &name, &inspection.kind)?;
+        let replaces = builtin::packages()
+            .into_iter()
+            .find(|package| {
+                same_kind(&package.kind, &inspection.kind) && package.kind.name() == provides
+            })
+            .map(|package| package.name.to_string());
+        let asks = asks(&inspection);
+        let news = news(&asks, previous.as_ref());
+        Ok(Candidate {
+            version: inspection.metadata.version.clone().or(fetched.version),
+            name,
+            source: spelling,
+            manifest: fetched.manifest,
+            key: key.map(ToString::to_string),
+            asks,
+            news,
+            replaces,
+            previous,
+            component: fetched.component.into(),
+            inspection,
+        })
+    }
+
+    /// Keeps a plugin, with these permissions and at this place.
+    pub fn commit(
+        &self,
+        candidate: &Candidate,
+        grants: &[String],
+        place: Option<&Place>,
+    ) -> Result<(), InstalledError> {
+        let grants = candidate.check_grants(grants)?;
+        Lock::change(self.home, self.progress.as_ref(), self.cancel, |lock| {
+            let now = lock.plugin(&candidate.name);
+            let is_same = now.map(|now| (&now.source, &now.sha256))
+                == candidate
+                    .previous
+                    .as_ref()
+                    .map(|before| (&before.source, &before.sha256));
+            let is_done = now.is_some_and(|now| {
+                now.source == candidate.source && now.sha256 == candidate.inspection.digest
+            });
+            if !is_same && !is_done {
+                return Err(InstalledError::Raced {
+                    name: candidate.name.clone(),
+                });
+            }
+            check_provides(lock, &candidate.name, &candidate.inspection.kind)?;
+            let digest = &candidate.inspection.digest;
+            let directory = self.home.plugins();
+            let path = super::component_path(self.home, digest);
+            store::write_atomically(&candidate.component, &path, &directory, ".plugin-")?;
+            let enabled = now.is_none_or(|now| now.enabled);
+            let locked = candidate.locked(grants, enabled);
+            match lock.plugins.iter_mut().find(|it| it.name == candidate.name) {
+                Some(plugin) => *plugin = locked,
+                None => lock.plugins.push(locked),
+            }
+            if let Some(place) = place {
+                super::order::put(lock, self.settings, &candidate.name, place)?;
+            }
+            Ok(())
+        })?;
+        super::manage::collect(self.home, self.progress.as_ref(), self.cancel)
+    }
+
+    /// Returns the keys of which one each must have signed.
+    fn keys(
+        &self,
+        source: &Source,
+        wish: &Wish,
+        previous: Option<&LockedPlugin>,
+    ) -> Result<Vec<Vec<PublicKey>>, InstalledError> {
+        let mut groups = Vec::new();
+        let policies = self.settings.plugins.signatures.iter();
+        let policy = policies
+            .filter(|policy| source.begins_with(&policy.source))
+            .map(|policy| PublicKey::read(&policy.key))
+            .collect::<Result<Vec<_>, _>>()?;
+        if !policy.is_empty() {
+            groups.push(policy);
+        }
+        if let Some(key) = &wish.key {
+            groups.push(vec![PublicKey::read(key)?]);
+        } else if let Some(key) = previous.and_then(|previous| previous.key.as_deref())
+            && groups.is_empty()
+        {
+            groups.push(vec![PublicKey::from_lock(key)?]);
+        }
+        Ok(groups)
+    }
+}
+
+impl std::fmt::Debug for Installer<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Installer").finish_non_exhaustive()
+    }
+}
+
+impl Candidate {
+    fn locked(&self, grants: Vec<String>, enabled: bool) -> LockedPlugin {
+        LockedPlugin {
+            name: self.name.clone(),
+            enabled,
+            source: self.source.clone(),
+            version: self.version.clone(),
+            sha256: self.inspection.digest.clone(),
+            manifest: self.manifest.clone(),
+            key: self.key.clone(),
+            api: self.inspection.api.clone(),
+            imports: self.inspection.imports.clone(),
+            asks: self.asks.clone(),
+            grants,
+            kind: LockedKind::of(&self.inspection.kind),
+        }
+    }
+}
+
+/// Returns the first of the keys that has signed what was fetched.
+fn signed<'k>(
+    keys: &'k [PublicKey],
+    fetched: &fetch::Fetched,
+    source: &str,
+) -> Result<&'k PublicKey, InstalledError> {
+    let mut last = None;
+    for key in keys {
+        let manifest = fetched.manifest.as_ref();
+        match key.verify(&fetched.component, manifest, &fetched.signatures) {
+            Ok(()) => return Ok(key),
+            Err(error) => last = Some(error),
+        }
+    }
+    let missing = super::signature::SignatureError::Missing {
+        wanted: "a key".to_owned(),
+    };
+    Err(InstalledError::Signature {
+        place: source.to_owned(),
+        source: last.unwrap_or(missing),
+    })
+}
+
+/// Returns what a plugin asks for: its needs that it can make use of, and what has no scope.
+fn asks(inspection: &Inspection) -> Vec<Asked> {
+    let mut asks: Vec<Asked> = Vec::new();
+    for need in &inspection.needs {
+        let grant = need.grant.to_string();
+        let is_of_use = inspection.capabilities.contains(&need.grant.capability());
+        if is_of_use && !asks.iter().any(|asked| asked.grant == grant) {
+            asks.push(Asked {
+                grant,
+                reason: need.reason.clone(),
+            });
+        }
+    }
+    for capability in &inspection.capabilities {
+        let grant = capability.to_string();
+        if !capability.has_scope() && !asks.iter().any(|asked| asked.grant == grant) {
+            asks.push(Asked {
+                grant,
+                reason: String::new(),
+            });
+        }
+    }
+    asks
+}
+
+fn news(asks: &[Asked], previous: Option<&LockedPlugin>) -> Vec<Asked> {
+    let known = |asked: &&Asked| {
+        previous.is_some_and(|previous| {
+            previous.grants.contains(&asked.grant)
+                || previous.asks.iter().any(|old| old.grant == asked.grant)
+        })
+    };
+    asks.iter().filter(|asked| !known(asked)).cloned().collect()
+}
+
+/// Reads a permission that a plugin with these capabilities can make use of.
+pub(super) fn usable(
+    plugin: &str,
+    text: &str,
+    capabilities: &[Capability],
+) -> Result<String, InstalledError> {
+    let grant: Grant = text.parse()?;
+    if !capabilities.contains(&grant.capability()) {
+        return Err(InstalledError::Useless {
+            name: plugin.to_owned(),
+            grant: grant.to_string(),
+            capability: grant.capability().name(),
+        });
+    }
+    Ok(grant.to_string())
+}
+
+fn check_name(name: &str) -> Result<(), InstalledError> {
+    let error = |reason: &str| {
+        Err(InstalledError::Name {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    if !is_plugin_name(name) {
+        return error(
+            "a name has lower-case letters, digits and dashes, begins with a letter, and is at \
+             most 32 long",
+        );
+    }
+    if builtin::packages().iter().any(|it| &*it.name == name) {
+        return error("a plugin that ships with msb has it");
+    }
+    Ok(())
+}
+
+pub(super) fn check_provides(lock: &Lock, name: &str, kind: &Kind) -> Result<(), InstalledError> {
+    let kind = LockedKind::of(kind);
+    let other = lock.plugins.iter().find(|other| {
+        other.enabled
+            && other.name != name
+            && other.kind.word() == kind.word()
+            && other.kind.name() == kind.name()
+    });
+    match other {
+        Some(other) => Err(InstalledError::Provided {
+            kind: kind.word(),
+            provides: kind.name().to_owned(),
+            by: other.name.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn same_kind(one: &Kind, other: &Kind) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}

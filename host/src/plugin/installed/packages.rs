@@ -1,0 +1,150 @@
+//! From the lock to packages: what the runtime is given to call.
+
+use std::path::Path;
+
+use super::error::InstalledError;
+use super::lock::{Lock, LockedKind, LockedPlugin};
+use crate::auth::Operations;
+use crate::plugin::{
+    Budget, ComponentBytes, CredentialDescription, Description, Grant, Grants, Kind, Need, Package,
+    builtin,
+};
+use crate::settings::Settings;
+
+/// Returns all packages, those of msb first, with what is granted and set. `directory` is where
+/// the components are.
+pub(super) fn all(
+    directory: &Path,
+    lock: &Lock,
+    settings: &Settings,
+) -> Result<Vec<Package>, InstalledError> {
+    let mut packages = builtin::packages();
+    for package in &mut packages {
+        let changed = lock.builtins.iter().find(|it| *it.name == *package.name);
+        if let Some(grants) = changed.and_then(|it| it.grants.as_ref()) {
+            package.grants = parse(grants)?;
+        }
+    }
+    for plugin in &lock.plugins {
+        packages.push(package(directory, plugin)?);
+    }
+    for package in &mut packages {
+        let name = &*package.name;
+        if let Some(set) = settings.plugins.settings.get(name) {
+            package.settings = Some(serde_json::Value::Object(set.clone()));
+        }
+        if let Some(limits) = settings.plugins.limits.get(name) {
+            let budget = &mut package.limits;
+            if let Some(memory) = limits.memory {
+                budget.memory = usize::try_from(memory).unwrap_or(usize::MAX);
+            }
+            budget.compute = limits.compute.unwrap_or(budget.compute);
+            budget.wall = limits.wall.or(budget.wall);
+            budget.host_calls = limits.host_calls.unwrap_or(budget.host_calls);
+        }
+    }
+    Ok(packages)
+}
+
+fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, InstalledError> {
+    let kind = plugin.kind.kind(&plugin.asks);
+    Ok(Package {
+        name: plugin.name.as_str().into(),
+        version: plugin.version.clone(),
+        component: ComponentBytes::File {
+            path: directory.join(format!("{}.wasm", plugin.sha256.file_stem())),
+            digest: plugin.sha256.clone(),
+        },
+        grants: parse(&plugin.grants)?,
+        limits: match &kind {
+            Kind::Format(_) => Budget::FORMAT,
+            Kind::Credential(_) => Budget::CREDENTIAL,
+        },
+        kind,
+        settings: None,
+        builtin: false,
+    })
+}
+
+fn parse(grants: &[String]) -> Result<Grants, InstalledError> {
+    let mut set = Grants::default();
+    for text in grants {
+        set.insert(text.parse::<Grant>()?);
+    }
+    Ok(set)
+}
+
+impl LockedKind {
+    pub(super) fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Format(said) => Self::Format {
+                name: said.name.clone(),
+                title: said.title.clone(),
+                reads: said.reads,
+                writes: said.writes,
+            },
+            Kind::Credential(said) => {
+                let operations = [
+                    ("store", said.operations.store),
+                    ("erase", said.operations.erase),
+                    ("list", said.operations.list),
+                    ("report", said.operations.report),
+                ];
+                Self::Credential {
+                    name: said.name.clone(),
+                    title: said.title.clone(),
+                    operations: operations
+                        .into_iter()
+                        .filter(|(_, does)| *does)
+                        .map(|(word, _)| word.to_owned())
+                        .collect(),
+                    registries: said.registries.clone(),
+                }
+            }
+        }
+    }
+
+    fn kind(&self, asks: &[super::lock::Asked]) -> Kind {
+        match self {
+            Self::Format {
+                name,
+                title,
+                reads,
+                writes,
+            } => Kind::Format(Description {
+                name: name.clone(),
+                title: title.clone(),
+                reads: *reads,
+                writes: *writes,
+            }),
+            Self::Credential {
+                name,
+                title,
+                operations,
+                registries,
+            } => {
+                let does = |word: &str| operations.iter().any(|it| it == word);
+                Kind::Credential(CredentialDescription {
+                    name: name.clone(),
+                    title: title.clone(),
+                    operations: Operations {
+                        store: does("store"),
+                        erase: does("erase"),
+                        list: does("list"),
+                        report: does("report"),
+                    },
+                    registries: registries.clone(),
+                    needs: asks
+                        .iter()
+                        .filter_map(|asked| {
+                            Some(Need {
+                                grant: asked.grant.parse().ok()?,
+                                reason: asked.reason.clone(),
+                            })
+                        })
+                        .collect(),
+                })
+            }
+        }
+    }
+}

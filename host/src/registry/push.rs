@@ -1,0 +1,128 @@
+//! Writing to a registry: blobs in one piece, then the manifest that names them.
+//!
+//! Only the registry itself is written to, never a mirror. Source: OCI distribution-spec, "Push".
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, Url};
+
+use super::exchange::{Asking, Place, Request, Upload};
+use super::{RegistryError, Repository, Retry};
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+
+impl Repository {
+    /// Uploads a blob, unless the registry has it already. Returns whether it was sent.
+    ///
+    /// # Errors
+    /// What the registry says.
+    pub fn push_blob(
+        &self,
+        bytes: &Bytes,
+        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
+        cancel: &Cancel,
+    ) -> Result<bool, RegistryError> {
+        let digest = Digest::of(bytes);
+        let what = format!("blob {digest}");
+        self.written(on_retry, cancel, |place, asking| {
+            let request = |method, path: String, url, body: &Bytes| Request {
+                path,
+                headers: octets(),
+                what: &what,
+                upload: Some(Upload {
+                    method,
+                    url,
+                    body: body.clone(),
+                }),
+            };
+            let none = Bytes::new();
+            let here = request(Method::HEAD, format!("blobs/{digest}"), None, &none);
+            match place.send(asking, &here) {
+                Ok(_) => return Ok(false),
+                Err(RegistryError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let begin = request(Method::POST, "blobs/uploads/".to_owned(), None, &none);
+            let response = place.send(asking, &begin)?;
+            let location = response.headers().get(LOCATION);
+            let mut target: Url = location
+                .and_then(|value| response.url().join(value.to_str().ok()?).ok())
+                .ok_or_else(|| place.malformed(&what, &"it names no place to upload to"))?;
+            if response.url().scheme() == "https" && target.scheme() != "https" {
+                let reason = "the place to upload to is one of plain HTTP";
+                return Err(place.malformed(&what, &reason));
+            }
+            target
+                .query_pairs_mut()
+                .append_pair("digest", &digest.to_string());
+            let put = request(Method::PUT, String::new(), Some(target), bytes);
+            place.send(asking, &put)?;
+            Ok(true)
+        })
+    }
+
+    /// Uploads a manifest under a tag or, where none is given, under its digest alone.
+    ///
+    /// # Errors
+    /// What the registry says.
+    pub fn push_manifest(
+        &self,
+        tag: Option<&str>,
+        media_type: &'static str,
+        bytes: &Bytes,
+        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
+        cancel: &Cancel,
+    ) -> Result<Digest, RegistryError> {
+        let digest = Digest::of(bytes);
+        let selector = tag.map_or_else(|| digest.to_string(), str::to_owned);
+        let what = format!("manifest {selector}");
+        self.written(on_retry, cancel, |place, asking| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+            let request = Request {
+                path: format!("manifests/{selector}"),
+                headers,
+                what: &what,
+                upload: Some(Upload {
+                    method: Method::PUT,
+                    url: None,
+                    body: bytes.clone(),
+                }),
+            };
+            place.send(asking, &request)?;
+            Ok(digest.clone())
+        })
+    }
+
+    /// Writes to the registry itself, as often as it deserves.
+    fn written<T>(
+        &self,
+        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
+        cancel: &Cancel,
+        write: impl Fn(&Place, Asking<'_>) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let place = self.places.last().ok_or_else(|| RegistryError::Setup {
+            host: "none".to_owned(),
+            source: "no place is configured for the repository".into(),
+        })?;
+        let asking = self.asking(cancel);
+        let mut attempts = self.attempts(place);
+        loop {
+            match write(place, asking) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    if !self.wait_for_another(&mut attempts, &error, on_retry, cancel)? {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn octets() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let octets = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, octets);
+    headers
+}
