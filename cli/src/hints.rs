@@ -454,7 +454,7 @@ fn for_format(error: &FormatError) -> Option<String> {
 
 fn for_plugin(error: &PluginError) -> Option<String> {
     let hint = match &*error.failure {
-        Failure::Unusable(_) | Failure::Mismatch(_) => {
+        Failure::Mismatch(_) => {
             "the plugin was made for another version of msb; install one for this version"
         }
         Failure::Crashed { .. } | Failure::Answer(_) => {

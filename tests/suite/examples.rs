@@ -80,8 +80,8 @@ fn package(runtime: &Runtime, name: &str, grants: &[String], settings: Option<Va
 }
 
 /// A secrets server that answers every request the same.
-struct Vault {
-    address: SocketAddr,
+pub(crate) struct Vault {
+    pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<Request>>>,
 }
 
@@ -109,7 +109,7 @@ impl Vault {
     }
 
     /// Returns one that knows the login of the registry.
-    fn with_lease(seconds: u64) -> Self {
+    pub(crate) fn with_lease(seconds: u64) -> Self {
         let fields = json!({"username": "ann", "password": PASSWORD});
         Self::answering(
             200,
@@ -121,7 +121,7 @@ impl Vault {
         self.asked.lock().unwrap().clone()
     }
 
-    fn grant(&self) -> String {
+    pub(crate) fn grant(&self) -> String {
         format!("http=GET@http://{}", self.address)
     }
 }

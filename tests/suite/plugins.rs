@@ -2,6 +2,7 @@
 //! with.
 
 mod distribution;
+mod pulls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +42,7 @@ tests! {
 pub(crate) fn all() -> Vec<crate::Test> {
     // No Debian package has wkg: where it is, it is a peer; where it is not, nothing is missing.
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
-    [tests(), distribution::tests()]
+    [tests(), distribution::tests(), pulls::tests()]
         .into_iter()
         .flatten()
         .filter(optional)

@@ -136,6 +136,10 @@ impl fmt::Display for PluginError {
             Failure::Refused(Refusal::Missing(_)) => " misses a part of the input",
             Failure::Refused(Refusal::TooLarge(_)) => " met a limit",
             Failure::Refused(Refusal::Io(_)) => " could not go on",
+            Failure::Unusable(_)
+            | Failure::Mismatch(_)
+            | Failure::Component { .. }
+            | Failure::Changed { .. } => " cannot be used",
             _ => " did not finish",
         })
     }
