@@ -77,7 +77,10 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "build",
         &mut cargo_in(&root, "build --workspace --all-targets"),
     )?;
-    step("tests", &mut cargo_in(&root, "test --workspace"))?;
+    step(
+        "tests",
+        &mut cargo_in(&root, "test --workspace --no-fail-fast"),
+    )?;
     step(
         "tests of plugins",
         &mut cargo_in(&plugins, "test --target-dir target/native"),

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 
 /// How long a part is kept for a pull to go on with.
 const KEPT: Duration = Duration::from_hours(7 * 24);
-const SUFFIX: &str = ".part";
+const SUFFIX: &str = ".blob.part";
 
 /// What there is of a blob, open for more.
 #[derive(Debug)]
