@@ -62,6 +62,7 @@ pub fn documents(
                 media_type: "application/vnd.oci.image.layer.v1.tar".to_owned(),
                 digest: digest.clone(),
                 size: config.bytes.len() as u64,
+                urls: None,
             });
             let composed = Manifest::compose(&config, layers.collect());
             composed.map_err(|source| LoadError::Compose {
