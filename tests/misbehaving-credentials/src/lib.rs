@@ -1,6 +1,7 @@
 //! A guest that breaks every rule of a credential provider, and asks for everything, so that limits
 //! and grants can be tested against a real component. What it does is named by the registry of the
-//! request, with the repository as argument.
+//! request, with the repository as argument; or by the settings of the plugin, as in
+//! `{"what": "env", "argument": "HOME"}`.
 
 wit_bindgen::generate!({ path: "../../wit", world: "credential" });
 
@@ -20,7 +21,7 @@ impl Guest for Misbehaving {
     fn describe() -> Description {
         Description {
             name: "misbehaving-credentials".to_owned(),
-            title: "Breaks the rules".to_owned(),
+            title: "Breaks the \u{1b}[31mrules".to_owned(),
             operations: Operations::STORE | Operations::ERASE | Operations::LIST,
             registries: vec!["*".to_owned()],
             needs: vec![Need {
@@ -34,8 +35,8 @@ impl Guest for Misbehaving {
 
     fn get(request: Request) -> Result<Answer, Error> {
         std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
-        let argument = request.repository.unwrap_or_default();
-        match request.registry.as_str() {
+        let (what, argument) = told_to(&request);
+        match what.as_str() {
             "panic" => panics_in_a_function_with_a_name(),
             "trap" => core::arch::wasm32::unreachable(),
             "loop" => loops(),
@@ -144,6 +145,18 @@ impl Guest for Misbehaving {
     fn report(_request: Request, _outcome: Outcome) -> Result<(), Error> {
         Err(Error::Unsupported)
     }
+}
+
+/// Returns what to do, and to what.
+fn told_to(request: &Request) -> (String, String) {
+    let settings = settings::plugin().unwrap_or_default();
+    let set = |key: &str| {
+        let (_, rest) = settings.split_once(&format!("\"{key}\":\""))?;
+        Some(rest.split('"').next().unwrap_or_default().to_owned())
+    };
+    let what = set("what").unwrap_or_else(|| request.registry.clone());
+    let argument = set("argument").or_else(|| request.repository.clone());
+    (what, argument.unwrap_or_default())
 }
 
 /// Sends a secret to the server in the argument.
