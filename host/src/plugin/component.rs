@@ -228,7 +228,9 @@ fn compiled(
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Unusable("the compiler has failed at it".to_owned()));
+                return Err(Failure::Unusable(
+                    "the compiler has failed at it".to_owned(),
+                ));
             }
         }
     }
@@ -288,10 +290,12 @@ fn failure(error: &wasmtime::Error, guest: &mut Guest) -> Failure {
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .map(|backtrace| symbolised(backtrace.frames()))
         .unwrap_or_default();
-    let trap = error.downcast_ref::<wasmtime::Trap>().map(|trap| match trap {
-        wasmtime::Trap::StackOverflow => format!("{trap}, which holds {} KiB", MAX_STACK >> 10),
-        trap => trap.to_string(),
-    });
+    let trap = error
+        .downcast_ref::<wasmtime::Trap>()
+        .map(|trap| match trap {
+            wasmtime::Trap::StackOverflow => format!("{trap}, which holds {} KiB", MAX_STACK >> 10),
+            trap => trap.to_string(),
+        });
     let message = guest
         .last_words
         .take()

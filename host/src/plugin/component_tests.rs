@@ -13,7 +13,15 @@ fn large() -> Bytes {
     let mut body = vec![0];
     for step in 0..STEPS {
         // local.get 0, i32.const, i32.mul, local.set 0
-        body.extend([0x20, 0, 0x41, u8::try_from(step % 60).unwrap(), 0x6c, 0x21, 0]);
+        body.extend([
+            0x20,
+            0,
+            0x41,
+            u8::try_from(step % 60).unwrap(),
+            0x6c,
+            0x21,
+            0,
+        ]);
     }
     body.extend([0x20, 0, 0x0b]);
     let body = [length(body.len()), body].concat();

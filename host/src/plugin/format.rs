@@ -192,7 +192,9 @@ pub(super) fn read(
     )?;
     match (answer, guest.failure, guest.passed) {
         (_, Some(failure), _) => Err(Failure::Host(failure)),
-        (Err(types::Error::NotMine(text)), ..) => Err(Failure::Refused(Refusal::NotMine(shown(&text)))),
+        (Err(types::Error::NotMine(text)), ..) => {
+            Err(Failure::Refused(Refusal::NotMine(shown(&text))))
+        }
         // Its own words for this would not say that a file can be read again.
         (Err(_), None, Some(passed)) => Err(Failure::Host(passed)),
         (Err(error), None, None) => Err(Failure::Refused(error.into())),

@@ -252,8 +252,8 @@ impl Formats {
             let engine = self.runtime.engine()?;
             let bytes = package.component.read().map_err(error)?;
             let limits = package.limits.clone();
-            let compiled = Component::compile(&self.runtime, engine, bytes, limits, &caller)
-                .map_err(error)?;
+            let compiled =
+                Component::compile(&self.runtime, engine, bytes, limits, &caller).map_err(error)?;
             installed.component.get_or_init(|| compiled.into())
         };
         call(component, &caller).map_err(|failure| match failure {
