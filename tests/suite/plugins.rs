@@ -4,6 +4,7 @@
 mod distribution;
 mod hostile;
 mod pulls;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         distribution::tests(),
         hostile::tests(),
         pulls::tests(),
+        sources::tests(),
     ]
     .into_iter()
     .flatten()
