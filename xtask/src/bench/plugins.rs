@@ -58,8 +58,9 @@ const HOSTILE: [Hostile; 12] = [
     },
     Hostile {
         is_provider: true,
-        seconds: 1.0,
-        ..format("waits for a helper", "helper", "1 s by the clock")
+        // Half a second before the call's time is over, so that the message can name the helper.
+        seconds: 0.5,
+        ..format("waits for a helper", "helper", "0.5 s of its 1 s")
     },
 ];
 
