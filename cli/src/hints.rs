@@ -166,6 +166,8 @@ fn for_load(error: &LoadError) -> Option<String> {
         }
         LoadError::DocumentDigest { .. }
         | LoadError::Document { .. }
+        | LoadError::ManifestType { .. }
+        | LoadError::ManifestAndIndex { .. }
         | LoadError::LayerDigest { .. }
         | LoadError::DiffId { .. }
         | LoadError::OtherConfig { .. }

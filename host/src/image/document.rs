@@ -8,6 +8,7 @@ use std::sync::Arc;
 use oci_spec::OciSpecError;
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::LoadError;
 use crate::archive::ArchiveSource;
@@ -15,6 +16,7 @@ use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage};
+use crate::registry::is_manifest;
 use crate::store::{ImageRecord, LayerKey, NewImage, NewImageLayer};
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -58,6 +60,8 @@ struct ManifestFields {
     media_type: Option<String>,
     config: ConfigDescriptor,
     layers: Vec<LayerDescriptor>,
+    /// What an index has.
+    manifests: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +185,10 @@ impl Manifest {
 
     /// Reads a manifest whose digest was checked. `media_type` is what it is where it does not say
     /// so itself.
+    ///
+    /// What others would read as an index is refused, although it has layers: the same digest must
+    /// not be one image here and another one there. Source: OCI image-spec, `manifest.md`, and
+    /// CVE-2021-41190.
     pub(super) fn of(
         bytes: Vec<u8>,
         digest: Digest,
@@ -192,11 +200,21 @@ impl Manifest {
                 digest: digest.clone(),
                 source,
             })?;
+        if fields.manifests.is_some() {
+            return Err(LoadError::ManifestAndIndex { manifest: digest });
+        }
+        // Go writes the empty text where it means none.
+        let own = fields.media_type.filter(|own| !own.is_empty());
+        if let Some(media_type) = own.as_ref().filter(|own| !is_manifest(own)) {
+            return Err(LoadError::ManifestType {
+                manifest: digest,
+                media_type: media_type.clone(),
+            });
+        }
         Ok(Self {
             bytes,
             digest,
-            media_type: fields
-                .media_type
+            media_type: own
                 .or(media_type)
                 .unwrap_or_else(|| OCI_MANIFEST.to_owned()),
             config: fields.config.digest,
@@ -347,5 +365,71 @@ fn checked_digest(
             actual,
         }),
         _ => Ok(actual),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    const INDEXES: [&str; 2] = [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    ];
+
+    /// Reads a manifest with this field, of the type `stated` by who gave it.
+    fn read(field: &str, value: Value, stated: Option<&str>) -> Result<Manifest, LoadError> {
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "config": {"digest": Digest::of(b"config").to_string(), "size": 6},
+            "layers": [],
+        });
+        manifest[field] = value;
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let digest = Digest::of(&bytes);
+        Manifest::of(bytes, digest, stated.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_type_of_a_manifest_is_its_own_else_the_stated_one() {
+        for (own, stated, expected) in [
+            (Value::Null, None, OCI_MANIFEST),
+            (json!(""), None, OCI_MANIFEST),
+            (json!(""), Some(DOCKER_MANIFEST), DOCKER_MANIFEST),
+            (json!(OCI_MANIFEST), Some(DOCKER_MANIFEST), OCI_MANIFEST),
+            (json!(DOCKER_MANIFEST), None, DOCKER_MANIFEST),
+        ] {
+            let manifest = read("mediaType", own, stated).unwrap();
+            assert_eq!(manifest.media_type, expected);
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_calls_itself_something_else_is_refused() {
+        for own in INDEXES.into_iter().chain(["text/plain", " "]) {
+            for stated in [None, Some(OCI_MANIFEST)] {
+                let error = read("mediaType", json!(own), stated).unwrap_err();
+                assert!(
+                    matches!(&error, LoadError::ManifestType { media_type, .. } if media_type == own),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_lists_others_is_refused() {
+        for manifests in [json!([]), json!([{"digest": "x"}]), json!(7)] {
+            let error = read("manifests", manifests, None).unwrap_err();
+            assert!(
+                matches!(error, LoadError::ManifestAndIndex { .. }),
+                "{error}"
+            );
+        }
+        assert!(read("manifests", Value::Null, None).is_ok());
     }
 }
