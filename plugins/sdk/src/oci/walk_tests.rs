@@ -375,6 +375,12 @@ fn case_97_embedded_data_stands_in_for_a_blob_if_it_has_the_digest() {
             "{wrong}"
         );
     }
+    let other_size = manifest(empty).replace(r#""size":2"#, r#""size":3"#);
+    assert_ne!(other_size, manifest(empty));
+    assert!(matches!(
+        plan(&archive(&other_size)),
+        Err(Error::Missing(_))
+    ));
 }
 
 #[test]
