@@ -89,6 +89,17 @@ struct RootFsFields {
     diff_ids: Option<Vec<Digest>>,
 }
 
+impl ConfigFields {
+    /// Returns what the image runs on; where it does not say so, on Linux and machines like this.
+    fn platform(&self) -> Platform {
+        let os = self.os.as_deref().unwrap_or("linux");
+        match &self.architecture {
+            Some(architecture) => Platform::new(os, architecture, self.variant.as_deref()),
+            None => Platform::new(os, &Platform::host().architecture, self.variant.as_deref()),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks the configuration of a planned image.
     pub(super) fn read(
@@ -117,10 +128,7 @@ impl Config {
                 digest: digest.clone(),
                 source,
             })?;
-        let os = fields.os.unwrap_or_else(|| "linux".to_owned());
-        let architecture = fields
-            .architecture
-            .unwrap_or_else(|| Platform::host().architecture);
+        let platform = fields.platform();
         let diff_ids = fields
             .rootfs
             .and_then(|rootfs| rootfs.diff_ids)
@@ -128,8 +136,8 @@ impl Config {
         if diff_ids.is_empty() {
             return Err(LoadError::NoLayers {
                 config: digest,
-                os,
-                architecture,
+                os: platform.os,
+                architecture: platform.architecture,
             });
         }
         if diff_ids.len() != layers {
@@ -143,7 +151,7 @@ impl Config {
         Ok(Self {
             bytes,
             digest,
-            platform: Platform::new(&os, &architecture, fields.variant.as_deref()),
+            platform,
             diff_ids,
         })
     }
@@ -297,10 +305,20 @@ pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8])
     let Ok(config) = serde_json::from_slice::<ConfigFields>(config) else {
         return Some("it calls something a configuration that is none".to_owned());
     };
+    let other_type = match manifest.media_type.filter(|own| !own.is_empty()) {
+        Some(own) => own != image.media_type,
+        None => !is_manifest(&image.media_type),
+    };
+    // What is not stated was that of the machine that loaded the image.
+    let other_platform = config.architecture.is_some() && config.platform() != image.platform;
     let diff_ids = config.rootfs.and_then(|rootfs| rootfs.diff_ids);
     let own = image.layers.iter().map(|layer| &layer.key.diff_id);
     if manifest.config.digest != image.config_digest {
         Some("it has another configuration for the image than the manifest".to_owned())
+    } else if other_type {
+        Some("it has another type for the manifest than the manifest itself".to_owned())
+    } else if other_platform {
+        Some("it has another platform for the image than the configuration".to_owned())
     } else if !own.eq(diff_ids.iter().flatten()) {
         Some("it has other layers for the image than the configuration".to_owned())
     } else if manifest.layers.len() != image.layers.len() {
