@@ -16,6 +16,7 @@ mod jobs;
 mod list;
 mod load;
 mod locks;
+mod manifest;
 mod place;
 mod prune;
 mod pull;
