@@ -59,10 +59,10 @@ pub struct Index {
     pub manifests: Vec<Descriptor>,
     /// What only the manifest of an image has.
     #[serde(default)]
-    pub config: Option<IgnoredAny>,
+    pub(super) config: Option<IgnoredAny>,
     /// What only the manifest of an image has.
     #[serde(default)]
-    pub layers: Option<IgnoredAny>,
+    pub(super) layers: Option<IgnoredAny>,
 }
 
 /// An image or an artifact. Source: image-spec `manifest.md`.
