@@ -134,7 +134,8 @@ pub(super) fn username(asked: &Asked<'_>) -> Check {
 /// without a login and never learns why.
 pub(super) fn ungranted(asked: &Asked<'_>) -> Vec<Check> {
     let mut cases = Cases::of("ungranted", "questions answered or refused without any grant");
-    let mut denials = Cases::of("denials", "denied capabilities passed on");
+    let mut denials = Cases::of("denials", "denied capabilities passed on")
+        .or_none("it came to nothing that needs a grant");
     let asker = asked.asker();
     for (what, request) in asked.questions() {
         if cases.are_enough() || denials.are_enough() || asked.lab.cancel.is_cancelled() {
@@ -189,7 +190,8 @@ fn is_passed_on<T>(
 
 /// Calls what the plugin does not claim to do.
 pub(super) fn unclaimed(asked: &Asked<'_>) -> Check {
-    let mut cases = Cases::of("unclaimed", "operations that it does not claim refused");
+    let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
+        .or_none("it claims them all");
     let asker = asked.asker();
     let request = Request {
         action: Action::Login,

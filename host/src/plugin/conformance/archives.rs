@@ -168,7 +168,7 @@ pub(super) fn golden() -> Vec<Archive> {
     let one = Image::new("one", &[BASE, TOP]);
     let two = Image::new("two", &[BASE, "srv/\nsrv/other = world"]);
     let packed = Image::new("packed", &[BASE, TOP]).compressed();
-    let bare = Image::new("no layers", &[]);
+    let bare = Image::new("nothing", &[""]);
     vec![
         docker("docker archive", &[(&one, &["kit:1"])]),
         docker(
@@ -177,7 +177,7 @@ pub(super) fn golden() -> Vec<Archive> {
         ),
         docker("docker archive, layers in gzip", &[(&packed, &["packed:1"])]),
         docker("docker archive without a name", &[(&one, &[])]),
-        docker("docker archive without layers", &[(&bare, &["kit:0"])]),
+        docker("docker archive with an empty layer", &[(&bare, &["kit:0"])]),
         oci("OCI layout", &[(&one, Some("layout:1"))], false),
         oci(
             "OCI layout of two images",

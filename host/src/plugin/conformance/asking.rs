@@ -131,6 +131,11 @@ fn refused<T>(error: &ProviderError, texts: &mut Vec<(&'static str, String)>) ->
         ProviderError::Denied(it) => problem("denied", it),
         ProviderError::Misconfigured(it) => problem("misconfigured", it),
         ProviderError::Failed(it) => problem("failed", it),
+        ProviderError::Plugin(error) => {
+            let text = chain(&*error.failure);
+            texts.push(("error", text.clone()));
+            Ended::Broken(text)
+        }
         error => {
             let text = chain(error);
             texts.push(("error", text.clone()));

@@ -57,8 +57,8 @@ fn answers(lab: &Lab<'_>, inspection: &Inspection) -> Result<Vec<String>, String
         Kind::Format(_) => {
             let formats = lab.formats(&runtime, inspection);
             for archive in archives::golden() {
-                let path = lab.path("archive.tar");
-                fs::write(&path, archive.bytes()).map_err(|error| error.to_string())?;
+                let path = lab.file("archive.tar", &archive.bytes());
+                let path = path.map_err(|error| error.to_string())?;
                 answers.push(match read(lab, &formats, Input::Path(path)) {
                     Ended::Plan(plan, _) => format!("{plan:?}"),
                     Ended::NotMine => "not mine".to_owned(),

@@ -153,7 +153,7 @@ fn again(lab: &Lab<'_>, first: &Inspection) -> Check {
     match second {
         Ok(second) if second.kind == first.kind => Check::passed(NAME, "the same"),
         Ok(_) => Check::failed(NAME, "the second description is another one"),
-        Err(error) => Check::failed(NAME, chain(&error)),
+        Err(error) => Check::failed(NAME, chain(&*error.failure)),
     }
 }
 

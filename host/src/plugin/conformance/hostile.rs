@@ -75,8 +75,8 @@ pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats) -> Vec<Check> {
 }
 
 fn survives(lab: &Lab<'_>, formats: &Formats, bytes: &[u8]) -> Result<(), String> {
-    let path = lab.path("hostile.tar");
-    fs::write(&path, bytes).map_err(|error| error.to_string())?;
+    let path = lab.file("hostile.tar", bytes);
+    let path = path.map_err(|error| error.to_string())?;
     match read(lab, formats, Input::Path(path)) {
         Ended::Broken(why) => Err(why),
         Ended::Plan(..) | Ended::NotMine | Ended::Refused(_) | Ended::Unreadable(_) => Ok(()),
@@ -87,10 +87,10 @@ fn survives(lab: &Lab<'_>, formats: &Formats, bytes: &[u8]) -> Result<(), String
 fn sample(path: &Path) -> Result<Archive, String> {
     let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
-        return Err("it is a directory; give it as a tar".to_owned());
+        return directory(path);
     }
     if metadata.len() > MAX_SAMPLE {
-        return Err(format!("it is larger than {} MiB", MAX_SAMPLE >> 20));
+        return Err(too_large());
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let mut members = Vec::new();
@@ -113,6 +113,34 @@ fn sample(path: &Path) -> Result<Archive, String> {
         members,
         images: Vec::new(),
     })
+}
+
+/// Takes a directory apart, as an archive of its files.
+fn directory(path: &Path) -> Result<Archive, String> {
+    let mut members = Vec::new();
+    let mut size = 0;
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+        let entry = entry.map_err(|error| error.to_string())?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        size += entry.metadata().map_err(|error| error.to_string())?.len();
+        if size > MAX_SAMPLE {
+            return Err(too_large());
+        }
+        let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+        let contents = fs::read(entry.path()).map_err(|error| error.to_string())?;
+        members.push(Member::file(&below.to_string_lossy(), contents));
+    }
+    Ok(Archive {
+        name: path.display().to_string(),
+        members,
+        images: Vec::new(),
+    })
+}
+
+fn too_large() -> String {
+    format!("it is larger than {} MiB", MAX_SAMPLE >> 20)
 }
 
 /// Cuts an archive off, and changes bytes in it.

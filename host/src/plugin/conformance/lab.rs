@@ -114,6 +114,18 @@ impl<'a> Lab<'a> {
         self.folder.path().join(name)
     }
 
+    /// Writes a file, and returns where it is. What was there before goes first: some file systems
+    /// wait for the disk when a file is written over.
+    pub(super) fn file(&self, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
     /// Makes an empty directory in place of what was there.
     pub(super) fn fresh(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path(name);

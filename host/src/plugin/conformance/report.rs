@@ -3,6 +3,7 @@
 //! Owns the form of a finding. Knows nothing of what is checked.
 
 use crate::plugin::Inspection;
+use crate::plugin::guest::first_bytes;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +93,15 @@ impl Report {
 /// each failure may have cost a whole budget.
 const ENOUGH: usize = 3;
 
+/// Bytes of a failure that are shown.
+const SHOWN: usize = 600;
+
 /// The cases of one check.
 #[derive(Debug)]
 pub(super) struct Cases {
     name: &'static str,
     what: &'static str,
+    none: &'static str,
     made: usize,
     failed: Vec<String>,
     notes: Vec<String>,
@@ -108,17 +113,26 @@ impl Cases {
         Self {
             name,
             what,
+            none: "there was nothing to check",
             made: 0,
             failed: Vec::new(),
             notes: Vec::new(),
         }
     }
 
+    /// Says why there may be no case at all.
+    pub(super) fn or_none(self, none: &'static str) -> Self {
+        Self { none, ..self }
+    }
+
     /// Takes note of a case.
     pub(super) fn note<E: std::fmt::Display>(&mut self, case: &str, ended: Result<(), E>) {
         self.made += 1;
         if let Err(why) = ended {
-            self.failed.push(format!("{case}: {why}"));
+            let why = why.to_string();
+            let shown = first_bytes(&why, SHOWN);
+            let cut = if shown.len() < why.len() { "…" } else { "" };
+            self.failed.push(format!("{case}: {shown}{cut}"));
         }
     }
 
@@ -148,7 +162,7 @@ impl Cases {
         }
         let summary = format!("{} {}", self.made, self.what);
         match self.made {
-            0 => Check::skipped(self.name, format!("no {}", self.what)).with(self.notes),
+            0 => Check::skipped(self.name, self.none).with(self.notes),
             _ => Check::passed(self.name, summary).with(self.notes),
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
     let mut again = Cases::of("write-again", "archives the same twice");
     let mut back = Cases::of("write-read", "archives read again with the images they were of");
     for selection in selections {
-        if lab.cancel.is_cancelled() || written.are_enough() {
+        if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
             break;
         }
         let saved = save(lab, &store, formats, description, &selection, "saved.tar");
@@ -76,8 +76,8 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
     let shipped = Formats::of(&lab.runtime, &crate::plugin::builtin::packages());
     let mut digests = Vec::new();
     for archive in archives::golden() {
-        let path = lab.path("stock.tar");
-        fs::write(&path, archive.bytes()).map_err(|error| failed(&error))?;
+        let path = lab.file("stock.tar", &archive.bytes());
+        let path = path.map_err(|error| failed(&error))?;
         let loaded = image::load(
             &store,
             &shipped,
@@ -97,7 +97,7 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
     };
     let selections = vec![
         select("an image", &["kit:1"]),
-        select("an image without layers", &["kit:0"]),
+        select("an image with an empty layer", &["kit:0"]),
         select("an image with two names", &["kit:1", "kit.example.com/kit:latest"]),
         select("an image by its digest", &[&digest]),
         select("two images with a layer in common", &["kit:1", "kit:2"]),
@@ -201,6 +201,9 @@ fn writes_nothing(lab: &Lab<'_>, formats: &Formats, description: &Description) -
             if matches!(&*error.failure, crate::plugin::Failure::Refused(_)) =>
         {
             Check::passed(NAME, "it refuses")
+        }
+        Err(crate::plugin::FormatError::Plugin(error)) => {
+            Check::failed(NAME, chain(&*error.failure))
         }
         Err(error) => Check::failed(NAME, chain(&error)),
     }
