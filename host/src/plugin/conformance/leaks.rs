@@ -10,7 +10,7 @@ use super::stage::Scene;
 
 /// Asks in every scene, twice, and searches all that is said.
 pub(super) fn leaks(asked: &Asked<'_>) -> Vec<Check> {
-    let mut leaks = Cases::of("leaks", "questions in whose answers no secret was said");
+    let mut leaks = Cases::of("leaks", "questions answered without a word of a secret");
     let mut again = Cases::of("answers-again", "answers the same twice");
     let mut reached = false;
     let asker = asked.asker();
@@ -26,17 +26,18 @@ pub(super) fn leaks(asked: &Asked<'_>) -> Vec<Check> {
             let what = format!("{}, {what}", words(scene));
             let told = asker.get(&request);
             let second = asker.get(&request);
-            reached |= matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
+            reached |=
+                matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
             let said = told.texts.iter().chain(&second.texts);
-            let ended = told.ended.allowed().and_then(|()| says_nothing(said));
+            let ended = says_nothing(said).and_then(|()| told.ended.allowed());
             leaks.note(&what, ended);
             again.note(&what, is_same(&told.ended.whole(), &second.ended.whole()));
         }
         if asked.description.operations.list {
             let told = asker.list();
-            let ended = told.ended.allowed();
             let what = format!("{}, list", words(scene));
-            leaks.note(&what, ended.and_then(|()| says_nothing(told.texts.iter())));
+            let ended = says_nothing(told.texts.iter());
+            leaks.note(&what, ended.and_then(|()| told.ended.allowed()));
         }
     }
     let found = asked.lab.stage.take_found();

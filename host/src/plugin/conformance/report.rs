@@ -156,11 +156,11 @@ impl Cases {
             } else {
                 ""
             };
-            let (failed, made) = (self.failed.len(), self.made);
-            let summary = format!("{failed} of {made} {}{more}", self.what);
+            let (sound, made) = (self.made - self.failed.len(), self.made);
+            let summary = format!("{}: {sound} of {made}{more}", self.what);
             return Check::failed(self.name, summary).with(self.failed);
         }
-        let summary = format!("{} {}", self.made, self.what);
+        let summary = format!("{}: {}", self.what, self.made);
         match self.made {
             0 => Check::skipped(self.name, self.none).with(self.notes),
             _ => Check::passed(self.name, summary).with(self.notes),

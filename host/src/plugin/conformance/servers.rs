@@ -1,5 +1,6 @@
 //! What a credential provider makes of servers that answer otherwise than it was thought.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::Asked;
@@ -8,9 +9,10 @@ use super::leaks::says_nothing;
 use super::report::{Cases, Check};
 use super::server::Play;
 use super::stage::Scene;
+use crate::auth::Provider;
 use crate::plugin::{Capability, Inspection, credential};
 
-/// How long a call may take by the clock when the server never answers.
+/// How long a call may take by the clock.
 const WALL: Duration = Duration::from_secs(2);
 
 /// Has every server answer in every wrong way.
@@ -22,6 +24,13 @@ pub(super) fn servers(asked: &Asked<'_>, inspection: &Inspection) -> Vec<Check> 
     }
     let Some(asking) = asked_of(asked) else {
         return skip("it asked no server; see whether it needs --settings or --grant");
+    };
+    let Some(hurried) = hurried(asked, inspection) else {
+        return skip("it is no provider");
+    };
+    let asker = Asker {
+        lab: asked.lab,
+        provider: hurried.as_ref(),
     };
     let mut cases = Cases::of("hostile-answers", "wrong answers of a server borne");
     let mut plays = vec![
@@ -46,11 +55,18 @@ pub(super) fn servers(asked: &Asked<'_>, inspection: &Inspection) -> Vec<Check> 
             return vec![Check::failed("hostile-answers", why)];
         }
         asked.lab.stage.server().play(play);
-        let told = asked.asker().get(&question(&asking));
-        let ended = told.ended.allowed();
-        cases.note(&what, ended.and_then(|()| says_nothing(told.texts.iter())));
+        let told = asker.get(&question(&asking));
+        let ended = says_nothing(told.texts.iter());
+        cases.note(&what, ended.and_then(|()| told.ended.allowed()));
     }
-    vec![cases.end(), slow(asked, inspection, &asking)]
+    vec![cases.end(), slow(asked, &asker, &asking)]
+}
+
+/// Returns the provider with a smaller budget: what hangs here hangs for good.
+fn hurried(asked: &Asked<'_>, inspection: &Inspection) -> Option<Arc<dyn Provider>> {
+    let mut package = asked.lab.package(inspection, asked.grants.clone());
+    package.limits.wall = Some(WALL);
+    credential::providers(&asked.lab.runtime, &[package]).pop()
 }
 
 /// Returns a registry for which a server is asked.
@@ -65,24 +81,15 @@ fn asked_of(asked: &Asked<'_>) -> Option<String> {
         })
 }
 
-/// Has the server never answer, within a smaller budget.
-fn slow(asked: &Asked<'_>, inspection: &Inspection, registry: &str) -> Check {
+/// Has the server never answer.
+fn slow(asked: &Asked<'_>, asker: &Asker<'_>, registry: &str) -> Check {
     const NAME: &str = "slow-server";
     if let Err(why) = asked.set(Scene::Documents, registry) {
         return Check::failed(NAME, why);
     }
-    let mut package = asked.lab.package(inspection, asked.grants.clone());
-    package.limits.wall = Some(WALL);
-    let Some(hurried) = credential::providers(&asked.lab.runtime, &[package]).pop() else {
-        return Check::skipped(NAME, "it is no provider");
-    };
     asked.lab.stage.server().play(Play::Silent);
-    let asker = Asker {
-        lab: asked.lab,
-        provider: hurried.as_ref(),
-    };
     let told = asker.get(&question(registry));
-    match told.ended.allowed().and_then(|()| says_nothing(told.texts.iter())) {
+    match says_nothing(told.texts.iter()).and_then(|()| told.ended.allowed()) {
         Ok(()) => Check::passed(NAME, format!("it ends in {}", told.ended.words())),
         Err(why) => Check::failed(NAME, why),
     }
