@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answers::Asked;
+use super::answers::Candidate;
 use super::asking::{Asker, question, registries};
 use super::leaks::says_nothing;
 use super::report::{Cases, Check};
@@ -16,20 +16,20 @@ use crate::plugin::{Capability, Inspection, credential};
 const WALL: Duration = Duration::from_secs(2);
 
 /// Has every server answer in every wrong way.
-pub(super) fn servers(asked: &Asked<'_>, inspection: &Inspection) -> Vec<Check> {
+pub(super) fn servers(candidate: &Candidate<'_>, inspection: &Inspection) -> Vec<Check> {
     let names = ["hostile-answers", "slow-server"];
     let skip = |why: &str| names.map(|name| Check::skipped(name, why)).into();
-    if !asked.grants.allow(Capability::Http) {
+    if !candidate.grants.allow(Capability::Http) {
         return skip("it asks no server");
     }
-    let Some(asking) = asked_of(asked) else {
+    let Some(asking) = asked_of(candidate) else {
         return skip("it asked no server; see whether it needs --settings or --grant");
     };
-    let Some(hurried) = hurried(asked, inspection) else {
+    let Some(hurried) = hurried(candidate, inspection) else {
         return skip("it is no provider");
     };
     let asker = Asker {
-        lab: asked.lab,
+        lab: candidate.lab,
         provider: hurried.as_ref(),
     };
     let mut cases = Cases::of("hostile-answers", "wrong answers of a server borne");
@@ -47,47 +47,47 @@ pub(super) fn servers(asked: &Asked<'_>, inspection: &Inspection) -> Vec<Check> 
     ];
     plays.extend([204, 400, 401, 403, 429, 500, 503].map(Play::Status));
     for play in plays {
-        if cases.are_enough() || asked.lab.cancel.is_cancelled() {
+        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
             break;
         }
         let what = format!("{play:?}");
-        if let Err(why) = asked.set(Scene::Documents, &asking) {
+        if let Err(why) = candidate.set(Scene::Documents, &asking) {
             return vec![Check::failed("hostile-answers", why)];
         }
-        asked.lab.stage.server().play(play);
+        candidate.lab.stage.server().play(play);
         let told = asker.get(&question(&asking));
         let ended = says_nothing(told.texts.iter());
         cases.note(&what, ended.and_then(|()| told.ended.allowed()));
     }
-    vec![cases.end(), slow(asked, &asker, &asking)]
+    vec![cases.end(), slow(candidate, &asker, &asking)]
 }
 
 /// Returns the provider with a smaller budget: what hangs here hangs for good.
-fn hurried(asked: &Asked<'_>, inspection: &Inspection) -> Option<Arc<dyn Provider>> {
-    let mut package = asked.lab.package(inspection, asked.grants.clone());
+fn hurried(candidate: &Candidate<'_>, inspection: &Inspection) -> Option<Arc<dyn Provider>> {
+    let mut package = candidate.lab.package(inspection, candidate.grants.clone());
     package.limits.wall = Some(WALL);
-    credential::providers(&asked.lab.runtime, &[package]).pop()
+    credential::providers(&candidate.lab.runtime, &[package]).pop()
 }
 
-/// Returns a registry for which a server is asked.
-fn asked_of(asked: &Asked<'_>) -> Option<String> {
-    registries(&asked.description.registries)
+/// Returns a registry for which a server is candidate.
+fn asked_of(candidate: &Candidate<'_>) -> Option<String> {
+    registries(&candidate.description.registries)
         .into_iter()
         .find(|registry| {
-            let _ = asked.set(Scene::Documents, registry);
-            asked.lab.stage.take_found();
-            asked.asker().get(&question(registry));
-            asked.lab.stage.take_found().contains(&Capability::Http)
+            let _ = candidate.set(Scene::Documents, registry);
+            candidate.lab.stage.take_found();
+            candidate.asker().get(&question(registry));
+            candidate.lab.stage.take_found().contains(&Capability::Http)
         })
 }
 
 /// Has the server never answer.
-fn slow(asked: &Asked<'_>, asker: &Asker<'_>, registry: &str) -> Check {
+fn slow(candidate: &Candidate<'_>, asker: &Asker<'_>, registry: &str) -> Check {
     const NAME: &str = "slow-server";
-    if let Err(why) = asked.set(Scene::Documents, registry) {
+    if let Err(why) = candidate.set(Scene::Documents, registry) {
         return Check::failed(NAME, why);
     }
-    asked.lab.stage.server().play(Play::Silent);
+    candidate.lab.stage.server().play(Play::Silent);
     let told = asker.get(&question(registry));
     match says_nothing(told.texts.iter()).and_then(|()| told.ended.allowed()) {
         Ok(()) => Check::passed(NAME, format!("it ends in {}", told.ended.words())),
