@@ -97,6 +97,21 @@ fn grants(subject: &Subject, inspection: &Inspection) -> Grants {
     asked.chain(subject.grants.iter().cloned()).collect()
 }
 
+/// The checks of plugins that read archives.
+const OF_READING: [&str; 11] = [
+    "golden",
+    "golden-again",
+    "golden-load",
+    "foreign",
+    "samples",
+    "samples-again",
+    "samples-load",
+    "made-layers",
+    "hostile-bytes",
+    "hostile-documents",
+    "hostile-entries",
+];
+
 fn format(
     lab: &Lab<'_>,
     inspection: &Inspection,
@@ -114,6 +129,9 @@ fn format(
         checks.extend(samples::samples(lab, &formats, golden.known));
         lab.begin("hostile")?;
         checks.extend(hostile::hostile(lab, &formats));
+    } else {
+        let skip = |name| Check::skipped(name, "it says that it does not read");
+        checks.extend(OF_READING.map(skip));
     }
     lab.begin("write")?;
     checks.extend(writing::writing(lab, &formats, description));
