@@ -4,6 +4,26 @@
 //! Owns the checks and their order. This is the one part of the room that knows images and the
 //! store, for it does with a plugin what users will do. It runs in a home that is thrown away, and
 //! all that a plugin may reach is made up: nothing of the user's is touched.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use msb_host::cancel::Cancel;
+//! use msb_host::plugin::conformance::{self, Outcome, Subject};
+//! use msb_host::progress::{Progress, Silent};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let subject = Subject {
+//!     name: "my-format".to_owned(),
+//!     component: std::fs::read("dist/my-format.wasm")?,
+//!     archives: vec!["tests/sample.tar".into()],
+//!     ..Subject::default()
+//! };
+//! let progress: Arc<dyn Progress> = Arc::new(Silent);
+//! let report = conformance::test(&subject, &progress, &Cancel::default())?;
+//! assert_eq!(report.count(Outcome::Failed), 0, "{:#?}", report.checks);
+//! # Ok(())
+//! # }
+//! ```
 
 mod answers;
 mod archives;
