@@ -254,7 +254,7 @@ fn a_format_fails_where_it_breaks_the_rules() {
         "panic",
     ];
     let archives = deeds.map(|name| deed(&env, name));
-    let mut arguments = vec!["--format", "json"];
+    let mut arguments = vec!["--format", "json", "--keep", "kept"];
     for archive in &archives {
         arguments.extend(["--archive", archive]);
     }
@@ -299,6 +299,21 @@ fn a_format_fails_where_it_breaks_the_rules() {
         }
     }
     assert_eq!(ended(&run, "failed").len(), 7, "{run:#?}");
+    let kept = std::fs::read_dir(env.path("kept")).unwrap();
+    let mut kept: Vec<_> = kept.map(|entry| entry.unwrap().path()).collect();
+    kept.sort();
+    assert!(kept.len() >= 7, "{kept:?}");
+    // What was kept is what it fails with.
+    let file = kept
+        .iter()
+        .find(|path| path.to_str().unwrap().contains("hostile-entries"));
+    let file = file.unwrap().to_str().unwrap();
+    let run = test(
+        &env,
+        "misbehaving",
+        &["--format", "json", "--archive", file],
+    );
+    assert!(ended(&run, "failed").contains("samples"), "{run:#?}");
 }
 
 fn a_provider_fails_where_it_breaks_the_rules() {

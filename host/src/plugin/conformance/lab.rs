@@ -140,6 +140,20 @@ impl<'a> Lab<'a> {
         Ok(path)
     }
 
+    /// Keeps an archive with which a case of a check failed, if the author wants it, and returns
+    /// the failure with a word of where.
+    pub(super) fn kept(&self, check: &str, case: usize, bytes: &[u8], why: &str) -> String {
+        let Some(folder) = &self.subject.keep else {
+            return why.to_owned();
+        };
+        let path = folder.join(format!("{check}-{case}.tar"));
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
+        match written {
+            Ok(()) => format!("{why} (kept as {})", path.display()),
+            Err(error) => format!("{why} (not kept: {}: {error})", path.display()),
+        }
+    }
+
     /// Makes an empty directory in place of what was there.
     pub(super) fn fresh(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path(name);

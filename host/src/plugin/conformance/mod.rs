@@ -73,6 +73,9 @@ pub struct Subject {
     pub settings: Option<serde_json::Value>,
     /// Variables of the environment, by name. Others that it is granted hold a made-up secret.
     pub variables: BTreeMap<String, String>,
+    /// Where archives are kept that a format plugin has failed with, for its author to look at:
+    /// `hostile-bytes-7.tar` and the like.
+    pub keep: Option<PathBuf>,
 }
 
 /// Why a plugin could not be tested.
