@@ -1,6 +1,7 @@
 //! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
 //! with.
 
+mod conformance;
 mod distribution;
 mod pulls;
 
@@ -42,15 +43,20 @@ tests! {
 pub(crate) fn all() -> Vec<crate::Test> {
     // No Debian package has wkg: where it is, it is a peer; where it is not, nothing is missing.
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
-    [tests(), distribution::tests(), pulls::tests()]
-        .into_iter()
-        .flatten()
-        .filter(optional)
-        .collect()
+    [
+        tests(),
+        conformance::tests(),
+        distribution::tests(),
+        pulls::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(optional)
+    .collect()
 }
 
 /// Returns a component that `cargo xtask guests` has built.
-fn component(name: &str) -> PathBuf {
+pub(crate) fn component(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSB_COMPONENTS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
         PathBuf::from,

@@ -40,4 +40,4 @@ pub use manifest::{Document, Fetched, Which};
 pub(crate) use manifest::{is_foreign, is_manifest};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
-pub(crate) use transport::client_for;
+pub(crate) use transport::{client_for, client_for_loopback};
