@@ -68,7 +68,7 @@ pub mod system;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "format",
         additional_derives: [PartialEq, Eq],
         pub_export_macro: true,
@@ -91,7 +91,7 @@ pub mod bindings {
 )]
 pub mod credential_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "credential",
         with: {
             "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
@@ -122,7 +122,7 @@ pub mod credential_bindings {
 )]
 pub mod layer_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package msb:sdk;
             world generated-layers {
