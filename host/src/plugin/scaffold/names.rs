@@ -68,6 +68,60 @@ fn upper_camel(name: &str) -> String {
 }
 
 /// Returns what has a name that a project in a language then cannot have.
-fn taken(_name: &str, _language: Language) -> Option<&'static str> {
-    None
+fn taken(name: &str, language: Language) -> Option<&'static str> {
+    match (language, name) {
+        (Language::Rust, "std" | "core") => Some("the standard library"),
+        (Language::Rust, "msb-plugin" | "serde" | "serde-json") => {
+            Some("a library that the project uses")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn put(name: &str, text: &str) -> String {
+        Names::of(name, Language::Python).unwrap().put_into(text)
+    }
+
+    #[test]
+    fn a_name_is_put_in_the_way_it_is_spelled_there() {
+        let text = "{{name}} {{type}} {{module}} {{env}}";
+        assert_eq!(
+            put("my-login2", text),
+            "my-login2 MyLogin2 my_login2 MY_LOGIN2"
+        );
+        assert_eq!(put("x", text), "x X x X");
+        assert_eq!(
+            put("x", "{{api}} {{msb}}"),
+            format!("{API} {}", env!("CARGO_PKG_VERSION"))
+        );
+        assert_eq!(
+            put("x", "{{ name }} {{other}} {name}"),
+            "{{ name }} {{other}} {name}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_plugin_is_refused() {
+        for name in [
+            "",
+            "a_b",
+            "A",
+            "1a",
+            "-a",
+            "a-",
+            "a--b",
+            "../a",
+            "ä",
+            &"a".repeat(33),
+        ] {
+            let refused = Names::of(name, Language::Rust);
+            assert!(matches!(refused, Err(ScaffoldError::Name(_))), "{name}");
+        }
+        Names::of(&"a".repeat(32), Language::Rust).unwrap();
+    }
 }

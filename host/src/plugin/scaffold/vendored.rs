@@ -67,3 +67,23 @@ fn workspace_value(section: &str, key: &str) -> Option<&'static str> {
 fn header(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_gets_what_the_workspace_says() {
+        let manifest = "[package]\nname = \"x\"\nlicense.workspace = true\n\n[dependencies]\n\
+                        # Why.\nserde.workspace = true\n\n[lints]\nworkspace = true\n";
+        let serde = workspace_value("dependencies", "serde").unwrap_or_default();
+        assert!(serde.contains("version"), "{serde}");
+        assert_eq!(
+            without_workspace(manifest),
+            format!(
+                "[package]\nname = \"x\"\nlicense = \"Apache-2.0\"\n\n[dependencies]\n# Why.\n\
+                 serde = {serde}\n"
+            )
+        );
+    }
+}

@@ -83,7 +83,11 @@ mod tests {
     }
 
     fn get(system: &FakeSystem) -> Result<Answer, Error> {
-        {{type}}Provider::get(system, &Request::pull("registry.example.com"))
+        ask(system, &Request::pull("registry.example.com"))
+    }
+
+    fn ask(system: &FakeSystem, request: &Request) -> Result<Answer, Error> {
+        {{type}}Provider::get(system, request)
     }
 
     fn login(answer: Answer) -> (String, Vec<u8>) {
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn other_registries_are_left_to_others() {
         let system = configured().variable(VARIABLE, "opensesame");
-        let result = {{type}}Provider::get(&system, &Request::pull("ghcr.io"));
+        let result = ask(&system, &Request::pull("ghcr.io"));
         assert!(matches!(result, Err(Error::NotMine)));
         let result = get(&FakeSystem::new());
         assert!(matches!(result, Err(Error::NotMine)));
@@ -121,7 +125,7 @@ mod tests {
     fn another_user_is_left_to_others() {
         let system = configured().variable(VARIABLE, "opensesame");
         let request = Request::pull("registry.example.com").username("bob");
-        let result = {{type}}Provider::get(&system, &request);
+        let result = ask(&system, &request);
         assert!(matches!(result, Err(Error::NotFound)));
     }
 

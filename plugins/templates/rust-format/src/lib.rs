@@ -67,9 +67,12 @@ impl Format for {{type}}Format {
                 index.version
             )));
         }
-        let images = index.images.into_iter().map(|listed| image(archive, listed));
+        let mut images = Vec::new();
+        for listed in index.images {
+            images.push(image(archive, listed)?);
+        }
         Ok(Plan {
-            images: images.collect::<Result<_, _>>()?,
+            images,
             notices: Vec::new(),
             attributes: Attributes::new(),
         })
@@ -197,7 +200,8 @@ mod tests {
 
     fn write(images: &[StoredImage]) -> FakeArchive {
         let mut output = FakeOutput::new();
-        {{type}}Format::write(images, &Attributes::new(), &mut output).unwrap();
+        let written = {{type}}Format::write(images, &Attributes::new(), &mut output);
+        assert_eq!(written, Ok(()));
         output.to_archive()
     }
 
@@ -242,7 +246,8 @@ mod tests {
     #[test]
     fn a_list_that_makes_no_sense_is_refused_with_what_is_wrong() {
         let list = |config: &str| {
-            format!(r#"{{"version": 1, "images": [{{"references": [], "config": "{config}", "layers": []}}]}}"#)
+            let image = format!(r#"{{"references": [], "config": "{config}", "layers": []}}"#);
+            format!(r#"{{"version": 1, "images": [{image}]}}"#)
         };
         for (index, wrong) in [
             ("{".to_owned(), INDEX),
