@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::chain::Finding;
+use super::finding::Finding;
 use super::provider::{Action, Cache, Extent};
 
 /// An answer is not used in the last moments of its life: the request takes time as well.

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use super::answers::Answers;
 use super::error::{AuthError, Named};
+use super::finding::{Finding, Source};
+use super::link::{KEYCHAIN, Link, Tier};
 use super::pattern;
 use super::provider::{
     Action, Answer, Cache, Extent, Outcome, Provider, ProviderError, Request, Surroundings,
@@ -17,33 +19,6 @@ use super::trace::{Said, Step};
 use crate::progress::{Event, LogLevel};
 use crate::registry::RegistryAuth;
 use crate::settings::{AuthEntry, AuthSettings, AuthSource};
-
-/// The provider of the credential store of the operating system.
-pub const KEYCHAIN: &str = "keychain";
-/// The providers of what the settings name.
-const CONFIGURED: [&str; 2] = ["env", "secret-file"];
-/// The provider of what other tools have kept.
-const DOCKER: &str = "docker-config";
-
-/// Why a provider is in the chain, which decides what its errors mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// It is there anyway: a fault of it is a warning, and the next one is asked.
-    Ambient,
-    /// The settings name it for the registry: it answers, or the search ends.
-    Configured,
-    /// The user has installed it: it may have nothing, but a fault ends the search.
-    Installed,
-}
-
-/// A provider in its place.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// Who is asked.
-    pub provider: Arc<dyn Provider>,
-    /// What its errors mean.
-    pub tier: Tier,
-}
 
 /// All providers in their order, and what they have said in this process.
 #[derive(Debug, Default)]
@@ -67,42 +42,6 @@ pub struct Question<'a> {
     pub challenges: &'a [String],
     /// 1, and more after an answer that was rejected.
     pub attempt: u32,
-}
-
-/// What the chain found.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// Who the user is.
-    pub credential: RegistryAuth,
-    /// Whose answer it is; nobody's where all had nothing.
-    pub from: Option<Source>,
-    /// What everybody said.
-    pub steps: Vec<Step>,
-}
-
-/// Whose answer it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The provider's name.
-    pub provider: String,
-    /// Where it found them. Untrusted text.
-    pub source: Option<String>,
-    /// The provider's place.
-    pub tier: Tier,
-    /// Asked once more, the provider may have another answer.
-    pub renewable: bool,
-}
-
-impl Link {
-    /// Puts a provider in the tier that is meant for it.
-    pub fn new(provider: Arc<dyn Provider>) -> Self {
-        let tier = match provider.name() {
-            KEYCHAIN | DOCKER => Tier::Ambient,
-            name if CONFIGURED.contains(&name) => Tier::Configured,
-            _ => Tier::Installed,
-        };
-        Self { provider, tier }
-    }
 }
 
 impl Chain {
@@ -361,26 +300,6 @@ impl Chain {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(text.clone()) {
             around.progress.report(Event::Notice(&text));
-        }
-    }
-}
-
-impl Link {
-    fn step(&self, said: Said) -> Step {
-        Step {
-            provider: self.provider.name().to_owned(),
-            tier: self.tier,
-            said,
-        }
-    }
-
-    /// Returns whether an error ends the search.
-    fn stops_at(&self, error: &ProviderError) -> bool {
-        match (self.tier, error) {
-            (_, ProviderError::NotMine | ProviderError::NotFound | ProviderError::Unsupported)
-            | (Tier::Ambient, _)
-            | (Tier::Installed, ProviderError::Unavailable(_)) => false,
-            (Tier::Configured | Tier::Installed, _) => true,
         }
     }
 }

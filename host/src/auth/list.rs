@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::chain::{Chain, Link};
+use super::chain::Chain;
 use super::error::AuthError;
+use super::link::Link;
 use super::login::question;
 use super::pattern;
 use super::provider::Surroundings;

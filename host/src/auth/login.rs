@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::chain::{Chain, KEYCHAIN, Question, Tier};
+use super::chain::{Chain, Question};
 use super::keeping::{Keeping, file_name, write_down};
+use super::link::{KEYCHAIN, Tier};
 use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
 use super::trace::Step;

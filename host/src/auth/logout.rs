@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::chain::{Chain, KEYCHAIN};
+use super::chain::Chain;
 use super::keeping::{Keeping, file_name, places, strs};
+use super::link::KEYCHAIN;
 use super::login::{KeepError, login_request, providers, question};
 use super::provider::{ProviderError, Surroundings};
 use super::trace::Step;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::chain::{Chain, Finding, Question, Source, Tier};
+use super::chain::{Chain, Question};
+use super::finding::{Finding, Source};
+use super::link::Tier;
 use super::provider::{Action, Outcome, Surroundings};
 use super::trace::Said;
 use crate::cancel::Cancel;

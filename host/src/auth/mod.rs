@@ -6,7 +6,9 @@ mod chain;
 mod error;
 #[cfg(test)]
 mod fake;
+mod finding;
 mod keeping;
+mod link;
 mod list;
 mod login;
 mod logout;
@@ -18,9 +20,11 @@ mod provider;
 mod tests;
 mod trace;
 
-pub use chain::{Chain, Finding, KEYCHAIN, Link, Question, Source, Tier};
+pub use chain::{Chain, Question};
 pub use error::{AuthError, Named};
+pub use finding::{Finding, Source};
 pub use keeping::Keeping;
+pub use link::{KEYCHAIN, Link, Tier};
 pub use list::{Registered, list};
 pub use login::{KeepError, LoggedIn, Login, Store, password_typed, registry_named};
 pub use logout::{LoggedOut, logout};

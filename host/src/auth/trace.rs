@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::chain::Tier;
+use super::link::Tier;
 use super::provider::{Answer, Problem, ProviderError};
 use crate::registry::RegistryAuth;
 

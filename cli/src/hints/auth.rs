@@ -1,0 +1,66 @@
+//! What to do about credentials: where they are missing, and where they cannot be kept.
+
+use msb_host::auth::{AuthError, KeepError, ProviderError};
+use msb_host::registry::VerifyError;
+
+use super::for_settings;
+use super::registry::for_verify;
+
+const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` \
+                     and `secret_name`";
+
+pub(super) fn for_auth(error: &AuthError) -> Option<String> {
+    if let Some(hint) = error.hint() {
+        return Some(hint.to_owned());
+    }
+    let hint = match error {
+        AuthError::Settings { .. } => ENTRY,
+        AuthError::Configured { provider, .. } if provider == "env" => {
+            "set the variable, or take the entry out of config.json"
+        }
+        AuthError::Configured { .. } => "put it there, or take the entry out of config.json",
+        AuthError::Unanswered { .. } => {
+            "the provider is disabled: enable it, or take the entry out"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub(super) fn for_keep(error: &KeepError) -> Option<String> {
+    let hint = match error {
+        KeepError::Path { registry, .. } => {
+            return Some(format!("log in with `msb registry login {registry}`"));
+        }
+        KeepError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
+        KeepError::Verify(VerifyError::Registry(error)) => return for_verify(error),
+        KeepError::Settings(error) => return for_settings(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what to do where the system has no store of credentials that works.
+pub(super) fn for_missing_store(registry: &str, source: &ProviderError) -> Vec<String> {
+    let own = source.hint().map(str::to_owned);
+    let entry = |key: &str, value: &str| {
+        format!(
+            "{{\"registries\": {{\"auth\": {{\"{registry}\": {{\"username\": \"NAME\", \"{key}\": \
+             \"{value}\"}}}}}}}}"
+        )
+    };
+    own.into_iter()
+        .chain([
+            format!(
+                "let a variable have the password, as in CI: {} in config.json",
+                entry("password_env", "VARIABLE")
+            ),
+            format!(
+                "or a file below secrets/registries in the home of msb: {}",
+                entry("secret_name", "FILE")
+            ),
+            "or let msb write that file, as plain text that only you can read: `--store file`"
+                .to_owned(),
+        ])
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! What to do about plugins: those that fail, and those that cannot be installed.
+
+use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
+
+use super::image::{DAMAGED_ARCHIVE, for_archive, for_store};
+use super::registry::for_registry;
+
+pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
+    let hint = match error {
+        InstalledError::Store(error) => return for_store(error),
+        InstalledError::Registry(error) => return for_registry(error),
+        InstalledError::Plugin(error) => return for_plugin(error),
+        InstalledError::Lock { .. } => {
+            "mend the file, or move it away and install the plugins again"
+        }
+        InstalledError::LockVersion { .. } => "use the newer msb",
+        InstalledError::NotInstalled { installed, .. } => {
+            return Some(format!("there are {}", installed.join(", ")));
+        }
+        InstalledError::Builtin { name, .. } => {
+            return Some(format!(
+                "`msb plugin disable {name}` keeps it from being used"
+            ));
+        }
+        InstalledError::Source(_) => {
+            "name a file, an HTTPS address, or a reference like ghcr.io/my-org/plugin:1"
+        }
+        InstalledError::Name { .. } => "give it another name with --name",
+        InstalledError::Taken { name, .. } => {
+            return Some(format!(
+                "give this one another name with --name, or remove the other one first: \
+                 `msb plugin rm {name}`"
+            ));
+        }
+        InstalledError::Provided { by, .. } => {
+            return Some(format!(
+                "disable the other one first: `msb plugin disable {by}`"
+            ));
+        }
+        InstalledError::Changed { name, .. } => {
+            return Some(format!(
+                "if the change is meant to be: `msb plugin update {name}`"
+            ));
+        }
+        InstalledError::NotLocked { .. } => {
+            "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
+             plugins.lock"
+        }
+        InstalledError::Signature { .. } => {
+            "do not use it unless you know why; `plugins.signatures` in config.json and --key say \
+             which keys are wanted"
+        }
+        InstalledError::NotGranted { has, .. } if has.is_empty() => "it has nothing",
+        InstalledError::NotGranted { has, .. } => {
+            return Some(format!("it has {}", has.join(", ")));
+        }
+        InstalledError::Raced { .. } => "try again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub(super) fn for_format(error: &FormatError) -> Option<String> {
+    let hint = match error {
+        FormatError::NoSuchFormat { offered, .. } => {
+            return Some(format!(
+                "formats that can be written: {}",
+                offered.join(", ")
+            ));
+        }
+        FormatError::Unrecognised { .. } => {
+            "msb loads archives of images, which have a `manifest.json` or an `index.json` at the \
+             top, not those of filesystems, such as `docker export` writes"
+        }
+        FormatError::Plugin(error) => return for_plugin(error),
+        FormatError::Archive(error) => return for_archive(error),
+        FormatError::Engine(_) => "let MSB_HOME name a directory that you may write to",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
+    let hint = match &*error.failure {
+        Failure::Mismatch(_) => {
+            "the plugin was made for another version of msb; install one for this version"
+        }
+        Failure::Crashed { .. } | Failure::Answer(_) => {
+            "this is a fault of the plugin, whatever the archive holds; tell its author"
+        }
+        Failure::Stopped(_) => {
+            let more = error.setting().map_or_else(String::new, |setting| {
+                format!(", and `{setting}` in config.json gives it more")
+            });
+            return Some(format!(
+                "either what it was given is far out of the ordinary{more}, or this is a fault of \
+                 the plugin"
+            ));
+        }
+        Failure::Refused(Refusal::Malformed(_) | Refusal::Missing(_)) => DAMAGED_ARCHIVE,
+        Failure::Host(error) => return for_archive(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,69 @@
+//! What to do about failures of the operating system, whatever they befell.
+
+use std::io;
+
+use msb_host::Error;
+use msb_host::archive::ArchiveError;
+use msb_host::image::{LoadError, PullError, SaveError};
+use msb_host::plugin::FormatError;
+
+use crate::error::{chain, io_kind};
+
+/// Returns what to do about a failure of the operating system.
+pub(super) fn for_system(error: &Error) -> Option<String> {
+    let place = if concerns_output(error) {
+        "choose another place with --output"
+    } else {
+        "let MSB_HOME name a directory elsewhere"
+    };
+    match io_kind(error) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Some(format!(
+            "free some space, for instance with `msb image prune`, or {place}"
+        )),
+        Some(io::ErrorKind::BrokenPipe) if concerns_output(error) => {
+            Some("whoever reads the archive has gone away".to_owned())
+        }
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+            if concerns_output(error) || concerns_store(error) =>
+        {
+            Some(place.to_owned())
+        }
+        // The wording of SQLite, whose errors are none of the operating system.
+        None if chain(error).any(|error| error.to_string().contains("disk is full")) => {
+            Some(format!("free some space, or {place}"))
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether it is the archive being written that failed.
+pub(super) fn concerns_output(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Save(
+            SaveError::Output { .. }
+                | SaveError::Archive(ArchiveError::Write { .. })
+                | SaveError::Format(FormatError::Archive(ArchiveError::Write { .. }))
+        )
+    )
+}
+
+/// Returns whether it is the store that failed.
+fn concerns_store(error: &Error) -> bool {
+    match error {
+        Error::Store(_)
+        | Error::Load(LoadError::Store(_) | LoadError::Archive(ArchiveError::Store(_)))
+        | Error::Pull(PullError::Store(_))
+        | Error::Save(SaveError::Store(_)) => true,
+        Error::Pull(PullError::Image { source, .. }) => match &**source {
+            LoadError::Layer { source, .. } => source.is_output(),
+            LoadError::Archive(ArchiveError::Store(_)) => true,
+            _ => false,
+        },
+        Error::Load(
+            LoadError::Layer { source, .. }
+            | LoadError::Archive(ArchiveError::Convert { source, .. }),
+        ) => source.is_output(),
+        _ => false,
+    }
+}
