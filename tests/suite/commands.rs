@@ -38,7 +38,7 @@ fn sample() -> Image {
 
 /// Compares a run with what it should print; what changes from run to run is spelled `[…]`.
 #[track_caller]
-fn assert_prints(env: &TestEnv, run: &Run, expected: &str) {
+pub(crate) fn assert_prints(env: &TestEnv, run: &Run, expected: &str) {
     let lines = |text: &str| -> Vec<String> {
         text.trim()
             .lines()

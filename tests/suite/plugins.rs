@@ -3,6 +3,7 @@
 
 mod distribution;
 mod pulls;
+mod scaffold;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,11 +43,16 @@ tests! {
 pub(crate) fn all() -> Vec<crate::Test> {
     // No Debian package has wkg: where it is, it is a peer; where it is not, nothing is missing.
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
-    [tests(), distribution::tests(), pulls::tests()]
-        .into_iter()
-        .flatten()
-        .filter(optional)
-        .collect()
+    [
+        tests(),
+        distribution::tests(),
+        pulls::tests(),
+        scaffold::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(optional)
+    .collect()
 }
 
 /// Returns a component that `cargo xtask guests` has built.

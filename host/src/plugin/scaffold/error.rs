@@ -8,10 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ScaffoldError {
     /// The name is none that a plugin can have.
-    #[error(
-        "`{0}` is not a name for a plugin: it takes lower-case ASCII letters, digits and dashes, a \
-         letter first, no dash last or twice, and at most 32 of them"
-    )]
+    #[error("`{0}` is not a name for a plugin")]
     Name(String),
     /// A compiler or a library has the name already.
     #[error(

@@ -199,9 +199,8 @@ mod tests {
     }
 
     fn write(images: &[StoredImage]) -> FakeArchive {
-        let mut output = FakeOutput::new();
-        let written = {{type}}Format::write(images, &Attributes::new(), &mut output);
-        assert_eq!(written, Ok(()));
+        let (options, mut output) = (Attributes::new(), FakeOutput::new());
+        {{type}}Format::write(images, &options, &mut output).unwrap();
         output.to_archive()
     }
 
