@@ -21,6 +21,7 @@ tests! {
     what_was_made_and_what_comes_next_is_printed;
     what_is_no_name_or_language_is_refused_and_nothing_written;
     a_folder_with_something_in_it_is_left_as_it_is;
+    the_code_of_the_guide_is_that_of_new_projects;
 }
 
 /// The compiled code that projects have in common, which is most of it, is built once.
@@ -277,4 +278,29 @@ fn a_folder_with_something_in_it_is_left_as_it_is() {
         names(&env.msb("plugin order")),
         names(&TestEnv::new().msb("plugin order"))
     );
+}
+
+fn the_code_of_the_guide_is_that_of_new_projects() {
+    let guide = include_str!("../../../docs/plugins.md");
+    let section = guide.split("\n## In Rust\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let projects = [("my-login", "credential"), ("shelf", "format")];
+    let sources = projects.map(|(name, kind)| {
+        let plugin = NewPlugin::new(name, kind, "rust");
+        std::fs::read_to_string(plugin.folder.join("src/lib.rs")).unwrap()
+    });
+    let blocks: Vec<&str> = section
+        .split("```rust\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    for block in &blocks {
+        let is_there = sources.iter().any(|source| source.contains(block));
+        assert!(is_there, "plugins/templates has other code than the guide:\n{block}");
+    }
+    for source in &sources {
+        let code = source.split("#[cfg(test)]").next().unwrap().trim_end();
+        let is_whole = blocks.iter().any(|block| block.trim_end() == code);
+        assert!(is_whole, "the guide does not have this:\n{code}");
+    }
 }

@@ -56,14 +56,17 @@ impl<S: Env + Files + Settings> Provider<S> for {{type}}Provider {
 
 msb_plugin::export_provider!({{type}}Provider);
 
-/// Returns the token and where it is from.
+/// Returns the token and where it is from. Who has it in one of the places need not grant the other.
 fn token<S: Env + Files>(system: &S) -> Result<(Secret, String), Error> {
-    if let Some(token) = system.variable(VARIABLE)? {
+    let variable = system.variable(VARIABLE);
+    if let Ok(Some(token)) = variable {
         return Ok((token, format!("${VARIABLE}")));
     }
-    match system.file(FILE)? {
-        Some(file) => Ok((file.contents.trimmed(), file.path)),
-        None => Err(
+    match (system.file(FILE), variable) {
+        (Ok(Some(file)), _) => Ok((file.contents.trimmed(), file.path)),
+        // The text says which permission is missing, and how to grant it.
+        (Err(refusal), _) | (_, Err(refusal)) => Err(refusal.into()),
+        (Ok(None), Ok(_)) => Err(
             Error::misconfigured(format!("{VARIABLE} is not set, and there is no {FILE}"))
                 .hint("put the token into one of them"),
         ),
@@ -138,8 +141,9 @@ mod tests {
 
     #[test]
     fn what_the_user_has_not_granted_is_said_in_the_words_of_msb() {
-        let refusal = Refusal::Denied("grant it".to_owned());
-        let error = get(&configured().refuse("env", refusal)).unwrap_err();
-        assert!(matches!(error, Error::Denied(problem) if problem.message == "grant it"));
+        let refused = configured().refuse("env", Refusal::Denied("grant it".to_owned()));
+        let error = get(&refused).unwrap_err();
+        assert!(matches!(&error, Error::Denied(problem) if problem.message == "grant it"));
+        get(&refused.file(FILE, "opensesame")).unwrap();
     }
 }

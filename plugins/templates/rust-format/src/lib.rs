@@ -89,12 +89,12 @@ impl Format for {{type}}Format {
         // Images may have layers in common, and no path may be written twice.
         let mut written = BTreeSet::new();
         for image in images {
-            let path = path("configs", &image.config_digest)?;
+            let path = place("configs", &image.config_digest)?;
             if written.insert(path.clone()) {
                 output.put_file(&path, &image.config)?;
             }
             for layer in &image.layers {
-                let path = self::path("layers", &layer.diff_id)?;
+                let path = place("layers", &layer.diff_id)?;
                 if written.insert(path.clone()) {
                     output.put_layer(&path, layer.number)?;
                 }
@@ -154,13 +154,13 @@ fn image(archive: &dyn Archive, listed: Listed) -> Result<Image, Error> {
 }
 
 fn find(archive: &dyn Archive, folder: &str, digest: &str) -> Result<Entry, Error> {
-    let path = path(folder, digest)?;
+    let path = place(folder, digest)?;
     let entry = archive.find(&path);
     entry.ok_or_else(|| Error::Missing(format!("{path}, which {INDEX} lists, is not there")))
 }
 
 /// Returns where the file with a digest is. What is no digest would lead elsewhere.
-fn path(folder: &str, digest: &str) -> Result<String, Error> {
+fn place(folder: &str, digest: &str) -> Result<String, Error> {
     match digest.split_once(':') {
         Some((algorithm, hex)) if is_digest(digest) => Ok(format!("{folder}/{algorithm}/{hex}")),
         _ => Err(Error::Malformed(format!("`{digest}` is not a digest"))),
