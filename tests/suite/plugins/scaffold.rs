@@ -294,9 +294,15 @@ fn the_code_of_the_guide_is_that_of_new_projects() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    for block in &blocks {
-        let is_there = sources.iter().any(|source| source.contains(block));
-        assert!(is_there, "plugins/templates has other code than the guide:\n{block}");
+    for part in blocks
+        .iter()
+        .flat_map(|block| block.trim_end().split("\n\n"))
+    {
+        let is_there = sources.iter().any(|source| source.contains(part));
+        assert!(
+            is_there,
+            "plugins/templates has other code than the guide:\n{part}"
+        );
     }
     for source in &sources {
         let code = source.split("#[cfg(test)]").next().unwrap().trim_end();

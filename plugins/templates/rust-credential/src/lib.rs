@@ -66,10 +66,10 @@ fn token<S: Env + Files>(system: &S) -> Result<(Secret, String), Error> {
         (Ok(Some(file)), _) => Ok((file.contents.trimmed(), file.path)),
         // The text says which permission is missing, and how to grant it.
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal.into()),
-        (Ok(None), Ok(_)) => Err(
-            Error::misconfigured(format!("{VARIABLE} is not set, and there is no {FILE}"))
-                .hint("put the token into one of them"),
-        ),
+        (Ok(None), Ok(_)) => {
+            let message = format!("{VARIABLE} is not set, and there is no {FILE}");
+            Err(Error::misconfigured(message).hint("put the token into one of them"))
+        }
     }
 }
 
