@@ -48,6 +48,7 @@ pub mod credential;
 mod digest;
 pub mod fake;
 mod format;
+mod identity;
 mod layers;
 pub mod oci;
 mod output;
@@ -150,6 +151,8 @@ pub use digest::{is_digest, sha256};
 #[doc(hidden)]
 pub use format::Exported;
 pub use format::Format;
+#[doc(hidden)]
+pub use identity::array;
 #[doc(hidden)]
 pub use layers::ExportedLayers;
 pub use layers::{Layers, Stream};

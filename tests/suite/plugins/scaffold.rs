@@ -111,6 +111,7 @@ fn a_new_provider_in_rust_logs_in_where_its_readme_says() {
     let plugin = in_rust("my-login", "credential");
     let env = &plugin.env;
     let row = row(env, "my-login");
+    assert_eq!(row["version"], "0.1.0", "that of Cargo.toml");
     assert_eq!(
         row["grants"],
         json!(["env=MY_LOGIN_TOKEN", "files=~/.my-login-token"])
@@ -144,7 +145,9 @@ fn a_new_provider_in_rust_logs_in_where_its_readme_says() {
 fn a_new_format_in_rust_saves_and_loads() {
     let plugin = in_rust("shelf", "format");
     let env = &plugin.env;
-    assert_eq!(row(env, "shelf")["grants"], json!([]));
+    let row = row(env, "shelf");
+    assert_eq!(row["version"], "0.1.0", "that of Cargo.toml");
+    assert_eq!(row["grants"], json!([]));
     let image = Image::new("app:1", &["etc/\netc/hosts = here", "srv/new = y"]);
     env.write("app.tar", &image.docker());
     env.msb("load -i app.tar").success();
