@@ -3,6 +3,7 @@
 use crate::auth::{AuthError, KeepError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
+use crate::plugin::conformance::ConformanceError;
 use crate::plugin::{FormatError, InstalledError, ScaffoldError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
@@ -38,6 +39,9 @@ pub enum Error {
     /// A plugin could not be installed or called.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// A plugin could not be tested.
+    #[error(transparent)]
+    Conformance(#[from] ConformanceError),
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),

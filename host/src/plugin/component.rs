@@ -71,6 +71,7 @@ impl Component {
     ) -> Result<Running, Failure> {
         let meter = Meter::new(self.budget.clone(), cancel.clone());
         let mut guest = Guest::new(meter, Arc::clone(plugin), Arc::clone(progress));
+        guest.access.environment = self.runtime.environment();
         prepare(&mut guest);
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);

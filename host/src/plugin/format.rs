@@ -9,10 +9,14 @@ use super::bindings::exports::msb::plugin::archive as wit;
 use super::bindings::msb::plugin::types;
 use super::component::Component;
 use super::error::{Failure, Refusal};
+use super::guest::first_bytes;
 use crate::archive::{ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
+
+/// Bytes of an error's text for the user.
+const MAX_TEXT: usize = 4096;
 
 /// A manifest or configuration as a plan points to it.
 #[derive(Clone, Debug)]
@@ -331,14 +335,15 @@ impl From<&StoredImage> for wit::StoredImage {
 
 impl From<types::Error> for Refusal {
     fn from(error: types::Error) -> Self {
+        let cut = |text: String| first_bytes(&text, MAX_TEXT).to_owned();
         match error {
-            types::Error::NotMine(text) => Self::NotMine(text),
-            types::Error::Malformed(text) => Self::Malformed(text),
-            types::Error::Unsupported(text) => Self::Unsupported(text),
-            types::Error::Missing(text) => Self::Missing(text),
-            types::Error::TooLarge(text) => Self::TooLarge(text),
-            types::Error::Io(text) => Self::Io(text),
-            types::Error::Other(text) => Self::Other(text),
+            types::Error::NotMine(text) => Self::NotMine(cut(text)),
+            types::Error::Malformed(text) => Self::Malformed(cut(text)),
+            types::Error::Unsupported(text) => Self::Unsupported(cut(text)),
+            types::Error::Missing(text) => Self::Missing(cut(text)),
+            types::Error::TooLarge(text) => Self::TooLarge(cut(text)),
+            types::Error::Io(text) => Self::Io(cut(text)),
+            types::Error::Other(text) => Self::Other(cut(text)),
         }
     }
 }

@@ -19,6 +19,7 @@ mod bindings;
 mod builtin;
 mod capability;
 mod component;
+pub mod conformance;
 mod credential;
 mod credential_answers;
 mod engine;

@@ -40,4 +40,4 @@ pub(crate) use manifest::is_foreign;
 pub use manifest::{Document, Fetched, Which};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
-pub(crate) use transport::client_for;
+pub(crate) use transport::{client_for, client_for_loopback};

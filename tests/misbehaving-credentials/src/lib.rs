@@ -1,6 +1,9 @@
 //! A guest that breaks every rule of a credential provider, and asks for everything, so that limits
 //! and grants can be tested against a real component. What it does is named by the registry of the
-//! request, with the repository as argument.
+//! request, with the repository as argument, or, whatever it is asked, by `deed` in its settings
+//! (`deeds`).
+
+mod deeds;
 
 wit_bindgen::generate!({ path: "../../wit", world: "credential" });
 
@@ -18,6 +21,8 @@ export!(Misbehaving);
 
 impl Guest for Misbehaving {
     fn describe() -> Description {
+        // Nothing is granted to those who describe themselves.
+        let _ = env::get("MISBEHAVING_NAME");
         Description {
             name: "misbehaving-credentials".to_owned(),
             title: "Breaks the rules".to_owned(),
@@ -34,6 +39,9 @@ impl Guest for Misbehaving {
 
     fn get(request: Request) -> Result<Answer, Error> {
         std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
+        if let Some(deed) = deeds::deed() {
+            return deeds::get(&deed, request);
+        }
         let argument = request.repository.unwrap_or_default();
         match request.registry.as_str() {
             "panic" => panics_in_a_function_with_a_name(),
@@ -116,6 +124,9 @@ impl Guest for Misbehaving {
     }
 
     fn store(request: Request, credential: Credential) -> Result<(), Error> {
+        if deeds::deed().as_deref() == Some("forget") {
+            return Ok(());
+        }
         match credential {
             Credential::Basic((username, password)) => Err(failed(format!(
                 "{} {username} {}",
@@ -131,6 +142,9 @@ impl Guest for Misbehaving {
     }
 
     fn list() -> Result<Vec<Entry>, Error> {
+        if let Some(deed) = deeds::deed() {
+            return deeds::list(&deed);
+        }
         Ok((0..20_000)
             .map(|number| Entry {
                 registry: format!("{number}.example"),
@@ -142,6 +156,9 @@ impl Guest for Misbehaving {
     }
 
     fn report(_request: Request, _outcome: Outcome) -> Result<(), Error> {
+        if deeds::deed().as_deref() == Some("report") {
+            return Ok(());
+        }
         Err(Error::Unsupported)
     }
 }

@@ -90,8 +90,6 @@ fn in_rust(name: &str, kind: &str) -> NewPlugin {
     plugin.take_steps(|step| match step.split_once(' ')? {
         ("rustup", _) => None,
         ("cargo", "plugin") => Some(format!("{}{step}", plugin_build().unwrap())),
-        // TEMPORARY until there is such a command.
-        ("msb", rest) if rest.starts_with("plugin test ") => None,
         ("msb", rest) if rest.starts_with("plugin install ") => Some(format!("{step} --yes")),
         _ => Some(step.to_owned()),
     });

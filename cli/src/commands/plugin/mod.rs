@@ -7,6 +7,7 @@ pub(crate) mod install;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod push;
+pub(crate) mod test;
 pub(crate) mod update;
 pub(crate) mod verify;
 
@@ -46,6 +47,7 @@ pub(crate) enum PluginCommand {
     ExplainAuth(explain::Args),
     Push(push::Args),
     New(new::Args),
+    Test(test::Args),
 }
 
 /// Runs a command.
@@ -65,6 +67,7 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
         PluginCommand::ExplainAuth(args) => explain::run(ui, &args),
         PluginCommand::Push(args) => push::run(ui, &args),
         PluginCommand::New(args) => new::run(ui, &args),
+        PluginCommand::Test(args) => test::run(ui, args),
     }
 }
 

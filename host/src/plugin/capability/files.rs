@@ -88,7 +88,7 @@ fn base(path: &SymbolicPath, guest: &Guest) -> Result<Option<PathBuf>, Refusal> 
         }
     };
     match &path.root {
-        Root::Absolute => Ok(Some(PathBuf::from("/"))),
+        Root::Absolute => Ok(Some(guest.access.environment.root())),
         Root::MsbHome => Ok(Some(guest.access.msb_home.clone())),
         Root::UserHome => named("HOME", guest.access.environment.get("HOME")),
         Root::Variable(name) => named(name, guest.access.environment.get(name)),

@@ -1,0 +1,157 @@
+//! Testing a plugin before anybody installs it: what the contract demands of one, checked by
+//! running it.
+//!
+//! Owns the checks and their order. This is the one part of the room that knows images and the
+//! store, for it does with a plugin what users will do. It runs in a home that is thrown away, and
+//! all that a plugin may reach is made up: nothing of the user's is touched.
+
+mod answers;
+mod archives;
+mod asking;
+mod caching;
+mod canary;
+mod component;
+mod hostile;
+mod keeping;
+mod lab;
+mod leaks;
+mod reading;
+mod report;
+mod server;
+mod servers;
+mod stage;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use report::{Check, Outcome, Report};
+
+use super::{CredentialDescription, Description, Grant, Grants, Inspection, Kind};
+use crate::cancel::{Cancel, Cancelled};
+use crate::progress::Progress;
+use answers::Asked;
+use lab::Lab;
+
+/// A plugin and what it takes to test it.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// What it is called in messages.
+    pub name: String,
+    /// The bytes of its component.
+    pub component: Vec<u8>,
+    /// Archives of its own format, which it must read. Files or directories.
+    pub archives: Vec<PathBuf>,
+    /// Permissions beside those that it asks for.
+    pub grants: Vec<Grant>,
+    /// What it finds as its settings.
+    pub settings: Option<serde_json::Value>,
+    /// Variables of the environment, by name. Others that it is granted hold a made-up secret.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Why a plugin could not be tested.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConformanceError {
+    /// There is no place to do it.
+    #[error("could not make a folder to test the plugin in")]
+    Folder(#[source] io::Error),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Makes all checks that suit the kind of plugin.
+pub fn test(
+    subject: &Subject,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<Report, ConformanceError> {
+    let lab = Lab::open(subject, progress, cancel)?;
+    lab.begin("component")?;
+    let (mut checks, inspection) = component::inspected(&lab);
+    cancel.check()?;
+    if let Some(inspection) = &inspection {
+        lab.begin("cache")?;
+        checks.extend(caching::caching(&lab, inspection));
+        match &inspection.kind {
+            Kind::Format(description) => format(&lab, inspection, description, &mut checks)?,
+            Kind::Credential(description) => {
+                credential(&lab, inspection, description, &mut checks)?;
+            }
+        }
+    }
+    cancel.check()?;
+    Ok(Report { inspection, checks })
+}
+
+/// Returns what the plugin is granted: what it asks for, and what the author adds.
+fn grants(subject: &Subject, inspection: &Inspection) -> Grants {
+    let asked = inspection.needs.iter().map(|need| need.grant.clone());
+    asked.chain(subject.grants.iter().cloned()).collect()
+}
+
+fn format(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    description: &Description,
+    checks: &mut Vec<Check>,
+) -> Result<(), ConformanceError> {
+    let formats = lab.formats(&lab.runtime, inspection);
+    if description.reads {
+        lab.begin("golden")?;
+        let golden = reading::golden(lab, &formats);
+        checks.extend(golden.checks);
+        lab.begin("foreign")?;
+        checks.push(reading::foreign(lab, &formats));
+        lab.begin("samples")?;
+        checks.extend(reading::samples(lab, &formats, golden.known));
+        lab.begin("hostile")?;
+        checks.extend(hostile::hostile(lab, &formats));
+    }
+    lab.begin("write")?;
+    checks.extend(writing::writing(lab, &formats, description));
+    Ok(())
+}
+
+fn credential(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    description: &CredentialDescription,
+    checks: &mut Vec<Check>,
+) -> Result<(), ConformanceError> {
+    let nothing = Grants::default();
+    let granted = grants(lab.subject, inspection);
+    let (Some(without), Some(with)) = (
+        answers::provider(lab, inspection, &nothing),
+        answers::provider(lab, inspection, &granted),
+    ) else {
+        return Ok(());
+    };
+    lab.begin("ungranted")?;
+    // The stage has what would be found: only the grants are missing.
+    checks.extend(answers::ungranted(&Asked {
+        lab,
+        provider: without.as_ref(),
+        description,
+        grants: &granted,
+    }));
+    let asked = Asked {
+        lab,
+        provider: with.as_ref(),
+        description,
+        grants: &granted,
+    };
+    checks.push(lab.check("requests", || answers::requests(&asked))?);
+    checks.push(lab.check("username", || answers::username(&asked))?);
+    checks.push(lab.check("unclaimed", || answers::unclaimed(&asked))?);
+    lab.begin("leaks")?;
+    checks.extend(leaks::leaks(&asked));
+    checks.push(lab.check("keeping", || keeping::keeping(&asked))?);
+    lab.begin("servers")?;
+    checks.extend(servers::servers(&asked, inspection));
+    Ok(())
+}
