@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use url::Url;
 
-use crate::registry::{client_for, client_for_loopback};
 use crate::registry::hosts::{HostOverrides, Hosts};
+use crate::registry::{client_for, client_for_loopback};
 use crate::settings::Settings;
 
 /// Makes the HTTP clients of plugins.

@@ -158,6 +158,19 @@ fn a_new_format_in_rust_saves_and_loads() {
     let saved = std::fs::read(env.path("one.tar")).unwrap();
     assert_eq!(saved, std::fs::read(env.path("two.tar")).unwrap());
 
+    // With an archive of its own, nothing that can be tested of a format is left out.
+    let component = plugin
+        .folder
+        .join("target/wasm32-unknown-unknown/release/shelf.wasm");
+    let test = format!("plugin test {} --archive one.tar", component.display());
+    let tested = env.msb(&test).success().stdout;
+    let samples = tested.lines().filter(|line| line.contains(" samples"));
+    assert!(samples.clone().count() >= 3, "{tested}");
+    assert!(
+        samples.clone().all(|line| line.starts_with("passed")),
+        "{tested}"
+    );
+
     let other = TestEnv::new();
     let unknown = "no installed format plugin recognises this archive";
     other.write("one.tar", &saved);
@@ -201,7 +214,7 @@ fn what_was_made_and_what_comes_next_is_printed() {
            rustup target add wasm32-unknown-unknown
            cargo test
            cargo plugin
-           msb plugin test target/wasm32-unknown-unknown/release/my_login.wasm
+           msb plugin test target/wasm32-unknown-unknown/release/my_login.wasm --settings settings.json
            msb plugin install target/wasm32-unknown-unknown/release/my_login.wasm
          README.md has the rest: permissions, publishing, signing",
     );

@@ -72,12 +72,19 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         std::fs::metadata(archive).map_err(|error| unread(archive, &error))?;
     }
     let grants = args.grant.iter().map(|grant| {
-        grant.parse::<Grant>().map_err(|error| CommandError::new(error.to_string()))
+        grant
+            .parse::<Grant>()
+            .map_err(|error| CommandError::new(error.to_string()))
     });
-    let variables = args.env.iter().map(|variable| match variable.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(CommandError::new(format!("`{variable}` is not of the form NAME=VALUE"))),
-    });
+    let variables = args
+        .env
+        .iter()
+        .map(|variable| match variable.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(CommandError::new(format!(
+                "`{variable}` is not of the form NAME=VALUE"
+            ))),
+        });
     let stem = args.file.file_stem().unwrap_or_default();
     Ok(Subject {
         name: stem.to_string_lossy().into_owned(),
@@ -163,7 +170,11 @@ fn row(check: &Check) -> Row<'_> {
 fn lines(report: &Report) -> Vec<String> {
     let cells = |check: &Check| {
         let summary = escaped(&check.summary).into_owned();
-        vec![check.outcome.name().to_owned(), check.name.to_owned(), summary]
+        vec![
+            check.outcome.name().to_owned(),
+            check.name.to_owned(),
+            summary,
+        ]
     };
     let rows: Vec<Vec<String>> = report.checks.iter().map(cells).collect();
     let mut table = table::lines(&["OUTCOME", "CHECK", "WHAT"], &rows).into_iter();
@@ -180,7 +191,12 @@ fn ended(ui: Ui, file: &str, report: &Report, took: Duration) -> Result<(), Comm
     let [passed, failed, skipped] =
         [Outcome::Passed, Outcome::Failed, Outcome::Skipped].map(|it| report.count(it));
     if failed == 0 {
-        ui.success("Tested", file, &format!("{passed} passed, {skipped} skipped"), took);
+        ui.success(
+            "Tested",
+            file,
+            &format!("{passed} passed, {skipped} skipped"),
+            took,
+        );
         return Ok(());
     }
     Err(CommandError::new(format!(

@@ -95,7 +95,10 @@ pub(super) fn requests(asked: &Asked<'_>) -> Check {
             }
         }
         if operations.erase {
-            cases.note(&format!("erase, {what}"), asker.erase(&request).ended.allowed());
+            cases.note(
+                &format!("erase, {what}"),
+                asker.erase(&request).ended.allowed(),
+            );
         }
     }
     cases.end()
@@ -133,7 +136,10 @@ pub(super) fn username(asked: &Asked<'_>) -> Check {
 /// Asks with nothing granted. A denied capability must be said to be, or the user gets a pull
 /// without a login and never learns why.
 pub(super) fn ungranted(asked: &Asked<'_>) -> Vec<Check> {
-    let mut cases = Cases::of("ungranted", "questions answered or refused without any grant");
+    let mut cases = Cases::of(
+        "ungranted",
+        "questions answered or refused without any grant",
+    );
     let mut denials = Cases::of("denials", "denied capabilities passed on")
         .or_none("it came to nothing that needs a grant");
     let asker = asked.asker();
@@ -161,11 +167,7 @@ pub(super) fn ungranted(asked: &Asked<'_>) -> Vec<Check> {
 }
 
 /// Returns an error unless a denial is in what the user gets to see.
-fn is_passed_on<T>(
-    wish: &str,
-    ended: &Ended<T>,
-    texts: &[(&str, String)],
-) -> Result<(), String> {
+fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Result<(), String> {
     match ended {
         Ended::Answered(_) => Err(format!(
             "`{wish}` was denied, and it answers as if nothing had been"
@@ -174,7 +176,9 @@ fn is_passed_on<T>(
             "`{wish}` was denied, and it says `{word}`: nobody learns of it"
         )),
         Ended::Refused(..) => {
-            let told = texts.iter().any(|(_, text)| text.contains("msb plugin grant"));
+            let told = texts
+                .iter()
+                .any(|(_, text)| text.contains("msb plugin grant"));
             let lost = || {
                 format!(
                     "`{wish}` was denied, and how to grant it is not passed on: {}",
@@ -211,7 +215,10 @@ pub(super) fn unclaimed(asked: &Asked<'_>) -> Check {
             username: "user".to_owned(),
             password: "password".to_owned().into(),
         };
-        cases.note("store", is_unsupported(&asker.store(&request, &login).ended));
+        cases.note(
+            "store",
+            is_unsupported(&asker.store(&request, &login).ended),
+        );
     }
     if !erase {
         cases.note("erase", is_unsupported(&asker.erase(&request).ended));
@@ -229,6 +236,9 @@ pub(super) fn unclaimed(asked: &Asked<'_>) -> Check {
 fn is_unsupported<T>(ended: &Ended<T>) -> Result<(), String> {
     match ended {
         Ended::Refused("unsupported", _) => Ok(()),
-        ended => Err(format!("it ends in {}, not in `unsupported`", ended.words())),
+        ended => Err(format!(
+            "it ends in {}, not in `unsupported`",
+            ended.words()
+        )),
     }
 }

@@ -75,7 +75,13 @@ pub(super) fn tar_of(members: &[Member]) -> Vec<u8> {
             }
         }
         let kind = member.kind.as_byte();
-        put(&mut bytes, kind, &member.path, &member.target, &member.contents);
+        put(
+            &mut bytes,
+            kind,
+            &member.path,
+            &member.target,
+            &member.contents,
+        );
     }
     bytes.resize(bytes.len() + 1024, 0);
     bytes
@@ -173,9 +179,15 @@ pub(super) fn golden() -> Vec<Archive> {
         docker("docker archive", &[(&one, &["kit:1"])]),
         docker(
             "docker archive of two images, one with two names",
-            &[(&one, &["kit:1", "kit.example.com/kit:latest"]), (&two, &["kit:2"])],
+            &[
+                (&one, &["kit:1", "kit.example.com/kit:latest"]),
+                (&two, &["kit:2"]),
+            ],
         ),
-        docker("docker archive, layers in gzip", &[(&packed, &["packed:1"])]),
+        docker(
+            "docker archive, layers in gzip",
+            &[(&packed, &["packed:1"])],
+        ),
         docker("docker archive without a name", &[(&one, &[])]),
         docker("docker archive with an empty layer", &[(&bare, &["kit:0"])]),
         oci("OCI layout", &[(&one, Some("layout:1"))], false),
@@ -184,9 +196,17 @@ pub(super) fn golden() -> Vec<Archive> {
             &[(&one, Some("layout:1")), (&two, Some("layout:2"))],
             false,
         ),
-        oci("OCI layout, layers in gzip", &[(&packed, Some("layout:3"))], false),
+        oci(
+            "OCI layout, layers in gzip",
+            &[(&packed, Some("layout:3"))],
+            false,
+        ),
         oci("OCI layout without a name", &[(&one, None)], false),
-        oci("OCI layout, index in an index", &[(&one, Some("layout:1"))], true),
+        oci(
+            "OCI layout, index in an index",
+            &[(&one, Some("layout:1"))],
+            true,
+        ),
     ]
 }
 
@@ -228,7 +248,11 @@ fn docker(name: &str, images: &[(&Image, &[&str])]) -> Archive {
             layers.push(path);
         }
         put(&config, &image.config);
-        let names = if names.is_empty() { json!(null) } else { json!(names) };
+        let names = if names.is_empty() {
+            json!(null)
+        } else {
+            json!(names)
+        };
         manifest.push(json!({"Config": config, "Layers": layers, "RepoTags": names}));
     }
     put("manifest.json", json!(manifest).to_string().as_bytes());
@@ -259,7 +283,11 @@ fn oci(name: &str, images: &[(&Image, Option<&str>)], nested: bool) -> Archive {
         let config = put("application/vnd.oci.image.config.v1+json", &image.config);
         let mut layers = Vec::new();
         for layer in &image.layers {
-            let packed = if layer.starts_with(b"\x1f\x8b") { "+gzip" } else { "" };
+            let packed = if layer.starts_with(b"\x1f\x8b") {
+                "+gzip"
+            } else {
+                ""
+            };
             let media_type = format!("application/vnd.oci.image.layer.v1.tar{packed}");
             layers.push(put(&media_type, layer));
         }

@@ -265,40 +265,82 @@ pub(super) fn odd_questions() -> Vec<(String, Request)> {
     for (what, challenges) in [
         ("no challenge", Vec::new()),
         ("an empty challenge", vec![String::new()]),
-        ("a challenge without an end", vec!["Bearer realm=\"".to_owned()]),
+        (
+            "a challenge without an end",
+            vec!["Bearer realm=\"".to_owned()],
+        ),
         ("a challenge full of commas", vec![",".repeat(10_000)]),
         ("a challenge of 1 MiB", vec!["B".repeat(1 << 20)]),
-        ("1,000 challenges", vec!["Basic realm=\"x\"".to_owned(); 1000]),
+        (
+            "1,000 challenges",
+            vec!["Basic realm=\"x\"".to_owned(); 1000],
+        ),
         (
             "a challenge that names another server",
             vec!["Bearer realm=\"http://elsewhere.example.com/\u{1b}[2J\"".to_owned()],
         ),
     ] {
-        questions.push((what.to_owned(), Request { challenges, ..usual() }));
+        questions.push((
+            what.to_owned(),
+            Request {
+                challenges,
+                ..usual()
+            },
+        ));
     }
     for (what, repository) in [
         ("no repository", None),
         ("a repository that leads out", Some("../../x".to_owned())),
         ("a long repository", Some("x/".repeat(5000))),
     ] {
-        questions.push((what.to_owned(), Request { repository, ..usual() }));
+        questions.push((
+            what.to_owned(),
+            Request {
+                repository,
+                ..usual()
+            },
+        ));
     }
     for (what, username) in [
         ("a long user name", "n".repeat(10_000)),
         ("an empty user name", String::new()),
-        ("a user name with an escape sequence", "\u{1b}[2J:\0".to_owned()),
+        (
+            "a user name with an escape sequence",
+            "\u{1b}[2J:\0".to_owned(),
+        ),
     ] {
         let username = Some(username);
-        questions.push((what.to_owned(), Request { username, ..usual() }));
+        questions.push((
+            what.to_owned(),
+            Request {
+                username,
+                ..usual()
+            },
+        ));
     }
     for (what, settings) in [
-        ("settings of other types", json!({"username": 7, "password_env": [], "secret_name": {}})),
+        (
+            "settings of other types",
+            json!({"username": 7, "password_env": [], "secret_name": {}}),
+        ),
         ("settings that are a text", json!("x")),
-        ("a secret name that leads out", json!({"username": "u", "secret_name": "../../x"})),
-        ("a variable that is none", json!({"username": "u", "password_env": "=\0"})),
+        (
+            "a secret name that leads out",
+            json!({"username": "u", "secret_name": "../../x"}),
+        ),
+        (
+            "a variable that is none",
+            json!({"username": "u", "password_env": "=\0"}),
+        ),
     ] {
         let settings = Some(settings);
-        questions.push((what.to_owned(), Request { settings, ..usual() }));
+        questions.push((
+            what.to_owned(),
+            Request {
+                settings,
+                ..usual()
+            },
+        ));
     }
     for action in [Action::Push, Action::Login] {
         questions.push((format!("{action:?}"), Request { action, ..usual() }));

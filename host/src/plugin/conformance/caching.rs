@@ -30,7 +30,10 @@ pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
     let same = |name: &'static str| match answers(lab, inspection) {
         Ok(answers) if answers == first => Check::passed(name, "the same answers"),
         Ok(answers) => {
-            let other = answers.iter().zip(&first).filter(|(one, other)| one != other);
+            let other = answers
+                .iter()
+                .zip(&first)
+                .filter(|(one, other)| one != other);
             Check::failed(name, format!("{} answers are others", other.count().max(1)))
         }
         Err(why) => Check::failed(name, why),

@@ -50,17 +50,28 @@ fn form(lab: &Lab<'_>, inspection: &Inspection) -> Check {
     if size > MAX_COMPONENT {
         return Check::failed(
             NAME,
-            format!("it has {size} bytes, and msb installs {} MiB at most", MAX_COMPONENT >> 20),
+            format!(
+                "it has {size} bytes, and msb installs {} MiB at most",
+                MAX_COMPONENT >> 20
+            ),
         );
     }
     let world = match inspection.kind {
         Kind::Format(_) => "archive format",
         Kind::Credential(_) => "credential provider",
     };
-    let wasi = if inspection.wasi { "needs WASI" } else { "needs no WASI" };
+    let wasi = if inspection.wasi {
+        "needs WASI"
+    } else {
+        "needs no WASI"
+    };
     Check::passed(
         NAME,
-        format!("{world}, API {}, {} KiB, {wasi}", inspection.api, size.div_ceil(1024)),
+        format!(
+            "{world}, API {}, {} KiB, {wasi}",
+            inspection.api,
+            size.div_ceil(1024)
+        ),
     )
 }
 
@@ -84,7 +95,11 @@ fn metadata(inspection: &Inspection) -> Check {
     ];
     let (there, missing): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| value.is_some());
     let names = |fields: Vec<&(&str, &Option<String>)>| {
-        fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        fields
+            .iter()
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let summary = match there.len() {
         0 => "it states nothing".to_owned(),
@@ -126,19 +141,29 @@ fn description(inspection: &Inspection) -> Check {
                 if !inspection.capabilities.contains(&capability) {
                     return Check::failed(
                         NAME,
-                        format!("it asks for `{}`, and imports nothing that makes use of it", need.grant),
+                        format!(
+                            "it asks for `{}`, and imports nothing that makes use of it",
+                            need.grant
+                        ),
                     );
                 }
             }
             for capability in &inspection.capabilities {
-                let asked = credential.needs.iter().any(|need| need.grant.capability() == *capability);
+                let asked = credential
+                    .needs
+                    .iter()
+                    .any(|need| need.grant.capability() == *capability);
                 if !asked {
                     notes.push(format!("it imports `{capability}` and does not ask for it"));
                 }
             }
             let registries = credential.registries.join(" ");
-            Check::passed(NAME, format!("{name} ({title}), for {registries}"))
-                .with(credential.needs.iter().map(|need| format!("asks for {}", need.grant)))
+            Check::passed(NAME, format!("{name} ({title}), for {registries}")).with(
+                credential
+                    .needs
+                    .iter()
+                    .map(|need| format!("asks for {}", need.grant)),
+            )
         }
     }
     .with(notes)

@@ -63,7 +63,10 @@ pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats) -> Vec<Check> {
                 if cases.are_enough() || lab.cancel.is_cancelled() {
                     break;
                 }
-                cases.note(&format!("{}, {what}", base.name), survives(lab, formats, &bytes));
+                cases.note(
+                    &format!("{}, {what}", base.name),
+                    survives(lab, formats, &bytes),
+                );
             }
         }
         for remark in &remarks {
@@ -224,7 +227,8 @@ fn rename(value: &mut Value, old: &str, new: &str, size: usize) -> bool {
             .iter_mut()
             .fold(false, |found, value| rename(value, old, new, size) | found),
         Value::Object(fields) => {
-            let beside = matches!(fields.get("digest"), Some(Value::String(it)) if it.contains(old));
+            let beside =
+                matches!(fields.get("digest"), Some(Value::String(it)) if it.contains(old));
             if beside && fields.contains_key("size") {
                 fields.insert("size".to_owned(), size.into());
             }
@@ -244,7 +248,17 @@ fn broken_json(document: &Value, text: &[u8]) -> Vec<Damaged> {
             (format!("cut off after {end} bytes"), text[..end].to_vec())
         })
         .into();
-    for whole in ["null", "[]", "{}", "0", "\"\"", "[{}]", "[null]", "{\"\":0}", "\u{feff}{}"] {
+    for whole in [
+        "null",
+        "[]",
+        "{}",
+        "0",
+        "\"\"",
+        "[{}]",
+        "[null]",
+        "{\"\":0}",
+        "\u{feff}{}",
+    ] {
         damaged.push((format!("nothing but {whole}"), whole.into()));
     }
     damaged.push(("not UTF-8".to_owned(), b"{\"\xff\xfe\": \"\xc3\"}".to_vec()));
@@ -302,16 +316,28 @@ fn hostile_values(value: Option<&Value>) -> Vec<(String, Value)> {
         ("null".to_owned(), Value::Null),
         ("-1".to_owned(), (-1).into()),
         ("the largest number".to_owned(), u64::MAX.into()),
-        ("a path that leads out".to_owned(), "../../../etc/passwd".into()),
-        ("an escape sequence".to_owned(), "\u{1b}[2J\u{202e}\0\n".into()),
+        (
+            "a path that leads out".to_owned(),
+            "../../../etc/passwd".into(),
+        ),
+        (
+            "an escape sequence".to_owned(),
+            "\u{1b}[2J\u{202e}\0\n".into(),
+        ),
         ("a long text".to_owned(), "x".repeat(1 << 16).into()),
         ("an empty list".to_owned(), Value::Array(Vec::new())),
-        ("an empty object".to_owned(), Value::Object(serde_json::Map::new())),
+        (
+            "an empty object".to_owned(),
+            Value::Object(serde_json::Map::new()),
+        ),
     ];
     if let Some(Value::Array(list)) = value
         && let Some(first) = list.first().filter(|first| first.to_string().len() < 1000)
     {
-        values.push((format!("there {MANY} times"), vec![first.clone(); MANY].into()));
+        values.push((
+            format!("there {MANY} times"),
+            vec![first.clone(); MANY].into(),
+        ));
     }
     values
 }
@@ -352,18 +378,31 @@ fn broken_entries(archive: &Archive) -> Vec<Damaged> {
         }
         let long = "d/".repeat(2000);
         for (what, name) in [
-            ("a path that leads out", format!("../../{path}").into_bytes()),
+            (
+                "a path that leads out",
+                format!("../../{path}").into_bytes(),
+            ),
             ("an absolute path", format!("/{path}").into_bytes()),
-            ("an escape sequence in its path", format!("\u{1b}[2J\u{202e}{path}").into_bytes()),
-            ("a path of 4,000 bytes", format!("{long}{path}").into_bytes()),
+            (
+                "an escape sequence in its path",
+                format!("\u{1b}[2J\u{202e}{path}").into_bytes(),
+            ),
+            (
+                "a path of 4,000 bytes",
+                format!("{long}{path}").into_bytes(),
+            ),
             ("a path that is not UTF-8", b"\xff\xfe/\xc3".to_vec()),
         ] {
             put(format!("{path} with {what}"), &|members| {
                 members[at].path.clone_from(&name);
             });
         }
-        put(format!("{path} empty"), &|members| members[at].contents.clear());
-        put(format!("{path} full of zeros"), &|members| members[at].contents.fill(0));
+        put(format!("{path} empty"), &|members| {
+            members[at].contents.clear()
+        });
+        put(format!("{path} full of zeros"), &|members| {
+            members[at].contents.fill(0)
+        });
     }
     put(format!("with {MANY} more entries"), &|members| {
         members.extend((0..MANY).map(|number| Member::file(&format!("more/{number}"), "")));
@@ -372,7 +411,13 @@ fn broken_entries(archive: &Archive) -> Vec<Damaged> {
     if let Some(size) = bytes.get_mut(124..136) {
         size.copy_from_slice(b"77777777777\0");
         let sum: u32 = (0..512)
-            .map(|at| if (148..156).contains(&at) { 32 } else { u32::from(bytes[at]) })
+            .map(|at| {
+                if (148..156).contains(&at) {
+                    32
+                } else {
+                    u32::from(bytes[at])
+                }
+            })
             .sum();
         bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     }

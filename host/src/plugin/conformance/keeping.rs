@@ -21,7 +21,10 @@ pub(super) fn keeping(asked: &Asked<'_>) -> Check {
     let mut cases = Cases::of(NAME, "logins kept and forgotten");
     for (what, password) in [
         ("a password", CANARY.to_owned()),
-        ("a password of odd characters", format!(" {CANARY}:\"\\'{{}}%00\u{e9}\u{4e2d} ")),
+        (
+            "a password of odd characters",
+            format!(" {CANARY}:\"\\'{{}}%00\u{e9}\u{4e2d} "),
+        ),
     ] {
         let registry = asked.own_registry();
         if let Err(why) = asked.set(Scene::Bare, &registry) {
@@ -35,7 +38,10 @@ pub(super) fn keeping(asked: &Asked<'_>) -> Check {
         match kept(asked, &request, &password) {
             Ok(()) => cases.note::<&str>(what, Ok(())),
             Err(_) if asked.lab.stage.take_found().contains(&Capability::Http) => {
-                return Check::skipped(NAME, "it keeps logins on a server, and the kit has none that does");
+                return Check::skipped(
+                    NAME,
+                    "it keeps logins on a server, and the kit has none that does",
+                );
             }
             Err(Problem::Unkept(why)) => {
                 return Check::skipped(NAME, format!("it did not keep the login: {why}"));
@@ -72,17 +78,26 @@ fn kept(asked: &Asked<'_>, request: &Request, password: &str) -> Result<(), Prob
     says_nothing(told.texts.iter()).map_err(Problem::Wrong)?;
     match told.ended {
         Ended::Answered(answer) => match &answer.credential {
-            RegistryAuth::Basic { username, password: found }
-                if username == USER && found.expose_secret() == password => {}
+            RegistryAuth::Basic {
+                username,
+                password: found,
+            } if username == USER && found.expose_secret() == password => {}
             _ => return wrong("another login came back than was kept".to_owned()),
         },
-        ended => return wrong(format!("it was kept, and asking for it ends in {}", ended.words())),
+        ended => {
+            return wrong(format!(
+                "it was kept, and asking for it ends in {}",
+                ended.words()
+            ));
+        }
     }
     let operations = asked.description.operations;
     if operations.list {
         match asker.list().ended {
             Ended::Answered(entries) => {
-                let listed = entries.iter().any(|entry| entry.registry == request.registry);
+                let listed = entries
+                    .iter()
+                    .any(|entry| entry.registry == request.registry);
                 if !listed {
                     return wrong("it was kept, and is not in the list".to_owned());
                 }
@@ -96,7 +111,12 @@ fn kept(asked: &Asked<'_>, request: &Request, password: &str) -> Result<(), Prob
         }
         match asker.get(request).ended {
             Ended::Refused("not-found" | "not-mine", _) => {}
-            ended => return wrong(format!("it was forgotten, and asking ends in {}", ended.words())),
+            ended => {
+                return wrong(format!(
+                    "it was forgotten, and asking ends in {}",
+                    ended.words()
+                ));
+            }
         }
         match asker.erase(request).ended {
             Ended::Refused("not-found", _) => {}

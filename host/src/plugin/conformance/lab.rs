@@ -13,9 +13,7 @@ use super::stage::Theatre;
 use super::{ConformanceError, Subject};
 use crate::cancel::Cancel;
 use crate::plugin::access::Environment;
-use crate::plugin::{
-    Budget, ComponentBytes, Formats, Grants, Inspection, Kind, Package, Runtime,
-};
+use crate::plugin::{Budget, ComponentBytes, Formats, Grants, Inspection, Kind, Package, Runtime};
 use crate::progress::{Event, Progress};
 use crate::store::Home;
 

@@ -26,7 +26,8 @@ pub(super) fn leaks(asked: &Asked<'_>) -> Vec<Check> {
             let what = format!("{}, {what}", words(scene));
             let told = asker.get(&request);
             let second = asker.get(&request);
-            reached |= matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
+            reached |=
+                matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
             let said = told.texts.iter().chain(&second.texts);
             let ended = told.ended.allowed().and_then(|()| says_nothing(said));
             leaks.note(&what, ended);

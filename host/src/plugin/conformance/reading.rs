@@ -145,8 +145,11 @@ pub(super) struct Golden {
 pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
     let mut cases = Cases::of("golden", "archives read or left to others");
     let mut again = Cases::of("golden-again", "plans the same twice").or_none(UNKNOWN);
-    let mut loaded = Cases::of("golden-load", "archives loaded with the image IDs they have")
-        .or_none(UNKNOWN);
+    let mut loaded = Cases::of(
+        "golden-load",
+        "archives loaded with the image IDs they have",
+    )
+    .or_none(UNKNOWN);
     let mut known = false;
     for archive in archives::golden() {
         let shown = match shown(lab, &archive) {
@@ -215,12 +218,7 @@ pub(super) fn load(
 }
 
 /// Returns an error unless an archive can be loaded and has these images.
-fn loads(
-    lab: &Lab<'_>,
-    formats: &Formats,
-    input: Input,
-    images: &[Digest],
-) -> Result<(), String> {
+fn loads(lab: &Lab<'_>, formats: &Formats, input: Input, images: &[Digest]) -> Result<(), String> {
     let (_, report) = load(lab, formats, input, None).map_err(|error| chain(&error))?;
     let ids: Vec<&Digest> = report.images.iter().map(|it| &it.config_digest).collect();
     if images.iter().eq(ids.iter().copied()) {
@@ -272,8 +270,11 @@ pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Chec
     let mut cases = Cases::of("samples", "archives read");
     let mut again = Cases::of("samples-again", "plans the same twice").or_none(UNREAD);
     let mut loaded = Cases::of("samples-load", "archives loaded").or_none(UNREAD);
-    let mut made = Cases::of("made-layers", "layers the same twice and with their digests")
-        .or_none("it made no layers itself");
+    let mut made = Cases::of(
+        "made-layers",
+        "layers the same twice and with their digests",
+    )
+    .or_none("it made no layers itself");
     for path in &lab.subject.archives {
         if lab.cancel.is_cancelled() {
             break;
@@ -355,7 +356,9 @@ fn made_twice(layer: &PlannedLayer, number: u32, source: &dyn ArchiveSource) -> 
         return Err(format!("it has {size} bytes, and its plan states others"));
     }
     if let Some(stated) = layer.digest.as_ref().filter(|&stated| *stated != digest) {
-        return Err(format!("it has digest {digest}, and its plan states {stated}"));
+        return Err(format!(
+            "it has digest {digest}, and its plan states {stated}"
+        ));
     }
     let again = made(layer, number, source)?;
     if again != (digest, size) {
@@ -379,10 +382,12 @@ fn made(
     let mut piece = vec![0; 64 << 10];
     let mut size = 0;
     loop {
-        let read = stream.read(&mut piece).map_err(|error| match error.get_ref() {
-            Some(cause) => chain(cause),
-            None => error.to_string(),
-        })?;
+        let read = stream
+            .read(&mut piece)
+            .map_err(|error| match error.get_ref() {
+                Some(cause) => chain(cause),
+                None => error.to_string(),
+            })?;
         if read == 0 {
             return Ok((hasher.finish(), size));
         }

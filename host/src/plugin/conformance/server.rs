@@ -92,7 +92,11 @@ impl Server {
 
     /// Changes what it does.
     pub(super) fn play(&self, play: Play) {
-        *self.shared.play.lock().unwrap_or_else(PoisonError::into_inner) = play;
+        *self
+            .shared
+            .play
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = play;
     }
 
     /// Returns how often it was asked since the last time.
@@ -139,7 +143,11 @@ impl Shared {
         }
         io::copy(&mut reader.take(length), &mut io::sink())?;
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let play = self.play.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let play = self
+            .play
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut writer = stream;
         match play {
             Play::Closes => {}
@@ -184,9 +192,11 @@ impl Play {
                 let location = format!("location: https://elsewhere.example.com/{CANARY}\r\n");
                 (307, location, Vec::new())
             }
-            Self::Status(status) => {
-                (*status, String::new(), format!("no, and {CANARY} neither").into())
-            }
+            Self::Status(status) => (
+                *status,
+                String::new(),
+                format!("no, and {CANARY} neither").into(),
+            ),
             Self::BreaksOff => (200, json, format!("{{\"password\":\"{CANARY}").into()),
             Self::Empty | Self::NotHttp | Self::Closes | Self::Silent => (200, json, Vec::new()),
         }

@@ -82,7 +82,11 @@ fn slow(asked: &Asked<'_>, inspection: &Inspection, registry: &str) -> Check {
         provider: hurried.as_ref(),
     };
     let told = asker.get(&question(registry));
-    match told.ended.allowed().and_then(|()| says_nothing(told.texts.iter())) {
+    match told
+        .ended
+        .allowed()
+        .and_then(|()| says_nothing(told.texts.iter()))
+    {
         Ok(()) => Check::passed(NAME, format!("it ends in {}", told.ended.words())),
         Err(why) => Check::failed(NAME, why),
     }

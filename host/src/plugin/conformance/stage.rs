@@ -104,7 +104,9 @@ impl Theatre {
         play.places.clear();
         play.items.clear();
         play.helpers.clear();
-        let scopes = grants.iter().filter(|it| it.capability() == Capability::Files);
+        let scopes = grants
+            .iter()
+            .filter(|it| it.capability() == Capability::Files);
         for scope in scopes.filter_map(|grant| grant.scope()) {
             let Ok(pattern) = symbolic_path::pattern(scope) else {
                 continue;
@@ -123,12 +125,18 @@ impl Theatre {
                 continue;
             };
             let names = [SECRET_NAME, registry, "config.json"];
-            let several = pattern.components.last().is_some_and(|last| last.contains('*'));
+            let several = pattern
+                .components
+                .last()
+                .is_some_and(|last| last.contains('*'));
             for name in names.iter().take(if several { names.len() } else { 1 }) {
                 let mut path = base.clone();
-                path.extend(pattern.components.iter().map(|it| {
-                    it.replace("**", name).replace('*', name)
-                }));
+                path.extend(
+                    pattern
+                        .components
+                        .iter()
+                        .map(|it| it.replace("**", name).replace('*', name)),
+                );
                 put(&path, &contents)?;
             }
         }
@@ -208,7 +216,14 @@ fn document(registry: &str) -> String {
     for field in ["username", "user", "login"] {
         document[field] = USER.into();
     }
-    for field in ["password", "secret", "token", "access_token", "refresh_token", "value"] {
+    for field in [
+        "password",
+        "secret",
+        "token",
+        "access_token",
+        "refresh_token",
+        "value",
+    ] {
         document[field] = CANARY.into();
     }
     document.to_string()

@@ -39,7 +39,10 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
     };
     let mut written = Cases::of("write", "archives written");
     let mut again = Cases::of("write-again", "archives the same twice");
-    let mut back = Cases::of("write-read", "archives read again with the images they were of");
+    let mut back = Cases::of(
+        "write-read",
+        "archives read again with the images they were of",
+    );
     for selection in selections {
         if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
             break;
@@ -65,12 +68,18 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
     } else {
         Check::skipped("write-read", "it says that it does not read")
     };
-    vec![writes_nothing(lab, formats, description), written.end(), again.end(), back]
+    vec![
+        writes_nothing(lab, formats, description),
+        written.end(),
+        again.end(),
+        back,
+    ]
 }
 
 /// Fills a store, and says what can be saved of it.
 fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
-    let failed = |error: &dyn std::error::Error| format!("the kit could not fill a store: {}", chain(error));
+    let failed =
+        |error: &dyn std::error::Error| format!("the kit could not fill a store: {}", chain(error));
     let home = lab.fresh("stock").map_err(|error| failed(&error))?;
     let store = Store::open(&Home::at(home)).map_err(|error| failed(&error))?;
     let shipped = Formats::of(&lab.runtime, &crate::plugin::builtin::packages());
@@ -98,11 +107,17 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
     let selections = vec![
         select("an image", &["kit:1"]),
         select("an image with an empty layer", &["kit:0"]),
-        select("an image with two names", &["kit:1", "kit.example.com/kit:latest"]),
+        select(
+            "an image with two names",
+            &["kit:1", "kit.example.com/kit:latest"],
+        ),
         select("an image by its digest", &[&digest]),
         select("two images with a layer in common", &["kit:1", "kit:2"]),
         select("an image by name and one by digest", &["kit:2", &digest]),
-        select("images with manifests of their own", &["layout:1", "layout:3"]),
+        select(
+            "images with manifests of their own",
+            &["layout:1", "layout:3"],
+        ),
     ];
     Ok((store, selections))
 }
@@ -191,7 +206,13 @@ fn writes_nothing(lab: &Lab<'_>, formats: &Formats, description: &Description) -
         Arc::clone(&lab.progress),
         lab.cancel.clone(),
     );
-    let written = formats.write(&description.name, &[], Box::new(output), &lab.progress, lab.cancel);
+    let written = formats.write(
+        &description.name,
+        &[],
+        Box::new(output),
+        &lab.progress,
+        lab.cancel,
+    );
     match written {
         Ok(output) => match output.finish() {
             Ok(bytes) => Check::passed(NAME, format!("an archive of {bytes} bytes")),
