@@ -77,6 +77,7 @@ fn embed_scaffold(host: &Path) -> io::Result<()> {
     let mut list = String::from("&[\n");
     for path in files {
         let absolute = root.join(&path);
+        let absolute = absolute.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         // Writing to a string does not fail.
         let _ = writeln!(list, "    ({path:?}, include_str!({absolute:?})),");
     }
