@@ -50,7 +50,7 @@ impl Example {
         let mut blocks = vec![String::new()];
         for line in self.readme.lines() {
             match (line.strip_prefix("    "), blocks.last_mut()) {
-                (Some(line), Some(block)) => *block += &format!("{line}\n"),
+                (Some(line), Some(block)) => block.extend([line, "\n"]),
                 _ => blocks.push(String::new()),
             }
         }
