@@ -3,7 +3,7 @@
 //! A transcript is a block marked `console`. A line after `$ ` is given to a shell in which `msb`
 //! is the binary under test; the lines below it are what it prints, stdout and stderr together.
 //! `[..]` stands for anything within a line. A file `app.tar`, an image of two layers called
-//! `app:1`, is there from the start.
+//! `app:1`, is there from the start, and so is a plugin, `my-provider.wasm`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use crate::archive::Image;
 use crate::env::TestEnv;
+use crate::plugins::component;
 use crate::tests;
 use crate::tools;
 
@@ -57,6 +58,8 @@ fn transcripts_print_what_they_say() {
             ],
         );
         env.write("app.tar", &image.docker());
+        let plugin = std::fs::read(component("env")).unwrap();
+        env.write("my-provider.wasm", &plugin);
         for block in text.split("```console\n").skip(1) {
             let block = block.split("```").next().unwrap();
             for step in block.split("$ ").skip(1) {

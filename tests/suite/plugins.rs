@@ -1,6 +1,7 @@
 //! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
 //! with.
 
+mod conformance;
 mod distribution;
 mod pulls;
 mod scaffold;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
     [
         tests(),
+        conformance::tests(),
         distribution::tests(),
         pulls::tests(),
         scaffold::tests(),
@@ -56,7 +58,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
 }
 
 /// Returns a component that `cargo xtask guests` has built.
-fn component(name: &str) -> PathBuf {
+pub(crate) fn component(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSB_COMPONENTS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
         PathBuf::from,

@@ -71,8 +71,10 @@ impl Environment {
     /// Returns the stage, if it is one.
     pub(super) fn stage(&self) -> Option<&Arc<dyn Stage>> {
         match self {
+            Self::Process => None,
+            #[cfg(test)]
+            Self::Fixed(_) => None,
             Self::Staged(stage) => Some(stage),
-            _ => None,
         }
     }
 

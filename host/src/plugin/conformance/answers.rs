@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::asking::{Asker, Ended, configurations, odd_questions, question, registries};
+use super::asking::{Asker, Ended, configurations, question, registries};
 use super::lab::Lab;
+use super::odd::odd_questions;
 use super::report::{Cases, Check};
 use super::stage::Scene;
 use crate::auth::{Action, Operations, Outcome, Provider, Request, pattern_matches as matches};
@@ -22,14 +23,14 @@ pub(super) fn provider(
 }
 
 /// The provider in question, and what it says of itself.
-pub(super) struct Asked<'a> {
+pub(super) struct Candidate<'a> {
     pub(super) lab: &'a Lab<'a>,
     pub(super) provider: &'a dyn Provider,
     pub(super) description: &'a CredentialDescription,
     pub(super) grants: &'a Grants,
 }
 
-impl Asked<'_> {
+impl Candidate<'_> {
     pub(super) fn asker(&self) -> Asker<'_> {
         Asker {
             lab: self.lab,
@@ -76,15 +77,15 @@ impl Asked<'_> {
 }
 
 /// Asks what nobody asks, with everything granted.
-pub(super) fn requests(asked: &Asked<'_>) -> Check {
+pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("requests", "questions answered or refused");
-    let asker = asked.asker();
-    let operations = asked.description.operations;
+    let asker = candidate.asker();
+    let operations = candidate.description.operations;
     for (what, request) in odd_questions() {
-        if cases.are_enough() || asked.lab.cancel.is_cancelled() {
+        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
             break;
         }
-        if let Err(why) = asked.set(Scene::Documents, &asked.own_registry()) {
+        if let Err(why) = candidate.set(Scene::Documents, &candidate.own_registry()) {
             return Check::failed("requests", why);
         }
         cases.note(&what, asker.get(&request).ended.allowed());
@@ -105,18 +106,18 @@ pub(super) fn requests(asked: &Asked<'_>) -> Check {
 }
 
 /// Asks for a name that nobody has.
-pub(super) fn username(asked: &Asked<'_>) -> Check {
+pub(super) fn username(candidate: &Candidate<'_>) -> Check {
     const NOBODY: &str = "nobody-of-the-kit";
     let mut cases = Cases::of("username", "questions for a user that there is not");
-    for (what, request) in asked.questions() {
-        if let Err(why) = asked.set(Scene::Documents, &request.registry) {
+    for (what, request) in candidate.questions() {
+        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
             return Check::failed("username", why);
         }
         let request = Request {
             username: Some(NOBODY.to_owned()),
             ..request
         };
-        let ended = match asked.asker().get(&request).ended {
+        let ended = match candidate.asker().get(&request).ended {
             Ended::Answered(answer) => match answer.credential {
                 RegistryAuth::Basic { username, .. } if username != NOBODY => Err(format!(
                     "`{NOBODY}` is wanted, and it gives the login of `{username}`"
@@ -126,7 +127,7 @@ pub(super) fn username(asked: &Asked<'_>) -> Check {
             ended => ended.allowed(),
         };
         cases.note(&what, ended);
-        if cases.are_enough() || asked.lab.cancel.is_cancelled() {
+        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
             break;
         }
     }
@@ -135,19 +136,19 @@ pub(super) fn username(asked: &Asked<'_>) -> Check {
 
 /// Asks with nothing granted. A denied capability must be said to be, or the user gets a pull
 /// without a login and never learns why.
-pub(super) fn ungranted(asked: &Asked<'_>) -> Vec<Check> {
+pub(super) fn ungranted(candidate: &Candidate<'_>) -> Vec<Check> {
     let mut cases = Cases::of(
         "ungranted",
         "questions answered or refused without any grant",
     );
     let mut denials = Cases::of("denials", "denied capabilities passed on")
         .or_none("it came to nothing that needs a grant");
-    let asker = asked.asker();
-    for (what, request) in asked.questions() {
-        if cases.are_enough() || denials.are_enough() || asked.lab.cancel.is_cancelled() {
+    let asker = candidate.asker();
+    for (what, request) in candidate.questions() {
+        if cases.are_enough() || denials.are_enough() || candidate.lab.cancel.is_cancelled() {
             break;
         }
-        if let Err(why) = asked.set(Scene::Documents, &request.registry) {
+        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
             return vec![Check::failed("ungranted", why)];
         }
         let told = asker.get(&request);
@@ -156,7 +157,7 @@ pub(super) fn ungranted(asked: &Asked<'_>) -> Vec<Check> {
             denials.note(&what, is_passed_on(wish, &told.ended, &told.texts));
         }
     }
-    if asked.description.operations.list {
+    if candidate.description.operations.list {
         let told = asker.list();
         cases.note("list", told.ended.allowed());
         if let Some(wish) = told.refused.first() {
@@ -193,15 +194,15 @@ fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Re
 }
 
 /// Calls what the plugin does not claim to do.
-pub(super) fn unclaimed(asked: &Asked<'_>) -> Check {
+pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
         .or_none("it claims them all");
-    let asker = asked.asker();
+    let asker = candidate.asker();
     let request = Request {
         action: Action::Login,
-        ..question(&asked.own_registry())
+        ..question(&candidate.own_registry())
     };
-    if let Err(why) = asked.set(Scene::Documents, &request.registry) {
+    if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
         return Check::failed("unclaimed", why);
     }
     let Operations {
@@ -209,7 +210,7 @@ pub(super) fn unclaimed(asked: &Asked<'_>) -> Check {
         erase,
         list,
         report,
-    } = asked.description.operations;
+    } = candidate.description.operations;
     if !store {
         let login = RegistryAuth::Basic {
             username: "user".to_owned(),

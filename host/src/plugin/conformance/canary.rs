@@ -3,6 +3,8 @@
 //!
 //! Owns the forms in which it may be said.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
@@ -23,8 +25,7 @@ pub(super) fn found_in(text: &str) -> Option<&'static str> {
     if lower.contains(&CANARY.to_ascii_lowercase()) {
         return Some("as it is");
     }
-    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
-    if lower.contains(&hex) {
+    if lower.contains(&hex(CANARY)) {
         return Some("in hexadecimal");
     }
     let reversed: String = CANARY.chars().rev().collect();
@@ -46,6 +47,15 @@ pub(super) fn found_in(text: &str) -> Option<&'static str> {
     text.contains(half).then_some("in part")
 }
 
+fn hex(text: &str) -> String {
+    let mut hex = String::new();
+    for byte in text.bytes() {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,16 +65,13 @@ mod tests {
         for (text, form) in [
             (format!("the password is {CANARY}!"), "as it is"),
             (CANARY.to_ascii_uppercase(), "as it is"),
-            (format!("x{:.20}", CANARY), "in part"),
+            (format!("x{CANARY:.20}"), "in part"),
             (pair(), "in base64"),
             (STANDARD.encode(CANARY), "in base64"),
             (STANDARD.encode(format!("a{CANARY}")), "in base64"),
             (STANDARD.encode(format!("ab{CANARY}cd")), "in base64"),
             (CANARY.chars().rev().collect(), "backwards"),
-            (
-                CANARY.bytes().map(|byte| format!("{byte:02X}")).collect(),
-                "in hexadecimal",
-            ),
+            (hex(CANARY).to_ascii_uppercase(), "in hexadecimal"),
         ] {
             assert_eq!(found_in(&text), Some(form), "{text}");
         }

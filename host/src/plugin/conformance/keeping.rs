@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::answers::Asked;
+use super::answers::Candidate;
 use super::asking::{Ended, question};
 use super::canary::{CANARY, USER};
 use super::leaks::says_nothing;
@@ -13,9 +13,9 @@ use crate::plugin::Capability;
 use crate::registry::RegistryAuth;
 
 /// Has logins kept, given, listed and forgotten, as far as the plugin claims to.
-pub(super) fn keeping(asked: &Asked<'_>) -> Check {
+pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {
     const NAME: &str = "keeping";
-    if !asked.description.operations.store {
+    if !candidate.description.operations.store {
         return Check::skipped(NAME, "it does not claim to keep anything");
     }
     let mut cases = Cases::of(NAME, "logins kept and forgotten");
@@ -26,18 +26,18 @@ pub(super) fn keeping(asked: &Asked<'_>) -> Check {
             format!(" {CANARY}:\"\\'{{}}%00\u{e9}\u{4e2d} "),
         ),
     ] {
-        let registry = asked.own_registry();
-        if let Err(why) = asked.set(Scene::Bare, &registry) {
+        let registry = candidate.own_registry();
+        if let Err(why) = candidate.set(Scene::Bare, &registry) {
             return Check::failed(NAME, why);
         }
-        asked.lab.stage.take_found();
+        candidate.lab.stage.take_found();
         let request = Request {
             action: Action::Login,
             ..question(&registry)
         };
-        match kept(asked, &request, &password) {
+        match kept(candidate, &request, &password) {
             Ok(()) => cases.note::<&str>(what, Ok(())),
-            Err(_) if asked.lab.stage.take_found().contains(&Capability::Http) => {
+            Err(_) if candidate.lab.stage.take_found().contains(&Capability::Http) => {
                 return Check::skipped(
                     NAME,
                     "it keeps logins on a server, and the kit has none that does",
@@ -60,9 +60,9 @@ enum Problem {
     Wrong(String),
 }
 
-fn kept(asked: &Asked<'_>, request: &Request, password: &str) -> Result<(), Problem> {
+fn kept(candidate: &Candidate<'_>, request: &Request, password: &str) -> Result<(), Problem> {
     let wrong = |why: String| Err(Problem::Wrong(why));
-    let asker = asked.asker();
+    let asker = candidate.asker();
     let login = RegistryAuth::Basic {
         username: USER.to_owned(),
         password: password.to_owned().into(),
@@ -72,7 +72,7 @@ fn kept(asked: &Asked<'_>, request: &Request, password: &str) -> Result<(), Prob
     match told.ended {
         Ended::Answered(()) => {}
         Ended::Broken(why) => return wrong(why),
-        refused => return Err(Problem::Unkept(refused.words())),
+        refused @ Ended::Refused(..) => return Err(Problem::Unkept(refused.words())),
     }
     let told = asker.get(request);
     says_nothing(told.texts.iter()).map_err(Problem::Wrong)?;
@@ -91,7 +91,7 @@ fn kept(asked: &Asked<'_>, request: &Request, password: &str) -> Result<(), Prob
             ));
         }
     }
-    let operations = asked.description.operations;
+    let operations = candidate.description.operations;
     if operations.list {
         match asker.list().ended {
             Ended::Answered(entries) => {

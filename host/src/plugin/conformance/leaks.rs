@@ -2,25 +2,25 @@
 //!
 //! Whatever it may look at holds the canary. It belongs into the answer and nowhere else.
 
-use super::answers::Asked;
+use super::answers::Candidate;
 use super::asking::Ended;
 use super::canary::{CANARY, found_in};
 use super::report::{Cases, Check};
 use super::stage::Scene;
 
 /// Asks in every scene, twice, and searches all that is said.
-pub(super) fn leaks(asked: &Asked<'_>) -> Vec<Check> {
-    let mut leaks = Cases::of("leaks", "questions in whose answers no secret was said");
+pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
+    let mut leaks = Cases::of("leaks", "questions answered without a word of a secret");
     let mut again = Cases::of("answers-again", "answers the same twice");
     let mut reached = false;
-    let asker = asked.asker();
-    asked.lab.stage.take_found();
+    let asker = candidate.asker();
+    candidate.lab.stage.take_found();
     for scene in [Scene::Bare, Scene::Token, Scene::Documents, Scene::Rubbish] {
-        for (what, request) in asked.questions() {
-            if leaks.are_enough() || again.are_enough() || asked.lab.cancel.is_cancelled() {
+        for (what, request) in candidate.questions() {
+            if leaks.are_enough() || again.are_enough() || candidate.lab.cancel.is_cancelled() {
                 break;
             }
-            if let Err(why) = asked.set(scene, &request.registry) {
+            if let Err(why) = candidate.set(scene, &request.registry) {
                 return vec![Check::failed("leaks", why)];
             }
             let what = format!("{}, {what}", words(scene));
@@ -29,18 +29,18 @@ pub(super) fn leaks(asked: &Asked<'_>) -> Vec<Check> {
             reached |=
                 matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
             let said = told.texts.iter().chain(&second.texts);
-            let ended = told.ended.allowed().and_then(|()| says_nothing(said));
+            let ended = says_nothing(said).and_then(|()| told.ended.allowed());
             leaks.note(&what, ended);
             again.note(&what, is_same(&told.ended.whole(), &second.ended.whole()));
         }
-        if asked.description.operations.list {
+        if candidate.description.operations.list {
             let told = asker.list();
-            let ended = told.ended.allowed();
             let what = format!("{}, list", words(scene));
-            leaks.note(&what, ended.and_then(|()| says_nothing(told.texts.iter())));
+            let ended = says_nothing(told.texts.iter());
+            leaks.note(&what, ended.and_then(|()| told.ended.allowed()));
         }
     }
-    let found = asked.lab.stage.take_found();
+    let found = candidate.lab.stage.take_found();
     let leaks = leaks.end();
     if !reached && found.is_empty() && leaks.outcome != super::Outcome::Failed {
         let why = "it looked at nothing that it was granted; see whether it needs --settings, \

@@ -11,12 +11,15 @@ mod asking;
 mod caching;
 mod canary;
 mod component;
+mod damage;
 mod hostile;
 mod keeping;
 mod lab;
 mod leaks;
+mod odd;
 mod reading;
 mod report;
+mod samples;
 mod server;
 mod servers;
 mod stage;
@@ -32,7 +35,7 @@ pub use report::{Check, Outcome, Report};
 use super::{CredentialDescription, Description, Grant, Grants, Inspection, Kind};
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::Progress;
-use answers::Asked;
+use answers::Candidate;
 use lab::Lab;
 
 /// A plugin and what it takes to test it.
@@ -108,7 +111,7 @@ fn format(
         lab.begin("foreign")?;
         checks.push(reading::foreign(lab, &formats));
         lab.begin("samples")?;
-        checks.extend(reading::samples(lab, &formats, golden.known));
+        checks.extend(samples::samples(lab, &formats, golden.known));
         lab.begin("hostile")?;
         checks.extend(hostile::hostile(lab, &formats));
     }
@@ -133,25 +136,25 @@ fn credential(
     };
     lab.begin("ungranted")?;
     // The stage has what would be found: only the grants are missing.
-    checks.extend(answers::ungranted(&Asked {
+    checks.extend(answers::ungranted(&Candidate {
         lab,
         provider: without.as_ref(),
         description,
         grants: &granted,
     }));
-    let asked = Asked {
+    let candidate = Candidate {
         lab,
         provider: with.as_ref(),
         description,
         grants: &granted,
     };
-    checks.push(lab.check("requests", || answers::requests(&asked))?);
-    checks.push(lab.check("username", || answers::username(&asked))?);
-    checks.push(lab.check("unclaimed", || answers::unclaimed(&asked))?);
+    checks.push(lab.check("requests", || answers::requests(&candidate))?);
+    checks.push(lab.check("username", || answers::username(&candidate))?);
+    checks.push(lab.check("unclaimed", || answers::unclaimed(&candidate))?);
     lab.begin("leaks")?;
-    checks.extend(leaks::leaks(&asked));
-    checks.push(lab.check("keeping", || keeping::keeping(&asked))?);
+    checks.extend(leaks::leaks(&candidate));
+    checks.push(lab.check("keeping", || keeping::keeping(&candidate))?);
     lab.begin("servers")?;
-    checks.extend(servers::servers(&asked, inspection));
+    checks.extend(servers::servers(&candidate, inspection));
     Ok(())
 }

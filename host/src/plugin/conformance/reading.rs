@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::archives::{self, Archive};
@@ -15,16 +15,11 @@ use crate::digest::{Digest, Hasher};
 use crate::image::{self, LoadError, LoadOptions, LoadReport};
 use crate::limits::Limits;
 use crate::platform::Platform;
-use crate::plugin::{Failure, FormatError, Formats, LayerData, Plan, PlannedLayer, Refusal};
+use crate::plugin::{Failure, FormatError, Formats, Plan, Refusal};
 use crate::store::{Home, Store};
-
-/// Bytes of a made layer whose length is not stated, after which it has no end.
-const ENDLESS: u64 = 256 << 20;
 
 /// Why nothing came of the archives of the kit.
 const UNKNOWN: &str = "it knows none of them; show it one of its own with --archive";
-/// Why nothing came of the author's archives.
-const UNREAD: &str = "none was read";
 
 /// How a call to `read` ended.
 pub(super) enum Ended {
@@ -81,9 +76,9 @@ impl StreamedLayers for NoLayers {
         _: u64,
         bytes: &mut (dyn Read + Send),
     ) -> Result<Option<StreamedLayer>, ArchiveError> {
-        let mut hasher = Hasher::new(crate::digest::Algorithm::Sha256);
-        let mut piece = [0; 64 << 10];
-        while let Some(length @ 1..) = bytes.read(&mut piece).ok() {
+        let mut hasher = Hasher::default();
+        let mut piece = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = bytes.read(&mut piece) {
             hasher.update(piece.get(..length).unwrap_or_default());
         }
         let digest = hasher.finish();
@@ -186,7 +181,12 @@ pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
 }
 
 /// Returns an error unless an archive comes to the same plan again.
-fn is_planned(lab: &Lab<'_>, formats: &Formats, input: Input, plan: &Plan) -> Result<(), String> {
+pub(super) fn is_planned(
+    lab: &Lab<'_>,
+    formats: &Formats,
+    input: Input,
+    plan: &Plan,
+) -> Result<(), String> {
     match read(lab, formats, input) {
         Ended::Plan(again, _) if format!("{again:?}") == format!("{plan:?}") => Ok(()),
         Ended::Plan(..) => Err("the second plan is another one".to_owned()),
@@ -244,9 +244,8 @@ pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
         };
         for (name, shown) in shown {
             let ended = match read(lab, formats, shown.input()) {
-                Ended::NotMine => Ok(()),
                 // The host takes care of what is no archive at all.
-                Ended::Unreadable(_) => Ok(()),
+                Ended::NotMine | Ended::Unreadable(_) => Ok(()),
                 Ended::Plan(plan, _) => Err(format!(
                     "it claims to know it and has {} images; `not-mine` lets other plugins look",
                     plan.images.len()
@@ -263,141 +262,4 @@ pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
         }
     }
     cases.end()
-}
-
-/// Shows the author's own archives, which must be read, the same each time, and loaded.
-pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Check> {
-    let mut cases = Cases::of("samples", "archives read");
-    let mut again = Cases::of("samples-again", "plans the same twice").or_none(UNREAD);
-    let mut loaded = Cases::of("samples-load", "archives loaded").or_none(UNREAD);
-    let mut made = Cases::of(
-        "made-layers",
-        "layers the same twice and with their digests",
-    )
-    .or_none("it made no layers itself");
-    for path in &lab.subject.archives {
-        if lab.cancel.is_cancelled() {
-            break;
-        }
-        let name = path.display().to_string();
-        match read(lab, formats, Input::Path(path.clone())) {
-            Ended::Plan(plan, _) if plan.images.is_empty() => {
-                cases.note(&name, Err("its plan has no image"));
-            }
-            Ended::Plan(plan, source) => {
-                cases.note::<&str>(&name, Ok(()));
-                again.note(
-                    &name,
-                    is_planned(lab, formats, Input::Path(path.clone()), &plan),
-                );
-                let sound = made_layers(&mut made, &name, &plan, source.as_ref());
-                // It would fail for the same reason, if it ever ended.
-                if sound {
-                    loaded.note(&name, sample_loads(lab, formats, path));
-                }
-            }
-            Ended::NotMine => cases.note(&name, Err("it says that it is of another format")),
-            Ended::Refused(why) | Ended::Unreadable(why) | Ended::Broken(why) => {
-                cases.note(&name, Err(why));
-            }
-        }
-    }
-    if lab.subject.archives.is_empty() {
-        let why = if known {
-            "no --archive was given; it knows archives of the kit"
-        } else {
-            "no --archive was given, and it knows none of the kit"
-        };
-        return ["samples", "samples-again", "samples-load", "made-layers"]
-            .map(|name| Check::skipped(name, why))
-            .into();
-    }
-    vec![cases.end(), again.end(), loaded.end(), made.end()]
-}
-
-fn sample_loads(lab: &Lab<'_>, formats: &Formats, path: &Path) -> Result<(), String> {
-    let input = || Input::Path(path.to_owned());
-    let loaded = match load(lab, formats, input(), None) {
-        // An archive of another machine is as good.
-        Err(LoadError::Platform { offered, .. }) => {
-            load(lab, formats, input(), offered.into_iter().next())
-        }
-        loaded => loaded,
-    };
-    match loaded {
-        Ok(_) => Ok(()),
-        Err(error) => Err(chain(&error)),
-    }
-}
-
-/// Makes each layer that the plugin makes itself twice. Returns whether all is well.
-fn made_layers(cases: &mut Cases, archive: &str, plan: &Plan, source: &dyn ArchiveSource) -> bool {
-    let mut sound = true;
-    for layer in plan.images.iter().flat_map(|image| &image.layers) {
-        let LayerData::Entry(number) = layer.data else {
-            continue;
-        };
-        if source.index().get(number).is_some() {
-            continue;
-        }
-        let made = made_twice(layer, number, source);
-        sound &= made.is_ok();
-        cases.note(&format!("{archive}, {}", source.name(number)), made);
-        if cases.are_enough() {
-            return false;
-        }
-    }
-    sound
-}
-
-fn made_twice(layer: &PlannedLayer, number: u32, source: &dyn ArchiveSource) -> Result<(), String> {
-    let (digest, size) = made(layer, number, source)?;
-    if layer.size.is_some_and(|stated| stated != size) {
-        return Err(format!("it has {size} bytes, and its plan states others"));
-    }
-    if let Some(stated) = layer.digest.as_ref().filter(|&stated| *stated != digest) {
-        return Err(format!(
-            "it has digest {digest}, and its plan states {stated}"
-        ));
-    }
-    let again = made(layer, number, source)?;
-    if again != (digest, size) {
-        return Err("the second time its bytes are others".to_owned());
-    }
-    Ok(())
-}
-
-fn made(
-    layer: &PlannedLayer,
-    number: u32,
-    source: &dyn ArchiveSource,
-) -> Result<(Digest, u64), String> {
-    let limit = layer.size.unwrap_or(ENDLESS);
-    let mut stream = source.open(number).map_err(|error| chain(&error))?;
-    let algorithm = layer
-        .digest
-        .as_ref()
-        .map_or(crate::digest::Algorithm::Sha256, Digest::algorithm);
-    let mut hasher = Hasher::new(algorithm);
-    let mut piece = vec![0; 64 << 10];
-    let mut size = 0;
-    loop {
-        let read = stream
-            .read(&mut piece)
-            .map_err(|error| match error.get_ref() {
-                Some(cause) => chain(cause),
-                None => error.to_string(),
-            })?;
-        if read == 0 {
-            return Ok((hasher.finish(), size));
-        }
-        size += read as u64;
-        if size > limit {
-            return Err(match layer.size {
-                Some(stated) => format!("it has more than the {stated} bytes that its plan states"),
-                None => format!("it has no end after {} MiB", limit >> 20),
-            });
-        }
-        hasher.update(piece.get(..read).unwrap_or_default());
-    }
 }

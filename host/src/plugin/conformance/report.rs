@@ -156,14 +156,64 @@ impl Cases {
             } else {
                 ""
             };
-            let (failed, made) = (self.failed.len(), self.made);
-            let summary = format!("{failed} of {made} {}{more}", self.what);
+            let (sound, made) = (self.made - self.failed.len(), self.made);
+            let summary = format!("{}: {sound} of {made}{more}", self.what);
             return Check::failed(self.name, summary).with(self.failed);
         }
-        let summary = format!("{} {}", self.made, self.what);
+        let summary = format!("{}: {}", self.what, self.made);
         match self.made {
             0 => Check::skipped(self.name, self.none).with(self.notes),
             _ => Check::passed(self.name, summary).with(self.notes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cases(sound: usize, failed: usize) -> Check {
+        let mut cases = Cases::of("name", "things done").or_none("there are none");
+        cases.remark("by the way".to_owned());
+        for number in 0..sound + failed {
+            let ended = (number < sound).then_some(()).ok_or("x".repeat(1000));
+            cases.note(&number.to_string(), ended);
+        }
+        cases.end()
+    }
+
+    #[test]
+    fn a_check_without_cases_is_skipped_and_says_why() {
+        let check = cases(0, 0);
+        assert_eq!(check.outcome, Outcome::Skipped);
+        assert_eq!(check.summary, "there are none");
+    }
+
+    #[test]
+    fn a_check_passes_with_all_of_its_cases() {
+        let check = cases(3, 0);
+        assert_eq!(check.outcome, Outcome::Passed);
+        assert_eq!(check.summary, "things done: 3");
+        assert_eq!(check.details, ["by the way"]);
+    }
+
+    #[test]
+    fn a_failed_case_is_named_and_cut_to_a_length_that_is_read() {
+        let check = cases(2, 1);
+        assert_eq!(check.outcome, Outcome::Failed);
+        assert_eq!(check.summary, "things done: 2 of 3");
+        let [detail] = check.details.as_slice() else {
+            unreachable!("{check:?}");
+        };
+        assert!(
+            detail.starts_with("2: xxx") && detail.ends_with("x…"),
+            "{detail}"
+        );
+        assert!(detail.len() < 2 * SHOWN, "{detail}");
+        assert!(
+            cases(0, 3)
+                .summary
+                .ends_with("0 of 3, and the rest was left out")
+        );
     }
 }

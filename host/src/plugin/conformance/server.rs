@@ -202,3 +202,32 @@ impl Play {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn said(play: Play) -> String {
+        let server = Server::start().unwrap();
+        server.play(play);
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!((server.take_asked(), server.take_asked()), (1, 0));
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_what_was_agreed() {
+        let document = said(Play::Document("{}".to_owned()));
+        assert!(document.starts_with("HTTP/1.1 200 ") && document.ends_with("\r\n\r\n{}"));
+        assert!(said(Play::Missing).starts_with("HTTP/1.1 404 "));
+        assert!(said(Play::Status(503)).starts_with("HTTP/1.1 503 "));
+        assert!(said(Play::Redirect).contains("\r\nlocation: https://elsewhere."));
+        assert!(said(Play::Huge).len() > HUGE);
+        assert!(said(Play::NotHttp).starts_with("220 "));
+        assert_eq!(said(Play::Closes), "");
+    }
+}

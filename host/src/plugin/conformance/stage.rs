@@ -295,7 +295,7 @@ impl Stage for Theatre {
 
     fn now(&self) -> SystemTime {
         // A time like any other, and the same each time.
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
     }
 
     fn refused(&self, wish: &str) {
@@ -344,5 +344,98 @@ impl Scenery {
             }
             other => (false, format!("unknown operation {other}")),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn theatre(grants: &[&str], scene: Scene) -> (tempfile::TempDir, Theatre) {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [("PLAIN".to_owned(), "value".to_owned())].into();
+        let theatre = Theatre::open(&folder.path().join("root"), &variables).unwrap();
+        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+        let home = folder.path().join("msb");
+        theatre.set(scene, "ghcr.io", &grants, &home).unwrap();
+        (folder, theatre)
+    }
+
+    #[test]
+    fn every_file_that_is_granted_is_there_below_the_stage() {
+        let grants = [
+            "files=/etc/token",
+            "files=~/.vault/*",
+            "files=$KIT_DIR/auth.json",
+            "files=$KIT_FILE",
+            "files=msb:secrets/registries/*",
+        ];
+        let (folder, theatre) = theatre(&grants, Scene::Token);
+        let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+        let token = format!("{CANARY}\n");
+        for path in [
+            "root/etc/token",
+            "root/home/user/.vault/ghcr.io",
+            "root/home/user/.vault/kit-secret",
+            "root/places/KIT_DIR/auth.json",
+            "root/places/KIT_FILE",
+            "msb/secrets/registries/kit-secret",
+        ] {
+            assert_eq!(read(path), token, "{path}");
+        }
+        let place = theatre.variable("KIT_FILE").unwrap();
+        assert_eq!(fs::read_to_string(place).unwrap(), token);
+    }
+
+    #[test]
+    fn a_variable_is_what_the_author_says_or_the_canary() {
+        let (_folder, theatre) = theatre(&[], Scene::Token);
+        assert_eq!(theatre.variable("PLAIN").unwrap(), "value");
+        assert_eq!(theatre.variable("PATH").unwrap(), CANARY);
+        assert!(theatre.take_found().contains(&Capability::Env));
+        let (_folder, bare) = self::theatre(&[], Scene::Bare);
+        assert_eq!(bare.variable("PATH"), None);
+        assert!(bare.take_found().is_empty());
+    }
+
+    #[test]
+    fn a_helper_gives_lists_and_forgets_what_it_was_given() {
+        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let say = |operation: &str, input: &str| {
+            let said = theatre.helper("pass", operation, input.as_bytes());
+            (
+                said.success,
+                String::from_utf8(said.stdout.to_vec()).unwrap(),
+            )
+        };
+        assert!(!say("get", "ghcr.io").0);
+        let login = r#"{"ServerURL":"ghcr.io","Username":"ann","Secret":"x"}"#;
+        assert!(say("store", login).0);
+        assert_eq!(say("get", "ghcr.io\n"), (true, login.to_owned()));
+        assert_eq!(say("list", "").1, r#"{"ghcr.io":"ann"}"#);
+        assert!(say("erase", "ghcr.io").0);
+        assert!(!say("erase", "ghcr.io").0);
+    }
+
+    #[test]
+    fn an_item_is_kept_for_the_one_account() {
+        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let text = Zeroizing::new("text".to_owned());
+        assert!(!theatre.keep_item("s", "a", Some(text.clone())));
+        assert_eq!(theatre.item("s", "a"), Some(text));
+        assert_eq!(theatre.item("s", "b"), None);
+        assert!(theatre.keep_item("s", "a", None));
+        assert_eq!(theatre.item("s", "a"), None);
+    }
+
+    #[test]
+    fn every_address_leads_to_the_server_of_the_stage() {
+        let (_folder, theatre) = theatre(&[], Scene::Documents);
+        let url = "https://vault.example.com:8200/v1/x?y=z".parse().unwrap();
+        let here = Stage::server(&theatre, &url);
+        assert_eq!(here.scheme(), "http");
+        assert_eq!(here.host_str(), Some("127.0.0.1"));
+        assert_eq!((here.path(), here.query()), ("/v1/x", Some("y=z")));
     }
 }
