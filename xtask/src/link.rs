@@ -70,3 +70,35 @@ pub(crate) fn link(arguments: &[String]) -> Result<()> {
     fs::write(&output, component).map_err(|error| context(&error))?;
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn link_with(words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        link(&words).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_linker_that_fails_or_writes_nowhere_is_said_to() {
+        assert!(link_with(&[]).contains("takes a linker"));
+        assert!(link_with(&["false"]).contains("false"));
+        assert!(link_with(&["true", "x.o"]).contains("`-o`"));
+        assert!(link_with(&["true", "-o", "/nowhere/x.wasm"]).contains("/nowhere/x.wasm"));
+    }
+
+    #[test]
+    fn the_script_hands_everything_on_to_this_program() {
+        let folder = std::env::temp_dir().join(format!("xtask-link-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let script = folder.join("wasm-component-ld");
+        write_script(&script, Path::new("/it's/ld")).unwrap();
+        let text = fs::read_to_string(&script).unwrap();
+        assert!(text.ends_with("link '/it'\\''s/ld' \"$@\"\n"), "{text}");
+        let mode = fs::metadata(&script).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
