@@ -38,6 +38,9 @@ pub(super) trait Stage: fmt::Debug + Send + Sync {
     /// Returns the directory that stands for `/`.
     fn root(&self) -> PathBuf;
 
+    /// Takes note of a file that was read.
+    fn file_read(&self);
+
     /// Returns the text of an item of the credential store.
     fn item(&self, service: &str, account: &str) -> Option<Zeroizing<String>>;
 

@@ -2,6 +2,8 @@
 //! so, and nothing of the user's has a part in it.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -21,6 +23,8 @@ tests! {
     a_provider_fails_where_it_breaks_the_rules;
     a_failure_says_what_happened_in_which_case;
     nothing_of_the_user_is_touched_or_shown;
+    a_variable_that_the_author_sets_is_no_secret;
+    a_test_that_is_interrupted_leaves_nothing;
     what_cannot_be_used_of_the_arguments_is_said;
     the_checks_in_the_documents_are_those_there_are;
 }
@@ -250,7 +254,7 @@ fn a_format_fails_where_it_breaks_the_rules() {
         "panic",
     ];
     let archives = deeds.map(|name| deed(&env, name));
-    let mut arguments = vec!["--format", "json"];
+    let mut arguments = vec!["--format", "json", "--keep", "kept"];
     for archive in &archives {
         arguments.extend(["--archive", archive]);
     }
@@ -295,6 +299,21 @@ fn a_format_fails_where_it_breaks_the_rules() {
         }
     }
     assert_eq!(ended(&run, "failed").len(), 7, "{run:#?}");
+    let kept = std::fs::read_dir(env.path("kept")).unwrap();
+    let mut kept: Vec<_> = kept.map(|entry| entry.unwrap().path()).collect();
+    kept.sort();
+    assert!(kept.len() >= 7, "{kept:?}");
+    // What was kept is what it fails with.
+    let file = kept
+        .iter()
+        .find(|path| path.to_str().unwrap().contains("hostile-entries"));
+    let file = file.unwrap().to_str().unwrap();
+    let run = test(
+        &env,
+        "misbehaving",
+        &["--format", "json", "--archive", file],
+    );
+    assert!(ended(&run, "failed").contains("samples"), "{run:#?}");
 }
 
 fn a_provider_fails_where_it_breaks_the_rules() {
@@ -406,6 +425,48 @@ fn nothing_of_the_user_is_touched_or_shown() {
     assert!(!env.home().exists(), "the home of msb was made");
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+fn a_variable_that_the_author_sets_is_no_secret() {
+    let env = TestEnv::new();
+    let settings = r#"{"deed":"leak-error"}"#;
+    let run = test(
+        &env,
+        "misbehaving-credentials",
+        &[
+            "--settings",
+            settings,
+            "--grant",
+            "reveal",
+            "--env",
+            "MISBEHAVING_NAME=a-plain-value",
+        ],
+    );
+    let leaks = "skipped    leaks                it looked at nothing that it was granted";
+    assert!(run.stdout.contains(leaks), "{run:#?}");
+}
+
+fn a_test_that_is_interrupted_leaves_nothing() {
+    let env = TestEnv::new();
+    let folder = env.path("tmp");
+    std::fs::create_dir(&folder).unwrap();
+    let path = component("docker-archive");
+    let mut child = env
+        .command(["plugin", "test", "--info", path.to_str().unwrap()])
+        .env("TMPDIR", &folder)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    let begun = stderr
+        .by_ref()
+        .any(|line| line.unwrap().contains("(golden)"));
+    assert!(begun, "it never got to the archives");
+    let number = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(number, rustix::process::Signal::INT).unwrap();
+    let rest: Vec<String> = stderr.map(|line| line.unwrap()).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:#?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 fn what_cannot_be_used_of_the_arguments_is_said() {

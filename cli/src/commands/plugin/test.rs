@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// A variable of its environment that is no secret. Those it is granted hold one otherwise.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// Keep the archives that a format plugin fails with in this directory.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
@@ -93,6 +96,7 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         settings: args.settings.as_deref().map(settings).transpose()?,
         variables: variables.collect::<Result<_, _>>()?,
         archives: args.archive,
+        keep: args.keep,
     })
 }
 

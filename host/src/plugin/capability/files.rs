@@ -60,12 +60,17 @@ impl files::Host for Guest {
                 )))),
                 Ok(Err(refusal)) => Ok(Err(refusal)),
                 Ok(Ok(None)) => Ok(Ok(None)),
-                Ok(Ok(Some(contents))) => Ok(Ok(Some(File {
-                    contents: guest.keep(Value::new(contents.bytes))?,
-                    path: shown,
-                    owned: contents.owned,
-                    private: contents.private,
-                }))),
+                Ok(Ok(Some(contents))) => {
+                    if let Some(stage) = guest.access.environment.stage() {
+                        stage.file_read();
+                    }
+                    Ok(Ok(Some(File {
+                        contents: guest.keep(Value::new(contents.bytes))?,
+                        path: shown,
+                        owned: contents.owned,
+                        private: contents.private,
+                    })))
+                }
             }
         })
         .await?

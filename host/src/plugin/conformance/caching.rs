@@ -16,18 +16,16 @@ use crate::auth::Request;
 use crate::plugin::{Inspection, Kind, Runtime, credential};
 use crate::store::Home;
 
-/// The home of the runtimes that are compared.
-const HOME: &str = "cache-home";
-
-/// Compiles the component with an empty cache, with a full one and with a broken one, each time
-/// as if msb had just been started.
+/// Asks with code that was compiled when the cache was empty, with code from the cache, and with a
+/// cache that is broken, each time as if msb had just been started.
 pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
-    let first = match answers(lab, inspection) {
+    // It was compiled to be inspected, when there was no cache yet.
+    let first = match answers(lab, inspection, &lab.runtime) {
         Ok(answers) => answers,
         Err(why) => return vec![Check::failed("cache-cold", why)],
     };
     let cold = Check::passed("cache-cold", format!("{} answers", first.len()));
-    let same = |name: &'static str| match answers(lab, inspection) {
+    let same = |name: &'static str| match answers(lab, inspection, &lab.restarted()) {
         Ok(answers) if answers == first => Check::passed(name, "the same answers"),
         Ok(answers) => {
             let other = answers
@@ -39,7 +37,7 @@ pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
         Err(why) => Check::failed(name, why),
     };
     let warm = same("cache-warm");
-    let cache = Home::at(lab.path(HOME)).plugin_cache();
+    let cache = Home::at(lab.runtime.home()).plugin_cache();
     let broken = match break_all(&cache) {
         Ok(0) => Check::skipped("cache-broken", "there is no cache here"),
         Ok(_) => same("cache-broken"),
@@ -48,9 +46,12 @@ pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
     vec![cold, warm, broken]
 }
 
-/// Returns what the plugin says to a few questions, in a runtime of its own.
-fn answers(lab: &Lab<'_>, inspection: &Inspection) -> Result<Vec<String>, String> {
-    let runtime = lab.other_runtime(HOME);
+/// Returns what the plugin says to a few questions.
+fn answers(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    runtime: &Runtime,
+) -> Result<Vec<String>, String> {
     let name = &lab.subject.name;
     let again = runtime
         .inspect(name, &lab.subject.component, &lab.progress, lab.cancel)
@@ -58,7 +59,7 @@ fn answers(lab: &Lab<'_>, inspection: &Inspection) -> Result<Vec<String>, String
     let mut answers = vec![format!("{:?}", again.kind)];
     match &inspection.kind {
         Kind::Format(_) => {
-            let formats = lab.formats(&runtime, inspection);
+            let formats = lab.formats(runtime, inspection);
             for archive in archives::golden() {
                 let path = lab.file("archive.tar", &archive.bytes());
                 let path = path.map_err(|error| error.to_string())?;
@@ -72,10 +73,10 @@ fn answers(lab: &Lab<'_>, inspection: &Inspection) -> Result<Vec<String>, String
         Kind::Credential(description) => {
             let grants = super::grants(lab.subject, inspection);
             let package = lab.package(inspection, grants.clone());
-            let providers = credential::providers(&runtime, &[package]);
+            let providers = credential::providers(runtime, &[package]);
             for registry in registries(&description.registries) {
                 lab.stage
-                    .set(Scene::Documents, &registry, &grants, &home(&runtime))
+                    .set(Scene::Documents, &registry, &grants, &runtime.home())
                     .map_err(|error| error.to_string())?;
                 for (settings, provider) in configurations()
                     .into_iter()
@@ -95,10 +96,6 @@ fn answers(lab: &Lab<'_>, inspection: &Inspection) -> Result<Vec<String>, String
         }
     }
     Ok(answers)
-}
-
-fn home(runtime: &Runtime) -> std::path::PathBuf {
-    runtime.home()
 }
 
 /// Breaks every file below a directory, and returns how many there were. What is left of them is

@@ -45,10 +45,9 @@ pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats) -> Vec<Check> {
                 if cases.are_enough() || lab.cancel.is_cancelled() {
                     break;
                 }
-                cases.note(
-                    &format!("{}, {what}", base.name),
-                    survives(lab, formats, &bytes),
-                );
+                let ended = survives(lab, formats, &bytes)
+                    .map_err(|why| lab.kept(name, cases.next(), &bytes, &why));
+                cases.note(&format!("{}, {what}", base.name), ended);
             }
         }
         for remark in &remarks {

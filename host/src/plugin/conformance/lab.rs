@@ -14,28 +14,41 @@ use super::{ConformanceError, Subject};
 use crate::cancel::Cancel;
 use crate::plugin::access::Environment;
 use crate::plugin::{Budget, ComponentBytes, Formats, Grants, Inspection, Kind, Package, Runtime};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, LogLevel, Progress};
 use crate::store::Home;
 
 /// How long a call may compute here. Inputs are small: who takes longer hangs.
 const COMPUTE: Duration = Duration::from_secs(10);
 
-/// The lines that a plugin logs.
-#[derive(Debug, Default)]
-pub(super) struct Journal(Mutex<Vec<String>>);
+/// The lines that a plugin logs. They are passed on as well, none of them as a warning: that a
+/// plugin warns of what it is shown here is what it should do.
+pub(super) struct Journal {
+    lines: Mutex<Vec<String>>,
+    outer: Arc<dyn Progress>,
+}
 
 impl Journal {
     /// Returns the lines so far, and begins anew.
     pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Progress for Journal {
     fn report(&self, event: Event<'_>) {
-        if let Event::PluginLog { message, .. } = event {
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::PluginLog {
+            plugin,
+            level,
+            message,
+        } = event
+        {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
             lines.push(message.to_owned());
+            self.outer.report(Event::PluginLog {
+                plugin,
+                level: level.min(LogLevel::Info),
+                message,
+            });
         }
     }
 }
@@ -68,7 +81,10 @@ impl<'a> Lab<'a> {
         let stage = Theatre::open(&folder.path().join("root"), &subject.variables)
             .map_err(ConformanceError::Folder)?;
         let stage = Arc::new(stage);
-        let journal = Arc::new(Journal::default());
+        let journal = Arc::new(Journal {
+            lines: Mutex::default(),
+            outer: Arc::clone(outer),
+        });
         Ok(Self {
             subject,
             runtime: on_stage(&folder.path().join("msb"), &stage),
@@ -102,9 +118,9 @@ impl<'a> Lab<'a> {
         Ok(check)
     }
 
-    /// Returns another runtime, with a home of its own, on the same stage.
-    pub(super) fn other_runtime(&self, name: &str) -> Runtime {
-        on_stage(&self.path(name), &self.stage)
+    /// Returns a runtime in the same home, as if msb had been started again.
+    pub(super) fn restarted(&self) -> Runtime {
+        on_stage(&self.runtime.home(), &self.stage)
     }
 
     /// Returns a path that nobody else uses.
@@ -122,6 +138,20 @@ impl<'a> Lab<'a> {
         }
         fs::write(&path, bytes)?;
         Ok(path)
+    }
+
+    /// Keeps an archive with which a case of a check failed, if the author wants it, and returns
+    /// the failure with a word of where.
+    pub(super) fn kept(&self, check: &str, case: usize, bytes: &[u8], why: &str) -> String {
+        let Some(folder) = &self.subject.keep else {
+            return why.to_owned();
+        };
+        let path = folder.join(format!("{check}-{case}.tar"));
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
+        match written {
+            Ok(()) => format!("{why} (kept as {})", path.display()),
+            Err(error) => format!("{why} (not kept: {}: {error})", path.display()),
+        }
     }
 
     /// Makes an empty directory in place of what was there.

@@ -169,6 +169,7 @@ pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
                 }
                 Ended::NotMine => cases.note::<&str>(&name, Ok(())),
                 Ended::Refused(why) | Ended::Unreadable(why) | Ended::Broken(why) => {
+                    let why = lab.kept("golden", cases.next(), &archive.bytes(), &why);
                     cases.note(&name, Err(why));
                 }
             }
@@ -255,6 +256,8 @@ pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
                 )),
                 Ended::Broken(why) => Err(why),
             };
+            let kept = |why: String| lab.kept("foreign", cases.next(), &archive.bytes(), &why);
+            let ended = ended.map_err(kept);
             cases.note(&name, ended);
             if cases.are_enough() {
                 return cases.end();

@@ -94,7 +94,7 @@ impl Report {
 const ENOUGH: usize = 3;
 
 /// Bytes of a failure that are shown.
-const SHOWN: usize = 600;
+const SHOWN: usize = 500;
 
 /// The cases of one check.
 #[derive(Debug)]
@@ -129,11 +129,14 @@ impl Cases {
     pub(super) fn note<E: std::fmt::Display>(&mut self, case: &str, ended: Result<(), E>) {
         self.made += 1;
         if let Err(why) = ended {
-            let why = why.to_string();
-            let shown = first_bytes(&why, SHOWN);
-            let cut = if shown.len() < why.len() { "…" } else { "" };
-            self.failed.push(format!("{case}: {shown}{cut}"));
+            self.failed
+                .push(format!("{case}: {}", short(&why.to_string())));
         }
+    }
+
+    /// Returns the number of the next case, from 1.
+    pub(super) fn next(&self) -> usize {
+        self.made + 1
     }
 
     /// Takes note of what is no failure.
@@ -164,6 +167,21 @@ impl Cases {
         match self.made {
             0 => Check::skipped(self.name, self.none).with(self.notes),
             _ => Check::passed(self.name, summary).with(self.notes),
+        }
+    }
+}
+
+/// Cuts what went wrong to a length that is read.
+pub(super) fn short(why: &str) -> String {
+    match first_bytes(why, SHOWN) {
+        whole if whole.len() == why.len() => whole.to_owned(),
+        // What stands at the end may be where something was kept.
+        start => {
+            let end = why.rfind(" (kept as ").filter(|&at| at >= start.len());
+            format!(
+                "{start}…{}",
+                end.and_then(|at| why.get(at..)).unwrap_or_default()
+            )
         }
     }
 }

@@ -247,8 +247,11 @@ impl Stage for Theatre {
     }
 
     fn root(&self) -> PathBuf {
-        self.play().found.insert(Capability::Files);
         self.root.clone()
+    }
+
+    fn file_read(&self) {
+        self.play().found.insert(Capability::Files);
     }
 
     fn item(&self, service: &str, account: &str) -> Option<Zeroizing<String>> {

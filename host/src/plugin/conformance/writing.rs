@@ -13,8 +13,8 @@ use super::reading::load;
 use super::report::{Cases, Check};
 use crate::archive::{Input, TarOutput};
 use crate::digest::Digest;
-use crate::image::{self, SaveOptions, SaveTarget};
-use crate::plugin::{Description, Formats};
+use crate::image::{self, SaveError, SaveOptions, SaveTarget};
+use crate::plugin::{Description, Failure, FormatError, Formats, Refusal};
 use crate::store::{Home, Store};
 
 /// What is saved: a name for it, and what names the images.
@@ -43,24 +43,34 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         "write-read",
         "archives read again with the images they were of",
     );
-    for selection in selections {
+    let writer = Writer {
+        lab,
+        store,
+        formats,
+        description,
+    };
+    for (number, selection) in selections.iter().enumerate() {
         if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
             break;
         }
-        let saved = save(lab, &store, formats, description, &selection, "saved.tar");
-        match saved {
-            Err(why) => written.note(selection.name, Err(why)),
-            Ok(saved) => {
-                written.note::<&str>(selection.name, Ok(()));
-                again.note(
-                    selection.name,
-                    is_written(lab, &store, formats, description, &selection, &saved),
-                );
-                if description.reads {
-                    let read = reads_back(lab, formats, &saved, &mut back);
-                    back.note(selection.name, read);
-                }
+        let name = selection.name;
+        let saved = match writer.save(selection, "saved.tar") {
+            Ok(saved) => saved,
+            // A format may have no room for several images or names, as long as it has for one.
+            Err(Unsaved::Unsupported(why)) if number > 0 => {
+                written.remark(format!("{name}: unsupported: {why}"));
+                continue;
             }
+            Err(Unsaved::Unsupported(why) | Unsaved::Failed(why)) => {
+                written.note(name, Err(why));
+                continue;
+            }
+        };
+        written.note::<&str>(name, Ok(()));
+        again.note(name, writer.is_written(selection, &saved));
+        if description.reads {
+            let read = reads_back(lab, formats, &saved, &mut back);
+            back.note(name, read);
         }
     }
     let back = if description.reads {
@@ -126,48 +136,73 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
 struct Saved {
     path: PathBuf,
     images: Vec<image::SavedImage>,
+    /// Whether the plugin had something to say.
+    logged: bool,
 }
 
-fn save(
-    lab: &Lab<'_>,
-    store: &Store,
-    formats: &Formats,
-    description: &Description,
-    selection: &Selection,
-    name: &str,
-) -> Result<Saved, String> {
-    let path = lab.path(name);
-    let options = SaveOptions {
-        format: description.name.clone(),
-    };
-    let report = image::save(
-        store,
-        formats,
-        &selection.selectors,
-        &options,
-        SaveTarget::File(path.clone()),
-        &lab.progress,
-        lab.cancel,
-    );
-    let images = report.map_err(|error| chain(&error))?.images;
-    Ok(Saved { path, images })
+/// Why there is none.
+enum Unsaved {
+    /// The plugin says that the format has no room for it.
+    Unsupported(String),
+    /// Anything else.
+    Failed(String),
 }
 
-/// Returns an error unless the same images give the same bytes.
-fn is_written(
-    lab: &Lab<'_>,
-    store: &Store,
-    formats: &Formats,
-    description: &Description,
-    selection: &Selection,
-    first: &Saved,
-) -> Result<(), String> {
-    let second = save(lab, store, formats, description, selection, "again.tar")?;
-    let read = |saved: &Saved| fs::read(&saved.path).map_err(|error| error.to_string());
-    if read(first)? == read(&second)? {
-        Ok(())
-    } else {
-        Err("the second archive has other bytes".to_owned())
+/// Who writes, and what.
+struct Writer<'a> {
+    lab: &'a Lab<'a>,
+    store: Store,
+    formats: &'a Formats,
+    description: &'a Description,
+}
+
+impl Writer<'_> {
+    fn save(&self, selection: &Selection, name: &str) -> Result<Saved, Unsaved> {
+        let path = self.lab.path(name);
+        let options = SaveOptions {
+            format: self.description.name.clone(),
+        };
+        self.lab.journal.take();
+        let report = image::save(
+            &self.store,
+            self.formats,
+            &selection.selectors,
+            &options,
+            SaveTarget::File(path.clone()),
+            &self.lab.progress,
+            self.lab.cancel,
+        );
+        let images = match report {
+            Ok(report) => report.images,
+            Err(SaveError::Format(FormatError::Plugin(error))) => {
+                return Err(match &*error.failure {
+                    Failure::Refused(Refusal::Unsupported(why)) => {
+                        Unsaved::Unsupported(why.clone())
+                    }
+                    failure => Unsaved::Failed(chain(failure)),
+                });
+            }
+            Err(error) => return Err(Unsaved::Failed(chain(&error))),
+        };
+        Ok(Saved {
+            path,
+            images,
+            logged: !self.lab.journal.take().is_empty(),
+        })
+    }
+
+    /// Returns an error unless the same images give the same bytes.
+    fn is_written(&self, selection: &Selection, first: &Saved) -> Result<(), String> {
+        let second = match self.save(selection, "again.tar") {
+            Ok(second) => second,
+            Err(Unsaved::Unsupported(why) | Unsaved::Failed(why)) => return Err(why),
+        };
+        let read = |saved: &Saved| fs::read(&saved.path).map_err(|error| error.to_string());
+        if read(first)? == read(&second)? {
+            Ok(())
+        } else {
+            Err("the second archive has other bytes".to_owned())
+        }
     }
 }
 
@@ -186,8 +221,19 @@ fn reads_back(
             return Err(format!("image {} is missing", image.config_digest.short()));
         };
         let kept = |reference| other.references.contains(reference);
-        if let Some(lost) = image.references.iter().find(|reference| !kept(reference)) {
-            return Err(format!("the reference {lost} is missing"));
+        let lost = image.references.iter().find(|reference| !kept(reference));
+        match lost {
+            Some(lost) if saved.logged => {
+                cases.remark(format!(
+                    "the reference {lost} does not come back; its log has a line"
+                ));
+            }
+            Some(lost) => {
+                return Err(format!(
+                    "the reference {lost} is missing, and its log has no word of that"
+                ));
+            }
+            None => {}
         }
         if other.manifest_digest != image.manifest_digest {
             cases.remark("manifests do not come back as they were, image IDs do".to_owned());
@@ -218,14 +264,10 @@ fn writes_nothing(lab: &Lab<'_>, formats: &Formats, description: &Description) -
             Ok(bytes) => Check::passed(NAME, format!("an archive of {bytes} bytes")),
             Err(error) => Check::failed(NAME, chain(&error)),
         },
-        Err(crate::plugin::FormatError::Plugin(error))
-            if matches!(&*error.failure, crate::plugin::Failure::Refused(_)) =>
-        {
+        Err(FormatError::Plugin(error)) if matches!(&*error.failure, Failure::Refused(_)) => {
             Check::passed(NAME, "it refuses")
         }
-        Err(crate::plugin::FormatError::Plugin(error)) => {
-            Check::failed(NAME, chain(&*error.failure))
-        }
+        Err(FormatError::Plugin(error)) => Check::failed(NAME, chain(&*error.failure)),
         Err(error) => Check::failed(NAME, chain(&error)),
     }
 }
