@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use msb_host::plugin::scaffold::{self, Project, ProjectKind};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use msb_host::plugin::scaffold::{Language, Project, ProjectKind};
 
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -17,7 +18,7 @@ use crate::ui::Ui;
 #[command(after_help = "\
 Examples:
   msb plugin new my-login --kind credential --lang rust
-  msb plugin new shelf --kind format --lang python --path plugins/shelf")]
+  msb plugin new shelf --kind format --lang rust --path plugins/shelf")]
 pub(crate) struct Args {
     /// What it is called: lower-case letters, digits and dashes.
     name: String,
@@ -25,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     kind: Kind,
     /// What it is written in.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = offered())]
     lang: Language,
     /// The folder of the project; the one of its name in this folder unless given.
     #[arg(long, value_name = "DIR")]
@@ -44,16 +45,20 @@ enum Kind {
     Credential,
 }
 
-/// What a plugin is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Language {
-    /// Needs cargo and the target wasm32-unknown-unknown.
-    Rust,
-    /// Needs componentize-py.
-    Python,
-    /// Needs Node.js.
-    #[value(name = "javascript", alias = "js")]
-    JavaScript,
+/// Reads the name of a language in which there are templates.
+fn offered() -> impl TypedValueParser<Value = Language> {
+    let offered = || Language::ALL.into_iter().filter(|it| it.is_offered());
+    let values = offered().map(|language| {
+        PossibleValue::new(language.name()).help(match language {
+            Language::Rust => "Needs cargo and the target wasm32-unknown-unknown",
+            Language::Python => "Needs componentize-py",
+            Language::JavaScript => "Needs Node.js",
+        })
+    });
+    PossibleValuesParser::new(values).try_map(move |name| {
+        let language = offered().find(|language| language.name() == name);
+        language.ok_or("there are no templates in it")
+    })
 }
 
 impl From<Kind> for ProjectKind {
@@ -65,23 +70,13 @@ impl From<Kind> for ProjectKind {
     }
 }
 
-impl From<Language> for scaffold::Language {
-    fn from(language: Language) -> Self {
-        match language {
-            Language::Rust => Self::Rust,
-            Language::Python => Self::Python,
-            Language::JavaScript => Self::JavaScript,
-        }
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let path = args.path.as_deref().unwrap_or(Path::new(&args.name));
     let project = Project {
         name: args.name.clone(),
-        language: args.lang.into(),
+        language: args.lang,
         kind: args.kind.into(),
         path: path.to_owned(),
     };

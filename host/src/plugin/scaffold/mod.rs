@@ -54,6 +54,13 @@ impl Language {
     /// All languages.
     pub const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::JavaScript];
 
+    /// Returns whether there are templates in it.
+    pub fn is_offered(self) -> bool {
+        ProjectKind::ALL
+            .iter()
+            .all(|&kind| template::exists(self, kind))
+    }
+
     /// Returns its name as it is typed: `javascript`.
     pub fn name(self) -> &'static str {
         match self {
