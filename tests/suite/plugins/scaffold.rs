@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
@@ -26,6 +27,10 @@ tests! {
 
 /// The compiled code that projects have in common, which is most of it, is built once.
 const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/new-plugins");
+
+/// Held while cargo is at work there: it runs tests of documentation while another cargo may be
+/// building what they link.
+static AT_WORK: Mutex<()> = Mutex::new(());
 
 /// A project in a home of its own.
 pub(super) struct NewPlugin {
@@ -87,6 +92,7 @@ impl NewPlugin {
 fn in_rust(name: &str, kind: &str) -> NewPlugin {
     let plugin = NewPlugin::new(name, kind, "rust");
     prepare(&plugin.folder);
+    let _alone = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
     plugin.take_steps(|step| match step.split_once(' ')? {
         ("rustup", _) => None,
         ("cargo", "plugin") => Some(format!("{}{step}", plugin_build().unwrap())),
@@ -192,6 +198,7 @@ fn a_new_project_in_rust_is_formatted_and_without_warnings() {
             prepare(&plugin.folder);
             run(&mut plugin.shell("cargo fmt --check"));
             if name == "x" {
+                let _alone = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
                 run(&mut plugin
                     .shell("cargo clippy --all-targets -- --deny warnings -W clippy::pedantic"));
             }
