@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::archives::{self, Archive, Member};
 use super::damage::{Damage, broken_bytes, broken_documents, broken_entries};
@@ -18,17 +18,20 @@ use crate::plugin::Formats;
 /// The longest sample that is damaged, in bytes.
 const MAX_SAMPLE: u64 = 4 << 20;
 
-/// Shows damaged archives.
-pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats) -> Vec<Check> {
+/// Shows damaged archives: those of the kit, the author's own, and what the plugin `wrote`.
+pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats, wrote: &[PathBuf]) -> Vec<Check> {
     let mut bases: Vec<Archive> = archives::golden()
         .into_iter()
         .filter(|archive| archive.images.len() == 2)
         .collect();
     let mut remarks = Vec::new();
-    for path in &lab.subject.archives {
-        match sample(path) {
+    let own = lab.subject.archives.iter();
+    let own = own.map(|path| (path.display().to_string(), path));
+    let wrote = wrote.iter().map(|path| ("what it wrote".to_owned(), path));
+    for (name, path) in own.chain(wrote) {
+        match sample(&name, path) {
             Ok(archive) => bases.push(archive),
-            Err(why) => remarks.push(format!("{} was not damaged: {why}", path.display())),
+            Err(why) => remarks.push(format!("{name} was not damaged: {why}")),
         }
     }
     let kinds: [(&str, Damage); 3] = [
@@ -68,10 +71,10 @@ fn survives(lab: &Lab<'_>, formats: &Formats, bytes: &[u8]) -> Result<(), String
 }
 
 /// Takes an archive of the author apart.
-fn sample(path: &Path) -> Result<Archive, String> {
+fn sample(name: &str, path: &Path) -> Result<Archive, String> {
     let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
-        return directory(path);
+        return directory(name, path);
     }
     if metadata.len() > MAX_SAMPLE {
         return Err(too_large());
@@ -93,14 +96,14 @@ fn sample(path: &Path) -> Result<Archive, String> {
         });
     }
     Ok(Archive {
-        name: path.display().to_string(),
+        name: name.to_owned(),
         members,
         images: Vec::new(),
     })
 }
 
 /// Takes a directory apart, as an archive of its files.
-fn directory(path: &Path) -> Result<Archive, String> {
+fn directory(name: &str, path: &Path) -> Result<Archive, String> {
     let mut members = Vec::new();
     let mut size = 0;
     for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
@@ -117,7 +120,7 @@ fn directory(path: &Path) -> Result<Archive, String> {
         members.push(Member::file(&below.to_string_lossy(), contents));
     }
     Ok(Archive {
-        name: path.display().to_string(),
+        name: name.to_owned(),
         members,
         images: Vec::new(),
     })

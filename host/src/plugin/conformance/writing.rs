@@ -23,18 +23,31 @@ struct Selection {
     selectors: Vec<String>,
 }
 
+/// What became of writing.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) checks: Vec<Check>,
+    /// An archive that the plugin wrote, as an example of its format.
+    pub(super) archives: Vec<PathBuf>,
+}
+
 /// Saves images in every way, and reads what was written, if the plugin reads.
-pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Vec<Check> {
+pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Written {
     let names = ["write-none", "write", "write-again", "write-read"];
     if !description.writes {
-        return names
-            .map(|name| Check::skipped(name, "it says that it does not write"))
-            .into();
+        let skip = |name| Check::skipped(name, "it says that it does not write");
+        return Written {
+            checks: names.map(skip).into(),
+            ..Written::default()
+        };
     }
     let (store, selections) = match filled(lab) {
         Ok(filled) => filled,
         Err(why) => {
-            return names.map(|name| Check::failed(name, why.clone())).into();
+            return Written {
+                checks: names.map(|name| Check::failed(name, why.clone())).into(),
+                ..Written::default()
+            };
         }
     };
     let mut written = Cases::of("write", "archives written");
@@ -49,6 +62,7 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         formats,
         description,
     };
+    let mut archives = Vec::new();
     for (number, selection) in selections.iter().enumerate() {
         if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
             break;
@@ -68,6 +82,10 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         };
         written.note::<&str>(name, Ok(()));
         again.note(name, writer.is_written(selection, &saved));
+        if saved.images.len() == 2 && archives.is_empty() {
+            let path = lab.path("example.tar");
+            archives.extend(fs::copy(&saved.path, &path).ok().map(|_| path));
+        }
         if description.reads {
             let read = reads_back(lab, formats, &saved, &mut back);
             back.note(name, read);
@@ -78,12 +96,13 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
     } else {
         Check::skipped("write-read", "it says that it does not read")
     };
-    vec![
+    let checks = vec![
         writes_nothing(lab, formats, description),
         written.end(),
         again.end(),
         back,
-    ]
+    ];
+    Written { checks, archives }
 }
 
 /// Fills a store, and says what can be saved of it.
