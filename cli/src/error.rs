@@ -8,7 +8,7 @@ use msb_host::auth::{AuthError, KeepError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::conformance::ConformanceError;
-use msb_host::plugin::{FormatError, InstalledError};
+use msb_host::plugin::{FormatError, InstalledError, ScaffoldError};
 use msb_host::reference::ParseReferenceError;
 use msb_host::registry::RegistryError;
 use msb_host::registry::hosts::HostsError;
@@ -165,6 +165,7 @@ from_host!(
     PullError,
     RegistryError,
     SaveError,
+    ScaffoldError,
     SettingsError,
     StoreError
 );

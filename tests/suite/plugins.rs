@@ -4,6 +4,7 @@
 mod conformance;
 mod distribution;
 mod pulls;
+mod scaffold;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         conformance::tests(),
         distribution::tests(),
         pulls::tests(),
+        scaffold::tests(),
     ]
     .into_iter()
     .flatten()

@@ -13,6 +13,7 @@ mod debian;
 mod demo;
 mod fuzz;
 mod guests;
+mod link;
 mod setup;
 mod test;
 mod toolchain;
@@ -44,6 +45,8 @@ fn main() -> ExitCode {
         "test" => test::run_all(rest),
         "bench" => bench::run_all(rest),
         "fuzz" => fuzz::run_all(rest),
+        // For cargo, not for people.
+        "link" => link::link(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

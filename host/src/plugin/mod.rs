@@ -35,6 +35,7 @@ pub mod installed;
 mod limits;
 mod package;
 mod runtime;
+pub mod scaffold;
 mod servers;
 mod symbolic_path;
 mod wasi;
@@ -54,6 +55,7 @@ pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,
 };
 pub use runtime::Runtime;
+pub use scaffold::ScaffoldError;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
