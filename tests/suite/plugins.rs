@@ -3,6 +3,7 @@
 
 mod conformance;
 mod distribution;
+mod hostile;
 mod pulls;
 mod scaffold;
 
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         tests(),
         conformance::tests(),
         distribution::tests(),
+        hostile::tests(),
         pulls::tests(),
         scaffold::tests(),
     ]
