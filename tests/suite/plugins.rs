@@ -6,6 +6,7 @@ mod distribution;
 mod hostile;
 mod pulls;
 mod scaffold;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         hostile::tests(),
         pulls::tests(),
         scaffold::tests(),
+        sources::tests(),
     ]
     .into_iter()
     .flatten()

@@ -28,7 +28,7 @@ Commands:
   guests  Compile the plugins that ship with msb
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
-  bench   Measure (`bench load` or `bench pull`, with `--quick` or `--corpus DIR`)
+  bench   Measure (`bench load`, `pull` or `plugins`, with `--quick` or `--corpus DIR`)
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
 
