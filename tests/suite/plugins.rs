@@ -3,8 +3,10 @@
 
 mod conformance;
 mod distribution;
+mod languages;
 mod pulls;
 mod scaffold;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +50,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         tests(),
         conformance::tests(),
         distribution::tests(),
+        languages::tests(),
         pulls::tests(),
         scaffold::tests(),
     ]
