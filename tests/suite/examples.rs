@@ -93,7 +93,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    fn answering(status: u16, body: &Value) -> Self {
+    pub(crate) fn answering(status: u16, body: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -124,7 +124,7 @@ impl Vault {
         )
     }
 
-    fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
 

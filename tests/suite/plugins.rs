@@ -4,9 +4,11 @@
 mod conformance;
 mod distribution;
 mod hostile;
+mod languages;
 mod pulls;
 mod scaffold;
 mod sources;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +53,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         conformance::tests(),
         distribution::tests(),
         hostile::tests(),
+        languages::tests(),
         pulls::tests(),
         scaffold::tests(),
         sources::tests(),

@@ -1,6 +1,6 @@
 //! The tools that tests need beside msb.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -43,6 +43,10 @@ pub(crate) enum Tool {
     Wkg,
     /// What compiles Rust for WebAssembly.
     RustForWasm,
+    /// What makes components of JavaScript, in the versions that `cargo xtask authors` installs.
+    JavaScriptForWasm,
+    /// What makes components of Python, likewise.
+    PythonForWasm,
     /// curl
     Curl,
     /// GNU tar
@@ -83,6 +87,10 @@ impl Tool {
             Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
             Self::Openssl => succeeds("openssl version"),
             Self::RustForWasm => plugin_build().is_some(),
+            Self::JavaScriptForWasm => {
+                authors("node/installed").is_file() && answers("node") && answers("npm")
+            }
+            Self::PythonForWasm => authors("python/installed").is_file(),
             Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),
@@ -117,6 +125,16 @@ pub(crate) fn plugin_build() -> Option<String> {
     });
     let has_target = rustlib.join("wasm32-unknown-unknown/lib").is_dir();
     (has_target && linkers.count() > 0).then(String::new)
+}
+
+/// Returns a file of what `cargo xtask authors` installs.
+pub(crate) fn authors(name: &str) -> PathBuf {
+    let folder = std::env::var_os("MSB_AUTHORS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/authors"),
+        PathBuf::from,
+    );
+    let folder = folder.canonicalize().unwrap_or(folder);
+    folder.join(name)
 }
 
 /// Returns whether there is a program, whatever it says.

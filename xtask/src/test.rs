@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run, which};
-use crate::{debian, fuzz, guests, link, setup};
+use crate::{authors, debian, fuzz, guests, link, setup};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -49,6 +49,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         debian::install(TOOLS)?;
     }
     guests::build()?;
+    authors::ensure()?;
     let root = root()?;
     let plugins = root.join("plugins");
     let step = |title: &str, command: &mut Command| -> Result<()> {

@@ -303,6 +303,10 @@ fn failure(error: &wasmtime::Error, guest: &mut Guest) -> Failure {
         .or_else(|| guest.wasi.as_ref()?.last_words())
         .or(trap)
         .unwrap_or(cause);
+    let message = match guest.denied_request() {
+        Some(denied) => format!("{denied}; {message}"),
+        None => message,
+    };
     Failure::Crashed { message, frames }
 }
 
