@@ -179,6 +179,7 @@ mod tests {
             "plugin verify",
             "plugin explain-auth ghcr.io",
             "plugin push x.wasm ghcr.io/a/b:1",
+            "plugin test x.wasm --archive a.tar --grant clock",
             "registry login ghcr.io --username octocat",
             "registry login ghcr.io -u octocat --password-stdin --no-verify --store file",
             "registry login h:5000 --username a --insecure --ca-certs ca.pem",

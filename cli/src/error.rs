@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use msb_host::auth::{AuthError, KeepError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
-use msb_host::plugin::{FormatError, InstalledError};
+use msb_host::plugin::conformance::ConformanceError;
+use msb_host::plugin::{FormatError, InstalledError, ScaffoldError};
 use msb_host::reference::ParseReferenceError;
 use msb_host::registry::RegistryError;
 use msb_host::registry::hosts::HostsError;
@@ -153,6 +154,7 @@ macro_rules! from_host {
 
 from_host!(
     AuthError,
+    ConformanceError,
     FormatError,
     HostsError,
     InstalledError,
@@ -163,6 +165,7 @@ from_host!(
     PullError,
     RegistryError,
     SaveError,
+    ScaffoldError,
     SettingsError,
     StoreError
 );

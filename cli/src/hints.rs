@@ -19,7 +19,7 @@ use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
 use self::image::{for_load, for_pull, for_save, for_store};
-use self::plugin::{for_format, for_installed};
+use self::plugin::{for_format, for_installed, for_scaffold};
 use self::registry::for_registry;
 use self::system::for_system;
 use crate::error::chain;
@@ -71,6 +71,8 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Keep(KeepError::Store { registry, source }) => {
             return for_missing_store(registry, source);
         }
+        // What it fails on is not the store, which is what the advice about disks is about.
+        Error::Scaffold(error) => return for_scaffold(error).into_iter().collect(),
         Error::Keep(error) => for_keep(error),
         Error::Auth(error) => for_auth(error),
         Error::Load(error) => for_load(error),

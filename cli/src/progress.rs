@@ -25,6 +25,7 @@ pub(crate) enum Work {
     List,
     Install,
     Push,
+    Test,
 }
 
 impl Work {
@@ -41,6 +42,7 @@ impl Work {
             Self::List => "Looking for credentials",
             Self::Install => "Looking at plugins",
             Self::Push => "Pushing",
+            Self::Test => "Testing",
         }
     }
 
@@ -56,7 +58,8 @@ impl Work {
             | Self::Logout
             | Self::List
             | Self::Install
-            | Self::Push => "",
+            | Self::Push
+            | Self::Test => "",
             Self::Verify => "checking",
         }
     }

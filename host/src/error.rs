@@ -3,7 +3,8 @@
 use crate::auth::{AuthError, KeepError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
-use crate::plugin::{FormatError, InstalledError};
+use crate::plugin::conformance::ConformanceError;
+use crate::plugin::{FormatError, InstalledError, ScaffoldError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
 use crate::registry::hosts::HostsError;
@@ -38,6 +39,9 @@ pub enum Error {
     /// A plugin could not be installed or called.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// A plugin could not be tested.
+    #[error(transparent)]
+    Conformance(#[from] ConformanceError),
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -47,6 +51,9 @@ pub enum Error {
     /// What is installed is not known.
     #[error(transparent)]
     Installed(#[from] InstalledError),
+    /// A new plugin could not be made.
+    #[error(transparent)]
+    Scaffold(#[from] ScaffoldError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

@@ -1,5 +1,7 @@
 //! The plugins under `plugins/examples`, as components in msb, against what they are for.
 
+mod readme;
+
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -40,6 +42,11 @@ tests! {
     an_image_in_a_json_document_is_loaded_and_saved;
     the_same_json_document_is_the_same_image;
     a_json_document_that_makes_no_sense_is_refused_by_its_plugin;
+}
+
+/// All tests about the examples.
+pub(crate) fn all() -> Vec<crate::Test> {
+    [tests(), readme::tests()].into_iter().flatten().collect()
 }
 
 const TOKEN: &str = "hvs.secret-token";
@@ -86,7 +93,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    fn answering(status: u16, body: &Value) -> Self {
+    pub(crate) fn answering(status: u16, body: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -117,7 +124,7 @@ impl Vault {
         )
     }
 
-    fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
 
@@ -274,6 +281,43 @@ fn a_secrets_server_that_is_not_granted_is_not_asked() {
     assert!(vault.asked().is_empty());
 }
 
+/// A password store with a key, for one test.
+struct PasswordStore {
+    gnupg: PathBuf,
+    folder: PathBuf,
+}
+
+impl PasswordStore {
+    fn new(env: &TestEnv) -> Self {
+        let store = Self {
+            gnupg: env.path("gnupg"),
+            folder: env.path("password-store"),
+        };
+        std::fs::create_dir_all(&store.gnupg).unwrap();
+        std::fs::set_permissions(&store.gnupg, PermissionsExt::from_mode(0o700)).unwrap();
+        let key =
+            "--batch --quiet --pinentry-mode loopback --passphrase= --quick-generate-key msb-tests";
+        run(store.opened(Command::new("gpg").args(key.split(' '))));
+        run(store.opened(Command::new("pass").args(["init", "msb-tests"])));
+        store
+    }
+
+    /// Lets a program use it.
+    fn opened<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("GNUPGHOME", &self.gnupg)
+            .env("PASSWORD_STORE_DIR", &self.folder)
+    }
+}
+
+impl Drop for PasswordStore {
+    fn drop(&mut self) {
+        let _ = self
+            .opened(Command::new("gpgconf").args(["--kill", "gpg-agent"]))
+            .status();
+    }
+}
+
 /// Where the second process finds the registry of the first.
 const REGISTRY: &str = "MSB_TEST_HELPED_REGISTRY";
 
@@ -284,28 +328,14 @@ fn a_helper_keeps_and_forgets_a_login_that_is_pulled_with() {
         return keep_and_forget(&host);
     }
     let scene = Scene::guarded();
-    let gnupg = scene.env.path("gnupg");
-    std::fs::create_dir_all(&gnupg).unwrap();
-    std::fs::set_permissions(&gnupg, PermissionsExt::from_mode(0o700)).unwrap();
-    let at_home = |program: &str, line: &str| {
-        let mut command = Command::new(program);
-        command
-            .args(line.split(' '))
-            .env("HOME", scene.env.path("user-home"))
-            .env("GNUPGHOME", &gnupg)
-            .env("PASSWORD_STORE_DIR", scene.env.path("password-store"));
-        command
-    };
-    let key =
-        "--batch --quiet --pinentry-mode loopback --passphrase= --quick-generate-key msb-tests";
-    run(&mut at_home("gpg", key));
-    run(&mut at_home("pass", "init msb-tests"));
-    let itself = std::env::current_exe().unwrap();
+    let store = PasswordStore::new(&scene.env);
     let this = "examples::a_helper_keeps_and_forgets_a_login_that_is_pulled_with";
-    let mut second = at_home(itself.to_str().unwrap(), &format!("--exact {this}"));
-    let output = second.env(REGISTRY, scene.registry.host()).output();
-    run(&mut at_home("gpgconf", "--kill gpg-agent"));
-    let output = output.unwrap();
+    let mut second = Command::new(std::env::current_exe().unwrap());
+    second
+        .args(["--exact", this])
+        .env("HOME", scene.env.path("user-home"))
+        .env(REGISTRY, scene.registry.host());
+    let output = store.opened(&mut second).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),

@@ -75,7 +75,7 @@ fn main() {
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),
-        examples::tests(),
+        examples::all(),
         faults::all(),
         plugins::all(),
         faulty::itself::tests(),

@@ -1,10 +1,14 @@
 //! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
 //! with.
 
+mod conformance;
 mod distribution;
 mod hostile;
+mod languages;
 mod pulls;
+mod scaffold;
 mod sources;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,9 +50,12 @@ pub(crate) fn all() -> Vec<crate::Test> {
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
     [
         tests(),
+        conformance::tests(),
         distribution::tests(),
         hostile::tests(),
+        languages::tests(),
         pulls::tests(),
+        scaffold::tests(),
         sources::tests(),
     ]
     .into_iter()
@@ -58,7 +65,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
 }
 
 /// Returns a component that `cargo xtask guests` has built.
-fn component(name: &str) -> PathBuf {
+pub(crate) fn component(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSB_COMPONENTS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/target/components"),
         PathBuf::from,

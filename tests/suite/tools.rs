@@ -1,6 +1,6 @@
 //! The tools that tests need beside msb.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -41,6 +41,12 @@ pub(crate) enum Tool {
     Minisign,
     /// The package tool of the WebAssembly world, which not every machine has.
     Wkg,
+    /// What compiles Rust for WebAssembly.
+    RustForWasm,
+    /// What makes components of JavaScript, in the versions that `cargo xtask authors` installs.
+    JavaScriptForWasm,
+    /// What makes components of Python, likewise.
+    PythonForWasm,
     /// curl
     Curl,
     /// GNU tar
@@ -80,6 +86,11 @@ impl Tool {
             Self::DockerRegistry => answers("docker-registry"),
             Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
             Self::Openssl => succeeds("openssl version"),
+            Self::RustForWasm => plugin_build().is_some(),
+            Self::JavaScriptForWasm => {
+                authors("node/installed").is_file() && answers("node") && answers("npm")
+            }
+            Self::PythonForWasm => authors("python/installed").is_file(),
             Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
             Self::Fixtures => fixtures().is_some(),
@@ -92,6 +103,38 @@ pub(crate) fn fixtures() -> Option<PathBuf> {
     std::env::var_os("MSB_FIXTURES")
         .map(PathBuf::from)
         .filter(|folder| folder.join("images").is_dir())
+}
+
+/// Returns the variables that cargo needs to build a plugin that an author has begun with
+/// `msb plugin new`, as the beginning of a command: none where rustup's toolchain does it alone.
+/// `cargo xtask test` says what others need, in `MSB_TEST_PLUGIN_BUILD`, one in a line.
+pub(crate) fn plugin_build() -> Option<String> {
+    if let Ok(lines) = std::env::var("MSB_TEST_PLUGIN_BUILD") {
+        let quoted = lines.lines().filter_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            Some(format!("{name}='{value}' "))
+        });
+        return Some(quoted.collect());
+    }
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = String::from_utf8(output.ok()?.stdout).ok()?;
+    let rustlib = PathBuf::from(sysroot.trim()).join("lib/rustlib");
+    let linkers = rustlib.read_dir().ok()?.filter_map(|target| {
+        let linker = target.ok()?.path().join("bin/wasm-component-ld");
+        linker.is_file().then_some(linker)
+    });
+    let has_target = rustlib.join("wasm32-unknown-unknown/lib").is_dir();
+    (has_target && linkers.count() > 0).then(String::new)
+}
+
+/// Returns a file of what `cargo xtask authors` installs.
+pub(crate) fn authors(name: &str) -> PathBuf {
+    let folder = std::env::var_os("MSB_AUTHORS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/authors"),
+        PathBuf::from,
+    );
+    let folder = folder.canonicalize().unwrap_or(folder);
+    folder.join(name)
 }
 
 /// Returns whether there is a program, whatever it says.

@@ -6,6 +6,7 @@
     reason = "a program for the terminal of a developer"
 )]
 
+mod authors;
 mod bench;
 mod command;
 mod component;
@@ -13,6 +14,7 @@ mod debian;
 mod demo;
 mod fuzz;
 mod guests;
+mod link;
 mod setup;
 mod test;
 mod toolchain;
@@ -25,6 +27,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   setup   Find what building needs, or install it
   guests  Compile the plugins that ship with msb
+  authors Install what builds plugins in JavaScript and Python, for the tests
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   bench   Measure (`bench load`, `pull` or `plugins`, with `--quick` or `--corpus DIR`)
@@ -40,10 +43,13 @@ fn main() -> ExitCode {
     let result = match name.as_str() {
         "setup" => setup::ensure().map(|_| ()),
         "guests" => guests::build().map(|_| ()),
+        "authors" => authors::ensure(),
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "bench" => bench::run_all(rest),
         "fuzz" => fuzz::run_all(rest),
+        // For cargo, not for people.
+        "link" => link::link(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run, which};
-use crate::{debian, fuzz, guests};
+use crate::{authors, debian, fuzz, guests, link, setup};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -49,6 +49,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         debian::install(TOOLS)?;
     }
     guests::build()?;
+    authors::ensure()?;
     let root = root()?;
     let plugins = root.join("plugins");
     let step = |title: &str, command: &mut Command| -> Result<()> {
@@ -77,9 +78,11 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "build",
         &mut cargo_in(&root, "build --workspace --all-targets"),
     )?;
+    let components = plugins.join("target/components");
+    let building = link::variables(&setup::ensure()?, &components)?;
     step(
         "tests",
-        &mut cargo_in(&root, "test --workspace --no-fail-fast"),
+        cargo_in(&root, "test --workspace --no-fail-fast").env("MSB_TEST_PLUGIN_BUILD", building),
     )?;
     step(
         "tests of plugins",

@@ -98,6 +98,11 @@ impl Toolchain {
         command
     }
 
+    /// Tells whether it has the linker that writes components, as toolchains of rustup do.
+    pub(crate) fn links_components(&self) -> bool {
+        matches!(self, Self::Active) && tool_of_active("wasm-component-ld").is_some()
+    }
+
     /// Names the compiler, for messages.
     pub(crate) fn title(&self) -> String {
         match self {
@@ -151,16 +156,19 @@ fn release(version: &str) -> Option<(u32, u32)> {
 }
 
 /// Rustup's toolchains carry a linker for wasm; elsewhere it is `wasm-ld` of LLVM.
-fn linker() -> Option<PathBuf> {
-    let of_toolchain = sysroot(&active_rustc())
-        .and_then(|sysroot| sysroot.join("lib/rustlib").read_dir().ok())
-        .and_then(|mut targets| {
-            targets.find_map(|target| {
-                let linker = target.ok()?.path().join("bin/rust-lld");
-                linker.is_file().then_some(linker)
-            })
-        });
-    of_toolchain.or_else(|| search_path(|name| name == "wasm-ld" || name.starts_with("wasm-ld-")))
+pub(crate) fn linker() -> Option<PathBuf> {
+    tool_of_active("rust-lld")
+        .or_else(|| search_path(|name| name == "wasm-ld" || name.starts_with("wasm-ld-")))
+}
+
+/// Returns a program that the active toolchain brings along for itself.
+fn tool_of_active(name: &str) -> Option<PathBuf> {
+    let sysroot = sysroot(&active_rustc())?;
+    let mut targets = sysroot.join("lib/rustlib").read_dir().ok()?;
+    targets.find_map(|target| {
+        let tool = target.ok()?.path().join("bin").join(name);
+        tool.is_file().then_some(tool)
+    })
 }
 
 fn cargo_home() -> PathBuf {

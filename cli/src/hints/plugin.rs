@@ -1,7 +1,7 @@
 //! What to do about plugins: those that fail, and those that cannot be installed.
 
 use msb_host::plugin::installed::SignatureError;
-use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
+use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal, ScaffoldError};
 
 use super::image::{DAMAGED_ARCHIVE, for_archive, for_store};
 use super::registry::for_registry;
@@ -69,6 +69,18 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
             return Some(format!("it has {}", has.join(", ")));
         }
         InstalledError::Raced { .. } => "try again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub(super) fn for_scaffold(error: &ScaffoldError) -> Option<String> {
+    let hint = match error {
+        ScaffoldError::Name(_) => {
+            "a name has lower-case ASCII letters, digits and single dashes, at most 32 of them, \
+             begins with a letter and does not end with a dash"
+        }
+        ScaffoldError::Occupied(_) => "name another folder with --path",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -4,22 +4,60 @@
 //! capability does its work.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use url::Url;
+use zeroize::Zeroizing;
 
 use super::bindings::msb::plugin::types::Refusal;
+use super::capability::helper_program::Said;
 use super::grant::{Capability, Grant, Grants};
 use super::servers::Servers;
 
-/// The environment that msb runs in.
+/// What surrounds msb: variables, files, the credential store, programs, servers, the time.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Environment {
-    /// That of the process.
+    /// What surrounds the process.
     #[default]
     Process,
-    /// One that a test has put together.
+    /// Variables that a test has put together; for the rest, what surrounds the process.
     #[cfg(test)]
     Fixed(std::collections::BTreeMap<String, OsString>),
+    /// A stage, on which nothing is real.
+    Staged(Arc<dyn Stage>),
+}
+
+/// Surroundings that are made up. Grants are asked before any of it.
+pub(super) trait Stage: fmt::Debug + Send + Sync {
+    /// Returns the value of a variable.
+    fn variable(&self, name: &str) -> Option<OsString>;
+
+    /// Returns the directory that stands for `/`.
+    fn root(&self) -> PathBuf;
+
+    /// Takes note of a file that was read.
+    fn file_read(&self);
+
+    /// Returns the text of an item of the credential store.
+    fn item(&self, service: &str, account: &str) -> Option<Zeroizing<String>>;
+
+    /// Keeps an item, or removes it, and returns whether there was one.
+    fn keep_item(&self, service: &str, account: &str, text: Option<Zeroizing<String>>) -> bool;
+
+    /// Says what a credential helper says.
+    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> Said;
+
+    /// Returns where the server of an address really is.
+    fn server(&self, url: &Url) -> Url;
+
+    /// Returns the time.
+    fn now(&self) -> SystemTime;
+
+    /// Takes note of a use that was not granted.
+    fn refused(&self, wish: &str);
 }
 
 impl Environment {
@@ -29,7 +67,30 @@ impl Environment {
             Self::Process => std::env::var_os(name),
             #[cfg(test)]
             Self::Fixed(variables) => variables.get(name).cloned(),
+            Self::Staged(stage) => stage.variable(name),
         }
+    }
+
+    /// Returns the stage, if it is one.
+    pub(super) fn stage(&self) -> Option<&Arc<dyn Stage>> {
+        match self {
+            Self::Process => None,
+            #[cfg(test)]
+            Self::Fixed(_) => None,
+            Self::Staged(stage) => Some(stage),
+        }
+    }
+
+    /// Returns what `/` stands for.
+    pub(super) fn root(&self) -> PathBuf {
+        self.stage()
+            .map_or_else(|| PathBuf::from("/"), |stage| stage.root())
+    }
+
+    /// Returns the time.
+    pub(super) fn now(&self) -> SystemTime {
+        self.stage()
+            .map_or_else(SystemTime::now, |stage| stage.now())
     }
 }
 
@@ -69,17 +130,26 @@ impl Access {
             Some(scope) => format!("{capability}={scope}"),
             None => capability.to_string(),
         };
+        let note = || {
+            if let Some(stage) = self.environment.stage() {
+                stage.refused(&wish);
+            }
+        };
         if self.describing {
+            note();
             return Refusal::Denied(format!(
                 "no permission is given to a plugin that describes itself, and it used `{wish}`"
             ));
         }
         // What is no grant cannot be granted: say what is wrong with it instead.
         match Grant::new(capability, scope) {
-            Ok(grant) => Refusal::Denied(format!(
-                "plugin `{plugin}` has no permission `{grant}`; grant it with `msb plugin grant {plugin} {}`",
-                quoted(&grant.to_string()),
-            )),
+            Ok(grant) => {
+                note();
+                Refusal::Denied(format!(
+                    "plugin `{plugin}` has no permission `{grant}`; grant it with `msb plugin grant {plugin} {}`",
+                    quoted(&grant.to_string()),
+                ))
+            }
             Err(error) => Refusal::Invalid(error.to_string()),
         }
     }

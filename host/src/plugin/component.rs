@@ -83,6 +83,7 @@ impl Component {
         let meter = Meter::new(self.budget.clone(), caller.cancel.clone());
         let progress = Arc::clone(caller.progress);
         let mut guest = Guest::new(meter, Arc::clone(caller.plugin), progress);
+        guest.access.environment = self.runtime.environment();
         prepare(&mut guest);
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);
@@ -302,6 +303,10 @@ fn failure(error: &wasmtime::Error, guest: &mut Guest) -> Failure {
         .or_else(|| guest.wasi.as_ref()?.last_words())
         .or(trap)
         .unwrap_or(cause);
+    let message = match guest.denied_request() {
+        Some(denied) => format!("{denied}; {message}"),
+        None => message,
+    };
     Failure::Crashed { message, frames }
 }
 

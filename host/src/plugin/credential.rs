@@ -112,7 +112,7 @@ impl CredentialPlugin {
             .map_err(|failure| self.failed(failure))?;
         match answer {
             Ok(answer) => convert(answer, &mut guest).map_err(|failure| self.failed(failure)),
-            Err(error) => Err(answers::error(error)),
+            Err(error) => Err(answers::error(error, guest.denied_request())),
         }
     }
 

@@ -167,8 +167,18 @@ pub(super) fn entries(said: Vec<wit::Entry>) -> Result<Vec<Entry>, Failure> {
         .collect()
 }
 
-/// Takes over why there is no answer.
-pub(super) fn error(said: wit::Error) -> ProviderError {
+/// Takes over why there is no answer. Where a request was denied that the provider can only know to
+/// have failed, that is why.
+pub(super) fn error(said: wit::Error, denied: Option<String>) -> ProviderError {
+    let said = match (said, denied) {
+        (wit::Error::Unavailable(it) | wit::Error::Failed(it), Some(denied)) => {
+            wit::Error::Denied(wit::Problem {
+                message: format!("{}: {denied}", it.message),
+                hint: None,
+            })
+        }
+        (said, _) => said,
+    };
     let problem = |problem: wit::Problem| Problem {
         message: text(&problem.message),
         hint: problem.hint.map(|hint| text(&hint)),

@@ -82,6 +82,11 @@ impl Guest {
     pub(super) fn denied(&self, capability: Capability, scope: Option<&str>) -> types::Refusal {
         self.access.denied(&self.plugin, capability, scope)
     }
+
+    /// Returns how to grant what a request of `wasi:http` was denied for, if one was.
+    pub(super) fn denied_request(&self) -> Option<String> {
+        self.wasi.as_ref()?.denied()
+    }
 }
 
 /// Handles that a guest may hold at a time.

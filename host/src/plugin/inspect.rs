@@ -126,6 +126,8 @@ fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
     let mut core_imports = Vec::new();
     let mut core = false;
     let mut depth = 0_u32;
+    let mut modules = 0_u32;
+    let mut of_module = Metadata::default();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(unusable)? {
             Payload::Version {
@@ -134,6 +136,7 @@ fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
             } if depth == 0 => core = true,
             Payload::ModuleSection { .. } => {
                 outside.code = true;
+                modules += u32::from(depth == 0);
                 depth += 1;
             }
             Payload::ComponentSection { .. } => depth += 1,
@@ -161,11 +164,23 @@ fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
             Payload::CustomSection(section) if depth == 0 => {
                 note(&mut outside.metadata, &section);
             }
+            // Compilers that do not know components write it into the module.
+            Payload::CustomSection(section) if depth == 1 && modules == 1 => {
+                note(&mut of_module, &section);
+            }
             _ => {}
         }
     }
     if core {
         return Err(Failure::Unusable(core_module(&core_imports)));
+    }
+    let metadata = &mut outside.metadata;
+    for (field, inner) in [
+        (&mut metadata.version, of_module.version),
+        (&mut metadata.description, of_module.description),
+        (&mut metadata.licenses, of_module.licenses),
+    ] {
+        *field = field.take().or(inner);
     }
     Ok(outside)
 }

@@ -143,6 +143,37 @@ fn an_inspection_of_a_format_tells_that_it_wants_nothing() {
     assert!(inspection.metadata.licenses.is_some());
 }
 
+/// Returns a section of plain text.
+fn section(name: &str, text: &str) -> Vec<u8> {
+    let length = |bytes: &str| u8::try_from(bytes.len()).unwrap();
+    let mut bytes = vec![0, 1 + length(name) + length(text), length(name)];
+    bytes.extend([name, text].concat().bytes());
+    bytes
+}
+
+/// Returns a component with a module in it that has this section.
+fn around_module(section: &[u8]) -> Vec<u8> {
+    let module = [b"\0asm\x01\0\0\0", section].concat();
+    let head = [
+        &b"\0asm\x0d\0\x01\0\x01"[..],
+        &[u8::try_from(module.len()).unwrap()],
+    ];
+    [&head.concat()[..], &module].concat()
+}
+
+#[test]
+fn what_an_author_says_stands_in_the_component_or_else_in_its_first_module() {
+    let version = |bytes: &[u8]| outside(bytes).unwrap().metadata.version;
+    let mut bytes = around_module(&section("version", "1.2.3"));
+    assert_eq!(version(&bytes).as_deref(), Some("1.2.3"));
+    bytes.extend(section("version", "2.0.0"));
+    assert_eq!(version(&bytes).as_deref(), Some("2.0.0"));
+
+    let mut second = around_module(&[]);
+    second.extend(&around_module(&section("version", "1.2.3"))[8..]);
+    assert_eq!(version(&second), None);
+}
+
 #[test]
 fn a_component_that_is_cut_off_anywhere_is_refused() {
     let bytes = component("docker-archive");

@@ -19,6 +19,7 @@ mod bindings;
 mod builtin;
 mod capability;
 mod component;
+pub mod conformance;
 mod credential;
 mod credential_answers;
 mod engine;
@@ -34,6 +35,7 @@ pub mod installed;
 mod limits;
 mod package;
 mod runtime;
+pub mod scaffold;
 mod servers;
 mod symbolic_path;
 mod wasi;
@@ -53,6 +55,7 @@ pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,
 };
 pub use runtime::Runtime;
+pub use scaffold::ScaffoldError;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]

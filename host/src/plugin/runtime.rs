@@ -129,7 +129,6 @@ impl Runtime {
     }
 
     /// Returns a runtime whose plugins see another environment.
-    #[cfg(test)]
     pub(super) fn with_environment(home: &Home, environment: Environment) -> Self {
         Self {
             inner: Arc::new(Inner {

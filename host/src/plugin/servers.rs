@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use url::Url;
 
-use crate::registry::client_for;
 use crate::registry::hosts::{HostOverrides, Hosts};
+use crate::registry::{client_for, client_for_loopback};
 use crate::settings::Settings;
 
 /// Makes the HTTP clients of plugins.
@@ -35,5 +35,12 @@ impl Servers {
             .as_ref()
             .map_err(Clone::clone)?;
         client_for(hosts, url).map_err(|error| error.to_string())
+    }
+
+    /// Returns a client for a server of this very process: whatever is configured, nothing of it
+    /// leads elsewhere.
+    #[expect(clippy::unused_self, reason = "whoever asks a server has this")]
+    pub(super) fn nearby_client(&self) -> Result<reqwest::Client, String> {
+        client_for_loopback().map_err(|error| error.to_string())
     }
 }

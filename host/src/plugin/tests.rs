@@ -116,6 +116,13 @@ fn silent() -> Arc<dyn Progress> {
 }
 
 #[test]
+fn an_error_that_nobody_would_read_to_its_end_is_cut() {
+    let long = super::bindings::msb::plugin::types::Error::Malformed("ä".repeat(1 << 20));
+    let cut = super::Refusal::from(long).to_string();
+    assert_eq!(cut, "ä".repeat(2048));
+}
+
+#[test]
 fn the_note_of_each_builtin_format_is_what_the_plugin_says_of_itself() {
     let home = tempfile::tempdir().unwrap();
     for package in super::builtin::packages() {

@@ -3,7 +3,7 @@
 //! There is nothing in it: no arguments, no variables, no directories, no network. What a component
 //! writes to its standard error is kept for messages; HTTP goes through the grants.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -39,6 +39,7 @@ struct Hooks {
     plugin: Arc<str>,
     access: Access,
     deadline: Option<Instant>,
+    denied: Arc<Mutex<Option<String>>>,
 }
 
 impl Wasi {
@@ -52,8 +53,16 @@ impl Wasi {
                 plugin,
                 access,
                 deadline,
+                denied: Arc::default(),
             },
         }
+    }
+
+    /// Returns how to grant what a request was denied for, if one was. Most languages keep nothing
+    /// of the text that `wasi:http` gives them.
+    pub(super) fn denied(&self) -> Option<String> {
+        let denied = self.hooks.denied.lock();
+        denied.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the end of what was written to standard error, if anything was.
@@ -129,6 +138,7 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Result<(::http::Response<WasiBody>, Sent), Error>> + Send> {
         let (plugin, access, deadline) =
             (Arc::clone(&self.plugin), self.access.clone(), self.deadline);
+        let denied = Arc::clone(&self.denied);
         Box::new(async move {
             let (parts, body) = request.into_parts();
             let body = Limited::new(body, MAX_REQUEST)
@@ -148,7 +158,13 @@ impl WasiHttpHooks for Hooks {
             };
             let received = http::send(plugin, access, deadline, sending)
                 .await
-                .map_err(error)?;
+                .map_err(|refusal| {
+                    if let Refusal::Denied(text) = &refusal {
+                        let mut denied = denied.lock().unwrap_or_else(PoisonError::into_inner);
+                        *denied = Some(text.clone());
+                    }
+                    error(refusal)
+                })?;
             let body = Full::<Bytes>::new(received.body).map_err(|never| match never {});
             let mut response = ::http::Response::new(body.boxed_unsync());
             *response.status_mut() = ::http::StatusCode::from_u16(received.status)

@@ -48,25 +48,34 @@ pub(crate) fn client_for(
     client(&tls, tls.identity.as_ref(), true)
 }
 
-fn client(
-    tls: &TlsSettings,
-    identity: Option<&ClientIdentity>,
-    verify: bool,
-) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+/// Returns a client for a server of this process: no proxy, no redirects.
+pub(crate) fn client_for_loopback() -> reqwest::Result<reqwest::Client> {
+    builder().no_proxy().build()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Fails only where the program has one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+    reqwest::Client::builder()
+        .user_agent(concat!("msb/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+}
+
+fn client(
+    tls: &TlsSettings,
+    identity: Option<&ClientIdentity>,
+    verify: bool,
+) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
     let roots = tls
         .roots
         .iter()
         .map(|root| Certificate::from_der(root))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("msb/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
+    let mut builder = builder()
         // Its own look at the environment is another one than ours.
         .no_proxy()
         .proxy(Proxies::from_env()?.into_proxy())

@@ -33,6 +33,7 @@ macro_rules! export_format {
         const _: () = {
             type Component = $crate::Exported<$format>;
     $crate::bindings::export_archive!(Component with_types_in $crate::bindings);
+            $crate::identify!();
         };
     };
 }

@@ -48,6 +48,7 @@ pub mod credential;
 mod digest;
 pub mod fake;
 mod format;
+mod identity;
 mod layers;
 pub mod oci;
 mod output;
@@ -68,7 +69,7 @@ pub mod system;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "format",
         additional_derives: [PartialEq, Eq],
         pub_export_macro: true,
@@ -91,7 +92,7 @@ pub mod bindings {
 )]
 pub mod credential_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "credential",
         with: {
             "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
@@ -122,7 +123,7 @@ pub mod credential_bindings {
 )]
 pub mod layer_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package msb:sdk;
             world generated-layers {
@@ -150,6 +151,8 @@ pub use digest::{is_digest, sha256};
 #[doc(hidden)]
 pub use format::Exported;
 pub use format::Format;
+#[doc(hidden)]
+pub use identity::array;
 #[doc(hidden)]
 pub use layers::ExportedLayers;
 pub use layers::{Layers, Stream};

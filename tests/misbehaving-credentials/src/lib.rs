@@ -1,7 +1,9 @@
 //! A guest that breaks every rule of a credential provider, and asks for everything, so that limits
 //! and grants can be tested against a real component. What it does is named by the registry of the
-//! request, with the repository as argument; or by the settings of the plugin, as in
-//! `{"what": "env", "argument": "HOME"}`.
+//! request, with the repository as argument; by the settings of the plugin, as in
+//! `{"what":"env","argument":"HOME"}`; or, whatever it is asked, by `deed` there (`deeds`).
+
+mod deeds;
 
 wit_bindgen::generate!({ path: "../../wit", world: "credential" });
 
@@ -19,6 +21,8 @@ export!(Misbehaving);
 
 impl Guest for Misbehaving {
     fn describe() -> Description {
+        // Nothing is granted to those who describe themselves.
+        let _ = env::get("MISBEHAVING_NAME");
         Description {
             name: "misbehaving-credentials".to_owned(),
             title: "Breaks the \u{1b}[31mrules".to_owned(),
@@ -35,6 +39,9 @@ impl Guest for Misbehaving {
 
     fn get(request: Request) -> Result<Answer, Error> {
         std::panic::set_hook(Box::new(|info| log::last_words(&info.to_string())));
+        if let Some(deed) = deeds::deed() {
+            return deeds::get(&deed, request);
+        }
         let (what, argument) = told_to(&request);
         match what.as_str() {
             "panic" => panics_in_a_function_with_a_name(),
@@ -117,6 +124,9 @@ impl Guest for Misbehaving {
     }
 
     fn store(request: Request, credential: Credential) -> Result<(), Error> {
+        if deeds::deed().as_deref() == Some("forget") {
+            return Ok(());
+        }
         match credential {
             Credential::Basic((username, password)) => Err(failed(format!(
                 "{} {username} {}",
@@ -132,6 +142,9 @@ impl Guest for Misbehaving {
     }
 
     fn list() -> Result<Vec<Entry>, Error> {
+        if let Some(deed) = deeds::deed() {
+            return deeds::list(&deed);
+        }
         Ok((0..20_000)
             .map(|number| Entry {
                 registry: format!("{number}.example"),
@@ -143,6 +156,9 @@ impl Guest for Misbehaving {
     }
 
     fn report(_request: Request, _outcome: Outcome) -> Result<(), Error> {
+        if deeds::deed().as_deref() == Some("report") {
+            return Ok(());
+        }
         Err(Error::Unsupported)
     }
 }

@@ -5,7 +5,9 @@ pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod install;
 pub(crate) mod list;
+pub(crate) mod new;
 pub(crate) mod push;
+pub(crate) mod test;
 pub(crate) mod update;
 pub(crate) mod verify;
 
@@ -44,6 +46,8 @@ pub(crate) enum PluginCommand {
     Verify(verify::Args),
     ExplainAuth(explain::Args),
     Push(push::Args),
+    New(new::Args),
+    Test(test::Args),
 }
 
 /// Runs a command.
@@ -62,6 +66,8 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
         PluginCommand::Verify(args) => verify::run(ui, &args),
         PluginCommand::ExplainAuth(args) => explain::run(ui, &args),
         PluginCommand::Push(args) => push::run(ui, &args),
+        PluginCommand::New(args) => new::run(ui, &args),
+        PluginCommand::Test(args) => test::run(ui, args),
     }
 }
 

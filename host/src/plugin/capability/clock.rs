@@ -1,6 +1,6 @@
 //! The time: permission `clock`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use crate::plugin::bindings::msb::plugin::{clock, types::Refusal};
 use crate::plugin::grant::Capability;
@@ -12,8 +12,8 @@ impl clock::Host for Guest {
             if !guest.access.grants.allow(Capability::Clock) {
                 return Err(guest.denied(Capability::Clock, None));
             }
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
+            let now = guest.access.environment.now();
+            now.duration_since(UNIX_EPOCH)
                 .map(|since| since.as_secs())
                 .map_err(|_| {
                     Refusal::Failed("the clock of the system stands before 1970".to_owned())

@@ -60,12 +60,17 @@ impl files::Host for Guest {
                 )))),
                 Ok(Err(refusal)) => Ok(Err(refusal)),
                 Ok(Ok(None)) => Ok(Ok(None)),
-                Ok(Ok(Some(contents))) => Ok(Ok(Some(File {
-                    contents: guest.keep(Value::new(contents.bytes))?,
-                    path: shown,
-                    owned: contents.owned,
-                    private: contents.private,
-                }))),
+                Ok(Ok(Some(contents))) => {
+                    if let Some(stage) = guest.access.environment.stage() {
+                        stage.file_read();
+                    }
+                    Ok(Ok(Some(File {
+                        contents: guest.keep(Value::new(contents.bytes))?,
+                        path: shown,
+                        owned: contents.owned,
+                        private: contents.private,
+                    })))
+                }
             }
         })
         .await?
@@ -88,7 +93,7 @@ fn base(path: &SymbolicPath, guest: &Guest) -> Result<Option<PathBuf>, Refusal> 
         }
     };
     match &path.root {
-        Root::Absolute => Ok(Some(PathBuf::from("/"))),
+        Root::Absolute => Ok(Some(guest.access.environment.root())),
         Root::MsbHome => Ok(Some(guest.access.msb_home.clone())),
         Root::UserHome => named("HOME", guest.access.environment.get("HOME")),
         Root::Variable(name) => named(name, guest.access.environment.get(name)),

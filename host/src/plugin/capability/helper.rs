@@ -167,6 +167,9 @@ impl Guest {
             return Err(self.denied(Capability::Helper, Some(name)));
         }
         let program = format!("docker-credential-{name}");
+        if let Some(stage) = self.access.environment.stage() {
+            return Ok(stage.helper(name, operation, &input));
+        }
         let path = self.access.environment.get("PATH").unwrap_or_default();
         let Some(path) = helper_program::find(&program, &path) else {
             return Err(Refusal::Unavailable(format!("`{program}` is not in PATH")));

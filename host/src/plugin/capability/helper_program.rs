@@ -27,10 +27,10 @@ const LOOK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(500);
 
 /// What a program said.
-pub(super) struct Said {
-    pub(super) success: bool,
-    pub(super) stdout: Zeroizing<Vec<u8>>,
-    pub(super) stderr: Vec<u8>,
+pub(in crate::plugin) struct Said {
+    pub(in crate::plugin) success: bool,
+    pub(in crate::plugin) stdout: Zeroizing<Vec<u8>>,
+    pub(in crate::plugin) stderr: Vec<u8>,
 }
 
 /// Why a program said nothing.

@@ -21,6 +21,8 @@ use crate::plugin::guest::Guest;
 const MAX_BODY: usize = 4 << 20;
 /// How long an exchange may take where the call has no deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long before the call's deadline a server is given up, so that the plugin can say so.
+const MARGIN: Duration = Duration::from_millis(500);
 
 /// A request that may be sent.
 pub(in crate::plugin) struct Sending {
@@ -152,11 +154,16 @@ pub(in crate::plugin) async fn send(
         .map_err(|_| Refusal::Invalid(format!("`{}` is not a method of HTTP", sending.method)))?;
     let server = url.origin().ascii_serialization();
     let servers = access.servers.unwrap_or_default();
-    let client = servers.client(&url).map_err(|error| {
-        Refusal::Unavailable(format!("could not prepare for `{server}`: {error}"))
-    })?;
+    let staged = access.environment.stage().map(|stage| stage.server(&url));
+    let client = match staged {
+        Some(_) => servers.nearby_client(),
+        None => servers.client(&url),
+    }
+    .map_err(|error| Refusal::Unavailable(format!("could not prepare for `{server}`: {error}")))?;
     let limit = deadline.map_or(PATIENCE, |deadline| {
-        deadline.saturating_duration_since(Instant::now())
+        deadline
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(MARGIN)
     });
     let unavailable = |error: reqwest::Error| {
         let error = error.without_url();
@@ -165,7 +172,7 @@ pub(in crate::plugin) async fn send(
         Refusal::Unavailable(format!("could not ask `{server}`: {error}{cause}"))
     };
     let mut response = client
-        .request(method, url)
+        .request(method, staged.unwrap_or(url))
         .headers(sending.headers)
         .body(sending.body)
         .timeout(limit)

@@ -45,12 +45,14 @@ impl keychain::Host for Guest {
             if let Err(refusal) = guest.may_use(&service, &account) {
                 return Ok(Err(refusal));
             }
+            let stage = guest.access.environment.stage().cloned();
             let kept = ask(move || {
-                match Entry::new(&service, &account).and_then(|entry| entry.get_password()) {
-                    Ok(text) => parse(&Zeroizing::new(text), &service, &account).map(Some),
-                    Err(Error::NoEntry) => Ok(None),
-                    Err(error) => Err(refusal(&error)),
-                }
+                let text = match stage {
+                    Some(stage) => stage.item(&service, &account),
+                    None => system_item(&service, &account)?,
+                };
+                text.map(|text| parse(&text, &service, &account))
+                    .transpose()
             });
             match kept.await {
                 Err(refusal) => Ok(Err(refusal)),
@@ -92,7 +94,12 @@ impl keychain::Host for Guest {
                 Ok(text) => Zeroizing::new(text),
                 Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
             };
+            let stage = guest.access.environment.stage().cloned();
             let put = ask(move || {
+                if let Some(stage) = stage {
+                    stage.keep_item(&service, &account, Some(text));
+                    return Ok(());
+                }
                 Entry::new(&service, &account)
                     .and_then(|entry| entry.set_password(&text))
                     .map_err(|error| refusal(&error))
@@ -109,7 +116,11 @@ impl keychain::Host for Guest {
     ) -> wasmtime::Result<Result<bool, Refusal>> {
         self.host_waits(async |guest| {
             guest.may_use(&service, &account)?;
+            let stage = guest.access.environment.stage().cloned();
             ask(move || {
+                if let Some(stage) = stage {
+                    return Ok(stage.keep_item(&service, &account, None));
+                }
                 match Entry::new(&service, &account).and_then(|entry| entry.delete_credential()) {
                     Ok(()) => Ok(true),
                     Err(Error::NoEntry) => Ok(false),
@@ -149,6 +160,15 @@ async fn ask<T: Send + 'static>(
         Err(NoAnswer::Broken) => Err(Refusal::Unavailable(
             "the system's credential store could not be asked".to_owned(),
         )),
+    }
+}
+
+/// Returns the text of an item of the system's store.
+fn system_item(service: &str, account: &str) -> Result<Option<Zeroizing<String>>, Refusal> {
+    match Entry::new(service, account).and_then(|entry| entry.get_password()) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(Error::NoEntry) => Ok(None),
+        Err(error) => Err(refusal(&error)),
     }
 }
 

@@ -8,7 +8,7 @@ mod clock;
 mod env;
 mod files;
 mod helper;
-mod helper_program;
+pub(super) mod helper_program;
 pub(super) mod http;
 mod keychain;
 mod log;

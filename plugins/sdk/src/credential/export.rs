@@ -19,6 +19,7 @@ macro_rules! export_provider {
             $crate::credential_bindings::export_credentials!(
                 Component with_types_in $crate::credential_bindings
             );
+            $crate::identify!();
         };
     };
 }

@@ -1,0 +1,210 @@
+//! `msb plugin test`
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use msb_host::plugin::conformance::{self, Check, Outcome, Report, Subject};
+use msb_host::plugin::{Grant, Kind};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::commands::DataFormat;
+use crate::error::CommandError;
+use crate::escape::escaped;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::table;
+use crate::ui::Ui;
+
+/// Test a plugin that you write: whether it keeps to the contract, whatever it is shown.
+///
+/// It is given sound and damaged archives, or questions with and without permissions, answers of
+/// servers that make no sense, and a made-up secret in all that it may look at. It runs in a home
+/// that is thrown away, and nothing of yours is in reach of it. Whatever it fails, the exit status
+/// is 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msb plugin test target/my-format.wasm --archive sample.tar
+  msb plugin test vault.wasm --settings settings.json --grant http=https://vault.example.com
+  msb plugin test vault.wasm --format json")]
+pub(crate) struct Args {
+    /// The component.
+    file: PathBuf,
+    /// An archive of the plugin's own format, which it must read. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    archive: Vec<PathBuf>,
+    /// A permission beside those that it asks for, as in `env=VAULT_TOKEN`. May be repeated.
+    #[arg(long, value_name = "PERMISSION")]
+    grant: Vec<String>,
+    /// What it finds as its settings: JSON, or a file with it.
+    #[arg(long, value_name = "JSON|PATH")]
+    settings: Option<String>,
+    /// A variable of its environment that is no secret. Those it is granted hold one otherwise.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Keep the archives that a format plugin fails with in this directory.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Output format.
+    #[arg(long, value_enum)]
+    format: Option<DataFormat>,
+}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
+    let format = args.format;
+    let file = args.file.display().to_string();
+    let subject = subject(args)?;
+    let started = Instant::now();
+    let interrupt = Interrupt::watch();
+    let report = progress::during(ui, Work::Test, |progress| {
+        conformance::test(&subject, progress, interrupt.cancel())
+    });
+    let report = interrupt.settle(report)?;
+    match format {
+        Some(DataFormat::Json) => ui.json(&Rows::of(&file, &report))?,
+        None => ui.table(&lines(&report))?,
+    }
+    ended(ui, &file, &report, started.elapsed())
+}
+
+fn subject(args: Args) -> Result<Subject, CommandError> {
+    let component = std::fs::read(&args.file).map_err(|error| unread(&args.file, &error))?;
+    for archive in &args.archive {
+        std::fs::metadata(archive).map_err(|error| unread(archive, &error))?;
+    }
+    let grants = args.grant.iter().map(|grant| {
+        grant
+            .parse::<Grant>()
+            .map_err(|error| CommandError::new(error.to_string()))
+    });
+    let variables = args
+        .env
+        .iter()
+        .map(|variable| match variable.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(CommandError::new(format!(
+                "`{variable}` is not of the form NAME=VALUE"
+            ))),
+        });
+    let stem = args.file.file_stem().unwrap_or_default();
+    Ok(Subject {
+        name: stem.to_string_lossy().into_owned(),
+        component,
+        grants: grants.collect::<Result<_, _>>()?,
+        settings: args.settings.as_deref().map(settings).transpose()?,
+        variables: variables.collect::<Result<_, _>>()?,
+        archives: args.archive,
+        keep: args.keep,
+    })
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(format!("could not read `{}`", path.display())).because(error)
+}
+
+/// Reads the settings from the argument, or from the file that it names.
+fn settings(given: &str) -> Result<Value, CommandError> {
+    let (text, place) = if given.trim_start().starts_with(['{', '[']) {
+        (given.to_owned(), "--settings".to_owned())
+    } else {
+        let path = Path::new(given);
+        let text = std::fs::read_to_string(path).map_err(|error| unread(path, &error))?;
+        (text, format!("`{given}`"))
+    };
+    serde_json::from_str(&text)
+        .map_err(|error| CommandError::new(format!("{place} is not JSON")).because(&error))
+}
+
+/// What programs see.
+#[derive(Serialize)]
+struct Rows<'a> {
+    file: &'a str,
+    kind: Option<&'static str>,
+    provides: Option<&'a str>,
+    version: Option<&'a str>,
+    api: Option<&'a str>,
+    sha256: Option<String>,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    checks: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'static str,
+    outcome: &'static str,
+    summary: &'a str,
+    details: &'a [String],
+}
+
+impl<'a> Rows<'a> {
+    fn of(file: &'a str, report: &'a Report) -> Self {
+        let inspection = report.inspection.as_ref();
+        Self {
+            file,
+            kind: inspection.map(|it| match it.kind {
+                Kind::Credential(_) => "credential",
+                _ => "format",
+            }),
+            provides: inspection.map(|it| it.kind.name()),
+            version: inspection.and_then(|it| it.metadata.version.as_deref()),
+            api: inspection.map(|it| it.api.as_str()),
+            sha256: inspection.map(|it| it.digest.to_string()),
+            passed: report.count(Outcome::Passed),
+            failed: report.count(Outcome::Failed),
+            skipped: report.count(Outcome::Skipped),
+            checks: report.checks.iter().map(row).collect(),
+        }
+    }
+}
+
+fn row(check: &Check) -> Row<'_> {
+    Row {
+        name: check.name,
+        outcome: check.outcome.name(),
+        summary: &check.summary,
+        details: &check.details,
+    }
+}
+
+/// Returns the lines of a table, with the details of a check below it.
+fn lines(report: &Report) -> Vec<String> {
+    let cells = |check: &Check| {
+        let summary = escaped(&check.summary).into_owned();
+        vec![
+            check.outcome.name().to_owned(),
+            check.name.to_owned(),
+            summary,
+        ]
+    };
+    let rows: Vec<Vec<String>> = report.checks.iter().map(cells).collect();
+    let mut table = table::lines(&["OUTCOME", "CHECK", "WHAT"], &rows).into_iter();
+    let mut lines: Vec<String> = table.next().into_iter().collect();
+    for (line, check) in table.zip(&report.checks) {
+        lines.push(line);
+        let details = check.details.iter();
+        lines.extend(details.map(|detail| format!("           - {}", escaped(detail))));
+    }
+    lines
+}
+
+fn ended(ui: Ui, file: &str, report: &Report, took: Duration) -> Result<(), CommandError> {
+    let [passed, failed, skipped] =
+        [Outcome::Passed, Outcome::Failed, Outcome::Skipped].map(|it| report.count(it));
+    if failed == 0 {
+        ui.success(
+            "Tested",
+            file,
+            &format!("{passed} passed, {skipped} skipped"),
+            took,
+        );
+        return Ok(());
+    }
+    Err(CommandError::new(format!(
+        "`{file}` failed {failed} of {} checks",
+        report.checks.len() - skipped
+    )))
+}

@@ -1,0 +1,245 @@
+//! What a credential provider must make of questions: an answer or an error of the contract, the
+//! same each time, and never the login of somebody else.
+
+use std::sync::Arc;
+
+use super::asking::{Asker, Ended, configurations, question, registries};
+use super::lab::Lab;
+use super::odd::odd_questions;
+use super::report::{Cases, Check};
+use super::stage::Scene;
+use crate::auth::{Action, Operations, Outcome, Provider, Request, pattern_matches as matches};
+use crate::plugin::{CredentialDescription, Grants, Inspection, credential};
+use crate::registry::RegistryAuth;
+
+/// Returns the plugin as a provider.
+pub(super) fn provider(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    grants: &Grants,
+) -> Option<Arc<dyn Provider>> {
+    let package = lab.package(inspection, grants.clone());
+    credential::providers(&lab.runtime, &[package]).pop()
+}
+
+/// The provider in question, and what it says of itself.
+pub(super) struct Candidate<'a> {
+    pub(super) lab: &'a Lab<'a>,
+    pub(super) provider: &'a dyn Provider,
+    pub(super) description: &'a CredentialDescription,
+    pub(super) grants: &'a Grants,
+}
+
+impl Candidate<'_> {
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker {
+            lab: self.lab,
+            provider: self.provider,
+        }
+    }
+
+    /// Sets the stage.
+    pub(super) fn set(&self, scene: Scene, registry: &str) -> Result<(), String> {
+        let home = self.lab.runtime.home();
+        self.lab
+            .stage
+            .set(scene, registry, self.grants, &home)
+            .map_err(|error| format!("the kit could not set its stage: {error}"))
+    }
+
+    /// Returns every registry with everything that may be configured of it.
+    pub(super) fn questions(&self) -> Vec<(String, Request)> {
+        let mut questions = Vec::new();
+        for registry in registries(&self.description.registries) {
+            for settings in configurations() {
+                let what = match &settings {
+                    None => registry.clone(),
+                    Some(settings) => format!("{registry} with {settings}"),
+                };
+                let request = Request {
+                    settings,
+                    ..question(&registry)
+                };
+                questions.push((what, request));
+            }
+        }
+        questions
+    }
+
+    /// Returns a registry that it is asked about.
+    pub(super) fn own_registry(&self) -> String {
+        let patterns = &self.description.registries;
+        registries(patterns)
+            .into_iter()
+            .find(|registry| patterns.iter().any(|pattern| matches(pattern, registry)))
+            .unwrap_or_else(|| "registry.example.com".to_owned())
+    }
+}
+
+/// Asks what nobody asks, with everything granted.
+pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
+    let mut cases = Cases::of("requests", "questions answered or refused");
+    let asker = candidate.asker();
+    let operations = candidate.description.operations;
+    for (what, request) in odd_questions() {
+        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
+            break;
+        }
+        if let Err(why) = candidate.set(Scene::Documents, &candidate.own_registry()) {
+            return Check::failed("requests", why);
+        }
+        cases.note(&what, asker.get(&request).ended.allowed());
+        if operations.report {
+            for outcome in [Outcome::Accepted, Outcome::Rejected] {
+                let ended = asker.report(&request, outcome).ended;
+                cases.note(&format!("report, {what}"), ended.allowed());
+            }
+        }
+        if operations.erase {
+            cases.note(
+                &format!("erase, {what}"),
+                asker.erase(&request).ended.allowed(),
+            );
+        }
+    }
+    cases.end()
+}
+
+/// Asks for a name that nobody has.
+pub(super) fn username(candidate: &Candidate<'_>) -> Check {
+    const NOBODY: &str = "nobody-of-the-kit";
+    let mut cases = Cases::of("username", "questions for a user that there is not");
+    for (what, request) in candidate.questions() {
+        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+            return Check::failed("username", why);
+        }
+        let request = Request {
+            username: Some(NOBODY.to_owned()),
+            ..request
+        };
+        let ended = match candidate.asker().get(&request).ended {
+            Ended::Answered(answer) => match answer.credential {
+                RegistryAuth::Basic { username, .. } if username != NOBODY => Err(format!(
+                    "`{NOBODY}` is wanted, and it gives the login of `{username}`"
+                )),
+                _ => Ok(()),
+            },
+            ended => ended.allowed(),
+        };
+        cases.note(&what, ended);
+        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
+            break;
+        }
+    }
+    cases.end()
+}
+
+/// Asks with nothing granted. A denied capability must be said to be, or the user gets a pull
+/// without a login and never learns why.
+pub(super) fn ungranted(candidate: &Candidate<'_>) -> Vec<Check> {
+    let mut cases = Cases::of(
+        "ungranted",
+        "questions answered or refused without any grant",
+    );
+    let mut denials = Cases::of("denials", "denied capabilities passed on")
+        .or_none("it came to nothing that needs a grant");
+    let asker = candidate.asker();
+    for (what, request) in candidate.questions() {
+        if cases.are_enough() || denials.are_enough() || candidate.lab.cancel.is_cancelled() {
+            break;
+        }
+        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+            return vec![Check::failed("ungranted", why)];
+        }
+        let told = asker.get(&request);
+        cases.note(&what, told.ended.allowed());
+        if let Some(wish) = told.refused.first() {
+            denials.note(&what, is_passed_on(wish, &told.ended, &told.texts));
+        }
+    }
+    if candidate.description.operations.list {
+        let told = asker.list();
+        cases.note("list", told.ended.allowed());
+        if let Some(wish) = told.refused.first() {
+            denials.note("list", is_passed_on(wish, &told.ended, &told.texts));
+        }
+    }
+    vec![cases.end(), denials.end()]
+}
+
+/// Returns an error unless a denial is in what the user gets to see.
+fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Result<(), String> {
+    match ended {
+        Ended::Answered(_) => Err(format!(
+            "`{wish}` was denied, and it answers as if nothing had been"
+        )),
+        Ended::Refused(word @ ("not-mine" | "not-found" | "unsupported"), _) => Err(format!(
+            "`{wish}` was denied, and it says `{word}`: nobody learns of it"
+        )),
+        Ended::Refused(..) => {
+            let told = texts
+                .iter()
+                .any(|(_, text)| text.contains("msb plugin grant"));
+            let lost = || {
+                format!(
+                    "`{wish}` was denied, and how to grant it is not passed on: {}",
+                    ended.words()
+                )
+            };
+            told.then_some(()).ok_or_else(lost)
+        }
+        // Counted elsewhere.
+        Ended::Broken(_) => Ok(()),
+    }
+}
+
+/// Calls what the plugin does not claim to do.
+pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
+    let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
+        .or_none("it claims them all");
+    let asker = candidate.asker();
+    let request = Request {
+        action: Action::Login,
+        ..question(&candidate.own_registry())
+    };
+    if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+        return Check::failed("unclaimed", why);
+    }
+    let Operations {
+        store,
+        erase,
+        list,
+        report,
+    } = candidate.description.operations;
+    if !store {
+        let login = RegistryAuth::Basic {
+            username: "user".to_owned(),
+            password: "password".to_owned().into(),
+        };
+        cases.note(
+            "store",
+            is_unsupported(&asker.store(&request, &login).ended),
+        );
+    }
+    if !erase {
+        cases.note("erase", is_unsupported(&asker.erase(&request).ended));
+    }
+    if !list {
+        cases.note("list", is_unsupported(&asker.list().ended));
+    }
+    if !report {
+        let told = asker.report(&request, Outcome::Accepted);
+        cases.note("report", is_unsupported(&told.ended));
+    }
+    cases.end()
+}
+
+fn is_unsupported<T>(ended: &Ended<T>) -> Result<(), String> {
+    match ended {
+        Ended::Refused("unsupported", _) => Ok(()),
+        ended => Err(format!(
+            "it ends in {}, not in `unsupported`",
+            ended.words()
+        )),
+    }
+}

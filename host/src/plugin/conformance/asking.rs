@@ -1,0 +1,233 @@
+//! Asking a credential provider: the questions, and what is taken down of its answers.
+//!
+//! Owns everything that a provider can say, as text, so that it can be searched.
+
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use super::canary::USER;
+use super::lab::{Lab, chain};
+use super::stage::{PASSWORD_VARIABLE, SECRET_NAME};
+use crate::auth::{
+    Action, Answer, Entry, Outcome, Problem, Provider, ProviderError, Request, Surroundings,
+};
+use crate::registry::RegistryAuth;
+
+/// How a call to a provider ended.
+#[derive(Debug)]
+pub(super) enum Ended<T> {
+    /// With an answer, which the host takes.
+    Answered(T),
+    /// With an error that the contract has: its name, and what was said.
+    Refused(&'static str, String),
+    /// In no way that is allowed.
+    Broken(String),
+}
+
+/// What a provider said in one call.
+pub(super) struct Told<T> {
+    pub(super) ended: Ended<T>,
+    /// Everything that a user may get to see of it, and what that is.
+    pub(super) texts: Vec<(&'static str, String)>,
+    /// What it used and was not granted.
+    pub(super) refused: Vec<String>,
+}
+
+/// Someone who asks.
+pub(super) struct Asker<'a> {
+    pub(super) lab: &'a Lab<'a>,
+    pub(super) provider: &'a dyn Provider,
+}
+
+impl Asker<'_> {
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            progress: &self.lab.progress,
+            cancel: self.lab.cancel,
+        }
+    }
+
+    pub(super) fn get(&self, request: &Request) -> Told<Answer> {
+        self.told(
+            |around| self.provider.get(request, around),
+            |answer, texts| {
+                texts.extend(answer.source.clone().map(|source| ("source", source)));
+            },
+        )
+    }
+
+    pub(super) fn store(&self, request: &Request, login: &RegistryAuth) -> Told<()> {
+        self.told(
+            |around| self.provider.store(request, login, around),
+            |(), _| (),
+        )
+    }
+
+    pub(super) fn erase(&self, request: &Request) -> Told<()> {
+        self.told(|around| self.provider.erase(request, around), |(), _| ())
+    }
+
+    pub(super) fn report(&self, request: &Request, outcome: Outcome) -> Told<()> {
+        self.told(
+            |around| self.provider.report(request, outcome, around),
+            |(), _| (),
+        )
+    }
+
+    pub(super) fn list(&self) -> Told<Vec<Entry>> {
+        self.told(
+            |around| self.provider.list(around),
+            |entries, texts| {
+                for entry in entries {
+                    texts.push(("entry", entry.registry.clone()));
+                    texts.extend(entry.username.clone().map(|name| ("entry", name)));
+                    texts.extend(entry.source.clone().map(|source| ("entry", source)));
+                }
+            },
+        )
+    }
+
+    fn told<T>(
+        &self,
+        call: impl FnOnce(&Surroundings<'_>) -> Result<T, ProviderError>,
+        said: impl FnOnce(&T, &mut Vec<(&'static str, String)>),
+    ) -> Told<T> {
+        self.lab.journal.take();
+        self.lab.stage.take_refused();
+        let answer = call(&self.around());
+        let mut texts: Vec<_> = self
+            .lab
+            .journal
+            .take()
+            .into_iter()
+            .map(|line| ("log", line))
+            .collect();
+        let ended = match answer {
+            Ok(answer) => {
+                said(&answer, &mut texts);
+                Ended::Answered(answer)
+            }
+            Err(error) => refused(&error, &mut texts),
+        };
+        Told {
+            ended,
+            texts,
+            refused: self.lab.stage.take_refused(),
+        }
+    }
+}
+
+fn refused<T>(error: &ProviderError, texts: &mut Vec<(&'static str, String)>) -> Ended<T> {
+    let mut problem = |word: &'static str, problem: &Problem| {
+        texts.push(("error", problem.message.clone()));
+        texts.extend(problem.hint.clone().map(|hint| ("hint", hint)));
+        Ended::Refused(word, problem.message.clone())
+    };
+    match error {
+        ProviderError::NotMine => Ended::Refused("not-mine", String::new()),
+        ProviderError::NotFound => Ended::Refused("not-found", String::new()),
+        ProviderError::Unsupported => Ended::Refused("unsupported", String::new()),
+        ProviderError::Unavailable(it) => problem("unavailable", it),
+        ProviderError::Denied(it) => problem("denied", it),
+        ProviderError::Misconfigured(it) => problem("misconfigured", it),
+        ProviderError::Failed(it) => problem("failed", it),
+        ProviderError::Plugin(error) => {
+            let text = chain(&*error.failure);
+            texts.push(("error", text.clone()));
+            Ended::Broken(text)
+        }
+        error => {
+            let text = chain(error);
+            texts.push(("error", text.clone()));
+            Ended::Broken(text)
+        }
+    }
+}
+
+impl<T> Ended<T> {
+    /// Returns what is wrong with how it ended, if anything is.
+    pub(super) fn allowed(&self) -> Result<(), String> {
+        match self {
+            Self::Answered(_) | Self::Refused(..) => Ok(()),
+            Self::Broken(why) => Err(why.clone()),
+        }
+    }
+
+    /// Returns how it ended in a few words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Answered(_) => "an answer".to_owned(),
+            Self::Refused(word, text) if text.is_empty() => format!("`{word}`"),
+            Self::Refused(word, text) => format!("`{word}`: {text}"),
+            Self::Broken(why) => why.clone(),
+        }
+    }
+}
+
+impl Ended<Answer> {
+    /// Returns everything that matters of an end, to be compared and never shown.
+    pub(super) fn whole(&self) -> String {
+        let Self::Answered(answer) = self else {
+            return self.words();
+        };
+        let credential = match &answer.credential {
+            RegistryAuth::Anonymous => "anonymous".to_owned(),
+            RegistryAuth::Basic { username, password } => {
+                format!("{username}:{}", password.expose_secret())
+            }
+            RegistryAuth::IdentityToken(token) | RegistryAuth::RegistryToken(token) => {
+                token.expose_secret().to_owned()
+            }
+        };
+        let (cache, extent, source) = (answer.cache, answer.extent, &answer.source);
+        format!("{credential} {cache:?} {extent:?} {source:?}")
+    }
+}
+
+/// Registries that people have, and those that a plugin says it is asked about.
+pub(super) fn registries(patterns: &[String]) -> Vec<String> {
+    let usual = [
+        "docker.io",
+        "ghcr.io",
+        "registry.example.com",
+        "registry.example.com:5000",
+        "[::1]:5000",
+    ];
+    let own = patterns
+        .iter()
+        .filter(|pattern| pattern.as_str() != "*")
+        .map(|pattern| pattern.replace('*', "kit"));
+    let mut registries: Vec<String> = own.take(8).collect();
+    for usual in usual {
+        if registries.iter().all(|registry| registry != usual) {
+            registries.push(usual.to_owned());
+        }
+    }
+    registries
+}
+
+/// What `registries.auth` may say of a registry.
+pub(super) fn configurations() -> [Option<Value>; 4] {
+    [
+        None,
+        Some(json!({"username": USER, "password_env": PASSWORD_VARIABLE})),
+        Some(json!({"username": USER, "secret_name": SECRET_NAME})),
+        Some(json!({"username": USER, "store": "keyring"})),
+    ]
+}
+
+/// Returns a question about a registry.
+pub(super) fn question(registry: &str) -> Request {
+    Request {
+        registry: registry.to_owned(),
+        repository: Some("library/kit".to_owned()),
+        action: Action::Pull,
+        challenges: vec![format!(
+            "Bearer realm=\"https://{registry}/token\",service=\"{registry}\",\
+             scope=\"repository:library/kit:pull\""
+        )],
+        username: None,
+        attempt: 1,
+        settings: None,
+    }
+}

@@ -1,0 +1,206 @@
+//! Testing a plugin before anybody installs it: what the contract demands of one, checked by
+//! running it.
+//!
+//! Owns the checks and their order. This is the one part of the room that knows images and the
+//! store, for it does with a plugin what users will do. It runs in a home that is thrown away, and
+//! all that a plugin may reach is made up: nothing of the user's is touched.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use msb_host::cancel::Cancel;
+//! use msb_host::plugin::conformance::{self, Outcome, Subject};
+//! use msb_host::progress::{Progress, Silent};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let subject = Subject {
+//!     name: "my-format".to_owned(),
+//!     component: std::fs::read("dist/my-format.wasm")?,
+//!     archives: vec!["tests/sample.tar".into()],
+//!     ..Subject::default()
+//! };
+//! let progress: Arc<dyn Progress> = Arc::new(Silent);
+//! let report = conformance::test(&subject, &progress, &Cancel::default())?;
+//! assert_eq!(report.count(Outcome::Failed), 0, "{:#?}", report.checks);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answers;
+mod archives;
+mod asking;
+mod caching;
+mod canary;
+mod component;
+mod damage;
+mod hostile;
+mod keeping;
+mod lab;
+mod leaks;
+mod odd;
+mod reading;
+mod report;
+mod samples;
+mod server;
+mod servers;
+mod stage;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use report::{Check, Outcome, Report};
+
+use super::{CredentialDescription, Description, Grant, Grants, Inspection, Kind};
+use crate::cancel::{Cancel, Cancelled};
+use crate::progress::Progress;
+use answers::Candidate;
+use lab::Lab;
+
+/// A plugin and what it takes to test it.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// What it is called in messages.
+    pub name: String,
+    /// The bytes of its component.
+    pub component: Vec<u8>,
+    /// Archives of its own format, which it must read. Files or directories.
+    pub archives: Vec<PathBuf>,
+    /// Permissions beside those that it asks for.
+    pub grants: Vec<Grant>,
+    /// What it finds as its settings.
+    pub settings: Option<serde_json::Value>,
+    /// Variables of the environment, by name. Others that it is granted hold a made-up secret.
+    pub variables: BTreeMap<String, String>,
+    /// Where archives are kept that a format plugin has failed with, for its author to look at:
+    /// `hostile-bytes-7.tar` and the like.
+    pub keep: Option<PathBuf>,
+}
+
+/// Why a plugin could not be tested.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConformanceError {
+    /// There is no place to do it.
+    #[error("could not make a folder to test the plugin in")]
+    Folder(#[source] io::Error),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Makes all checks that suit the kind of plugin.
+pub fn test(
+    subject: &Subject,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<Report, ConformanceError> {
+    let lab = Lab::open(subject, progress, cancel)?;
+    lab.begin("component")?;
+    let (mut checks, inspection) = component::inspected(&lab);
+    cancel.check()?;
+    if let Some(inspection) = &inspection {
+        lab.begin("cache")?;
+        checks.extend(caching::caching(&lab, inspection));
+        match &inspection.kind {
+            Kind::Format(description) => format(&lab, inspection, description, &mut checks)?,
+            Kind::Credential(description) => {
+                credential(&lab, inspection, description, &mut checks)?;
+            }
+        }
+    }
+    cancel.check()?;
+    Ok(Report { inspection, checks })
+}
+
+/// Returns what the plugin is granted: what it asks for, and what the author adds.
+fn grants(subject: &Subject, inspection: &Inspection) -> Grants {
+    let asked = inspection.needs.iter().map(|need| need.grant.clone());
+    asked.chain(subject.grants.iter().cloned()).collect()
+}
+
+/// The checks of plugins that read archives.
+const OF_READING: [&str; 11] = [
+    "golden",
+    "golden-again",
+    "golden-load",
+    "foreign",
+    "samples",
+    "samples-again",
+    "samples-load",
+    "made-layers",
+    "hostile-bytes",
+    "hostile-documents",
+    "hostile-entries",
+];
+
+fn format(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    description: &Description,
+    checks: &mut Vec<Check>,
+) -> Result<(), ConformanceError> {
+    let formats = lab.formats(&lab.runtime, inspection);
+    lab.begin("write")?;
+    let mut written = writing::writing(lab, &formats, description);
+    if description.reads {
+        lab.begin("golden")?;
+        let golden = reading::golden(lab, &formats);
+        checks.extend(golden.checks);
+        lab.begin("foreign")?;
+        checks.push(reading::foreign(lab, &formats));
+        lab.begin("samples")?;
+        checks.extend(samples::samples(lab, &formats, golden.known));
+        lab.begin("hostile")?;
+        // What it knows of the kit's tells enough.
+        if golden.known {
+            written.archives.clear();
+        }
+        checks.extend(hostile::hostile(lab, &formats, &written.archives));
+    } else {
+        let skip = |name| Check::skipped(name, "it says that it does not read");
+        checks.extend(OF_READING.map(skip));
+    }
+    checks.extend(written.checks);
+    Ok(())
+}
+
+fn credential(
+    lab: &Lab<'_>,
+    inspection: &Inspection,
+    description: &CredentialDescription,
+    checks: &mut Vec<Check>,
+) -> Result<(), ConformanceError> {
+    let nothing = Grants::default();
+    let granted = grants(lab.subject, inspection);
+    let (Some(without), Some(with)) = (
+        answers::provider(lab, inspection, &nothing),
+        answers::provider(lab, inspection, &granted),
+    ) else {
+        return Ok(());
+    };
+    lab.begin("ungranted")?;
+    // The stage has what would be found: only the grants are missing.
+    checks.extend(answers::ungranted(&Candidate {
+        lab,
+        provider: without.as_ref(),
+        description,
+        grants: &granted,
+    }));
+    let candidate = Candidate {
+        lab,
+        provider: with.as_ref(),
+        description,
+        grants: &granted,
+    };
+    checks.push(lab.check("requests", || answers::requests(&candidate))?);
+    checks.push(lab.check("username", || answers::username(&candidate))?);
+    checks.push(lab.check("unclaimed", || answers::unclaimed(&candidate))?);
+    lab.begin("leaks")?;
+    checks.extend(leaks::leaks(&candidate));
+    checks.push(lab.check("keeping", || keeping::keeping(&candidate))?);
+    lab.begin("servers")?;
+    checks.extend(servers::servers(&candidate, inspection));
+    Ok(())
+}

@@ -1,0 +1,444 @@
+//! Surroundings that are made up: variables, files, a credential store, helpers, servers, a clock.
+//!
+//! Owns what is on the stage in each scene, and the books of what was asked for. Grants are asked
+//! before any of it, by the same code as anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::canary::{CANARY, USER, pair};
+use super::server::{Play, Server};
+use crate::plugin::access::Stage;
+use crate::plugin::capability::helper_program::Said;
+use crate::plugin::symbolic_path::{self, Root};
+use crate::plugin::{Capability, Grants};
+
+/// What is in variables, files, items and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// Nothing is there.
+    Bare,
+    /// The canary alone, as a token stands in a file or a variable.
+    Token,
+    /// Documents in which the canary is the password of everything.
+    Documents,
+    /// The canary amid what makes no sense.
+    Rubbish,
+}
+
+/// The variable that `registries.auth` names on the stage.
+pub(super) const PASSWORD_VARIABLE: &str = "KIT_PASSWORD";
+/// The file that `registries.auth` names on the stage.
+pub(super) const SECRET_NAME: &str = "kit-secret";
+
+/// The stage.
+#[derive(Debug)]
+pub(super) struct Theatre {
+    root: PathBuf,
+    server: Server,
+    play: Mutex<Scenery>,
+}
+
+#[derive(Debug)]
+struct Scenery {
+    scene: Scene,
+    registry: String,
+    /// Variables that the author has set.
+    variables: BTreeMap<String, String>,
+    /// Variables that name a directory or a file.
+    places: BTreeMap<String, PathBuf>,
+    items: BTreeMap<(String, String), Zeroizing<String>>,
+    helpers: BTreeMap<(String, String), Zeroizing<String>>,
+    found: BTreeSet<Capability>,
+    refused: Vec<String>,
+}
+
+impl Theatre {
+    /// Builds it below a directory.
+    pub(super) fn open(root: &Path, variables: &BTreeMap<String, String>) -> io::Result<Self> {
+        fs::create_dir_all(root.join("home/user"))?;
+        Ok(Self {
+            root: root.to_owned(),
+            server: Server::start()?,
+            play: Mutex::new(Scenery {
+                scene: Scene::Bare,
+                registry: String::new(),
+                variables: variables.clone(),
+                places: BTreeMap::new(),
+                items: BTreeMap::new(),
+                helpers: BTreeMap::new(),
+                found: BTreeSet::new(),
+                refused: Vec::new(),
+            }),
+        })
+    }
+
+    /// Sets the scene for a registry, with everything in it that is granted.
+    pub(super) fn set(
+        &self,
+        scene: Scene,
+        registry: &str,
+        grants: &Grants,
+        msb_home: &Path,
+    ) -> io::Result<()> {
+        fs::remove_dir_all(&self.root)?;
+        fs::create_dir_all(self.root.join("home/user"))?;
+        let secrets = msb_home.join("secrets");
+        match fs::remove_dir_all(&secrets) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut play = self.play();
+        play.scene = scene;
+        registry.clone_into(&mut play.registry);
+        play.places.clear();
+        play.items.clear();
+        play.helpers.clear();
+        let scopes = grants
+            .iter()
+            .filter(|it| it.capability() == Capability::Files);
+        for scope in scopes.filter_map(|grant| grant.scope()) {
+            let Ok(pattern) = symbolic_path::pattern(scope) else {
+                continue;
+            };
+            let base = match &pattern.root {
+                Root::Absolute => self.root.clone(),
+                Root::MsbHome => msb_home.to_owned(),
+                Root::UserHome => self.root.join("home/user"),
+                Root::Variable(name) => {
+                    let place = self.root.join("places").join(name);
+                    play.places.insert(name.clone(), place.clone());
+                    place
+                }
+            };
+            let Some(contents) = contents(scene, registry) else {
+                continue;
+            };
+            let names = [SECRET_NAME, registry, "config.json"];
+            let several = pattern
+                .components
+                .last()
+                .is_some_and(|last| last.contains('*'));
+            for name in names.iter().take(if several { names.len() } else { 1 }) {
+                let mut path = base.clone();
+                path.extend(
+                    pattern
+                        .components
+                        .iter()
+                        .map(|it| it.replace("**", name).replace('*', name)),
+                );
+                put(&path, &contents)?;
+            }
+        }
+        drop(play);
+        self.server.play(match scene {
+            Scene::Bare => Play::Missing,
+            Scene::Token | Scene::Documents => Play::Document(document(registry)),
+            Scene::Rubbish => Play::Rubbish,
+        });
+        Ok(())
+    }
+
+    /// Returns the server behind every address.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Returns what was used and not granted since the last time.
+    pub(super) fn take_refused(&self) -> Vec<String> {
+        std::mem::take(&mut self.play().refused)
+    }
+
+    /// Returns the capabilities that the canary was found with since the last time.
+    pub(super) fn take_found(&self) -> BTreeSet<Capability> {
+        let mut found = std::mem::take(&mut self.play().found);
+        if self.server.take_asked() > 0 {
+            found.insert(Capability::Http);
+        }
+        found
+    }
+
+    fn play(&self) -> MutexGuard<'_, Scenery> {
+        self.play.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn put(path: &Path, contents: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // A pattern may name what another one has as a directory.
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::write(path, contents)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+/// Returns what stands in a variable or a file.
+fn contents(scene: Scene, registry: &str) -> Option<String> {
+    match scene {
+        Scene::Bare => None,
+        Scene::Token => Some(format!("{CANARY}\n")),
+        Scene::Documents => Some(document(registry)),
+        Scene::Rubbish => Some(format!(
+            "{{\"auths\": {{\"{registry}\": {{\"auth\": \"{CANARY}\", \"password\": {CANARY}, \
+             \"username\": [\"{CANARY}\"]}}"
+        )),
+    }
+}
+
+/// Returns a document in which whoever looks for a login finds one: that of Docker's files, that of
+/// secrets servers, and the fields that others use.
+fn document(registry: &str) -> String {
+    let login = json!({"username": USER, "password": CANARY});
+    let entry = json!({"auth": pair()});
+    let mut document = json!({
+        "auths": {registry: entry, format!("https://{registry}"): entry},
+        "registries": {registry: login},
+        "data": {"username": USER, "password": CANARY, "data": login},
+        "lease_duration": 600,
+        "expires_in": 600,
+    });
+    if registry == "docker.io" {
+        document["auths"]["https://index.docker.io/v1/"] = entry;
+    }
+    for field in ["username", "user", "login"] {
+        document[field] = USER.into();
+    }
+    for field in [
+        "password",
+        "secret",
+        "token",
+        "access_token",
+        "refresh_token",
+        "value",
+    ] {
+        document[field] = CANARY.into();
+    }
+    document.to_string()
+}
+
+impl Stage for Theatre {
+    fn variable(&self, name: &str) -> Option<OsString> {
+        if name == "HOME" {
+            return Some(self.root.join("home/user").into());
+        }
+        let mut play = self.play();
+        if let Some(value) = play.variables.get(name) {
+            return Some(value.into());
+        }
+        if let Some(place) = play.places.get(name) {
+            return (play.scene != Scene::Bare).then(|| place.into());
+        }
+        let value = contents(play.scene, &play.registry)?;
+        play.found.insert(Capability::Env);
+        Some(value.trim_end().into())
+    }
+
+    fn root(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    fn file_read(&self) {
+        self.play().found.insert(Capability::Files);
+    }
+
+    fn item(&self, service: &str, account: &str) -> Option<Zeroizing<String>> {
+        let mut play = self.play();
+        let kept = play.items.get(&(service.to_owned(), account.to_owned()));
+        let text = kept.cloned().or_else(|| {
+            Some(Zeroizing::new(match play.scene {
+                Scene::Bare => return None,
+                Scene::Token | Scene::Documents => {
+                    json!({"username": USER, "password": CANARY}).to_string()
+                }
+                Scene::Rubbish => format!("{{\"username\": \"{CANARY}\", \"password\": 7}}"),
+            }))
+        });
+        play.found.insert(Capability::Keychain);
+        text
+    }
+
+    fn keep_item(&self, service: &str, account: &str, text: Option<Zeroizing<String>>) -> bool {
+        let mut play = self.play();
+        let key = (service.to_owned(), account.to_owned());
+        let before = match text {
+            Some(text) => play.items.insert(key, text),
+            None => play.items.remove(&key),
+        };
+        before.is_some()
+    }
+
+    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> Said {
+        let mut play = self.play();
+        play.found.insert(Capability::Helper);
+        let input = String::from_utf8_lossy(input).into_owned();
+        let (success, said) = play.helper(name, operation, input.trim());
+        Said {
+            success,
+            stdout: Zeroizing::new(said.into_bytes()),
+            stderr: Vec::new(),
+        }
+    }
+
+    fn server(&self, url: &Url) -> Url {
+        self.server.standing_in_for(url)
+    }
+
+    fn now(&self) -> SystemTime {
+        // A time like any other, and the same each time.
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
+    }
+
+    fn refused(&self, wish: &str) {
+        self.play().refused.push(wish.to_owned());
+    }
+}
+
+impl Scenery {
+    /// Says what a credential helper says, by the protocol of docker-credential-helpers.
+    fn helper(&mut self, name: &str, operation: &str, input: &str) -> (bool, String) {
+        let not_found = || (false, "credentials not found in native keychain".to_owned());
+        let key = |server: &str| (name.to_owned(), server.to_owned());
+        if self.scene == Scene::Rubbish {
+            return (true, format!("no JSON but {CANARY}"));
+        }
+        match operation {
+            "get" => match self.helpers.get(&key(input)) {
+                Some(login) => (true, login.to_string()),
+                None if self.scene == Scene::Bare => not_found(),
+                None => {
+                    let login = json!({"ServerURL": input, "Username": USER, "Secret": CANARY});
+                    (true, login.to_string())
+                }
+            },
+            "store" => {
+                let login: serde_json::Value = serde_json::from_str(input).unwrap_or_default();
+                let server = login["ServerURL"].as_str().unwrap_or_default();
+                let text = Zeroizing::new(input.to_owned());
+                self.helpers.insert(key(server), text);
+                (true, String::new())
+            }
+            "erase" => match self.helpers.remove(&key(input)) {
+                Some(_) => (true, String::new()),
+                None => not_found(),
+            },
+            "list" => {
+                let mut servers = serde_json::Map::new();
+                for ((_, server), login) in self.helpers.iter().filter(|((it, _), _)| it == name) {
+                    let login: serde_json::Value = serde_json::from_str(login).unwrap_or_default();
+                    servers.insert(server.clone(), login["Username"].clone());
+                }
+                if servers.is_empty() && self.scene != Scene::Bare {
+                    servers.insert(self.registry.clone(), USER.into());
+                }
+                (true, serde_json::Value::Object(servers).to_string())
+            }
+            other => (false, format!("unknown operation {other}")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn theatre(grants: &[&str], scene: Scene) -> (tempfile::TempDir, Theatre) {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [("PLAIN".to_owned(), "value".to_owned())].into();
+        let theatre = Theatre::open(&folder.path().join("root"), &variables).unwrap();
+        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+        let home = folder.path().join("msb");
+        theatre.set(scene, "ghcr.io", &grants, &home).unwrap();
+        (folder, theatre)
+    }
+
+    #[test]
+    fn every_file_that_is_granted_is_there_below_the_stage() {
+        let grants = [
+            "files=/etc/token",
+            "files=~/.vault/*",
+            "files=$KIT_DIR/auth.json",
+            "files=$KIT_FILE",
+            "files=msb:secrets/registries/*",
+        ];
+        let (folder, theatre) = theatre(&grants, Scene::Token);
+        let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+        let token = format!("{CANARY}\n");
+        for path in [
+            "root/etc/token",
+            "root/home/user/.vault/ghcr.io",
+            "root/home/user/.vault/kit-secret",
+            "root/places/KIT_DIR/auth.json",
+            "root/places/KIT_FILE",
+            "msb/secrets/registries/kit-secret",
+        ] {
+            assert_eq!(read(path), token, "{path}");
+        }
+        let place = theatre.variable("KIT_FILE").unwrap();
+        assert_eq!(fs::read_to_string(place).unwrap(), token);
+    }
+
+    #[test]
+    fn a_variable_is_what_the_author_says_or_the_canary() {
+        let (_folder, theatre) = theatre(&[], Scene::Token);
+        assert_eq!(theatre.variable("PLAIN").unwrap(), "value");
+        assert_eq!(theatre.variable("PATH").unwrap(), CANARY);
+        assert!(theatre.take_found().contains(&Capability::Env));
+        let (_folder, bare) = self::theatre(&[], Scene::Bare);
+        assert_eq!(bare.variable("PATH"), None);
+        assert!(bare.take_found().is_empty());
+    }
+
+    #[test]
+    fn a_helper_gives_lists_and_forgets_what_it_was_given() {
+        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let say = |operation: &str, input: &str| {
+            let said = theatre.helper("pass", operation, input.as_bytes());
+            (
+                said.success,
+                String::from_utf8(said.stdout.to_vec()).unwrap(),
+            )
+        };
+        assert!(!say("get", "ghcr.io").0);
+        let login = r#"{"ServerURL":"ghcr.io","Username":"ann","Secret":"x"}"#;
+        assert!(say("store", login).0);
+        assert_eq!(say("get", "ghcr.io\n"), (true, login.to_owned()));
+        assert_eq!(say("list", "").1, r#"{"ghcr.io":"ann"}"#);
+        assert!(say("erase", "ghcr.io").0);
+        assert!(!say("erase", "ghcr.io").0);
+    }
+
+    #[test]
+    fn an_item_is_kept_for_the_one_account() {
+        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let text = Zeroizing::new("text".to_owned());
+        assert!(!theatre.keep_item("s", "a", Some(text.clone())));
+        assert_eq!(theatre.item("s", "a"), Some(text));
+        assert_eq!(theatre.item("s", "b"), None);
+        assert!(theatre.keep_item("s", "a", None));
+        assert_eq!(theatre.item("s", "a"), None);
+    }
+
+    #[test]
+    fn every_address_leads_to_the_server_of_the_stage() {
+        let (_folder, theatre) = theatre(&[], Scene::Documents);
+        let url = "https://vault.example.com:8200/v1/x?y=z".parse().unwrap();
+        let here = Stage::server(&theatre, &url);
+        assert_eq!(here.scheme(), "http");
+        assert_eq!(here.host_str(), Some("127.0.0.1"));
+        assert_eq!((here.path(), here.query()), ("/v1/x", Some("y=z")));
+    }
+}

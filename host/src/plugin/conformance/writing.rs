@@ -1,0 +1,292 @@
+//! Writing archives: what a format plugin makes of images of the store.
+//!
+//! Owns the images that are saved and the comparison of what comes back. The store is filled by
+//! the formats that ship with msb, so that a plugin which only writes can be tested as well.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::archives;
+use super::lab::{Lab, chain};
+use super::reading::load;
+use super::report::{Cases, Check};
+use crate::archive::{Input, TarOutput};
+use crate::digest::Digest;
+use crate::image::{self, SaveError, SaveOptions, SaveTarget};
+use crate::plugin::{Description, Failure, FormatError, Formats, Refusal};
+use crate::store::{Home, Store};
+
+/// What is saved: a name for it, and what names the images.
+struct Selection {
+    name: &'static str,
+    selectors: Vec<String>,
+}
+
+/// What became of writing.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) checks: Vec<Check>,
+    /// An archive that the plugin wrote, as an example of its format.
+    pub(super) archives: Vec<PathBuf>,
+}
+
+/// Saves images in every way, and reads what was written, if the plugin reads.
+pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Written {
+    let names = ["write-none", "write", "write-again", "write-read"];
+    if !description.writes {
+        let skip = |name| Check::skipped(name, "it says that it does not write");
+        return Written {
+            checks: names.map(skip).into(),
+            ..Written::default()
+        };
+    }
+    let (store, selections) = match filled(lab) {
+        Ok(filled) => filled,
+        Err(why) => {
+            return Written {
+                checks: names.map(|name| Check::failed(name, why.clone())).into(),
+                ..Written::default()
+            };
+        }
+    };
+    let mut written = Cases::of("write", "archives written");
+    let mut again = Cases::of("write-again", "archives the same twice");
+    let mut back = Cases::of(
+        "write-read",
+        "archives read again with the images they were of",
+    );
+    let writer = Writer {
+        lab,
+        store,
+        formats,
+        description,
+    };
+    let mut archives = Vec::new();
+    for (number, selection) in selections.iter().enumerate() {
+        if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
+            break;
+        }
+        let name = selection.name;
+        let saved = match writer.save(selection, "saved.tar") {
+            Ok(saved) => saved,
+            // A format may have no room for several images or names, as long as it has for one.
+            Err(Unsaved::Unsupported(why)) if number > 0 => {
+                written.remark(format!("{name}: unsupported: {why}"));
+                continue;
+            }
+            Err(Unsaved::Unsupported(why) | Unsaved::Failed(why)) => {
+                written.note(name, Err(why));
+                continue;
+            }
+        };
+        written.note::<&str>(name, Ok(()));
+        again.note(name, writer.is_written(selection, &saved));
+        if saved.images.len() == 2 && archives.is_empty() {
+            let path = lab.path("example.tar");
+            archives.extend(fs::copy(&saved.path, &path).ok().map(|_| path));
+        }
+        if description.reads {
+            let read = reads_back(lab, formats, &saved, &mut back);
+            back.note(name, read);
+        }
+    }
+    let back = if description.reads {
+        back.end()
+    } else {
+        Check::skipped("write-read", "it says that it does not read")
+    };
+    let checks = vec![
+        writes_nothing(lab, formats, description),
+        written.end(),
+        again.end(),
+        back,
+    ];
+    Written { checks, archives }
+}
+
+/// Fills a store, and says what can be saved of it.
+fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
+    let failed =
+        |error: &dyn std::error::Error| format!("the kit could not fill a store: {}", chain(error));
+    let home = lab.fresh("stock").map_err(|error| failed(&error))?;
+    let store = Store::open(&Home::at(home)).map_err(|error| failed(&error))?;
+    let shipped = Formats::of(&lab.runtime, &crate::plugin::builtin::packages());
+    let mut digests = Vec::new();
+    for archive in archives::golden() {
+        let path = lab.file("stock.tar", &archive.bytes());
+        let path = path.map_err(|error| failed(&error))?;
+        let loaded = image::load(
+            &store,
+            &shipped,
+            Input::Path(path),
+            &image::LoadOptions::default(),
+            &lab.progress,
+            lab.cancel,
+        );
+        for image in loaded.map_err(|error| failed(&error))?.images {
+            digests.push(image.manifest_digest);
+        }
+    }
+    let digest = digests.first().map(Digest::to_string).unwrap_or_default();
+    let select = |name, selectors: &[&str]| Selection {
+        name,
+        selectors: selectors.iter().map(|&it| it.to_owned()).collect(),
+    };
+    let selections = vec![
+        select("an image", &["kit:1"]),
+        select("an image with an empty layer", &["kit:0"]),
+        select(
+            "an image with two names",
+            &["kit:1", "kit.example.com/kit:latest"],
+        ),
+        select("an image by its digest", &[&digest]),
+        select("two images with a layer in common", &["kit:1", "kit:2"]),
+        select("an image by name and one by digest", &["kit:2", &digest]),
+        select(
+            "images with manifests of their own",
+            &["layout:1", "layout:3"],
+        ),
+    ];
+    Ok((store, selections))
+}
+
+/// An archive that was written.
+struct Saved {
+    path: PathBuf,
+    images: Vec<image::SavedImage>,
+    /// Whether the plugin had something to say.
+    logged: bool,
+}
+
+/// Why there is none.
+enum Unsaved {
+    /// The plugin says that the format has no room for it.
+    Unsupported(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// Who writes, and what.
+struct Writer<'a> {
+    lab: &'a Lab<'a>,
+    store: Store,
+    formats: &'a Formats,
+    description: &'a Description,
+}
+
+impl Writer<'_> {
+    fn save(&self, selection: &Selection, name: &str) -> Result<Saved, Unsaved> {
+        let path = self.lab.path(name);
+        let options = SaveOptions {
+            format: self.description.name.clone(),
+        };
+        self.lab.journal.take();
+        let report = image::save(
+            &self.store,
+            self.formats,
+            &selection.selectors,
+            &options,
+            SaveTarget::File(path.clone()),
+            &self.lab.progress,
+            self.lab.cancel,
+        );
+        let images = match report {
+            Ok(report) => report.images,
+            Err(SaveError::Format(FormatError::Plugin(error))) => {
+                return Err(match &*error.failure {
+                    Failure::Refused(Refusal::Unsupported(why)) => {
+                        Unsaved::Unsupported(why.clone())
+                    }
+                    failure => Unsaved::Failed(chain(failure)),
+                });
+            }
+            Err(error) => return Err(Unsaved::Failed(chain(&error))),
+        };
+        Ok(Saved {
+            path,
+            images,
+            logged: !self.lab.journal.take().is_empty(),
+        })
+    }
+
+    /// Returns an error unless the same images give the same bytes.
+    fn is_written(&self, selection: &Selection, first: &Saved) -> Result<(), String> {
+        let second = match self.save(selection, "again.tar") {
+            Ok(second) => second,
+            Err(Unsaved::Unsupported(why) | Unsaved::Failed(why)) => return Err(why),
+        };
+        let read = |saved: &Saved| fs::read(&saved.path).map_err(|error| error.to_string());
+        if read(first)? == read(&second)? {
+            Ok(())
+        } else {
+            Err("the second archive has other bytes".to_owned())
+        }
+    }
+}
+
+/// Returns an error unless the plugin reads what it has written, and it is the same.
+fn reads_back(
+    lab: &Lab<'_>,
+    formats: &Formats,
+    saved: &Saved,
+    cases: &mut Cases,
+) -> Result<(), String> {
+    let (_, loaded) = load(lab, formats, Input::Path(saved.path.clone()), None)
+        .map_err(|error| format!("it does not read what it wrote: {}", chain(&error)))?;
+    for image in &saved.images {
+        let same = |other: &&image::LoadedImage| other.config_digest == image.config_digest;
+        let Some(other) = loaded.images.iter().find(same) else {
+            return Err(format!("image {} is missing", image.config_digest.short()));
+        };
+        let kept = |reference| other.references.contains(reference);
+        let lost = image.references.iter().find(|reference| !kept(reference));
+        match lost {
+            Some(lost) if saved.logged => {
+                cases.remark(format!(
+                    "the reference {lost} does not come back; its log has a line"
+                ));
+            }
+            Some(lost) => {
+                return Err(format!(
+                    "the reference {lost} is missing, and its log has no word of that"
+                ));
+            }
+            None => {}
+        }
+        if other.manifest_digest != image.manifest_digest {
+            cases.remark("manifests do not come back as they were, image IDs do".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Has the plugin write no image at all, which must not crash it.
+fn writes_nothing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Check {
+    const NAME: &str = "write-none";
+    let output = TarOutput::new(
+        "nothing".to_owned(),
+        Box::new(std::io::sink()),
+        Vec::new(),
+        Arc::clone(&lab.progress),
+        lab.cancel.clone(),
+    );
+    let written = formats.write(
+        &description.name,
+        &[],
+        Box::new(output),
+        &lab.progress,
+        lab.cancel,
+    );
+    match written {
+        Ok(output) => match output.finish() {
+            Ok(bytes) => Check::passed(NAME, format!("an archive of {bytes} bytes")),
+            Err(error) => Check::failed(NAME, chain(&error)),
+        },
+        Err(FormatError::Plugin(error)) if matches!(&*error.failure, Failure::Refused(_)) => {
+            Check::passed(NAME, "it refuses")
+        }
+        Err(FormatError::Plugin(error)) => Check::failed(NAME, chain(&*error.failure)),
+        Err(error) => Check::failed(NAME, chain(&error)),
+    }
+}
