@@ -8,7 +8,7 @@ mod lines;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msb_host::progress::Progress;
+use msb_host::progress::{Event, PluginWork, Progress};
 
 use crate::ui::Ui;
 
@@ -92,6 +92,30 @@ fn retrying(reason: &str, after: Duration) -> String {
         0.0 => format!("Trying again: {reason}"),
         seconds => format!("Trying again in {seconds:.0} s: {reason}"),
     }
+}
+
+/// Returns the line that says what a plugin took, if that is what happened.
+fn worked(event: &Event<'_>) -> Option<String> {
+    let Event::PluginWork {
+        plugin,
+        work,
+        took,
+        in_host,
+        host_calls,
+    } = event
+    else {
+        return None;
+    };
+    let milliseconds = |duration: &Duration| duration.as_secs_f64() * 1e3;
+    let took = milliseconds(took);
+    Some(match work {
+        PluginWork::Call(_) => format!(
+            "plugin {plugin}: {work} took {took:.2} ms, {:.2} ms of it in the host, {host_calls} \
+             calls",
+            milliseconds(in_host)
+        ),
+        _ => format!("plugin {plugin}: {work} took {took:.2} ms"),
+    })
 }
 
 /// Returns the line for somebody who waits for another process that holds the store.

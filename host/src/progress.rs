@@ -1,6 +1,7 @@
 //! What an operation tells its caller while it runs. The host never prints: a caller that wants
 //! bars, lines or nothing implements [`Progress`].
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::digest::Digest;
@@ -79,6 +80,19 @@ pub enum Event<'a> {
         /// What it says.
         message: &'a str,
     },
+    /// A plugin did something, and took this long.
+    PluginWork {
+        /// The plugin's name.
+        plugin: &'a str,
+        /// What it did.
+        work: PluginWork,
+        /// How long it took by the clock.
+        took: Duration,
+        /// How much of it the host was at work for the plugin, or waited for something.
+        in_host: Duration,
+        /// How often the plugin has called the host, since its instance was made.
+        host_calls: u64,
+    },
     /// A line of the host's own log. Untrusted text.
     Log {
         /// How important it is.
@@ -88,6 +102,28 @@ pub enum Event<'a> {
     },
     /// The operation waits for another process that holds the store.
     StoreBusy(&'a str),
+}
+
+/// What a plugin spends time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PluginWork {
+    /// It was compiled, or its compiled code taken from the cache, and linked.
+    Prepare,
+    /// An instance of it was made.
+    Start,
+    /// This function of it was called.
+    Call(&'static str),
+}
+
+impl fmt::Display for PluginWork {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare => formatter.write_str("making it ready"),
+            Self::Start => formatter.write_str("making an instance"),
+            Self::Call(function) => write!(formatter, "`{function}`"),
+        }
+    }
 }
 
 /// How important a line in a log is.

@@ -21,6 +21,7 @@ tests! {
     every_case_of_conversion_has_its_row_and_its_test;
     every_fault_of_registries_has_its_row_and_its_test;
     every_case_of_credentials_has_its_row_and_its_test;
+    every_function_of_the_contract_has_its_row;
 }
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
@@ -268,4 +269,44 @@ fn every_case_of_credentials_has_its_row_and_its_test() {
 
 fn is_of_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// The rows of the reference, against the files of the contract.
+fn every_function_of_the_contract_has_its_row() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let mut functions = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let (mut interface, mut resource) = ("", "");
+        for line in text.lines().map(str::trim_start) {
+            let named = |keyword: &str| line.strip_prefix(keyword)?.strip_suffix(" {");
+            if let Some(name) = named("interface ") {
+                (interface, resource) = (name, "");
+            } else if let Some(name) = named("resource ") {
+                resource = name;
+                functions.insert(format!("{interface}.[constructor]{name}"));
+            } else if let Some((name, _)) = line.split_once(": func(") {
+                let name = name.trim_start_matches('%');
+                functions.insert(match resource {
+                    "" => format!("{interface}.{name}"),
+                    resource => format!("{interface}.[method]{resource}.{name}"),
+                });
+            } else if line == "}" {
+                resource = "";
+            }
+        }
+    }
+    let (_, plugins) = DOCUMENTS
+        .into_iter()
+        .find(|(name, _)| *name == "docs/plugins.md")
+        .unwrap();
+    let rows = plugins
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0));
+    let rows: BTreeSet<String> = rows
+        .filter(|row| row.contains('.') && !row.contains('/') && !row.contains('='))
+        .map(str::to_owned)
+        .collect();
+    assert!(functions.len() > 30, "{functions:?}");
+    assert_eq!(rows, functions);
 }

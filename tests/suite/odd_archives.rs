@@ -17,6 +17,7 @@ tests! {
     case_91_a_blob_has_to_be_what_its_name_says;
     case_92_a_layer_of_the_store_may_be_missing_in_an_archive;
     case_94_an_image_whose_name_is_none_is_kept_without_one;
+    a_manifest_that_others_would_read_as_an_index_is_refused;
     case_96_an_image_that_is_not_of_linux_and_tars_is_refused;
 }
 
@@ -252,5 +253,34 @@ fn case_96_an_image_that_is_not_of_linux_and_tars_is_refused() {
             manifest["layers"][1]["mediaType"] = json!(media_type);
         });
         assert_refused(&archive(&files), &["plugin `oci-layout`", "EROFS"]);
+    }
+}
+
+fn a_manifest_that_others_would_read_as_an_index_is_refused() {
+    let load = |change: &dyn Fn(&mut Value)| archive(&with_manifest(&sample(), change));
+    for own in [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "text/plain",
+    ] {
+        let bytes = load(&|manifest| manifest["mediaType"] = json!(own));
+        assert_refused(&bytes, &["the manifest sha256:", "calls itself", own]);
+    }
+    let bytes = load(&|manifest| manifest["manifests"] = json!([]));
+    assert_refused(&bytes, &["an image and an index at once"]);
+    for own in [
+        json!("application/vnd.oci.image.manifest.v1+json"),
+        json!("application/vnd.docker.distribution.manifest.v2+json"),
+        json!(""),
+        Value::Null,
+    ] {
+        let env = TestEnv::new();
+        env.write(
+            "in.tar",
+            &load(&|manifest| manifest["mediaType"] = own.clone()),
+        );
+        env.msb("load -i in.tar").success();
+        let images = env.json("images --format json");
+        assert_eq!(images[0]["id"], sample().id(), "{own}");
     }
 }

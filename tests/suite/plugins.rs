@@ -3,6 +3,8 @@
 
 mod conformance;
 mod distribution;
+mod guide;
+mod hostile;
 mod languages;
 mod pulls;
 mod scaffold;
@@ -50,6 +52,8 @@ pub(crate) fn all() -> Vec<crate::Test> {
         tests(),
         conformance::tests(),
         distribution::tests(),
+        guide::tests(),
+        hostile::tests(),
         languages::tests(),
         pulls::tests(),
         scaffold::tests(),

@@ -23,6 +23,7 @@ tests! {
     ten_thousand_directories_in_each_other needs Root;
     a_file_of_more_than_4_gib needs Root;
     more_than_65536_names_of_one_file needs Root;
+    a_layer_whose_last_inode_ends_with_a_block needs Root;
 }
 
 /// Writes a layer; called twice, it writes the same.
@@ -119,6 +120,29 @@ fn more_than_65536_names_of_one_file() {
     }
     let last = mounted.path().join(format!("d/{}", NAMES - 1));
     assert_eq!(std::fs::read(last).unwrap(), b"one inode");
+}
+
+fn a_layer_whose_last_inode_ends_with_a_block() {
+    const BLOCK: usize = 4096;
+    // The root and 50 empty files fill the one block of inodes to its last byte.
+    let names: Vec<String> = (0..49)
+        .map(|number| format!("{number:02}"))
+        .chain(["z".repeat(22)])
+        .collect();
+    let loaded = Loaded::new(&|layer| names.iter().try_for_each(|name| file(layer, name, b"")));
+    let image = std::fs::read(&loaded.image).unwrap();
+    assert_eq!(image.len(), 3 * BLOCK);
+    let (_, last_inode) = image[..2 * BLOCK].split_at(2 * BLOCK - 64);
+    assert_eq!(last_inode[4..6], 0o100_644_u16.to_le_bytes(), "its mode");
+    assert_eq!(last_inode[20..24], 51_u32.to_le_bytes(), "its number");
+    assert!(image[2 * BLOCK..].iter().all(|byte| *byte == 0));
+    let mounted = Mounted::erofs(&loaded.image);
+    let found = std::fs::read_dir(mounted.path()).unwrap();
+    let mut found: Vec<String> = found
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, names);
 }
 
 /// A layer that came through a pipe and was found sound.

@@ -201,16 +201,21 @@ fn a_layer_that_depends_on_others_is_checked_too() {
 }
 
 fn a_catalogue_that_says_otherwise_is_named() {
-    let env = loaded();
-    let catalogue = env.home().join("db/msb.db");
-    let database = rusqlite::Connection::open(&catalogue).unwrap();
-    database
-        .execute(
-            "UPDATE msb_image_layer SET compressed_size = compressed_size + 1",
-            [],
-        )
-        .unwrap();
-    assert_eq!(named(&env, ""), [catalogue.to_str().unwrap()]);
+    for change in [
+        "msb_image_layer SET compressed_size = compressed_size + 1",
+        "msb_image_layer SET media_type = media_type || 'x'",
+        "msb_image SET media_type = 'application/vnd.oci.image.index.v1+json'",
+        "msb_image SET architecture = 'arm64x'",
+        "msb_image SET variant = 'v9'",
+    ] {
+        let env = loaded();
+        assert_eq!(named(&env, ""), [""; 0], "before {change}");
+        let catalogue = env.home().join("db/msb.db");
+        let database = rusqlite::Connection::open(&catalogue).unwrap();
+        let changed = database.execute(&format!("UPDATE {change}"), []).unwrap();
+        assert!(changed > 0, "{change}");
+        assert_eq!(named(&env, ""), [catalogue.to_str().unwrap()], "{change}");
+    }
 }
 
 fn verify_prints_what_it_found() {

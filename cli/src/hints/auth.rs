@@ -4,6 +4,7 @@ use msb_host::auth::{AuthError, KeepError, ProviderError};
 use msb_host::registry::VerifyError;
 
 use super::for_settings;
+use super::plugin::for_plugin;
 use super::registry::for_verify;
 
 const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` \
@@ -12,6 +13,11 @@ const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\
 pub(super) fn for_auth(error: &AuthError) -> Option<String> {
     if let Some(hint) = error.hint() {
         return Some(hint.to_owned());
+    }
+    if let AuthError::Provider { source, .. } = error
+        && let ProviderError::Plugin(error) = &**source
+    {
+        return for_plugin(error);
     }
     let hint = match error {
         AuthError::Settings { .. } => ENTRY,

@@ -29,6 +29,8 @@ pub(super) fn for_load(error: &LoadError) -> Option<String> {
         }
         LoadError::DocumentDigest { .. }
         | LoadError::Document { .. }
+        | LoadError::ManifestType { .. }
+        | LoadError::ManifestAndIndex { .. }
         | LoadError::LayerDigest { .. }
         | LoadError::DiffId { .. }
         | LoadError::OtherConfig { .. }

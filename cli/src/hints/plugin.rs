@@ -98,7 +98,7 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
             "the plugin was made for another version of msb; install one for this version"
         }
         Failure::Crashed { .. } | Failure::Answer(_) => {
-            "this is a fault of the plugin, whatever the archive holds; tell its author"
+            "this is a fault of the plugin, not of what it was given; tell its author"
         }
         Failure::Stopped(_) => {
             let more = error.setting().map_or_else(String::new, |setting| {

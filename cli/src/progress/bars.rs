@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{Work, retrying, waiting_for_layer, waiting_for_store};
+use super::{Work, retrying, waiting_for_layer, waiting_for_store, worked};
 use crate::escape::escaped;
 use crate::size;
 use crate::ui::{Animation, Ui};
@@ -224,7 +224,11 @@ impl Progress for Bars {
                 level,
                 message,
             } => self.log(level, &format!("plugin {plugin}: {message}")),
-            _ => {}
+            other => {
+                if let Some(line) = worked(&other) {
+                    self.log(LogLevel::Debug, &line);
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{Work, retrying, waiting_for_layer, waiting_for_store};
+use super::{Work, retrying, waiting_for_layer, waiting_for_store, worked};
 use crate::size;
 use crate::ui::Ui;
 
@@ -45,6 +45,9 @@ impl Progress for Lines {
                 self.ui.status(&retrying(reason, after));
             }
             other => {
+                if let Some(line) = worked(&other) {
+                    self.ui.log(LogLevel::Debug, &line);
+                }
                 let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(line) = running.take(&other, Instant::now()) {
                     self.ui.status(&line);

@@ -267,10 +267,18 @@ mod tests {
                 }
             }
         }
-        let mut changed = gzip(&text);
-        let crc = changed.len() - 8;
-        changed[crc] ^= 1;
-        assert!(decode(&changed).is_err());
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.include_checksum(true).unwrap();
+        encoder.write_all(&text).unwrap();
+        let zstd = encoder.finish().unwrap();
+        assert_eq!(decode(&zstd).unwrap(), text);
+        // Checksum and length of gzip, checksum of zstd.
+        for (whole, from_end) in [(gzip(&text), 8), (gzip(&text), 4), (zstd, 4)] {
+            let mut changed = whole;
+            let at = changed.len() - from_end;
+            changed[at] ^= 1;
+            assert!(decode(&changed).is_err(), "{from_end}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use super::ErofsError;
 use super::dirent;
-use super::format::{BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX};
+use super::format::{
+    BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX, XATTR_HEADER_SIZE,
+};
 use super::tree::{Device, Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
 
@@ -16,6 +18,10 @@ const HEAD: u64 = INODE_SIZE as u64;
 /// take for a deleted entry.
 const RESERVED: u64 = 64;
 
+/// What follows the last inode at least: `fsck.erofs` 1.5 reads the header of attributes behind an
+/// inode that has none, and an image that ends there it takes for damaged.
+const BEHIND_LAST: u64 = XATTR_HEADER_SIZE as u64;
+
 /// The plan of an inode area.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -23,7 +29,7 @@ pub(super) struct Layout {
     pub(super) order: Vec<InodeId>,
     /// By [`InodeId::index`].
     places: Vec<Place>,
-    /// Bytes of the area.
+    /// Bytes of the area, with what has to follow its last inode.
     pub(super) size: u64,
     /// Blocks of directories and symbolic links outside of the area.
     pub(super) blocks: u64,
@@ -108,15 +114,18 @@ impl Layout {
         };
         layout.link(tree)?;
         let order = std::mem::take(&mut layout.order);
+        let mut head_end = 0;
         for id in &order {
             layout.check(tree, *id, data_end)?;
             let shape = layout.shape(tree, *id);
             let start = shape.start(layout.size);
-            layout.size = start + HEAD + shape.xattrs + shape.tail();
+            head_end = start + HEAD;
+            layout.size = head_end + shape.xattrs + shape.tail();
             layout.blocks += shape.blocks();
             layout.place_mut(*id).nid = start / SLOT_SIZE;
         }
         layout.order = order;
+        layout.size = layout.size.max(head_end + BEHIND_LAST);
         Ok(layout)
     }
 

@@ -3,7 +3,6 @@
 //! Owns the division of work, and who waits for whom: a layer is settled when those below it are
 //! there. The road of a single layer is [`crate::layer`]'s.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadError;
 use super::board::Board;
-use crate::archive::{ArchiveError, ArchiveSource, StreamedLayer, StreamedLayers};
+use crate::archive::{ArchiveError, ArchiveSource};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -222,7 +221,7 @@ impl Workshop<'_> {
     }
 
     /// Sends one layer down the road, into files of the staging directory.
-    fn convert(
+    pub(super) fn convert(
         &self,
         input: impl Read + Send,
         request: Request<'_>,
@@ -263,15 +262,17 @@ impl Workshop<'_> {
 }
 
 /// What one conversion is asked for.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Its number among those whose progress is told.
-    number: Option<LayerNumber>,
-    blob: Option<(Digest, Option<u64>)>,
-    diff_id: Option<Digest>,
-    chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
+    pub(super) number: Option<LayerNumber>,
+    pub(super) blob: Option<(Digest, Option<u64>)>,
+    pub(super) diff_id: Option<Digest>,
+    pub(super) chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
 }
 
-enum ConvertError {
+/// Why a layer was not converted.
+pub(super) enum ConvertError {
+    /// The staging directory cannot be used.
     Store(ArchiveError),
     /// The directory where it is made cannot take it.
     Output(PathBuf, LayerError),
@@ -331,73 +332,5 @@ pub(super) fn named(name: &str, error: LayerError) -> LoadError {
         },
         LayerError::Cancelled(cancelled) => cancelled.into(),
         source => LoadError::Layer { name, source },
-    }
-}
-
-/// Takes layers off a pipe as they pass. Which of them an image uses is known only at the end.
-pub(super) struct PipeLayers<'a> {
-    workshop: Workshop<'a>,
-    taken: HashMap<u32, Result<ConvertedLayer, LayerError>>,
-}
-
-impl<'a> PipeLayers<'a> {
-    pub(super) fn new(workshop: Workshop<'a>) -> Self {
-        Self {
-            workshop,
-            taken: HashMap::new(),
-        }
-    }
-
-    /// Returns what became of each entry that looked like a layer.
-    pub(super) fn into_taken(self) -> HashMap<u32, Result<ConvertedLayer, LayerError>> {
-        self.taken
-    }
-}
-
-impl StreamedLayers for PipeLayers<'_> {
-    fn layer(
-        &mut self,
-        entry: u32,
-        name: &str,
-        size: u64,
-        bytes: &mut (dyn Read + Send),
-    ) -> Result<Option<StreamedLayer>, ArchiveError> {
-        let number = LayerNumber(self.taken.len());
-        let progress = self.workshop.progress;
-        progress.report(Event::LayerStarted {
-            layer: number,
-            name,
-            size: Some(size),
-        });
-        let request = Request {
-            number: Some(number),
-            blob: None,
-            diff_id: None,
-            chain: &|| Ok(None),
-        };
-        match self.workshop.convert(bytes, request) {
-            Ok(layer) => {
-                progress.report(Event::LayerFinished {
-                    layer: number,
-                    diff_id: &layer.facts.key.diff_id,
-                    already_present: false,
-                });
-                let digest = layer.blob.digest.clone();
-                self.taken.insert(entry, Ok(layer));
-                Ok(Some(StreamedLayer { digest }))
-            }
-            Err(ConvertError::Store(error)) => Err(error),
-            Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
-            Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
-                path: name.to_owned(),
-                source,
-            }),
-            // It only looked like a layer, or it is a broken one: that matters once an image
-            // turns out to use it.
-            Err(ConvertError::Layer(error)) => {
-                self.taken.insert(entry, Err(error));
-                Ok(None)
-            }
-        }
     }
 }

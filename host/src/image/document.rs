@@ -1,47 +1,22 @@
-//! Manifests and configurations: reading them, checking them against each other, composing one.
+//! Documents of images: their bytes and digests, what a configuration says, and whether the
+//! catalogue says the same as both documents of an image.
 //!
-//! Owns what msb needs to know of these documents. Their bytes are kept as they came; nothing here
-//! is ever written back, except a manifest for archives that have none.
+//! Knows of manifests only what [`super::manifest`] has read. The bytes of documents are kept as
+//! they came.
 
 use std::sync::Arc;
 
-use oci_spec::OciSpecError;
-use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
 use serde::Deserialize;
 
 use super::LoadError;
+use super::manifest::ManifestFields;
 use crate::archive::ArchiveSource;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage};
-use crate::store::{ImageRecord, LayerKey, NewImage, NewImageLayer};
-
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// A manifest that was read.
-#[derive(Clone, Debug)]
-pub(super) struct Manifest {
-    pub(super) bytes: Vec<u8>,
-    pub(super) digest: Digest,
-    pub(super) media_type: String,
-    pub(super) config: Digest,
-    /// The length of the configuration, where the manifest says it.
-    pub(super) config_size: Option<u64>,
-    pub(super) layers: Vec<LayerDescriptor>,
-}
-
-/// A layer as a manifest names it.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct LayerDescriptor {
-    #[serde(rename = "mediaType")]
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    /// Where a layer can be had that registries may not hand on.
-    #[serde(default)]
-    pub(super) urls: Option<Vec<String>>,
-}
+use crate::registry::is_manifest;
+use crate::store::ImageRecord;
 
 /// A configuration that was read.
 #[derive(Clone, Debug)]
@@ -50,21 +25,6 @@ pub(super) struct Config {
     pub(super) digest: Digest,
     pub(super) platform: Platform,
     pub(super) diff_ids: Vec<Digest>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ManifestFields {
-    media_type: Option<String>,
-    config: ConfigDescriptor,
-    layers: Vec<LayerDescriptor>,
-}
-
-#[derive(Deserialize)]
-struct ConfigDescriptor {
-    digest: Digest,
-    #[serde(default)]
-    size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +43,17 @@ struct ConfigFields {
 struct RootFsFields {
     #[serde(default)]
     diff_ids: Option<Vec<Digest>>,
+}
+
+impl ConfigFields {
+    /// Returns what the image runs on; where it does not say so, on Linux and machines like this.
+    fn platform(&self) -> Platform {
+        let os = self.os.as_deref().unwrap_or("linux");
+        match &self.architecture {
+            Some(architecture) => Platform::new(os, architecture, self.variant.as_deref()),
+            None => Platform::new(os, &Platform::host().architecture, self.variant.as_deref()),
+        }
+    }
 }
 
 impl Config {
@@ -113,10 +84,7 @@ impl Config {
                 digest: digest.clone(),
                 source,
             })?;
-        let os = fields.os.unwrap_or_else(|| "linux".to_owned());
-        let architecture = fields
-            .architecture
-            .unwrap_or_else(|| Platform::host().architecture);
+        let platform = fields.platform();
         let diff_ids = fields
             .rootfs
             .and_then(|rootfs| rootfs.diff_ids)
@@ -124,8 +92,8 @@ impl Config {
         if diff_ids.is_empty() {
             return Err(LoadError::NoLayers {
                 config: digest,
-                os,
-                architecture,
+                os: platform.os,
+                architecture: platform.architecture,
             });
         }
         if diff_ids.len() != layers {
@@ -139,135 +107,9 @@ impl Config {
         Ok(Self {
             bytes,
             digest,
-            platform: Platform::new(&os, &architecture, fields.variant.as_deref()),
+            platform,
             diff_ids,
         })
-    }
-}
-
-impl Manifest {
-    /// Reads and checks the manifest of a planned image, if it has one.
-    pub(super) fn read(
-        source: &Arc<dyn ArchiveSource>,
-        image: &PlannedImage,
-        config: &Config,
-        limits: &Limits,
-    ) -> Result<Option<Self>, LoadError> {
-        const WHAT: &str = "manifest";
-        let Some(document) = &image.manifest else {
-            return Ok(None);
-        };
-        let limit = (limits.manifest_bytes, "manifest_bytes");
-        let bytes = read_document(source, document, WHAT, limit)?;
-        let digest = checked_digest(&bytes, image.manifest_digest.as_ref(), WHAT)?;
-        let manifest = Self::of(bytes, digest, None)?;
-        if manifest.config != config.digest {
-            return Err(LoadError::OtherConfig {
-                manifest: manifest.digest,
-                stated: manifest.config,
-                actual: config.digest.clone(),
-            });
-        }
-        if manifest.layers.len() != config.diff_ids.len() {
-            return Err(LoadError::LayerCount {
-                config: config.digest.clone(),
-                diff_ids: config.diff_ids.len(),
-                layers: manifest.layers.len(),
-                holder: WHAT,
-            });
-        }
-        Ok(Some(manifest))
-    }
-
-    /// Reads a manifest whose digest was checked. `media_type` is what it is where it does not say
-    /// so itself.
-    pub(super) fn of(
-        bytes: Vec<u8>,
-        digest: Digest,
-        media_type: Option<String>,
-    ) -> Result<Self, LoadError> {
-        let fields: ManifestFields =
-            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
-                what: "manifest",
-                digest: digest.clone(),
-                source,
-            })?;
-        Ok(Self {
-            bytes,
-            digest,
-            media_type: fields
-                .media_type
-                .or(media_type)
-                .unwrap_or_else(|| OCI_MANIFEST.to_owned()),
-            config: fields.config.digest,
-            config_size: fields.config.size,
-            layers: fields.layers,
-        })
-    }
-
-    /// Composes the manifest of an image that came without one. Equal configurations and layers
-    /// give equal bytes, so loading an archive twice gives one image.
-    pub(super) fn compose(
-        config: &Config,
-        layers: Vec<LayerDescriptor>,
-    ) -> Result<Self, OciSpecError> {
-        let descriptor = |media_type: MediaType, digest: &Digest, size: u64| {
-            DescriptorBuilder::default()
-                .media_type(media_type)
-                .digest(digest.to_string().parse::<oci_spec::image::Digest>()?)
-                .size(size)
-                .build()
-        };
-        let manifest = ImageManifestBuilder::default()
-            .schema_version(2u32)
-            .media_type(MediaType::ImageManifest)
-            .config(descriptor(
-                MediaType::ImageConfig,
-                &config.digest,
-                config.bytes.len() as u64,
-            )?)
-            .layers(
-                layers
-                    .iter()
-                    .map(|layer| {
-                        let media_type = MediaType::from(layer.media_type.as_str());
-                        descriptor(media_type, &layer.digest, layer.size)
-                    })
-                    .collect::<Result<Vec<_>, _>>()?,
-            )
-            .build()?;
-        let bytes = manifest.to_string()?.into_bytes();
-        Ok(Self {
-            digest: Digest::of(&bytes),
-            bytes,
-            media_type: OCI_MANIFEST.to_owned(),
-            config: config.digest.clone(),
-            config_size: Some(config.bytes.len() as u64),
-            layers,
-        })
-    }
-
-    /// Returns what the store records of an image with this manifest and these layers.
-    pub(super) fn record(self, config: &Config, keys: Vec<LayerKey>) -> NewImage {
-        NewImage {
-            manifest: self.bytes,
-            manifest_digest: self.digest,
-            manifest_media_type: self.media_type,
-            config: config.bytes.clone(),
-            config_digest: self.config,
-            platform: config.platform.clone(),
-            layers: self
-                .layers
-                .into_iter()
-                .zip(keys)
-                .map(|(layer, key)| NewImageLayer {
-                    key,
-                    blob_digest: layer.digest,
-                    media_type: layer.media_type,
-                    compressed_size: layer.size,
-                })
-                .collect(),
-        }
     }
 }
 
@@ -279,10 +121,20 @@ pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8])
     let Ok(config) = serde_json::from_slice::<ConfigFields>(config) else {
         return Some("it calls something a configuration that is none".to_owned());
     };
+    let other_type = match manifest.media_type.filter(|own| !own.is_empty()) {
+        Some(own) => own != image.media_type,
+        None => !is_manifest(&image.media_type),
+    };
+    // What is not stated was that of the machine that loaded the image.
+    let other_platform = config.architecture.is_some() && config.platform() != image.platform;
     let diff_ids = config.rootfs.and_then(|rootfs| rootfs.diff_ids);
     let own = image.layers.iter().map(|layer| &layer.key.diff_id);
     if manifest.config.digest != image.config_digest {
         Some("it has another configuration for the image than the manifest".to_owned())
+    } else if other_type {
+        Some("it has another type for the manifest than the manifest itself".to_owned())
+    } else if other_platform {
+        Some("it has another platform for the image than the configuration".to_owned())
     } else if !own.eq(diff_ids.iter().flatten()) {
         Some("it has other layers for the image than the configuration".to_owned())
     } else if manifest.layers.len() != image.layers.len() {
@@ -301,7 +153,8 @@ pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8])
     }
 }
 
-fn read_document(
+/// Returns the bytes of a document, which may be no longer than a limit.
+pub(super) fn read_document(
     source: &Arc<dyn ArchiveSource>,
     document: &Document,
     what: &'static str,
@@ -327,7 +180,8 @@ fn read_document(
     }
 }
 
-fn checked_digest(
+/// Returns the digest of a document, which is to be the one that was stated.
+pub(super) fn checked_digest(
     bytes: &[u8],
     stated: Option<&Digest>,
     what: &'static str,

@@ -82,6 +82,20 @@ pub enum LoadError {
         #[source]
         source: serde_json::Error,
     },
+    /// A manifest says itself that it is something else.
+    #[error("the manifest {manifest} calls itself `{media_type}`, which is not the type of one")]
+    ManifestType {
+        /// Its digest.
+        manifest: Digest,
+        /// Its own `mediaType`.
+        media_type: String,
+    },
+    /// A manifest could be read as an index as well.
+    #[error("the manifest {manifest} has `layers` and `manifests`: an image and an index at once")]
+    ManifestAndIndex {
+        /// Its digest.
+        manifest: Digest,
+    },
     /// The configuration is that of something else than an image.
     #[error("{config} is not an image for {os}/{architecture}: it has no layers")]
     NoLayers {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::LoadError;
 use super::config::ImageConfig;
-use super::document::{Config, LayerDescriptor, Manifest};
+use super::document::Config;
+use super::manifest::{LayerDescriptor, Manifest};
 use crate::archive::{ArchiveError, ArchiveSource, Index};
 use crate::digest::Digest;
 use crate::limits::Limits;

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::LoadError;
-use super::convert::{BlobFacts, ConvertedLayer, Job, PipeLayers, Workshop, named, processors};
-use super::document::{LayerDescriptor, Manifest};
+use super::convert::{BlobFacts, ConvertedLayer, Job, Workshop, named, processors};
 use super::jobs::{Above, Jobs};
 use super::locks::Locks;
+use super::manifest::{LayerDescriptor, Manifest};
+use super::pipe::PipeLayers;
 use super::place::{Named, Placement};
 use super::select::{Selected, select};
 use crate::archive::{ArchiveSource, Input};

@@ -16,6 +16,8 @@ mod jobs;
 mod list;
 mod load;
 mod locks;
+mod manifest;
+mod pipe;
 mod place;
 mod prune;
 mod pull;

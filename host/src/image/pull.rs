@@ -9,9 +9,9 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::convert::{ConvertedLayer, Job, LayerSource, Workshop, processors};
-use super::document::LayerDescriptor;
 use super::jobs::{Above, Jobs};
 use super::locks::Locks;
+use super::manifest::LayerDescriptor;
 use super::place::{Named, Placement};
 use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError};

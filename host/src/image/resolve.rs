@@ -1,7 +1,8 @@
 //! From a reference to the one image of its repository that suits the platform.
 
 use super::PullError;
-use super::document::{Config, Manifest};
+use super::document::Config;
+use super::manifest::Manifest;
 use crate::cancel::Cancel;
 use crate::limits::Limits;
 use crate::platform::Platform;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::document::{Config, Manifest};
+use super::document::Config;
+use super::manifest::Manifest;
 use super::{LoadError, LoadOptions};
 use crate::archive::ArchiveSource;
 use crate::platform::Platform;

@@ -3,20 +3,25 @@
 //! Owns compiling, linking and calling. What a plugin may reach is decided here: the imports that
 //! the linker defines, and nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
 use super::bindings::Plugin;
 use super::bindings::exports::msb::plugin::{archive, credentials, layers};
+use super::engine::MAX_STACK;
 use super::error::{Failure, PluginError};
+use super::format::Caller;
 use super::guest::Guest;
 use super::limits::{Budget, Meter, Stopped};
 use super::runtime::{Runtime, Unanswered};
 use super::wasi;
 use crate::cancel::Cancel;
-use crate::progress::Progress;
+use crate::progress::{Event, PluginWork};
 
 /// A component, compiled and linked.
 pub(super) struct Component {
@@ -33,11 +38,12 @@ impl Component {
     pub(super) fn compile(
         runtime: &Runtime,
         engine: &Engine,
-        bytes: &[u8],
+        bytes: Bytes,
         budget: Budget,
+        caller: &Caller<'_>,
     ) -> Result<Self, Failure> {
-        let component = wasmtime::component::Component::from_binary(engine, bytes)
-            .map_err(|error| Failure::Unusable(format!("{error:#}")))?;
+        let started = Instant::now();
+        let component = compiled(engine, bytes, caller.cancel)?;
         let mismatch = |error: wasmtime::Error| Failure::Mismatch(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(mismatch)?;
@@ -51,6 +57,13 @@ impl Component {
             wasi::link(&mut linker, imports("wasi:http/")).map_err(mismatch)?;
         }
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        caller.progress.report(Event::PluginWork {
+            plugin: caller.plugin,
+            work: PluginWork::Prepare,
+            took: started.elapsed(),
+            in_host: Duration::ZERO,
+            host_calls: 0,
+        });
         Ok(Self {
             runtime: runtime.clone(),
             budget,
@@ -64,13 +77,12 @@ impl Component {
     /// Makes a fresh instance with a state that `prepare` has filled.
     pub(super) fn start(
         self: &Arc<Self>,
-        plugin: &Arc<str>,
-        progress: &Arc<dyn Progress>,
-        cancel: &Cancel,
+        caller: &Caller<'_>,
         prepare: impl FnOnce(&mut Guest),
     ) -> Result<Running, Failure> {
-        let meter = Meter::new(self.budget.clone(), cancel.clone());
-        let mut guest = Guest::new(meter, Arc::clone(plugin), Arc::clone(progress));
+        let meter = Meter::new(self.budget.clone(), caller.cancel.clone());
+        let progress = Arc::clone(caller.progress);
+        let mut guest = Guest::new(meter, Arc::clone(caller.plugin), progress);
         guest.access.environment = self.runtime.environment();
         prepare(&mut guest);
         let mut store = Store::new(self.pre.engine(), guest);
@@ -87,7 +99,9 @@ impl Component {
             instance: None,
         };
         let pre = &self.pre;
-        let instance = running.wait(async |store| pre.instantiate_async(store).await)?;
+        let instance = running.wait(PluginWork::Start, async |store| {
+            pre.instantiate_async(store).await
+        })?;
         running.instance = Some(instance);
         Ok(running)
     }
@@ -95,14 +109,13 @@ impl Component {
     /// Runs one call in a fresh instance, and returns what it answered together with the state.
     pub(super) fn run<T>(
         self: &Arc<Self>,
-        plugin: &Arc<str>,
-        progress: &Arc<dyn Progress>,
-        cancel: &Cancel,
+        caller: &Caller<'_>,
+        function: &'static str,
         prepare: impl FnOnce(&mut Guest),
         call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
     ) -> Result<(T, Guest), Failure> {
-        let mut running = self.start(plugin, progress, cancel, prepare)?;
-        let answer = running.call(call)?;
+        let mut running = self.start(caller, prepare)?;
+        let answer = running.call(function, call)?;
         Ok((answer, running.store.into_data()))
     }
 
@@ -127,9 +140,10 @@ pub(super) struct Exports<'a> {
 }
 
 impl Running {
-    /// Calls the instance. Its time runs anew.
+    /// Calls a function of the instance. Its time runs anew.
     pub(super) fn call<T>(
         &mut self,
+        function: &'static str,
         call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let Some(instance) = self.instance.take() else {
@@ -137,7 +151,7 @@ impl Running {
         };
         self.store.data_mut().meter.begin_call();
         let component = Arc::clone(&self.component);
-        let answer = self.wait(async |store| {
+        let answer = self.wait(PluginWork::Call(function), async |store| {
             call(&mut Exports {
                 component: &component,
                 instance,
@@ -157,6 +171,7 @@ impl Running {
 
     fn wait<T>(
         &mut self,
+        work: PluginWork,
         call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let guest = self.store.data();
@@ -165,8 +180,16 @@ impl Running {
         // What is neither computing nor the host's own work is sleep, and has a limit as well.
         let idle = wall.unwrap_or(guest.meter.budget().compute);
         let runtime = self.component.runtime.clone();
+        let started = Instant::now();
         let answer = runtime.wait(&cancel, wall, idle, call(&mut self.store));
         let guest = self.store.data_mut();
+        guest.progress.report(Event::PluginWork {
+            plugin: &guest.plugin,
+            work,
+            took: started.elapsed(),
+            in_host: guest.meter.in_host(),
+            host_calls: guest.meter.host_calls(),
+        });
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&error, guest)),
@@ -180,6 +203,44 @@ impl Running {
         }
     }
 }
+
+/// Compiles on a thread of its own, which is left behind when the user does not want to wait.
+fn compiled(
+    engine: &Engine,
+    bytes: Bytes,
+    cancel: &Cancel,
+) -> Result<wasmtime::component::Component, Failure> {
+    let (done, answer) = mpsc::channel();
+    let engine = engine.clone();
+    thread::Builder::new()
+        .name("plugin-compiler".to_owned())
+        .stack_size(COMPILER_STACK)
+        .spawn(move || {
+            let _ = done.send(wasmtime::component::Component::from_binary(&engine, &bytes));
+        })
+        .map_err(Failure::Setup)?;
+    loop {
+        cancel
+            .check()
+            .map_err(|cancelled| Failure::Stopped(cancelled.into()))?;
+        match answer.recv_timeout(LOOK) {
+            Ok(component) => {
+                return component.map_err(|error| Failure::Unusable(format!("{error:#}")));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(Failure::Unusable(
+                    "the compiler has failed at it".to_owned(),
+                ));
+            }
+        }
+    }
+}
+
+/// How often somebody who waits for the compiler looks whether the user still wants that.
+const LOOK: Duration = Duration::from_millis(20);
+/// What the compiler has for calls within itself: as much as the thread that a process begins with.
+const COMPILER_STACK: usize = 8 << 20;
 
 fn missing(interface: &str) -> wasmtime::Error {
     wasmtime::Error::msg(format!("it exports no `msb:plugin/{interface}`"))
@@ -232,7 +293,10 @@ fn failure(error: &wasmtime::Error, guest: &mut Guest) -> Failure {
         .unwrap_or_default();
     let trap = error
         .downcast_ref::<wasmtime::Trap>()
-        .map(ToString::to_string);
+        .map(|trap| match trap {
+            wasmtime::Trap::StackOverflow => format!("{trap}, which holds {} KiB", MAX_STACK >> 10),
+            trap => trap.to_string(),
+        });
     let message = guest
         .last_words
         .take()
@@ -285,3 +349,8 @@ impl PluginError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "component_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

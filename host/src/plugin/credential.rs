@@ -64,9 +64,8 @@ pub(super) fn describe(
     caller: &Caller<'_>,
 ) -> Result<CredentialDescription, Failure> {
     let (description, _) = component.run(
-        caller.plugin,
-        caller.progress,
-        caller.cancel,
+        caller,
+        "describe",
         |guest| guest.access.describing = true,
         async |exports| {
             let credentials = exports.credentials()?;
@@ -81,18 +80,23 @@ impl CredentialPlugin {
     /// secrets in it are still there.
     fn call<T, A>(
         &self,
+        function: &'static str,
         request: Option<&Request>,
         around: &Surroundings<'_>,
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
     ) -> Result<T, ProviderError> {
+        let caller = Caller {
+            plugin: &self.package.name,
+            progress: around.progress,
+            cancel: around.cancel,
+        };
         let (answer, mut guest) = self
-            .component()
+            .component(&caller)
             .and_then(|component| {
                 component.run(
-                    &self.package.name,
-                    around.progress,
-                    around.cancel,
+                    &caller,
+                    function,
                     |guest| {
                         guest.access = Access {
                             registry: request.and_then(|request| request.settings.clone()),
@@ -112,14 +116,14 @@ impl CredentialPlugin {
         }
     }
 
-    fn component(&self) -> Result<&Arc<Component>, Failure> {
+    fn component(&self, caller: &Caller<'_>) -> Result<&Arc<Component>, Failure> {
         if let Some(component) = self.component.get() {
             return Ok(component);
         }
         let bytes = self.package.component.read()?;
         let engine = self.runtime.engine_for_call()?;
-        let compiled =
-            Component::compile(&self.runtime, engine, &bytes, self.package.limits.clone())?;
+        let limits = self.package.limits.clone();
+        let compiled = Component::compile(&self.runtime, engine, bytes, limits, caller)?;
         Ok(self.component.get_or_init(|| compiled.into()))
     }
 
@@ -154,6 +158,7 @@ impl Provider for CredentialPlugin {
     fn get(&self, request: &Request, around: &Surroundings<'_>) -> Result<Answer, ProviderError> {
         let asked = answers::request(request);
         self.call(
+            "get",
             Some(request),
             around,
             async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
@@ -169,6 +174,7 @@ impl Provider for CredentialPlugin {
     ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
+            "store",
             Some(request),
             around,
             async |credentials, exports| {
@@ -184,6 +190,7 @@ impl Provider for CredentialPlugin {
     fn erase(&self, request: &Request, around: &Surroundings<'_>) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
+            "erase",
             Some(request),
             around,
             async |credentials, exports| credentials.call_erase(&mut *exports.store, &asked).await,
@@ -193,6 +200,7 @@ impl Provider for CredentialPlugin {
 
     fn list(&self, around: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError> {
         self.call(
+            "list",
             None,
             around,
             async |credentials, exports| credentials.call_list(&mut *exports.store).await,
@@ -212,6 +220,7 @@ impl Provider for CredentialPlugin {
             Outcome::Rejected => wit::Outcome::Rejected,
         };
         self.call(
+            "report",
             Some(request),
             around,
             async |credentials, exports| {

@@ -11,9 +11,9 @@ use wasmtime::component::Resource;
 use super::bindings::exports::msb::plugin::credentials as wit;
 use super::capability::secret::Value;
 use super::error::Failure;
-use super::format::checked_name;
+use super::format::{checked_name, shown as text};
 use super::grant::{Capability, Grant};
-use super::guest::{Guest, first_bytes};
+use super::guest::Guest;
 use super::package::{CredentialDescription, Need};
 use crate::auth::{
     Action, Answer, Cache, Entry, Extent, Operations, Problem, ProviderError, Request,
@@ -22,8 +22,6 @@ use crate::registry::RegistryAuth;
 
 /// Bytes of a name.
 const MAX_NAME: usize = 1024;
-/// Bytes of a text for the user.
-const MAX_TEXT: usize = 4096;
 /// Bytes of a password or token.
 const MAX_SECRET: usize = 256 << 10;
 /// Registries in a list, patterns and permissions in a description.
@@ -41,7 +39,8 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
         let plain = |it: char| it.is_ascii_alphanumeric() || "*.:-_[]".contains(it);
         if pattern.is_empty() || pattern.len() > 255 || !pattern.chars().all(plain) {
             return Err(Failure::Answer(format!(
-                "`{pattern}` is not a pattern for registries"
+                "`{}` is not a pattern for registries",
+                text(pattern)
             )));
         }
     }
@@ -49,7 +48,7 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
         let Some(capability) = Capability::from_name(&need.capability) else {
             return Err(Failure::Answer(format!(
                 "it asks for the permission `{}`, which this msb does not know",
-                need.capability
+                text(&need.capability)
             )));
         };
         let grant = Grant::new(capability, need.scope.as_deref())
@@ -245,9 +244,4 @@ fn time(seconds: u64) -> Result<SystemTime, Failure> {
     UNIX_EPOCH
         .checked_add(Duration::from_secs(seconds))
         .ok_or_else(|| Failure::Answer(format!("{seconds} is no time")))
-}
-
-/// Cuts a text for the user.
-fn text(said: &str) -> String {
-    first_bytes(said, MAX_TEXT).to_owned()
 }

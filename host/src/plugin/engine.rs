@@ -20,6 +20,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// space in proportion to its budget and msb runs under a tight `ulimit -v`.
 const MEMORY_GUARD: u64 = 64 << 10;
 
+/// Bytes of a guest's calls within itself.
+pub(super) const MAX_STACK: usize = 512 << 10;
+
 /// Starts the engine. Compiled components are kept in `cache`, a directory that only the user may
 /// write: what lies there is run as native code.
 pub(super) fn start(cache: &Path) -> Result<Engine, EngineError> {
@@ -35,7 +38,8 @@ pub(super) fn start(cache: &Path) -> Result<Engine, EngineError> {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .memory_reservation(Budget::FORMAT.memory as u64)
-        .memory_guard_size(MEMORY_GUARD);
+        .memory_guard_size(MEMORY_GUARD)
+        .max_wasm_stack(MAX_STACK);
     if private_directory(cache) {
         let mut settings = CacheConfig::new();
         settings.with_directory(cache);

@@ -15,9 +15,6 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
 
-/// Bytes of an error's text for the user.
-const MAX_TEXT: usize = 4096;
-
 /// A manifest or configuration as a plan points to it.
 #[derive(Clone, Debug)]
 pub enum Document {
@@ -145,16 +142,15 @@ pub(super) fn describe(
     caller: &Caller<'_>,
 ) -> Result<Description, Failure> {
     let (answer, _) = component.run(
-        caller.plugin,
-        caller.progress,
-        caller.cancel,
+        caller,
+        "describe",
         |guest| guest.access.describing = true,
         async |exports| exports.archive()?.call_describe(&mut *exports.store).await,
     )?;
     let name = checked_name(answer.name, "a format")?;
     Ok(Description {
         name,
-        title: answer.title,
+        title: shown(&answer.title),
         reads: answer.reads,
         writes: answer.writes,
     })
@@ -171,7 +167,8 @@ pub(super) fn checked_name(name: String, what: &str) -> Result<String, Failure> 
         Ok(name)
     } else {
         Err(Failure::Answer(format!(
-            "`{name}` is not a name for {what}"
+            "`{}` is not a name for {what}",
+            shown(&name)
         )))
     }
 }
@@ -183,9 +180,8 @@ pub(super) fn read(
     source: &Arc<dyn ArchiveSource>,
 ) -> Result<Plan, Failure> {
     let (answer, guest) = component.run(
-        caller.plugin,
-        caller.progress,
-        caller.cancel,
+        caller,
+        "read",
         |guest| guest.source = Some(Arc::clone(source)),
         async |exports| {
             exports
@@ -196,7 +192,9 @@ pub(super) fn read(
     )?;
     match (answer, guest.failure, guest.passed) {
         (_, Some(failure), _) => Err(Failure::Host(failure)),
-        (Err(types::Error::NotMine(text)), ..) => Err(Failure::Refused(Refusal::NotMine(text))),
+        (Err(types::Error::NotMine(text)), ..) => {
+            Err(Failure::Refused(Refusal::NotMine(shown(&text))))
+        }
         // Its own words for this would not say that a file can be read again.
         (Err(_), None, Some(passed)) => Err(Failure::Host(passed)),
         (Err(error), None, None) => Err(Failure::Refused(error.into())),
@@ -213,9 +211,8 @@ pub(super) fn write(
 ) -> Result<Box<dyn ArchiveOutput>, Failure> {
     let images: Vec<wit::StoredImage> = images.iter().map(wit::StoredImage::from).collect();
     let (answer, guest) = component.run(
-        caller.plugin,
-        caller.progress,
-        caller.cancel,
+        caller,
+        "write",
         |guest| guest.output = Some(output),
         async |exports| {
             let archive = exports.archive()?;
@@ -255,7 +252,7 @@ fn checked_plan(
         text.map(|text| {
             text.parse()
                 .map_err(|error: crate::digest::ParseDigestError| {
-                    Failure::Refused(Refusal::Malformed(error.to_string()))
+                    Failure::Refused(Refusal::Malformed(shown(&error.to_string())))
                 })
         })
         .transpose()
@@ -265,6 +262,11 @@ fn checked_plan(
             data: match layer.data {
                 wit::LayerData::Entry(number) => LayerData::Entry(entry(number)?),
                 wit::LayerData::Absent => LayerData::Absent,
+                wit::LayerData::Generated(name) if name.len() > MAX_TEXT => {
+                    return Err(Failure::Answer(format!(
+                        "the name of a layer is longer than {MAX_TEXT} bytes"
+                    )));
+                }
                 wit::LayerData::Generated(name) if makes_layers => LayerData::Generated(name),
                 wit::LayerData::Generated(name) => {
                     return Err(Failure::Answer(format!(
@@ -289,7 +291,7 @@ fn checked_plan(
                 .into_iter()
                 .map(layer)
                 .collect::<Result<_, Failure>>()?,
-            references: image.references,
+            references: image.references.iter().map(|it| shown(it)).collect(),
         })
     };
     Ok(Plan {
@@ -298,8 +300,23 @@ fn checked_plan(
             .into_iter()
             .map(image)
             .collect::<Result<_, Failure>>()?,
-        notices: plan.notices,
+        notices: plan
+            .notices
+            .iter()
+            .take(MAX_NOTICES)
+            .map(|it| shown(it))
+            .collect(),
     })
+}
+
+/// Bytes of a text for the user.
+const MAX_TEXT: usize = 4096;
+/// Notices in a plan; what a plugin logs is bounded in the same way.
+const MAX_NOTICES: usize = 1_000;
+
+/// Cuts a text for the user.
+pub(super) fn shown(text: &str) -> String {
+    first_bytes(text, MAX_TEXT).to_owned()
 }
 
 impl From<&StoredImage> for wit::StoredImage {
@@ -335,15 +352,14 @@ impl From<&StoredImage> for wit::StoredImage {
 
 impl From<types::Error> for Refusal {
     fn from(error: types::Error) -> Self {
-        let cut = |text: String| first_bytes(&text, MAX_TEXT).to_owned();
         match error {
-            types::Error::NotMine(text) => Self::NotMine(cut(text)),
-            types::Error::Malformed(text) => Self::Malformed(cut(text)),
-            types::Error::Unsupported(text) => Self::Unsupported(cut(text)),
-            types::Error::Missing(text) => Self::Missing(cut(text)),
-            types::Error::TooLarge(text) => Self::TooLarge(cut(text)),
-            types::Error::Io(text) => Self::Io(cut(text)),
-            types::Error::Other(text) => Self::Other(cut(text)),
+            types::Error::NotMine(text) => Self::NotMine(shown(&text)),
+            types::Error::Malformed(text) => Self::Malformed(shown(&text)),
+            types::Error::Unsupported(text) => Self::Unsupported(shown(&text)),
+            types::Error::Missing(text) => Self::Missing(shown(&text)),
+            types::Error::TooLarge(text) => Self::TooLarge(shown(&text)),
+            types::Error::Io(text) => Self::Io(shown(&text)),
+            types::Error::Other(text) => Self::Other(shown(&text)),
         }
     }
 }

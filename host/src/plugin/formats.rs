@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, Caller, Description, Plan, StoredImage};
@@ -100,19 +102,21 @@ impl Formats {
         cancel: &Cancel,
     ) -> Result<&Description, FormatError> {
         let name: Arc<str> = plugin.into();
-        let compiled = Component::compile(
-            &self.runtime,
-            self.runtime.engine()?,
-            &component,
-            budget.clone(),
-        )
-        .map(Arc::new)
-        .map_err(|failure| PluginError::new(plugin, None, failure))?;
+        let component: Arc<[u8]> = component.into();
         let caller = Caller {
             plugin: &name,
             progress,
             cancel,
         };
+        let compiled = Component::compile(
+            &self.runtime,
+            self.runtime.engine()?,
+            Bytes::from_owner(Arc::clone(&component)),
+            budget.clone(),
+            &caller,
+        )
+        .map(Arc::new)
+        .map_err(|failure| PluginError::new(plugin, None, failure))?;
         let description = format::describe(&compiled, &caller)
             .map_err(|failure| PluginError::new(plugin, None, failure))?;
         self.installed
@@ -122,7 +126,7 @@ impl Formats {
                 name,
                 version: None,
                 kind: Kind::Format(description.clone()),
-                component: ComponentBytes::Memory(component.into()),
+                component: ComponentBytes::Memory(component),
                 grants: Grants::default(),
                 limits: budget,
                 settings: None,
@@ -237,20 +241,20 @@ impl Formats {
     ) -> Result<T, FormatError> {
         let package = &installed.package;
         let error = |failure| PluginError::new(&package.name, package.version.as_deref(), failure);
+        let caller = Caller {
+            plugin: &package.name,
+            progress,
+            cancel,
+        };
         let component = if let Some(component) = installed.component.get() {
             component
         } else {
             let engine = self.runtime.engine()?;
             let bytes = package.component.read().map_err(error)?;
+            let limits = package.limits.clone();
             let compiled =
-                Component::compile(&self.runtime, engine, &bytes, package.limits.clone())
-                    .map_err(error)?;
+                Component::compile(&self.runtime, engine, bytes, limits, &caller).map_err(error)?;
             installed.component.get_or_init(|| compiled.into())
-        };
-        let caller = Caller {
-            plugin: &package.name,
-            progress,
-            cancel,
         };
         call(component, &caller).map_err(|failure| match failure {
             Failure::Host(failure) => failure.into(),

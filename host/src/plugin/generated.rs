@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::component::{Component, Running};
 use super::error::{Failure, PluginError};
-use super::format::{LayerData, Plan};
+use super::format::{Caller, LayerData, Plan};
 use crate::archive::{ArchiveError, ArchiveSource, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -142,13 +142,15 @@ struct MadeLayer {
 impl MadeLayer {
     fn open(maker: Maker, name: &str) -> Result<Self, Failure> {
         let source = Arc::clone(&maker.source);
-        let mut running =
-            maker
-                .component
-                .start(&maker.plugin, &maker.progress, &maker.cancel, |guest| {
-                    guest.source = Some(source);
-                })?;
-        let opened = running.call(async |exports| {
+        let caller = Caller {
+            plugin: &maker.plugin,
+            progress: &maker.progress,
+            cancel: &maker.cancel,
+        };
+        let mut running = maker
+            .component
+            .start(&caller, |guest| guest.source = Some(source))?;
+        let opened = running.call("open", async |exports| {
             let layers = exports.layers()?;
             layers.call_open(&mut *exports.store, name).await
         })?;
@@ -164,7 +166,7 @@ impl MadeLayer {
     }
 
     fn next(&mut self) -> Result<Vec<u8>, Failure> {
-        let answer = self.running.call(async |exports| {
+        let answer = self.running.call("next", async |exports| {
             let layers = exports.layers()?;
             layers.call_next(&mut *exports.store, CHUNK).await
         })?;

@@ -108,11 +108,18 @@ fn made_layers_of_one_name_are_one_entry() {
     };
     let home = tempfile::tempdir().unwrap();
     let runtime = crate::plugin::Runtime::new(&Home::at(home.path()));
+    let progress: Arc<dyn Progress> = Arc::new(Silent);
+    let caller = Caller {
+        plugin: &"misbehaving".into(),
+        progress: &progress,
+        cancel: &Cancel::default(),
+    };
     let compiled = Component::compile(
         &runtime,
         runtime.engine().unwrap(),
-        &component("misbehaving"),
+        component("misbehaving").into(),
         TIGHT,
+        &caller,
     );
     let mut plan = Plan {
         images: vec![image(&["a", "b"]), image(&["a", "c"])],

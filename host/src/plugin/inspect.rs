@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmparser::{
     ComponentExternalKind, ComponentName, CustomSectionReader, Encoding, KnownCustom, Parser,
     Payload,
@@ -53,17 +54,18 @@ pub(super) fn inspect(
     let outside = outside(bytes)?;
     let (world, api) = world(&outside)?;
     let engine = runtime.engine_for_call()?;
-    let component = Arc::new(Component::compile(
-        runtime,
-        engine,
-        bytes,
-        Budget::DESCRIPTION,
-    )?);
     let caller = format::Caller {
         plugin: &name.into(),
         progress,
         cancel,
     };
+    let component = Arc::new(Component::compile(
+        runtime,
+        engine,
+        Bytes::copy_from_slice(bytes),
+        Budget::DESCRIPTION,
+        &caller,
+    )?);
     let (kind, needs) = match world {
         World::Format => (
             Kind::Format(format::describe(&component, &caller)?),

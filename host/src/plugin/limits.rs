@@ -152,6 +152,16 @@ impl Meter {
         &self.cancel
     }
 
+    /// Returns how long the host has been at work for the guest, in this call.
+    pub(super) fn in_host(&self) -> Duration {
+        self.in_host
+    }
+
+    /// Returns how often the guest has called the host.
+    pub(super) fn host_calls(&self) -> u64 {
+        self.host_calls
+    }
+
     /// Returns how much the guest may use.
     pub(super) fn budget(&self) -> &Budget {
         &self.budget

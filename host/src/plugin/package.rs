@@ -2,9 +2,10 @@
 //!
 //! Owns the note of a plugin. Knows nothing of how it came to be installed and runs nothing.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::error::Failure;
 use super::format::Description;
@@ -107,10 +108,10 @@ impl ComponentBytes {
     ///
     /// # Errors
     /// When the file cannot be read, or has other bytes than were installed.
-    pub(super) fn read(&self) -> Result<Cow<'_, [u8]>, Failure> {
+    pub(super) fn read(&self) -> Result<Bytes, Failure> {
         match self {
-            Self::Static(bytes) => Ok(Cow::Borrowed(bytes)),
-            Self::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Static(bytes) => Ok(Bytes::from_static(bytes)),
+            Self::Memory(bytes) => Ok(Bytes::from_owner(Arc::clone(bytes))),
             Self::File { path, digest } => {
                 let bytes = std::fs::read(path).map_err(|source| Failure::Component {
                     path: path.clone(),
@@ -122,7 +123,7 @@ impl ComponentBytes {
                         expected: digest.clone(),
                     });
                 }
-                Ok(Cow::Owned(bytes))
+                Ok(bytes.into())
             }
         }
     }

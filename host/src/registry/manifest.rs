@@ -97,7 +97,7 @@ pub(super) fn is_index(media_type: &str) -> bool {
 }
 
 /// Returns whether a media type is that of an image's manifest.
-pub(super) fn is_manifest(media_type: &str) -> bool {
+pub(crate) fn is_manifest(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
@@ -123,7 +123,8 @@ impl Fetched {
                 "it has `layers` and `manifests`: an image and an index at once".to_owned(),
             );
         }
-        let own = fields.media_type.as_deref();
+        // Go writes the empty text where it means none.
+        let own = fields.media_type.as_deref().filter(|own| !own.is_empty());
         let stated = own
             .or(self.content_type.as_deref())
             .filter(|stated| own.is_some() || is_index(stated) || is_manifest(stated));
@@ -223,6 +224,10 @@ mod tests {
             };
             assert_eq!(media_type, OCI_MANIFEST);
         }
+        let empty = r#"{"mediaType":"","config":{},"layers":[]}"#;
+        assert!(
+            matches!(read(empty, None), Ok(Document::Image { media_type }) if media_type == OCI_MANIFEST)
+        );
         let docker = format!(r#"{{"mediaType":"{DOCKER_MANIFEST}","config":{{}},"layers":[]}}"#);
         let Document::Image { media_type } = read(&docker, Some(OCI_MANIFEST)).unwrap() else {
             panic!();

@@ -1,7 +1,7 @@
 //! A guest that breaks every rule of a credential provider, and asks for everything, so that limits
 //! and grants can be tested against a real component. What it does is named by the registry of the
-//! request, with the repository as argument, or, whatever it is asked, by `deed` in its settings
-//! (`deeds`).
+//! request, with the repository as argument; by the settings of the plugin, as in
+//! `{"what":"env","argument":"HOME"}`; or, whatever it is asked, by `deed` there (`deeds`).
 
 mod deeds;
 
@@ -25,7 +25,7 @@ impl Guest for Misbehaving {
         let _ = env::get("MISBEHAVING_NAME");
         Description {
             name: "misbehaving-credentials".to_owned(),
-            title: "Breaks the rules".to_owned(),
+            title: "Breaks the \u{1b}[31mrules".to_owned(),
             operations: Operations::STORE | Operations::ERASE | Operations::LIST,
             registries: vec!["*".to_owned()],
             needs: vec![Need {
@@ -42,8 +42,8 @@ impl Guest for Misbehaving {
         if let Some(deed) = deeds::deed() {
             return deeds::get(&deed, request);
         }
-        let argument = request.repository.unwrap_or_default();
-        match request.registry.as_str() {
+        let (what, argument) = told_to(&request);
+        match what.as_str() {
             "panic" => panics_in_a_function_with_a_name(),
             "trap" => core::arch::wasm32::unreachable(),
             "loop" => loops(),
@@ -161,6 +161,18 @@ impl Guest for Misbehaving {
         }
         Err(Error::Unsupported)
     }
+}
+
+/// Returns what to do, and to what.
+fn told_to(request: &Request) -> (String, String) {
+    let settings = settings::plugin().unwrap_or_default();
+    let set = |key: &str| {
+        let (_, rest) = settings.split_once(&format!("\"{key}\":\""))?;
+        Some(rest.split('"').next().unwrap_or_default().to_owned())
+    };
+    let what = set("what").unwrap_or_else(|| request.registry.clone());
+    let argument = set("argument").or_else(|| request.repository.clone());
+    (what, argument.unwrap_or_default())
 }
 
 /// Sends a secret to the server in the argument.

@@ -20,7 +20,7 @@ impl Guest for Misbehaving {
     fn describe() -> Description {
         Description {
             name: "misbehaving".to_owned(),
-            title: "Breaks the rules".to_owned(),
+            title: "Breaks the \u{1b}[31mrules".to_owned(),
             reads: true,
             writes: true,
             attributes: Vec::new(),
@@ -59,11 +59,37 @@ impl Guest for Misbehaving {
                 ..image(Document::Entry(0))
             }])),
             "huge" => Err(Error::Other("x".repeat(8 << 20))),
+            "huger" => Err(Error::Other("x".repeat(80 << 20))),
             "huge-in" => {
                 log::emit(log::Level::Info, &"x".repeat(8 << 20));
                 Err(Error::Other("it was taken".to_owned()))
             }
+            "lie-about-config" => Ok(plan(vec![Image {
+                config_digest: Some(NOTHING.to_owned()),
+                ..image(Document::Entry(1))
+            }])),
+            "lie-about-layer" => Ok(plan(vec![layered(LayerData::Entry(2), Some(NOTHING))])),
+            "lie-about-size" => {
+                let mut image = layered(LayerData::Entry(2), None);
+                image.layers[0].size = Some(1);
+                Ok(plan(vec![image]))
+            }
+            "layer-out-of-range" => Ok(plan(vec![layered(LayerData::Entry(u32::MAX), None)])),
+            "honest" => {
+                log::emit(log::Level::Warn, "\u{1b}[2Jall is well");
+                Ok(Plan {
+                    notices: vec!["\u{1b}]0;owned\u{7}all is well".to_owned()],
+                    ..plan(vec![Image {
+                        references: vec!["\u{1b}[31mred:1".to_owned(), "good:1".to_owned()],
+                        ..layered(LayerData::Entry(2), None)
+                    }])
+                })
+            }
             "escape" => Err(Error::Malformed("\u{1b}[2Jall is well".to_owned())),
+            "escape-layer" => Ok(plan(vec![layered(
+                LayerData::Generated("\u{1b}[31mred\r\n".to_owned()),
+                None,
+            )])),
             "no-output" => match sink::put_file("x", b"x") {
                 Ok(()) => Ok(plan(Vec::new())),
                 Err(error) => Err(error),
@@ -169,6 +195,17 @@ fn recurses(depth: u64) -> u64 {
         return 0;
     }
     recurses(std::hint::black_box(depth + 1)) + depth
+}
+
+/// The digest of no bytes.
+const NOTHING: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// An image whose configuration is the second entry, of one layer.
+fn layered(data: LayerData, digest: Option<&str>) -> Image {
+    let mut image = image(Document::Entry(1));
+    image.layers[0].data = data;
+    image.layers[0].digest = digest.map(str::to_owned);
+    image
 }
 
 fn plan(images: Vec<Image>) -> Plan {

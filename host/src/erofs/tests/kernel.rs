@@ -211,6 +211,11 @@ fn the_kernel_shows_inodes_of_every_type() {
 }
 
 #[test]
+fn judges_take_an_image_whose_last_inode_ends_with_a_block() {
+    judge(full_block());
+}
+
+#[test]
 fn the_kernel_reads_symbolic_links_of_every_length() {
     let mut fixture = Fixture::new();
     for length in 1..=4095 {

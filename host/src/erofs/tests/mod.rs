@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use super::format::{BLOCK, INODE_SIZE};
 use super::*;
 
 /// An image being described, path by path. Parents come first.
@@ -178,6 +179,17 @@ fn all_types() -> Fixture {
     let capability = *b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
     fixture.xattr(file, "security.capability", &capability);
     fixture.xattr(InodeId::ROOT, "trusted.overlay.opaque", b"y");
+    fixture
+}
+
+/// A tree whose last inode, which nothing follows, ends where a block does: the root with its names
+/// takes 896 bytes with what is reserved in front of it, each of the 50 others 64.
+fn full_block() -> Fixture {
+    let mut fixture = Fixture::new();
+    for number in 0..49 {
+        fixture.file(&format!("/{number:02}"), b"");
+    }
+    fixture.file(&format!("/{}", "z".repeat(22)), b"");
     fixture
 }
 

@@ -142,3 +142,15 @@ fn a_report_counts_more_findings_than_it_lists() {
     assert_eq!(report.findings.len(), 100);
     assert!(report.count > 200);
 }
+
+#[test]
+fn an_image_that_ends_with_its_last_inode_is_sound() {
+    // That is what msb wrote once, and what other readers take, too.
+    let mut bytes = full_block().image();
+    bytes.truncate(2 * BLOCK);
+    bytes[1024 + 36] = 2;
+    let checksum = format::superblock_checksum(&bytes[..BLOCK]);
+    bytes[1028..1032].copy_from_slice(&checksum.to_le_bytes());
+    assert_eq!(findings(&bytes), "");
+    assert_eq!(dump_of(&bytes), dump_of(&full_block().image()));
+}

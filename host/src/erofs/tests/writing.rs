@@ -39,6 +39,45 @@ fn an_empty_tree_is_an_image_of_two_blocks() {
 }
 
 #[test]
+fn a_block_of_zeros_follows_when_the_last_inode_ends_with_a_block() {
+    let image = full_block().image();
+    assert_eq!(image.len(), 3 * BLOCK);
+    let parsed = Image::open(&image[..]).unwrap();
+    assert_eq!(parsed.superblock().blocks, 3);
+    let root = parsed.inode(parsed.root()).unwrap();
+    let last = parsed.entries(&root).unwrap().pop().unwrap();
+    let last = parsed.inode(last.nid).unwrap();
+    assert_eq!((last.xattr_size, last.tail()), (0, 0));
+    let end = parsed.offset(last.nid).unwrap() + INODE_SIZE as u64;
+    assert_eq!(end, 2 * BLOCK_SIZE, "it is to end with the block");
+    assert!(image[2 * BLOCK..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn no_block_follows_when_the_last_inode_has_something_behind_it() {
+    // A slot less in use.
+    let mut fixture = full_block();
+    let names = fixture.tree.get_mut(InodeId::ROOT);
+    if let Kind::Directory(names) = &mut names.kind {
+        names.pop_last();
+    }
+    assert_eq!(fixture.image().len(), 2 * BLOCK);
+    // Attributes in place of one inode, to the end of the block.
+    let mut fixture = full_block();
+    let last = fixture.find(&format!("/{}", "z".repeat(22)));
+    if let Kind::Directory(names) = &mut fixture.tree.get_mut(InodeId::ROOT).kind {
+        names.remove(&b"00"[..]);
+        // The names are to be as long as before.
+        let id = names.remove(&b"01"[..]).unwrap();
+        names.insert(Box::from(&b"0123456789abcdef"[..]), id);
+    }
+    fixture.xattr(last, "user.a", &[7; 64 - 12 - 4 - 1]);
+    let image = fixture.image();
+    assert_eq!(image.len(), 2 * BLOCK);
+    assert_eq!(image[2 * BLOCK - 1], 7, "the image is to be full");
+}
+
+#[test]
 fn names_rise_by_unsigned_bytes_with_the_dots_among_them() {
     let mut fixture = Fixture::new();
     let file = fixture.file("/x", b"");

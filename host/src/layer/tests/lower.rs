@@ -136,6 +136,12 @@ fn a_directory_that_was_whited_out_and_made_again_takes_nothing_from_below() {
 }
 
 #[test]
+fn a_whiteout_of_what_the_layer_has_itself_does_not_depend_on_the_layers_below() {
+    assert_plain(&["file .wh.a\nfile a"]);
+    assert_plain(&["file a data=1", "file .wh.a\nfile a data=2"]);
+}
+
+#[test]
 fn a_directory_that_replaced_a_file_of_its_layer_takes_nothing_from_below() {
     assert_plain(&["dir a mode=701", "file a\nfile a/x"]);
 }

@@ -182,3 +182,25 @@ fn case_32_a_path_hides_a_link_that_only_a_layer_below_has() {
         &["lib/", "lib/x=2", "usr/", "usr/lib/", "usr/lib/y=1"],
     );
 }
+
+#[test]
+fn overlayfs_obeys_no_attribute_of_a_layer_and_shows_it() {
+    let Some(stack) = Stack::new(&[
+        "file d/old data=1",
+        "dir d pax.SCHILY.xattr.trusted.overlay.opaque=y\nfile d/new data=2",
+    ]) else {
+        return;
+    };
+    let listed = ["d/", "d/old=1", "d/new=2"];
+    assert_eq!(stack.list(), listed.map(str::to_owned).into());
+    let shown = |name: &str| ::xattr::get(stack.root().join("d"), name).unwrap();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|part| part.trim().parse());
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        panic!("{release}");
+    };
+    // Older kernels keep all of these attributes to themselves.
+    let expected = ((major, minor) >= (6, 7)).then(|| b"y".to_vec());
+    assert_eq!(shown("trusted.overlay.opaque"), expected);
+    assert_eq!(shown("trusted.overlay.overlay.opaque"), None);
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 /// A reference to a blob. Source: image-spec `descriptor.md`.
@@ -48,10 +49,20 @@ pub struct Platform {
 
 /// A list of manifests. Source: image-spec `image-index.md`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Index {
+    /// What it says of itself, empty if it is not stated.
+    #[serde(default, deserialize_with = "or_default")]
+    pub media_type: String,
     /// What it lists.
     #[serde(default, deserialize_with = "or_default")]
     pub manifests: Vec<Descriptor>,
+    /// What only the manifest of an image has.
+    #[serde(default)]
+    pub(super) config: Option<IgnoredAny>,
+    /// What only the manifest of an image has.
+    #[serde(default)]
+    pub(super) layers: Option<IgnoredAny>,
 }
 
 /// An image or an artifact. Source: image-spec `manifest.md`.

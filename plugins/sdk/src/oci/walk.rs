@@ -184,6 +184,7 @@ impl Walk<'_> {
             )));
         }
         let index: Index = parse(&bytes, "index", digest)?;
+        refuse_ambiguous(&index, digest)?;
         self.open.push(digest.clone());
         self.index(&index, name)?;
         self.open.pop();
@@ -324,6 +325,23 @@ impl Walk<'_> {
             count => notices.push(format!("passed over {count} attestations")),
         }
         self.images
+    }
+}
+
+/// An index that others would read as an image has no meaning that all agree on. The host sees to
+/// the manifests that others would read as indexes. Source: CVE-2021-41190.
+fn refuse_ambiguous(index: &Index, digest: &str) -> Result<(), Error> {
+    if index.config.is_some() || index.layers.is_some() {
+        return Err(Error::Malformed(format!(
+            "{digest} has `layers` and `manifests`: an image and an index at once"
+        )));
+    }
+    match media_type::kind(&index.media_type) {
+        Kind::Index | Kind::Unstated => Ok(()),
+        _ => Err(Error::Malformed(format!(
+            "the index {digest} calls itself {:?}, which is not the type of one",
+            index.media_type
+        ))),
     }
 }
 

@@ -375,6 +375,41 @@ fn case_97_embedded_data_stands_in_for_a_blob_if_it_has_the_digest() {
             "{wrong}"
         );
     }
+    let other_size = manifest(empty).replace(r#""size":2"#, r#""size":3"#);
+    assert_ne!(other_size, manifest(empty));
+    assert!(matches!(
+        plan(&archive(&other_size)),
+        Err(Error::Missing(_))
+    ));
+}
+
+#[test]
+fn an_index_that_could_be_an_image_is_malformed() {
+    let good = index(&[descriptor(MANIFEST, &manifest("a"))]);
+    let changed = |field: &str, value: Value| {
+        let index: Value = serde_json::from_str(&good).unwrap();
+        with(index, field, value).to_string()
+    };
+    let plan = |index: &str, media_type: &str| {
+        let archive = layout(&[descriptor(media_type, index)]).blob(index);
+        plan(&with_image(archive, "a"))
+    };
+    for (field, value) in [
+        ("layers", json!([])),
+        ("config", descriptor(CONFIG, "config a")),
+        ("mediaType", json!(MANIFEST)),
+        ("mediaType", json!("text/plain")),
+    ] {
+        let index = changed(field, value);
+        for media_type in [INDEX, ""] {
+            let plan = plan(&index, media_type);
+            assert!(matches!(plan, Err(Error::Malformed(_))), "{index}");
+        }
+    }
+    for own in [json!(INDEX), json!(""), Value::Null] {
+        let plan = plan(&changed("mediaType", own), INDEX).unwrap();
+        assert_eq!(plan.images.len(), 1);
+    }
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! Layers of an archive that comes through a pipe: they are converted while they pass, before
+//! anybody knows which of them an image uses.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use super::convert::{ConvertError, ConvertedLayer, Request, Workshop};
+use crate::archive::{ArchiveError, StreamedLayer, StreamedLayers};
+use crate::layer::LayerError;
+use crate::progress::{Event, LayerNumber};
+
+/// Takes layers off a pipe as they pass. Which of them an image uses is known only at the end.
+pub(super) struct PipeLayers<'a> {
+    workshop: Workshop<'a>,
+    taken: HashMap<u32, Result<ConvertedLayer, LayerError>>,
+}
+
+impl<'a> PipeLayers<'a> {
+    pub(super) fn new(workshop: Workshop<'a>) -> Self {
+        Self {
+            workshop,
+            taken: HashMap::new(),
+        }
+    }
+
+    /// Returns what became of each entry that looked like a layer.
+    pub(super) fn into_taken(self) -> HashMap<u32, Result<ConvertedLayer, LayerError>> {
+        self.taken
+    }
+}
+
+impl StreamedLayers for PipeLayers<'_> {
+    fn layer(
+        &mut self,
+        entry: u32,
+        name: &str,
+        size: u64,
+        bytes: &mut (dyn Read + Send),
+    ) -> Result<Option<StreamedLayer>, ArchiveError> {
+        let number = LayerNumber(self.taken.len());
+        let progress = self.workshop.progress;
+        progress.report(Event::LayerStarted {
+            layer: number,
+            name,
+            size: Some(size),
+        });
+        let request = Request {
+            number: Some(number),
+            blob: None,
+            diff_id: None,
+            chain: &|| Ok(None),
+        };
+        match self.workshop.convert(bytes, request) {
+            Ok(layer) => {
+                progress.report(Event::LayerFinished {
+                    layer: number,
+                    diff_id: &layer.facts.key.diff_id,
+                    already_present: false,
+                });
+                let digest = layer.blob.digest.clone();
+                self.taken.insert(entry, Ok(layer));
+                Ok(Some(StreamedLayer { digest }))
+            }
+            Err(ConvertError::Store(error)) => Err(error),
+            Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
+            Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
+                path: name.to_owned(),
+                source,
+            }),
+            // It only looked like a layer, or it is a broken one: that matters once an image
+            // turns out to use it.
+            Err(ConvertError::Layer(error)) => {
+                self.taken.insert(entry, Err(error));
+                Ok(None)
+            }
+        }
+    }
+}
