@@ -8,6 +8,7 @@ mod hostile;
 mod languages;
 mod pulls;
 mod scaffold;
+mod sources;
 mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         languages::tests(),
         pulls::tests(),
         scaffold::tests(),
+        sources::tests(),
     ]
     .into_iter()
     .flatten()

@@ -1,10 +1,11 @@
-//! `cargo xtask bench load` and `cargo xtask bench pull`: what msb costs, beside others.
+//! `cargo xtask bench load`, `pull` and `plugins`: what msb costs, beside others.
 //!
 //! All take turns on one image, so that a machine whose speed drifts drifts for all of them.
 
 mod contest;
 mod corpus;
 mod load;
+mod plugins;
 mod pull;
 mod registry;
 
@@ -17,7 +18,8 @@ use crate::command::{Result, cargo, root, run};
 use crate::demo::target_directory;
 use crate::guests;
 
-const USAGE: &str = "bench takes: load or pull, and [--quick] [--corpus DIR]";
+const USAGE: &str = "bench takes: load, pull or plugins, and [--quick] [--corpus DIR]; plugins also \
+                     [--component FILE]…";
 
 /// Where contenders come from, and where they work.
 struct Place {
@@ -34,9 +36,14 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         return contest::measure(&arguments[1..]);
     }
     let (mut quick, mut folder) = (false, None);
+    let mut components = Vec::new();
     while let Some(word) = words.next() {
         match word {
             "--quick" => quick = true,
+            "--component" if what == "plugins" => {
+                let path = words.next().ok_or("--component takes a file")?;
+                components.push(std::path::absolute(path)?);
+            }
             "--corpus" => folder = Some(words.next().ok_or("--corpus takes a folder")?),
             _ => return Err(format!("bench {what} does not take `{word}`").into()),
         }
@@ -44,6 +51,16 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     let run: fn(&Place, &corpus::Corpus) -> Result<()> = match what {
         "load" => load::run_all,
         "pull" => pull::run_all,
+        "plugins" => {
+            let place = Place::prepare()?;
+            let corpus = match (folder, quick) {
+                (Some(folder), _) => Some(corpus::Corpus::of(Path::new(folder))),
+                (None, true) => Some(corpus::Corpus::quick(place.work.path())?),
+                (None, false) => None,
+            };
+            let archive = corpus.as_ref().map(|corpus| corpus.plain.as_path());
+            return plugins::run_all(&place, archive, &components);
+        }
         _ => return Err(USAGE.into()),
     };
     let place = Place::prepare()?;

@@ -30,7 +30,7 @@ Commands:
   authors Install what builds plugins in JavaScript and Python, for the tests
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
-  bench   Measure (`bench load` or `bench pull`, with `--quick` or `--corpus DIR`)
+  bench   Measure (`bench load`, `pull` or `plugins`, with `--quick` or `--corpus DIR`)
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
 

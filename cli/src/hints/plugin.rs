@@ -1,5 +1,6 @@
 //! What to do about plugins: those that fail, and those that cannot be installed.
 
+use msb_host::plugin::installed::SignatureError;
 use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal, ScaffoldError};
 
 use super::image::{DAMAGED_ARCHIVE, for_archive, for_store};
@@ -45,6 +46,19 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         InstalledError::NotLocked { .. } => {
             "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
              plugins.lock"
+        }
+        InstalledError::Signature {
+            source: SignatureError::OtherKind { .. },
+            ..
+        } => {
+            "sign a file with `minisign -S`, and what is in a registry with `cosign sign --key`; \
+             name the key of the one that was used"
+        }
+        InstalledError::Gone { digest, .. } => {
+            return Some(format!(
+                "put the component with the digest {digest} back there; or take another one: `msb \
+                 plugin rm` and `msb plugin install`"
+            ));
         }
         InstalledError::Signature { .. } => {
             "do not use it unless you know why; `plugins.signatures` in config.json and --key say \

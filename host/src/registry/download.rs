@@ -7,6 +7,7 @@ use reqwest::{Response, Url};
 
 use super::body::{self, Unread};
 use super::hosts::HostsError;
+use super::retry::Attempts;
 use super::runtime::NoAnswer;
 use super::transport::Transport;
 use super::{Client, realm};
@@ -79,11 +80,43 @@ impl DownloadError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status, .. } if matches!(status, 403 | 404 | 410))
     }
+
+    /// Returns whether the next attempt may go better.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Stalled { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502..=504),
+            _ => false,
+        }
+    }
 }
 
 impl Client {
-    /// Fetches a file of at most `limit` bytes. Plain HTTP is spoken to this machine only.
+    /// Fetches a file of at most `limit` bytes, and tries again what may come right by itself, from
+    /// the beginning. Plain HTTP is spoken to this machine only.
     pub fn download(
+        &self,
+        url: &str,
+        limit: u64,
+        cancel: &Cancel,
+    ) -> Result<Vec<u8>, DownloadError> {
+        let mut attempts = Attempts::new(self.policy);
+        loop {
+            let error = match self.download_once(url, limit, cancel) {
+                Err(error) if error.is_transient() => error,
+                done => return done,
+            };
+            let Some(delay) = attempts.after_fault() else {
+                return Err(error);
+            };
+            let nothing = std::future::pending::<()>();
+            if let Err(NoAnswer::Cancelled(cancelled)) = self.runtime.wait(delay, cancel, nothing) {
+                return Err(cancelled.into());
+            }
+        }
+    }
+
+    fn download_once(
         &self,
         url: &str,
         limit: u64,

@@ -99,10 +99,20 @@ impl Attempts {
         {
             return (*asked <= MAX_RETRY_AFTER).then_some(*asked);
         }
+        Some(self.delay())
+    }
+
+    /// The same for something that may come right by itself, whatever it was.
+    pub(super) fn after_fault(&mut self) -> Option<Duration> {
+        self.failed += 1;
+        (self.failed < self.policy.attempts).then(|| self.delay())
+    }
+
+    fn delay(&self) -> Duration {
         let doubled = 1u32.checked_shl(self.failed - 1).unwrap_or(u32::MAX);
         let delay = self.policy.delay.saturating_mul(doubled).min(MAX_DELAY);
         // Those who failed together shall not come back together.
-        Some(delay.mul_f64(0.75 + 0.5 * fastrand::f64()))
+        delay.mul_f64(0.75 + 0.5 * fastrand::f64())
     }
 }
 

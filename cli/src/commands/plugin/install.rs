@@ -87,6 +87,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             .map(|key| KeySource::parse(key, Path::new("."))),
         locked: args.locked,
         update: false,
+        kept: false,
     };
     let candidate = progress::during(ui, Work::Install, |progress| {
         let network = shop.network(progress);
@@ -304,6 +305,7 @@ fn restore(ui: Ui, shop: &Shop, interrupt: &Interrupt) -> Result<(), CommandErro
             key: None,
             locked: true,
             update: false,
+            kept: true,
         };
         let done = progress::during(ui, Work::Install, |progress| {
             let network = shop.network(progress);

@@ -77,6 +77,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             key: None,
             locked: args.locked,
             update: true,
+            kept: false,
         };
         let candidate = progress::during(ui, Work::Install, |progress| {
             let network = shop.network(progress);

@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
-/// Compare the files of all installed plugins with plugins.lock.
+/// Compare the files of all installed plugins with plugins.lock, and check their signatures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

@@ -103,6 +103,19 @@ pub enum InstalledError {
         /// What is there.
         found: Digest,
     },
+    /// What the lock has is neither kept nor to be had.
+    #[error("plugin `{name}` is not kept here any more, and `{place}` does not give it")]
+    Gone {
+        /// The plugin.
+        name: String,
+        /// Where it is from.
+        place: String,
+        /// What it was.
+        digest: Digest,
+        /// Why it is not to be had.
+        #[source]
+        source: Box<InstalledError>,
+    },
     /// A component is larger than any plugin should be.
     #[error("`{place}` is larger than {limit} bytes")]
     TooLarge {

@@ -9,7 +9,7 @@ use super::error::InstalledError;
 use super::fetch::{self, Network};
 use super::lock::{Asked, Lock, LockedKind, LockedPlugin};
 use super::order::Place;
-use super::signature::PublicKey;
+use super::signature::{PublicKey, Signature, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -46,6 +46,8 @@ pub struct Wish {
     pub locked: bool,
     /// Take what is there now instead of what was installed.
     pub update: bool,
+    /// Where the bytes that the lock has are still kept, do not look at the source.
+    pub kept: bool,
 }
 
 /// A plugin that may be installed.
@@ -63,6 +65,8 @@ pub struct Candidate {
     pub manifest: Option<Digest>,
     /// The key that it is signed with.
     pub key: Option<String>,
+    /// The signature of that key.
+    pub signed: Option<Signature>,
     /// What it asks for.
     pub asks: Vec<Asked>,
     /// What of it the user has not been asked about.
@@ -128,7 +132,26 @@ impl Installer<'_> {
             });
         }
         let keys = self.keys(source, wish, previous.as_ref())?;
-        let fetched = fetch::fetch(source, self.network, !keys.is_empty(), self.cancel)?;
+        let locked_only = previous.as_ref().filter(|_| wish.kept && wish.locked);
+        let kept = locked_only
+            .filter(|locked| keys.is_empty() || locked.signed.is_some())
+            .and_then(|locked| self.kept(locked));
+        let fetched = match kept {
+            Some(kept) => kept,
+            None => fetch::fetch(source, self.network, !keys.is_empty(), self.cancel).map_err(
+                |error| match locked_only {
+                    Some(locked) if !matches!(error, InstalledError::Cancelled(_)) => {
+                        InstalledError::Gone {
+                            name: locked.name.clone(),
+                            place: spelling.clone(),
+                            digest: locked.sha256.clone(),
+                            source: Box::new(error),
+                        }
+                    }
+                    _ => error,
+                },
+            )?,
+        };
         let digest = Digest::of(&fetched.component);
         let locked = previous.as_ref().map(|previous| &previous.sha256);
         if wish.locked && locked != Some(&digest) {
@@ -148,9 +171,10 @@ impl Installer<'_> {
                 found: digest,
             });
         }
-        let mut key = None;
+        let (mut key, mut signature) = (None, None);
         for group in &keys {
-            key = Some(signed(group, &fetched, &spelling)?);
+            let (by, found) = signed(group, &fetched, &spelling)?;
+            (key, signature) = (Some(by), Some(found));
         }
         let inspection =
             self.runtime
@@ -171,6 +195,7 @@ impl Installer<'_> {
             source: spelling,
             manifest: fetched.manifest,
             key: key.map(ToString::to_string),
+            signed: signature,
             asks,
             news,
             replaces,
@@ -222,6 +247,22 @@ impl Installer<'_> {
         super::manage::collect(self.home, self.progress.as_ref(), self.cancel)
     }
 
+    /// Returns the component of the lock where it is kept, whole.
+    fn kept(&self, locked: &LockedPlugin) -> Option<fetch::Fetched> {
+        let path = super::component_path(self.home, &locked.sha256);
+        let component = fetch::read_component(&path).ok()?;
+        (Digest::of(&component) == locked.sha256).then(|| fetch::Fetched {
+            component,
+            manifest: locked.manifest.clone(),
+            version: locked.version.clone(),
+            signatures: locked
+                .signed
+                .as_ref()
+                .map(Signatures::from)
+                .unwrap_or_default(),
+        })
+    }
+
     /// Returns the keys of which one each must have signed.
     fn keys(
         &self,
@@ -265,6 +306,7 @@ impl Candidate {
             sha256: self.inspection.digest.clone(),
             manifest: self.manifest.clone(),
             key: self.key.clone(),
+            signed: self.signed.clone(),
             api: self.inspection.api.clone(),
             imports: self.inspection.imports.clone(),
             asks: self.asks.clone(),
@@ -279,12 +321,12 @@ fn signed<'k>(
     keys: &'k [PublicKey],
     fetched: &fetch::Fetched,
     source: &str,
-) -> Result<&'k PublicKey, InstalledError> {
+) -> Result<(&'k PublicKey, Signature), InstalledError> {
     let mut last = None;
     for key in keys {
         let manifest = fetched.manifest.as_ref();
         match key.verify(&fetched.component, manifest, &fetched.signatures) {
-            Ok(()) => return Ok(key),
+            Ok(signature) => return Ok((key, signature)),
             Err(error) => last = Some(error),
         }
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::InstalledError;
+use super::signature::Signature;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
@@ -59,6 +60,9 @@ pub struct LockedPlugin {
     /// The key that it was signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The signature, to be checked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signature>,
     /// The version of the contract that it was built for.
     pub api: String,
     /// The interfaces that it imports.
@@ -258,6 +262,7 @@ mod tests {
             sha256: Digest::of(b"x"),
             manifest: Some(Digest::of(b"m")),
             key: None,
+            signed: None,
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
             asks: vec![Asked {

@@ -2,13 +2,13 @@
 //! removed, verified.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::error::InstalledError;
 use super::install::{check_provides, usable};
 use super::lock::{Lock, LockedBuiltin, LockedPlugin};
 use super::order::{self, Place};
+use super::signature::PublicKey;
 use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -128,7 +128,7 @@ impl Around<'_> {
         collect(self.home, self.progress.as_ref(), self.cancel)
     }
 
-    /// Compares the files of plugins with the lock.
+    /// Compares the files of plugins with the lock, and checks signatures once more.
     pub fn verify(&self) -> Result<Vec<Verified>, InstalledError> {
         let lock = Lock::read(self.home)?;
         let plugins = lock.plugins.iter();
@@ -243,16 +243,31 @@ fn capabilities(imports: &[String]) -> Vec<Capability> {
 
 fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {
     let path = component_path(home, &plugin.sha256);
-    let actual = match digest(&path) {
-        Ok(digest) => digest,
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) => return Some(format!("`{}` cannot be read: {error}", path.display())),
     };
-    (actual != plugin.sha256)
-        .then(|| format!("`{}` was changed: its digest is {actual}", path.display()))
+    let actual = Digest::of(&bytes);
+    if actual != plugin.sha256 {
+        return Some(format!(
+            "`{}` was changed: its digest is {actual}",
+            path.display()
+        ));
+    }
+    unsigned(plugin, &bytes)
 }
 
-fn digest(path: &Path) -> std::io::Result<Digest> {
-    Ok(Digest::of(&std::fs::read(path)?))
+/// Returns what is wrong with the signature of a plugin that was installed with one.
+fn unsigned(plugin: &LockedPlugin, bytes: &[u8]) -> Option<String> {
+    let key = plugin.key.as_ref()?;
+    let Some(signed) = &plugin.signed else {
+        return Some(format!(
+            "plugins.lock names the key {key} and has no signature of it"
+        ));
+    };
+    let verified = PublicKey::from_lock(key)
+        .and_then(|key| key.verify(bytes, plugin.manifest.as_ref(), &signed.into()));
+    verified.err().map(|error| error.to_string())
 }
 
 fn is_builtin(name: &str) -> bool {

@@ -33,7 +33,7 @@ pub use lock::{Asked, Lock, LockedBuiltin, LockedKind, LockedPlugin};
 pub use manage::{Around, Verified};
 pub use order::Place;
 pub use push::push;
-pub use signature::{PublicKey, SignatureError};
+pub use signature::{PublicKey, Signature, SignatureError};
 pub use source::{ParseSourceError, Source};
 
 /// The plugins of a home.

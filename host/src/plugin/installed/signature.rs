@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
@@ -52,6 +53,34 @@ pub struct Cosign {
     pub signature: String,
 }
 
+/// A signature that was found right, as the lock keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The text of a minisign file, or a signature of cosign.
+    pub signature: String,
+    /// What cosign has signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+}
+
+impl From<&Signature> for Signatures {
+    fn from(kept: &Signature) -> Self {
+        match &kept.payload {
+            None => Self {
+                minisign: Some(kept.signature.clone()),
+                cosign: Vec::new(),
+            },
+            Some(payload) => Self {
+                minisign: None,
+                cosign: vec![Cosign {
+                    payload: payload.clone().into_bytes(),
+                    signature: kept.signature.clone(),
+                }],
+            },
+        }
+    }
+}
+
 /// Why a plugin is not taken for signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +98,16 @@ pub enum SignatureError {
     Missing {
         /// What was looked for.
         wanted: String,
+    },
+    /// A key of this kind does not sign what comes from there.
+    #[error("a key of {key} signs {signs}, and this comes from {place}")]
+    OtherKind {
+        /// `minisign` or `cosign`
+        key: &'static str,
+        /// What such keys sign.
+        signs: &'static str,
+        /// Where it comes from.
+        place: &'static str,
     },
     /// A signature does not belong to key and content.
     #[error("the signature is not one of key `{key}` over these bytes: {reason}")]
@@ -135,14 +174,25 @@ impl PublicKey {
             })
     }
 
-    /// Checks that a component, or the manifest that names it, was signed with this key.
+    /// Checks that a component, or the manifest that names it, was signed with this key, and
+    /// returns the signature.
     pub fn verify(
         &self,
         component: &[u8],
         manifest: Option<&Digest>,
         signatures: &Signatures,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<Signature, SignatureError> {
         match &self.kind {
+            Kind::Minisign(_) if manifest.is_some() => Err(SignatureError::OtherKind {
+                key: "minisign",
+                signs: "files and what is at an address",
+                place: "a registry",
+            }),
+            Kind::Ecdsa(_) if manifest.is_none() => Err(SignatureError::OtherKind {
+                key: "cosign",
+                signs: "what is in a registry",
+                place: "a file or an address",
+            }),
             Kind::Minisign(key) => self.verify_minisign(key, component, signatures),
             Kind::Ecdsa(point) => self.verify_cosign(point, manifest, signatures),
         }
@@ -153,7 +203,7 @@ impl PublicKey {
         key: &minisign_verify::PublicKey,
         component: &[u8],
         signatures: &Signatures,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<Signature, SignatureError> {
         let text = signatures
             .minisign
             .as_deref()
@@ -164,7 +214,11 @@ impl PublicKey {
             .map_err(|error| self.invalid(&format!("the file is not understood: {error}")))?;
         // Signatures that minisign made before 0.10 by default are as good.
         key.verify(component, &signature, true)
-            .map_err(|error| self.invalid(&error.to_string()))
+            .map_err(|error| self.invalid(&error.to_string()))?;
+        Ok(Signature {
+            signature: text.to_owned(),
+            payload: None,
+        })
     }
 
     fn verify_cosign(
@@ -172,7 +226,7 @@ impl PublicKey {
         point: &[u8],
         manifest: Option<&Digest>,
         signatures: &Signatures,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<Signature, SignatureError> {
         let manifest = manifest.ok_or_else(|| SignatureError::Missing {
             wanted: "a registry, where cosign keeps signatures,".to_owned(),
         })?;
@@ -195,7 +249,10 @@ impl PublicKey {
                 .as_str()
                 .is_some_and(|digest| digest == manifest.to_string());
             if is_of_this {
-                return Ok(());
+                return Ok(Signature {
+                    signature: signed.signature.clone(),
+                    payload: Some(String::from_utf8_lossy(&signed.payload).into_owned()),
+                });
             }
             last = self.invalid("it was made for another manifest");
         }
