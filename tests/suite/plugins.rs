@@ -3,6 +3,7 @@
 
 mod conformance;
 mod distribution;
+mod guide;
 mod hostile;
 mod languages;
 mod pulls;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         tests(),
         conformance::tests(),
         distribution::tests(),
+        guide::tests(),
         hostile::tests(),
         languages::tests(),
         pulls::tests(),

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::row;
 use super::scaffold::NewPlugin;
-use super::workshop::{build, finished};
+use super::workshop::{build, finished, provide};
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
 use crate::registry::server::{Auth, DockerRegistry, Setup};
@@ -114,17 +114,6 @@ fn assert_logs_in(plugin: &NewPlugin) {
     env.msb(&registry.pull()).success();
 }
 
-/// Has another component take the place of the one that is installed.
-fn reinstall(plugin: &NewPlugin, component: &str) {
-    plugin.env.msb("plugin rm my-login").success();
-    plugin
-        .env
-        .msb(&format!(
-            "plugin install my-login/{component} --name my-login --yes"
-        ))
-        .success();
-}
-
 fn imports_of_wasi(env: &TestEnv) -> usize {
     let row = row(env, "my-login");
     let imports = row["imports"].as_array().unwrap();
@@ -146,19 +135,24 @@ fn a_new_provider_in_javascript_logs_in_where_its_readme_says() {
     assert_logs_in(&plugin);
 }
 
-/// The project builds with componentize-qjs; componentize-js has SpiderMonkey inside.
+/// A project builds with `componentize-qjs`; `componentize-js` has another engine inside.
 fn the_same_javascript_is_a_plugin_with_another_engine() {
-    let plugin = finished("my-login", "credential", "javascript");
+    let plugin = NewPlugin::new("my-login", "credential", "javascript");
+    provide(&plugin.folder);
     let line = "node_modules/.bin/componentize-js src/provider.js --wit wit --world-name plugin \
-                --out other.wasm --disable stdio random clocks http fetch-event";
-    build(&plugin, line, "other.wasm");
-    reinstall(&plugin, "other.wasm");
+                --out my-login.wasm --disable stdio random clocks http fetch-event";
+    build(&plugin, line, "my-login.wasm");
+    plugin
+        .env
+        .msb("plugin install my-login/my-login.wasm --yes")
+        .success();
+    assert_eq!(imports_of_wasi(&plugin.env), 0);
     assert_logs_in(&plugin);
 }
 
 fn with_wasi_python_says_where_it_stopped_and_gets_nothing_more() {
     let plugin = NewPlugin::new("my-login", "credential", "python");
-    super::workshop::provide(&plugin.folder);
+    provide(&plugin.folder);
     let path = plugin.folder.join("src/provider.py");
     let source = std::fs::read_to_string(&path).unwrap();
     let broken = source.replace("users().get(request.registry)", "users()[request.registry]");
@@ -185,7 +179,7 @@ fn with_wasi_python_says_where_it_stopped_and_gets_nothing_more() {
 
 fn with_wasi_javascript_says_where_it_stopped() {
     let plugin = NewPlugin::new("my-login", "credential", "javascript");
-    super::workshop::provide(&plugin.folder);
+    provide(&plugin.folder);
     let path = plugin.folder.join("src/provider.js");
     let source = std::fs::read_to_string(&path).unwrap();
     let broken = source.replace("const username = ", "const username = nothing ?? ");

@@ -81,7 +81,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {
         let name = path.file_name().unwrap().to_str().unwrap();
-        if NO_SOURCES.contains(&name) || name.ends_with(".wasm") {
+        if NO_SOURCES.contains(&name) || path.extension().is_some_and(|it| it == "wasm") {
             continue;
         }
         if path.is_dir() {
