@@ -13,6 +13,7 @@ tests! {
     a_denied_pull_names_the_grant_with_which_it_works;
     a_format_is_loaded_with_until_it_is_disabled;
     a_plugin_is_installed_from_an_address;
+    what_plugins_take_is_shown_to_those_who_look_for_faults;
 }
 
 fn a_denied_pull_names_the_grant_with_which_it_works() {
@@ -85,4 +86,16 @@ fn a_plugin_is_installed_from_an_address() {
     env.msb("plugin install http://plugins.example/a.wasm")
         .failure(&["HTTPS"]);
     assert_eq!(lock(&env), before);
+}
+
+fn what_plugins_take_is_shown_to_those_who_look_for_faults() {
+    let env = TestEnv::new();
+    let path = env.write("app.tar", &Image::new("app:1", &["etc/"]).docker());
+    let load = format!("load -i {}", path.display());
+    let run = env.msb(&format!("--debug {load}")).success();
+    for step in ["making it ready", "making an instance", "`read`"] {
+        let words = format!("plugin docker-archive: {step} took ");
+        assert!(run.stderr.contains(&words), "no {words} in {run:#?}");
+    }
+    assert!(!env.msb(&load).success().stderr.contains(" took "));
 }
