@@ -279,7 +279,8 @@ fn loads(work: &Path, archive: &Path) -> Result<()> {
     }
     let _ = std::fs::remove_dir_all(&root);
     for (name, runs) in [("first ever", first), ("later", later)] {
-        let column = |pick: fn(&[f64; 3]) -> f64| median(&mut runs.iter().map(pick).collect());
+        let column =
+            |pick: fn(&[f64; 3]) -> f64| median(&mut runs.iter().map(pick).collect::<Vec<_>>());
         println!(
             "| {name} | {:.2} | {:.2} | {:.2} | {:.2} |",
             column(|it| it[0] / 1e3),
@@ -334,7 +335,7 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// Sorts, and returns what is in the middle.
-fn median(values: &mut Vec<f64>) -> f64 {
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -25,7 +25,7 @@ impl Guest for Misbehaving {
         let _ = env::get("MISBEHAVING_NAME");
         Description {
             name: "misbehaving-credentials".to_owned(),
-            title: "Breaks the \u{1b}[31mrules".to_owned(),
+            title: "Breaks the rules".to_owned(),
             operations: Operations::STORE | Operations::ERASE | Operations::LIST,
             registries: vec!["*".to_owned()],
             needs: vec![Need {

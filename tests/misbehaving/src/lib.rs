@@ -20,7 +20,7 @@ impl Guest for Misbehaving {
     fn describe() -> Description {
         Description {
             name: "misbehaving".to_owned(),
-            title: "Breaks the \u{1b}[31mrules".to_owned(),
+            title: "Breaks the rules".to_owned(),
             reads: true,
             writes: true,
             attributes: Vec::new(),

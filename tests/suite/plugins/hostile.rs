@@ -261,7 +261,13 @@ fn escape_sequences_never_reach_the_terminal() {
     // Its version and its title are its own words, too.
     let version = b"\x07version\x1b[2J6.6.6";
     let section = [&[0, u8::try_from(version.len()).unwrap()][..], version].concat();
-    let bytes = [std::fs::read(component("misbehaving")).unwrap(), section].concat();
+    let mut bytes = [std::fs::read(component("misbehaving")).unwrap(), section].concat();
+    let title = b"Breaks the rules";
+    let at = bytes
+        .windows(title.len())
+        .position(|it| it == title)
+        .unwrap();
+    bytes[at..at + title.len()].copy_from_slice(b"\x1b[31mBreaks rule");
     let path = scene.env.write("red.wasm", &bytes);
     scene.env.msb("plugin rm rogue").success();
     let install = format!("plugin install {} --name rogue", path.display());
@@ -270,6 +276,8 @@ fn escape_sequences_never_reach_the_terminal() {
     for command in ["plugin ls", "plugin inspect rogue"] {
         let run = plain(scene.env.msb(command)).success();
         assert!(run.stdout.contains("\\u{1b}[2J6.6.6"), "{run:#?}");
+        let shows_title = run.stdout.contains("\\u{1b}[31mBreaks rule");
+        assert_eq!(shows_title, command != "plugin ls", "{run:#?}");
     }
     scene
         .load("loop")
