@@ -155,11 +155,11 @@ impl Access {
     }
 }
 
-/// Returns a word as a shell takes it.
+/// Returns a word as a shell takes it. Bash expands `~` behind `=` as well.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| {
         letter.is_ascii_alphanumeric()
-            || matches!(letter, '=' | '/' | '.' | ':' | '-' | '_' | '@' | ',' | '~')
+            || matches!(letter, '=' | '/' | '.' | ':' | '-' | '_' | '@' | ',')
     };
     if word.chars().all(plain) {
         word.to_owned()

@@ -107,7 +107,7 @@ fn assert_logs_in(plugin: &NewPlugin) {
         .success();
     let denied = env
         .msb(&registry.pull())
-        .failure(&["msb plugin grant my-login files=~/.my-login-token"]);
+        .failure(&["msb plugin grant my-login 'files=~/.my-login-token'"]);
     assert!(!denied.stderr.contains(PASSWORD), "{denied:?}");
     env.msb("plugin grant my-login files=~/.my-login-token")
         .success();

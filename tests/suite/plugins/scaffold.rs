@@ -143,7 +143,7 @@ fn a_new_provider_in_rust_logs_in_where_its_readme_says() {
     env.msb("plugin revoke my-login files=~/.my-login-token")
         .success();
     env.msb(&pull)
-        .failure(&["msb plugin grant my-login files=~/.my-login-token"]);
+        .failure(&["msb plugin grant my-login 'files=~/.my-login-token'"]);
 }
 
 fn a_new_format_in_rust_saves_and_loads() {
