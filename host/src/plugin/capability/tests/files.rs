@@ -15,10 +15,10 @@ fn files_are_denied_by_default_and_outside_of_the_pattern() {
     let bench = Bench::new(&[]);
     bench.write("user/token", b"t0ken\n", 0o600);
     bench.write("user/other", b"other", 0o600);
-    bench.is_denied(&[], "files", "~/token", "files=~/token");
-    bench.is_denied(&["files=~/token"], "files", "~/other", "files=~/other");
-    bench.is_denied(&["files=~/*"], "files", "~/a/b", "files=~/a/b");
-    bench.is_denied(&["files=/etc/*"], "files", "~/token", "files=~/token");
+    bench.is_denied(&[], "files", "~/token", "'files=~/token'");
+    bench.is_denied(&["files=~/token"], "files", "~/other", "'files=~/other'");
+    bench.is_denied(&["files=~/*"], "files", "~/a/b", "'files=~/a/b'");
+    bench.is_denied(&["files=/etc/*"], "files", "~/token", "'files=~/token'");
     assert_eq!(password(read(&bench, "files=~/token", "~/token")), "t0ken");
     assert_eq!(password(read(&bench, "files=~/*", "~/token")), "t0ken");
 }
