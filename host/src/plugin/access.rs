@@ -16,6 +16,7 @@ use super::bindings::msb::plugin::types::Refusal;
 use super::capability::helper_program::Said;
 use super::grant::{Capability, Grant, Grants};
 use super::servers::Servers;
+use super::shell::shell_word;
 
 /// What surrounds msb: variables, files, the credential store, programs, servers, the time.
 #[derive(Clone, Debug, Default)]
@@ -147,23 +148,10 @@ impl Access {
                 note();
                 Refusal::Denied(format!(
                     "plugin `{plugin}` has no permission `{grant}`; grant it with `msb plugin grant {plugin} {}`",
-                    quoted(&grant.to_string()),
+                    shell_word(&grant.to_string()),
                 ))
             }
             Err(error) => Refusal::Invalid(error.to_string()),
         }
-    }
-}
-
-/// Returns a word as a shell takes it. Bash expands `~` behind `=` as well.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| {
-        letter.is_ascii_alphanumeric()
-            || matches!(letter, '=' | '/' | '.' | ':' | '-' | '_' | '@' | ',')
-    };
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

@@ -37,6 +37,7 @@ mod package;
 mod runtime;
 pub mod scaffold;
 mod servers;
+mod shell;
 mod symbolic_path;
 mod wasi;
 
@@ -56,6 +57,7 @@ pub use package::{
 };
 pub use runtime::Runtime;
 pub use scaffold::ScaffoldError;
+pub use shell::shell_word;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]

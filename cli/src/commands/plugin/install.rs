@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
-use msb_host::plugin::Installed;
 use msb_host::plugin::installed::{Candidate, Lock, Place, Source, Wish};
+use msb_host::plugin::{Installed, shell_word};
 use msb_host::settings::KeySource;
 
 use super::{Connection, Shop};
@@ -172,7 +172,7 @@ pub(super) fn agree(
     let mut command = consent.command.clone();
     for grant in &agreed {
         command.push_str(" --grant ");
-        command.push_str(&quoted(grant));
+        command.push_str(&shell_word(grant));
     }
     let mut error = CommandError::new(format!(
         "plugin `{}` asks for permissions, and there is no terminal to ask you",
@@ -263,7 +263,7 @@ fn why(reason: &str) -> String {
 }
 
 fn command(source: &str, args: &Args) -> String {
-    let mut command = format!("msb plugin install {}", quoted(source));
+    let mut command = format!("msb plugin install {}", shell_word(source));
     let options = [
         ("--name", &args.name),
         ("--before", &args.before),
@@ -272,22 +272,13 @@ fn command(source: &str, args: &Args) -> String {
     ];
     for (option, value) in options {
         if let Some(value) = value {
-            command.extend([" ", option, " ", &quoted(value)]);
+            command.extend([" ", option, " ", &shell_word(value)]);
         }
     }
     if args.connection.insecure {
         command.push_str(" --insecure");
     }
     command
-}
-
-/// Returns a word as one would type it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "=/:.,_-@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Installs what the lock has and the disk has not.
