@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -86,42 +86,36 @@ pub(super) fn link(linker: &mut Linker<Guest>, http: bool) -> wasmtime::Result<(
 }
 
 impl Guest {
-    fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| {
+    /// Returns what the instance has of WASI, made when it is first used, and its table of resources.
+    fn wasi(&mut self) -> (&mut Wasi, &mut ResourceTable) {
+        let wasi = self.wasi.get_or_insert_with(|| {
             Wasi::new(
                 Arc::clone(&self.plugin),
                 self.access.clone(),
                 self.meter.deadline(),
             )
-        })
+        });
+        (wasi, &mut self.table)
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.wasi();
-        let table = &mut self.table;
-        match &mut self.wasi {
-            Some(wasi) => WasiCtxView {
-                ctx: &mut wasi.context,
-                table,
-            },
-            None => unreachable!("made above"),
+        let (wasi, table) = self.wasi();
+        WasiCtxView {
+            ctx: &mut wasi.context,
+            table,
         }
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.wasi();
-        let table = &mut self.table;
-        match &mut self.wasi {
-            Some(wasi) => WasiHttpCtxView {
-                hooks: &mut wasi.hooks,
-                table,
-                ctx: &mut wasi.http,
-            },
-            None => unreachable!("made above"),
+        let (wasi, table) = self.wasi();
+        WasiHttpCtxView {
+            hooks: &mut wasi.hooks,
+            table,
+            ctx: &mut wasi.http,
         }
     }
 }
