@@ -23,8 +23,10 @@ export function resolve(specifier, context, next) {
 export function load(url, context, next) {
   const name = interfaceOf(url);
   if (!name) return next(url, context);
+  if (!FUNCTIONS[name]) throw new Error("name the functions of " + url + " in test/host.js");
   const lines = FUNCTIONS[name].map(
-    (it) => "export const " + it + " = (...values) => host." + name + "." + it + "(...values);",
+    (it) =>
+      "export function " + it + "(...values) { return host." + name + "." + it + "(...values); }",
   );
   return { format: "module", source: lines.join("\\n"), shortCircuit: true };
 }
