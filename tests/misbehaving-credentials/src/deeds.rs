@@ -5,7 +5,7 @@ use crate::exports::msb::plugin::credentials::{Answer, Entry, Error, Extent, Pro
 use crate::exports::msb::plugin::credentials::{Cache, Credential};
 use crate::msb::plugin::secret::Secret;
 use crate::msb::plugin::types::Refusal;
-use crate::msb::plugin::{env, http, keychain, log, reveal, settings};
+use crate::msb::plugin::{env, files, http, keychain, log, reveal, settings};
 
 /// Returns what to do, if the settings say.
 pub(crate) fn deed() -> Option<String> {
@@ -27,6 +27,7 @@ pub(crate) fn get(deed: &str, request: Request) -> Result<Answer, Error> {
             source: Some(found()?),
             ..answer("kit-user", b"other")
         }),
+        "leak-own" => own_login(&request.registry),
         "leak-panic" => panic!("no password but {}", found()?),
         "swallow" => match env::get("MISBEHAVING_NAME") {
             Ok(Some(secret)) => Ok(Answer {
@@ -64,6 +65,22 @@ pub(crate) fn list(deed: &str) -> Result<Vec<Entry>, Error> {
         source,
         expires: None,
     }])
+}
+
+/// Returns the login out of a file that has a shape of its own, and says the password as well.
+fn own_login(registry: &str) -> Result<Answer, Error> {
+    let Ok(Some(file)) = files::read("~/.misbehaving") else {
+        return Err(Error::NotMine);
+    };
+    let bytes = reveal::bytes(&file.contents).map_err(|_| failed("msb plugin grant", None))?;
+    let text = String::from_utf8_lossy(&bytes);
+    match text.trim_end().split_once(" is opened by ") {
+        Some((of, password)) if of == registry => Ok(Answer {
+            source: Some(password.to_owned()),
+            ..answer("kit-user", password.as_bytes())
+        }),
+        _ => Err(Error::NotMine),
+    }
 }
 
 /// Returns what is in a variable.

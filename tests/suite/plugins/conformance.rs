@@ -24,6 +24,7 @@ tests! {
     a_failure_says_what_happened_in_which_case;
     nothing_of_the_user_is_touched_or_shown;
     a_variable_that_the_author_sets_is_no_secret;
+    a_file_of_a_shape_of_its_own_is_shown_by_the_author;
     a_test_that_is_interrupted_leaves_nothing;
     what_cannot_be_used_of_the_arguments_is_said;
     the_checks_in_the_documents_are_those_there_are;
@@ -446,6 +447,27 @@ fn a_variable_that_the_author_sets_is_no_secret() {
     assert!(run.stdout.contains(leaks), "{run:#?}");
 }
 
+fn a_file_of_a_shape_of_its_own_is_shown_by_the_author() {
+    let env = TestEnv::new();
+    env.write("sample", b"{{registry}} is opened by {{secret}}\n");
+    let settings = r#"{"deed":"leak-own"}"#;
+    let granted = [
+        "--settings",
+        settings,
+        "--grant",
+        "files=~/.misbehaving",
+        "--grant",
+        "reveal",
+        "--format",
+        "json",
+    ];
+    let run = test(&env, "misbehaving-credentials", &granted);
+    assert!(ended(&run, "skipped").contains("leaks"), "{run:#?}");
+    let shown = [&granted[..], &["--file", "~/.misbehaving=sample"]].concat();
+    let run = test(&env, "misbehaving-credentials", &shown);
+    assert!(ended(&run, "failed").contains("leaks"), "{run:#?}");
+}
+
 fn a_test_that_is_interrupted_leaves_nothing() {
     let env = TestEnv::new();
     let folder = env.path("tmp");
@@ -472,6 +494,7 @@ fn a_test_that_is_interrupted_leaves_nothing() {
 fn what_cannot_be_used_of_the_arguments_is_said() {
     let env = TestEnv::new();
     place(&env, "env", "env.wasm");
+    env.write("sample", b"{{secret}}");
     for (arguments, words) in [
         ("none.wasm", "could not read `none.wasm`"),
         ("env.wasm --archive none.tar", "could not read `none.tar`"),
@@ -487,6 +510,14 @@ fn what_cannot_be_used_of_the_arguments_is_said() {
         (
             "env.wasm --env NAME",
             "`NAME` is not of the form NAME=VALUE",
+        ),
+        (
+            "env.wasm --file ~/a",
+            "`~/a` is not of the form PATH=SAMPLE",
+        ),
+        (
+            "env.wasm --file ../a=sample",
+            "is not a path that a plugin reads",
         ),
     ] {
         env.msb(&format!("plugin test {arguments}"))

@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// A variable of its environment that is no secret. Those it is granted hold one otherwise.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// What it finds in a file that it reads, as in `'~/.logins.json=sample.json'`: in the sample
+    /// `{{registry}}` and `{{secret}}` stand for those of each question. May be repeated.
+    #[arg(long = "file", value_name = "PATH=SAMPLE")]
+    files: Vec<String>,
     /// Keep the archives that a format plugin fails with in this directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -88,6 +92,16 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
                 "`{variable}` is not of the form NAME=VALUE"
             ))),
         });
+    let files = args.files.iter().map(|file| match file.split_once('=') {
+        Some((path, sample)) if !path.is_empty() => {
+            let sample = Path::new(sample);
+            let text = std::fs::read_to_string(sample).map_err(|error| unread(sample, &error))?;
+            Ok((path.to_owned(), text))
+        }
+        _ => Err(CommandError::new(format!(
+            "`{file}` is not of the form PATH=SAMPLE"
+        ))),
+    });
     let stem = args.file.file_stem().unwrap_or_default();
     Ok(Subject {
         name: stem.to_string_lossy().into_owned(),
@@ -95,6 +109,7 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         grants: grants.collect::<Result<_, _>>()?,
         settings: args.settings.as_deref().map(settings).transpose()?,
         variables: variables.collect::<Result<_, _>>()?,
+        files: files.collect::<Result<_, _>>()?,
         archives: args.archive,
         keep: args.keep,
     })

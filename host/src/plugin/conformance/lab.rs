@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::files::OwnFile;
 use super::report::Check;
 use super::stage::Theatre;
 use super::{ConformanceError, Subject};
@@ -78,7 +79,14 @@ impl<'a> Lab<'a> {
             .prefix("msb-plugin-test-")
             .tempdir()
             .map_err(ConformanceError::Folder)?;
-        let stage = Theatre::open(&folder.path().join("root"), &subject.variables)
+        let own = subject.files.iter().map(|(path, sample)| {
+            OwnFile::parse(path, sample).map_err(|problem| ConformanceError::Path {
+                path: path.clone(),
+                problem,
+            })
+        });
+        let own = own.collect::<Result<_, _>>()?;
+        let stage = Theatre::open(&folder.path().join("root"), &subject.variables, own)
             .map_err(ConformanceError::Folder)?;
         let stage = Arc::new(stage);
         let journal = Arc::new(Journal {

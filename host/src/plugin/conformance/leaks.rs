@@ -4,8 +4,8 @@
 
 use super::answers::Candidate;
 use super::asking::Ended;
-use super::canary::{CANARY, found_in};
-use super::report::{Cases, Check};
+use super::canary::found_in;
+use super::report::{Cases, Check, Outcome};
 use super::stage::Scene;
 
 /// Asks in every scene, twice, and searches all that is said.
@@ -26,8 +26,7 @@ pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
             let what = format!("{}, {what}", words(scene));
             let told = asker.get(&request);
             let second = asker.get(&request);
-            reached |=
-                matches!(&told.ended, Ended::Answered(_)) && told.ended.whole().contains(CANARY);
+            reached |= matches!(&told.ended, Ended::Answered(_));
             let said = told.texts.iter().chain(&second.texts);
             let ended = says_nothing(said).and_then(|()| told.ended.allowed());
             leaks.note(&what, ended);
@@ -42,9 +41,14 @@ pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
     }
     let found = candidate.lab.stage.take_found();
     let leaks = leaks.end();
-    if !reached && found.is_empty() && leaks.outcome != super::Outcome::Failed {
-        let why = "it looked at nothing that it was granted; see whether it needs --settings, \
-                   --grant or --env";
+    if !reached && leaks.outcome != Outcome::Failed {
+        // Who never had a login has kept nothing to itself.
+        let why = if found.is_empty() {
+            "it looked at nothing that it was granted; see whether it needs --settings, --grant or \
+             --env"
+        } else {
+            "it never found a login in what it looked at; show it one with --file"
+        };
         return vec![Check::skipped("leaks", why), again.end()];
     }
     vec![leaks, again.end()]

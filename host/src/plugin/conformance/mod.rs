@@ -32,6 +32,7 @@ mod caching;
 mod canary;
 mod component;
 mod damage;
+mod files;
 mod hostile;
 mod keeping;
 mod lab;
@@ -73,6 +74,10 @@ pub struct Subject {
     pub settings: Option<serde_json::Value>,
     /// Variables of the environment, by name. Others that it is granted hold a made-up secret.
     pub variables: BTreeMap<String, String>,
+    /// Samples of files, by the path that the plugin reads them at (`~/.logins.json`). In them
+    /// `{{registry}}` stands for the registry of the question, `{{secret}}` for the made-up secret.
+    /// Other files that it is granted have documents of well-known shapes.
+    pub files: BTreeMap<String, String>,
     /// Where archives are kept that a format plugin has failed with, for its author to look at:
     /// `hostile-bytes-7.tar` and the like.
     pub keep: Option<PathBuf>,
@@ -85,6 +90,14 @@ pub enum ConformanceError {
     /// There is no place to do it.
     #[error("could not make a folder to test the plugin in")]
     Folder(#[source] io::Error),
+    /// A sample cannot lie where the author wants it.
+    #[error("`{path}` is not a path that a plugin reads: {problem}")]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,11 +15,11 @@ use serde_json::json;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::canary::{CANARY, USER, pair};
+use super::canary::{CANARY, USER};
+use super::files::{self, OwnFile};
 use super::server::{Play, Server};
 use crate::plugin::access::Stage;
 use crate::plugin::capability::helper_program::Said;
-use crate::plugin::symbolic_path::{self, Root};
 use crate::plugin::{Capability, Grants};
 
 /// What is in variables, files, items and answers.
@@ -46,6 +45,8 @@ pub(super) const SECRET_NAME: &str = "kit-secret";
 pub(super) struct Theatre {
     root: PathBuf,
     server: Server,
+    /// Files that the author has set.
+    files: Vec<OwnFile>,
     play: Mutex<Scenery>,
 }
 
@@ -65,11 +66,16 @@ struct Scenery {
 
 impl Theatre {
     /// Builds it below a directory.
-    pub(super) fn open(root: &Path, variables: &BTreeMap<String, String>) -> io::Result<Self> {
+    pub(super) fn open(
+        root: &Path,
+        variables: &BTreeMap<String, String>,
+        files: Vec<OwnFile>,
+    ) -> io::Result<Self> {
         fs::create_dir_all(root.join("home/user"))?;
         Ok(Self {
             root: root.to_owned(),
             server: Server::start()?,
+            files,
             play: Mutex::new(Scenery {
                 scene: Scene::Bare,
                 registry: String::new(),
@@ -101,49 +107,13 @@ impl Theatre {
         let mut play = self.play();
         play.scene = scene;
         registry.clone_into(&mut play.registry);
-        play.places.clear();
         play.items.clear();
         play.helpers.clear();
-        let scopes = grants
-            .iter()
-            .filter(|it| it.capability() == Capability::Files);
-        for scope in scopes.filter_map(|grant| grant.scope()) {
-            let Ok(pattern) = symbolic_path::pattern(scope) else {
-                continue;
-            };
-            let base = match &pattern.root {
-                Root::Absolute => self.root.clone(),
-                Root::MsbHome => msb_home.to_owned(),
-                Root::UserHome => self.root.join("home/user"),
-                Root::Variable(name) => {
-                    let place = self.root.join("places").join(name);
-                    play.places.insert(name.clone(), place.clone());
-                    place
-                }
-            };
-            let Some(contents) = contents(scene, registry) else {
-                continue;
-            };
-            let names = [SECRET_NAME, registry, "config.json"];
-            let several = pattern
-                .components
-                .last()
-                .is_some_and(|last| last.contains('*'));
-            for name in names.iter().take(if several { names.len() } else { 1 }) {
-                let mut path = base.clone();
-                path.extend(
-                    pattern
-                        .components
-                        .iter()
-                        .map(|it| it.replace("**", name).replace('*', name)),
-                );
-                put(&path, &contents)?;
-            }
-        }
+        play.places = files::lay(&self.root, msb_home, grants, &self.files, scene, registry)?;
         drop(play);
         self.server.play(match scene {
             Scene::Bare => Play::Missing,
-            Scene::Token | Scene::Documents => Play::Document(document(registry)),
+            Scene::Token | Scene::Documents => Play::Document(files::document(registry)),
             Scene::Rubbish => Play::Rubbish,
         });
         Ok(())
@@ -173,62 +143,6 @@ impl Theatre {
     }
 }
 
-fn put(path: &Path, contents: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // A pattern may name what another one has as a directory.
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::write(path, contents)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-}
-
-/// Returns what stands in a variable or a file.
-fn contents(scene: Scene, registry: &str) -> Option<String> {
-    match scene {
-        Scene::Bare => None,
-        Scene::Token => Some(format!("{CANARY}\n")),
-        Scene::Documents => Some(document(registry)),
-        Scene::Rubbish => Some(format!(
-            "{{\"auths\": {{\"{registry}\": {{\"auth\": \"{CANARY}\", \"password\": {CANARY}, \
-             \"username\": [\"{CANARY}\"]}}"
-        )),
-    }
-}
-
-/// Returns a document in which whoever looks for a login finds one: that of Docker's files, that of
-/// secrets servers, and the fields that others use.
-fn document(registry: &str) -> String {
-    let login = json!({"username": USER, "password": CANARY});
-    let entry = json!({"auth": pair()});
-    let mut document = json!({
-        "auths": {registry: entry, format!("https://{registry}"): entry},
-        "registries": {registry: login},
-        "data": {"username": USER, "password": CANARY, "data": login},
-        "lease_duration": 600,
-        "expires_in": 600,
-    });
-    if registry == "docker.io" {
-        document["auths"]["https://index.docker.io/v1/"] = entry;
-    }
-    for field in ["username", "user", "login"] {
-        document[field] = USER.into();
-    }
-    for field in [
-        "password",
-        "secret",
-        "token",
-        "access_token",
-        "refresh_token",
-        "value",
-    ] {
-        document[field] = CANARY.into();
-    }
-    document.to_string()
-}
-
 impl Stage for Theatre {
     fn variable(&self, name: &str) -> Option<OsString> {
         if name == "HOME" {
@@ -241,7 +155,7 @@ impl Stage for Theatre {
         if let Some(place) = play.places.get(name) {
             return (play.scene != Scene::Bare).then(|| place.into());
         }
-        let value = contents(play.scene, &play.registry)?;
+        let value = files::contents(play.scene, &play.registry)?;
         play.found.insert(Capability::Env);
         Some(value.trim_end().into())
     }
@@ -358,7 +272,8 @@ mod tests {
     fn theatre(grants: &[&str], scene: Scene) -> (tempfile::TempDir, Theatre) {
         let folder = tempfile::tempdir().unwrap();
         let variables = [("PLAIN".to_owned(), "value".to_owned())].into();
-        let theatre = Theatre::open(&folder.path().join("root"), &variables).unwrap();
+        let own = vec![OwnFile::parse("~/own.json", "{{registry}} {{secret}}").unwrap()];
+        let theatre = Theatre::open(&folder.path().join("root"), &variables, own).unwrap();
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let home = folder.path().join("msb");
         theatre.set(scene, "ghcr.io", &grants, &home).unwrap();
@@ -387,6 +302,7 @@ mod tests {
         ] {
             assert_eq!(read(path), token, "{path}");
         }
+        assert_eq!(read("root/home/user/own.json"), format!("ghcr.io {CANARY}"));
         let place = theatre.variable("KIT_FILE").unwrap();
         assert_eq!(fs::read_to_string(place).unwrap(), token);
     }
