@@ -1,11 +1,12 @@
 //! The OCI image layout as a plugin of msb. Source: image-spec `image-layout.md`.
 //!
-//! Reading is the job of [`msb_plugin::oci`]; this crate adds the writing.
+//! Reading is the job of [`msb_plugin::oci`]; this crate adds the writing. The directories of
+//! skopeo's `dir:` hold the same documents under other names, and are read as well.
 
 mod manifest;
 mod write;
 
-use msb_plugin::oci::Layout;
+use msb_plugin::oci::{Directory, Layout};
 use msb_plugin::{Archive, Attributes, Description, Error, Format, Output, Plan, StoredImage};
 
 /// The format.
@@ -24,12 +25,17 @@ impl Format for OciLayout {
     }
 
     fn read(archive: &dyn Archive, _: &Attributes) -> Result<Plan, Error> {
-        let Some(layout) = Layout::open(archive)? else {
-            return Err(Error::NotMine(
-                "there is neither an oci-layout nor an index.json".to_owned(),
-            ));
-        };
-        layout.images(archive)?.into_plan()
+        if let Some(layout) = Layout::open(archive)? {
+            return layout.images(archive)?.into_plan();
+        }
+        match Directory::open(archive)? {
+            Some(directory) => directory.images(archive)?.into_plan(),
+            None => Err(Error::NotMine(
+                "there is neither an oci-layout nor an index.json, nor the manifest.json of a \
+                 single image"
+                    .to_owned(),
+            )),
+        }
     }
 
     fn write(images: &[StoredImage], _: &Attributes, output: &mut dyn Output) -> Result<(), Error> {

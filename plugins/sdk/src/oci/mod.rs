@@ -6,12 +6,14 @@
 //! inside of an OCI layout.
 
 mod base64;
+mod directory;
 mod document;
 mod layout;
 pub mod media_type;
 mod reference;
 mod walk;
 
+pub use directory::Directory;
 pub use document::{Descriptor, Index, Manifest, Platform};
 pub use layout::{Layout, blob_path};
 pub use walk::{Found, Images};

@@ -435,6 +435,12 @@ fn layers_that_are_no_tars_are_refused_by_name() {
 }
 
 #[test]
+fn an_index_without_images_is_malformed() {
+    let error = plan(&layout(&[])).unwrap_err();
+    assert!(matches!(error, Error::Malformed(text) if text.contains("lists no image")));
+}
+
+#[test]
 fn malformed_documents_are_named() {
     let digest = sha256(b"{\"config\":");
     let truncated = layout(&[descriptor(MANIFEST, "{\"config\":")]).blob("{\"config\":");
