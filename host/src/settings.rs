@@ -7,6 +7,7 @@ pub mod edit;
 mod plugins;
 mod registries;
 mod shape;
+mod spelling;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub registries: RegistrySettings,
     /// What is set of installed plugins: the `plugins` object.
     pub plugins: PluginSettings,
+    /// What the user should know of the file: keys without effect that are nearly others.
+    pub notices: Vec<String>,
 }
 
 /// A file of settings that cannot be used.
@@ -155,7 +158,7 @@ impl Settings {
             source,
         };
         // A struct could be read from a list as well.
-        serde_json::from_slice::<Map<String, Value>>(&bytes)
+        let whole = serde_json::from_slice::<Map<String, Value>>(&bytes)
             .map_err(|source| invalid(".", source))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let file: File = serde_path_to_error::deserialize(&mut json)
@@ -186,6 +189,7 @@ impl Settings {
             limits,
             registries,
             plugins,
+            notices: spelling::notices(&whole),
         })
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
     let home = Home::resolve()?;
     let settings = Settings::read(&home)?;
+    for notice in &settings.notices {
+        quiet.note(notice);
+    }
     let overrides = HostOverrides {
         insecure: args.insecure,
         ca_certs: args.ca_certs.clone(),
@@ -96,6 +99,10 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
                 ));
             }
             Err(error) => {
+                let error = match transport_hint(reference) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                };
                 quiet.failure("Pulling", &reference.familiar());
                 failed += 1;
                 // The last one is shown by whoever called, unless there is more to say.
@@ -112,6 +119,22 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             "{failed} of {} images could not be pulled",
             references.len()
         ))),
+    }
+}
+
+/// Returns what else may be meant by a reference that has the form of a transport of skopeo and
+/// podman: `oci:folder` is the tag `folder` of an image `oci`.
+fn transport_hint(reference: &Reference) -> Option<String> {
+    let name = reference.familiar_name();
+    let tag = reference.tag()?;
+    match name.as_str() {
+        "oci" | "oci-archive" | "docker-archive" | "dir" => Some(format!(
+            "if `{tag}` is a file or folder here: `msb load --input {tag}`"
+        )),
+        "docker-daemon" | "containers-storage" => Some(format!(
+            "if `{tag}` is an image of another engine here: `docker save {tag} | msb load`"
+        )),
+        _ => None,
     }
 }
 

@@ -24,7 +24,7 @@ use registries_conf::RegistriesConf;
 use crate::reference::Reference;
 use crate::settings::{HostSettings, MirrorSettings, Settings};
 
-pub use error::HostsError;
+pub use error::{HostsError, NotToml};
 pub use location::{Location, LocationError, Scheme};
 pub use paths::ConfigPaths;
 pub use pem::{ClientIdentity, ClientKey, NamedBy, NamedFile, PemError};

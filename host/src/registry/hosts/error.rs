@@ -5,6 +5,18 @@ use std::path::PathBuf;
 
 use super::{NamedBy, PemError, TableProblem};
 
+/// What is wrong with a text that should be TOML, in one line: where it is is told beside it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotToml(String);
+
+impl From<toml::de::Error> for NotToml {
+    fn from(error: toml::de::Error) -> Self {
+        let lines: Vec<&str> = error.message().lines().map(str::trim).collect();
+        Self(lines.join(", "))
+    }
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,7 +78,7 @@ pub enum HostsError {
         line: usize,
         /// Why.
         #[source]
-        source: Box<toml::de::Error>,
+        source: NotToml,
     },
     /// A table of a `registries.conf` means nothing.
     #[error("line {line} of `{}` is not valid", path.display())]

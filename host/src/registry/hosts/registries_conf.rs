@@ -214,7 +214,7 @@ fn parse(file: &Path, text: &str) -> Result<Vec<Registry>, HostsError> {
     let parsed: ConfFile = toml::from_str(text).map_err(|source| HostsError::Toml {
         path: file.to_owned(),
         line: source.span().map_or(1, line),
-        source: Box::new(source),
+        source: source.into(),
     })?;
     let resolve = |table: Spanned<RegistryTable>| {
         let whole = table.span();

@@ -247,10 +247,13 @@ fn a_broken_file_is_an_error_with_its_line() {
         ),
     ] {
         let error = with_conf(text).hosts().unwrap_err();
-        let HostsError::Toml { line, path, .. } = error else {
+        let HostsError::Toml { line, path, source } = error else {
             panic!("{error:?}");
         };
         assert_eq!(line, expected, "{text}");
+        // The library draws a picture of the line, which one line of an error has no place for.
+        let reason = source.to_string();
+        assert!(!reason.is_empty() && !reason.contains('\n'), "{reason:?}");
         assert!(path.ends_with(SYSTEM));
     }
 }
