@@ -17,6 +17,7 @@ mod list;
 mod load;
 mod locks;
 mod manifest;
+mod output_file;
 mod pipe;
 mod place;
 mod prune;

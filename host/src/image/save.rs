@@ -5,13 +5,11 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tempfile::NamedTempFile;
-
 use super::SaveError;
+use super::output_file::OutputFile;
 use crate::archive::{OutputLayer, TarOutput};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -77,8 +75,8 @@ pub fn save(
     // Held until the last byte is out, so that nothing is collected on the way.
     let _lease = store.lease(progress.as_ref(), cancel)?;
     let collected = collect(store, selectors)?;
-    progress.report(Event::Layers(collected.layers.len()));
     let (name, writer, file) = open_target(target)?;
+    progress.report(Event::Layers(collected.layers.len()));
     let output = TarOutput::new(
         name,
         writer,
@@ -94,8 +92,9 @@ pub fn save(
         cancel,
     )?;
     let bytes = output.finish()?;
-    if let Some(file) = file {
-        file.put_in_place()?;
+    if let Some((path, file)) = file {
+        let output = |source| SaveError::Output { path, source };
+        file.put_in_place().map_err(output)?;
     }
     Ok(SaveReport {
         images: collected.saved,
@@ -186,73 +185,24 @@ fn saved_reference(reference: &Reference) -> Option<SavedReference> {
     })
 }
 
-type OpenTarget = (String, Box<dyn Write + Send>, Option<Replacement>);
+type OpenTarget = (String, Box<dyn Write + Send>, Option<(PathBuf, OutputFile)>);
 
 fn open_target(target: SaveTarget) -> Result<OpenTarget, SaveError> {
-    match target {
-        SaveTarget::Stream(writer) => Ok(("standard output".to_owned(), writer, None)),
-        SaveTarget::File(path) => {
-            let output = |source| SaveError::Output {
-                path: path.clone(),
-                source,
-            };
-            let name = path.display().to_string();
-            // A device or a pipe is written to, not replaced.
-            let special = std::fs::metadata(&path).is_ok_and(|metadata| {
-                let kind = metadata.file_type();
-                kind.is_char_device() || kind.is_block_device() || kind.is_fifo()
-            });
-            if special {
-                let file = std::fs::File::options()
-                    .write(true)
-                    .open(&path)
-                    .map_err(output)?;
-                return Ok((name, Box::new(file), None));
-            }
-            let replacement = Replacement::new(&path).map_err(output)?;
-            let writer = replacement.file.as_file().try_clone().map_err(output)?;
-            Ok((name, Box::new(writer), Some(replacement)))
-        }
-    }
-}
-
-/// A file that takes the place of another one once it is complete, and vanishes if it never is.
-struct Replacement {
-    file: NamedTempFile,
-    path: PathBuf,
-}
-
-impl Replacement {
-    fn new(path: &Path) -> std::io::Result<Self> {
-        use std::os::unix::fs::PermissionsExt as _;
-        // A link keeps pointing where it points; the file behind it is replaced.
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let file = tempfile::Builder::new()
-            .prefix(".msb-save-")
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(directory)?;
-        Ok(Self { file, path })
-    }
-
-    fn put_in_place(self) -> Result<(), SaveError> {
-        let output = |source| SaveError::Output {
-            path: self.path.clone(),
-            source,
-        };
-        self.file.as_file().sync_all().map_err(output)?;
-        let path = self.path.clone();
-        self.file
-            .persist(&self.path)
-            .map_err(|error| SaveError::Output {
-                path,
-                source: error.error,
-            })?;
-        Ok(())
-    }
+    let path = match target {
+        SaveTarget::Stream(writer) => return Ok(("standard output".to_owned(), writer, None)),
+        SaveTarget::File(path) => path,
+    };
+    let output = |source| SaveError::Output {
+        path: path.clone(),
+        source,
+    };
+    let file = OutputFile::open(&path).map_err(output)?;
+    let writer = file.writer().map_err(output)?;
+    Ok((
+        path.display().to_string(),
+        Box::new(writer),
+        Some((path, file)),
+    ))
 }
 
 impl std::fmt::Debug for SaveTarget {
