@@ -14,6 +14,7 @@ use msb_host::auth::KeepError;
 use msb_host::image::{LoadError, PullError};
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
+use msb_host::reference::{Instead, ParseReferenceError};
 use msb_host::registry::{RegistryError, Stranger};
 use msb_host::settings::SettingsError;
 
@@ -28,8 +29,8 @@ use crate::error::chain;
 /// plugins may have something to say.
 pub(crate) fn causes(error: &Error) -> Vec<String> {
     match error {
-        Error::Load(LoadError::Format(FormatError::Unrecognised { said }))
-        | Error::Format(FormatError::Unrecognised { said }) => {
+        Error::Load(LoadError::Format(FormatError::Unrecognised { said, .. }))
+        | Error::Format(FormatError::Unrecognised { said, .. }) => {
             let line = |error| {
                 let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
                 texts.join(": ")
@@ -84,9 +85,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Settings(error) => for_settings(error),
         Error::Installed(error) => for_installed(error),
         Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
-        Error::Reference(_) => {
-            Some("write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned())
-        }
+        Error::Reference(error) => Some(for_reference(error)),
         _ => None,
     };
     let specific = for_limit(error).or(specific);
@@ -108,6 +107,23 @@ fn for_limit(error: &Error) -> Option<String> {
         "if this is meant to be, raise the limit in config.json: {{\"limits\": {{\"{}\": NUMBER}}}}",
         limit.name()
     ))
+}
+
+fn for_reference(error: &ParseReferenceError) -> String {
+    let instead = match error {
+        ParseReferenceError::Pasted { pasted, .. } => pasted.instead.as_ref(),
+        _ => None,
+    };
+    match instead {
+        Some(Instead::Reference(reference)) => format!("write `{reference}`"),
+        Some(Instead::Load(path)) => {
+            format!("what is on this machine is loaded, not pulled: `msb load --input {path}`")
+        }
+        Some(Instead::Transfer(name)) => {
+            format!("what another engine has here is saved by it: `docker save {name} | msb load`")
+        }
+        _ => "write it like python, python:3.13 or ghcr.io/my-org/my-image:v1".to_owned(),
+    }
 }
 
 fn for_settings(error: &SettingsError) -> Option<String> {

@@ -4,6 +4,7 @@
 //! grammar that Docker, podman and the registries share.
 
 mod host;
+mod pasted;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use host::is_host;
 use crate::digest::{Digest, ParseDigestError};
 
 pub use host::canonical_host;
+pub use pasted::{Instead, Pasted};
 
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_NAMESPACE: &str = "library";
@@ -43,6 +45,14 @@ pub enum ParseReferenceError {
         text: String,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// It is something else, which people paste: the address of a page, a transport of skopeo.
+    #[error("`{text}` is not an image reference: {}", pasted.problem)]
+    Pasted {
+        /// The text, without a password in it.
+        text: String,
+        /// What it is, and what is meant.
+        pasted: Box<Pasted>,
     },
     /// What follows the `@` is not a digest.
     #[error("`{text}` is not an image reference")]
@@ -121,6 +131,19 @@ impl FromStr for Reference {
     type Err = ParseReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let pasted = |pasted| ParseReferenceError::Pasted {
+            text: pasted::without_password(text),
+            pasted: Box::new(pasted),
+        };
+        if let Some(page) = Pasted::page(text) {
+            return Err(pasted(page));
+        }
+        Self::parse(text).map_err(|error| Pasted::recognise(text).map_or(error, pasted))
+    }
+}
+
+impl Reference {
+    fn parse(text: &str) -> Result<Self, ParseReferenceError> {
         let invalid = |reason| ParseReferenceError::Invalid {
             text: text.chars().take(300).collect(),
             reason,
@@ -342,7 +365,7 @@ mod tests {
             ("a:-b", "the tag"),
             ("host:port/a", "not a host name"),
             ("[::1/a", "not a host name"),
-            ("a b", "single separators"),
+            ("a b", "a space"),
             (&"e".repeat(64), "image ID"),
             (&"a/".repeat(200), "single separators"),
             (&format!("a{}", "/b".repeat(130)), "255 bytes"),
