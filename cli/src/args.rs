@@ -106,6 +106,9 @@ impl Args {
             let message = "only one of --error, --warn, --info, --debug and --trace can be used";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
         }
+        if let Command::Load(load) | Command::Image(ImageCommand::Load(load)) = &self.command {
+            load.checked()?;
+        }
         Ok(self)
     }
 

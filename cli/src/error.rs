@@ -80,6 +80,13 @@ impl CommandError {
         Self::new("interrupted").exiting(Exit::Interrupted)
     }
 
+    /// Returns the error of a command whose output has nowhere to go.
+    pub(crate) fn closed_stdout() -> Self {
+        Self::new("could not write to standard output")
+            .because(&io::Error::other("it is closed"))
+            .hint("redirect it to a file, a pipe or /dev/null instead of closing it")
+    }
+
     /// Adds an error, and what led to it, as the cause.
     #[must_use]
     pub(crate) fn because(self, error: &(dyn Error + 'static)) -> Self {
@@ -240,6 +247,7 @@ mod tests {
         };
         let error = failure(FormatError::Unrecognised {
             said: vec![said("one"), said("two")],
+            contents: None,
         });
         let [one, two] = error.causes.as_slice() else {
             panic!("{:?}", error.causes);

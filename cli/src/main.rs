@@ -10,6 +10,7 @@ mod json;
 mod page;
 mod progress;
 mod size;
+mod stdout;
 mod table;
 mod time;
 mod ui;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::{json, size};
+use crate::{json, size, stdout};
 
 /// What took less needs no stop watch.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
@@ -75,6 +75,9 @@ impl Ui {
     /// [`CommandError::OutputClosed`] when nobody reads it any more.
     #[expect(clippy::unused_self, reason = "whoever writes needs the Ui")]
     pub(crate) fn data(self, text: &str) -> Result<(), CommandError> {
+        if stdout::was_closed() {
+            return Err(CommandError::closed_stdout());
+        }
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(text.as_bytes())

@@ -18,6 +18,8 @@ pub struct Limits {
     pub xattr_bytes: u64,
     /// How many times larger than its compressed form a layer may be, past the first GiB.
     pub inflate_ratio: u64,
+    /// Bytes that a decompressor may have for looking back, which the compressed data asks for.
+    pub window_bytes: u64,
     /// Bytes of a manifest.
     pub manifest_bytes: u64,
     /// Bytes of a configuration.
@@ -43,6 +45,8 @@ pub enum Limit {
     XattrBytes,
     /// [`Limits::inflate_ratio`].
     InflateRatio,
+    /// [`Limits::window_bytes`].
+    WindowBytes,
     /// [`Limits::manifest_bytes`].
     ManifestBytes,
     /// [`Limits::config_bytes`].
@@ -55,13 +59,14 @@ pub enum Limit {
 
 impl Limit {
     /// Every cap, in the order of the fields.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LayerBytes,
         Self::SparseBytes,
         Self::Entries,
         Self::PathBytes,
         Self::XattrBytes,
         Self::InflateRatio,
+        Self::WindowBytes,
         Self::ManifestBytes,
         Self::ConfigBytes,
         Self::KeptBytes,
@@ -77,6 +82,7 @@ impl Limit {
             Self::PathBytes => "path_bytes",
             Self::XattrBytes => "xattr_bytes",
             Self::InflateRatio => "inflate_ratio",
+            Self::WindowBytes => "window_bytes",
             Self::ManifestBytes => "manifest_bytes",
             Self::ConfigBytes => "config_bytes",
             Self::KeptBytes => "kept_bytes",
@@ -91,6 +97,12 @@ impl Limit {
 }
 
 impl Limits {
+    /// Returns how many bytes may come of `stored` ones: below a GiB no ratio is suspicious, since
+    /// an empty disk image compresses very well.
+    pub fn growth(&self, stored: u64) -> u64 {
+        stored.saturating_mul(self.inflate_ratio).max(1 << 30)
+    }
+
     /// Returns the value of a cap.
     pub fn get(&self, limit: Limit) -> u64 {
         match limit {
@@ -100,6 +112,7 @@ impl Limits {
             Limit::PathBytes => self.path_bytes,
             Limit::XattrBytes => self.xattr_bytes,
             Limit::InflateRatio => self.inflate_ratio,
+            Limit::WindowBytes => self.window_bytes,
             Limit::ManifestBytes => self.manifest_bytes,
             Limit::ConfigBytes => self.config_bytes,
             Limit::KeptBytes => self.kept_bytes,
@@ -116,6 +129,7 @@ impl Limits {
             Limit::PathBytes => &mut self.path_bytes,
             Limit::XattrBytes => &mut self.xattr_bytes,
             Limit::InflateRatio => &mut self.inflate_ratio,
+            Limit::WindowBytes => &mut self.window_bytes,
             Limit::ManifestBytes => &mut self.manifest_bytes,
             Limit::ConfigBytes => &mut self.config_bytes,
             Limit::KeptBytes => &mut self.kept_bytes,
@@ -133,6 +147,7 @@ impl Default for Limits {
             path_bytes: 64 << 10,
             xattr_bytes: 1 << 20,
             inflate_ratio: 1000,
+            window_bytes: 128 << 20,
             manifest_bytes: 4 << 20,
             config_bytes: 8 << 20,
             kept_bytes: 64 << 20,

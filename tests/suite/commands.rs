@@ -23,7 +23,6 @@ tests! {
     usage_errors_exit_with_two;
     commands_that_need_no_plugin_start_no_engine;
     case_93_an_archive_loads_however_it_comes;
-    an_archive_in_a_compression_that_is_not_read_is_refused_by_its_name;
 }
 
 fn loaded() -> TestEnv {
@@ -383,18 +382,6 @@ fn commands_that_need_no_plugin_start_no_engine() {
     ] {
         env.msb(line).success();
         assert!(!compiled.exists(), "{line}");
-    }
-}
-
-fn an_archive_in_a_compression_that_is_not_read_is_refused_by_its_name() {
-    for (magic, name) in [(&b"BZh91AY&SY"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")] {
-        let archive = [magic, &[7; 2000]].concat();
-        let env = TestEnv::new();
-        env.write("in.tar", &archive);
-        let words = format!("{name} compression is not supported");
-        env.msb("load -i in.tar").failure(&[&words]);
-        env.msb_with_input("load", &archive).failure(&[&words]);
-        env.assert_clean();
     }
 }
 

@@ -21,6 +21,7 @@ tests! {
     every_case_of_conversion_has_its_row_and_its_test;
     every_fault_of_registries_has_its_row_and_its_test;
     every_case_of_credentials_has_its_row_and_its_test;
+    every_refusal_has_its_reason_and_its_test;
     every_function_of_the_contract_has_its_row;
 }
 
@@ -265,6 +266,52 @@ fn every_case_of_credentials_has_its_row_and_its_test() {
     }
     assert_eq!(numbers, (1..=81).collect::<Vec<_>>());
     assert!(named.len() > 81, "{}", named.len());
+}
+
+/// The documents with a table of what msb refuses, beside what others do with the same input, and
+/// how many rows each has at least.
+const REFUSALS: [(&str, &str, usize); 1] = [("docs/conversion.md", CONVERSION, 30)];
+
+/// The columns of those tables.
+const REFUSAL_COLUMNS: [&str; 6] = [
+    "Refusal",
+    "docker",
+    "podman",
+    "containerd",
+    "msb, and why",
+    "Test",
+];
+
+fn every_refusal_has_its_reason_and_its_test() {
+    let sources = all_sources();
+    let defined = defined(&sources);
+    for (name, text, expected) in REFUSALS {
+        let (_, section) = text
+            .split_once("\n## What msb refuses, and why\n")
+            .unwrap_or_else(|| panic!("{name} has no section on refusals"));
+        let section = section.split("\n## ").next().unwrap();
+        let mut rows = 0;
+        for row in section.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            assert_eq!(cells.len(), REFUSAL_COLUMNS.len(), "{name}: {row}");
+            if cells[0] == REFUSAL_COLUMNS[0] {
+                assert_eq!(cells, REFUSAL_COLUMNS, "{name}");
+                continue;
+            }
+            assert!(cells.iter().all(|cell| !cell.is_empty()), "{name}: {row}");
+            assert!(
+                cells[4].contains(": ") || cells[4].contains("; ") || cells[4].contains(", "),
+                "{name}: no reason in: {row}"
+            );
+            let tests: Vec<&str> = functions(cells[5]).collect();
+            assert!(!tests.is_empty(), "{name}: no test in: {row}");
+            for test in tests {
+                assert!(defined.contains(test), "{name}: no `fn {test}`: {row}");
+            }
+            rows += 1;
+        }
+        assert!(rows >= expected, "{name}: only {rows} rows");
+    }
 }
 
 fn is_of_name(character: char) -> bool {

@@ -12,6 +12,7 @@
 )]
 
 mod archive;
+mod archive_forms;
 mod auth;
 mod bad_input;
 mod chains;
@@ -32,6 +33,7 @@ mod registry;
 mod resources;
 mod round_trip;
 mod sandboxes;
+mod save_output;
 mod scale;
 mod settings;
 mod terminal;
@@ -84,6 +86,8 @@ fn main() {
         registry::all(),
         bad_input::tests(),
         odd_archives::tests(),
+        archive_forms::tests(),
+        save_output::tests(),
         sandboxes::tests(),
         concurrency::tests(),
         docs::tests(),

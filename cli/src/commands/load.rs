@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::error::ErrorKind;
 use msb_host::archive::Input;
 use msb_host::image::{self, LoadOptions, LoadReport};
 use msb_host::platform::Platform;
@@ -12,14 +13,16 @@ use msb_host::reference::Reference;
 
 use super::{names, open_settings, open_store};
 use crate::error::CommandError;
+use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// Load a Docker image archive or OCI Image Layout archive into the local cache.
 ///
-/// The archive may be compressed with gzip or zstd. An OCI layout may also be a directory. Of an
-/// archive with images for several platforms, those for this machine are loaded.
+/// The archive may be compressed with gzip, zstd, xz or bzip2. An OCI layout, and what `skopeo copy`
+/// writes to `dir:`, may also be a directory. Of an archive with images for several platforms, those
+/// for this machine are loaded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,6 +42,25 @@ pub(crate) struct Args {
     /// Suppress output.
     #[arg(short, long)]
     quiet: bool,
+    /// What other tools take here.
+    #[arg(hide = true, value_name = "FILE")]
+    misplaced: Vec<String>,
+}
+
+impl Args {
+    /// Refuses a file that is not named by its flag, and says how it is named.
+    pub(crate) fn checked(&self) -> Result<(), clap::Error> {
+        let Some(file) = self.misplaced.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "unexpected argument '{}' found\n\n  tip: to load a file or a directory, name it with \
+             --input: msb load --input {}",
+            escaped(file),
+            escaped(file)
+        );
+        Err(clap::Error::raw(ErrorKind::UnknownArgument, message + "\n"))
+    }
 }
 
 /// Runs the command.
@@ -77,7 +99,22 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
             interrupt.cancel(),
         )
     });
-    show(ui, &interrupt.settle(report)?, started.elapsed());
+    let report = interrupt.settle(report)?;
+    show(ui, &report, started.elapsed());
+    if let Some(image) = report
+        .images
+        .iter()
+        .find(|image| image.references.is_empty())
+    {
+        let only = match report.images.len() {
+            1 => "",
+            _ => ", which names the first image of an archive",
+        };
+        ui.note(&format!(
+            "{} has no name; load it again with `--tag NAME` to give it one{only}",
+            image.config_digest.short()
+        ));
+    }
     Ok(())
 }
 

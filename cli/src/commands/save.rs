@@ -17,6 +17,7 @@ use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::size;
+use crate::stdout;
 use crate::ui::Ui;
 
 /// Save one or more cached images as a Docker-compatible archive or OCI Image Layout archive.
@@ -59,6 +60,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
             )
             .hint("name a file with --output, or redirect: `msb save IMAGE > image.tar`"));
         }
+        _ if stdout::was_closed() => return Err(CommandError::closed_stdout()),
         _ => SaveTarget::Stream(Box::new(standard_output()?)),
     };
     let options = SaveOptions {

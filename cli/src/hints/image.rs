@@ -1,12 +1,15 @@
 //! What to do about images: archives, layers, and the store that keeps them.
 
 use std::io;
+use std::path::Path;
 
-use msb_host::archive::ArchiveError;
+use msb_host::archive::{ArchiveError, Foreign};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::layer::LayerError;
+use msb_host::reference::{ParseReferenceError, Reference};
 use msb_host::store::StoreError;
 
+use super::for_reference;
 use super::plugin::for_format;
 use super::registry::for_registry;
 
@@ -75,6 +78,26 @@ pub(super) fn for_save(error: &SaveError) -> Option<String> {
         SaveError::Format(error) => for_format(error),
         SaveError::Archive(error) => for_archive(error),
         SaveError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
+        SaveError::Output { path, source } => for_output(path, source.kind()),
+        _ => None,
+    }
+}
+
+fn for_output(path: &Path, kind: io::ErrorKind) -> Option<String> {
+    match kind {
+        io::ErrorKind::IsADirectory => Some(format!(
+            "name a file: `--output {}`",
+            path.join("image.tar").display()
+        )),
+        io::ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())?;
+            Some(format!(
+                "make the folder first: `mkdir -p {}`",
+                folder.display()
+            ))
+        }
         _ => None,
     }
 }
@@ -82,22 +105,17 @@ pub(super) fn for_save(error: &SaveError) -> Option<String> {
 pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
     let hint = match error {
         ArchiveError::Empty { .. } => "did the command in front of the pipe fail?",
-        ArchiveError::NotAnArchive { .. } => {
-            "msb loads what `docker save`, `podman save`, `skopeo copy` and `msb save` write: a tar \
-             archive, compressed with gzip or zstd or not at all, or an OCI layout directory"
-        }
-        ArchiveError::Tar { .. } => CUT_OFF,
+        ArchiveError::NotAnArchive { foreign, .. } => for_foreign(*foreign),
+        ArchiveError::Tar { source, .. } if source.is_truncated() => CUT_OFF,
+        ArchiveError::Tar { .. } => DAMAGED_ARCHIVE,
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
         ArchiveError::Passed { .. } => {
             "a pipe can be read only once: write the archive to a file and give that with --input"
         }
-        ArchiveError::Compression { .. } => {
-            "decompress the archive first, or compress it with gzip or zstd"
-        }
-        ArchiveError::PathEscape { .. } => {
-            "no image needs this; do not trust where the archive comes from"
+        ArchiveError::Decompress { .. } => {
+            "the compressed archive is damaged; make it again, or copy it again from where it is whole"
         }
         ArchiveError::Layer { .. } | ArchiveError::Damaged { .. } => DAMAGED_STORE,
         ArchiveError::Convert { source, .. } => for_layer(source),
@@ -105,6 +123,37 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns how an archive comes of a file that is something else.
+fn for_foreign(foreign: Option<Foreign>) -> &'static str {
+    match foreign {
+        Some(Foreign::Utf16 | Foreign::MangledText) => {
+            "let docker write the file itself: `docker save --output FILE IMAGE`; a redirection in \
+             PowerShell changes the bytes"
+        }
+        Some(Foreign::Html) => {
+            "the server has answered with a page in place of the file, perhaps one for logging in; \
+             open the address in a browser, or look into the file"
+        }
+        Some(Foreign::Json) => {
+            "look into the file: it may be what a server had to say; of an OCI layout, name the \
+             folder, not its index.json"
+        }
+        Some(Foreign::GitPointer) => "`git lfs pull` fetches the file",
+        Some(Foreign::Zip | Foreign::SevenZip | Foreign::Rar) => {
+            "unpack it first, and load the archive or the folder that was in it"
+        }
+        Some(Foreign::Lz4) => "decompress it: `lz4 -dc FILE | msb load`",
+        Some(Foreign::Lzip) => "decompress it: `lzip -dc FILE | msb load`",
+        Some(Foreign::Lzma) => "decompress it: `xz -dc --format=lzma FILE | msb load`",
+        Some(Foreign::Compress) => "decompress it: `gzip -dc FILE | msb load`",
+        _ => {
+            "msb loads what `docker save`, `podman save`, `skopeo copy` and `msb save` write: a tar \
+             archive, which may be compressed with gzip, zstd, xz or bzip2, or a directory with \
+             what is in one"
+        }
+    }
 }
 
 pub(super) fn for_layer(error: &LayerError) -> &'static str {
@@ -118,7 +167,11 @@ pub(super) fn for_layer(error: &LayerError) -> &'static str {
 
 pub(super) fn for_store(error: &StoreError) -> Option<String> {
     let hint = match error {
-        StoreError::NotFound(_) => "`msb images` lists what there is",
+        StoreError::NotFound(name) => match name.parse::<Reference>() {
+            // What is pasted is as easily mistaken here as where images are pulled.
+            Err(error @ ParseReferenceError::Pasted { .. }) => return Some(for_reference(&error)),
+            _ => "`msb images` lists what there is",
+        },
         StoreError::Ambiguous { .. } => "give more digits of the ID, or a reference",
         StoreError::InUse { .. } => {
             "remove the sandbox first, or remove the image all the same with --force"

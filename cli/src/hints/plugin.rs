@@ -1,5 +1,6 @@
 //! What to do about plugins: those that fail, and those that cannot be installed.
 
+use msb_host::archive::Contents;
 use msb_host::plugin::installed::SignatureError;
 use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal, ScaffoldError};
 
@@ -94,16 +95,41 @@ pub(super) fn for_format(error: &FormatError) -> Option<String> {
                 offered.join(", ")
             ));
         }
-        FormatError::Unrecognised { .. } => {
-            "msb loads archives of images, which have a `manifest.json` or an `index.json` at the \
-             top, not those of filesystems, such as `docker export` writes"
-        }
+        FormatError::Unrecognised { contents, .. } => return Some(for_contents(contents.as_ref())),
         FormatError::Plugin(error) => return for_plugin(error),
         FormatError::Archive(error) => return for_archive(error),
         FormatError::Engine(_) => "let MSB_HOME name a directory that you may write to",
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns how an image comes of what an archive seems to hold instead of one.
+fn for_contents(contents: Option<&Contents>) -> String {
+    let hint = match contents {
+        Some(Contents::RootFilesystem) => {
+            "this looks like a root filesystem, as `docker export` writes it: write the image with \
+             `docker save` instead, or \
+             make one of it: `docker import FILE NAME`, then `docker save NAME | msb load`"
+        }
+        Some(Contents::BuildContext) => {
+            "this looks like what an image is built from: `docker build --tag NAME .`, then \
+             `docker save NAME | msb load`"
+        }
+        Some(Contents::HelmChart) => {
+            "this looks like a chart of Helm, which names images and has none in it"
+        }
+        Some(Contents::Archive { path }) => {
+            return format!(
+                "there is another archive in this one: take it out with `tar -xf`, and load `{path}`"
+            );
+        }
+        _ => {
+            "msb loads what `docker save`, `podman save`, `skopeo copy` and `msb save` write, which \
+             has a `manifest.json` or an `index.json` at the top"
+        }
+    };
+    hint.to_owned()
 }
 
 pub(super) fn for_plugin(error: &PluginError) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Foreign;
 use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -48,10 +49,21 @@ pub enum ArchiveError {
         name: String,
     },
     /// The first bytes are those of no archive.
-    #[error("`{name}` is not a tar archive")]
+    #[error("`{name}` is not a tar archive{}", foreign.map_or_else(String::new, |it| format!(": it is {it}")))]
     NotAnArchive {
         /// Which input.
         name: String,
+        /// What the bytes are, if that can be told.
+        foreign: Option<Foreign>,
+    },
+    /// The compression around the archive is damaged, or grows beyond a limit.
+    #[error("could not decompress `{name}`")]
+    Decompress {
+        /// Which input.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The archive is compressed in a way that cannot be undone.
     #[error("could not decompress `{name}`")]
@@ -70,14 +82,6 @@ pub enum ArchiveError {
         /// Where and why.
         #[source]
         source: TarError,
-    },
-    /// An entry wants to be outside of the archive.
-    #[error("entry `{path}` of `{name}` leads outside of the archive")]
-    PathEscape {
-        /// Which input.
-        name: String,
-        /// The path as written.
-        path: String,
     },
     /// There are more entries than the limit.
     #[error("the archive has more than {limit} entries (limit `archive_entries`)")]
@@ -163,4 +167,14 @@ pub enum ArchiveError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl ArchiveError {
+    /// Adds what the first bytes say, where they are those of no archive.
+    pub(super) fn explained(self, foreign: Option<Foreign>) -> Self {
+        match self {
+            Self::NotAnArchive { name, .. } => Self::NotAnArchive { name, foreign },
+            other => other,
+        }
+    }
 }

@@ -28,7 +28,8 @@ pub enum EntryKind {
 /// An entry of an archive.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Path in normal form: relative, without `.`, `..` or empty components.
+    /// Path in normal form: relative, without `.`, `..` or empty components. One that leads
+    /// outside of the archive is as it was written; [`Index::find`] never leads there.
     pub path: String,
     /// What it is.
     pub kind: EntryKind,
@@ -63,6 +64,12 @@ impl Index {
     /// Returns the entries in the order of the archive.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Returns the path of the first entry that leads outside of the archive.
+    pub fn outside(&self) -> Option<&str> {
+        let paths = self.entries.iter().map(|entry| entry.path.as_str());
+        paths.into_iter().find(|path| normal_path(path).is_none())
     }
 
     /// Returns an entry by its number.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::directory::DirectoryArchive;
 use super::seekable::SeekableArchive;
-use super::streamed::{self, StreamedLayers};
-use super::{ArchiveError, ArchiveSource};
+use super::streamed::{self, Stream, StreamedLayers};
+use super::{ArchiveError, ArchiveSource, Foreign};
 use crate::blob::{Compression, Decoder};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
-use crate::tar::TAR_BLOCK;
+use crate::tar::{self, TAR_BLOCK};
 
 /// Where an archive comes from.
 pub enum Input {
@@ -58,8 +58,13 @@ impl Input {
                 }
                 let file = File::open(&path).map_err(open)?;
                 let name = path.display().to_string();
-                if metadata.is_file() && is_plain(&file, &name)? {
-                    return Ok(Arc::new(SeekableArchive::open(name, file, limits, cancel)?));
+                if metadata.is_file() {
+                    let start = start(&file, &name)?;
+                    if sniff(&start) == Compression::None {
+                        let archive = SeekableArchive::open(name, file, limits, cancel)
+                            .map_err(|error| error.explained(Foreign::sniff(&start)))?;
+                        return Ok(Arc::new(archive));
+                    }
                 }
                 read_stream(name, Box::new(file), layers, limits, cancel)
             }
@@ -68,13 +73,11 @@ impl Input {
     }
 }
 
-fn is_plain(file: &File, name: &str) -> Result<bool, ArchiveError> {
-    let start =
-        super::directory::read_at(file, 0, TAR_BLOCK).map_err(|source| ArchiveError::Read {
-            name: name.to_owned(),
-            source,
-        })?;
-    Ok(Compression::sniff(&start) == Compression::None)
+fn start(file: &File, name: &str) -> Result<Vec<u8>, ArchiveError> {
+    super::directory::read_at(file, 0, TAR_BLOCK).map_err(|source| ArchiveError::Read {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 fn read_stream(
@@ -92,11 +95,11 @@ fn read_stream(
             name: name.clone(),
             source,
         })?;
-    let compression = Compression::sniff(&start);
+    let compression = sniff(&start);
+    let foreign = Foreign::sniff(&start);
     let whole = io::Cursor::new(start).chain(reader);
-    let reader: Box<dyn Read + Send> = if compression == Compression::None {
-        Box::new(whole)
-    } else {
+    let compressed = compression != Compression::None;
+    let reader: Box<dyn Read + Send> = if compressed {
         let decoder = Decoder::new(whole, compression, limits).map_err(|source| {
             ArchiveError::Compression {
                 name: name.clone(),
@@ -104,9 +107,22 @@ fn read_stream(
             }
         })?;
         Box::new(decoder)
+    } else {
+        Box::new(whole)
     };
-    let archive = streamed::read(name, reader, layers, limits, cancel)?;
+    let stream = Stream { reader, compressed };
+    let archive = streamed::read(name, stream, layers, limits, cancel)
+        .map_err(|error| error.explained(foreign))?;
     Ok(Arc::new(archive))
+}
+
+/// Tells how an archive is compressed. The name of the first file of a tar may begin like anything.
+fn sniff(start: &[u8]) -> Compression {
+    if tar::is_header(start) {
+        Compression::None
+    } else {
+        Compression::sniff(start)
+    }
 }
 
 impl std::fmt::Debug for Input {

@@ -4,16 +4,22 @@
 //! see an archive through [`ArchiveSource`] and [`ArchiveOutput`]; images are the business of
 //! [`crate::image`].
 
+mod contents;
 mod directory;
 mod error;
+mod foreign;
 mod index;
+mod inner;
 mod input;
 mod output;
 mod seekable;
 mod streamed;
 
+pub use contents::Contents;
 pub use error::ArchiveError;
+pub use foreign::Foreign;
 pub use index::{Entry, EntryKind, Index, normal_path};
+pub use inner::in_innermost_folder;
 pub use input::Input;
 pub use output::{OutputLayer, TarOutput};
 pub use streamed::{StreamedLayer, StreamedLayers};

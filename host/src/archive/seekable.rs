@@ -10,7 +10,7 @@ use super::{ArchiveError, ArchiveSource, EntryKind, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::Limits;
-use crate::tar::{FileRange, TarReader};
+use crate::tar::{Expanded, FileRange, SparseMap, TarReader};
 
 /// A tar file that was indexed.
 #[derive(Debug)]
@@ -18,7 +18,25 @@ pub(super) struct SeekableArchive {
     name: String,
     file: Arc<File>,
     index: Index,
-    offsets: Vec<u64>,
+    extents: Vec<Extent>,
+    limits: Limits,
+}
+
+/// Where the bytes of an entry lie in the file.
+#[derive(Debug)]
+struct Extent {
+    offset: u64,
+    /// Bytes in the file: all of the entry, unless it is sparse.
+    stored: u64,
+    sparse: Option<Sparse>,
+}
+
+/// The map of a sparse entry, prepared for reading anywhere.
+#[derive(Debug)]
+struct Sparse {
+    map: Arc<SparseMap>,
+    /// Where the data of each region begins among the stored bytes.
+    starts: Vec<u64>,
 }
 
 impl SeekableArchive {
@@ -33,8 +51,10 @@ impl SeekableArchive {
             name,
             file: Arc::new(file),
             index: Index::default(),
-            offsets: Vec::new(),
+            extents: Vec::new(),
+            limits: limits.clone(),
         };
+        let mut regions = 0;
         let length = archive
             .file
             .metadata()
@@ -53,32 +73,45 @@ impl SeekableArchive {
                 Err(source) => {
                     return Err(super::streamed::tar_error(
                         &archive.name,
-                        archive.offsets.is_empty(),
+                        archive.extents.is_empty(),
                         source,
                     ));
                 }
             };
-            let offset = entry.data_offset;
-            let entry = index_entry(&archive.name, &entry)?;
-            if offset.saturating_add(entry.size) > length {
+            let (offset, stored) = (entry.data_offset, entry.size);
+            let indexed = index_entry(&entry);
+            let sparse = entry.sparse.map(Sparse::new);
+            if indexed.kind == EntryKind::File && offset.saturating_add(stored) > length {
                 return Err(archive.read_error(io::ErrorKind::UnexpectedEof.into()));
             }
-            archive.index.push(entry, limits.archive_entries)?;
-            archive.offsets.push(offset);
+            // Regions take memory as entries do, and are counted like them.
+            regions += sparse
+                .as_ref()
+                .map_or(0, |sparse| sparse.starts.len() as u64);
+            let limit = limits.archive_entries;
+            if regions > limit {
+                return Err(ArchiveError::TooManyEntries { limit });
+            }
+            archive.index.push(indexed, limit)?;
+            archive.extents.push(Extent {
+                offset,
+                stored,
+                sparse,
+            });
         }
         Ok(archive)
     }
 
-    fn extent(&self, number: u32) -> Result<(u64, u64), ArchiveError> {
+    fn extent(&self, number: u32) -> Result<(&Extent, u64), ArchiveError> {
         let entry = self
             .index
             .get(number)
             .ok_or(ArchiveError::NoSuchEntry { number })?;
-        let offset = usize::try_from(number)
+        let extent = usize::try_from(number)
             .ok()
-            .and_then(|number| self.offsets.get(number));
-        match (entry.kind, offset) {
-            (EntryKind::File, Some(offset)) => Ok((*offset, entry.size)),
+            .and_then(|number| self.extents.get(number));
+        match (entry.kind, extent) {
+            (EntryKind::File, Some(extent)) => Ok((extent, entry.size)),
             _ => Err(ArchiveError::NotReadable {
                 path: entry.path.clone(),
                 reason: "it is not a regular file",
@@ -108,18 +141,60 @@ impl ArchiveSource for SeekableArchive {
     }
 
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {
-        let (start, size) = self.extent(number)?;
+        let (extent, size) = self.extent(number)?;
         let length = u64::from(length).min(size.saturating_sub(offset));
-        read_at(&self.file, start.saturating_add(offset), length)
-            .map_err(|source| self.read_error(source))
+        let read = match &extent.sparse {
+            None => read_at(&self.file, extent.offset.saturating_add(offset), length),
+            Some(sparse) => {
+                let mut bytes = Vec::new();
+                let part = sparse.reader(&self.file, extent, offset);
+                part.take(length).read_to_end(&mut bytes).map(|_| bytes)
+            }
+        };
+        read.map_err(|source| self.read_error(source))
     }
 
     fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError> {
-        let (start, size) = self.extent(number)?;
-        Ok(Box::new(FileRange::new(
-            Arc::clone(&self.file),
-            start,
-            size,
-        )))
+        let (extent, _) = self.extent(number)?;
+        let stored = FileRange::new(Arc::clone(&self.file), extent.offset, extent.stored);
+        Ok(match &extent.sparse {
+            None => Box::new(stored),
+            Some(sparse) => {
+                let map = Some(Arc::clone(&sparse.map));
+                Box::new(Expanded::new(stored, map).within(&self.limits))
+            }
+        })
+    }
+}
+
+impl Sparse {
+    fn new(map: SparseMap) -> Self {
+        let mut next = 0;
+        let starts = map.regions.iter().map(|region| {
+            let start = next;
+            next += region.length;
+            start
+        });
+        let starts = starts.collect();
+        Self {
+            map: Arc::new(map),
+            starts,
+        }
+    }
+
+    /// Returns a reader of the file from `position` on.
+    fn reader(&self, file: &Arc<File>, extent: &Extent, position: u64) -> Expanded<FileRange> {
+        let regions = &self.map.regions;
+        let region = regions.partition_point(|region| region.end() <= position);
+        let passed = match (regions.get(region), self.starts.get(region)) {
+            (Some(next), Some(start)) => start + position.saturating_sub(next.offset),
+            _ => extent.stored,
+        };
+        let stored = FileRange::new(
+            Arc::clone(file),
+            extent.offset.saturating_add(passed),
+            extent.stored.saturating_sub(passed),
+        );
+        Expanded::from(stored, Arc::clone(&self.map), region, position)
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the decision what to do with an entry before anybody knows what it is for: what looks like
 //! a layer goes down the layer road as it passes, small documents are kept, the rest is let go.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, normal_path};
@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::layer::looks_like_layer;
 use crate::limits::Limits;
-use crate::tar::{self, TAR_BLOCK, TarError, TarReader};
+use crate::tar::{self, Expanded, TAR_BLOCK, TarError, TarReader};
 
 /// Bytes read from a pipe at a time.
 const BUFFER: usize = 256 << 10;
@@ -54,10 +54,18 @@ enum Contents {
     LetGo,
 }
 
-/// Reads a stream to its end.
+/// The bytes of an archive.
+pub(super) struct Stream {
+    /// The bytes, without a compression around them.
+    pub(super) reader: Box<dyn Read + Send>,
+    /// Whether there was a compression, whose own end has to be checked.
+    pub(super) compressed: bool,
+}
+
+/// Reads a stream: to its end, or to that of the archive where nothing is to be checked behind it.
 pub(super) fn read(
     name: String,
-    reader: Box<dyn Read + Send>,
+    Stream { reader, compressed }: Stream,
     layers: &mut dyn StreamedLayers,
     limits: &Limits,
     cancel: &Cancel,
@@ -68,35 +76,37 @@ pub(super) fn read(
     };
     let mut reader = TarReader::new(BufReader::with_capacity(BUFFER, reader), limits);
     let mut kept = 0;
+    let failed = |archive: &StreamedArchive, error| match error {
+        TarError::Read { source, .. } => read_error(&name, name.clone(), compressed, source),
+        error => tar_error(&name, archive.contents.is_empty(), error),
+    };
     loop {
         cancel.check()?;
         let entry = match reader.next_entry() {
             Ok(Some(entry)) => entry,
             Ok(None) => break,
-            Err(source) => return Err(tar_error(&name, archive.contents.is_empty(), source)),
+            Err(source) => return Err(failed(&archive, source)),
         };
-        let entry = index_entry(&name, &entry)?;
-        let (kind, size, path) = (entry.kind, entry.size, entry.path.clone());
-        let number = archive.index.push(entry, limits.archive_entries)?;
+        let indexed = index_entry(&entry);
+        let (kind, size, path) = (indexed.kind, indexed.size, indexed.path.clone());
+        let number = archive.index.push(indexed, limits.archive_entries)?;
         let contents = if kind == EntryKind::File {
-            let read = |source| ArchiveError::Read {
-                name: format!("{name}: {path}"),
-                source,
-            };
+            let read = |source| read_error(&name, format!("{name}: {path}"), compressed, source);
             let mut start = Vec::new();
-            reader
-                .data()
+            let mut data = Expanded::new(reader.data(), entry.sparse.map(Arc::new));
+            (&mut data)
                 .take(TAR_BLOCK)
                 .read_to_end(&mut start)
                 .map_err(read)?;
+            let mut data = data.within(limits);
             if looks_like_layer(&start) {
-                let mut bytes = Cursor::new(start).chain(reader.data());
+                let mut bytes = Cursor::new(start).chain(data);
                 match layers.layer(number, &path, size, &mut bytes)? {
                     Some(layer) => Contents::Layer(layer.digest),
                     None => Contents::LetGo,
                 }
             } else if size <= limits.config_bytes && kept + size <= limits.kept_bytes {
-                reader.data().read_to_end(&mut start).map_err(read)?;
+                data.read_to_end(&mut start).map_err(read)?;
                 kept += size;
                 Contents::Kept(start.into())
             } else {
@@ -110,7 +120,29 @@ pub(super) fn read(
     if archive.contents.is_empty() && reader.position() == 0 {
         return Err(ArchiveError::Empty { name });
     }
+    // The checksum of a compression is behind the archive. Without a look at it, an archive that
+    // was cut there or has other bytes than it was made with would pass.
+    let mut rest = vec![0; if compressed { BUFFER } else { 0 }];
+    while compressed
+        && reader
+            .read_trailing(&mut rest)
+            .map_err(|error| failed(&archive, error))?
+            > 0
+    {
+        cancel.check()?;
+    }
     Ok(archive)
+}
+
+/// Returns the error of a read that failed. What the system has no number for is the compression's.
+fn read_error(archive: &str, name: String, compressed: bool, source: io::Error) -> ArchiveError {
+    let is_decoders =
+        source.kind() != io::ErrorKind::UnexpectedEof && source.raw_os_error().is_none();
+    if compressed && is_decoders {
+        let name = archive.to_owned();
+        return ArchiveError::Decompress { name, source };
+    }
+    ArchiveError::Read { name, source }
 }
 
 impl StreamedArchive {
@@ -173,28 +205,32 @@ impl ArchiveSource for StreamedArchive {
 }
 
 /// Turns a tar entry into one of the index.
-pub(super) fn index_entry(archive: &str, entry: &tar::Entry) -> Result<Entry, ArchiveError> {
+pub(super) fn index_entry(entry: &tar::Entry) -> Entry {
     let text = String::from_utf8_lossy(&entry.path).into_owned();
     let Some(path) = normal_path(&text) else {
-        return Err(ArchiveError::PathEscape {
-            name: archive.to_owned(),
+        // Nothing can name it, so nothing is lost with its contents.
+        return Entry {
             path: text,
-        });
+            kind: EntryKind::Other,
+            size: 0,
+            target: None,
+        };
     };
+    let size = entry.sparse.as_ref().map_or(entry.size, |map| map.length);
     let target = || Some(String::from_utf8_lossy(&entry.link).into_owned());
     let (kind, size, target) = match entry.kind {
-        tar::EntryKind::File => (EntryKind::File, entry.size, None),
+        tar::EntryKind::File => (EntryKind::File, size, None),
         tar::EntryKind::Directory => (EntryKind::Directory, 0, None),
         tar::EntryKind::Symlink => (EntryKind::Symlink, 0, target()),
         tar::EntryKind::Hardlink => (EntryKind::Hardlink, 0, target()),
         _ => (EntryKind::Other, 0, None),
     };
-    Ok(Entry {
+    Entry {
         path,
         kind,
         size,
         target,
-    })
+    }
 }
 
 /// Tells a file that never was a tar from one that ends too early.
@@ -202,6 +238,7 @@ pub(super) fn tar_error(name: &str, first: bool, source: TarError) -> ArchiveErr
     if first && source.is_not_a_tar() {
         return ArchiveError::NotAnArchive {
             name: name.to_owned(),
+            foreign: None,
         };
     }
     ArchiveError::Tar {

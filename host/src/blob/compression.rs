@@ -12,9 +12,9 @@ pub enum Compression {
     Gzip,
     /// RFC 8878, one frame or several.
     Zstd,
-    /// bzip2, which is recognised and not read.
+    /// bzip2, one stream or several.
     Bzip2,
-    /// xz, which is recognised and not read.
+    /// xz, one stream or several.
     Xz,
 }
 

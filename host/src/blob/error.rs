@@ -10,9 +10,6 @@ use crate::limits::Limit;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlobError {
-    /// The compression is known and not supported.
-    #[error("{0} compression is not supported")]
-    Unsupported(Compression),
     /// The decoder could not be set up.
     #[error("could not start the {compression} decoder")]
     Decoder {
@@ -33,7 +30,19 @@ pub enum BlobError {
         /// What is allowed.
         max: u64,
     },
-    /// Behind the last gzip member there is something else than zeros.
-    #[error("there is something else than zeros behind the gzip data")]
-    Trailing,
+    /// The decoder would need more memory than it may have.
+    #[error(
+        "the {compression} data was made with a window for which {max} bytes are not enough (limit \
+         `{}`)",
+        Limit::WindowBytes.name()
+    )]
+    Window {
+        /// The compression.
+        compression: Compression,
+        /// What is allowed.
+        max: u64,
+    },
+    /// After the last gzip member or bzip2 stream there is something else than zeros.
+    #[error("there is something else than zeros after the {0} data")]
+    Trailing(Compression),
 }

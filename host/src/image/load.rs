@@ -83,6 +83,10 @@ pub fn load(
     let mut passed = PipeLayers::new(workshop.clone());
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, cancel)?;
+    if let Some(outside) = source.index().outside() {
+        let notice = format!("passed over `{outside}`, which leads outside of the archive");
+        progress.report(Event::Notice(&notice));
+    }
     let (plan, source) = formats.read(&source, progress, cancel)?;
     for notice in &plan.notices {
         progress.report(Event::Notice(notice));
@@ -370,6 +374,9 @@ fn media_type(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
         Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        _ => "application/vnd.oci.image.layer.v1.tar",
+        // The specification has no types for these two; a name that says so harms nobody.
+        Compression::Bzip2 => "application/vnd.oci.image.layer.v1.tar+bzip2",
+        Compression::Xz => "application/vnd.oci.image.layer.v1.tar+xz",
+        Compression::None => "application/vnd.oci.image.layer.v1.tar",
     }
 }

@@ -16,7 +16,7 @@ use super::grant::Grants;
 use super::limits::Budget;
 use super::package::{ComponentBytes, Kind, Package};
 use super::runtime::Runtime;
-use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource};
+use crate::archive::{self, ArchiveError, ArchiveOutput, ArchiveSource, Contents};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::store::Home;
@@ -43,6 +43,8 @@ pub enum FormatError {
     Unrecognised {
         /// What each plugin said, in the order of asking.
         said: Vec<PluginError>,
+        /// What the archive seems to hold instead.
+        contents: Option<Contents>,
     },
     /// No installed plugin has this name or writes archives.
     #[error("there is no format `{name}` to write")]
@@ -158,9 +160,36 @@ impl Formats {
     /// back with the plan is the archive and the layers that the plugin makes itself: it has all
     /// entries that the plan names.
     ///
+    /// Where none knows and all of the archive lies in one folder, they are asked about what is in
+    /// the folder.
+    ///
     /// # Errors
     /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the one that knows.
     pub fn read(
+        &self,
+        source: &Arc<dyn ArchiveSource>,
+        progress: &Arc<dyn Progress>,
+        cancel: &Cancel,
+    ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
+        let outside = self.ask(source, progress, cancel);
+        if !matches!(outside, Err(FormatError::Unrecognised { .. })) {
+            return outside;
+        }
+        let Some((folder, inner)) = archive::in_innermost_folder(source) else {
+            return outside;
+        };
+        match self.ask(&inner, progress, cancel) {
+            Ok((mut plan, source)) => {
+                let notice =
+                    format!("the images are those in the folder `{folder}` of the archive");
+                plan.notices.push(format::shown(&notice));
+                Ok((plan, source))
+            }
+            inside => inside,
+        }
+    }
+
+    fn ask(
         &self,
         source: &Arc<dyn ArchiveSource>,
         progress: &Arc<dyn Progress>,
@@ -189,7 +218,8 @@ impl Formats {
                 answer => return answer,
             }
         }
-        Err(FormatError::Unrecognised { said })
+        let contents = Contents::of(source.index());
+        Err(FormatError::Unrecognised { said, contents })
     }
 
     /// Has the format `name` write images to `output`, which is returned for its end.

@@ -33,6 +33,13 @@ pub struct SparseRegion {
     pub length: u64,
 }
 
+impl SparseRegion {
+    /// Returns where it ends, in bytes from the start of the file.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
 /// Where the data of a sparse file belongs. The regions come in order, inside of the file, and add
 /// up to the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]

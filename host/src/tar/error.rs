@@ -69,6 +69,15 @@ pub enum TarError {
 }
 
 impl TarError {
+    /// Returns whether the stream ends where it should go on.
+    pub fn is_truncated(&self) -> bool {
+        match self {
+            Self::Truncated { .. } | Self::Dangling { .. } => true,
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::UnexpectedEof,
+            _ => false,
+        }
+    }
+
     /// Returns whether the very first header was none, so that this never was a tar stream.
     pub fn is_not_a_tar(&self) -> bool {
         matches!(

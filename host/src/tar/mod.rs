@@ -8,6 +8,7 @@
 mod blocks;
 mod entry;
 mod error;
+mod expanded;
 mod fields;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
@@ -21,6 +22,7 @@ mod sparse;
 
 pub use entry::{Entry, EntryKind, SparseMap, SparseRegion};
 pub use error::TarError;
+pub use expanded::Expanded;
 pub use input::{FileRange, TarInput};
 pub use payload::Payload;
 pub use reader::TarReader;

@@ -127,12 +127,17 @@ fn a_tar_whose_first_name_looks_compressed_is_a_tar() {
 }
 
 #[test]
-fn a_compression_that_is_not_read_is_named() {
-    let error = convert_with(&b"\xfd7zXZ\0\0\x04"[..], |_| {}).unwrap_err();
-    let LayerError::Blob(error) = error else {
+fn a_window_of_more_memory_than_the_limit_is_refused_by_name() {
+    let mut encoder =
+        lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    encoder.write_all(&[0; 1024]).unwrap();
+    let blob = encoder.finish().unwrap();
+    assert!(convert_with(&*blob, |_| {}).is_ok());
+    let error = convert_with(&*blob, |request| request.limits.window_bytes = 4096).unwrap_err();
+    let LayerError::Decompress(source) = error else {
         panic!("{error}");
     };
-    assert_eq!(error.to_string(), "xz compression is not supported");
+    assert!(source.to_string().contains("`window_bytes`"), "{source}");
 }
 
 #[test]

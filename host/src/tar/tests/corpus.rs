@@ -6,7 +6,7 @@ use super::*;
 use crate::blob::{Compression, Decoder};
 
 /// Archives that are broken on purpose.
-const BROKEN: [&str; 16] = [
+const BROKEN: [&str; 17] = [
     "diff-014-unterminated-pax.tar",
     "diff-024-pending-pax-boundary.tar",
     "diff-039-truncated-entry-body.tar",
@@ -15,6 +15,7 @@ const BROKEN: [&str; 16] = [
     "issue12435.tar",
     "neg-size.tar",
     "pax-bad-hdr-file.tar",
+    "pax-bad-hdr-large.tar.bz2",
     "pax-bad-mtime-file.tar",
     "pax-nul-path.tar",
     "pax-nul-xattrs.tar",
@@ -51,9 +52,7 @@ fn the_archives_of_others_are_read_or_refused_as_they_deserve() {
         let name = path.file_name().unwrap().to_str().unwrap();
         let file = std::fs::read(&path).unwrap();
         let compression = Compression::sniff(&file);
-        let Ok(mut decoder) = Decoder::new(&*file, compression, &Limits::default()) else {
-            continue;
-        };
+        let mut decoder = Decoder::new(&*file, compression, &Limits::default()).unwrap();
         let mut archive = Vec::new();
         decoder.read_to_end(&mut archive).unwrap();
         let result = read(&archive);
