@@ -86,6 +86,12 @@ fn waiting_for_layer(diff_id: &msb_host::digest::Digest) -> String {
     )
 }
 
+/// Returns the line for somebody who waits for a registry.
+fn waiting_for_registry(host: &str, what: &str, since: Duration) -> String {
+    let seconds = since.as_secs();
+    format!("Still waiting for {host} to answer ({what}, {seconds} s so far)")
+}
+
 /// Returns the line of something that is tried again.
 fn retrying(reason: &str, after: Duration) -> String {
     match after.as_secs_f64().round() {

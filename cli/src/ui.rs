@@ -170,13 +170,18 @@ impl Ui {
         write_stderr(question);
     }
 
-    fn log_as(self, level: LogLevel, label: &str, text: &str) {
+    /// Returns whether lines of a log that are this important are shown.
+    pub(crate) fn shows(self, level: LogLevel) -> bool {
         let threshold = match (self.level, self.quiet) {
             (Some(level), _) => level,
             (None, true) => LogLevel::Error,
             (None, false) => LogLevel::Warn,
         };
-        if level >= threshold {
+        level >= threshold
+    }
+
+    fn log_as(self, level: LogLevel, label: &str, text: &str) {
+        if self.shows(level) {
             let role = match level {
                 LogLevel::Error => Role::Error,
                 LogLevel::Warn => Role::Warning,

@@ -69,6 +69,16 @@ pub enum Event<'a> {
         /// How long until the next attempt.
         after: Duration,
     },
+    /// Nothing has come from a registry, or a server that it refers to, for a while, and the
+    /// operation goes on waiting. Told once for a wait. Untrusted text.
+    RegistryWaiting {
+        /// Who is waited for.
+        host: &'a str,
+        /// What for.
+        what: &'a str,
+        /// How long already.
+        since: Duration,
+    },
     /// Something the user should know although the operation goes on. Untrusted text.
     Notice(&'a str),
     /// A line that a plugin logged. Untrusted text.

@@ -4,11 +4,15 @@
 mod auth;
 mod blob;
 mod disk;
+mod encoding;
 mod kinds;
+mod log;
 mod manifest;
+mod page;
 mod realm;
 mod redirect;
 mod retry;
+mod silence;
 mod words;
 
 use std::sync::OnceLock;
@@ -32,6 +36,10 @@ pub(crate) fn all() -> Vec<crate::Test> {
         kinds::tests(),
         words::tests(),
         disk::tests(),
+        silence::tests(),
+        encoding::tests(),
+        page::tests(),
+        log::tests(),
     ];
     tests.into_iter().flatten().collect()
 }

@@ -43,6 +43,16 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }
+        RegistryError::WebPage { .. } => {
+            "open any web page in a browser and log in to the network or the proxy there, then run \
+             the same command; without a portal, check that there is a registry at this address"
+        }
+        RegistryError::Connect {
+            elsewhere: Some(_), ..
+        } => {
+            "the registry answers, and the server that it keeps its layers on cannot be reached from \
+             here: check the network, the proxy and the firewall"
+        }
         RegistryError::Connect { .. } => {
             "look at the name of the registry, at the network and at the proxy; a registry that \
              speaks plain HTTP needs `--insecure`"
@@ -61,13 +71,29 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             "is there a registry at this address, and nothing in between? otherwise tell those who \
              run it"
         }
+        RegistryError::Slow { .. } => {
+            "try again later: what was received is kept; for a line that is as slow as this, lower \
+             `registries.least_bytes_per_sec` in config.json"
+        }
+        RegistryError::Status {
+            retry_after: Some(after),
+            ..
+        } if after.as_secs() > 0 => {
+            return Some(format!(
+                "try again in {} s: what was received is kept, and the same command goes on from \
+                 there",
+                after.as_secs()
+            ));
+        }
         RegistryError::Broken { .. }
         | RegistryError::Stalled { .. }
         | RegistryError::Status { .. }
         | RegistryError::Elsewhere { .. } => {
             "try again later: what was received is kept, and the same command goes on from there"
         }
-        RegistryError::Digest { .. } | RegistryError::Size { .. } => {
+        RegistryError::Digest { .. }
+        | RegistryError::Size { .. }
+        | RegistryError::Garbled { .. } => {
             "the registry, or something on the way, changes what it hands out; tell who runs it"
         }
         RegistryError::NoImage { .. } => {

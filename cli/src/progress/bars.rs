@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{Work, retrying, waiting_for_layer, waiting_for_store, worked};
+use super::{Work, retrying, waiting_for_layer, waiting_for_registry, waiting_for_store, worked};
 use crate::escape::escaped;
 use crate::size;
 use crate::ui::{Animation, Ui};
@@ -150,10 +150,9 @@ impl Bars {
         }
     }
 
-    /// Tells of something that failed and is tried again; the bars go on below.
-    fn tell_retry(&self, reason: &str, after: Duration) {
-        let line = retrying(reason, after);
-        self.screen.suspend(|| self.ui.status(&line));
+    /// Writes a line; the bars go on below.
+    fn tell(&self, line: &str) {
+        self.screen.suspend(|| self.ui.status(line));
     }
 
     fn layers(&self) -> MutexGuard<'_, Layers> {
@@ -203,13 +202,16 @@ impl Progress for Bars {
                 let message = escaped(&waiting_for_store(reason)).into_owned();
                 self.heading.set_message(message);
             }
-            Event::Retrying { reason, after } => self.tell_retry(reason, after),
+            Event::RegistryWaiting { host, what, since } => {
+                self.tell(&waiting_for_registry(host, what, since));
+            }
+            Event::Retrying { reason, after } => self.tell(&retrying(reason, after)),
             Event::LayerRetrying {
                 layer,
                 reason,
                 after,
             } => {
-                self.tell_retry(reason, after);
+                self.tell(&retrying(reason, after));
                 let mut layers = self.layers();
                 layers.failed.insert(layer);
                 if let Some(bar) = layers.running.get(&layer) {
@@ -235,7 +237,10 @@ impl Progress for Bars {
 
 impl Bars {
     fn log(&self, level: LogLevel, text: &str) {
-        self.screen.suspend(|| self.ui.log(level, text));
+        // Drawing everything again for a line that is not shown would make the picture flicker.
+        if self.ui.shows(level) {
+            self.screen.suspend(|| self.ui.log(level, text));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use msb_host::progress::{Event, LayerNumber, LogLevel, Progress};
 
-use super::{Work, retrying, waiting_for_layer, waiting_for_store, worked};
+use super::{Work, retrying, waiting_for_layer, waiting_for_registry, waiting_for_store, worked};
 use crate::size;
 use crate::ui::Ui;
 
@@ -41,6 +41,9 @@ impl Progress for Lines {
             } => self.ui.log(level, &format!("plugin {plugin}: {message}")),
             Event::LayerWaiting { diff_id, .. } => self.ui.status(&waiting_for_layer(diff_id)),
             Event::StoreBusy(reason) => self.ui.status(&waiting_for_store(reason)),
+            Event::RegistryWaiting { host, what, since } => {
+                self.ui.status(&waiting_for_registry(host, what, since));
+            }
             Event::Retrying { reason, after } | Event::LayerRetrying { reason, after, .. } => {
                 self.ui.status(&retrying(reason, after));
             }

@@ -151,7 +151,13 @@ impl Login {
                 let progress = Arc::clone(around.progress);
                 let credentials = Lookup::new(Arc::new(Chain::default()), progress)
                     .with(&self.registry, auth.clone());
-                client.verify(&self.registry, &self.username, &credentials, around.cancel)
+                client.verify(
+                    &self.registry,
+                    &self.username,
+                    &credentials,
+                    around.progress.as_ref(),
+                    around.cancel,
+                )
             })
             .transpose()?;
         around.cancel.check()?;

@@ -102,7 +102,9 @@ pub fn pull(
     if let Some(auth) = &options.auth {
         credentials = credentials.with(reference.registry(), auth.clone());
     }
-    let repository = client.repository(reference, Access::Pull, Arc::new(credentials))?;
+    let repository = client
+        .repository(reference, Access::Pull, Arc::new(credentials))?
+        .telling(Arc::clone(progress));
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let resolver = Resolver {
         repository: &repository,

@@ -6,17 +6,23 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Response, StatusCode};
 
+use super::encoding::{self, Encoding};
 use super::exchange::{Place, Request};
+use super::incoming::{Incoming, Unread};
 use super::retry::Attempts;
-use super::runtime::NoAnswer;
-use super::{RegistryError, Repository, Retry};
+use super::{RegistryError, Repository, Retry, body, page};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+
+/// Bytes that are taken at once of what has an encoding.
+const DECODED: usize = 64 << 10;
 
 /// What is read of a repository.
 #[derive(Clone, Debug)]
@@ -43,12 +49,22 @@ pub struct BlobReader<'a> {
     source: Source,
     attempts: Attempts,
     offset: u64,
-    response: Option<Response>,
+    body: Option<Body<'a>>,
+    /// The server that the bytes come from, where the registry has referred to one.
+    elsewhere: Option<String>,
     /// Bytes of the response that came before.
     known: u64,
     /// The place refuses to send a part of the blob.
     wants_all: bool,
     chunk: Bytes,
+}
+
+/// Bytes on their way.
+enum Body<'a> {
+    /// They are those of the blob.
+    Plain(Incoming<'a>),
+    /// They were encoded on the way.
+    Encoded(Box<dyn Read + Send + 'a>),
 }
 
 /// Where the bytes come from.
@@ -66,12 +82,11 @@ impl Repository {
         on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
         cancel: &'a Cancel,
     ) -> BlobReader<'a> {
-        let first = request
-            .passed_places
-            .min(self.places.len().saturating_sub(1));
+        let last = self.places.len().saturating_sub(1);
+        let first = self.next_place(request.passed_places.min(last));
         let attempts = match self.places.get(first) {
-            Some(place) => self.attempts(place),
-            None => Attempts::new(self.client().policy),
+            Some(place) => self.attempts(place, Duration::ZERO),
+            None => Attempts::new(self.client().policy, &self.client().health.traffic),
         };
         BlobReader {
             repository: self,
@@ -79,7 +94,8 @@ impl Repository {
             source: Source::Place(first),
             attempts,
             offset: request.offset,
-            response: None,
+            body: None,
+            elsewhere: None,
             known: 0,
             wants_all: false,
             chunk: Bytes::new(),
@@ -114,13 +130,13 @@ impl Read for BlobReader<'_> {
     }
 }
 
-impl BlobReader<'_> {
+impl<'a> BlobReader<'a> {
     /// Returns the next bytes; none at the end of the blob.
     fn next(&mut self) -> Result<Bytes, RegistryError> {
         while self.offset < self.request.size {
-            let outcome = match self.response.as_mut() {
-                None => self.open().map(|response| {
-                    self.response = Some(response);
+            let outcome = match self.body {
+                None => self.open().map(|body| {
+                    self.body = Some(body);
                     None
                 }),
                 Some(_) => self.receive(),
@@ -129,7 +145,7 @@ impl BlobReader<'_> {
                 Ok(Some(bytes)) if !bytes.is_empty() => return Ok(bytes),
                 Ok(_) => {}
                 Err(error) => {
-                    self.response = None;
+                    self.body = None;
                     self.go_on_after(error)?;
                 }
             }
@@ -139,29 +155,24 @@ impl BlobReader<'_> {
 
     /// Returns what comes next of a response, without what is known.
     fn receive(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        let Some(response) = self.response.as_mut() else {
-            return Ok(None);
-        };
-        let client = self.repository.client();
-        let stall = client.policy.stall_timeout;
-        let received = client.runtime.wait(stall, self.cancel, response.chunk());
-        let broken = |source: Option<reqwest::Error>| RegistryError::Broken {
-            host: self.host(),
-            what: self.what.clone(),
-            source: source.map(reqwest::Error::without_url),
+        let received = match self.body.as_mut() {
+            None => return Ok(None),
+            Some(Body::Plain(incoming)) => incoming.chunk(),
+            Some(Body::Encoded(reader)) => match decoded(reader.as_mut()) {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => match error.downcast::<Unread>() {
+                    Ok(unread) => Err(unread),
+                    Err(error) => return Err(self.garbled(&error)),
+                },
+            },
         };
         let mut bytes = match received {
-            Ok(Ok(Some(bytes))) => bytes,
-            Ok(Ok(None)) => return Err(broken(None)),
-            Ok(Err(error)) => return Err(broken(Some(error))),
-            Err(NoAnswer::Cancelled(cancelled)) => return Err(cancelled.into()),
-            Err(NoAnswer::Late) => {
-                return Err(RegistryError::Stalled {
-                    host: self.host(),
-                    what: self.what.clone(),
-                    after: stall,
-                });
+            Ok(Some(bytes)) => bytes,
+            Ok(None) if matches!(self.body, Some(Body::Encoded(_))) => {
+                return Err(self.size_error(self.offset));
             }
+            Ok(None) => return Err(self.unread(Unread::Broken(None))),
+            Err(unread) => return Err(self.unread(unread)),
         };
         let known = self.known.min(bytes.len() as u64);
         self.known -= known;
@@ -176,7 +187,7 @@ impl BlobReader<'_> {
     }
 
     /// Asks for the rest.
-    fn open(&mut self) -> Result<Response, RegistryError> {
+    fn open(&mut self) -> Result<Body<'a>, RegistryError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.offset > 0
@@ -191,7 +202,9 @@ impl BlobReader<'_> {
             what: &self.what,
             upload: None,
         };
-        let asking = self.repository.asking(self.cancel);
+        let repository = self.repository;
+        let patience = Arc::clone(&self.attempts.patience);
+        let asking = repository.asking(&patience, self.attempts.number(), self.cancel);
         let place = self.place()?;
         let response = match self.source {
             Source::Place(_) => place.send(asking, &request)?,
@@ -200,25 +213,89 @@ impl BlobReader<'_> {
                 place.send_elsewhere(asking, url, &request)?
             }
         };
-        let begin = match response.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                let range = response.headers().get(CONTENT_RANGE);
-                let begin = range.and_then(|value| begin(value.to_str().ok()?));
-                if begin != Some(self.offset) {
-                    let reason = "the range is not the one that was asked for";
-                    return Err(place.malformed(&self.what, &reason));
-                }
-                self.offset
+        repository.answered(place);
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        if is_part {
+            let range = response.headers().get(CONTENT_RANGE);
+            let begin = range.and_then(|value| begin(value.to_str().ok()?));
+            if begin != Some(self.offset) {
+                let reason = "the range is not the one that was asked for";
+                return Err(place.malformed(&self.what, &reason));
             }
-            _ => 0,
-        };
-        if let Some(length) = response.content_length()
-            && begin.saturating_add(length) != self.request.size
-        {
-            return Err(self.size_error(begin.saturating_add(length)));
         }
+        let begin = if is_part { self.offset } else { 0 };
+        let length = response.content_length();
+        let total = length.map(|length| begin.saturating_add(length));
+        self.elsewhere = place.elsewhere(response.url());
+        let host = self.elsewhere.clone().unwrap_or_else(|| self.host());
+        let waiter = repository.waiter(self.cancel);
+        let mut incoming = Incoming::new(waiter, patience, response, &host, &self.what);
         self.known = self.offset - begin;
-        Ok(response)
+        // What is as long as the blob is the blob, whatever else is said of it.
+        if total == Some(self.request.size) {
+            return Ok(Body::Plain(incoming));
+        }
+        self.refuse_page(&mut incoming)?;
+        let encoding = Encoding::of(incoming.response().headers());
+        match (encoding, total) {
+            (Ok(None), Some(total)) => Err(self.size_error(total)),
+            (Ok(None) | Err(_), None) => Ok(Body::Plain(incoming)),
+            (Err(name), Some(_)) => Err(self.place()?.malformed(
+                &self.what,
+                &format!("it is encoded in a way that msb has not asked for: {name}"),
+            )),
+            // A part of what is encoded is of no use.
+            (Ok(Some(_)), _) if is_part && !self.wants_all => {
+                drop(incoming);
+                self.wants_all = true;
+                self.open()
+            }
+            (Ok(Some(encoding)), _) => {
+                let is_encoded = total.is_some() || self.is_encoded(&mut incoming, &encoding)?;
+                if !is_encoded {
+                    return Ok(Body::Plain(incoming));
+                }
+                let reader = encoding.undone(incoming);
+                let reader = reader.map_err(|error| match error.downcast::<Unread>() {
+                    Ok(unread) => self.unread(unread),
+                    Err(error) => self.garbled(&error),
+                })?;
+                Ok(Body::Encoded(reader))
+            }
+        }
+    }
+
+    /// Refuses a page for people.
+    fn refuse_page(&self, incoming: &mut Incoming<'_>) -> Result<(), RegistryError> {
+        let content_type = body::content_type(incoming.response());
+        if !content_type.as_deref().is_some_and(page::is_html) {
+            return Ok(());
+        }
+        let url = incoming.response().url().clone();
+        let bytes = incoming.peek().map_err(|unread| self.unread(unread))?;
+        let found = self
+            .place()?
+            .page(&url, content_type.as_deref(), bytes, &self.what);
+        found.map_or(Ok(()), Err)
+    }
+
+    /// Returns whether the bytes of a blob of unknown length are really encoded: many servers say
+    /// so of a blob that is compressed by itself.
+    fn is_encoded(
+        &self,
+        incoming: &mut Incoming<'_>,
+        encoding: &Encoding,
+    ) -> Result<bool, RegistryError> {
+        let bytes = incoming.peek().map_err(|unread| self.unread(unread))?;
+        let content = encoding.undo_beginning(bytes, 512);
+        if content.is_empty() || encoding::is_compressed(&content) {
+            return Ok(!content.is_empty());
+        }
+        // It is a tar, or a compressed tar that is called encoded. The digest would tell, and does
+        // the next time.
+        let is_tar = self.request.size.is_multiple_of(512);
+        let was_wrong = self.request.passed_places % 2 == 1;
+        Ok(is_tar != was_wrong)
     }
 
     /// Waits for another attempt or turns to the next place. When there is neither, that is the
@@ -237,6 +314,7 @@ impl BlobReader<'_> {
         let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
         if !is_final
             && repository.wait_for_another(
+                self.place()?,
                 &mut self.attempts,
                 &error,
                 &self.on_retry,
@@ -245,10 +323,10 @@ impl BlobReader<'_> {
         {
             return Ok(());
         }
+        repository.give_up(self.place()?, &error);
         let next = match self.source {
             Source::Place(number) if number + 1 < repository.places.len() => {
-                repository.pass_over(self.place()?, &error);
-                Source::Place(number + 1)
+                Source::Place(repository.next_place(number + 1))
             }
             Source::Place(_) if matches!(error, RegistryError::NotFound { .. }) => Source::Url(0),
             Source::Place(_) => return Err(error),
@@ -259,16 +337,18 @@ impl BlobReader<'_> {
         }
         self.source = next;
         self.wants_all = false;
-        self.attempts = repository.attempts(self.place()?);
+        let silence = self.attempts.patience.silent();
+        self.attempts = repository.attempts(self.place()?, silence);
         Ok(())
     }
 
-    fn place(&self) -> Result<&Place, RegistryError> {
+    fn place(&self) -> Result<&'a Place, RegistryError> {
+        let repository = self.repository;
         let number = match self.source {
             Source::Place(number) => number,
-            Source::Url(_) => self.repository.places.len().saturating_sub(1),
+            Source::Url(_) => repository.places.len().saturating_sub(1),
         };
-        let place = self.repository.places.get(number);
+        let place = repository.places.get(number);
         place.ok_or_else(|| RegistryError::Setup {
             host: "none".to_owned(),
             source: "no place is configured for the repository".into(),
@@ -280,6 +360,21 @@ impl BlobReader<'_> {
         place.map_or_else(String::new, |place| place.endpoint.host.clone())
     }
 
+    fn unread(&self, unread: Unread) -> RegistryError {
+        match self.place() {
+            Ok(place) => place.unread(unread, self.elsewhere.clone(), &self.what),
+            Err(error) => error,
+        }
+    }
+
+    fn garbled(&self, error: &io::Error) -> RegistryError {
+        RegistryError::Garbled {
+            host: self.host(),
+            what: self.what.clone(),
+            reason: format!("its encoding cannot be undone: {error}"),
+        }
+    }
+
     fn size_error(&self, actual: u64) -> RegistryError {
         RegistryError::Size {
             host: self.host(),
@@ -288,6 +383,14 @@ impl BlobReader<'_> {
             actual,
         }
     }
+}
+
+/// Returns the next bytes of what was encoded.
+fn decoded(reader: &mut (dyn Read + Send)) -> io::Result<Option<Bytes>> {
+    let mut bytes = vec![0; DECODED];
+    let count = reader.read(&mut bytes)?;
+    bytes.truncate(count);
+    Ok((count > 0).then(|| bytes.into()))
 }
 
 /// Returns the first byte of `bytes 5-9/10`. Source: RFC 9110 section 14.4.

@@ -3,84 +3,109 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
+use super::encoding::{Encoding, NotUndone};
 use super::error::Said;
-use super::runtime::{NoAnswer, Runtime};
-use crate::cancel::{Cancel, Cancelled};
+use super::incoming::{Incoming, Unread, Waiter};
+use super::page;
 
 /// Bytes that are read of an answer that is an error.
 const ERROR_BYTES: u64 = 8 << 10;
 /// Characters that are shown of it.
 const SAID: usize = 300;
-/// The longest time that a short answer may take, whatever comes of it.
-const WHOLE: Duration = Duration::from_mins(2);
+/// The longest time that is waited for it: the error is known without.
+const ERROR_TIME: Duration = Duration::from_secs(5);
 
-/// Why an answer could not be read whole.
+/// An answer that was read whole.
 #[derive(Debug)]
-pub(super) enum Unread {
-    Broken(reqwest::Error),
-    Stalled,
-    TooLong,
-    Cancelled(Cancelled),
+pub(super) struct Body {
+    /// Its bytes as they came.
+    pub(super) bytes: Vec<u8>,
+    /// What was done to them on the way; the name of what msb cannot undo.
+    pub(super) encoding: Result<Option<Encoding>, String>,
+    /// What the answer says that they are.
+    pub(super) content_type: Option<String>,
 }
 
 /// Reads an answer of limited length.
-pub(super) fn read(
-    runtime: &Runtime,
-    response: &mut Response,
-    limit: u64,
-    stall: Duration,
-    cancel: &Cancel,
-) -> Result<Vec<u8>, Unread> {
-    if response
-        .content_length()
-        .is_some_and(|length| length > limit)
-    {
+pub(super) fn read(incoming: &mut Incoming<'_>, limit: u64) -> Result<Body, Unread> {
+    let length = incoming.response().content_length();
+    if length.is_some_and(|length| length > limit) {
         return Err(Unread::TooLong);
     }
-    let started = Instant::now();
+    let encoding = Encoding::of(incoming.response().headers());
+    let content_type = content_type(incoming.response());
     let mut bytes = Vec::new();
-    loop {
-        let chunk = runtime
-            .wait(stall, cancel, response.chunk())
-            .map_err(|none| match none {
-                NoAnswer::Cancelled(cancelled) => Unread::Cancelled(cancelled),
-                NoAnswer::Late => Unread::Stalled,
-            })?
-            .map_err(|error| Unread::Broken(error.without_url()))?;
-        let Some(chunk) = chunk else {
-            return Ok(bytes);
-        };
+    while let Some(chunk) = incoming.chunk()? {
         if bytes.len() as u64 + chunk.len() as u64 > limit {
             return Err(Unread::TooLong);
         }
         bytes.extend_from_slice(&chunk);
-        if started.elapsed() > WHOLE {
-            return Err(Unread::Stalled);
+    }
+    Ok(Body {
+        bytes,
+        encoding,
+        content_type,
+    })
+}
+
+impl Body {
+    /// Returns the content: without its encoding, or as it came where it has none after all.
+    pub(super) fn content(self, limit: u64) -> Result<Vec<u8>, Unread> {
+        match self.encoding.as_ref().map(|encoding| encoding.as_ref()) {
+            Ok(Some(encoding)) => match encoding.undo(&self.bytes, limit) {
+                Ok(content) => Ok(content),
+                Err(NotUndone::TooLong) => Err(Unread::TooLong),
+                Err(NotUndone::Damaged(_)) => Ok(self.bytes),
+            },
+            _ => Ok(self.bytes),
         }
     }
 }
 
+/// Returns what an answer says that it is.
+pub(super) fn content_type(response: &Response) -> Option<String> {
+    let value = response.headers().get(CONTENT_TYPE)?;
+    Some(value.to_str().ok()?.to_owned())
+}
+
 /// Returns what a registry says about an error, if it says it in a form for people.
-pub(super) fn said(
-    runtime: &Runtime,
-    response: &mut Response,
-    stall: Duration,
-    cancel: &Cancel,
-) -> Option<Said> {
-    let is_html = response
-        .headers()
-        .get(reqwest::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|text| text.contains("html"));
-    let bytes = read(runtime, response, ERROR_BYTES, stall, cancel).ok()?;
+pub(super) fn said(waiter: Waiter<'_>, response: &mut Response) -> Option<Said> {
+    let content_type = content_type(response);
+    let encoding = Encoding::of(response.headers()).ok()?;
+    let mut bytes = beginning(waiter, response);
+    if let Some(encoding) = encoding {
+        let content = encoding.undo_beginning(&bytes, ERROR_BYTES);
+        if !content.is_empty() {
+            bytes = content;
+        }
+    }
+    if let Some(title) = page::title(content_type.as_deref(), &bytes) {
+        return (!title.is_empty()).then(|| Said(format!("(a web page) {title}")));
+    }
     errors(&bytes).or_else(|| {
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-        // A page for a browser tells nobody anything here.
-        (!is_html && !line.starts_with(['<', '{', '['])).then(|| Said(shortened(line)))
+        // What is for programs tells people nothing here.
+        (!line.starts_with(['<', '{', '['])).then(|| Said(shortened(line, SAID)))
     })
+}
+
+/// Returns as much as comes of an answer in a short time.
+fn beginning(waiter: Waiter<'_>, response: &mut Response) -> Vec<u8> {
+    let until = Instant::now() + ERROR_TIME;
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < ERROR_BYTES {
+        let left = until.saturating_duration_since(Instant::now());
+        let runtime = &waiter.client.runtime;
+        let Ok(Ok(Some(chunk))) = runtime.wait(left, waiter.cancel, response.chunk()) else {
+            break;
+        };
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes
 }
 
 #[derive(Deserialize)]
@@ -111,14 +136,15 @@ fn errors(bytes: &[u8]) -> Option<Said> {
         )
         .filter(|text| !text.is_empty())
         .collect();
-    (!texts.is_empty()).then(|| Said(shortened(&texts.join("; "))))
+    (!texts.is_empty()).then(|| Said(shortened(&texts.join("; "), SAID)))
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= SAID {
+/// Returns the beginning of a text, of so many characters at most.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
         return text.to_owned();
     }
-    let start: String = text.chars().take(SAID).collect();
+    let start: String = text.chars().take(most).collect();
     format!("{start}…")
 }
 

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use reqwest::Url;
+
 use super::credentials::{Access, Credentials};
+use super::health::Health;
 use super::hosts::Hosts;
+use super::log;
 use super::notices::Notices;
+use super::proxy::Proxies;
 use super::retry::RetryPolicy;
 use super::runtime::Runtime;
 use super::token::Tokens;
@@ -20,6 +25,9 @@ pub struct Client {
     pub(super) tokens: Tokens,
     pub(super) notices: Notices,
     pub(super) hosts: Hosts,
+    pub(super) health: Health,
+    /// For the log alone; connections have their own.
+    proxies: Option<Proxies>,
 }
 
 impl Client {
@@ -38,7 +46,15 @@ impl Client {
             tokens: Tokens::default(),
             notices: Notices::default(),
             hosts,
+            health: Health::default(),
+            proxies: Proxies::from_env().ok(),
         })
+    }
+
+    /// Returns the proxy for an address, without its password.
+    pub(super) fn proxy(&self, url: &Url) -> Option<String> {
+        let proxy = self.proxies.as_ref()?.find(url)?;
+        Some(log::address(proxy, false))
     }
 
     /// Returns the repository of a reference, at every place that has it, for something that is to

@@ -2,16 +2,23 @@
 //!
 //! The same certificates, proxies and patience as for registries; no credentials are shown.
 
-use reqwest::header::LOCATION;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use reqwest::{Response, Url};
 
-use super::body::{self, Unread};
+use super::body;
 use super::hosts::HostsError;
+use super::incoming::{Incoming, Unread, Waiter};
+use super::log::Entry;
+use super::patience::Patience;
 use super::retry::Attempts;
 use super::runtime::NoAnswer;
 use super::transport::Transport;
-use super::{Client, realm};
+use super::{Client, log, realm, redirect};
 use crate::cancel::{Cancel, Cancelled};
+use crate::progress::{LogLevel, Progress};
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
@@ -34,6 +41,16 @@ pub enum DownloadError {
     Stalled {
         /// The address.
         url: String,
+    },
+    /// It came too slowly.
+    #[error("could not fetch `{url}`: only {bytes} bytes came in {} s", during.as_secs())]
+    Slow {
+        /// The address.
+        url: String,
+        /// How many bytes came.
+        bytes: u64,
+        /// In which time.
+        during: Duration,
     },
     /// The server did not give the file.
     #[error("could not fetch `{url}`: the server answered {status}")]
@@ -84,7 +101,7 @@ impl DownloadError {
     /// Returns whether the next attempt may go better.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Failed { .. } | Self::Stalled { .. } => true,
+            Self::Failed { .. } | Self::Stalled { .. } | Self::Slow { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502..=504),
             _ => false,
         }
@@ -98,21 +115,24 @@ impl Client {
         &self,
         url: &str,
         limit: u64,
+        progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Vec<u8>, DownloadError> {
-        let mut attempts = Attempts::new(self.policy);
+        let mut attempts = Attempts::new(self.policy, &self.health.traffic);
+        let waiter = Waiter {
+            client: self,
+            cancel,
+            progress,
+        };
         loop {
-            let error = match self.download_once(url, limit, cancel) {
+            let error = match self.download_once(url, limit, waiter, &attempts.patience) {
                 Err(error) if error.is_transient() => error,
                 done => return done,
             };
             let Some(delay) = attempts.after_fault() else {
                 return Err(error);
             };
-            let nothing = std::future::pending::<()>();
-            if let Err(NoAnswer::Cancelled(cancelled)) = self.runtime.wait(delay, cancel, nothing) {
-                return Err(cancelled.into());
-            }
+            waiter.sleep(delay)?;
         }
     }
 
@@ -120,7 +140,8 @@ impl Client {
         &self,
         url: &str,
         limit: u64,
-        cancel: &Cancel,
+        waiter: Waiter<'_>,
+        patience: &Arc<Patience>,
     ) -> Result<Vec<u8>, DownloadError> {
         let name = || url.to_owned();
         let refused = |reason: &str| DownloadError::Refused {
@@ -141,14 +162,10 @@ impl Client {
             if !next.username().is_empty() || next.password().is_some() {
                 return Err(refused("credentials do not belong in an address"));
             }
-            let mut response = self.ask(&next, url, cancel)?;
+            let response = self.ask(&next, url, waiter, patience)?;
             let status = response.status().as_u16();
-            let location = response.headers().get(LOCATION);
-            if let Some(location) = location.filter(|_| matches!(status, 301..=303 | 307 | 308)) {
-                next = location
-                    .to_str()
-                    .ok()
-                    .and_then(|location| next.join(location).ok())
+            if let Some(location) = redirect::location(&response) {
+                next = redirect::target(&next, location)
                     .ok_or_else(|| refused("the server refers to something that is no address"))?;
                 continue;
             }
@@ -158,50 +175,86 @@ impl Client {
                     status,
                 });
             }
-            let stall = self.policy.stall_timeout;
-            return body::read(&self.runtime, &mut response, limit, stall, cancel).map_err(
-                |unread| match unread {
-                    Unread::Broken(source) => DownloadError::Failed {
-                        url: name(),
-                        source,
-                    },
-                    Unread::Stalled => DownloadError::Stalled { url: name() },
-                    Unread::TooLong => DownloadError::TooLarge { url: name(), limit },
-                    Unread::Cancelled(cancelled) => cancelled.into(),
-                },
-            );
+            let host = next.host_str().unwrap_or_default();
+            let patience = Arc::clone(patience);
+            let mut incoming = Incoming::new(waiter, patience, response, host, "a file");
+            let body = body::read(&mut incoming, limit);
+            let content = body.and_then(|body| body.content(limit));
+            return content.map_err(|unread| failed(url, unread, limit));
         }
         Err(refused(&format!(
             "the server redirects more than {MAX_REDIRECTS} times"
         )))
     }
 
-    fn ask(&self, at: &Url, url: &str, cancel: &Cancel) -> Result<Response, DownloadError> {
+    fn ask(
+        &self,
+        at: &Url,
+        url: &str,
+        waiter: Waiter<'_>,
+        patience: &Arc<Patience>,
+    ) -> Result<Response, DownloadError> {
         let setup = |reason: String| DownloadError::Setup {
             url: url.to_owned(),
             reason,
         };
-        let host = at.host_str().unwrap_or_default();
+        let name = at.host_str().unwrap_or_default();
         let host = match at.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
         };
         let tls = self.hosts.tls(&host);
         let transport = Transport::new(&tls).map_err(|error| setup(error.to_string()))?;
-        let request = transport.inside.get(at.clone()).send();
-        match self
-            .runtime
-            .wait(self.policy.stall_timeout, cancel, request)
-        {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(source)) => Err(DownloadError::Failed {
-                url: url.to_owned(),
-                source: source.without_url(),
-            }),
-            Err(NoAnswer::Late) => Err(DownloadError::Stalled {
-                url: url.to_owned(),
-            }),
+        let identity = HeaderValue::from_static("identity");
+        let request = transport
+            .inside
+            .get(at.clone())
+            .header(ACCEPT_ENCODING, identity);
+        let (http, request) = request.build_split();
+        let request = request.map_err(|error| setup(error.without_url().to_string()))?;
+        let entry = Entry::new(&request, false);
+        let limit = self.policy.stall_timeout.min(patience.left());
+        let begun = Instant::now();
+        let outcome = waiter.wait(limit, &host, "a file", http.execute(request));
+        let took = begun.elapsed();
+        patience.spend(took);
+        match outcome {
+            Ok(Ok(response)) => {
+                waiter.log(LogLevel::Debug, &entry.answered(&response, took));
+                Ok(response)
+            }
+            Ok(Err(source)) => {
+                let source = source.without_url();
+                waiter.log(LogLevel::Debug, &entry.failed(&log::causes(&source), took));
+                Err(DownloadError::Failed {
+                    url: url.to_owned(),
+                    source,
+                })
+            }
+            Err(NoAnswer::Late) => {
+                waiter.log(LogLevel::Debug, &entry.failed("no answer", took));
+                Err(DownloadError::Stalled {
+                    url: url.to_owned(),
+                })
+            }
             Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
         }
+    }
+}
+
+/// Returns the error for a file that could not be read whole.
+fn failed(url: &str, unread: Unread, limit: u64) -> DownloadError {
+    let url = url.to_owned();
+    match unread {
+        Unread::Broken(Some(source)) => DownloadError::Failed { url, source },
+        // An answer that ends before it is whole is an error with its cause.
+        Unread::Broken(None) | Unread::Stalled(_) => DownloadError::Stalled { url },
+        Unread::TooSlow(slow) => DownloadError::Slow {
+            url,
+            bytes: slow.bytes,
+            during: slow.during,
+        },
+        Unread::TooLong => DownloadError::TooLarge { url, limit },
+        Unread::Cancelled(cancelled) => cancelled.into(),
     }
 }

@@ -18,10 +18,12 @@ use crate::platform::Platform;
 #[non_exhaustive]
 pub enum RegistryError {
     /// The connection could not be made.
-    #[error("could not connect to registry {host} for {what}")]
+    #[error("could not connect to {} for {what}", peer(.host, .elsewhere.as_deref()))]
     Connect {
         /// The registry or mirror.
         host: String,
+        /// The other server, where the registry has referred to one.
+        elsewhere: Option<String>,
         /// What was wanted.
         what: String,
         /// Why.
@@ -54,10 +56,12 @@ pub enum RegistryError {
         host: String,
     },
     /// The connection broke off.
-    #[error("the connection to registry {host} broke off during {what}")]
+    #[error("the connection to {} broke off during {what}", peer(.host, .elsewhere.as_deref()))]
     Broken {
         /// The registry or mirror.
         host: String,
+        /// The other server, where the registry has referred to one.
+        elsewhere: Option<String>,
         /// What was being fetched.
         what: String,
         /// Why.
@@ -65,14 +69,56 @@ pub enum RegistryError {
         source: Option<reqwest::Error>,
     },
     /// Nothing came for too long.
-    #[error("registry {host} sent nothing for {} s during {what} (setting `registries.stall_timeout_secs`)", after.as_secs())]
+    #[error(
+        "{} sent nothing for {} s during {what} (settings `registries.stall_timeout_secs` and \
+         `registries.give_up_after_secs`)",
+        peer(.host, .elsewhere.as_deref()),
+        after.as_secs()
+    )]
     Stalled {
         /// The registry or mirror.
         host: String,
+        /// The other server, where the registry has referred to one.
+        elsewhere: Option<String>,
         /// What was being fetched.
         what: String,
-        /// How long.
+        /// How long, over all attempts.
         after: Duration,
+    },
+    /// What is wanted came too slowly.
+    #[error(
+        "{} sent only {} of {what} in {} s (setting `registries.least_bytes_per_sec`)",
+        peer(.host, .elsewhere.as_deref()),
+        amount(*.bytes),
+        during.as_secs()
+    )]
+    Slow {
+        /// The registry or mirror.
+        host: String,
+        /// The other server, where the registry has referred to one.
+        elsewhere: Option<String>,
+        /// What was being fetched.
+        what: String,
+        /// How many bytes came.
+        bytes: u64,
+        /// In which time.
+        during: Duration,
+    },
+    /// A page for people came instead of what was wanted.
+    #[error(
+        "{} answered the request for {what} with a web page{} (captive portal or proxy login?)",
+        peer(.host, .elsewhere.as_deref()),
+        titled(.title)
+    )]
+    WebPage {
+        /// The registry or mirror.
+        host: String,
+        /// The other server, where the registry has referred to one.
+        elsewhere: Option<String>,
+        /// What was wanted.
+        what: String,
+        /// What the page is called, or its first words; may be empty.
+        title: String,
     },
     /// It is not there.
     #[error("{what} was not found on registry {host}")]
@@ -132,7 +178,7 @@ pub enum RegistryError {
         said: Option<Said>,
     },
     /// Another answer than one to go on with.
-    #[error("registry {host} answered {status} to the request for {what}")]
+    #[error("registry {host} answered {status} to the request for {what}{}", wait(*.retry_after))]
     Status {
         /// The registry or mirror.
         host: String,
@@ -140,12 +186,14 @@ pub enum RegistryError {
         what: String,
         /// The HTTP status.
         status: u16,
+        /// How long it wants us to wait.
+        retry_after: Option<Duration>,
         /// What the registry says.
         #[source]
         said: Option<Said>,
     },
     /// The server that the registry sent us to did not give what was wanted.
-    #[error("{elsewhere}, to which registry {host} refers for {what}, answered {status}")]
+    #[error("{elsewhere}, to which registry {host} refers for {what}, answered {status}{}", wait(*.retry_after))]
     Elsewhere {
         /// The registry or mirror.
         host: String,
@@ -155,6 +203,8 @@ pub enum RegistryError {
         what: String,
         /// The HTTP status.
         status: u16,
+        /// How long it wants us to wait.
+        retry_after: Option<Duration>,
     },
     /// A redirect that is not followed.
     #[error("registry {host} redirects the request for {what}: {reason}")]
@@ -223,6 +273,16 @@ pub enum RegistryError {
         stated: u64,
         /// The length that it has.
         actual: u64,
+    },
+    /// An answer that seems to be damaged or cut off.
+    #[error("registry {host} gave {what} that cannot be read: {reason}")]
+    Garbled {
+        /// The registry or mirror.
+        host: String,
+        /// What was wanted.
+        what: String,
+        /// What is wrong.
+        reason: String,
     },
     /// An answer that breaks the protocol or a format.
     #[error("registry {host} gave {what} that cannot be used: {reason}")]
@@ -315,13 +375,75 @@ impl Said {
     }
 }
 
+/// What failed, when a mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of the host: it cannot be reached, or gives nothing of use.
+    Host,
+    /// What it has of one repository.
+    Repository,
+    /// What was asked for, and nothing else.
+    Content,
+}
+
 impl RegistryError {
+    /// Returns how much of an endpoint has failed, once its attempts are used up.
+    pub(super) fn extent(&self) -> Extent {
+        match self {
+            Self::Connect { .. }
+            | Self::Certificate { .. }
+            | Self::ClientCertificate { .. }
+            | Self::PlainHttp { .. }
+            | Self::Broken { .. }
+            | Self::Stalled { .. }
+            | Self::Slow { .. }
+            | Self::WebPage { .. }
+            | Self::RateLimited { .. }
+            | Self::Setup { .. }
+            | Self::Status { status: 500.., .. }
+            | Self::Elsewhere { status: 500.., .. } => Extent::Host,
+            Self::Denied { .. }
+            | Self::Credentials { .. }
+            | Self::Auth { .. }
+            | Self::Realm { .. }
+            | Self::Token { .. } => Extent::Repository,
+            _ => Extent::Content,
+        }
+    }
+
+    /// Returns whether the endpoint could not be reached, or does not answer.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Stalled { .. } | Self::Slow { .. }
+        )
+    }
+
+    /// Returns whether something else came than what was asked for, as happens on the way.
+    pub(super) fn is_wrong_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Digest { .. } | Self::Size { .. } | Self::Garbled { .. }
+        )
+    }
+
+    /// Returns how long the other side wants us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. }
+            | Self::Status { retry_after, .. }
+            | Self::Elsewhere { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// Returns whether the same request may succeed a little later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. }
             | Self::Broken { .. }
             | Self::Stalled { .. }
+            | Self::Slow { .. }
             | Self::RateLimited { .. }
             | Self::Elsewhere { .. } => true,
             Self::Status { status, .. } => {
@@ -360,6 +482,28 @@ impl RegistryError {
             self,
             Self::Cancelled(_) | Self::Platform { .. } | Self::NoImage { .. }
         )
+    }
+}
+
+/// Returns who failed: the registry, or a server that it refers to.
+fn peer(host: &str, elsewhere: Option<&str>) -> String {
+    match elsewhere {
+        None => format!("registry {host}"),
+        Some(elsewhere) => format!("{elsewhere}, to which registry {host} refers,"),
+    }
+}
+
+fn titled(title: &str) -> String {
+    match title {
+        "" => String::new(),
+        title => format!(" \u{201c}{title}\u{201d}"),
+    }
+}
+
+fn amount(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        _ => format!("{} KiB", bytes / 1024),
     }
 }
 

@@ -1,10 +1,11 @@
 //! One request to one place: its scheme, our credentials, redirects, and what the answer means.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::authorize::{Asked, Authorization, Identity, Session};
@@ -12,11 +13,15 @@ use super::body;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::hosts::{Endpoint, Plain};
+use super::incoming::{Incoming, Unread, Waiter};
+use super::log::{self, Entry};
+use super::patience::Patience;
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
 use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
-use super::{RegistryError, Said, realm};
+use super::{RegistryError, Said, page, realm, redirect};
 use crate::cancel::Cancel;
+use crate::progress::{LogLevel, Progress};
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 10;
@@ -28,6 +33,8 @@ pub(super) struct Place {
     transport: OnceLock<Transport>,
     base: Mutex<Option<Url>>,
     pub(super) session: Mutex<Session>,
+    /// It is of no use for this repository.
+    pub(super) is_passed_over: AtomicBool,
 }
 
 /// What is asked for.
@@ -61,12 +68,27 @@ pub(super) struct Asking<'a> {
     pub(super) credentials: &'a dyn Credentials,
     pub(super) access: Access,
     pub(super) cancel: &'a Cancel,
+    pub(super) progress: &'a dyn Progress,
+    /// How long nothing may come.
+    pub(super) patience: &'a Arc<Patience>,
+    /// The number of the attempt, from 1.
+    pub(super) attempt: u32,
 }
 
 /// An answer, and whether it came from somewhere else than the registry.
 struct Followed {
     response: Response,
     elsewhere: Option<String>,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn waiter(self) -> Waiter<'a> {
+        Waiter {
+            client: self.client,
+            cancel: self.cancel,
+            progress: self.progress,
+        }
+    }
 }
 
 impl Place {
@@ -76,6 +98,7 @@ impl Place {
             transport: OnceLock::new(),
             base: Mutex::default(),
             session: Mutex::default(),
+            is_passed_over: AtomicBool::new(false),
         }
     }
 
@@ -179,7 +202,7 @@ impl Place {
     ) -> Result<Followed, RegistryError> {
         let transport = self.transport()?;
         let origin = begins_inside.then(|| url.origin());
-        let redirect = |reason: String| RegistryError::Redirect {
+        let refused = |reason: String| RegistryError::Redirect {
             host: self.endpoint.host.clone(),
             what: request.what.to_owned(),
             reason,
@@ -206,50 +229,102 @@ impl Place {
                 let host = &self.endpoint.host;
                 asking.client.notices.take(host, response.headers());
             }
-            let location = response
-                .headers()
-                .get(LOCATION)
-                .filter(|_| matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308));
-            let Some(location) = location else {
+            let Some(location) = redirect::location(&response) else {
                 let elsewhere = (!inside).then(|| url.host_str().unwrap_or("?").to_owned());
                 return Ok(Followed {
                     response,
                     elsewhere,
                 });
             };
-            let next = location
-                .to_str()
-                .ok()
-                .and_then(|location| url.join(location).ok())
-                .ok_or_else(|| redirect("the new address is none".to_owned()))?;
+            let next = redirect::target(&url, location)
+                .ok_or_else(|| refused("the new address is not an address".to_owned()))?;
             match (url.scheme(), next.scheme()) {
                 (_, "https") | ("http", "http") => {}
                 ("https", "http") => {
                     let host = next.host_str().unwrap_or("?");
-                    return Err(redirect(format!("from HTTPS to plain HTTP at {host}")));
+                    return Err(refused(format!("from HTTPS to plain HTTP at {host}")));
                 }
-                _ => return Err(redirect("to neither HTTPS nor HTTP".to_owned())),
+                _ => return Err(refused("to neither HTTPS nor HTTP".to_owned())),
             }
             url = next;
         }
-        Err(redirect(format!("more than {MAX_REDIRECTS} times")))
+        Err(refused(format!("more than {MAX_REDIRECTS} times")))
     }
 
-    /// Waits for the head of an answer.
+    /// Sends a request, and waits for the head of the answer.
     pub(super) fn answer(
         &self,
         asking: Asking<'_>,
         builder: reqwest::RequestBuilder,
         what: &str,
     ) -> Result<Response, RegistryError> {
-        let stall = asking.client.policy.stall_timeout;
-        let runtime = &asking.client.runtime;
-        match runtime.wait(stall, asking.cancel, builder.send()) {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.failed(error, what)),
-            Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
-            Err(NoAnswer::Late) => Err(self.stalled(asking, what)),
+        let (http, request) = builder.build_split();
+        let request = request.map_err(|error| self.failed(error, None, what))?;
+        let elsewhere = self.elsewhere(request.url());
+        let mut entry = Entry::new(&request, elsewhere.is_none());
+        entry.note(match &elsewhere {
+            None if self.endpoint.is_mirror => "a mirror".to_owned(),
+            None => "the registry".to_owned(),
+            Some(_) => format!("for {}", self.endpoint.host),
+        });
+        if asking.attempt > 1 {
+            entry.note(format!("attempt {}", asking.attempt));
         }
+        if let Some(proxy) = asking.client.proxy(request.url()) {
+            entry.note(format!("through proxy {proxy}"));
+        }
+        let waiter = asking.waiter();
+        let host = elsewhere.as_deref().unwrap_or(&self.endpoint.host);
+        let limit = asking.client.policy.stall_timeout;
+        let limit = limit.min(asking.patience.left());
+        let begun = Instant::now();
+        let outcome = waiter.wait(limit, host, what, http.execute(request));
+        let took = begun.elapsed();
+        asking.patience.spend(took);
+        match outcome {
+            Ok(Ok(response)) => {
+                waiter.log(LogLevel::Debug, &entry.answered(&response, took));
+                waiter.log(LogLevel::Trace, &log::headers(response.headers()));
+                Ok(response)
+            }
+            Ok(Err(error)) => {
+                let error = error.without_url();
+                waiter.log(LogLevel::Debug, &entry.failed(&log::causes(&error), took));
+                Err(self.failed(error, elsewhere, what))
+            }
+            Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(NoAnswer::Late) => {
+                waiter.log(LogLevel::Debug, &entry.failed("no answer", took));
+                let stalled = Unread::Stalled(asking.patience.silent());
+                Err(self.unread(stalled, elsewhere, what))
+            }
+        }
+    }
+
+    /// Returns the body of an answer, to be read with the same patience.
+    pub(super) fn incoming<'a>(
+        &self,
+        asking: Asking<'a>,
+        response: Response,
+        what: &str,
+    ) -> Incoming<'a> {
+        let elsewhere = self.elsewhere(response.url());
+        let host = elsewhere.as_deref().unwrap_or(&self.endpoint.host);
+        let patience = Arc::clone(asking.patience);
+        Incoming::new(asking.waiter(), patience, response, host, what)
+    }
+
+    /// Returns the host of an address, with its port, where that is not the registry.
+    pub(super) fn elsewhere(&self, url: &Url) -> Option<String> {
+        let own = Url::parse(&format!("{}://{}/", url.scheme(), self.endpoint.authority));
+        if own.is_ok_and(|own| own.origin() == url.origin()) {
+            return None;
+        }
+        let host = url.host_str().unwrap_or("?");
+        Some(match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
     }
 
     /// Tells what an answer means.
@@ -267,17 +342,27 @@ impl Place {
         }
         let host = self.endpoint.host.clone();
         let what = request.what.to_owned();
+        let retry_after = retry_after(response.headers(), SystemTime::now());
+        if status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
+            let elsewhere = self.elsewhere(response.url());
+            let said = body::said(asking.waiter(), &mut response);
+            return Err(RegistryError::WebPage {
+                host,
+                elsewhere,
+                what,
+                title: said.map_or_else(String::new, |said| said.0),
+            });
+        }
         if let Some(elsewhere) = followed.elsewhere {
             return Err(RegistryError::Elsewhere {
                 host,
                 elsewhere,
                 what,
                 status: status.as_u16(),
+                retry_after,
             });
         }
-        let retry_after = retry_after(response.headers(), SystemTime::now());
-        let stall = asking.client.policy.stall_timeout;
-        let said = body::said(&asking.client.runtime, &mut response, stall, asking.cancel);
+        let said = body::said(asking.waiter(), &mut response);
         let identity = shown.map_or_else(
             || Identity {
                 tried: self.tried(),
@@ -314,6 +399,7 @@ impl Place {
                 host,
                 what,
                 status,
+                retry_after,
                 said,
             },
         })
@@ -372,35 +458,83 @@ impl Place {
         Ok(self.transport.get_or_init(|| made))
     }
 
-    /// Returns the error for a connection that failed.
-    pub(super) fn failed(&self, error: reqwest::Error, what: &str) -> RegistryError {
-        let host = self.endpoint.host.clone();
-        let what = what.to_owned();
+    /// Returns the error for a connection that failed, to a server elsewhere where one is named.
+    pub(super) fn failed(
+        &self,
+        error: reqwest::Error,
+        elsewhere: Option<String>,
+        what: &str,
+    ) -> RegistryError {
+        // What is wrong with a certificate is so with that of the server that showed it.
+        let peer = elsewhere.as_ref().unwrap_or(&self.endpoint.host).clone();
         // The address may be signed.
         let source = error.without_url();
         if is_certificate_problem(&source) {
-            RegistryError::Certificate { host, source }
+            RegistryError::Certificate { host: peer, source }
         } else if wants_certificate(&source) {
-            RegistryError::ClientCertificate { host, source }
+            RegistryError::ClientCertificate { host: peer, source }
         } else if speaks_no_tls(&source) {
-            RegistryError::PlainHttp { host }
+            RegistryError::PlainHttp { host: peer }
         } else if source.is_connect() {
-            RegistryError::Connect { host, what, source }
-        } else {
-            RegistryError::Broken {
-                host,
-                what,
-                source: Some(source),
+            RegistryError::Connect {
+                host: self.endpoint.host.clone(),
+                elsewhere,
+                what: what.to_owned(),
+                source,
             }
+        } else {
+            self.unread(Unread::Broken(Some(source)), elsewhere, what)
         }
     }
 
-    pub(super) fn stalled(&self, asking: Asking<'_>, what: &str) -> RegistryError {
-        RegistryError::Stalled {
-            host: self.endpoint.host.clone(),
-            what: what.to_owned(),
-            after: asking.client.policy.stall_timeout,
+    /// Returns the error for an answer that could not be read whole.
+    pub(super) fn unread(
+        &self,
+        unread: Unread,
+        elsewhere: Option<String>,
+        what: &str,
+    ) -> RegistryError {
+        let host = self.endpoint.host.clone();
+        let what = what.to_owned();
+        match unread {
+            Unread::Broken(source) => RegistryError::Broken {
+                host,
+                elsewhere,
+                what,
+                source,
+            },
+            Unread::Stalled(after) => RegistryError::Stalled {
+                host,
+                elsewhere,
+                what,
+                after,
+            },
+            Unread::TooSlow(slow) => RegistryError::Slow {
+                host,
+                elsewhere,
+                what,
+                bytes: slow.bytes,
+                during: slow.during,
+            },
+            Unread::TooLong => self.malformed(&what, &"it is too long"),
+            Unread::Cancelled(cancelled) => cancelled.into(),
         }
+    }
+
+    /// Returns the error for a page where something else was wanted, if there is one.
+    pub(super) fn page(
+        &self,
+        url: &Url,
+        content_type: Option<&str>,
+        bytes: &[u8],
+        what: &str,
+    ) -> Option<RegistryError> {
+        page::title(content_type, bytes).map(|title| RegistryError::WebPage {
+            host: self.endpoint.host.clone(),
+            elsewhere: self.elsewhere(url),
+            what: what.to_owned(),
+            title,
+        })
     }
 
     pub(super) fn malformed(&self, what: &str, reason: &impl ToString) -> RegistryError {

@@ -66,7 +66,7 @@ impl Proxies {
     }
 
     /// Returns the proxy for an address.
-    fn find(&self, url: &Url) -> Option<&Url> {
+    pub(super) fn find(&self, url: &Url) -> Option<&Url> {
         let proxy = match url.scheme() {
             "https" => self.https.as_ref()?,
             _ => self.http.as_ref()?,

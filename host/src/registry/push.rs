@@ -2,12 +2,14 @@
 //!
 //! Only the registry itself is written to, never a mirror. Source: OCI distribution-spec, "Push".
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::exchange::{Asking, Place, Request, Upload};
-use super::{RegistryError, Repository, Retry};
+use super::{RegistryError, Repository, Retry, redirect};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 
@@ -44,9 +46,7 @@ impl Repository {
             }
             let begin = request(Method::POST, "blobs/uploads/".to_owned(), None, &none);
             let response = place.send(asking, &begin)?;
-            let location = response.headers().get(LOCATION);
-            let mut target: Url = location
-                .and_then(|value| response.url().join(value.to_str().ok()?).ok())
+            let mut target: Url = redirect::named(response.url(), response.headers())
                 .ok_or_else(|| place.malformed(&what, &"it names no place to upload to"))?;
             if response.url().scheme() == "https" && target.scheme() != "https" {
                 let reason = "the place to upload to is one of plain HTTP";
@@ -105,13 +105,13 @@ impl Repository {
             host: "none".to_owned(),
             source: "no place is configured for the repository".into(),
         })?;
-        let asking = self.asking(cancel);
-        let mut attempts = self.attempts(place);
+        let mut attempts = self.attempts(place, Duration::ZERO);
         loop {
+            let asking = self.asking(&attempts.patience, attempts.number(), cancel);
             match write(place, asking) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    if !self.wait_for_another(&mut attempts, &error, on_retry, cancel)? {
+                    if !self.wait_for_another(place, &mut attempts, &error, on_retry, cancel)? {
                         return Err(error);
                     }
                 }

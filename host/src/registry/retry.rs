@@ -1,10 +1,12 @@
 //! When to try again, and how long to wait before.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::RegistryError;
+use super::patience::{Patience, Traffic};
 
 /// The longest time between two attempts that is not asked for.
 const MAX_DELAY: Duration = Duration::from_secs(30);
@@ -12,6 +14,8 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 /// Bytes that are enough progress to begin counting anew.
 const PROGRESS: u64 = 64 << 10;
+/// Attempts at something that comes too slowly, of which each takes as long as patience lasts.
+const SLOW_ATTEMPTS: u32 = 2;
 
 /// How patient we are with a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +24,13 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The time before the second attempt; it doubles from there on.
     pub delay: Duration,
-    /// How long a registry may send nothing.
+    /// How long a registry may send nothing before the attempt is given up.
     pub stall_timeout: Duration,
+    /// How long it may send nothing of one thing over all attempts before it is given up. Waits
+    /// that it asks for itself do not count.
+    pub give_up_after: Duration,
+    /// The fewest bytes per second that have to come, over the same time; 0 for any.
+    pub least_rate: u64,
 }
 
 /// An attempt that failed, and the next one to come.
@@ -37,7 +46,11 @@ pub struct Retry<'a> {
 #[derive(Debug)]
 pub(super) struct Attempts {
     policy: RetryPolicy,
+    /// What is left of the patience.
+    pub(super) patience: Arc<Patience>,
     failed: u32,
+    /// How often something else came than what was wanted.
+    wrong: u32,
     bytes: u64,
     had_progress: bool,
 }
@@ -48,15 +61,20 @@ impl Default for RetryPolicy {
             attempts: 6,
             delay: Duration::from_millis(500),
             stall_timeout: Duration::from_secs(30),
+            give_up_after: Duration::from_mins(1),
+            least_rate: 1536,
         }
     }
 }
 
 impl Attempts {
-    pub(super) fn new(policy: RetryPolicy) -> Self {
+    pub(super) fn new(policy: RetryPolicy, traffic: &Arc<Traffic>) -> Self {
+        let patience = Patience::new(policy.give_up_after, &policy, traffic);
         Self {
             policy,
+            patience: Arc::new(patience),
             failed: 0,
+            wrong: 0,
             bytes: 0,
             had_progress: false,
         }
@@ -72,11 +90,16 @@ impl Attempts {
         self.had_progress
     }
 
-    /// Takes note of bytes that came. Enough of them renew the patience.
+    /// Returns the number of the attempt that is under way, or comes next.
+    pub(super) fn number(&self) -> u32 {
+        self.failed + self.wrong + 1
+    }
+
+    /// Takes note of bytes that came. Enough of them at a good pace allow as many attempts again.
     pub(super) fn progress(&mut self, bytes: u64) {
         self.had_progress = true;
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes >= PROGRESS {
+        if self.bytes >= PROGRESS && self.patience.keeps_pace() {
             self.bytes = 0;
             self.failed = 0;
         }
@@ -84,28 +107,41 @@ impl Attempts {
 
     /// Returns how long to wait before the next attempt; `None` when there shall be none.
     pub(super) fn after(&mut self, error: &RegistryError) -> Option<Duration> {
-        self.failed += 1;
         // What was altered on its way may come whole the next time; twice is no accident.
-        if matches!(error, RegistryError::Digest { .. }) {
-            return (self.failed == 1 && self.policy.attempts > 1).then_some(Duration::ZERO);
+        if error.is_wrong_answer() {
+            self.wrong += 1;
+            return (self.wrong == 1 && self.policy.attempts > 1).then_some(Duration::ZERO);
         }
+        self.failed += 1;
         if !error.is_transient() || self.failed >= self.policy.attempts {
             return None;
         }
-        if let RegistryError::RateLimited {
-            retry_after: Some(asked),
-            ..
-        } = error
-        {
-            return (*asked <= MAX_RETRY_AFTER).then_some(*asked);
+        if matches!(error, RegistryError::Slow { .. }) {
+            self.bytes = 0;
+            let is_last = self.patience.times_slow() >= SLOW_ATTEMPTS;
+            return (!is_last).then_some(Duration::ZERO);
         }
-        Some(self.delay())
+        if let Some(asked) = error.retry_after() {
+            return (asked <= MAX_RETRY_AFTER).then(|| asked.max(self.delay()));
+        }
+        self.delay_within_patience()
     }
 
     /// The same for something that may come right by itself, whatever it was.
     pub(super) fn after_fault(&mut self) -> Option<Duration> {
         self.failed += 1;
-        (self.failed < self.policy.attempts).then(|| self.delay())
+        if self.failed >= self.policy.attempts || self.patience.times_slow() >= SLOW_ATTEMPTS {
+            return None;
+        }
+        self.delay_within_patience()
+    }
+
+    fn delay_within_patience(&self) -> Option<Duration> {
+        let delay = self.delay();
+        (delay < self.patience.left()).then(|| {
+            self.patience.spend(delay);
+            delay
+        })
     }
 
     fn delay(&self) -> Duration {
@@ -135,16 +171,18 @@ mod tests {
     fn broken() -> RegistryError {
         RegistryError::Broken {
             host: "h".to_owned(),
+            elsewhere: None,
             what: "w".to_owned(),
             source: None,
         }
     }
 
     fn attempts(number: u32) -> Attempts {
-        Attempts::new(RetryPolicy {
+        let policy = RetryPolicy {
             attempts: number,
             ..RetryPolicy::default()
-        })
+        };
+        Attempts::new(policy, &Arc::default())
     }
 
     #[test]
@@ -167,6 +205,17 @@ mod tests {
         assert!(attempts.after(&broken()).is_some());
         attempts.progress(1);
         assert_eq!(attempts.after(&broken()), None);
+    }
+
+    #[test]
+    fn silence_ends_the_attempts_and_what_comes_begins_them_again() {
+        let mut attempts = attempts(9);
+        attempts.patience.spend(Duration::from_secs(40));
+        assert!(attempts.after(&broken()).is_some());
+        attempts.patience.spend(Duration::from_secs(40));
+        assert_eq!(attempts.after(&broken()), None);
+        attempts.patience.receive(1, Duration::ZERO).unwrap();
+        assert!(attempts.after(&broken()).is_some());
     }
 
     #[test]
@@ -202,6 +251,17 @@ mod tests {
         };
         assert_eq!(attempts(5).after(&limited(7)), Some(Duration::from_secs(7)));
         assert_eq!(attempts(5).after(&limited(86_400)), None);
+        let busy = |seconds| RegistryError::Status {
+            host: "h".to_owned(),
+            what: "w".to_owned(),
+            status: 503,
+            retry_after: Some(Duration::from_secs(seconds)),
+            said: None,
+        };
+        assert_eq!(attempts(5).after(&busy(7)), Some(Duration::from_secs(7)));
+        assert_eq!(attempts(5).after(&busy(86_400)), None);
+        // Nothing at all is not a wait that anybody wants.
+        assert!(attempts(5).after(&busy(0)) > Some(Duration::from_millis(300)));
     }
 
     #[test]

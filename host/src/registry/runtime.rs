@@ -39,11 +39,29 @@ impl Runtime {
         cancel: &Cancel,
         future: impl Future<Output = T>,
     ) -> Result<T, NoAnswer> {
+        self.wait_telling(limit, cancel, (limit, &|_| {}), future)
+    }
+
+    /// Waits for something for a limited time, and tells after some of it that it waits, and how
+    /// long already.
+    pub(super) fn wait_telling<T>(
+        &self,
+        limit: Duration,
+        cancel: &Cancel,
+        (before, tell): (Duration, &dyn Fn(Duration)),
+        future: impl Future<Output = T>,
+    ) -> Result<T, NoAnswer> {
         self.0.block_on(async {
             tokio::pin!(future);
-            let deadline = Instant::now() + limit;
+            let begun = Instant::now();
+            let deadline = begun + limit;
+            let mut is_told = before >= limit;
             loop {
                 cancel.check().map_err(NoAnswer::Cancelled)?;
+                if !is_told && begun.elapsed() >= before {
+                    is_told = true;
+                    tell(begun.elapsed());
+                }
                 let until = deadline.min(Instant::now() + LOOK);
                 if let Ok(value) = tokio::time::timeout_at(until, &mut future).await {
                     return Ok(value);
@@ -60,6 +78,23 @@ impl Runtime {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_wait_is_told_once() {
+        let runtime = Runtime::new().unwrap();
+        let told = std::cell::Cell::new(0);
+        let tell = |_| told.set(told.get() + 1);
+        let wait = |limit: u64| {
+            let never = std::future::pending::<()>();
+            let limit = Duration::from_millis(limit);
+            let word = (Duration::from_millis(20), &tell as &dyn Fn(Duration));
+            runtime.wait_telling(limit, &Cancel::default(), word, never)
+        };
+        assert!(matches!(wait(10), Err(NoAnswer::Late)));
+        assert_eq!(told.get(), 0);
+        assert!(matches!(wait(250), Err(NoAnswer::Late)));
+        assert_eq!(told.get(), 1);
+    }
 
     #[test]
     fn waiting_ends_with_the_answer_the_limit_or_the_wish_to_stop() {

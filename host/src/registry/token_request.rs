@@ -5,18 +5,19 @@ use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::authorize::Identity;
-use super::body::{self, Unread};
+use super::body;
 use super::credentials::{Access, Found};
 use super::exchange::{Asking, Place};
+use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
-use super::{RegistryAuth, RegistryError, realm};
+use super::{RegistryAuth, RegistryError, realm, redirect};
 
 /// Redirects of a token server that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -179,9 +180,7 @@ impl Place {
                 let response = self.answer(asking, request, what)?;
                 return self.read_token(asking, &url, response, application);
             }
-            let location = response.headers().get(LOCATION).cloned();
-            let Some(location) = location.filter(|_| matches!(status, 301..=303 | 307 | 308))
-            else {
+            let Some(location) = redirect::location(&response).cloned() else {
                 return self.read_token(asking, &url, response, application);
             };
             let refused = |reason| RegistryError::Realm {
@@ -189,7 +188,7 @@ impl Place {
                 realm: String::from_utf8_lossy(location.as_bytes()).into_owned(),
                 reason,
             };
-            let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+            let next = redirect::target(&url, &location);
             url = next.ok_or_else(|| refused("it is not an address"))?;
             realm::check(&url, base).map_err(refused)?;
             if !found.auth.is_anonymous() && url.origin() != origin {
@@ -211,13 +210,12 @@ impl Place {
         mut response: Response,
         application: Application<'_>,
     ) -> Result<Token, RegistryError> {
-        let (runtime, stall) = (&asking.client.runtime, asking.client.policy.stall_timeout);
         let status = response.status();
         if !status.is_success() {
             let host = self.endpoint.host.clone();
             let what = application.what.to_owned();
             let after = retry_after(response.headers(), SystemTime::now());
-            let said = body::said(runtime, &mut response, stall, asking.cancel);
+            let said = body::said(asking.waiter(), &mut response);
             let identity = Identity::of(application.found);
             return Err(match status.as_u16() {
                 401 | 403 if !identity.known => RegistryError::Denied {
@@ -241,25 +239,28 @@ impl Place {
                     host,
                     what: format!("a token for {what}"),
                     status,
+                    retry_after: after,
                     said,
                 },
                 status => self.no_token(url, format!("it answers {status}")),
             });
         }
-        let bytes = body::read(runtime, &mut response, MAX_ANSWER, stall, asking.cancel).map_err(
-            |unread| match unread {
-                Unread::Broken(source) => RegistryError::Broken {
-                    host: self.endpoint.host.clone(),
-                    what: "the request for a token".to_owned(),
-                    source: Some(source),
-                },
-                Unread::Stalled => self.stalled(asking, "the request for a token"),
-                Unread::TooLong => {
-                    self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
-                }
-                Unread::Cancelled(cancelled) => cancelled.into(),
-            },
-        )?;
+        let wanted = "the request for a token";
+        let url_of_answer = response.url().clone();
+        let elsewhere = self.elsewhere(&url_of_answer);
+        let mut incoming = self.incoming(asking, response, wanted);
+        let unread = |unread| match unread {
+            Unread::TooLong => {
+                self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
+            }
+            unread => self.unread(unread, elsewhere.clone(), wanted),
+        };
+        let body = body::read(&mut incoming, MAX_ANSWER).map_err(unread)?;
+        let content_type = body.content_type.clone();
+        let bytes = body.content(MAX_ANSWER).map_err(unread)?;
+        if let Some(page) = self.page(&url_of_answer, content_type.as_deref(), &bytes, wanted) {
+            return Err(page);
+        }
         Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(url, reason))
     }
 

@@ -100,6 +100,8 @@ pub(super) struct RegistriesFile {
     attempts: Option<NonZeroU32>,
     retry_delay_ms: Option<u64>,
     stall_timeout_secs: Option<NonZeroU64>,
+    give_up_after_secs: Option<NonZeroU64>,
+    least_bytes_per_sec: Option<u64>,
     hosts: Option<BTreeMap<String, Object<HostFile>>>,
     auth: Option<AuthFiles>,
 }
@@ -130,11 +132,30 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl RegistriesFile {
+    fn retry(&self) -> RetryPolicy {
+        let defaults = RetryPolicy::default();
+        let seconds = |seconds: NonZeroU64| Duration::from_secs(seconds.get());
+        let stall_timeout = self
+            .stall_timeout_secs
+            .map_or(defaults.stall_timeout, seconds);
+        RetryPolicy {
+            attempts: self.attempts.map_or(defaults.attempts, NonZeroU32::get),
+            delay: self
+                .retry_delay_ms
+                .map_or(defaults.delay, Duration::from_millis),
+            stall_timeout,
+            give_up_after: self
+                .give_up_after_secs
+                .map_or(stall_timeout.saturating_mul(2), seconds),
+            least_rate: self.least_bytes_per_sec.unwrap_or(defaults.least_rate),
+        }
+    }
+
     pub(super) fn resolve(
         self,
         around: &Surroundings<'_>,
     ) -> Result<RegistrySettings, SettingsError> {
-        let defaults = RetryPolicy::default();
+        let retry = self.retry();
         let mut hosts = BTreeMap::new();
         let mut auth = BTreeMap::new();
         for (key, file) in self.auth.into_iter().flatten() {
@@ -158,17 +179,7 @@ impl RegistriesFile {
             hosts.insert(name, host.resolve(&at, around)?);
         }
         Ok(RegistrySettings {
-            retry: RetryPolicy {
-                attempts: self.attempts.map_or(defaults.attempts, NonZeroU32::get),
-                delay: self
-                    .retry_delay_ms
-                    .map_or(defaults.delay, Duration::from_millis),
-                stall_timeout: self
-                    .stall_timeout_secs
-                    .map_or(defaults.stall_timeout, |seconds| {
-                        Duration::from_secs(seconds.get())
-                    }),
-            },
+            retry,
             ca_certs: around.files("registries.ca_certs", self.ca_certs),
             hosts,
             auth,

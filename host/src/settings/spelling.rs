@@ -5,11 +5,13 @@
 use serde_json::{Map, Value};
 
 /// The keys of `registries`.
-const OF_REGISTRIES: [&str; 6] = [
+const OF_REGISTRIES: [&str; 8] = [
     "ca_certs",
     "attempts",
     "retry_delay_ms",
     "stall_timeout_secs",
+    "give_up_after_secs",
+    "least_bytes_per_sec",
     "hosts",
     "auth",
 ];

@@ -27,6 +27,7 @@ tests! {
     a_flipped_bit_is_found_and_the_layer_fetched_once_more;
     a_bit_that_is_always_flipped_ends_the_pull_and_spoils_no_later_one;
     a_layer_of_another_length_than_its_descriptor_is_not_used;
+    an_answer_of_another_length_is_asked_for_once_more;
     a_length_that_is_a_lie_spoils_nothing;
     a_descriptor_with_another_size_is_not_believed;
     a_layer_that_is_not_there_is_told_at_once;
@@ -159,7 +160,11 @@ fn a_layer_that_stalls_for_ever_ends_the_pull() {
     scene
         .registry
         .fault(Scene::on_big(), ALWAYS, fault::stall_after(0));
-    scene.fails(&[&scene.registry.host(), &Scene::big(), "1 s"]);
+    scene.fails(&[
+        &scene.registry.host(),
+        &Scene::big(),
+        "sent nothing for 2 s",
+    ]);
     assert!(scene.offsets().len() <= 3, "{:?}", scene.offsets());
     scene.pulls();
     assert_eq!(scene.offsets().last(), Some(&MIDDLE));
@@ -213,6 +218,39 @@ fn a_layer_of_another_length_than_its_descriptor_is_not_used() {
         assert!(scene.offsets().len() <= 4, "{:?}", scene.offsets());
         scene.pulls();
     }
+}
+
+/// Something on the way cuts answers off, or adds to them, and says a length that fits.
+fn an_answer_of_another_length_is_asked_for_once_more() {
+    let small = On::Blob(sha256(&image().layers[0]));
+    let config = On::Blob(image().id());
+    for on in [On::Manifest, config, small, Scene::on_big()] {
+        for bytes in [-7, 7] {
+            let scene = Scene::new();
+            scene.registry.fault(on.clone(), 1, fault::resized(bytes));
+            scene.pulls();
+            assert_eq!(scene.registry.asked(&on).len(), 2, "{on:?} {bytes}");
+        }
+    }
+    // A manifest by a tag whose digest nobody states: it is no document any more.
+    let scene = Scene::new();
+    let cut = fault::change(|mut answer| {
+        let length = answer.body.len() - 7;
+        answer.body.truncate(length);
+        answer.without("Docker-Content-Digest")
+    });
+    scene.registry.fault(On::Manifest, 1, cut);
+    scene.pulls();
+    // What was cut off in the middle of a layer that is resumed.
+    let scene = Scene::new();
+    scene
+        .registry
+        .fault(Scene::on_big(), 1, fault::close_after(MIDDLE));
+    scene
+        .registry
+        .fault(Scene::on_big(), 1, fault::resized(-1000));
+    scene.pulls();
+    assert_eq!(scene.offsets(), [0, MIDDLE, MIDDLE]);
 }
 
 fn a_length_that_is_a_lie_spoils_nothing() {

@@ -335,6 +335,8 @@ fn html_instead_of_a_manifest_is_told_in_short() {
     scene
         .registry
         .fault(On::Everything, ALWAYS, fault::instead(portal));
-    let run = scene.fails(&[&scene.registry.host(), "manifest"]);
+    let run = scene.fails(&[&scene.registry.host(), "manifest", "web page", "Welcome"]);
     assert!(run.stderr.len() < 2000, "{run:#?}");
+    let asked = scene.registry.asked(&On::Manifest).len();
+    assert_eq!(asked, 1);
 }

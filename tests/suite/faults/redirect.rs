@@ -1,5 +1,7 @@
 //! Layers that are elsewhere: at URLs that a registry signs, and that expire.
 
+use serde_json::json;
+
 use super::{MIDDLE, Scene, image};
 use crate::faulty::fault;
 use crate::faulty::http::Answer;
@@ -14,6 +16,8 @@ tests! {
     a_signed_url_that_never_works_ends_the_pull;
     an_error_of_the_other_server_is_tried_again_from_the_start;
     a_relative_location_is_of_the_same_registry;
+    a_location_beyond_ascii_is_followed;
+    a_connection_that_fails_elsewhere_is_not_called_one_to_the_registry;
     redirects_in_a_circle_end_the_pull;
     a_redirect_to_nowhere_is_refused;
     a_challenge_of_the_other_server_gets_no_token_of_the_registry;
@@ -93,6 +97,47 @@ fn a_relative_location_is_of_the_same_registry() {
     let scene = Scene::new();
     let relative = fault::redirect(&format!("/foreign/{}", Scene::big()));
     scene.registry.fault(Scene::on_big(), 1, relative);
+    scene.pulls();
+}
+
+fn a_location_beyond_ascii_is_followed() {
+    let (scene, elsewhere) = (Scene::new(), Registry::start());
+    elsewhere.put_blob(&image().layers[1]);
+    let location = elsewhere.url(&format!("/foreign/{}?name=caf\u{e9} au lait", Scene::big()));
+    let away = fault::redirect(&location);
+    scene.registry.fault(Scene::on_big(), ALWAYS, away);
+    scene.pulls();
+    let asked = elsewhere.requests();
+    assert_eq!(asked.len(), 1);
+    assert!(
+        asked[0].path.ends_with("?name=caf%C3%A9%20au%20lait"),
+        "{}",
+        asked[0]
+    );
+}
+
+fn a_connection_that_fails_elsewhere_is_not_called_one_to_the_registry() {
+    let (scene, gone) = (Scene::new(), Registry::start());
+    let (host, location) = (gone.host(), gone.url("/x?secret-signature"));
+    drop(gone);
+    scene.settings(&json!({"attempts": 2}));
+    let away = fault::redirect(&location);
+    scene.registry.fault(Scene::on_big(), ALWAYS, away);
+    let peer = format!("{host}, to which registry {} refers", scene.registry.host());
+    let words = format!("could not connect to {peer}");
+    scene.fails(&[&words, "refused", "hint: the registry answers"]);
+    let cdn = Registry::start();
+    scene.registry.redirect_blobs(&cdn, ALWAYS);
+    scene.settings(&json!({"attempts": 2, "stall_timeout_secs": 1}));
+    cdn.fault(Scene::on_big(), 1, fault::stall_after(MIDDLE));
+    cdn.fault(Scene::on_big(), ALWAYS, fault::stall_after(0));
+    let peer = format!(
+        "{}, to which registry {} refers",
+        cdn.host(),
+        scene.registry.host()
+    );
+    scene.fails(&[&format!("{peer}, sent nothing for")]);
+    cdn.heal();
     scene.pulls();
 }
 

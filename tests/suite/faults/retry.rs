@@ -23,6 +23,8 @@ tests! {
     too_many_requests_for_ever_ends_the_pull_with_advice;
     a_wait_of_a_day_is_not_waited;
     a_wait_that_makes_no_sense_is_no_wait;
+    a_server_that_is_busy_is_waited_for_as_long_as_it_says;
+    a_server_that_is_busy_for_a_day_is_not_waited_for;
     what_a_client_did_wrong_is_not_tried_again;
 }
 
@@ -165,6 +167,32 @@ fn a_wait_that_makes_no_sense_is_no_wait() {
         } else {
             run.success();
         }
+    }
+}
+
+fn a_server_that_is_busy_is_waited_for_as_long_as_it_says() {
+    for on in PLACES {
+        let scene = Scene::new();
+        scene.registry.fault(on(), 1, fault::unavailable("1"));
+        let begun = std::time::Instant::now();
+        let run = scene.pulls();
+        assert!(run.stderr.contains("Trying again in 1 s"), "{run:#?}");
+        assert!(begun.elapsed().as_secs() >= 1, "{run:#?}");
+    }
+}
+
+fn a_server_that_is_busy_for_a_day_is_not_waited_for() {
+    for on in PLACES {
+        let scene = Scene::new();
+        let day = fault::unavailable("86400");
+        scene.registry.fault(on(), ALWAYS, day);
+        scene.fails(&[
+            &scene.registry.host(),
+            "503",
+            "wait for 86400 s",
+            "hint: try again in",
+        ]);
+        assert_eq!(scene.registry.asked(&on()).len(), 1);
     }
 }
 

@@ -53,6 +53,29 @@ pub(crate) fn stall_after(bytes: usize) -> Fault {
     delivered(Delivery::Stall(bytes))
 }
 
+/// Takes the request and never answers.
+pub(crate) fn silence() -> Fault {
+    instead(Answer {
+        delivery: Delivery::Stall(0),
+        ..Answer::new(0, Vec::new())
+    })
+}
+
+/// Compresses the body, as a proxy does on the way, and says so.
+pub(crate) fn encoded(name: &'static str, encode: fn(&[u8]) -> Vec<u8>) -> Fault {
+    change(move |mut answer| {
+        answer.body = encode(&answer.body);
+        answer.with("Content-Encoding", name)
+    })
+}
+
+/// Sends a page for people.
+pub(crate) fn page(title: &str) -> Fault {
+    let page = format!("<!DOCTYPE html>\n<html><head><title>{title}</title></head></html>");
+    let answer = Answer::new(200, page.into_bytes());
+    instead(answer.with("Content-Type", "text/html; charset=utf-8"))
+}
+
 /// Says not how long the body is.
 pub(crate) fn no_length() -> Fault {
     delivered(Delivery::Chunked)
@@ -111,6 +134,12 @@ pub(crate) fn content_range(value: &'static str) -> Fault {
             answer
         }
     })
+}
+
+/// 503 with a wait.
+pub(crate) fn unavailable(retry_after: &str) -> Fault {
+    let answer = Answer::error(503, "UNAVAILABLE", "not now");
+    instead(answer.with("Retry-After", retry_after))
 }
 
 pub(crate) fn redirect(location: &str) -> Fault {

@@ -117,6 +117,7 @@ impl Shop {
         Network {
             client: Arc::clone(&self.client),
             credentials: Arc::new(Lookup::new(Arc::clone(&self.chain), Arc::clone(progress))),
+            progress: Arc::clone(progress),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Getting a component from where it is, with its signatures where somebody wants them.
 
+use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use super::signature::{self, Cosign, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Credentials, RegistryError, Repository, Which};
 use crate::store;
@@ -22,12 +24,24 @@ const MAX_DOCUMENT: u64 = 4 << 20;
 const MAX_SIGNATURE: u64 = 64 << 10;
 
 /// How plugins are fetched and pushed: with the credentials that plugins of msb know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Network {
     /// The client.
     pub client: Arc<Client>,
     /// Who we are.
     pub credentials: Arc<dyn Credentials>,
+    /// Who hears of requests.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Network")
+            .field("client", &self.client)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A component and what came with it.
@@ -60,10 +74,12 @@ pub(super) fn fetch(
             Ok(plain(component, minisign))
         }
         Source::Url(url) => {
-            let component = network.client.download(url, MAX_COMPONENT, cancel)?;
+            let progress = network.progress.as_ref();
+            let client = &network.client;
+            let component = client.download(url, MAX_COMPONENT, progress, cancel)?;
             let minisign = if wanted {
                 let beside = beside(url);
-                match network.client.download(&beside, MAX_SIGNATURE, cancel) {
+                match client.download(&beside, MAX_SIGNATURE, progress, cancel) {
                     Ok(bytes) => Some(bytes),
                     Err(error) if error.is_not_found() => None,
                     Err(error) => return Err(error.into()),
@@ -92,7 +108,8 @@ fn from_registry(
     let credentials = Arc::clone(&network.credentials);
     let repository = network
         .client
-        .repository(reference, Access::Pull, credentials)?;
+        .repository(reference, Access::Pull, credentials)?
+        .telling(Arc::clone(&network.progress));
     let which = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => Which::Digest(digest),
         (None, tag) => Which::Tag(tag.unwrap_or("latest")),

@@ -50,7 +50,8 @@ pub fn push(
     let credentials = Arc::clone(&network.credentials);
     let repository = network
         .client
-        .repository(reference, Access::Push, credentials)?;
+        .repository(reference, Access::Push, credentials)?
+        .telling(Arc::clone(&network.progress));
     for blob in [&artifact.config, &Bytes::from(component)] {
         repository.push_blob(blob, &|_| {}, cancel)?;
     }

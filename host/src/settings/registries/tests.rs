@@ -29,8 +29,12 @@ fn patience_is_what_is_set_and_the_default_where_nothing_is() {
         attempts: 1,
         delay: Duration::ZERO,
         stall_timeout: Duration::from_secs(3),
+        give_up_after: Duration::from_secs(6),
+        least_rate: 1536,
     };
     assert_eq!(read(all), expected);
+    let more = read(r#"{"give_up_after_secs": 5, "least_bytes_per_sec": 0}"#);
+    assert_eq!((more.give_up_after.as_secs(), more.least_rate), (5, 0));
 }
 
 #[test]
@@ -41,6 +45,14 @@ fn a_value_of_another_type_is_an_error_with_its_key() {
         (
             r#"{"stall_timeout_secs": 0}"#,
             "registries.stall_timeout_secs",
+        ),
+        (
+            r#"{"give_up_after_secs": 0}"#,
+            "registries.give_up_after_secs",
+        ),
+        (
+            r#"{"least_bytes_per_sec": -1}"#,
+            "registries.least_bytes_per_sec",
         ),
         (r#"{"retry_delay_ms": -1}"#, "registries.retry_delay_ms"),
         (r#"{"ca_certs": 5}"#, "registries.ca_certs"),
