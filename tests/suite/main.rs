@@ -18,6 +18,7 @@ mod bad_input;
 mod chains;
 mod commands;
 mod concurrency;
+mod digests;
 mod docs;
 mod engine;
 mod env;
@@ -90,6 +91,7 @@ fn main() {
         save_output::tests(),
         sandboxes::tests(),
         concurrency::tests(),
+        digests::tests(),
         docs::tests(),
         examples::all(),
         faults::all(),

@@ -3,6 +3,7 @@
 
 mod access;
 pub(crate) mod authority;
+mod digests;
 mod ends;
 mod kinds;
 mod mirrors;
@@ -29,6 +30,7 @@ use server::{DockerRegistry, Setup};
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
         kinds::tests(),
+        digests::tests(),
         twins::tests(),
         policy::tests(),
         together::tests(),

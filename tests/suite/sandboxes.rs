@@ -24,8 +24,8 @@ fn store(env: &TestEnv) -> Store {
     Store::open(&Home::at(env.home())).unwrap()
 }
 
-/// Runs SQL on the catalogue.
-pub(crate) fn sqlite(env: &TestEnv, sql: &str) {
+/// Runs SQL on the database of microsandbox.
+fn theirs(env: &TestEnv, sql: &str) {
     let database = rusqlite::Connection::open(env.home().join("db/msb.db")).unwrap();
     database.execute_batch(sql).unwrap();
 }
@@ -65,7 +65,7 @@ fn force_removes_an_image_in_use_and_its_sandbox_keeps_the_files() {
 fn sandboxes_of_an_existing_microsandbox_database_count() {
     let env = loaded();
     let digest = env.json("images --format json")[0]["digest"].clone();
-    sqlite(
+    theirs(
         &env,
         &format!(
             "CREATE TABLE manifest (id INTEGER PRIMARY KEY, digest TEXT UNIQUE);
@@ -82,8 +82,8 @@ fn sandboxes_of_an_existing_microsandbox_database_count() {
         env.json("image prune -y --format json")["skipped_in_use"],
         1
     );
-    sqlite(&env, "DELETE FROM sandbox_rootfs");
+    theirs(&env, "DELETE FROM sandbox_rootfs");
     env.msb("rmi used:1").success();
     env.assert_clean();
-    sqlite(&env, "INSERT INTO sandbox_rootfs VALUES (7, 3)");
+    theirs(&env, "INSERT INTO sandbox_rootfs VALUES (7, 3)");
 }

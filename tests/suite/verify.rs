@@ -210,7 +210,7 @@ fn a_catalogue_that_says_otherwise_is_named() {
     ] {
         let env = loaded();
         assert_eq!(named(&env, ""), [""; 0], "before {change}");
-        let catalogue = env.home().join("db/msb.db");
+        let catalogue = env.home().join("db/images.db");
         let database = rusqlite::Connection::open(&catalogue).unwrap();
         let changed = database.execute(&format!("UPDATE {change}"), []).unwrap();
         assert!(changed > 0, "{change}");

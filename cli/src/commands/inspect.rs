@@ -45,6 +45,8 @@ fn text(image: &ImageDetails) -> String {
     page.pair("Reference", &image.reference);
     page.pair("Also known as", &others.join(", "));
     page.pair("Digest", &image.digest);
+    page.pair("Index digest", &image.index_digests.join(", "));
+    page.pair("Repo digests", &image.repo_digests.join(", "));
     page.pair("ID", &image.id);
     page.pair("Architecture", &image.architecture);
     page.pair("Variant", image.variant.as_deref().unwrap_or_default());
@@ -129,6 +131,8 @@ mod tests {
             reference: "app:latest".to_owned(),
             references: vec!["app:latest".to_owned(), "app:v1".to_owned()],
             digest: DIGEST.to_owned(),
+            index_digests: vec![DIGEST.to_owned()],
+            repo_digests: vec![format!("app@{DIGEST}")],
             id: DIGEST.to_owned(),
             media_type: "m".to_owned(),
             size_bytes: 2048,
@@ -163,6 +167,8 @@ mod tests {
             "Reference:       app:latest\n\
              Also known as:   app:v1\n\
              Digest:          {DIGEST}\n\
+             Index digest:    {DIGEST}\n\
+             Repo digests:    app@{DIGEST}\n\
              ID:              {DIGEST}\n\
              Architecture:    amd64\n\
              OS:              linux\n\

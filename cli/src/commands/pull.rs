@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Force re-download even if cached.
     #[arg(short, long)]
     force: bool,
-    /// Suppress progress output; print only the digest of each image.
+    /// Suppress progress output; print only the digest that the registry knows each image by.
     #[arg(short, long)]
     quiet: bool,
     /// Pull the image for this platform instead of the one for this machine.
@@ -90,7 +90,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             Ok(image) => {
                 tell(quiet, &image, started);
                 if args.quiet {
-                    ui.data(&format!("{}\n", image.manifest_digest))?;
+                    ui.data(&format!("{}\n", image.registry_digest))?;
                 }
             }
             Err(error) if error.exit() == Exit::Interrupted => {
@@ -151,6 +151,10 @@ fn tell(ui: Ui, image: &PulledImage, started: Instant) {
     } else {
         ""
     };
+    // Where the reference has it, all is said.
+    if image.reference.digest() != Some(&image.registry_digest) {
+        ui.status(&format!("     {:<12} {}", "Digest", image.registry_digest));
+    }
     let name = image.reference.familiar();
     ui.success("Pulled", &name, aside, started.elapsed());
 }

@@ -30,6 +30,13 @@ pub(super) fn for_load(error: &LoadError) -> Option<String> {
                 "load an image for another platform with `--platform {platform}`"
             ));
         }
+        LoadError::DigestAsTag { tag } => {
+            return Some(format!(
+                "give a tag: `--tag {}:{}`",
+                tag.familiar_name(),
+                tag.tag().unwrap_or("latest")
+            ));
+        }
         LoadError::DocumentDigest { .. }
         | LoadError::Document { .. }
         | LoadError::ManifestType { .. }

@@ -30,6 +30,12 @@ pub enum LoadError {
     /// The archive is in order and holds no image.
     #[error("the archive holds no image")]
     NoImages,
+    /// An image was to be called by a digest, which it has and is not given.
+    #[error("`{tag}` cannot be given as a name: a digest says what an image is")]
+    DigestAsTag {
+        /// The name.
+        tag: Reference,
+    },
     /// None of the images is for the wanted platform.
     #[error("no image for platform {wanted}: the archive has {}", list(.offered))]
     Platform {

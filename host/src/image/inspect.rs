@@ -1,5 +1,6 @@
 //! `image inspect`: all there is to know of one image.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
@@ -8,7 +9,7 @@ use super::config::ImageConfig;
 use super::list::{self, NO_REFERENCE};
 use crate::digest::Digest;
 use crate::reference::Reference;
-use crate::store::{Store, StoreError};
+use crate::store::{ImageIndex, ImageRecord, Store, StoreError};
 
 /// An image in detail. Its JSON form is part of the command line's contract.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +20,11 @@ pub struct ImageDetails {
     pub references: Vec<String>,
     /// The digest of its manifest.
     pub digest: String,
+    /// The digests of the indexes that led to it.
+    pub index_digests: Vec<String>,
+    /// What registries know it by, sorted: repositories with digests, to pin it. That of an index
+    /// gives other machines the image for their platform.
+    pub repo_digests: Vec<String>,
     /// The digest of its configuration, which people call the image's ID.
     pub id: String,
     /// The manifest's media type.
@@ -96,6 +102,10 @@ pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError
         layers,
         config: ImageConfig::read(&image.config_digest, &bytes),
         references: image.references.iter().map(Reference::familiar).collect(),
+        repo_digests: repo_digests(store, &image),
+        index_digests: proven_indexes(store, &image)
+            .map(|index| index.digest.to_string())
+            .collect(),
         digest: image.digest.to_string(),
         id: image.config_digest.to_string(),
         media_type: image.media_type,
@@ -104,6 +114,29 @@ pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError
         variant: image.platform.variant,
         created_at: image.created_at,
     })
+}
+
+/// Returns the indexes that are whole and lead to an image.
+fn proven_indexes<'a>(
+    store: &'a Store,
+    image: &'a ImageRecord,
+) -> impl Iterator<Item = &'a ImageIndex> {
+    let indexes = image.indexes.iter();
+    indexes.filter(|index| store.is_named_by(image, &index.digest))
+}
+
+/// Returns what the registries that an image was pulled from know it by. A registry that has an
+/// index has what it lists as well.
+fn repo_digests(store: &Store, image: &ImageRecord) -> Vec<String> {
+    let pulled = image.references.iter().filter(|reference| {
+        reference.digest().is_some() || image.registry_digests.contains_key(reference)
+    });
+    let digests = pulled.flat_map(|reference| {
+        let known = store.registry_digest(image, reference);
+        let name = reference.familiar_name();
+        [known, image.digest.clone()].map(|digest| format!("{name}@{digest}"))
+    });
+    digests.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.

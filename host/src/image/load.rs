@@ -3,10 +3,9 @@
 //! Owns the order of things: look at the archive, ask the plugins what is in it, pick the images
 //! that suit, convert what the store does not have, and only then make anything visible.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::LoadError;
 use super::convert::{BlobFacts, ConvertedLayer, Job, Workshop, named, processors};
 use super::jobs::{Above, Jobs};
 use super::locks::Locks;
@@ -14,11 +13,12 @@ use super::manifest::{LayerDescriptor, Manifest};
 use super::pipe::PipeLayers;
 use super::place::{Named, Placement};
 use super::select::{Selected, select};
+use super::{LoadError, name, same};
 use crate::archive::{ArchiveSource, Input};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer::{self, LayerError};
+use crate::layer::LayerError;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Formats, LayerData, PlannedLayer};
@@ -73,6 +73,9 @@ pub fn load(
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<LoadReport, LoadError> {
+    if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
+        return Err(LoadError::DigestAsTag { tag: tag.clone() });
+    }
     let staging = store.staging(progress.as_ref(), cancel)?;
     let workshop = Workshop {
         staging: &staging,
@@ -91,7 +94,7 @@ pub fn load(
     for notice in &plan.notices {
         progress.report(Event::Notice(notice));
     }
-    let images = select(&source, plan.images, options, progress)?;
+    let mut images = select(&source, plan.images, options, progress)?;
     let mut load = Load {
         source,
         workshop,
@@ -103,10 +106,12 @@ pub fn load(
     let locks = load.workshop.lock_missing(store, wanted)?;
     let made = load.convert(&images, &locks)?;
     let mut placement = Placement::new(store, load.workshop.clone(), made);
-    let new = images
-        .iter()
-        .map(|image| load.compose(image, &mut placement))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut new = Vec::with_capacity(images.len());
+    for image in &mut images {
+        let composed = load.compose(store, image, &mut placement)?;
+        name::keep_proven(store, image, &composed, progress.as_ref())?;
+        new.push(composed);
+    }
     cancel.check()?;
     progress.report(Event::Phase("Writing store"));
     let layers = placement.into_new();
@@ -144,6 +149,9 @@ impl Load<'_> {
     ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
         let mut made = BTreeMap::new();
         let mut jobs = Jobs::default();
+        // Which entry was found to have which contents, and which is still to be looked at.
+        let mut checked = HashSet::new();
+        let mut unchecked = Vec::new();
         for image in images {
             let mut above = Above::nothing();
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
@@ -151,6 +159,7 @@ impl Load<'_> {
                     LayerData::Absent | LayerData::Generated(_) => None,
                     LayerData::Entry(entry) => match self.take_passed(entry, layer, diff_id)? {
                         Some(passed) => {
+                            checked.insert((entry, diff_id.clone()));
                             if locks.contains_key(diff_id) {
                                 made.insert(passed.facts.key.clone(), passed);
                             }
@@ -159,6 +168,7 @@ impl Load<'_> {
                         None => Some(self.job(entry, layer, diff_id)),
                     },
                 };
+                unchecked.extend(job.clone());
                 let is_missing =
                     locks.contains_key(diff_id) && !made.keys().any(|key| key.diff_id == *diff_id);
                 above = jobs.add(above, diff_id, job.filter(|_| is_missing));
@@ -167,10 +177,22 @@ impl Load<'_> {
         // An entry that passed as a layer may serve a second one, whose diff_id differs: that one
         // has failed above. What is left and unlocked is dropped with the staging directory.
         let jobs = jobs.into_list();
-        self.workshop.progress.report(Event::Layers(jobs.len()));
+        let converted = jobs.iter().map(|job| (job.entry, job.diff_id.clone()));
+        checked.extend(converted);
+        // What the store has is no reason to believe what the archive has.
+        unchecked.retain(|job| checked.insert((job.entry, job.diff_id.clone())));
+        let layers = jobs.len() + unchecked.len();
+        self.workshop.progress.report(Event::Layers(layers));
         let more = self
             .workshop
             .convert_all(&self.source, &jobs, processors())?;
+        let workers = processors();
+        let found = self
+            .workshop
+            .check_all(&self.source, &unchecked, jobs.len(), workers)?;
+        for (job, blob) in unchecked.into_iter().zip(found) {
+            self.blobs.insert(job.entry, blob);
+        }
         for (job, layer) in jobs.into_iter().zip(more) {
             self.blobs.insert(job.entry, layer.blob.clone());
             made.insert(layer.facts.key.clone(), layer);
@@ -236,6 +258,7 @@ impl Load<'_> {
     /// Puts together what the store records of an image.
     fn compose(
         &mut self,
+        store: &Store,
         image: &Selected,
         placement: &mut Placement<'_>,
     ) -> Result<NewImage, LoadError> {
@@ -252,28 +275,39 @@ impl Load<'_> {
             })
             .collect();
         let keys = placement.place(&named)?;
-        let mut descriptors = Vec::new();
-        for (position, (layer, key)) in image.layers.iter().zip(&keys).enumerate() {
-            let descriptor = match &image.manifest {
-                Some(manifest) => {
-                    let stated = manifest.layers[position].clone();
-                    self.check_blob(layer, &stated)?;
-                    stated
-                }
-                None => self.describe_blob(layer, key, placement, image)?,
+        let config = &image.config;
+        let Some(manifest) = &image.manifest else {
+            let manifest = match same::known_manifest(store, config, &image.references)? {
+                Some(known) => known,
+                None => self.compose_manifest(image, &keys, placement)?,
             };
-            descriptors.push(descriptor);
-        }
-        let manifest = match &image.manifest {
-            Some(manifest) => manifest.clone(),
-            None => Manifest::compose(&image.config, descriptors).map_err(|source| {
-                LoadError::Compose {
-                    config: image.config.digest.clone(),
-                    source,
-                }
-            })?,
+            return Ok(manifest.record(config, keys));
         };
-        Ok(manifest.record(&image.config, keys))
+        for (layer, stated) in image.layers.iter().zip(&manifest.layers) {
+            self.check_blob(layer, stated)?;
+        }
+        let mut new = manifest.clone().record(config, keys);
+        new.supersedes = same::composed(store, &config.digest)?;
+        Ok(new)
+    }
+
+    /// Composes the manifest of an image in an archive without manifests.
+    fn compose_manifest(
+        &self,
+        image: &Selected,
+        keys: &[LayerKey],
+        placement: &Placement<'_>,
+    ) -> Result<Manifest, LoadError> {
+        let descriptors = image
+            .layers
+            .iter()
+            .zip(keys)
+            .map(|(layer, key)| self.describe_blob(layer, key, placement, image))
+            .collect::<Result<_, _>>()?;
+        Manifest::compose(&image.config, descriptors).map_err(|source| LoadError::Compose {
+            config: image.config.digest.clone(),
+            source,
+        })
     }
 
     /// Refuses a layer whose bytes are known and are not those that the manifest names.
@@ -298,30 +332,22 @@ impl Load<'_> {
 
     /// Returns the descriptor of a layer in an archive without manifests.
     fn describe_blob(
-        &mut self,
+        &self,
         layer: &PlannedLayer,
         key: &LayerKey,
         placement: &Placement<'_>,
         image: &Selected,
     ) -> Result<LayerDescriptor, LoadError> {
+        let missing = || LoadError::MissingLayer {
+            config: image.config.digest.clone(),
+            diff_id: key.diff_id.clone(),
+        };
         let blob = match layer.data {
-            LayerData::Entry(entry) => {
-                if let Some(blob) = self.blobs.get(&entry) {
-                    blob.clone()
-                } else {
-                    let blob = self.inspect(entry)?;
-                    self.blobs.insert(entry, blob.clone());
-                    blob
-                }
-            }
+            // Every entry was converted or looked at.
+            LayerData::Entry(entry) => self.blobs.get(&entry).cloned().ok_or_else(missing)?,
             LayerData::Absent | LayerData::Generated(_) => BlobFacts {
                 digest: key.diff_id.clone(),
-                size: placement
-                    .tar_size(key)?
-                    .ok_or_else(|| LoadError::MissingLayer {
-                        config: image.config.digest.clone(),
-                        diff_id: key.diff_id.clone(),
-                    })?,
+                size: placement.tar_size(key)?.ok_or_else(missing)?,
                 compression: Compression::None,
             },
         };
@@ -330,18 +356,6 @@ impl Load<'_> {
             digest: blob.digest,
             size: blob.size,
             urls: None,
-        })
-    }
-
-    /// Hashes a layer that the store has already, to learn how the archive holds it.
-    fn inspect(&self, entry: u32) -> Result<BlobFacts, LoadError> {
-        let bytes = self.source.open(entry)?;
-        let blob = layer::inspect_blob(bytes, self.workshop.cancel)
-            .map_err(|error| named(&self.name(entry), error))?;
-        Ok(BlobFacts {
-            digest: blob.digest,
-            size: blob.size,
-            compression: blob.compression,
         })
     }
 

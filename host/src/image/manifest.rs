@@ -144,6 +144,15 @@ impl Manifest {
         config: &Config,
         layers: Vec<LayerDescriptor>,
     ) -> Result<Self, OciSpecError> {
+        Self::compose_for(&config.digest, config.bytes.len(), layers)
+    }
+
+    /// As [`compose`](Self::compose), for a configuration of this digest and length.
+    pub(super) fn compose_for(
+        config: &Digest,
+        config_length: usize,
+        layers: Vec<LayerDescriptor>,
+    ) -> Result<Self, OciSpecError> {
         let descriptor = |media_type: MediaType, digest: &Digest, size: u64| {
             DescriptorBuilder::default()
                 .media_type(media_type)
@@ -156,8 +165,8 @@ impl Manifest {
             .media_type(MediaType::ImageManifest)
             .config(descriptor(
                 MediaType::ImageConfig,
-                &config.digest,
-                config.bytes.len() as u64,
+                config,
+                config_length as u64,
             )?)
             .layers(
                 layers
@@ -174,8 +183,8 @@ impl Manifest {
             digest: Digest::of(&bytes),
             bytes,
             media_type: OCI_MANIFEST.to_owned(),
-            config: config.digest.clone(),
-            config_size: Some(config.bytes.len() as u64),
+            config: config.clone(),
+            config_size: Some(config_length as u64),
             layers,
         })
     }
@@ -200,6 +209,8 @@ impl Manifest {
                     compressed_size: layer.size,
                 })
                 .collect(),
+            indexes: Vec::new(),
+            supersedes: Vec::new(),
         }
     }
 }

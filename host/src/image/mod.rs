@@ -4,6 +4,7 @@
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
 mod board;
+mod check;
 mod config;
 mod convert;
 mod document;
@@ -17,6 +18,7 @@ mod list;
 mod load;
 mod locks;
 mod manifest;
+mod name;
 mod output_file;
 mod pipe;
 mod place;
@@ -24,6 +26,7 @@ mod prune;
 mod pull;
 mod remove;
 mod resolve;
+mod same;
 mod save;
 mod select;
 mod verify;

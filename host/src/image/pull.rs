@@ -14,7 +14,7 @@ use super::locks::Locks;
 use super::manifest::LayerDescriptor;
 use super::place::{Named, Placement};
 use super::resolve::{Resolved, Resolver};
-use super::{LoadError, PullError};
+use super::{LoadError, PullError, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -23,7 +23,7 @@ use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
 use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
-use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store};
+use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store, StoreError};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
 const MIN_CONNECTIONS: usize = 4;
@@ -49,6 +49,8 @@ pub struct PullOptions {
 pub struct PulledImage {
     /// The reference that names it.
     pub reference: Reference,
+    /// The digest that the registry knows the reference by: that of an index, or of the manifest.
+    pub registry_digest: Digest,
     /// The digest of its manifest.
     pub manifest_digest: Digest,
     /// The digest of its configuration, which people call the image's ID.
@@ -84,17 +86,11 @@ pub fn pull(
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<PulledImage, PullError> {
+    let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     if !options.force
-        && let Some(image) = present(store, reference, options.platform.as_ref())?
+        && let Some(image) = present(store, reference, &wanted)?
     {
-        return Ok(PulledImage {
-            reference: reference.clone(),
-            manifest_digest: image.digest,
-            config_digest: image.config_digest,
-            platform: image.platform,
-            already_present: true,
-            moved: Vec::new(),
-        });
+        return Ok(image);
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
     let staging = store.staging(progress.as_ref(), cancel)?;
@@ -105,7 +101,6 @@ pub fn pull(
     let repository = client
         .repository(reference, Access::Pull, Arc::new(credentials))?
         .telling(Arc::clone(progress));
-    let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let resolver = Resolver {
         repository: &repository,
         reference,
@@ -137,25 +132,59 @@ pub fn pull(
 }
 
 /// Returns the image of a reference if it is there, whole, and for the platform.
+///
+/// A reference with a digest need not have been pulled before: what has the digest, or was led to by
+/// an index that has it, is what the registry would give.
 fn present(
     store: &Store,
     reference: &Reference,
-    platform: Option<&Platform>,
-) -> Result<Option<ImageRecord>, PullError> {
-    let Some(image) = store.referenced(reference)? else {
-        return Ok(None);
+    wanted: &Platform,
+) -> Result<Option<PulledImage>, PullError> {
+    let is_wanted = |image: &ImageRecord| wanted.runs(&image.platform);
+    let named = store.referenced(reference)?.filter(is_wanted);
+    let is_named = named.is_some();
+    let image = match (named, reference.digest()) {
+        (Some(image), _) => image,
+        (None, Some(digest)) => {
+            let mut pinned = store.pinned(reference, digest)?;
+            pinned.retain(is_wanted);
+            match (pinned.pop(), pinned.is_empty()) {
+                (Some(image), true) => image,
+                // Which of several ones an index means is for the registry's index to say.
+                _ => return Ok(None),
+            }
+        }
+        (None, None) => return Ok(None),
     };
-    if platform.is_some_and(|platform| !platform.runs(&image.platform)) {
-        return Ok(None);
-    }
     for layer in &image.layers {
         if store.layer(&layer.key)?.is_none() {
             return Ok(None);
         }
     }
-    let documents = [&image.digest, &image.config_digest];
-    let is_whole = documents.iter().all(|digest| store.blob(digest).is_ok());
-    Ok(is_whole.then_some(image))
+    let is_whole = |digest: &Digest| store.blob(digest).is_ok();
+    let pulled = image.registry_digests.get(reference);
+    if !is_whole(&image.digest) || !is_whole(&image.config_digest) || !pulled.is_none_or(is_whole) {
+        return Ok(None);
+    }
+    let registry_digest = store.registry_digest(&image, reference);
+    let moved = if is_named {
+        Vec::new()
+    } else {
+        match store.name(&image, reference, &registry_digest) {
+            // It was removed since it was found.
+            Err(StoreError::NotFound(_)) => return Ok(None),
+            named => named?,
+        }
+    };
+    Ok(Some(PulledImage {
+        reference: reference.clone(),
+        registry_digest,
+        manifest_digest: image.digest,
+        config_digest: image.config_digest,
+        platform: image.platform,
+        already_present: true,
+        moved,
+    }))
 }
 
 fn tell(progress: &dyn Progress, client: &Client) {
@@ -185,7 +214,9 @@ impl Pull<'_> {
             manifest,
             config,
             host,
+            indexes,
         } = resolved;
+        let registry_digest = resolved.registry_digest();
         let failed = |error| PullError::of(reference, host, error);
         let (store, workshop) = (self.store, &self.workshop);
         let wanted = config.diff_ids.iter();
@@ -211,14 +242,17 @@ impl Pull<'_> {
         workshop.cancel.check()?;
         workshop.progress.report(Event::Phase("Writing store"));
         let layers = placement.into_new();
-        let new = manifest.clone().record(config, keys);
+        let mut new = manifest.clone().record(config, keys);
+        new.indexes.clone_from(indexes);
+        new.supersedes = same::composed(store, &new.config_digest)?;
         store.publish(&layers, force)?;
-        let recorded = store.record(&new, std::slice::from_ref(reference))?;
+        let recorded = store.record_pulled(&new, reference, registry_digest)?;
         for layer in self.layers {
             store.drop_part(&layer.digest)?;
         }
         Ok(PulledImage {
             reference: reference.clone(),
+            registry_digest: registry_digest.clone(),
             manifest_digest: new.manifest_digest,
             config_digest: new.config_digest,
             platform: new.platform,

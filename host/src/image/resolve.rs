@@ -4,13 +4,17 @@ use super::PullError;
 use super::document::Config;
 use super::manifest::Manifest;
 use crate::cancel::Cancel;
+use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 use crate::registry::{
-    Choice, Document, Fetched, Offer, RegistryError, Repository, Retry, Which, choose,
+    Choice, Document, Fetched, Offer, RegistryError, Repository, Retry, Which, choose, is_index,
 };
+use crate::store::NewImageIndex;
+
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// How deep an index may lie in others.
 const MAX_DEPTH: usize = 4;
@@ -23,6 +27,17 @@ pub(super) struct Resolved {
     pub(super) config: Config,
     /// The registry or mirror that the manifest came from.
     pub(super) host: String,
+    /// The indexes that led to it, from the one that the reference names down.
+    pub(super) indexes: Vec<NewImageIndex>,
+}
+
+impl Resolved {
+    /// Returns the digest that the registry knows the reference by.
+    pub(super) fn registry_digest(&self) -> &Digest {
+        self.indexes
+            .first()
+            .map_or(&self.manifest.digest, |index| &index.digest)
+    }
 }
 
 /// The search for an image.
@@ -89,6 +104,16 @@ impl Resolver<'_> {
             let reason = format!("its indexes are nested more than {MAX_DEPTH} deep");
             return Err(unusable(reason));
         }
+        // Where it says nothing itself, what the registry has called it.
+        let index = NewImageIndex {
+            media_type: index_type(&fetched),
+            digest: fetched.digest.clone(),
+            bytes: fetched.bytes.clone(),
+        };
+        let led_by = |mut resolved: Resolved| {
+            resolved.indexes.insert(0, index.clone());
+            resolved
+        };
         let digest = |offer: &Offer| match &offer.digest {
             Ok(digest) => Ok(digest.clone()),
             Err(error) => Err(unusable(error.to_string())),
@@ -96,7 +121,8 @@ impl Resolver<'_> {
         match choose(self.wanted, &offers) {
             Choice::Image(offer) => {
                 let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
-                self.look_into(image, offer.platform.as_ref(), depth + 1, search)
+                let found = self.look_into(image, offer.platform.as_ref(), depth + 1, search)?;
+                Ok(found.map(led_by))
             }
             Choice::Perhaps(candidates) => {
                 let platforms = offers.iter().filter_map(|offer| offer.platform.clone());
@@ -105,7 +131,7 @@ impl Resolver<'_> {
                     let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
                     let found = self.look_into(image, None, depth + 1, search)?;
                     if found.is_some() {
-                        return Ok(found);
+                        return Ok(found.map(led_by));
                     }
                 }
                 Ok(None)
@@ -159,6 +185,7 @@ impl Resolver<'_> {
             manifest,
             config,
             host: fetched.host,
+            indexes: Vec::new(),
         }))
     }
 
@@ -181,6 +208,22 @@ impl Resolver<'_> {
     fn failed(&self, error: RegistryError) -> PullError {
         PullError::at(self.reference, error)
     }
+}
+
+/// Returns the media type of an index: its own, else what the registry calls it.
+fn index_type(fetched: &Fetched) -> String {
+    #[derive(serde::Deserialize)]
+    struct Fields {
+        #[serde(default, rename = "mediaType")]
+        media_type: Option<String>,
+    }
+    let own = serde_json::from_slice::<Fields>(&fetched.bytes)
+        .ok()
+        .and_then(|fields| fields.media_type);
+    own.filter(|own| !own.is_empty())
+        .or_else(|| fetched.content_type.clone())
+        .filter(|stated| is_index(stated))
+        .unwrap_or_else(|| OCI_INDEX.to_owned())
 }
 
 /// Tells of an attempt that failed.

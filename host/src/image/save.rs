@@ -175,9 +175,13 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
     Ok(collected)
 }
 
-/// Returns the parts of a reference that an archive names. None for one without a tag: archives
-/// have no place for a digest as a name.
+/// Returns the parts of a reference that an archive names. None for one with a digest: archives
+/// have no place for a digest as a name, and whether the registry has ever given a tag beside it to
+/// this image, nothing has shown.
 fn saved_reference(reference: &Reference) -> Option<SavedReference> {
+    if reference.digest().is_some() {
+        return None;
+    }
     Some(SavedReference {
         name: reference.name(),
         familiar: reference.familiar_name(),

@@ -1,11 +1,10 @@
 //! Which images of an archive are loaded: those for the platform, under the names they have.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::document::Config;
 use super::manifest::Manifest;
-use super::{LoadError, LoadOptions};
+use super::{LoadError, LoadOptions, name};
 use crate::archive::ArchiveSource;
 use crate::platform::Platform;
 use crate::plugin::{PlannedImage, PlannedLayer};
@@ -30,7 +29,6 @@ pub(super) fn select(
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let mut selected: Vec<Selected> = Vec::new();
     let mut offered = Vec::new();
-    let mut taken: BTreeSet<String> = BTreeSet::new();
     for image in planned {
         let config = Config::read(source, &image, &options.limits)?;
         if !wanted.runs(&config.platform) {
@@ -43,12 +41,11 @@ pub(super) fn select(
             continue;
         }
         let manifest = Manifest::read(source, &image, &config, &options.limits)?;
-        let mut references = Vec::new();
+        let mut references: Vec<Reference> = Vec::new();
         for text in image.references {
             match text.parse::<Reference>() {
-                // Of several variants that suit, the first one in the archive has the name.
-                Ok(reference) if taken.insert(reference.canonical()) => references.push(reference),
-                Ok(_) => {}
+                Ok(reference) if references.contains(&reference) => {}
+                Ok(reference) => references.push(reference),
                 Err(error) => progress.report(Event::Notice(&format!(
                     "image {} is kept without the reference `{text}`: {error}",
                     config.digest.short()
@@ -62,16 +59,10 @@ pub(super) fn select(
             references,
         });
     }
-    match (selected.first_mut(), offered.is_empty()) {
-        (None, true) => Err(LoadError::NoImages),
-        (None, false) => Err(LoadError::Platform { wanted, offered }),
-        (Some(first), _) => {
-            if let Some(tag) = &options.tag
-                && !first.references.contains(tag)
-            {
-                first.references.push(tag.clone());
-            }
-            Ok(selected)
-        }
+    name::settle(&mut selected, options.tag.as_ref(), progress.as_ref());
+    match (selected.is_empty(), offered.is_empty()) {
+        (true, true) => Err(LoadError::NoImages),
+        (true, false) => Err(LoadError::Platform { wanted, offered }),
+        (false, _) => Ok(selected),
     }
 }

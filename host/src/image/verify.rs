@@ -121,6 +121,7 @@ pub fn verify(
     }
     for (image, reference) in &images {
         let mut damage = check.documents(image)?;
+        damage.extend(check.names(image)?);
         let own: BTreeSet<&LayerKey> = image.layers.iter().map(|layer| &layer.key).collect();
         for key in own {
             damage.extend(layers.get(key).into_iter().flatten().cloned());
@@ -248,6 +249,36 @@ impl Check<'_> {
                 what,
                 dropped: false,
             });
+        }
+        Ok(damage)
+    }
+
+    /// Checks that the indexes of an image are whole and lead to it, and that it has no name with a
+    /// digest that is neither its own nor that of one of these.
+    fn names(&self, image: &ImageRecord) -> Result<Vec<Damage>, StoreError> {
+        let mut damage = Vec::new();
+        let of_catalogue = |what| Damage {
+            file: self.store.catalogue_path(),
+            diff_id: None,
+            what,
+            dropped: self.options.repair,
+        };
+        for index in &image.indexes {
+            let is_whole = self.document(&index.digest, &mut damage)?.is_some();
+            if is_whole && !self.store.is_named_by(image, &index.digest) {
+                damage.push(of_catalogue(format!(
+                    "it says that index {} led to the image, which it does not",
+                    index.digest
+                )));
+            }
+        }
+        for reference in &image.unproven {
+            damage.push(of_catalogue(format!(
+                "it calls the image {reference}, and nothing proves that digest"
+            )));
+        }
+        if self.options.repair && !damage.is_empty() {
+            self.store.forget_unproven(image)?;
         }
         Ok(damage)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, BufRead as _, Read, Seek as _};
 
 use uuid::Uuid;
 
@@ -11,14 +11,14 @@ use super::account::{Rest, digest_of};
 use super::contents::{self, Written};
 use super::inherit::copy_files;
 use super::lower::LowerLayers;
-use super::pipeline::{self, Producer, Reading};
+use super::pipeline::{self, Chunks, Producer, Reading};
 use super::recipe::write_error;
 use super::relocate::relocate;
 use super::settle::Dependence;
 use super::source::Source;
 use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest};
 use crate::erofs::{ImageOptions, Summary};
 use crate::limits::Limits;
 
@@ -123,6 +123,56 @@ pub fn convert(
     options: &ConvertOptions<'_>,
 ) -> Result<Converted, LayerError> {
     let recipe = emptied(recipe).map_err(write_error)?;
+    let (reading, written) = both_halves(input, options, |chunks| {
+        contents::write(chunks, erofs, recipe, options.limits, options.cancel)
+    });
+    match written {
+        Ok(written) => finish(reading, written, options),
+        Err(error) => Err(explain(reading, error, options)),
+    }
+}
+
+/// Reads a blob to its end, undoes its compression and checks all that is expected of it, and makes
+/// nothing of it.
+///
+/// # Errors
+/// As [`convert`], but for the meaning of the contents, which is not looked at.
+pub fn inspect_blob(
+    input: impl Read + Send,
+    options: &ConvertOptions<'_>,
+) -> Result<InspectedBlob, LayerError> {
+    let (mut reading, digest) = both_halves(input, options, |mut chunks| {
+        chunks.start();
+        loop {
+            let count = chunks.fill_buf().map_err(LayerError::Read)?.len();
+            if count == 0 {
+                return Ok(chunks.into_digest());
+            }
+            chunks.consume(count);
+        }
+    });
+    let digest = match digest {
+        Ok(digest) => digest,
+        Err(error) => return Err(explain(reading, error, options)),
+    };
+    reading.blob.get_mut().report();
+    let compression = reading.compression;
+    let (blob_digest, size) = reading.blob.finish();
+    check_blob(&blob_digest, size, options)?;
+    check_diff_id(digest.as_ref().unwrap_or(&blob_digest), options)?;
+    Ok(InspectedBlob {
+        digest: blob_digest,
+        size,
+        compression,
+    })
+}
+
+/// Runs the two halves of the road: the bytes of a blob, and what becomes of its contents.
+fn both_halves<'a, R: Read + Send, T>(
+    input: R,
+    options: &'a ConvertOptions<'_>,
+    work: impl FnOnce(Chunks) -> Result<T, LayerError>,
+) -> (Reading<'a, R>, Result<T, LayerError>) {
     let (blob_algorithm, stated) = match &options.expected_blob {
         Some((digest, size)) => (digest.algorithm(), *size),
         None => (Algorithm::Sha256, None),
@@ -137,47 +187,18 @@ pub fn convert(
         cancel: options.cancel,
     };
     let (sender, chunks) = pipeline::channel(blob_algorithm, algorithm);
-    let (mut reading, written) = std::thread::scope(|scope| {
+    let (mut reading, worked) = std::thread::scope(|scope| {
         // The sender goes when the producer ends, and with it the wait of the other half.
         let reading = scope.spawn(move || producer.run(&sender));
-        let written = contents::write(chunks, erofs, recipe, options.limits, options.cancel);
+        let worked = work(chunks);
         let reading = reading
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (reading, written)
+        (reading, worked)
     });
     // A reader that failed looks like an early end to the writer, so its error comes first.
     let outcome = std::mem::replace(&mut reading.outcome, Ok(()));
-    match outcome.and(written) {
-        Ok(written) => finish(reading, written, options),
-        Err(error) => Err(explain(reading, error, options)),
-    }
-}
-
-/// Hashes a blob and recognises its compression, without undoing it.
-pub fn inspect_blob(mut input: impl Read, cancel: &Cancel) -> Result<InspectedBlob, LayerError> {
-    let mut hasher = Hasher::default();
-    let mut size = 0;
-    let mut compression = Compression::None;
-    let mut buffer = vec![0; pipeline::BUFFER];
-    loop {
-        cancel.check()?;
-        let count = pipeline::fill(&mut input, &mut buffer).map_err(LayerError::Read)?;
-        let (bytes, _) = buffer.split_at(count.min(buffer.len()));
-        if bytes.is_empty() {
-            break;
-        }
-        if size == 0 {
-            compression = pipeline::sniff(bytes);
-        }
-        hasher.update(bytes);
-        size += count as u64;
-    }
-    Ok(InspectedBlob {
-        digest: hasher.finish(),
-        size,
-        compression,
-    })
+    (reading, outcome.and(worked))
 }
 
 /// Checks the digests, and only then writes the metadata.
@@ -196,14 +217,7 @@ fn finish<R: Read>(
         ..
     } = written;
     let diff_id = written.digest.unwrap_or_else(|| blob_digest.clone());
-    if let Some(expected) = &options.expected_diff_id
-        && *expected != diff_id
-    {
-        return Err(LayerError::DiffId {
-            expected: expected.clone(),
-            actual: diff_id,
-        });
-    }
+    check_diff_id(&diff_id, options)?;
     let chain = (options.chain)()?;
     let lower = chain.as_ref().map(|chain| &chain.lower);
     let mut settled = written.tree.settle(lower, &mut notices)?;
@@ -303,6 +317,16 @@ fn check_blob(digest: &Digest, size: u64, options: &ConvertOptions<'_>) -> Resul
         });
     }
     Ok(())
+}
+
+fn check_diff_id(actual: &Digest, options: &ConvertOptions<'_>) -> Result<(), LayerError> {
+    match &options.expected_diff_id {
+        Some(expected) if expected != actual => Err(LayerError::DiffId {
+            expected: expected.clone(),
+            actual: actual.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn emptied(mut file: File) -> io::Result<File> {

@@ -92,7 +92,7 @@ struct LayerFields {
 }
 
 /// Returns whether a media type is that of an index.
-pub(super) fn is_index(media_type: &str) -> bool {
+pub(crate) fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_INDEX)
 }
 

@@ -44,7 +44,7 @@ pub use error::{RegistryError, Said, Stranger};
 pub use index::{Choice, Offer, choose};
 pub use login::{VerifyError, Welcome};
 pub use manifest::{Document, Fetched, Which};
-pub(crate) use manifest::{is_foreign, is_manifest};
+pub(crate) use manifest::{is_foreign, is_index, is_manifest};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};
 pub(crate) use transport::{client_for, client_for_loopback};

@@ -3,19 +3,14 @@
 //! Owns the database connection and how it is opened; the statements are those of the other
 //! files in this room.
 
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use rustix::fs::Access;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::ImageRecord;
-use super::{Home, StoreError, fs, query, schema};
+use super::{Home, StoreError, carry, database, fs, query, schema};
+use crate::digest::Digest;
 use crate::reference::Reference;
-
-/// How long another process may hold the database.
-const BUSY: Duration = Duration::from_secs(30);
 
 /// An open store. May be shared between threads.
 #[derive(Debug)]
@@ -25,49 +20,25 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store of a home, and makes it if there is none. A store that cannot be written,
-    /// such as one on a read-only filesystem, is opened for reading.
+    /// Opens the store of a home, and makes it if there is none. One of format 2 is carried over. A
+    /// store that cannot be written, such as one on a read-only filesystem, is opened for reading.
     ///
     /// # Errors
     /// [`StoreError::Format`] for a store that a newer msb has written.
     pub fn open(home: &Home) -> Result<Self, StoreError> {
-        let path = home.catalogue();
-        let failed = |operation| {
-            let path = path.clone();
-            move |source| StoreError::Catalogue {
-                operation,
-                path,
-                source,
-            }
-        };
-        let mut read_only = false;
-        let mut connection = match open_for_writing(home) {
-            Err(_) if is_readable_only(&path) => {
-                read_only = true;
-                open_for_reading(&path).map_err(failed("open"))?
-            }
-            opened => opened?,
-        };
-        match schema::format(&connection).map_err(failed("read"))? {
-            Some(schema::FORMAT) => {}
-            None => {
-                if read_only {
-                    // A database of microsandbox that we cannot add to: it has no images of ours.
-                    connection = Connection::open_in_memory().map_err(failed("open"))?;
+        let connection = match open_for_writing(home) {
+            Err(_) if is_readable_only(home) => open_for_reading(home)?,
+            opened => {
+                let mut connection = opened?;
+                let is_new = !has_format(home, &connection)?;
+                carry::carry_over(home, &mut connection, is_new)?;
+                if is_new {
+                    schema::create(&mut connection).map_err(failed("write", home))?;
                 }
-                schema::create(&mut connection).map_err(failed("write"))?;
+                carry::mark_new(home);
+                connection
             }
-            Some(found) if found < schema::FORMAT => {
-                return Err(StoreError::OldFormat { path, found });
-            }
-            Some(found) => {
-                return Err(StoreError::Format {
-                    path,
-                    found,
-                    known: schema::FORMAT,
-                });
-            }
-        }
+        };
         Ok(Self {
             home: home.clone(),
             connection: Mutex::new(connection),
@@ -81,12 +52,31 @@ impl Store {
 
     /// Returns all images, the newest first.
     pub fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
-        self.read(query::images)
+        let mut images = self.read(query::images)?;
+        for image in &mut images {
+            self.prove(image);
+        }
+        Ok(images)
     }
 
-    /// Returns the image that a reference leads to.
+    /// Returns the image that a reference leads to. One with a digest leads to nothing but what has
+    /// that digest, whatever the catalogue says.
     pub fn referenced(&self, reference: &Reference) -> Result<Option<ImageRecord>, StoreError> {
-        self.read(|catalogue| query::referenced(catalogue, reference))
+        let Some(mut image) = self.read(|catalogue| query::referenced(catalogue, reference))?
+        else {
+            return Ok(None);
+        };
+        self.prove(&mut image);
+        Ok(Some(image).filter(|image| image.references.contains(reference)))
+    }
+
+    /// Returns the images with a configuration, the oldest first. Several manifests may name one.
+    pub fn configured(&self, config: &Digest) -> Result<Vec<ImageRecord>, StoreError> {
+        let mut images = self.read(|catalogue| query::configured(catalogue, config))?;
+        for image in &mut images {
+            self.prove(image);
+        }
+        Ok(images)
     }
 
     /// Makes the directories that writing needs.
@@ -99,13 +89,15 @@ impl Store {
     }
 
     /// Runs queries that see one state of the catalogue.
-    pub(super) fn read<T>(
+    pub(super) fn read<T, E: Into<WriteError>>(
         &self,
-        queries: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        queries: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection();
-        let run = || queries(&*connection.transaction()?);
-        run().map_err(|source| self.failed("read", source))
+        let run = || -> Result<T, WriteError> {
+            queries(&*connection.transaction()?).map_err(Into::into)
+        };
+        run().map_err(|error| self.failed("read", error))
     }
 
     /// Runs statements that others see all at once, or not at all when one of them fails.
@@ -122,10 +114,7 @@ impl Store {
             transaction.commit()?;
             Ok(result)
         };
-        run().map_err(|error| match error {
-            WriteError::Catalogue(source) => self.failed("write", source),
-            WriteError::Store(error) => error,
-        })
+        run().map_err(|error| self.failed("write", error))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -135,21 +124,18 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, operation: &'static str, source: rusqlite::Error) -> StoreError {
-        match source {
-            rusqlite::Error::FromSqlConversionFailure(_, _, source) => {
+    fn failed(&self, operation: &'static str, error: WriteError) -> StoreError {
+        match error {
+            WriteError::Catalogue(rusqlite::Error::FromSqlConversionFailure(_, _, source)) => {
                 StoreError::Damaged(source.to_string())
             }
-            source => StoreError::Catalogue {
-                operation,
-                path: self.home.catalogue(),
-                source,
-            },
+            WriteError::Catalogue(source) => failed(operation, &self.home)(source),
+            WriteError::Store(error) => error,
         }
     }
 }
 
-/// Why a transaction was given up: the database failed, or the store refuses.
+/// Why a transaction was given up: the catalogue failed, or the store refuses.
 pub(super) enum WriteError {
     Catalogue(rusqlite::Error),
     Store(StoreError),
@@ -174,74 +160,54 @@ fn open_for_writing(home: &Home) -> Result<Connection, StoreError> {
     }
     // SQLite gives its other files the mode of this one, and takes an empty file for a new database.
     fs::open_or_create(&path)?;
-    let open = || {
-        let connection = Connection::open(&path)?;
-        connection.busy_timeout(BUSY)?;
-        write_ahead(&connection)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", "ON")?;
-        Ok(connection)
-    };
-    open().map_err(|source| StoreError::Catalogue {
-        operation: "open",
-        path: path.clone(),
-        source,
-    })
+    database::open_for_writing(&path).map_err(failed("open", home))
 }
 
-/// Switches to a write-ahead log, so that readers and writers do not wait for each other. Alone of
-/// all statements this one does not wait while somebody else does the same.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + BUSY;
-    loop {
-        let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-        if mode == "wal" {
-            return Ok(());
+/// Opens what there is for reading. A store of format 2 is carried over in memory.
+fn open_for_reading(home: &Home) -> Result<Connection, StoreError> {
+    let path = home.catalogue();
+    if path.is_file() {
+        let connection = database::open_for_reading(&path).map_err(failed("open", home))?;
+        if has_format(home, &connection)? {
+            return Ok(connection);
         }
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && Instant::now() < deadline =>
-            {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            result => return result,
-        }
+    }
+    let mut connection = Connection::open_in_memory().map_err(failed("open", home))?;
+    carry::copy(home, &mut connection)?;
+    // It may be that of microsandbox alone, and has no images of ours.
+    schema::create(&mut connection).map_err(failed("write", home))?;
+    // What is written there would be lost.
+    let query_only = connection.pragma_update(None, "query_only", "ON");
+    query_only.map_err(failed("open", home))?;
+    Ok(connection)
+}
+
+/// Returns whether the catalogue has our tables, which are to be of our format.
+fn has_format(home: &Home, connection: &Connection) -> Result<bool, StoreError> {
+    let path = home.catalogue();
+    match schema::format(connection).map_err(failed("read", home))? {
+        Some(schema::FORMAT) => Ok(true),
+        None => Ok(false),
+        Some(found) if found < schema::FORMAT => Err(StoreError::OldFormat { path, found }),
+        Some(found) => Err(StoreError::Format {
+            path,
+            found,
+            known: schema::FORMAT,
+        }),
     }
 }
 
 /// Returns whether there is a catalogue whose directory takes no new files.
-fn is_readable_only(path: &Path) -> bool {
-    path.parent().is_some_and(|directory| {
-        path.is_file() && rustix::fs::access(directory, Access::WRITE_OK).is_err()
-    })
+fn is_readable_only(home: &Home) -> bool {
+    let paths = [home.catalogue(), home.microsandbox()];
+    paths.iter().any(|path| path.is_file()) && !database::takes_new_files(&home.catalogue())
 }
 
-fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let pending = std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
-    // Reading a write-ahead database takes files beside it. Where there is nothing in the log, it
-    // can be read without; where there is, reading without would show a state that never was.
-    let mode = if pending { "mode=ro" } else { "immutable=1" };
-    Connection::open_with_flags(
-        format!("file:{}?{mode}", uri_path(path)),
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-    )
-}
-
-/// Escapes a path for a URI.
-fn uri_path(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut uri = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(uri, "%{byte:02X}");
-        }
+fn failed(operation: &'static str, home: &Home) -> impl Fn(rusqlite::Error) -> StoreError {
+    let path = home.catalogue();
+    move |source| StoreError::Catalogue {
+        operation,
+        path: path.clone(),
+        source,
     }
-    uri
 }

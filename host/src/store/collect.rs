@@ -8,7 +8,8 @@ use std::collections::HashSet;
 
 use rusqlite::Connection;
 
-use super::catalogue::Store;
+use super::catalogue::{Store, WriteError};
+use super::foreign::Foreign;
 use super::query::ImageRecord;
 use super::sweep::{Garbage, Known};
 use super::{StoreError, forget, fs, usage};
@@ -45,11 +46,12 @@ impl Store {
     ) -> Result<Collected, StoreError> {
         let _lease = self.sole_lease(progress, cancel)?;
         let mut collected = Collected::default();
+        let foreign = Foreign::open(self.home())?;
         let known = if dry_run {
             // The transaction of a reader ends without a commit.
-            self.read(|catalogue| delete_unused(catalogue, &mut collected))?
+            self.read(|catalogue| delete_unused(catalogue, &foreign, &mut collected))?
         } else {
-            self.write(|transaction| Ok(delete_unused(transaction, &mut collected)?))?
+            self.write(|transaction| delete_unused(transaction, &foreign, &mut collected))?
         };
         let garbage = Garbage::find(self.home(), &known)?;
         discard(&garbage, dry_run, &mut collected, cancel)?;
@@ -63,6 +65,7 @@ impl Store {
         let Some(_lease) = self.try_sole_lease()? else {
             return Ok(None);
         };
+        let foreign = Foreign::open(self.home())?;
         let known = self.write(|transaction| {
             for layer in &image.layers {
                 transaction.execute(
@@ -71,16 +74,15 @@ impl Store {
                     [layer.key.diff_id.to_string()],
                 )?;
             }
-            Ok(Known::read(
-                transaction,
-                HashSet::from([image.digest.file_stem()]),
-            )?)
+            let removed = HashSet::from([image.digest.file_stem()]);
+            Known::read(transaction, &foreign, removed)
         })?;
         let digests = image
             .layers
             .iter()
             .map(|layer| &layer.key.diff_id)
-            .chain([&image.digest, &image.config_digest]);
+            .chain([&image.digest, &image.config_digest])
+            .chain(image.indexes.iter().map(|index| &index.digest));
         let mut garbage = Garbage::find(self.home(), &known)?;
         garbage.keep_only(&digests.map(crate::digest::Digest::file_stem).collect());
         let mut collected = Collected::default();
@@ -90,14 +92,18 @@ impl Store {
 }
 
 /// Deletes the rows of what nobody uses, and returns what the rows that are left need.
-fn delete_unused(catalogue: &Connection, collected: &mut Collected) -> rusqlite::Result<Known> {
+fn delete_unused(
+    catalogue: &Connection,
+    foreign: &Foreign,
+    collected: &mut Collected,
+) -> Result<Known, WriteError> {
     let images = catalogue
         .prepare("SELECT digest, removed FROM msb_image")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<(String, bool)>>>()?;
     let mut gone = HashSet::new();
     for (digest, removed) in images {
-        if usage::users(catalogue, &digest)?.is_empty() {
+        if usage::users(catalogue, foreign, &digest)?.is_empty() {
             collected.references += forget::delete(catalogue, &digest, false)?;
             collected.images += 1;
             gone.insert(digest.replace(':', "_"));
@@ -110,7 +116,7 @@ fn delete_unused(catalogue: &Connection, collected: &mut Collected) -> rusqlite:
          WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
         [],
     )?;
-    Known::read(catalogue, gone)
+    Known::read(catalogue, foreign, gone)
 }
 
 /// Removes garbage, or only counts it.

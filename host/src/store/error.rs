@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
+use crate::reference::Reference;
 
 /// An operation of the store that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,15 @@ pub enum StoreError {
         /// The layer.
         diff_id: Digest,
     },
-    /// A stored manifest or configuration is not what its digest says.
+    /// A reference with a digest was to name an image that does not have it.
+    #[error("{reference} cannot name image {image}, which has another digest")]
+    OtherDigest {
+        /// The reference.
+        reference: Reference,
+        /// The digest of the manifest.
+        image: Digest,
+    },
+    /// A stored manifest, configuration or index is not what its digest says.
     #[error("`{}` is damaged: its digest is {actual}", path.display())]
     DamagedBlob {
         /// The file.

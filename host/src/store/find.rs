@@ -4,6 +4,7 @@ use super::StoreError;
 use super::catalogue::Store;
 use super::query::ImageRecord;
 use crate::digest::Digest;
+use crate::platform::Platform;
 use crate::reference::Reference;
 
 /// Fewer digits than this are not taken for the beginning of an ID.
@@ -20,7 +21,9 @@ pub struct FoundImage {
 
 impl Store {
     /// Finds an image by any spelling of a reference, by the digest of its manifest or
-    /// configuration, with a name in front or without, or by the first digits of one of these.
+    /// configuration or of an index that led to it, or by the first digits of one of these. A name
+    /// in front of a digest is to be one of the image's, and the digest is not that of a
+    /// configuration then.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or [`StoreError::Ambiguous`] with the candidates.
@@ -34,32 +37,23 @@ impl Store {
                 reference: Some(reference.clone()),
             });
         }
-        let mut images = self.images()?;
-        match (reference.as_ref(), selector.parse::<Digest>()) {
-            (Some(pinned), _) if pinned.digest().is_some() => images.retain(|image| {
-                pinned
-                    .digest()
-                    .is_some_and(|digest| has_digest(image, digest))
-                    && image
-                        .references
-                        .iter()
-                        .any(|known| known.name() == pinned.name())
-            }),
-            (_, Ok(digest)) => images.retain(|image| has_digest(image, &digest)),
+        let pinned = reference
+            .as_ref()
+            .and_then(|reference| Some((reference, reference.digest()?)));
+        let mut images = match (pinned, selector.parse::<Digest>()) {
+            (Some((reference, digest)), _) => self.pinned(reference, digest)?,
+            (_, Ok(digest)) => self.with_digest(|own| *own == digest)?,
             (_, Err(_)) => {
                 let (algorithm, prefix) = selector
                     .split_once(':')
                     .map_or((None, selector), |(algorithm, hex)| (Some(algorithm), hex));
-                let begins = |digest: &Digest| {
-                    digest.hex().starts_with(prefix)
-                        && algorithm.is_none_or(|name| name == digest.algorithm().name())
-                };
-                images.retain(|image| {
+                self.with_digest(|digest| {
                     prefix.len() >= MIN_PREFIX
-                        && (begins(&image.digest) || begins(&image.config_digest))
-                });
+                        && digest.hex().starts_with(prefix)
+                        && algorithm.is_none_or(|name| name == digest.algorithm().name())
+                })?
             }
-        }
+        };
         match images.len() {
             0 | 1 => match images.pop() {
                 Some(image) => Ok(FoundImage {
@@ -74,10 +68,54 @@ impl Store {
             }),
         }
     }
-}
 
-fn has_digest(image: &ImageRecord, digest: &Digest) -> bool {
-    image.digest == *digest || image.config_digest == *digest
+    /// Returns the images that a reference with a digest may mean: those of the digest, or those
+    /// that an index of this digest led to, under the name of its repository.
+    pub fn pinned(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<Vec<ImageRecord>, StoreError> {
+        let mut images = self.images()?;
+        images.retain(|image| {
+            let is_of_repository = |known: &Reference| known.name() == reference.name();
+            image.references.iter().any(is_of_repository)
+        });
+        Ok(self.by_digest(
+            images,
+            |image| image.digest == *digest,
+            |index| index == digest,
+        ))
+    }
+
+    fn with_digest(&self, is_it: impl Fn(&Digest) -> bool) -> Result<Vec<ImageRecord>, StoreError> {
+        let images = self.images()?;
+        let own = |image: &ImageRecord| is_it(&image.digest) || is_it(&image.config_digest);
+        Ok(self.by_digest(images, own, &is_it))
+    }
+
+    /// Returns the images with a digest of their own, or else those that an index led to. Of several
+    /// ones of an index that is those for this machine, if there are any.
+    fn by_digest(
+        &self,
+        images: Vec<ImageRecord>,
+        own: impl Fn(&ImageRecord) -> bool,
+        of_index: impl Fn(&Digest) -> bool,
+    ) -> Vec<ImageRecord> {
+        let (own, mut others): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| own(image));
+        if !own.is_empty() {
+            return own;
+        }
+        others.retain(|image| {
+            let mut indexes = image.indexes.iter().map(|index| &index.digest);
+            indexes.any(|index| of_index(index) && self.is_named_by(image, index))
+        });
+        let host = Platform::host();
+        if others.len() > 1 && others.iter().any(|image| host.runs(&image.platform)) {
+            others.retain(|image| host.runs(&image.platform));
+        }
+        others
+    }
 }
 
 fn candidate(image: &ImageRecord) -> String {

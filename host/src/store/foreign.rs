@@ -1,28 +1,78 @@
-//! The tables of microsandbox, which may share our database file and our cache directory. They are
-//! only read, and leniently: what is not there is not used.
+//! The database of microsandbox, which may share our home and our cache directory. It is only
+//! read, and leniently: what is not there is not used.
+
+use std::path::PathBuf;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::schema::has_table;
+use super::{Home, StoreError, database};
 
-/// Returns whether the database belongs to microsandbox as well.
-pub(super) fn is_shared(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(has_table(connection, "manifest")? || has_table(connection, "layer")?)
+/// The database of the microsandbox in a home, if there is one, as it is while this is open.
+#[derive(Debug)]
+pub(super) struct Foreign {
+    connection: Option<Connection>,
+    path: PathBuf,
 }
 
-/// Returns the `diff_id`s of its layers.
-pub(super) fn layers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    column(connection, "layer", "diff_id")
+impl Foreign {
+    /// Opens it.
+    pub(super) fn open(home: &Home) -> Result<Self, StoreError> {
+        let path = home.microsandbox();
+        let mut foreign = Self {
+            connection: None,
+            path,
+        };
+        if foreign.path.is_file() {
+            let opened = database::open_for_reading(&foreign.path);
+            foreign.connection = Some(opened.map_err(|source| foreign.failed(source))?);
+        }
+        Ok(foreign)
+    }
+
+    /// Returns whether microsandbox has ever used this home.
+    pub(super) fn is_shared(&self) -> Result<bool, StoreError> {
+        self.query(|connection| {
+            Ok(has_table(connection, "manifest")? || has_table(connection, "layer")?)
+        })
+    }
+
+    /// Returns the `diff_id`s of its layers.
+    pub(super) fn layers(&self) -> Result<Vec<String>, StoreError> {
+        self.query(|connection| column(connection, "layer", "diff_id"))
+    }
+
+    /// Returns the digests of its manifests.
+    pub(super) fn manifests(&self) -> Result<Vec<String>, StoreError> {
+        self.query(|connection| column(connection, "manifest", "digest"))
+    }
+
+    /// Returns its sandboxes, and its snapshots, that use the image of a manifest digest.
+    pub(super) fn users(&self, digest: &str) -> Result<Vec<String>, StoreError> {
+        self.query(|connection| users(connection, digest))
+    }
+
+    fn query<T: Default>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        match &self.connection {
+            Some(connection) => query(connection).map_err(|source| self.failed(source)),
+            None => Ok(T::default()),
+        }
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Catalogue {
+            operation: "read",
+            path: self.path.clone(),
+            source,
+        }
+    }
 }
 
-/// Returns the digests of its manifests.
-pub(super) fn manifests(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    column(connection, "manifest", "digest")
-}
-
-/// Returns its sandboxes, and its snapshots, that use the image of a manifest digest.
-pub(super) fn users(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>> {
+fn users(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>> {
     let mut users = Vec::new();
     if has_columns(connection, "sandbox_rootfs", &["sandbox_id", "manifest_id"])?
         && has_columns(connection, "manifest", &["id", "digest"])?

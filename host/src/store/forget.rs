@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::catalogue::Store;
 use super::find::FoundImage;
+use super::foreign::Foreign;
 use super::query::ImageRecord;
 use super::{StoreError, query, usage};
 use crate::reference::Reference;
@@ -29,6 +30,7 @@ impl Store {
     pub fn forget(&self, selector: &str, force: bool) -> Result<Forgotten, StoreError> {
         let FoundImage { image, reference } = self.find(selector)?;
         let digest = image.digest.to_string();
+        let foreign = Foreign::open(self.home())?;
         self.write(|transaction| {
             let not_found = || StoreError::NotFound(selector.to_owned());
             // Somebody may have removed or moved it since it was found.
@@ -57,7 +59,7 @@ impl Store {
                 }
                 _ => {}
             }
-            let users = usage::users(transaction, &digest)?;
+            let users = usage::users(transaction, &foreign, &digest)?;
             if !users.is_empty() && !force {
                 return Err(StoreError::InUse {
                     image: selector.to_owned(),

@@ -49,6 +49,11 @@ impl Home {
     }
 
     pub(super) fn catalogue(&self) -> PathBuf {
+        self.root.join("db/images.db")
+    }
+
+    /// The database of microsandbox, in which the catalogue was before store format 3.
+    pub(super) fn microsandbox(&self) -> PathBuf {
         self.root.join("db/msb.db")
     }
 

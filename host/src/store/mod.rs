@@ -5,9 +5,11 @@
 //! catalogue make it visible. Knows nothing of archives and plugins. The layout is documented in
 //! `docs/store.md`.
 
+mod carry;
 mod catalogue;
 mod collect;
 mod column;
+mod database;
 mod error;
 mod find;
 mod foreign;
@@ -16,6 +18,7 @@ mod fs;
 mod home;
 mod lock;
 mod part;
+mod proof;
 mod publish;
 mod query;
 mod record;
@@ -36,8 +39,8 @@ pub(crate) use lock::lock_plugins;
 pub use lock::{LayerLock, Lease};
 pub use part::{Part, PartReader};
 pub use publish::{LayerFacts, LayerKey, StoredLayer};
-pub use query::{ImageLayer, ImageRecord};
-pub use record::{MovedReference, NewImage, NewImageLayer, Recorded};
+pub use query::{ImageIndex, ImageLayer, ImageRecord};
+pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorded};
 pub use repair::LayerIdentity;
 pub use staging::{StagedLayer, Staging};
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::catalogue::Store;
+use super::catalogue::{Store, WriteError};
 use super::column::{Count, chain, count, parsed};
+use super::foreign::Foreign;
 use super::staging::StagedLayer;
-use super::{Home, StoreError, foreign, fs, query};
+use super::{Home, StoreError, fs, query};
 use crate::digest::{Digest, Hasher};
 use crate::layer::{Dependence, Rest};
 
@@ -170,6 +171,7 @@ impl Store {
             .flat_map(|(staged, _)| [staged.erofs(), staged.recipe()])
             .collect::<Vec<_>>();
         let sizes = fs::sync_files(&staged)?;
+        let foreign = Foreign::open(home)?;
         let mut published = Vec::with_capacity(layers.len());
         let mut new = Vec::new();
         for ((staged, facts), sizes) in layers.iter().zip(sizes.chunks(2)) {
@@ -177,7 +179,7 @@ impl Store {
                 published.push(layer);
                 continue;
             }
-            let file = self.read(|catalogue| file_name(catalogue, home, &facts.key))?;
+            let file = self.read(|catalogue| file_name(catalogue, &foreign, home, &facts.key))?;
             let layer = StoredLayer {
                 facts: facts.clone(),
                 erofs_path: home.erofs(&file),
@@ -202,7 +204,7 @@ impl Store {
         Ok(published)
     }
 
-    /// Returns a manifest or configuration, byte for byte as it came.
+    /// Returns a manifest, configuration or index, byte for byte as it came.
     ///
     /// # Errors
     /// [`StoreError::DamagedBlob`] when its bytes are not those of the digest.
@@ -213,7 +215,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Keeps a manifest or configuration. One that is there and whole stays as it is.
+    /// Keeps a manifest, configuration or index. One that is there and whole stays as it is.
     pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         if self.blob(digest).is_ok() {
             return Ok(());
@@ -256,7 +258,12 @@ fn insert(transaction: &Transaction<'_>, file: &str, layer: &StoredLayer) -> rus
 
 /// Returns what the files of a layer are called. A microsandbox in the same home gives its layers
 /// the same names, and addresses blocks in them: its files are not replaced, ours lie beside.
-fn file_name(connection: &Connection, home: &Home, key: &LayerKey) -> rusqlite::Result<String> {
+fn file_name(
+    connection: &Connection,
+    foreign: &Foreign,
+    home: &Home,
+    key: &LayerKey,
+) -> Result<String, WriteError> {
     let LayerKey { diff_id, chain } = key;
     let known = connection
         .query_row(
@@ -273,8 +280,8 @@ fn file_name(connection: &Connection, home: &Home, key: &LayerKey) -> rusqlite::
         return Ok(format!("{file}{OVER}{}", chain.hex()));
     }
     let in_progress = || home.erofs(&file).exists() && !home.recipe(&file).exists();
-    let is_theirs = foreign::is_shared(connection)?
-        && (foreign::layers(connection)?.contains(&diff_id.to_string()) || in_progress());
+    let is_theirs =
+        foreign.is_shared()? && (foreign.layers()?.contains(&diff_id.to_string()) || in_progress());
     Ok(if is_theirs {
         format!("{file}{BESIDE}")
     } else {
@@ -288,10 +295,13 @@ pub(super) const BESIDE: &str = ".msb";
 /// What stands between the name of a layer and the chain ID that its image depends on.
 pub(super) const OVER: &str = ".over-";
 
+/// Returns whether bytes are those of a digest.
+pub(super) fn matches(bytes: &[u8], digest: &Digest) -> bool {
+    digest_as(bytes, digest) == *digest
+}
+
 fn check(bytes: &[u8], digest: &Digest, path: &Path) -> Result<(), StoreError> {
-    let mut hasher = Hasher::new(digest.algorithm());
-    hasher.update(bytes);
-    let actual = hasher.finish();
+    let actual = digest_as(bytes, digest);
     if actual == *digest {
         Ok(())
     } else {
@@ -300,4 +310,11 @@ fn check(bytes: &[u8], digest: &Digest, path: &Path) -> Result<(), StoreError> {
             actual,
         })
     }
+}
+
+/// Returns the digest of bytes by the algorithm of another one.
+fn digest_as(bytes: &[u8], digest: &Digest) -> Digest {
+    let mut hasher = Hasher::new(digest.algorithm());
+    hasher.update(bytes);
+    hasher.finish()
 }

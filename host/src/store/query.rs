@@ -1,6 +1,9 @@
 //! Reading images from the catalogue.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::column::{chain, count, parsed};
@@ -24,8 +27,23 @@ pub struct ImageRecord {
     pub created_at: String,
     /// The references that lead to it, sorted.
     pub references: Vec<Reference>,
+    /// References of the catalogue with a digest that the image does not have. They lead nowhere.
+    pub unproven: Vec<Reference>,
+    /// The digests that registries knew references by when they were pulled.
+    pub registry_digests: BTreeMap<Reference, Digest>,
+    /// The indexes that led to it.
+    pub indexes: Vec<ImageIndex>,
     /// Its layers, the bottom one first.
     pub layers: Vec<ImageLayer>,
+}
+
+/// An index that led to an image, directly or through other ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageIndex {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
 }
 
 /// A layer as an image's manifest has it.
@@ -76,6 +94,9 @@ pub(super) fn image(
                 ),
                 created_at: row.get(6)?,
                 references: Vec::new(),
+                unproven: Vec::new(),
+                registry_digests: BTreeMap::new(),
+                indexes: Vec::new(),
                 layers: Vec::new(),
             })
         })
@@ -83,11 +104,34 @@ pub(super) fn image(
     let Some(mut image) = image else {
         return Ok(None);
     };
-    image.references = connection
-        .prepare_cached("SELECT name FROM msb_reference WHERE image = ?1")?
-        .query_map([digest], |row| parsed(row, 0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let references = connection
+        .prepare_cached("SELECT name, digest FROM msb_reference WHERE image = ?1")?
+        .query_map([digest], |row| {
+            let pulled = match row.get_ref(1)? {
+                ValueRef::Null => None,
+                _ => Some(parsed(row, 1)?),
+            };
+            Ok((parsed(row, 0)?, pulled))
+        })?
+        .collect::<rusqlite::Result<Vec<(Reference, Option<Digest>)>>>()?;
+    for (reference, pulled) in references {
+        if let Some(pulled) = pulled {
+            image.registry_digests.insert(reference.clone(), pulled);
+        }
+        image.references.push(reference);
+    }
     image.references.sort();
+    image.indexes = connection
+        .prepare_cached(
+            "SELECT digest, media_type FROM msb_image_index WHERE image = ?1 ORDER BY rowid",
+        )?
+        .query_map([digest], |row| {
+            Ok(ImageIndex {
+                digest: parsed(row, 0)?,
+                media_type: row.get(1)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
     image.layers = connection
         .prepare_cached(
             "SELECT diff_id, chain, blob_digest, media_type, compressed_size
@@ -108,7 +152,26 @@ pub(super) fn image(
     Ok(Some(image))
 }
 
-/// Returns the image that a reference leads to.
+/// Returns the images with a configuration, the oldest first.
+pub(super) fn configured(
+    connection: &Connection,
+    config: &Digest,
+) -> rusqlite::Result<Vec<ImageRecord>> {
+    let digests = connection
+        .prepare_cached(
+            "SELECT digest FROM msb_image WHERE config_digest = ?1 AND NOT removed
+             ORDER BY created_at, digest",
+        )?
+        .query_map([config.to_string()], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut images = Vec::with_capacity(digests.len());
+    for digest in digests {
+        images.extend(image(connection, &digest)?);
+    }
+    Ok(images)
+}
+
+/// Returns the image that a reference leads to, by the catalogue.
 pub(super) fn referenced(
     connection: &Connection,
     reference: &Reference,

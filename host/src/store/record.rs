@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::catalogue::Store;
+use super::catalogue::{Store, WriteError};
 use super::column::{Count, parsed};
+use super::foreign::Foreign;
 use super::publish::LayerKey;
+use super::query::ImageRecord;
 use super::{StoreError, query};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -30,6 +32,22 @@ pub struct NewImage {
     pub platform: Platform,
     /// Its layers, the bottom one first.
     pub layers: Vec<NewImageLayer>,
+    /// The indexes that led to it, each before those that it led to.
+    pub indexes: Vec<NewImageIndex>,
+    /// Images that this one takes the place of: the same configuration and layers under a manifest
+    /// that was made up for want of one. What names and uses them is handed on to it.
+    pub supersedes: Vec<Digest>,
+}
+
+/// An index that led to an image.
+#[derive(Clone, Debug)]
+pub struct NewImageIndex {
+    /// Its bytes, as they came.
+    pub bytes: Vec<u8>,
+    /// Their digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
 }
 
 /// A layer of an image as its manifest has it.
@@ -67,12 +85,74 @@ impl Store {
     /// Records an image and points references to it, all in one step.
     ///
     /// # Errors
-    /// [`StoreError::MissingLayer`] when one of its layers is not published.
+    /// [`StoreError::MissingLayer`] when one of its layers is not published, and
+    /// [`StoreError::OtherDigest`] for a reference with a digest that is neither that of the
+    /// manifest nor of an index that leads to it.
     pub fn record(
         &self,
         image: &NewImage,
         references: &[Reference],
     ) -> Result<Recorded, StoreError> {
+        self.record_as(image, references, None)
+    }
+
+    /// As [`record`](Self::record), of an image that was pulled: with the digest that the registry
+    /// knows the reference by.
+    pub fn record_pulled(
+        &self,
+        image: &NewImage,
+        reference: &Reference,
+        registry_digest: &Digest,
+    ) -> Result<Recorded, StoreError> {
+        self.record_as(
+            image,
+            std::slice::from_ref(reference),
+            Some(registry_digest),
+        )
+    }
+
+    /// Points a reference to an image that is there, with the digest that the registry knows it by.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherDigest`] as in [`record`](Self::record), and [`StoreError::NotFound`]
+    /// where the image has gone.
+    pub fn name(
+        &self,
+        image: &ImageRecord,
+        reference: &Reference,
+        registry_digest: &Digest,
+    ) -> Result<Vec<MovedReference>, StoreError> {
+        if let Some(digest) = reference.digest()
+            && !self.is_named_by(image, digest)
+        {
+            return Err(StoreError::OtherDigest {
+                reference: reference.clone(),
+                image: image.digest.clone(),
+            });
+        }
+        self.write(|transaction| {
+            if query::image(transaction, &image.digest.to_string())?.is_none() {
+                return Err(StoreError::NotFound(reference.familiar()).into());
+            }
+            let moved = point(transaction, reference, &image.digest, Some(registry_digest))?;
+            Ok(moved.into_iter().collect())
+        })
+    }
+
+    fn record_as(
+        &self,
+        image: &NewImage,
+        references: &[Reference],
+        registry_digest: Option<&Digest>,
+    ) -> Result<Recorded, StoreError> {
+        for reference in references {
+            if !self.may_name(image, reference)? {
+                return Err(StoreError::OtherDigest {
+                    reference: reference.clone(),
+                    image: image.manifest_digest.clone(),
+                });
+            }
+        }
         self.prepare()?;
         let _lease = self.lease(&Silent, &Cancel::default())?;
         for layer in &image.layers {
@@ -85,15 +165,27 @@ impl Store {
         }
         self.put_blob(&image.config_digest, &image.config)?;
         self.put_blob(&image.manifest_digest, &image.manifest)?;
+        for index in &image.indexes {
+            self.put_blob(&index.digest, &index.bytes)?;
+        }
+        let digest = image.manifest_digest.to_string();
+        let foreign = Foreign::open(self.home())?;
         self.write(|transaction| {
             let already_present = insert(transaction, image)?;
+            for index in &image.indexes {
+                insert_index(transaction, &digest, index)?;
+            }
+            for superseded in &image.supersedes {
+                supersede(transaction, &foreign, superseded, &image.manifest_digest)?;
+            }
             let mut moved = Vec::new();
             for reference in references {
-                let previous = point(transaction, reference, &image.manifest_digest)?;
-                moved.extend(previous.map(|previous| MovedReference {
-                    reference: reference.clone(),
-                    previous,
-                }));
+                moved.extend(point(
+                    transaction,
+                    reference,
+                    &image.manifest_digest,
+                    registry_digest,
+                )?);
             }
             Ok(Recorded {
                 already_present,
@@ -159,12 +251,59 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage) -> rusqlite::Result<b
     Ok(false)
 }
 
-/// Points a reference to an image, and returns the other image that it led to.
+/// Enters an index that led to an image.
+fn insert_index(
+    transaction: &Transaction<'_>,
+    image: &str,
+    index: &NewImageIndex,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_image_index (image, digest, media_type) VALUES (?1, ?2, ?3)",
+        [image, &index.digest.to_string(), &index.media_type],
+    )?;
+    Ok(())
+}
+
+/// Hands on to an image what names and uses another one, and removes that. It stays where something
+/// holds on to its very digest: a reference, or a microsandbox.
+fn supersede(
+    transaction: &Transaction<'_>,
+    foreign: &Foreign,
+    superseded: &Digest,
+    image: &Digest,
+) -> Result<(), WriteError> {
+    let (superseded, image) = (superseded.to_string(), image.to_string());
+    if superseded == image || !foreign.users(&superseded)?.is_empty() {
+        return Ok(());
+    }
+    transaction.execute(
+        "UPDATE msb_reference SET image = ?2, digest = NULL
+         WHERE image = ?1 AND instr(name, '@') = 0",
+        [&superseded, &image],
+    )?;
+    let is_named: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM msb_reference WHERE image = ?1)",
+        [&superseded],
+        |row| row.get(0),
+    )?;
+    if !is_named {
+        transaction.execute(
+            "UPDATE OR IGNORE msb_use SET image = ?2 WHERE image = ?1",
+            [&superseded, &image],
+        )?;
+        transaction.execute("DELETE FROM msb_use WHERE image = ?1", [&superseded])?;
+        transaction.execute("DELETE FROM msb_image WHERE digest = ?1", [&superseded])?;
+    }
+    Ok(())
+}
+
+/// Points a reference to an image, and returns that it led to another one.
 fn point(
     transaction: &Transaction<'_>,
     reference: &Reference,
     image: &Digest,
-) -> rusqlite::Result<Option<Digest>> {
+    registry_digest: Option<&Digest>,
+) -> rusqlite::Result<Option<MovedReference>> {
     let name = reference.canonical();
     let previous: Option<Digest> = transaction
         .query_row(
@@ -173,10 +312,23 @@ fn point(
             |row| parsed(row, 0),
         )
         .optional()?;
+    // Loading an image under a name that it was pulled by changes nothing of what is known.
     transaction.execute(
-        "INSERT INTO msb_reference (name, image, updated_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (name) DO UPDATE SET image = ?2, updated_at = ?3",
-        [name, image.to_string(), query::time(Timestamp::now())],
+        "INSERT INTO msb_reference (name, image, digest, updated_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET
+             digest = CASE WHEN image = ?2 THEN coalesce(?3, digest) ELSE ?3 END,
+             image = ?2, updated_at = ?4",
+        params![
+            name,
+            image.to_string(),
+            registry_digest.map(Digest::to_string),
+            query::time(Timestamp::now()),
+        ],
     )?;
-    Ok(previous.filter(|previous| previous != image))
+    Ok(previous
+        .filter(|previous| previous != image)
+        .map(|previous| MovedReference {
+            reference: reference.clone(),
+            previous,
+        }))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::Store;
 use super::publish::StoredLayer;
+use super::query::ImageRecord;
 use super::{StoreError, fs};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -35,7 +36,7 @@ impl Store {
     /// Returns what is wrong with the database of the catalogue. It has no checksums: a flipped
     /// bit in a value is seen only where the value contradicts another one.
     pub fn check_catalogue(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|catalogue| {
+        self.read(|catalogue| -> rusqlite::Result<_> {
             let mut wrong = catalogue
                 .prepare("PRAGMA integrity_check")?
                 .query_map([], |row| row.get(0))?
@@ -72,7 +73,30 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes a manifest or configuration.
+    /// Forgets those names of an image that nothing proves, and those indexes that are damaged or do
+    /// not lead to it.
+    pub fn forget_unproven(&self, image: &ImageRecord) -> Result<(), StoreError> {
+        let digest = image.digest.to_string();
+        self.write(|transaction| {
+            for reference in &image.unproven {
+                transaction.execute(
+                    "DELETE FROM msb_reference WHERE name = ?1 AND image = ?2",
+                    [&reference.canonical(), &digest],
+                )?;
+            }
+            for index in &image.indexes {
+                if !self.is_named_by(image, &index.digest) {
+                    transaction.execute(
+                        "DELETE FROM msb_image_index WHERE image = ?1 AND digest = ?2",
+                        [&digest, &index.digest.to_string()],
+                    )?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes a manifest, configuration or index.
     pub fn drop_blob(&self, digest: &Digest) -> Result<(), StoreError> {
         fs::remove(&self.home().blob(digest))
     }

@@ -1,14 +1,13 @@
 //! The tables of the catalogue.
 //!
-//! The database file may belong to other microsandbox tools as well. So every table of ours has
-//! the prefix `msb_`, theirs are only read, and nothing here needs a newer `SQLite` than they do
-//! (which is why the tables are not `STRICT`). The `chain` of a layer is empty unless its image
-//! depends on the layers below.
+//! The `chain` of a layer is empty unless its image depends on the layers below. The `digest` of a
+//! reference is the one that the registry knew it by when it was pulled, null where it was not.
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
-/// The format that this msb writes. A store of a newer one is not touched.
-pub(super) const FORMAT: u32 = 2;
+/// The format that this msb writes. A store of a newer one is not touched, one of
+/// [`FORMAT_BEFORE`](super::carry::FORMAT_BEFORE) is carried over.
+pub(super) const FORMAT: u32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS msb_store (
@@ -52,9 +51,18 @@ CREATE TABLE IF NOT EXISTS msb_image_layer (
     FOREIGN KEY (diff_id, chain) REFERENCES msb_layer (diff_id, chain) ON DELETE RESTRICT
 );
 CREATE INDEX IF NOT EXISTS msb_image_layer_layer ON msb_image_layer (diff_id, chain);
+CREATE INDEX IF NOT EXISTS msb_image_config ON msb_image (config_digest);
+CREATE TABLE IF NOT EXISTS msb_image_index (
+    image      TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
+    digest     TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    PRIMARY KEY (image, digest)
+);
+CREATE INDEX IF NOT EXISTS msb_image_index_digest ON msb_image_index (digest);
 CREATE TABLE IF NOT EXISTS msb_reference (
     name       TEXT PRIMARY KEY NOT NULL,
     image      TEXT NOT NULL REFERENCES msb_image (digest) ON DELETE CASCADE,
+    digest     TEXT,
     updated_at TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS msb_reference_image ON msb_reference (image);
@@ -85,12 +93,18 @@ pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<u32>> {
 /// Makes the tables that are missing.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    create_within(&transaction)?;
+    transaction.commit()
+}
+
+/// As [`create`], within a transaction.
+pub(super) fn create_within(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     transaction.execute(
         "INSERT OR IGNORE INTO msb_store (key, value) VALUES ('format', ?1)",
         [FORMAT.to_string()],
     )?;
-    transaction.commit()
+    Ok(())
 }
 
 pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

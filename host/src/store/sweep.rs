@@ -10,8 +10,10 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 use walkdir::WalkDir;
 
+use super::catalogue::WriteError;
+use super::foreign::Foreign;
 use super::publish::{ASIDE, BESIDE, OVER};
-use super::{Home, StoreError, foreign, fs, part, staging};
+use super::{Home, StoreError, fs, part, staging};
 use crate::digest::Digest;
 
 /// What the catalogue needs, as names of files.
@@ -21,7 +23,7 @@ pub(super) struct Known {
     layers: HashSet<String>,
     /// The layers of microsandbox.
     their_layers: HashSet<String>,
-    /// Manifests and configurations.
+    /// Manifests, configurations and indexes.
     blobs: HashSet<String>,
     /// Manifests, ours and those of microsandbox.
     manifests: HashSet<String>,
@@ -42,7 +44,11 @@ pub(super) struct Garbage {
 
 impl Known {
     /// Reads what the rows of the catalogue need, now that the manifests `removed` have gone.
-    pub(super) fn read(catalogue: &Connection, removed: HashSet<String>) -> rusqlite::Result<Self> {
+    pub(super) fn read(
+        catalogue: &Connection,
+        foreign: &Foreign,
+        removed: HashSet<String>,
+    ) -> Result<Self, WriteError> {
         let column = |query: &str| {
             catalogue
                 .prepare(query)?
@@ -52,15 +58,16 @@ impl Known {
         let mut manifests = column("SELECT digest FROM msb_image")?;
         let mut blobs = column("SELECT config_digest FROM msb_image")?;
         blobs.extend(manifests.iter().cloned());
+        blobs.extend(column("SELECT digest FROM msb_image_index")?);
         let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
-        manifests.extend(stems(foreign::manifests(catalogue)?));
+        manifests.extend(stems(foreign.manifests()?));
         Ok(Self {
             layers: column("SELECT file FROM msb_layer")?,
-            their_layers: stems(foreign::layers(catalogue)?).collect(),
+            their_layers: stems(foreign.layers()?).collect(),
             blobs,
             manifests,
             removed,
-            shared: foreign::is_shared(catalogue)?,
+            shared: foreign.is_shared()?,
         })
     }
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::catalogue::Store;
-use super::{StoreError, foreign, query};
+use super::catalogue::WriteError;
+use super::foreign::Foreign;
+use super::{StoreError, query};
 use crate::digest::Digest;
 
 impl Store {
@@ -41,17 +43,22 @@ impl Store {
     /// Returns the names of the sandboxes that use the image with a manifest digest, sorted: those
     /// recorded here, and those of a microsandbox whose database is in the same home.
     pub fn users(&self, image: &Digest) -> Result<Vec<String>, StoreError> {
-        self.read(|catalogue| users(catalogue, &image.to_string()))
+        let foreign = Foreign::open(self.home())?;
+        self.read(|catalogue| users(catalogue, &foreign, &image.to_string()))
     }
 }
 
 /// As [`Store::users`], within a transaction.
-pub(super) fn users(connection: &Connection, image: &str) -> rusqlite::Result<Vec<String>> {
-    let mut users = connection
+pub(super) fn users(
+    catalogue: &Connection,
+    foreign: &Foreign,
+    image: &str,
+) -> Result<Vec<String>, WriteError> {
+    let mut users = catalogue
         .prepare_cached("SELECT sandbox FROM msb_use WHERE image = ?1")?
         .query_map([image], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<String>>>()?;
-    users.extend(foreign::users(connection, image)?);
+    users.extend(foreign.users(image)?);
     users.sort();
     users.dedup();
     Ok(users)

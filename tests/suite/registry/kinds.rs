@@ -25,7 +25,7 @@ tests! {
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Returns an image for a processor, of one layer.
-fn image_for(architecture: &str) -> Image {
+pub(super) fn image_for(architecture: &str) -> Image {
     let layer = format!("etc/\netc/machine = {architecture}");
     let mut image = Image::new("", &[&layer]).compressed(gzip);
     image.config["architecture"] = json!(architecture);
@@ -33,7 +33,7 @@ fn image_for(architecture: &str) -> Image {
 }
 
 /// Returns the entry of an index for an image.
-fn entry(image: &Image, architecture: &str) -> Value {
+pub(super) fn entry(image: &Image, architecture: &str) -> Value {
     let manifest = serde_json::to_vec(&image.manifest()).unwrap();
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let mut entry = descriptor(media_type, &manifest);
@@ -41,12 +41,12 @@ fn entry(image: &Image, architecture: &str) -> Value {
     entry
 }
 
-fn index(entries: &[Value]) -> Value {
+pub(super) fn index(entries: &[Value]) -> Value {
     json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 }
 
 /// Puts an index of an image for this machine and one for another under `app:1`.
-fn put_two(scene: &Scene) -> String {
+pub(super) fn put_two(scene: &Scene) -> String {
     let names = [architecture(), other_architecture()];
     let entries = names.map(|name| {
         scene

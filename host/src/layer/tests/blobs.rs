@@ -343,13 +343,53 @@ fn the_uuid_is_made_of_the_diff_id() {
     );
 }
 
+/// Inspects a blob that is to have these contents and this digest.
+fn inspect(
+    blob: &[u8],
+    contents: &[u8],
+    digest: Option<Digest>,
+) -> Result<InspectedBlob, LayerError> {
+    let options = ConvertOptions {
+        limits: &Limits::default(),
+        cancel: &Cancel::default(),
+        advanced: &|_| {},
+        expected_blob: digest.map(|digest| (digest, Some(blob.len() as u64))),
+        expected_diff_id: Some(Digest::of(contents)),
+        chain: &|| Ok(None),
+    };
+    inspect_blob(blob, &options)
+}
+
 #[test]
 fn a_blob_is_inspected_without_converting_it() {
-    for blob in [sample(), gzip(&sample()), vec![]] {
-        let inspected = inspect_blob(&*blob, &Cancel::default()).unwrap();
-        assert_eq!(inspected.digest, Digest::of(&blob));
-        assert_eq!(inspected.size, blob.len() as u64);
-        assert_eq!(inspected.compression, Compression::sniff(&blob));
+    for (blob, contents) in [
+        (sample(), sample()),
+        (gzip(&sample()), sample()),
+        (zstd(&sample()), sample()),
+        (vec![], vec![]),
+        (fill(3_000_000), fill(3_000_000)),
+    ] {
+        for digest in [None, Some(Digest::of(&blob))] {
+            let inspected = inspect(&blob, &contents, digest).unwrap();
+            assert_eq!(inspected.digest, Digest::of(&blob));
+            assert_eq!(inspected.size, blob.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn a_blob_that_is_not_what_it_should_be_is_told_by_inspecting_it() {
+    let cut = |blob: Vec<u8>| blob[..blob.len() - 9].to_vec();
+    for blob in [
+        b"garbage".to_vec(),
+        gzip(&tar("file another data=x")),
+        cut(sample()),
+        cut(gzip(&sample())),
+    ] {
+        assert!(inspect(&blob, &sample(), None).is_err());
+        // Whole, and not the one that it was to be.
+        let error = inspect(&blob, &sample(), Some(Digest::of(b"other"))).unwrap_err();
+        assert!(matches!(error, LayerError::BlobDigest { .. }), "{error}");
     }
 }
 

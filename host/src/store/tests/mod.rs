@@ -1,10 +1,13 @@
 //! Tests of the store, and what tests of the use cases share with them.
 
+mod carry;
 mod crash;
 mod find;
 mod foreign;
+mod format2;
 mod locks;
 mod open;
+mod proof;
 mod publish;
 
 use std::io::Write as _;
@@ -115,6 +118,8 @@ pub(crate) fn image(label: &str, layers: &[&str]) -> NewImage {
                 compressed_size: 100,
             })
             .collect(),
+        indexes: Vec::new(),
+        supersedes: Vec::new(),
     }
 }
 

@@ -9,16 +9,16 @@ use super::*;
 
 #[test]
 fn a_store_of_a_newer_msb_is_left_alone() {
-    for found in ["3", "something"] {
+    for found in ["4", "something"] {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);
-        let catalogue = Connection::open(store.path("db/msb.db")).unwrap();
+        let catalogue = Connection::open(store.path("db/images.db")).unwrap();
         catalogue
             .execute("UPDATE msb_store SET value = ?1", [found])
             .unwrap();
         let error = Store::open(store.store.home()).unwrap_err();
         assert!(
-            matches!(error, StoreError::Format { found, known: 2, .. } if found > 2),
+            matches!(error, StoreError::Format { found, known: 3, .. } if found > 3),
             "{error}"
         );
         let kept: String = catalogue
@@ -26,20 +26,6 @@ fn a_store_of_a_newer_msb_is_left_alone() {
             .unwrap();
         assert_eq!(kept, found);
     }
-}
-
-#[test]
-fn a_store_of_an_older_msb_is_left_alone() {
-    let store = TestStore::new();
-    let catalogue = Connection::open(store.path("db/msb.db")).unwrap();
-    catalogue
-        .execute("UPDATE msb_store SET value = '1'", [])
-        .unwrap();
-    let error = Store::open(store.store.home()).unwrap_err();
-    assert!(
-        matches!(error, StoreError::OldFormat { found: 1, .. }),
-        "{error}"
-    );
 }
 
 #[test]
@@ -59,17 +45,22 @@ fn a_new_home_may_be_opened_by_many_at_once() {
 fn a_file_that_is_no_database_is_an_error_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("db")).unwrap();
-    std::fs::write(directory.path().join("db/msb.db"), "x".repeat(5000)).unwrap();
-    let error = Store::open(&Home::at(directory.path())).unwrap_err();
-    assert!(matches!(error, StoreError::Catalogue { .. }), "{error}");
-    assert!(error.to_string().contains("db/msb.db"), "{error}");
+    // Before the catalogue had a file of its own, it was in the other one.
+    for name in ["db/msb.db", "db/images.db"] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        let error = Store::open(&Home::at(directory.path())).unwrap_err();
+        assert!(matches!(error, StoreError::Catalogue { .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]
 fn a_catalogue_with_nonsense_in_it_is_damaged() {
     let store = TestStore::new();
     store.add("app", &["a"], &["app"]);
-    Connection::open(store.path("db/msb.db"))
+    Connection::open(store.path("db/images.db"))
         .unwrap()
         .execute("UPDATE msb_image SET config_digest = 'nonsense'", [])
         .unwrap();
@@ -78,7 +69,7 @@ fn a_catalogue_with_nonsense_in_it_is_damaged() {
 }
 
 /// Runs a test once more in a process that may read a home and not write it.
-fn read_only_child(test: &str, home: &Path) {
+pub(super) fn read_only_child(test: &str, module: &str, home: &Path) {
     let executable = tempfile::tempdir().unwrap();
     let copy = executable.path().join("test");
     std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
@@ -99,7 +90,7 @@ fn read_only_child(test: &str, home: &Path) {
     };
     set(0o555);
     let mut command = Command::new(copy);
-    let (_, module) = module_path!().split_once("::").unwrap();
+    let (_, module) = module.split_once("::").unwrap();
     command
         .args([&format!("{module}::{test}"), "--exact", "--nocapture"])
         .env(CHILD, home);
@@ -134,6 +125,7 @@ fn a_store_that_cannot_be_written_can_be_read() {
     drop(store);
     read_only_child(
         "a_store_that_cannot_be_written_can_be_read",
+        module_path!(),
         directory.path(),
     );
 }
@@ -148,9 +140,10 @@ fn what_is_only_in_the_log_yet_can_be_read_where_nothing_can_be_written() {
     let test = TestStore::new();
     test.add("app", &["a"], &["app"]);
     // With the store open here the log is not merged into the database.
-    assert!(test.path("db/msb.db-wal").metadata().unwrap().len() > 0);
+    assert!(test.path("db/images.db-wal").metadata().unwrap().len() > 0);
     read_only_child(
         "what_is_only_in_the_log_yet_can_be_read_where_nothing_can_be_written",
+        module_path!(),
         &test.path(""),
     );
 }

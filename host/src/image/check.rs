@@ -1,0 +1,107 @@
+//! Layers of an archive that the store has already: their blobs are read all the same, since an
+//! image that is recorded says of each what it holds.
+//!
+//! Owns the division of this work. It costs reading, hashing and inflating, and nothing is written.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::LoadError;
+use super::convert::{BlobFacts, Job, LayerSource, Workshop, named};
+use crate::layer::{self, ConvertOptions};
+use crate::progress::{Event, LayerNumber};
+
+impl Workshop<'_> {
+    /// Checks the blobs of layers, so many at a time, and returns what they are in the order of the
+    /// jobs, which are numbered from `first` on. The first failure ends the others.
+    pub(super) fn check_all<S: LayerSource + ?Sized>(
+        &self,
+        source: &S,
+        jobs: &[Job],
+        first: usize,
+        workers: usize,
+    ) -> Result<Vec<BlobFacts>, LoadError> {
+        let next = AtomicUsize::new(0);
+        let cancel = self.cancel.child();
+        let workshop = Workshop {
+            cancel: &cancel,
+            ..self.clone()
+        };
+        let found = Mutex::new(vec![None; jobs.len()]);
+        let failure = Mutex::new(None);
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(index).filter(|_| !cancel.is_cancelled()) else {
+                    return;
+                };
+                match workshop.check_job(source, job, LayerNumber(first + index)) {
+                    Ok(blob) => {
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                        if let Some(place) = found.get_mut(index) {
+                            *place = Some(blob);
+                        }
+                    }
+                    Err(error) => {
+                        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        failure.get_or_insert(error);
+                        cancel.cancel();
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..workers.min(jobs.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        self.cancel.check()?;
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => {
+                let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+                Ok(found.into_iter().flatten().collect())
+            }
+        }
+    }
+
+    fn check_job<S: LayerSource + ?Sized>(
+        &self,
+        source: &S,
+        job: &Job,
+        number: LayerNumber,
+    ) -> Result<BlobFacts, LoadError> {
+        let input = source.open(job, number, self.cancel)?;
+        self.progress.report(Event::LayerStarted {
+            layer: number,
+            name: &job.name,
+            size: Some(job.size),
+        });
+        let advanced = |bytes| {
+            self.progress.report(Event::LayerAdvanced {
+                layer: number,
+                bytes,
+            });
+        };
+        let options = ConvertOptions {
+            limits: self.limits,
+            cancel: self.cancel,
+            advanced: &advanced,
+            expected_blob: job.blob.clone(),
+            expected_diff_id: Some(job.diff_id.clone()),
+            chain: &|| Ok(None),
+        };
+        let blob = layer::inspect_blob(input, &options).map_err(|error| named(&job.name, error))?;
+        self.progress.report(Event::LayerFinished {
+            layer: number,
+            diff_id: &job.diff_id,
+            already_present: true,
+        });
+        Ok(BlobFacts {
+            digest: blob.digest,
+            size: blob.size,
+            compression: blob.compression,
+        })
+    }
+}
