@@ -76,18 +76,7 @@ impl TestEnv {
 
     /// Runs msb with something on its standard input.
     pub(crate) fn msb_with_input(&self, line: &str, input: &[u8]) -> Run {
-        let mut command = self.command(line.split_whitespace());
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            // msb may stop reading when it has seen enough.
-            scope.spawn(move || stdin.write_all(input).ok());
-            Run::from(child.wait_with_output().unwrap())
-        })
+        Run::with_input(&mut self.command(line.split_whitespace()), input)
     }
 
     /// Runs msb and returns its JSON.
@@ -133,6 +122,21 @@ impl TestEnv {
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
         Self::from(command.output().unwrap())
+    }
+
+    /// Runs a command with something on its standard input.
+    pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Self {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // msb may stop reading when it has seen enough.
+            scope.spawn(move || stdin.write_all(input).ok());
+            Self::from(child.wait_with_output().unwrap())
+        })
     }
 
     /// Asserts that msb succeeded.

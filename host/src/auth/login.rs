@@ -14,9 +14,14 @@ use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
 use super::trace::Step;
 use crate::cancel::Cancelled;
+use crate::progress::Event;
 use crate::reference::canonical_host;
 use crate::registry::{Client, RegistryAuth, VerifyError, Welcome};
 use crate::settings::{AuthSource, Settings, SettingsError};
+
+/// The most bytes of a password or token: more than the largest key that stands for one, and about
+/// what servers take in the head of a request.
+pub const MAX_PASSWORD: usize = 256 << 10;
 
 /// Where a password is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +80,12 @@ pub enum KeepError {
     /// A password is none.
     #[error("the password {0}")]
     Password(&'static str),
+    /// A password is longer than any that a registry takes.
+    #[error("the password is longer than {} KiB", limit >> 10)]
+    LongPassword {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The registry does not know the user, or could not be asked.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -151,13 +162,17 @@ impl Login {
                 let progress = Arc::clone(around.progress);
                 let credentials = Lookup::new(Arc::new(Chain::default()), progress)
                     .with(&self.registry, auth.clone());
-                client.verify(
+                let welcome = client.verify(
                     &self.registry,
                     &self.username,
                     &credentials,
                     around.progress.as_ref(),
                     around.cancel,
-                )
+                );
+                for notice in client.notices() {
+                    around.progress.report(Event::Notice(&notice));
+                }
+                welcome
             })
             .transpose()?;
         around.cancel.check()?;
@@ -280,24 +295,26 @@ pub fn registry_named(text: &str) -> Result<String, KeepError> {
     }
 }
 
-/// Returns the password in what a program or a person has typed: one line, whose end is none of it.
+/// Returns the password in what a program or a person has typed: all of it but the end of the last
+/// line. A password may have several lines, as the key of a service account has, and any
+/// character: RFC 7617 forbids control characters, but they travel in base64, and registries take
+/// them.
+///
+/// # Errors
+/// [`KeepError::Password`] for one that is empty, longer than [`MAX_PASSWORD`] or not UTF-8.
 pub fn password_typed(bytes: &[u8]) -> Result<SecretString, KeepError> {
+    if bytes.len() > MAX_PASSWORD {
+        return Err(KeepError::LongPassword {
+            limit: MAX_PASSWORD,
+        });
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| KeepError::Password("is not UTF-8 text"))?;
-    let line = text
-        .strip_suffix("\r\n")
-        .or_else(|| text.strip_suffix('\n'))
-        .unwrap_or(text);
-    let wrong = |what| Err(KeepError::Password(what));
-    if line.is_empty() {
-        return wrong("is empty");
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(KeepError::Password("is empty"));
     }
-    if line.contains(['\n', '\r']) {
-        return wrong("has more than one line");
-    }
-    if line.contains('\0') {
-        return wrong("has a NUL");
-    }
-    Ok(SecretString::from(line))
+    Ok(SecretString::from(text))
 }
 
 pub(super) fn question(registry: &str) -> Question<'_> {

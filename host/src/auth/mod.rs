@@ -26,7 +26,7 @@ pub use finding::{Finding, Source};
 pub use keeping::Keeping;
 pub use link::{KEYCHAIN, Link, Tier};
 pub use list::{Registered, list};
-pub use login::{KeepError, LoggedIn, Login, Store, password_typed, registry_named};
+pub use login::{KeepError, LoggedIn, Login, MAX_PASSWORD, Store, password_typed, registry_named};
 pub use logout::{LoggedOut, logout};
 pub use lookup::Lookup;
 pub use pattern::matches as pattern_matches;

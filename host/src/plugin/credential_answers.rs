@@ -16,14 +16,12 @@ use super::grant::{Capability, Grant};
 use super::guest::Guest;
 use super::package::{CredentialDescription, Need};
 use crate::auth::{
-    Action, Answer, Cache, Entry, Extent, Operations, Problem, ProviderError, Request,
+    Action, Answer, Cache, Entry, Extent, MAX_PASSWORD, Operations, Problem, ProviderError, Request,
 };
 use crate::registry::RegistryAuth;
 
 /// Bytes of a name.
 const MAX_NAME: usize = 1024;
-/// Bytes of a password or token.
-const MAX_SECRET: usize = 256 << 10;
 /// Registries in a list, patterns and permissions in a description.
 const MAX_ENTRIES: usize = 10_000;
 const MAX_PATTERNS: usize = 256;
@@ -139,10 +137,11 @@ fn credential(said: wit::Credential, guest: &mut Guest) -> Result<RegistryAuth, 
             password: secret(password, guest, "password")?,
         },
         wit::Credential::IdentityToken(token) => {
-            RegistryAuth::IdentityToken(self::token(token, guest)?)
+            // It goes into a form, where every character has a place.
+            RegistryAuth::IdentityToken(filled(secret(token, guest, "token")?)?)
         }
         wit::Credential::RegistryToken(token) => {
-            RegistryAuth::RegistryToken(self::token(token, guest)?)
+            RegistryAuth::RegistryToken(header(filled(secret(token, guest, "token")?)?)?)
         }
         wit::Credential::Anonymous => RegistryAuth::Anonymous,
     })
@@ -205,15 +204,27 @@ fn checked_username(name: String) -> Result<String, Failure> {
             "the user name has a control character".to_owned(),
         ));
     }
+    // Source: RFC 7617 section 2.
+    if name.contains(':') {
+        return Err(Failure::Answer(
+            "the user name has a colon, which no registry could tell from the password".to_owned(),
+        ));
+    }
     Ok(name)
 }
 
-fn token(handle: Resource<Value>, guest: &mut Guest) -> Result<SecretString, Failure> {
-    let token = secret(handle, guest, "token")?;
-    let text = token.expose_secret();
-    if text.is_empty() || text.chars().any(char::is_control) {
+fn filled(token: SecretString) -> Result<SecretString, Failure> {
+    if token.expose_secret().is_empty() {
+        return Err(Failure::Answer("the token is empty".to_owned()));
+    }
+    Ok(token)
+}
+
+/// Refuses a token that no header of HTTP could carry.
+fn header(token: SecretString) -> Result<SecretString, Failure> {
+    if token.expose_secret().chars().any(char::is_control) {
         return Err(Failure::Answer(
-            "the token is empty or has a control character".to_owned(),
+            "the token has a control character, which no header can have".to_owned(),
         ));
     }
     Ok(token)
@@ -224,19 +235,14 @@ fn secret(handle: Resource<Value>, guest: &mut Guest, what: &str) -> Result<Secr
     let value = guest
         .take(handle)
         .map_err(|error| Failure::Answer(format!("the {what} is no secret of its own: {error}")))?;
-    if value.bytes().len() > MAX_SECRET {
+    if value.bytes().len() > MAX_PASSWORD {
         return Err(Failure::Answer(format!(
             "the {what} is longer than {} KiB",
-            MAX_SECRET >> 10
+            MAX_PASSWORD >> 10
         )));
     }
     let text = std::str::from_utf8(value.bytes())
         .map_err(|_| Failure::Answer(format!("the {what} is not UTF-8")))?;
-    if text.contains(['\0', '\n', '\r']) {
-        return Err(Failure::Answer(format!(
-            "the {what} has more than one line or a NUL in it"
-        )));
-    }
     Ok(text.to_owned().into())
 }
 

@@ -29,7 +29,8 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
         ),
         ("escape", "the user name has a control character"),
         ("long-name", "the user name is longer than 1024 bytes"),
-        ("two-lines", "the password has more than one line"),
+        ("two-lines", "the token has a control character"),
+        ("colon", "the user name has a colon"),
         ("not-text", "the password is not UTF-8"),
         ("no-time", "18446744073709551615 is no time"),
     ] {

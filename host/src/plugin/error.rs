@@ -140,6 +140,7 @@ impl fmt::Display for PluginError {
             | Failure::Mismatch(_)
             | Failure::Component { .. }
             | Failure::Changed { .. } => " cannot be used",
+            Failure::Answer(_) => " gave an answer that msb refuses",
             _ => " did not finish",
         })
     }

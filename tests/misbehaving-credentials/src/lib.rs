@@ -65,7 +65,11 @@ impl Guest for Misbehaving {
             }
             "escape" => Ok(basic("\u{1b}[2Jroot", b"secret")),
             "long-name" => Ok(basic(&"x".repeat(100_000), b"secret")),
-            "two-lines" => Ok(basic("user", b"secret\r\nX-Evil: 1")),
+            "two-lines" => Ok(Answer {
+                credential: Credential::RegistryToken(Secret::new(b"secret\r\nX-Evil: 1")),
+                ..basic("user", b"secret")
+            }),
+            "colon" => Ok(basic("us:er", b"secret")),
             "not-text" => Ok(basic("user", b"\xff\xfe")),
             "no-time" => Ok(Answer {
                 cache: Cache::Until(u64::MAX),

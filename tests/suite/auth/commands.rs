@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::env::{Run, TestEnv};
@@ -12,7 +14,9 @@ use crate::tools::run;
 
 tests! {
     a_login_in_a_file_is_pulled_with_listed_and_forgotten;
-    a_password_on_stdin_has_one_line;
+    a_password_on_stdin_is_taken_whole;
+    a_password_of_several_lines_is_taken_from_everywhere;
+    a_user_name_with_a_colon_is_refused_from_everywhere;
     without_a_terminal_a_password_has_to_be_piped;
     a_password_that_is_typed_is_not_shown needs Tmux;
     a_login_with_wrong_credentials_says_what_to_look_at;
@@ -99,7 +103,7 @@ fn a_login_in_a_file_is_pulled_with_listed_and_forgotten() {
     msb(&env, &format!("pull --force {host}/app:1"), b"").failure(&["msb registry login"]);
 }
 
-fn a_password_on_stdin_has_one_line() {
+fn a_password_on_stdin_is_taken_whole() {
     let (env, registry) = scene();
     let line = format!(
         "registry login {} -u me --password-stdin --store file",
@@ -108,16 +112,111 @@ fn a_password_on_stdin_has_one_line() {
     for (input, words) in [
         (&b""[..], "the password is empty"),
         (b"\r\n", "the password is empty"),
-        (
-            b"secret-pass\nsecret-two\n",
-            "the password has more than one line",
-        ),
         (b"secret-\xff\n", "the password is not UTF-8 text"),
     ] {
         msb(&env, &line, input).failure(&[words]);
     }
     assert!(!env.home().join("config.json").exists());
+    let long = vec![b'x'; 2 << 20];
+    msb(&env, &line, &long).failure(&["the password is longer than 256 KiB"]);
+    assert!(!env.home().join("config.json").exists());
     msb(&env, &line, b"secret-pass\r\n").success();
+}
+
+/// The key of a service account, as its maker writes it.
+const KEY: &str = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"secret-\\n\"\n}";
+
+/// A registry that knows `_json_key` by [`KEY`].
+fn keyed() -> (Registry, String) {
+    let registry = Registry::start();
+    registry.challenge(&[r#"Basic realm="x""#], None);
+    let encoded = STANDARD.encode(format!("_json_key:{KEY}"));
+    registry.accept_password(&encoded);
+    let image = crate::archive::Image::new("", &["etc/\netc/hosts = here"]);
+    registry.put_image("app", "1", &image);
+    (registry, encoded)
+}
+
+fn a_password_of_several_lines_is_taken_from_everywhere() {
+    let (registry, encoded) = keyed();
+    let host = registry.host();
+    let pull = |env: &TestEnv, variables: &[(&str, &str)]| {
+        let mut command = env.command(["pull", &format!("{host}/app:1")]);
+        command.envs(variables.iter().copied());
+        let run = Run::of(&mut command);
+        super::assert_no_secret(&run);
+        run.success();
+    };
+    let write = |env: &TestEnv, name: &str, text: &str, mode: u32| {
+        let path = env.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, mode).unwrap();
+    };
+    let settings = |env: &TestEnv, source: &serde_json::Value| {
+        let mut entry = json!({"username": "_json_key"});
+        let fields = entry.as_object_mut().unwrap();
+        fields.extend(source.as_object().unwrap().clone());
+        let text = json!({"registries": {"auth": {&host: entry}}}).to_string();
+        std::fs::create_dir_all(env.home()).unwrap();
+        std::fs::write(env.home().join("config.json"), text).unwrap();
+    };
+
+    let env = TestEnv::new();
+    let line = format!("registry login {host} -u _json_key --password-stdin --store file");
+    msb(&env, &line, format!("{KEY}\n").as_bytes()).success();
+    pull(&env, &[]);
+
+    let env = TestEnv::new();
+    settings(&env, &json!({"password_env": "THE_KEY"}));
+    pull(&env, &[("THE_KEY", KEY)]);
+
+    let env = TestEnv::new();
+    settings(&env, &json!({"secret_name": "key"}));
+    let secret = env.home().join("secrets/registries/key");
+    write(&env, secret.to_str().unwrap(), &format!("{KEY}\n"), 0o600);
+    pull(&env, &[]);
+
+    let env = TestEnv::new();
+    let auths = json!({"auths": {&host: {"auth": encoded}}}).to_string();
+    write(&env, "docker-config/config.json", &auths, 0o600);
+    pull(&env, &[]);
+
+    let env = TestEnv::new();
+    let helpers = json!({"credHelpers": {&host: "lines"}}).to_string();
+    write(&env, "docker-config/config.json", &helpers, 0o600);
+    let answer = json!({"ServerURL": host, "Username": "_json_key", "Secret": KEY});
+    let helper = format!("#!/bin/sh\ncat > /dev/null\ncat <<'END'\n{answer}\nEND\n");
+    write(&env, "bin/docker-credential-lines", &helper, 0o755);
+    let path = format!(
+        "{}:{}",
+        env.path("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    pull(&env, &[("PATH", &path)]);
+}
+
+fn a_user_name_with_a_colon_is_refused_from_everywhere() {
+    let (registry, _) = keyed();
+    let host = registry.host();
+    let env = TestEnv::new();
+    let line = format!("registry login {host} -u a:b --password-stdin --store file");
+    msb(&env, &line, b"secret-pass\n").failure(&["the user name has a colon"]);
+    std::fs::create_dir_all(env.home()).unwrap();
+    let entry = json!({"username": "a:b", "password_env": "THE_KEY"});
+    let text = json!({"registries": {"auth": {&host: entry}}}).to_string();
+    std::fs::write(env.home().join("config.json"), text).unwrap();
+    let mut command = env.command(["pull", &format!("{host}/app:1")]);
+    let run = Run::of(command.env("THE_KEY", "secret-pass"));
+    super::assert_no_secret(&run);
+    run.failure(&[
+        "gave an answer that msb refuses",
+        "the user name has a colon",
+    ]);
+    for request in registry.requests() {
+        assert_eq!(request.header("authorization"), None, "{request}");
+    }
 }
 
 fn without_a_terminal_a_password_has_to_be_piped() {

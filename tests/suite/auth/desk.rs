@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use msb_host::auth::{
-    self, Chain, KeepError, Keeping, LoggedIn, LoggedOut, Login, Provider, Registered, Store,
-    Surroundings, password_typed, registry_named,
+    self, Chain, KeepError, Keeping, LoggedIn, LoggedOut, Login, MAX_PASSWORD, Provider,
+    Registered, Store, Surroundings, password_typed, registry_named,
 };
 use msb_host::cancel::Cancel;
 use msb_host::progress::{Progress, Silent};
@@ -30,7 +30,7 @@ tests! {
     a_login_says_who_would_answer_before_it;
     every_spelling_of_a_registry_is_the_same_login;
     a_login_with_a_path_is_an_error_that_names_the_registry;
-    a_password_is_one_line_without_its_end;
+    a_password_is_all_but_the_end_of_its_last_line;
     a_logout_forgets_all_that_a_login_has_kept;
     a_logout_works_without_the_keychain_and_says_so;
     a_logout_says_who_still_has_credentials;
@@ -328,7 +328,7 @@ fn a_login_with_a_path_is_an_error_that_names_the_registry() {
     }
 }
 
-fn a_password_is_one_line_without_its_end() {
+fn a_password_is_all_but_the_end_of_its_last_line() {
     let typed = |text: &str| password_typed(text.as_bytes());
     // What is kept is seen in the file.
     let desk = Desk::new(&[]);
@@ -338,24 +338,23 @@ fn a_password_is_one_line_without_its_end() {
         ("pass", "pass"),
         ("  in spaces  \n", "  in spaces  "),
         ("päss:wörd\n", "päss:wörd"),
+        ("secret-a\nsecret-b\n", "secret-a\nsecret-b"),
+        ("{\r\n  \"key\": 1\r\n}\r\n", "{\r\n  \"key\": 1\r\n}"),
+        ("secret-a\n\n", "secret-a\n"),
+        ("secret-\0\u{1b}", "secret-\0\u{1b}"),
     ] {
         let login = Login::new("h", "me", typed(text).unwrap(), Store::File).unwrap();
         let done = desk.at(|keeping, around| login.keep(keeping, None, around));
         let file = done.unwrap().file.unwrap();
         assert_eq!(std::fs::read_to_string(file).unwrap(), kept);
     }
-    for (text, words) in [
-        ("", "is empty"),
-        ("\n", "is empty"),
-        ("\r\n", "is empty"),
-        ("secret-a\nsecret-b\n", "more than one line"),
-        ("secret-a\n\n", "more than one line"),
-        ("secret-a\rsecret-b", "more than one line"),
-        ("secret-\0", "a NUL"),
-    ] {
+    for (text, words) in [("", "is empty"), ("\n", "is empty"), ("\r\n", "is empty")] {
         let error = typed(text).unwrap_err();
         assert!(told(&error).contains(words), "{text:?}: {error}");
     }
+    assert!(password_typed(&vec![b'x'; MAX_PASSWORD]).is_ok());
+    let error = password_typed(&vec![b'x'; MAX_PASSWORD + 1]).unwrap_err();
+    assert_eq!(error.to_string(), "the password is longer than 256 KiB");
     let error = password_typed(b"secret-\xff").unwrap_err();
     assert!(told(&error).contains("is not UTF-8"), "{error}");
     for name in ["", "a:b", "a\nb"] {
