@@ -43,6 +43,7 @@ mod error;
 pub mod image;
 pub mod layer;
 pub mod limits;
+mod ownership;
 pub mod platform;
 pub mod plugin;
 pub mod progress;

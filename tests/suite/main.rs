@@ -17,6 +17,7 @@ mod auth;
 mod bad_input;
 mod chains;
 mod commands;
+mod compiled;
 mod concurrency;
 mod digests;
 mod docs;
@@ -82,6 +83,7 @@ fn main() {
     let tests = [
         auth::all(),
         commands::tests(),
+        compiled::tests(),
         chains::tests(),
         references::tests(),
         registry::all(),

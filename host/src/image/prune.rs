@@ -157,6 +157,26 @@ mod tests {
     }
 
     #[test]
+    fn of_compiled_plugins_only_what_no_msb_will_use_goes() {
+        let store = TestStore::new();
+        std::fs::create_dir_all(store.path("cache/plugins/modules/wasmtime-1")).unwrap();
+        for name in [
+            "key",
+            "aa-bb.compiled",
+            ".compiling-Xa2b",
+            "modules/wasmtime-1/mod",
+            "notes",
+        ] {
+            std::fs::write(store.path("cache/plugins").join(name), "x").unwrap();
+        }
+        let before = store.disk_size("cache");
+        let report = run(&store, false);
+        let left = store.names("cache/plugins");
+        assert_eq!(left, ["aa-bb.compiled", "key", "notes"]);
+        assert_eq!(report.bytes_reclaimed, before - store.disk_size("cache"));
+    }
+
+    #[test]
     fn what_the_store_did_not_name_is_not_its_garbage() {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);

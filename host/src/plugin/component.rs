@@ -13,6 +13,7 @@ use wasmtime::{Engine, Store};
 
 use super::bindings::Plugin;
 use super::bindings::exports::msb::plugin::{archive, credentials, layers};
+use super::compiled::Kept;
 use super::engine::MAX_STACK;
 use super::error::{Failure, PluginError};
 use super::format::Caller;
@@ -21,7 +22,8 @@ use super::limits::{Budget, Meter, Stopped};
 use super::runtime::{Runtime, Unanswered};
 use super::wasi;
 use crate::cancel::Cancel;
-use crate::progress::{Event, PluginWork};
+use crate::digest::Digest;
+use crate::progress::{Event, LogLevel, PluginWork};
 
 /// A component, compiled and linked.
 pub(super) struct Component {
@@ -43,7 +45,7 @@ impl Component {
         caller: &Caller<'_>,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let component = compiled(engine, bytes, caller.cancel)?;
+        let component = ready(runtime, engine, bytes, caller)?;
         let mismatch = |error: wasmtime::Error| Failure::Mismatch(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(mismatch)?;
@@ -202,6 +204,42 @@ impl Running {
             Err(Unanswered::Setup(source)) => Err(Failure::Setup(source)),
         }
     }
+}
+
+/// Returns a component whose code was kept, or compiles it and keeps the code.
+fn ready(
+    runtime: &Runtime,
+    engine: &Engine,
+    bytes: Bytes,
+    caller: &Caller<'_>,
+) -> Result<wasmtime::component::Component, Failure> {
+    let log = |message: String| {
+        caller.progress.report(Event::Log {
+            level: LogLevel::Info,
+            message: &message,
+        });
+    };
+    let Some(code) = runtime.compiled_code(engine, &**caller.progress) else {
+        return compiled(engine, bytes, caller.cancel);
+    };
+    let digest = Digest::of(&bytes);
+    match code.find(engine, &digest) {
+        Kept::Code(component) => return Ok(component),
+        Kept::Refused(path, why) => log(format!(
+            "plugin `{}` is compiled again: its code in `{}` is not used, for {why}",
+            caller.plugin,
+            path.display()
+        )),
+        Kept::Nothing => {}
+    }
+    let component = compiled(engine, bytes, caller.cancel)?;
+    if let Err(error) = code.keep(&digest, &component) {
+        log(format!(
+            "the compiled code of plugin `{}` is not kept: {error}",
+            caller.plugin
+        ));
+    }
+    Ok(component)
 }
 
 /// Compiles on a thread of its own, which is left behind when the user does not want to wait.

@@ -100,10 +100,8 @@ pub enum Refusal {
 
 /// Why the runtime for plugins could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("could not start the plugin runtime, cache `{}`: {message}", cache.display())]
+#[error("could not start the plugin runtime: {message}")]
 pub struct EngineError {
-    /// Where compiled plugins are kept.
-    pub cache: PathBuf,
     /// What the runtime said.
     pub message: String,
 }

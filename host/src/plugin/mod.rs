@@ -18,6 +18,7 @@ mod access;
 mod bindings;
 mod builtin;
 mod capability;
+mod compiled;
 mod component;
 pub mod conformance;
 mod credential;

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 use super::access::Environment;
+use super::compiled::CompiledCode;
 use super::engine;
 use super::error::{EngineError, Failure, PluginError};
 use super::inspect;
 use super::package::Inspection;
 use super::servers::Servers;
 use crate::cancel::{Cancel, Cancelled};
-use crate::progress::Progress;
+use crate::progress::{Event, LogLevel, Progress};
 use crate::settings::Settings;
 use crate::store::Home;
 
@@ -39,6 +40,7 @@ struct Inner {
     servers: Arc<Servers>,
     environment: Environment,
     engine: OnceLock<Engine>,
+    compiled: OnceLock<Option<CompiledCode>>,
     tokio: OnceLock<Threads>,
 }
 
@@ -79,6 +81,7 @@ impl Runtime {
                 servers: Arc::new(Servers::new(settings)),
                 environment: Environment::Process,
                 engine: OnceLock::new(),
+                compiled: OnceLock::new(),
                 tokio: OnceLock::new(),
             }),
         }
@@ -104,13 +107,35 @@ impl Runtime {
         if let Some(engine) = self.inner.engine.get() {
             return Ok(engine);
         }
-        let engine = engine::start(&self.inner.cache)?;
+        let engine = engine::start()?;
         Ok(self.inner.engine.get_or_init(|| engine))
     }
 
     /// The same, for whoever reports failures of one plugin.
     pub(super) fn engine_for_call(&self) -> Result<&Engine, Failure> {
         self.engine().map_err(Failure::Engine)
+    }
+
+    /// Returns the compiled plugins that are kept for the next start. `None` where that is not
+    /// safe or not possible: every start compiles then, and `--info` says why.
+    pub(super) fn compiled_code(
+        &self,
+        engine: &Engine,
+        progress: &dyn Progress,
+    ) -> Option<&CompiledCode> {
+        self.inner
+            .compiled
+            .get_or_init(|| match CompiledCode::open(&self.inner.cache, engine) {
+                Ok(code) => Some(code),
+                Err(why) => {
+                    progress.report(Event::Log {
+                        level: LogLevel::Info,
+                        message: &format!("compiled plugins are not kept: {why}"),
+                    });
+                    None
+                }
+            })
+            .as_ref()
     }
 
     /// Returns the home of msb.
@@ -137,6 +162,7 @@ impl Runtime {
                 servers: Arc::default(),
                 environment,
                 engine: OnceLock::new(),
+                compiled: OnceLock::new(),
                 tokio: OnceLock::new(),
             }),
         }

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::digest::Digest;
 
+/// How the names of files begin in which compiled plugins are being written.
+pub(crate) const UNFINISHED_CODE: &str = ".compiling-";
+/// What an msb of before kept compiled plugins in, within their directory.
+pub(crate) const FORMER_CODE: &str = "modules";
+
 /// The directory that holds the store, `$MSB_HOME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {

@@ -35,6 +35,7 @@ pub use find::FoundImage;
 pub use forget::Forgotten;
 pub(crate) use fs::{create_directory, error as io_error, remove, write_atomically};
 pub use home::Home;
+pub(crate) use home::{FORMER_CODE, UNFINISHED_CODE};
 pub(crate) use lock::lock_plugins;
 pub use lock::{LayerLock, Lease};
 pub use part::{Part, PartReader};

@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::publish::{ASIDE, BESIDE, OVER};
-use super::{Home, StoreError, fs, part, staging};
+use super::{Home, StoreError, fs, home, part, staging};
 use crate::digest::Digest;
 
 /// What the catalogue needs, as names of files.
@@ -123,6 +123,12 @@ impl Garbage {
                 push_tree(&mut garbage.others, &name, &path);
             } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_part(&path) {
                 push(&mut garbage.others, &name, path);
+            }
+        }
+        for name in names(&home.plugin_cache()).unwrap_or_default() {
+            if name.starts_with(home::UNFINISHED_CODE) || name == home::FORMER_CODE {
+                let path = home.plugin_cache().join(&name);
+                push_tree(&mut garbage.others, &name, &path);
             }
         }
         Ok(garbage)

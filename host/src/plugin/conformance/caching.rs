@@ -98,17 +98,18 @@ fn answers(
     Ok(answers)
 }
 
-/// Breaks every file below a directory, and returns how many there were. What is left of them is
-/// no code: code with a fault in it would be run.
+/// Breaks every file below a directory, each in one of three ways, and returns how many there were.
 fn break_all(folder: &Path) -> io::Result<usize> {
     let mut broken = 0;
     for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
         if entry.file_type().is_file() {
-            let halves = fs::read(entry.path())?;
-            let contents = match broken % 2 {
-                0 => halves.get(..halves.len() / 2).unwrap_or_default(),
-                _ => b"not what was compiled",
-            };
+            let mut contents = fs::read(entry.path())?;
+            let middle = contents.len() / 2;
+            match (broken % 3, contents.get_mut(middle)) {
+                (0, Some(byte)) => *byte ^= 1,
+                (1, _) => contents.truncate(middle),
+                _ => contents = b"not what was compiled".to_vec(),
+            }
             fs::write(entry.path(), contents)?;
             broken += 1;
         }
