@@ -62,7 +62,7 @@ pub struct BlobReader<'a> {
 /// Bytes on their way.
 enum Body<'a> {
     /// They are those of the blob.
-    Plain(Incoming<'a>),
+    Plain(Box<Incoming<'a>>),
     /// They were encoded on the way.
     Encoded(Box<dyn Read + Send + 'a>),
 }
@@ -233,13 +233,13 @@ impl<'a> BlobReader<'a> {
         self.known = self.offset - begin;
         // What is as long as the blob is the blob, whatever else is said of it.
         if total == Some(self.request.size) {
-            return Ok(Body::Plain(incoming));
+            return Ok(Body::Plain(Box::new(incoming)));
         }
         self.refuse_page(&mut incoming)?;
         let encoding = Encoding::of(incoming.response().headers());
         match (encoding, total) {
             (Ok(None), Some(total)) => Err(self.size_error(total)),
-            (Ok(None) | Err(_), None) => Ok(Body::Plain(incoming)),
+            (Ok(None) | Err(_), None) => Ok(Body::Plain(Box::new(incoming))),
             (Err(name), Some(_)) => Err(self.place()?.malformed(
                 &self.what,
                 &format!("it is encoded in a way that msb has not asked for: {name}"),
@@ -253,7 +253,7 @@ impl<'a> BlobReader<'a> {
             (Ok(Some(encoding)), _) => {
                 let is_encoded = total.is_some() || self.is_encoded(&mut incoming, &encoding)?;
                 if !is_encoded {
-                    return Ok(Body::Plain(incoming));
+                    return Ok(Body::Plain(Box::new(incoming)));
                 }
                 let reader = encoding.undone(incoming);
                 let reader = reader.map_err(|error| match error.downcast::<Unread>() {

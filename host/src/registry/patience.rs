@@ -218,7 +218,7 @@ mod tests {
         let all = [0; 4].map(|_| (patience(&traffic), traffic.reader()));
         // One gets next to nothing, and the line is good all the same.
         for _ in 0..30 {
-            for ((patience, _), bytes) in all.iter().zip([10, 1300, 1400, 1500]) {
+            for ((patience, _), bytes) in all.iter().zip([10, 1500, 1600, 1700]) {
                 patience.receive(bytes, SECOND).unwrap();
             }
         }
