@@ -31,7 +31,7 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 8] = [
+const DOCUMENTS: [(&str, &str); 9] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
@@ -45,6 +45,10 @@ const DOCUMENTS: [(&str, &str); 8] = [
     ),
     ("docs/plugins.md", include_str!("../../docs/plugins.md")),
     ("docs/registry.md", REGISTRY),
+    (
+        "docs/reliability.md",
+        include_str!("../../docs/reliability.md"),
+    ),
     ("docs/store.md", include_str!("../../docs/store.md")),
 ];
 

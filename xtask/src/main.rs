@@ -12,6 +12,7 @@ mod command;
 mod component;
 mod debian;
 mod demo;
+mod faults;
 mod fuzz;
 mod guests;
 mod link;
@@ -31,6 +32,7 @@ Commands:
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   bench   Measure (`bench load`, `pull` or `plugins`, with `--quick` or `--corpus DIR`)
+  faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "bench" => bench::run_all(rest),
+        "faults" => faults::run_all(rest),
         "fuzz" => fuzz::run_all(rest),
         // For cargo, not for people.
         "link" => link::link(rest),

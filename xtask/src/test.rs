@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run, which};
-use crate::{authors, debian, fuzz, guests, link, setup};
+use crate::{authors, debian, faults, fuzz, guests, link, setup};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -89,6 +89,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         tests.env("MSB_TEST_QUICK", "1");
     }
     step("tests", &mut tests)?;
+    faults::part(quick)?;
     step(
         "tests of plugins",
         &mut cargo_in(&plugins, "test --target-dir target/native"),
