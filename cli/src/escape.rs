@@ -27,6 +27,20 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Bytes of one line of a message. What is longer, nobody reads.
+const LINE: usize = 8192;
+
+/// Returns the same, cut where it is too long for one line of a message.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    if text.len() <= LINE {
+        return escaped(text);
+    }
+    let head = text
+        .get(..text.floor_char_boundary(LINE))
+        .unwrap_or_default();
+    Cow::Owned(escaped(head).into_owned() + "…")
+}
+
 /// Returns whether a character does something instead of showing something: controls of both
 /// ranges, bidirectional marks, and characters that take no room and no ink. The joiners U+200C
 /// and U+200D stay, for scripts and emoji need them.
@@ -48,6 +62,13 @@ pub(crate) fn is_hostile(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_a_message_has_an_end() {
+        assert_eq!(line("short\n"), "short\\n");
+        let long = line(&"ü".repeat(100_000)).into_owned();
+        assert!(long.ends_with("ü…") && long.len() < LINE + 8);
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_spelled_out() {

@@ -11,7 +11,7 @@ use msb_host::progress::LogLevel;
 use serde::Serialize;
 
 use crate::error::CommandError;
-use crate::escape::escaped;
+use crate::escape::{escaped, line};
 use crate::{json, size, stdout};
 
 /// What took less needs no stop watch.
@@ -189,7 +189,7 @@ impl Ui {
             };
             let label = format!("{label}:");
             let label = self.stderr.paint(role, &label);
-            write_stderr(&format!("{label} {}\n", escaped(text)));
+            write_stderr(&format!("{label} {}\n", line(text)));
         }
     }
 
@@ -198,13 +198,13 @@ impl Ui {
             return String::new();
         };
         let label = self.stderr.paint(Role::Error, "error:");
-        let mut text = format!("{label} {}\n", escaped(&failure.message));
+        let mut text = format!("{label} {}\n", line(&failure.message));
         for cause in &failure.causes {
-            text.extend(["  caused by: ", &escaped(cause), "\n"]);
+            text.extend(["  caused by: ", &line(cause), "\n"]);
         }
         for hint in &failure.hints {
             let label = self.stderr.paint(Role::Hint, "hint:");
-            text.extend([&label, " ", &escaped(hint), "\n"]);
+            text.extend([&label, " ", &line(hint), "\n"]);
         }
         text
     }

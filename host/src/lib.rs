@@ -40,6 +40,7 @@ pub mod cancel;
 pub mod digest;
 pub mod erofs;
 mod error;
+mod excerpt;
 pub mod image;
 pub mod layer;
 pub mod limits;

@@ -1,7 +1,12 @@
 //! What an input may cost.
 //!
-//! Owns the caps on untrusted input, their names and their defaults. Those who read the input
-//! enforce them, and name the cap in the error.
+//! Owns the caps on untrusted input, their names and their defaults, and the [`Budget`] that all
+//! parts of one operation share. Those who read the input enforce the caps, and name the cap in the
+//! error.
+
+mod budget;
+
+pub use budget::{Account, Budget, Inflation, Overdrawn, Purpose};
 
 /// Caps on untrusted input. The defaults let every real image through, also those of 60 GiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +21,15 @@ pub struct Limits {
     pub path_bytes: u64,
     /// Bytes of one extension header, which holds the extended attributes of an entry.
     pub xattr_bytes: u64,
-    /// How many times larger than its compressed form a layer may be, past the first GiB.
+    /// How many times larger than their compressed form the layers of one load or pull may be
+    /// together, past the first GiB.
     pub inflate_ratio: u64,
     /// Bytes that a decompressor may have for looking back, which the compressed data asks for.
     pub window_bytes: u64,
+    /// Bytes that one load or pull may write, all layers together.
+    pub image_bytes: u64,
+    /// Bytes of memory that an input may take during one load or pull, all layers together.
+    pub memory_bytes: u64,
     /// Bytes of a manifest.
     pub manifest_bytes: u64,
     /// Bytes of a configuration.
@@ -47,6 +57,10 @@ pub enum Limit {
     InflateRatio,
     /// [`Limits::window_bytes`].
     WindowBytes,
+    /// [`Limits::image_bytes`].
+    ImageBytes,
+    /// [`Limits::memory_bytes`].
+    MemoryBytes,
     /// [`Limits::manifest_bytes`].
     ManifestBytes,
     /// [`Limits::config_bytes`].
@@ -59,7 +73,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every cap, in the order of the fields.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::LayerBytes,
         Self::SparseBytes,
         Self::Entries,
@@ -67,6 +81,8 @@ impl Limit {
         Self::XattrBytes,
         Self::InflateRatio,
         Self::WindowBytes,
+        Self::ImageBytes,
+        Self::MemoryBytes,
         Self::ManifestBytes,
         Self::ConfigBytes,
         Self::KeptBytes,
@@ -83,6 +99,8 @@ impl Limit {
             Self::XattrBytes => "xattr_bytes",
             Self::InflateRatio => "inflate_ratio",
             Self::WindowBytes => "window_bytes",
+            Self::ImageBytes => "image_bytes",
+            Self::MemoryBytes => "memory_bytes",
             Self::ManifestBytes => "manifest_bytes",
             Self::ConfigBytes => "config_bytes",
             Self::KeptBytes => "kept_bytes",
@@ -113,6 +131,8 @@ impl Limits {
             Limit::XattrBytes => self.xattr_bytes,
             Limit::InflateRatio => self.inflate_ratio,
             Limit::WindowBytes => self.window_bytes,
+            Limit::ImageBytes => self.image_bytes,
+            Limit::MemoryBytes => self.memory_bytes,
             Limit::ManifestBytes => self.manifest_bytes,
             Limit::ConfigBytes => self.config_bytes,
             Limit::KeptBytes => self.kept_bytes,
@@ -130,6 +150,8 @@ impl Limits {
             Limit::XattrBytes => &mut self.xattr_bytes,
             Limit::InflateRatio => &mut self.inflate_ratio,
             Limit::WindowBytes => &mut self.window_bytes,
+            Limit::ImageBytes => &mut self.image_bytes,
+            Limit::MemoryBytes => &mut self.memory_bytes,
             Limit::ManifestBytes => &mut self.manifest_bytes,
             Limit::ConfigBytes => &mut self.config_bytes,
             Limit::KeptBytes => &mut self.kept_bytes,
@@ -148,6 +170,8 @@ impl Default for Limits {
             xattr_bytes: 1 << 20,
             inflate_ratio: 1000,
             window_bytes: 128 << 20,
+            image_bytes: 1 << 40,
+            memory_bytes: 256 << 20,
             manifest_bytes: 4 << 20,
             config_bytes: 8 << 20,
             kept_bytes: 64 << 20,

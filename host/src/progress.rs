@@ -2,9 +2,12 @@
 //! bars, lines or nothing implements [`Progress`].
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::excerpt::excerpt;
 
 /// A layer within one operation: its place in the order of their discovery, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -163,4 +166,86 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn report(&self, _event: Event<'_>) {}
+}
+
+/// Notices of one operation that a person would read.
+const MOST_NOTICES: usize = 100;
+
+/// Hands on what happens, of notices only the first ones, and at the end how many more there were.
+struct FewNotices {
+    progress: Arc<dyn Progress>,
+    notices: AtomicUsize,
+}
+
+/// Returns a receiver for one operation on input of others, which may have a notice for each of its
+/// entries. Long texts are cut.
+pub(crate) fn few_notices(progress: &Arc<dyn Progress>) -> Arc<dyn Progress> {
+    Arc::new(FewNotices {
+        progress: Arc::clone(progress),
+        notices: AtomicUsize::new(0),
+    })
+}
+
+impl Progress for FewNotices {
+    fn report(&self, event: Event<'_>) {
+        match event {
+            Event::Notice(text) => {
+                if self.notices.fetch_add(1, Ordering::Relaxed) < MOST_NOTICES {
+                    self.progress.report(Event::Notice(&excerpt(text)));
+                }
+            }
+            other => self.progress.report(other),
+        }
+    }
+}
+
+impl Drop for FewNotices {
+    fn drop(&mut self) {
+        let more = self.notices.get_mut().saturating_sub(MOST_NOTICES);
+        if more > 0 {
+            let text = format!("and {more} more notices");
+            self.progress.report(Event::Notice(&text));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl Progress for Lines {
+        fn report(&self, event: Event<'_>) {
+            if let Event::Notice(text) = event {
+                self.0.lock().unwrap().push(text.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_of_notices_ends_with_their_number() {
+        let lines = Arc::new(Lines::default());
+        let progress: Arc<dyn Progress> = Arc::clone(&lines) as _;
+        let few = few_notices(&progress);
+        for number in 0..200_000 {
+            few.report(Event::Notice(&number.to_string()));
+        }
+        drop(few);
+        let lines = lines.0.lock().unwrap();
+        assert_eq!(lines.len(), MOST_NOTICES + 1);
+        assert_eq!(lines.last().unwrap(), "and 199900 more notices");
+    }
+
+    #[test]
+    fn a_long_notice_is_cut() {
+        let lines = Arc::new(Lines::default());
+        let progress: Arc<dyn Progress> = Arc::clone(&lines) as _;
+        few_notices(&progress).report(Event::Notice(&"x".repeat(64 << 10)));
+        assert!(lines.0.lock().unwrap()[0].len() < 2048);
+    }
 }

@@ -51,7 +51,7 @@ impl Contents {
         let mut files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
         match (files.next(), files.next()) {
             (Some(only), None) if is_name_of_archive(&only.path) => Some(Self::Archive {
-                path: only.path.clone(),
+                path: only.path.to_string(),
             }),
             _ => None,
         }
@@ -98,7 +98,7 @@ mod tests {
             let mut index = Index::default();
             for path in paths {
                 let entry = Entry {
-                    path: (*path).to_owned(),
+                    path: (*path).into(),
                     kind: EntryKind::File,
                     size: 1,
                     target: None,

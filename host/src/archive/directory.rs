@@ -10,8 +10,9 @@ use rustix::fs::{Mode, OFlags};
 use walkdir::WalkDir;
 
 use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index};
+use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 
 /// A directory opened as an archive. Links are resolved within it only: the index follows them,
 /// and files are opened without following any.
@@ -23,9 +24,15 @@ pub(super) struct DirectoryArchive {
 
 impl DirectoryArchive {
     /// Walks the directory and takes note of its entries.
-    pub(super) fn open(root: &Path, limits: &Limits) -> Result<Self, ArchiveError> {
-        let mut index = Index::default();
+    pub(super) fn open(
+        root: &Path,
+        limits: &Limits,
+        budget: &Budget,
+        cancel: &Cancel,
+    ) -> Result<Self, ArchiveError> {
+        let mut index = Index::within(budget);
         for entry in WalkDir::new(root).min_depth(1).sort_by_file_name() {
+            cancel.check()?;
             let entry = entry.map_err(|error| ArchiveError::Read {
                 name: error.path().unwrap_or(root).display().to_string(),
                 source: error.into(),
@@ -57,7 +64,7 @@ impl DirectoryArchive {
                 (EntryKind::Other, 0, None)
             };
             let entry = Entry {
-                path: path.to_owned(),
+                path: path.into(),
                 kind,
                 size,
                 target,
@@ -77,11 +84,11 @@ impl DirectoryArchive {
             .ok_or(ArchiveError::NoSuchEntry { number })?;
         if entry.kind != EntryKind::File {
             return Err(ArchiveError::NotReadable {
-                path: entry.path.clone(),
+                path: entry.path.to_string(),
                 reason: "it is not a regular file",
             });
         }
-        let path = self.root.join(&entry.path);
+        let path = self.root.join(&*entry.path);
         let file = rustix::fs::open(
             &path,
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
@@ -113,7 +120,7 @@ impl ArchiveSource for DirectoryArchive {
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {
         let (file, entry) = self.file(number)?;
         read_at(&file, offset, u64::from(length)).map_err(|source| ArchiveError::Read {
-            name: entry.path.clone(),
+            name: entry.path.to_string(),
             source,
         })
     }

@@ -8,6 +8,7 @@ use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::layer::LayerError;
+use crate::limits::Overdrawn;
 use crate::tar::TarError;
 
 /// An archive that could not be read or written. `name` is how the user called it: a path, or
@@ -89,6 +90,9 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
+    /// What is kept of the archive would take too much memory.
+    #[error(transparent)]
+    Overdrawn(#[from] Overdrawn),
     /// There is no entry of this number.
     #[error("the archive has no entry {number}")]
     NoSuchEntry {

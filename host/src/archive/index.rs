@@ -4,11 +4,19 @@
 //! Owns path normalisation and link resolution inside an archive. Knows nothing of images.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ArchiveError;
+use crate::limits::{Account, Budget, Limits, Purpose};
 
 /// How many links may be followed from one path to its entry, as in Linux's path resolution.
 const MAX_LINKS: usize = 40;
+/// Bytes of a path or of a link's target. No system takes longer ones (`PATH_MAX`), so no tool has
+/// made an archive of images with them.
+pub(super) const MAX_PATH: usize = 4096;
+/// Bytes of memory that an entry takes besides its path and target, and a path besides its text.
+const ENTRY: u64 = 128;
+const PATH: u64 = 80;
 
 /// What an entry of an archive is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +38,7 @@ pub enum EntryKind {
 pub struct Entry {
     /// Path in normal form: relative, without `.`, `..` or empty components. One that leads
     /// outside of the archive is as it was written; [`Index::find`] never leads there.
-    pub path: String,
+    pub path: Arc<str>,
     /// What it is.
     pub kind: EntryKind,
     /// Bytes of contents; 0 unless it is a file.
@@ -40,23 +48,53 @@ pub struct Entry {
 }
 
 /// The entries of an archive in their order, and the way from a path to its entry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
     entries: Vec<Entry>,
-    by_path: HashMap<String, u32>,
+    by_path: HashMap<Arc<str>, u32>,
+    account: Account,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::within(&Budget::new(&Limits::default()))
+    }
 }
 
 impl Index {
-    /// Adds an entry and returns its number.
+    /// Returns an index without entries, whose memory is taken from a budget.
+    pub fn within(budget: &Budget) -> Self {
+        Self {
+            entries: Vec::new(),
+            by_path: HashMap::new(),
+            account: budget.account(),
+        }
+    }
+
+    /// Returns another index without entries that is paid from the same budget.
+    pub(super) fn beside(&self) -> Self {
+        Self::within(self.account.budget())
+    }
+
+    /// Adds an entry and returns its number. Equal paths are kept once.
     ///
     /// # Errors
-    /// [`ArchiveError::TooManyEntries`] once `limit` entries are there.
-    pub fn push(&mut self, entry: Entry, limit: u64) -> Result<u32, ArchiveError> {
+    /// [`ArchiveError::TooManyEntries`] once `limit` entries are there, and
+    /// [`ArchiveError::Overdrawn`] when they take more memory than the budget has.
+    pub fn push(&mut self, mut entry: Entry, limit: u64) -> Result<u32, ArchiveError> {
         let number = u32::try_from(self.entries.len())
             .ok()
             .filter(|number| u64::from(*number) < limit)
             .ok_or(ArchiveError::TooManyEntries { limit })?;
-        self.by_path.insert(entry.path.clone(), number);
+        let target = entry.target.as_ref().map_or(0, String::len);
+        let mut size = ENTRY + target as u64;
+        if let Some((known, _)) = self.by_path.get_key_value(&entry.path) {
+            entry.path = Arc::clone(known);
+        } else {
+            size += PATH + entry.path.len() as u64;
+        }
+        self.account.take(Purpose::ArchiveEntries, size)?;
+        self.by_path.insert(Arc::clone(&entry.path), number);
         self.entries.push(entry);
         Ok(number)
     }
@@ -68,7 +106,7 @@ impl Index {
 
     /// Returns the path of the first entry that leads outside of the archive.
     pub fn outside(&self) -> Option<&str> {
-        let paths = self.entries.iter().map(|entry| entry.path.as_str());
+        let paths = self.entries.iter().map(|entry| &*entry.path);
         paths.into_iter().find(|path| normal_path(path).is_none())
     }
 
@@ -161,7 +199,7 @@ mod tests {
                 (None, None) => (path, None, EntryKind::File),
             };
             let entry = Entry {
-                path: path.to_owned(),
+                path: path.into(),
                 kind,
                 size: 0,
                 target: target.map(str::to_owned),
@@ -210,6 +248,29 @@ mod tests {
     #[test]
     fn the_last_of_equal_paths_counts() {
         assert_eq!(index(&["a", "b", "a"]).find("a"), Some(2));
+    }
+
+    #[test]
+    fn equal_paths_are_kept_once_and_others_taken_from_the_budget() {
+        let limits = Limits {
+            memory_bytes: 1 << 20,
+            ..Limits::default()
+        };
+        let mut index = Index::within(&Budget::new(&limits));
+        let entry = |path: String| Entry {
+            path: path.into(),
+            kind: EntryKind::File,
+            size: 0,
+            target: None,
+        };
+        for _ in 0..1000 {
+            index.push(entry("a".repeat(4096)), 10_000).unwrap();
+        }
+        let mut paths = (0..1000).map(|number| format!("{number}{}", "a".repeat(4096)));
+        let error = paths.find_map(|path| index.push(entry(path), 10_000).err());
+        let error = error.unwrap().to_string();
+        assert!(error.contains("entries of the archive"), "{error}");
+        assert!(error.contains("`memory_bytes`"), "{error}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveS
         let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
         Some(rest.to_owned())
     };
-    let mut index = Index::default();
+    let mut index = outer.index().beside();
     for entry in entries {
         let target = match (&entry.target, entry.kind) {
             // A hard link names its target from the root of the archive.
@@ -61,7 +61,7 @@ fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveS
             (target, _) => target.clone(),
         };
         let inner = Entry {
-            path: stripped(&entry.path).unwrap_or_default(),
+            path: stripped(&entry.path).unwrap_or_default().into(),
             kind: entry.kind,
             size: entry.size,
             target,
@@ -135,7 +135,7 @@ mod tests {
         let mut index = Index::default();
         for (path, kind, target) in entries {
             let entry = Entry {
-                path: (*path).to_owned(),
+                path: (*path).into(),
                 kind: *kind,
                 size: 0,
                 target: target.map(str::to_owned),

@@ -13,7 +13,7 @@ use super::streamed::{self, Stream, StreamedLayers};
 use super::{ArchiveError, ArchiveSource, Foreign};
 use crate::blob::{Compression, Decoder};
 use crate::cancel::Cancel;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::tar::{self, TAR_BLOCK};
 
 /// Where an archive comes from.
@@ -39,11 +39,13 @@ impl Input {
     }
 
     /// Reads as much of the input as it takes to know its entries. Of a stream that is all of it:
-    /// entries that look like layers are then handed to `layers` as they pass.
+    /// entries that look like layers are then handed to `layers` as they pass. What is kept of the
+    /// input is taken from the budget.
     pub fn read(
         self,
         layers: &mut dyn StreamedLayers,
         limits: &Limits,
+        budget: &Budget,
         cancel: &Cancel,
     ) -> Result<Arc<dyn ArchiveSource>, ArchiveError> {
         match self {
@@ -54,21 +56,25 @@ impl Input {
                 };
                 let metadata = std::fs::metadata(&path).map_err(open)?;
                 if metadata.is_dir() {
-                    return Ok(Arc::new(DirectoryArchive::open(&path, limits)?));
+                    return Ok(Arc::new(DirectoryArchive::open(
+                        &path, limits, budget, cancel,
+                    )?));
                 }
                 let file = File::open(&path).map_err(open)?;
                 let name = path.display().to_string();
                 if metadata.is_file() {
                     let start = start(&file, &name)?;
                     if sniff(&start) == Compression::None {
-                        let archive = SeekableArchive::open(name, file, limits, cancel)
+                        let archive = SeekableArchive::open(name, file, limits, budget, cancel)
                             .map_err(|error| error.explained(Foreign::sniff(&start)))?;
                         return Ok(Arc::new(archive));
                     }
                 }
-                read_stream(name, Box::new(file), layers, limits, cancel)
+                read_stream(name, Box::new(file), layers, limits, budget, cancel)
             }
-            Self::Stream { name, reader } => read_stream(name, reader, layers, limits, cancel),
+            Self::Stream { name, reader } => {
+                read_stream(name, reader, layers, limits, budget, cancel)
+            }
         }
     }
 }
@@ -85,6 +91,7 @@ fn read_stream(
     mut reader: Box<dyn Read + Send>,
     layers: &mut dyn StreamedLayers,
     limits: &Limits,
+    budget: &Budget,
     cancel: &Cancel,
 ) -> Result<Arc<dyn ArchiveSource>, ArchiveError> {
     let mut start = Vec::new();
@@ -106,12 +113,12 @@ fn read_stream(
                 source,
             }
         })?;
-        Box::new(decoder)
+        Box::new(decoder.counted_by(budget.outer_inflation()))
     } else {
         Box::new(whole)
     };
     let stream = Stream { reader, compressed };
-    let archive = streamed::read(name, stream, layers, limits, cancel)
+    let archive = streamed::read(name, stream, layers, limits, budget, cancel)
         .map_err(|error| error.explained(foreign))?;
     Ok(Arc::new(archive))
 }

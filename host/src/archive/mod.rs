@@ -49,7 +49,7 @@ pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
     fn name(&self, number: u32) -> String {
         self.index()
             .get(number)
-            .map_or_else(|| format!("entry {number}"), |entry| entry.path.clone())
+            .map_or_else(|| format!("entry {number}"), |entry| entry.path.to_string())
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tar::{EntryType, Header};
@@ -22,7 +23,7 @@ const BUFFER: usize = 1 << 20;
 /// The unit in which a tar archive is filled up.
 const TAR_BLOCK: usize = 512;
 
-/// A layer of the store, opened for being saved.
+/// A layer of the store that is to be saved. Its files are opened when its turn comes.
 #[derive(Debug)]
 pub struct OutputLayer {
     /// The digest of its tar.
@@ -30,9 +31,9 @@ pub struct OutputLayer {
     /// The length of its tar.
     pub size: u64,
     /// Its EROFS image.
-    pub erofs: File,
+    pub erofs: PathBuf,
     /// Its tar recipe.
-    pub recipe: File,
+    pub recipe: PathBuf,
 }
 
 /// An uncompressed tar archive on its way out.
@@ -136,6 +137,16 @@ impl ArchiveOutput for TarOutput {
             .get(number)
             .ok_or(ArchiveError::NoSuchLayer { number: layer })?
             .size;
+        let open = |path: &PathBuf| {
+            File::open(path).map_err(|source| ArchiveError::Open {
+                path: path.clone(),
+                source,
+            })
+        };
+        let (erofs, recipe) = (
+            open(&self.layers[number].erofs)?,
+            open(&self.layers[number].recipe)?,
+        );
         // The header with its length comes first, then the bytes as they are rebuilt.
         self.put(path, EntryType::Regular, size, None, &[])?;
         let layer = &self.layers[number];
@@ -155,7 +166,7 @@ impl ArchiveOutput for TarOutput {
             },
             error: None,
         };
-        let rebuilt = layer::rebuild(&layer.erofs, &layer.recipe, &mut output, &self.cancel);
+        let rebuilt = layer::rebuild(&erofs, &recipe, &mut output, &self.cancel);
         if let Some(source) = output.error {
             return Err(ArchiveError::Write {
                 name: self.name.clone(),

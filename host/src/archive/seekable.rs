@@ -9,7 +9,7 @@ use super::streamed::index_entry;
 use super::{ArchiveError, ArchiveSource, EntryKind, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::tar::{Expanded, FileRange, SparseMap, TarReader};
 
 /// A tar file that was indexed.
@@ -45,12 +45,13 @@ impl SeekableArchive {
         name: String,
         file: File,
         limits: &Limits,
+        budget: &Budget,
         cancel: &Cancel,
     ) -> Result<Self, ArchiveError> {
         let mut archive = Self {
             name,
             file: Arc::new(file),
-            index: Index::default(),
+            index: Index::within(budget),
             extents: Vec::new(),
             limits: limits.clone(),
         };
@@ -64,7 +65,7 @@ impl SeekableArchive {
             return Err(ArchiveError::Empty { name: archive.name });
         }
         let range = FileRange::new(Arc::clone(&archive.file), 0, length);
-        let mut reader = TarReader::new(range, limits);
+        let mut reader = TarReader::new(range, limits, budget);
         loop {
             cancel.check()?;
             let entry = match reader.next_entry() {
@@ -113,7 +114,7 @@ impl SeekableArchive {
         match (entry.kind, extent) {
             (EntryKind::File, Some(extent)) => Ok((extent, entry.size)),
             _ => Err(ArchiveError::NotReadable {
-                path: entry.path.clone(),
+                path: entry.path.to_string(),
                 reason: "it is not a regular file",
             }),
         }

@@ -6,11 +6,13 @@
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
+use super::index::MAX_PATH;
 use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, normal_path};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::excerpt::excerpt_of;
 use crate::layer::looks_like_layer;
-use crate::limits::Limits;
+use crate::limits::{Account, Budget, Limits, Purpose};
 use crate::tar::{self, Expanded, TAR_BLOCK, TarError, TarReader};
 
 /// Bytes read from a pipe at a time.
@@ -44,6 +46,8 @@ pub struct StreamedLayer {
 pub(super) struct StreamedArchive {
     index: Index,
     contents: Vec<Contents>,
+    /// What the kept contents take.
+    documents: Account,
 }
 
 #[derive(Debug)]
@@ -68,13 +72,15 @@ pub(super) fn read(
     Stream { reader, compressed }: Stream,
     layers: &mut dyn StreamedLayers,
     limits: &Limits,
+    budget: &Budget,
     cancel: &Cancel,
 ) -> Result<StreamedArchive, ArchiveError> {
     let mut archive = StreamedArchive {
-        index: Index::default(),
+        index: Index::within(budget),
         contents: Vec::new(),
+        documents: budget.account(),
     };
-    let mut reader = TarReader::new(BufReader::with_capacity(BUFFER, reader), limits);
+    let mut reader = TarReader::new(BufReader::with_capacity(BUFFER, reader), limits, budget);
     let mut kept = 0;
     let failed = |archive: &StreamedArchive, error| match error {
         TarError::Read { source, .. } => read_error(&name, name.clone(), compressed, source),
@@ -88,7 +94,7 @@ pub(super) fn read(
             Err(source) => return Err(failed(&archive, source)),
         };
         let indexed = index_entry(&entry);
-        let (kind, size, path) = (indexed.kind, indexed.size, indexed.path.clone());
+        let (kind, size, path) = (indexed.kind, indexed.size, Arc::clone(&indexed.path));
         let number = archive.index.push(indexed, limits.archive_entries)?;
         let contents = if kind == EntryKind::File {
             let read = |source| read_error(&name, format!("{name}: {path}"), compressed, source);
@@ -106,6 +112,7 @@ pub(super) fn read(
                     None => Contents::LetGo,
                 }
             } else if size <= limits.config_bytes && kept + size <= limits.kept_bytes {
+                archive.documents.take(Purpose::Documents, size)?;
                 data.read_to_end(&mut start).map_err(read)?;
                 kept += size;
                 Contents::Kept(start.into())
@@ -155,7 +162,7 @@ impl StreamedArchive {
             .index
             .get(number)
             .ok_or(ArchiveError::NoSuchEntry { number })?;
-        let path = entry.path.clone();
+        let path = entry.path.to_string();
         Err(match self.contents(number) {
             Some(Contents::Kept(bytes)) => return Ok(bytes),
             Some(Contents::Layer(_)) => ArchiveError::Passed {
@@ -206,15 +213,19 @@ impl ArchiveSource for StreamedArchive {
 
 /// Turns a tar entry into one of the index.
 pub(super) fn index_entry(entry: &tar::Entry) -> Entry {
-    let text = String::from_utf8_lossy(&entry.path).into_owned();
+    // Nothing can name them, so nothing is lost with their contents.
+    let unnamed = |text: &str| Entry {
+        path: text.into(),
+        kind: EntryKind::Other,
+        size: 0,
+        target: None,
+    };
+    if entry.path.len() > MAX_PATH || entry.link.len() > MAX_PATH {
+        return unnamed(&format!("../{}", excerpt_of(&entry.path)));
+    }
+    let text = String::from_utf8_lossy(&entry.path);
     let Some(path) = normal_path(&text) else {
-        // Nothing can name it, so nothing is lost with its contents.
-        return Entry {
-            path: text,
-            kind: EntryKind::Other,
-            size: 0,
-            target: None,
-        };
+        return unnamed(&text);
     };
     let size = entry.sparse.as_ref().map_or(entry.size, |map| map.length);
     let target = || Some(String::from_utf8_lossy(&entry.link).into_owned());
@@ -226,7 +237,7 @@ pub(super) fn index_entry(entry: &tar::Entry) -> Entry {
         _ => (EntryKind::Other, 0, None),
     };
     Entry {
-        path,
+        path: path.into(),
         kind,
         size,
         target,
@@ -235,6 +246,9 @@ pub(super) fn index_entry(entry: &tar::Entry) -> Entry {
 
 /// Tells a file that never was a tar from one that ends too early.
 pub(super) fn tar_error(name: &str, first: bool, source: TarError) -> ArchiveError {
+    if let TarError::Overdrawn(overdrawn) = source {
+        return overdrawn.into();
+    }
     if first && source.is_not_a_tar() {
         return ArchiveError::NotAnArchive {
             name: name.to_owned(),

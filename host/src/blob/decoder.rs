@@ -8,7 +8,7 @@ use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 
 use super::{BlobError, Compression};
-use crate::limits::Limits;
+use crate::limits::{Budget, Inflation, Limits};
 
 const INPUT_BUFFER: usize = 256 << 10;
 /// What the xz decoder needs besides its window, in KiB.
@@ -22,6 +22,7 @@ pub struct Decoder<R: Read> {
     compression: Compression,
     limits: Limits,
     produced: u64,
+    inflation: Inflation,
 }
 
 enum Inner<R: Read> {
@@ -35,7 +36,7 @@ enum Inner<R: Read> {
 type Input<R> = BufReader<Counting<R>>;
 
 impl<R: Read> Decoder<R> {
-    /// Starts a decoder for bytes of a known compression.
+    /// Starts a decoder for bytes of a known compression, with a budget of its own.
     pub fn new(reader: R, compression: Compression, limits: &Limits) -> Result<Self, BlobError> {
         let inner = match compression {
             Compression::None => Inner::Plain(reader),
@@ -54,7 +55,14 @@ impl<R: Read> Decoder<R> {
             compression,
             limits: limits.clone(),
             produced: 0,
+            inflation: Budget::new(limits).inflation(),
         })
+    }
+
+    /// Counts for a whole operation, of which this decoder is a part.
+    #[must_use]
+    pub fn counted_by(self, inflation: Inflation) -> Self {
+        Self { inflation, ..self }
     }
 
     fn consumed(&self) -> u64 {
@@ -96,7 +104,8 @@ impl<R: Read> Read for Decoder<R> {
         };
         let count = count.map_err(|error| self.explained(error))?;
         self.produced += count as u64;
-        if self.produced > self.limits.growth(self.consumed()) {
+        let (consumed, produced) = (self.consumed(), self.produced);
+        if !self.inflation.is_bearable(consumed, produced) {
             return Err(io::Error::other(BlobError::Ratio {
                 compression: self.compression,
                 max: self.limits.inflate_ratio,

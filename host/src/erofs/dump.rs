@@ -75,7 +75,7 @@ fn line<R: ReadAt>(
     if let Some(device) = info.device() {
         let _ = write!(text, " device={}:{}", device.major, device.minor);
     }
-    for (name, value) in image.xattrs(info)? {
+    for (name, value) in &image.xattrs(info)? {
         let _ = write!(text, " {}={}", name.escape_ascii(), value.escape_ascii());
     }
     text.push('\n');

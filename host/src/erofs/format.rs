@@ -2,7 +2,7 @@
 //!
 //! Owns field offsets, magic numbers and limits; it neither reads nor writes files. The facts are
 //! those of <https://docs.kernel.org/filesystems/erofs.html> and of `fs/erofs/erofs_fs.h` in the
-//! Linux source. Only what msb writes is here: extended inodes, flat data, inline attributes.
+//! Linux source. Only what msb writes is here: extended inodes, flat data, attributes without a filter.
 
 use std::fmt;
 
@@ -25,6 +25,8 @@ pub(super) const INODE_SIZE: usize = 64;
 pub(super) const DIRENT_SIZE: usize = 12;
 /// Bytes of the header in front of inline attributes.
 pub(super) const XATTR_HEADER_SIZE: usize = 12;
+/// Bytes of the number of a shared attribute, and what such a number counts.
+pub(super) const XATTR_ID_SIZE: usize = 4;
 /// Bytes of an attribute without its name and value.
 pub(super) const XATTR_ENTRY_SIZE: usize = 4;
 

@@ -3,11 +3,14 @@
 //! Owns the order of the inodes, their nids, the count of their names, and the check that every
 //! part of the tree fits the format. Writes nothing.
 
+use std::collections::HashSet;
+
 use super::ErofsError;
 use super::dirent;
 use super::format::{
     BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX, XATTR_HEADER_SIZE,
 };
+use super::shared::Shared;
 use super::tree::{Device, Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
 
@@ -24,7 +27,7 @@ const BEHIND_LAST: u64 = XATTR_HEADER_SIZE as u64;
 
 /// The plan of an inode area.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct Layout<'t> {
     /// Every inode that a name reaches, in the order of the area, the root first.
     pub(super) order: Vec<InodeId>,
     /// By [`InodeId::index`].
@@ -33,6 +36,8 @@ pub(super) struct Layout {
     pub(super) size: u64,
     /// Blocks of directories and symbolic links outside of the area.
     pub(super) blocks: u64,
+    /// The attributes of all inodes.
+    pub(super) shared: Shared<'t>,
 }
 
 /// Where one inode goes.
@@ -100,23 +105,30 @@ impl Shape {
     }
 }
 
-impl Layout {
+impl<'t> Layout<'t> {
     /// Plans the area of a tree whose file data ends at block `data_end`.
     ///
     /// The children of a directory follow one another, in the order of their names, then come
     /// those of its first subdirectory: listing a directory reads consecutive blocks.
-    pub(super) fn plan(tree: &Tree, data_end: u64) -> Result<Self, ErofsError> {
+    pub(super) fn plan(tree: &'t Tree, data_end: u64) -> Result<Self, ErofsError> {
         let mut layout = Self {
             order: Vec::new(),
             places: vec![Place::default(); tree.len()],
             size: RESERVED,
             blocks: 0,
+            shared: Shared::default(),
         };
         layout.link(tree)?;
         let order = std::mem::take(&mut layout.order);
+        layout.shared = Shared::plan(tree, &order);
+        let mut checked = HashSet::new();
         let mut head_end = 0;
         for id in &order {
             layout.check(tree, *id, data_end)?;
+            // Inodes that share their attributes share what is wrong with them.
+            if checked.insert(tree.get(*id).metadata.xattrs.address()) {
+                layout.check_xattrs(tree, *id)?;
+            }
             let shape = layout.shape(tree, *id);
             let start = shape.start(layout.size);
             head_end = start + HEAD;
@@ -156,7 +168,7 @@ impl Layout {
             Kind::Symlink(target) => target.len() as u64,
             _ => 0,
         };
-        Shape::new(xattr::body_size(&inode.metadata.xattrs), contents)
+        Shape::new(self.shared.body_size(&inode.metadata.xattrs), contents)
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
@@ -244,7 +256,7 @@ impl Layout {
             }
             _ => {}
         }
-        self.check_xattrs(tree, id)
+        Ok(())
     }
 
     fn check_xattrs(&self, tree: &Tree, id: InodeId) -> Result<(), ErofsError> {

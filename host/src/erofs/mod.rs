@@ -11,6 +11,7 @@
 //! | superblock, at byte 1024 | one block |
 //! | contents of regular files, each from a block of its own | |
 //! | directories and symbolic links that are too large to follow their inodes | |
+//! | attributes that many inodes have, where copies of them would be large | whole blocks |
 //! | inodes, with their attributes and small directories and symbolic links | |
 //!
 //! The images are plain on purpose: blocks of 4096 bytes, no incompatible feature, nothing
@@ -27,6 +28,7 @@ mod layout;
 mod load;
 mod output;
 mod reader;
+mod shared;
 mod source;
 mod tree;
 mod verify;
@@ -41,7 +43,7 @@ pub use format::{BLOCK_SIZE, DataLayout, FileType, Nid, Superblock};
 pub use inode::InodeInfo;
 pub use reader::Image;
 pub use source::ReadAt;
-pub use tree::{Device, Extent, Inode, InodeId, Kind, Metadata, Timestamp, Tree};
+pub use tree::{Device, Extent, Inode, InodeId, Kind, Metadata, Timestamp, Tree, Xattrs};
 pub use verify::verify;
 pub use writer::{ImageOptions, ImageWriter, Summary};
 pub use xattr::is_storable_xattr;

@@ -5,23 +5,32 @@
 //! at the latest when the damaged inode is read, and no number in it makes the reader allocate
 //! more than the image is large.
 
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::ErofsError;
 use super::dirent::{self, DirEntry};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
-    INODE_SIZE, Nid, RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, TARGET_MAX, field,
-    superblock_checksum,
+    INODE_SIZE, Nid, RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, TARGET_MAX,
+    XATTR_ENTRY_SIZE, XATTR_ID_SIZE, field, superblock_checksum,
 };
 use super::inode::InodeInfo;
 use super::source::{ReadAt, Source};
-use super::tree::{Extent, Timestamp};
-use super::xattr::{self, Xattrs};
+use super::tree::{Extent, Timestamp, Xattrs};
+use super::xattr::{self, Pair};
+
+/// Sets of shared attributes that are kept at hand.
+const KEPT_SETS: usize = 64;
 
 /// An image to read from.
 #[derive(Debug)]
 pub struct Image<R> {
     source: Source<R>,
     superblock: Superblock,
+    /// Sets with shared attributes that were read, by what follows their inodes.
+    sets: Mutex<HashMap<Vec<u8>, Xattrs>>,
 }
 
 /// The names in a directory.
@@ -83,7 +92,12 @@ impl<R: ReadAt> Image<R> {
         if let Some((_, what)) = unsupported.into_iter().find(|(found, _)| *found) {
             return Err(ErofsError::Unsupported { what });
         }
-        Ok((Self { source, superblock }, block))
+        let image = Self {
+            source,
+            superblock,
+            sets: Mutex::default(),
+        };
+        Ok((image, block))
     }
 
     /// Returns the superblock.
@@ -158,11 +172,69 @@ impl<R: ReadAt> Image<R> {
 
     /// Returns the extended attributes of an inode by their full names.
     pub fn xattrs(&self, inode: &InodeInfo) -> Result<Xattrs, ErofsError> {
+        let bytes = self.xattr_body(inode)?;
+        let known = |sets: &HashMap<Vec<u8>, Xattrs>| sets.get(&bytes).cloned();
+        if let Some(xattrs) = known(&self.sets()) {
+            return Ok(xattrs);
+        }
+        let body = xattr::decode(&bytes).map_err(|what| inode.damaged(what))?;
+        if body.shared.is_empty() {
+            return Ok(body.inline.into_iter().collect());
+        }
+        let mut xattrs = body.inline;
+        for number in body.shared {
+            let (pair, _) = self
+                .shared_xattr(number)?
+                .map_err(|what| inode.damaged(what))?;
+            xattrs.push(pair);
+        }
+        let count = xattrs.len();
+        let xattrs: Xattrs = xattrs.into_iter().collect();
+        if xattrs.len() < count {
+            return Err(inode.damaged("an attribute is there twice"));
+        }
+        let mut sets = self.sets();
+        if sets.len() >= KEPT_SETS {
+            sets.clear();
+        }
+        sets.insert(bytes, xattrs.clone());
+        Ok(xattrs)
+    }
+
+    /// Returns what follows an inode of its attributes.
+    pub(super) fn xattr_body(&self, inode: &InodeInfo) -> Result<Vec<u8>, ErofsError> {
         let mut body = vec![0; usize::try_from(inode.xattr_size).unwrap_or_default()];
         let offset = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
         self.source
             .read_cached(offset + INODE_SIZE as u64, &mut body)?;
-        xattr::decode(&body).map_err(|what| inode.damaged(what))
+        Ok(body)
+    }
+
+    /// Returns a shared attribute and where it lies in the image, or the rule that it breaks.
+    pub(super) fn shared_xattr(
+        &self,
+        number: u32,
+    ) -> Result<Result<(Pair, Range<u64>), &'static str>, ErofsError> {
+        let area = u64::from(self.superblock.xattr_block) * BLOCK_SIZE;
+        let start = area + u64::from(number) * XATTR_ID_SIZE as u64;
+        let end = start.saturating_add(XATTR_ENTRY_SIZE as u64);
+        if area == 0 || end > self.size() {
+            return Ok(Err("a shared attribute lies outside of the image"));
+        }
+        let mut head = [0; XATTR_ENTRY_SIZE];
+        self.source.read_cached(start, &mut head)?;
+        let size = xattr::whole_size(head);
+        let end = start.saturating_add(size as u64);
+        if end > self.size() {
+            return Ok(Err("a shared attribute lies outside of the image"));
+        }
+        let mut bytes = vec![0; size];
+        self.source.read_cached(start, &mut bytes)?;
+        Ok(xattr::decode_one(&bytes).map(|(pair, _)| (pair, start..end)))
+    }
+
+    fn sets(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Xattrs>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the data of a regular file. Returns how many bytes of `buf` are filled: all, unless

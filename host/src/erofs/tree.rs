@@ -3,7 +3,9 @@
 //! Owns the in-memory model that the writer turns into bytes. It knows POSIX inodes, and nothing
 //! of layers, whiteouts or archives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// The number of an inode inside its [`Tree`]. Not an EROFS nid, which exists only once written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +30,69 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+/// Extended attributes by full name (`security.capability`), in the order of their names. A copy
+/// shares them until it is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Xattrs(Option<Arc<XattrMap>>);
+
+type XattrMap = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+static NO_XATTRS: XattrMap = BTreeMap::new();
+
+impl Xattrs {
+    /// Sets an attribute.
+    pub fn insert(&mut self, name: Box<[u8]>, value: Box<[u8]>) {
+        Arc::make_mut(self.0.get_or_insert_default()).insert(name, value);
+    }
+
+    /// Keeps those of whose names that is said.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        if self.keys().all(|name| keep(name)) {
+            return;
+        }
+        let kept = self.iter().filter(|(name, _)| keep(name));
+        *self = kept
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+    }
+
+    /// Returns a number that copies have in common, and no other set while one of them is there.
+    pub fn address(&self) -> usize {
+        self.0
+            .as_ref()
+            .map_or(0, |xattrs| Arc::as_ptr(xattrs) as usize)
+    }
+
+    /// Returns whether two are one copy.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Deref for Xattrs {
+    type Target = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or(&NO_XATTRS)
+    }
+}
+
+impl<'a> IntoIterator for &'a Xattrs {
+    type Item = (&'a Box<[u8]>, &'a Box<[u8]>);
+    type IntoIter = btree_map::Iter<'a, Box<[u8]>, Box<[u8]>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl FromIterator<(Box<[u8]>, Box<[u8]>)> for Xattrs {
+    fn from_iter<I: IntoIterator<Item = (Box<[u8]>, Box<[u8]>)>>(xattrs: I) -> Self {
+        let xattrs: XattrMap = xattrs.into_iter().collect();
+        Self((!xattrs.is_empty()).then(|| Arc::new(xattrs)))
+    }
+}
+
 /// What every kind of inode carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -39,8 +104,8 @@ pub struct Metadata {
     pub gid: u32,
     /// Time of the last change of the contents.
     pub mtime: Timestamp,
-    /// Extended attributes by full name (`security.capability`), in the order of their names.
-    pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    /// Extended attributes.
+    pub xattrs: Xattrs,
 }
 
 /// Where the data of a regular file lies in the image.

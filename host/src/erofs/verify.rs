@@ -5,7 +5,7 @@
 //! nothing is, the features of the writer of this room and no others. The contents of files are
 //! not judged: the format has no checksum for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::ErofsError;
 use super::finding::{Finding, VerifyReport, rule};
@@ -17,6 +17,7 @@ use super::inode::InodeInfo;
 use super::load::Budget;
 use super::reader::Image;
 use super::source::ReadAt;
+use super::xattr;
 
 /// How many names at the end of a path a finding shows.
 const PATH_NAMES: usize = 64;
@@ -45,6 +46,7 @@ pub fn verify<R: ReadAt>(source: R) -> Result<VerifyReport, ErofsError> {
         report,
         seen: HashMap::new(),
         directories: Vec::new(),
+        shared: HashMap::new(),
         used: vec![(0, BLOCK_SIZE)],
     };
     check.superblock(&block);
@@ -62,6 +64,8 @@ struct Check<R> {
     seen: HashMap<Nid, Seen>,
     /// Every directory that was reached: the index of the one that holds it, and its name.
     directories: Vec<(usize, Box<[u8]>)>,
+    /// The names of shared attributes, by their numbers.
+    shared: HashMap<u32, Box<[u8]>>,
     /// The bytes that belong to something: first, and behind the last.
     used: Vec<(u64, u64)>,
 }
@@ -98,6 +102,7 @@ impl<R: ReadAt> Check<R> {
             build_time: superblock.build_time,
             blocks: superblock.blocks,
             meta_block: superblock.meta_block,
+            xattr_block: superblock.xattr_block,
             uuid: superblock.uuid,
             ..Superblock::default()
         };
@@ -247,12 +252,33 @@ impl<R: ReadAt> Check<R> {
             FileType::Symlink => self.image.read_link(info).map(drop),
             _ => Ok(()),
         };
-        for result in [target, self.image.xattrs(info).map(drop)] {
+        for result in [target, self.xattrs(info)] {
             if let Err(error) = result {
                 self.add_error(error, place)?;
             }
         }
         Ok(true)
+    }
+
+    /// Checks the attributes of an inode, and each shared one the first time.
+    fn xattrs(&mut self, info: &InodeInfo) -> Result<(), ErofsError> {
+        let body = self.image.xattr_body(info)?;
+        let body = xattr::decode(&body).map_err(|what| info.damaged(what))?;
+        let mut names: BTreeSet<Box<[u8]>> =
+            body.inline.into_iter().map(|(name, _)| name).collect();
+        for number in body.shared {
+            if !self.shared.contains_key(&number) {
+                let found = self.image.shared_xattr(number)?;
+                let ((name, _), place) = found.map_err(|what| info.damaged(what))?;
+                self.used.push((place.start, place.end));
+                self.shared.insert(number, name);
+            }
+            let name = self.shared.get(&number).cloned().unwrap_or_default();
+            if !names.insert(name) {
+                return Err(info.damaged("an attribute is there twice"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks the numbers that are spread over the image.

@@ -141,7 +141,8 @@ impl ImageWriter {
         }
         let first_block = self.output.position() / BLOCK_SIZE;
         let layout = Layout::plan(tree, first_block)?;
-        let meta_block = first_block + layout.blocks;
+        let shared_block = first_block + layout.blocks;
+        let meta_block = shared_block + layout.shared.size.div_ceil(BLOCK_SIZE);
         let blocks = meta_block + layout.size.div_ceil(BLOCK_SIZE);
         if blocks > BLOCKS_MAX {
             return Err(ErofsError::ImageTooLarge);
@@ -149,6 +150,7 @@ impl ImageWriter {
         let narrow = |number: u64| u32::try_from(number).map_err(|_| ErofsError::ImageTooLarge);
 
         self.write_contents(tree, &layout)?;
+        self.write_shared(&layout)?;
         self.write_inodes(tree, &layout, narrow(first_block)?)?;
         self.output.pad_to(blocks * BLOCK_SIZE)?;
 
@@ -161,6 +163,10 @@ impl ImageWriter {
             build_time: options.build_time,
             blocks: narrow(blocks)?,
             meta_block: narrow(meta_block)?,
+            xattr_block: match layout.shared.size {
+                0 => 0,
+                _ => narrow(shared_block)?,
+            },
             uuid: options.uuid,
             ..Superblock::default()
         };
@@ -197,7 +203,7 @@ impl ImageWriter {
     }
 
     /// Writes what of directories and symbolic links does not follow their inodes.
-    fn write_contents(&mut self, tree: &Tree, layout: &Layout) -> Result<(), ErofsError> {
+    fn write_contents(&mut self, tree: &Tree, layout: &Layout<'_>) -> Result<(), ErofsError> {
         for id in &layout.order {
             let shape = layout.shape(tree, *id);
             if shape.blocks() == 0 {
@@ -220,11 +226,20 @@ impl ImageWriter {
         Ok(())
     }
 
+    /// Writes the attributes that many inodes have.
+    fn write_shared(&mut self, layout: &Layout<'_>) -> Result<(), ErofsError> {
+        for entry in layout.shared.entries() {
+            self.output.append(&entry)?;
+        }
+        let end = self.output.position().next_multiple_of(BLOCK_SIZE);
+        self.output.pad_to(end)
+    }
+
     /// Writes the inode area. Contents outside of it start at `block` and have the same order.
     fn write_inodes(
         &mut self,
         tree: &Tree,
-        layout: &Layout,
+        layout: &Layout<'_>,
         mut block: u32,
     ) -> Result<(), ErofsError> {
         let area = self.output.position();
@@ -235,7 +250,9 @@ impl ImageWriter {
             self.output.pad_to(area + layout.nid(*id).0 * SLOT_SIZE)?;
             self.output.append(&inode.encode())?;
             xattrs.clear();
-            xattr::encode(&tree.get(*id).metadata.xattrs, &mut xattrs);
+            layout
+                .shared
+                .encode_body(&tree.get(*id).metadata.xattrs, &mut xattrs);
             self.output.append(&xattrs)?;
             if shape.layout == DataLayout::Inline {
                 match &tree.get(*id).kind {
@@ -257,7 +274,7 @@ impl ImageWriter {
 /// Hands every full block of a directory to `full` and returns the last one, not padded.
 fn pack(
     tree: &Tree,
-    layout: &Layout,
+    layout: &Layout<'_>,
     directory: InodeId,
     mut full: impl FnMut(&[u8]) -> Result<(), ErofsError>,
 ) -> Result<Vec<u8>, ErofsError> {
@@ -273,7 +290,7 @@ fn pack(
 
 fn raw_inode(
     tree: &Tree,
-    layout: &Layout,
+    layout: &Layout<'_>,
     id: InodeId,
     shape: Shape,
     ino: u32,

@@ -1,17 +1,17 @@
-//! Extended attributes inline, behind their inode.
+//! Extended attributes behind their inode, or shared.
 //!
 //! Owns the split of a name into the number of its namespace and the rest, and the encoding of the
-//! attributes of an inode (`struct erofs_xattr_ibody_header`, `struct erofs_xattr_entry`).
+//! attributes of an inode (`struct erofs_xattr_ibody_header`, `struct erofs_xattr_entry`). Which of
+//! them are shared is decided in [`shared`](super::shared).
 
-use std::collections::BTreeMap;
-
-use super::format::{XATTR_ENTRY_SIZE, XATTR_HEADER_SIZE};
-
-/// The attributes of an inode, as the model holds them.
-pub(super) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+use super::format::{XATTR_ENTRY_SIZE, XATTR_HEADER_SIZE, XATTR_ID_SIZE};
+use super::tree::Xattrs;
 
 /// The namespaces (`EROFS_XATTR_INDEX_*`) of which any attribute may be stored.
 const PREFIXES: [(u8, &[u8]); 3] = [(1, b"user."), (4, b"trusted."), (6, b"security.")];
+
+/// Where the header in front of attributes has the count of shared ones.
+const SHARED_COUNT: usize = 4;
 
 /// The attributes that have a number of their own and an empty rest.
 const ACLS: [(u8, &[u8]); 2] = [
@@ -53,16 +53,19 @@ pub(super) fn join(index: u8, suffix: &[u8]) -> Option<Box<[u8]>> {
     Some([prefix, suffix].concat().into())
 }
 
-/// Returns the bytes that the attributes take behind the inode.
+/// Returns the bytes that the attributes take behind the inode, all of them inline.
 pub(super) fn body_size(xattrs: &Xattrs) -> u64 {
     if xattrs.is_empty() {
         return 0;
     }
-    let entries = xattrs.iter().map(|(name, value)| {
-        let suffix = split(name).map_or(0, |(_, suffix)| suffix.len());
-        (XATTR_ENTRY_SIZE + suffix + value.len()).next_multiple_of(4)
-    });
+    let entries = xattrs.iter().map(|(name, value)| entry_size(name, value));
     (XATTR_HEADER_SIZE + entries.sum::<usize>()) as u64
+}
+
+/// Returns the bytes that an attribute takes.
+pub(super) fn entry_size(name: &[u8], value: &[u8]) -> usize {
+    let suffix = split(name).map_or(0, |(_, suffix)| suffix.len());
+    (XATTR_ENTRY_SIZE + suffix + value.len()).next_multiple_of(4)
 }
 
 /// Returns the count in an inode whose attributes take `size` bytes.
@@ -73,28 +76,29 @@ pub(super) fn body_count(size: u64) -> Option<u16> {
     }
 }
 
-/// Appends the attributes to `body`, in the order of their names. Attributes whose names or values
-/// do not fit are left out; the writer has refused them before.
-pub(super) fn encode(xattrs: &Xattrs, body: &mut Vec<u8>) {
-    if xattrs.is_empty() {
+/// Returns the header in front of the attributes of an inode, with the count of shared ones.
+pub(super) fn header(shared: usize) -> [u8; XATTR_HEADER_SIZE] {
+    let mut header = [0; XATTR_HEADER_SIZE];
+    header[SHARED_COUNT] = u8::try_from(shared).unwrap_or(u8::MAX);
+    header
+}
+
+/// Appends an attribute to `bytes`. One whose name or value does not fit is left out; the writer has
+/// refused it before.
+pub(super) fn encode(name: &[u8], value: &[u8], bytes: &mut Vec<u8>) {
+    let Some((index, suffix)) = split(name) else {
         return;
-    }
-    body.extend_from_slice(&[0; XATTR_HEADER_SIZE]);
-    for (name, value) in xattrs {
-        let Some((index, suffix)) = split(name) else {
-            continue;
-        };
-        let (Ok(name_size), Ok(value_size)) =
-            (u8::try_from(suffix.len()), u16::try_from(value.len()))
-        else {
-            continue;
-        };
-        body.extend_from_slice(&[name_size, index]);
-        body.extend_from_slice(&value_size.to_le_bytes());
-        body.extend_from_slice(suffix);
-        body.extend_from_slice(value);
-        body.resize(body.len().next_multiple_of(4), 0);
-    }
+    };
+    let (Ok(name_size), Ok(value_size)) = (u8::try_from(suffix.len()), u16::try_from(value.len()))
+    else {
+        return;
+    };
+    let end = bytes.len() + entry_size(name, value);
+    bytes.extend_from_slice(&[name_size, index]);
+    bytes.extend_from_slice(&value_size.to_le_bytes());
+    bytes.extend_from_slice(suffix);
+    bytes.extend_from_slice(value);
+    bytes.resize(end, 0);
 }
 
 /// Returns the bytes that the count in an inode stands for.
@@ -105,40 +109,73 @@ pub(super) fn counted_size(count: u16) -> u64 {
     }
 }
 
+/// What follows an inode of its attributes.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    /// The numbers of shared attributes.
+    pub(super) shared: Vec<u32>,
+    /// The inline ones, in the order of their names.
+    pub(super) inline: Vec<Pair>,
+}
+
+/// The full name and the value of an attribute.
+pub(super) type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// Returns the attributes of an inode, or the rule that they break.
-pub(super) fn decode(body: &[u8]) -> Result<Xattrs, &'static str> {
-    let mut xattrs = Xattrs::new();
+pub(super) fn decode(body: &[u8]) -> Result<Body, &'static str> {
+    let mut decoded = Body::default();
     if body.is_empty() {
-        return Ok(xattrs);
+        return Ok(decoded);
     }
-    let (header, mut rest) = body
-        .split_at_checked(XATTR_HEADER_SIZE)
+    let (header, rest) = body
+        .split_first_chunk::<XATTR_HEADER_SIZE>()
         .filter(|(_, entries)| !entries.is_empty())
         .ok_or("its attributes are a header alone")?;
-    if header.iter().any(|byte| *byte != 0) {
-        return Err("its attributes have a name filter or are shared");
+    let count = header[SHARED_COUNT];
+    if *header != self::header(count.into()) {
+        return Err("its attributes have a name filter");
     }
-    while let Some((head, tail)) = rest.split_first_chunk::<XATTR_ENTRY_SIZE>() {
-        let [name_size, index, low, high] = *head;
-        let used = usize::from(name_size) + usize::from(u16::from_le_bytes([low, high]));
-        let padded = used.next_multiple_of(4);
-        let (entry, later) = tail
-            .split_at_checked(padded)
-            .ok_or("an attribute reaches beyond the others")?;
-        let (entry, padding) = entry.split_at(used);
-        let (suffix, value) = entry.split_at(usize::from(name_size));
-        let name = join(index, suffix).ok_or("an attribute has an unknown name")?;
-        if padding.iter().any(|byte| *byte != 0) {
-            return Err("the padding of an attribute is not zero");
-        }
-        if xattrs
-            .last_key_value()
-            .is_some_and(|(last, _)| *last >= name)
-        {
+    let (numbers, mut rest) = rest
+        .split_at_checked(usize::from(count) * XATTR_ID_SIZE)
+        .ok_or("its shared attributes reach beyond the others")?;
+    let (numbers, _) = numbers.as_chunks::<XATTR_ID_SIZE>();
+    decoded.shared = numbers.iter().copied().map(u32::from_le_bytes).collect();
+    while !rest.is_empty() {
+        let (pair, size) = decode_one(rest)?;
+        let last = decoded.inline.last();
+        if last.is_some_and(|(last, _)| *last >= pair.0) {
             return Err("its attributes are not in order");
         }
-        xattrs.insert(name, value.into());
-        rest = later;
+        decoded.inline.push(pair);
+        rest = rest.get(size..).unwrap_or_default();
     }
-    Ok(xattrs)
+    Ok(decoded)
+}
+
+/// Returns the attribute that bytes begin with and how many they are, or the rule that it breaks.
+pub(super) fn decode_one(bytes: &[u8]) -> Result<(Pair, usize), &'static str> {
+    let outside = "an attribute reaches beyond the others";
+    let (head, tail) = bytes
+        .split_first_chunk::<XATTR_ENTRY_SIZE>()
+        .ok_or(outside)?;
+    let used = used_size(*head);
+    let padded = used.next_multiple_of(4);
+    let (entry, _) = tail.split_at_checked(padded).ok_or(outside)?;
+    let (entry, padding) = entry.split_at(used);
+    let [name_size, index, ..] = *head;
+    let (suffix, value) = entry.split_at(usize::from(name_size));
+    let name = join(index, suffix).ok_or("an attribute has an unknown name")?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err("the padding of an attribute is not zero");
+    }
+    Ok(((name, value.into()), XATTR_ENTRY_SIZE + padded))
+}
+
+/// Returns the bytes of an attribute that begins with `head`.
+pub(super) fn whole_size(head: [u8; XATTR_ENTRY_SIZE]) -> usize {
+    XATTR_ENTRY_SIZE + used_size(head).next_multiple_of(4)
+}
+
+fn used_size([name_size, _, low, high]: [u8; XATTR_ENTRY_SIZE]) -> usize {
+    usize::from(name_size) + usize::from(u16::from_le_bytes([low, high]))
 }

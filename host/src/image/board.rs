@@ -1,36 +1,69 @@
 //! The layers of one operation that are done, for those that lie over them.
 //!
 //! Owns the waiting. Jobs are begun in order and wait only for jobs before them, so the first one
-//! that is not done never waits, and the others come to their turn.
+//! that is not done never waits, and the others come to their turn. No file is kept open: there may
+//! be thousands of layers.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::LoadError;
 use super::convert::{ConvertedLayer, Place};
+use super::jobs::Plan;
 use crate::cancel::Cancel;
 use crate::layer::{Chain, LayerError, LowerLayers};
+use crate::limits::Budget;
 
 /// How often a layer that waits looks whether it was cancelled.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What was done, by the numbers of the jobs.
-#[derive(Default)]
-pub(super) struct Board {
-    done: Mutex<BTreeMap<usize, (ConvertedLayer, Arc<File>)>>,
+pub(super) struct Board<'a> {
+    plan: &'a Plan,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
-impl Board {
+struct State {
+    done: BTreeMap<usize, ConvertedLayer>,
+    /// The layers of each image, as far up as all are done, while somebody may ask for them.
+    lower: Vec<Option<LowerLayers>>,
+    /// How many layers of each image are still to be done.
+    left: Vec<usize>,
+    budget: Budget,
+}
+
+impl<'a> Board<'a> {
+    pub(super) fn new(plan: &'a Plan, budget: &Budget) -> Self {
+        let mut left = vec![0; plan.stacks.len()];
+        for place in plan.jobs.iter().filter_map(|job| job.place.as_ref()) {
+            left[place.stack] += 1;
+        }
+        Self {
+            plan,
+            state: Mutex::new(State {
+                done: BTreeMap::new(),
+                lower: vec![None; plan.stacks.len()],
+                left,
+                budget: budget.clone(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
     /// Adds a layer that is done.
-    pub(super) fn put_up(&self, job: usize, layer: ConvertedLayer) -> Result<(), LoadError> {
-        let (erofs, _) = layer.staged.open()?;
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.insert(job, (layer, Arc::new(erofs)));
+    pub(super) fn put_up(&self, job: usize, layer: ConvertedLayer) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done.insert(job, layer);
+        if let Some(place) = self.plan.jobs.get(job).and_then(|job| job.place.as_ref()) {
+            state.left[place.stack] = state.left[place.stack].saturating_sub(1);
+            if state.left[place.stack] == 0 {
+                // What was read of the layers below is of use to nobody any more.
+                state.lower[place.stack] = None;
+            }
+        }
         self.changed.notify_all();
-        Ok(())
     }
 
     /// Lets those who wait see that one has failed.
@@ -40,37 +73,47 @@ impl Board {
 
     /// Waits for the layers below a place.
     pub(super) fn chain(&self, place: &Place, cancel: &Cancel) -> Result<Chain, LayerError> {
-        let mut lower = LowerLayers::default();
-        for job in &place.below {
-            lower.push(self.wait(*job, cancel)?)?;
+        let jobs = self.plan.stacks.get(place.stack);
+        let jobs = jobs.map_or(&[][..], Vec::as_slice);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(lower) = state.lower(place, jobs) {
+                return Ok(Chain {
+                    id: place.chain_id.clone(),
+                    lower,
+                });
+            }
+            cancel.check()?;
+            (state, _) = self
+                .changed
+                .wait_timeout(state, LOOK)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(Chain {
-            id: place.chain_id.clone(),
-            lower,
-        })
     }
 
     /// Returns the layers in the order of their jobs.
     pub(super) fn take_down(self) -> Vec<ConvertedLayer> {
-        self.done
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_values()
-            .map(|(layer, _)| layer)
-            .collect()
+        let state = self.state.into_inner();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        state.done.into_values().collect()
     }
+}
 
-    fn wait(&self, job: usize, cancel: &Cancel) -> Result<Arc<File>, LayerError> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some((_, erofs)) = done.get(&job) {
-                return Ok(Arc::clone(erofs));
-            }
-            cancel.check()?;
-            (done, _) = self
-                .changed
-                .wait_timeout(done, LOOK)
-                .unwrap_or_else(PoisonError::into_inner);
+impl State {
+    /// Returns the layers below a place, once they are done.
+    fn lower(&mut self, place: &Place, jobs: &[usize]) -> Option<LowerLayers> {
+        let Self {
+            done,
+            lower,
+            budget,
+            ..
+        } = self;
+        let lower = lower.get_mut(place.stack)?;
+        let lower = lower.get_or_insert_with(|| LowerLayers::within(budget));
+        while let Some(job) = jobs[..place.depth.min(jobs.len())].get(lower.len()) {
+            let path = done.get(job)?.staged.erofs();
+            lower.push(move || File::open(&path));
         }
+        Some(lower.lowest(place.depth))
     }
 }

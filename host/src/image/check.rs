@@ -86,6 +86,7 @@ impl Workshop<'_> {
         };
         let options = ConvertOptions {
             limits: self.limits,
+            budget: self.budget,
             cancel: self.cancel,
             advanced: &advanced,
             expected_blob: job.blob.clone(),

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadError;
 use super::board::Board;
+use super::jobs::Plan;
 use crate::archive::{ArchiveError, ArchiveSource};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::layer::{self, Chain, ConvertOptions, Converted, LayerError};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::store::{LayerFacts, LayerKey, StagedLayer, Staging};
 
@@ -51,8 +52,10 @@ pub(super) struct Job {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) chain_id: Digest,
-    /// The jobs of the layers below, the bottom one first. They come before this one.
-    pub(super) below: Vec<usize>,
+    /// The stack of its image in the plan, and how many layers of it lie below. Their jobs come
+    /// before this one.
+    pub(super) stack: usize,
+    pub(super) depth: usize,
 }
 
 /// Where the bytes of layers come from.
@@ -93,6 +96,7 @@ pub(super) fn processors() -> usize {
 pub(super) struct Workshop<'a> {
     pub(super) staging: &'a Staging,
     pub(super) limits: &'a Limits,
+    pub(super) budget: &'a Budget,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) cancel: &'a Cancel,
 }
@@ -103,12 +107,13 @@ impl Workshop<'_> {
     pub(super) fn convert_all<S: LayerSource + ?Sized>(
         &self,
         source: &S,
-        jobs: &[Job],
+        plan: &Plan,
         workers: usize,
     ) -> Result<Vec<ConvertedLayer>, LoadError> {
+        let jobs = &plan.jobs;
         let workers = workers.min(jobs.len());
         let next = AtomicUsize::new(0);
-        let board = Board::default();
+        let board = Board::new(plan, self.budget);
         let failure = Mutex::new(None);
         let cancel = self.cancel.child();
         let workshop = Workshop {
@@ -129,7 +134,7 @@ impl Workshop<'_> {
                 {
                     result = workshop.convert_job(source, job, number, &board);
                 }
-                let result = result.and_then(|layer| board.put_up(index, layer));
+                let result = result.map(|layer| board.put_up(index, layer));
                 if let Err(error) = result {
                     let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                     failure.get_or_insert(error);
@@ -156,7 +161,7 @@ impl Workshop<'_> {
         source: &S,
         job: &Job,
         number: LayerNumber,
-        board: &Board,
+        board: &Board<'_>,
     ) -> Result<ConvertedLayer, LoadError> {
         let input = source.open(job, number, self.cancel)?;
         self.progress.report(Event::LayerStarted {
@@ -241,6 +246,7 @@ impl Workshop<'_> {
         };
         let options = ConvertOptions {
             limits: self.limits,
+            budget: self.budget,
             cancel: self.cancel,
             advanced: &advanced,
             expected_blob: request.blob,

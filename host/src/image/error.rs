@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use crate::archive::ArchiveError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
+use crate::excerpt::excerpt;
 use crate::layer::LayerError;
+use crate::limits::Overdrawn;
 use crate::platform::Platform;
 use crate::plugin::FormatError;
 use crate::reference::Reference;
@@ -36,6 +38,9 @@ pub enum LoadError {
         /// The name.
         tag: Reference,
     },
+    /// What the archive says of its images would take too much memory.
+    #[error(transparent)]
+    Overdrawn(#[from] Overdrawn),
     /// None of the images is for the wanted platform.
     #[error("no image for platform {wanted}: the archive has {}", list(.offered))]
     Platform {
@@ -310,9 +315,17 @@ pub enum SaveError {
     Cancelled(#[from] Cancelled),
 }
 
+/// Platforms that a person would read.
+const MOST_PLATFORMS: usize = 20;
+
 fn list(platforms: &[Platform]) -> String {
     let mut names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
     names.sort();
     names.dedup();
-    names.join(", ")
+    let more = names.len().saturating_sub(MOST_PLATFORMS);
+    names.truncate(MOST_PLATFORMS);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    excerpt(&names.join(", ")).into_owned()
 }

@@ -15,36 +15,45 @@ pub(super) struct Jobs {
     list: Vec<Job>,
     /// The job of each layer, and over which layers it is converted.
     known: HashMap<Digest, (usize, Digest)>,
+    stacks: Vec<Vec<usize>>,
+}
+
+/// The jobs of an operation in the order in which they are begun.
+pub(super) struct Plan {
+    pub(super) jobs: Vec<Job>,
+    /// Of each image the jobs of its layers, the bottom one first, as far up as all of them are
+    /// converted now, and over these very layers.
+    pub(super) stacks: Vec<Vec<usize>>,
 }
 
 /// The layers of an image up to one of them.
 #[derive(Clone, Debug)]
 pub(super) struct Above {
     chain_id: Option<Digest>,
-    /// Their jobs, if all of them are converted now, and over these very layers.
-    jobs: Option<Vec<usize>>,
-}
-
-impl Above {
-    /// Nothing yet: the next layer is the bottom one.
-    pub(super) fn nothing() -> Self {
-        Self {
-            chain_id: None,
-            jobs: Some(Vec::new()),
-        }
-    }
+    /// Their stack, if all of them are in it.
+    stack: Option<usize>,
 }
 
 impl Jobs {
+    /// Begins with an image: the next layer is its bottom one.
+    pub(super) fn image(&mut self) -> Above {
+        self.stacks.push(Vec::new());
+        Above {
+            chain_id: None,
+            stack: Some(self.stacks.len() - 1),
+        }
+    }
+
     /// Adds the next layer of an image, with a job if it is to be converted.
     pub(super) fn add(&mut self, below: Above, diff_id: &Digest, job: Option<Job>) -> Above {
         let chain_id = chain_id(below.chain_id.as_ref(), diff_id);
         if let Some(mut job) = job
             && !self.known.contains_key(diff_id)
         {
-            job.place = below.jobs.clone().map(|below| Place {
+            job.place = below.stack.map(|stack| Place {
                 chain_id: chain_id.clone(),
-                below,
+                stack,
+                depth: self.stacks[stack].len(),
             });
             self.known
                 .insert(diff_id.clone(), (self.list.len(), chain_id.clone()));
@@ -54,17 +63,20 @@ impl Jobs {
             Some((number, place)) if *place == chain_id => Some(*number),
             _ => None,
         };
+        if let (Some(stack), Some(own)) = (below.stack, own) {
+            self.stacks[stack].push(own);
+        }
         Above {
             chain_id: Some(chain_id),
-            jobs: below.jobs.zip(own).map(|(mut jobs, own)| {
-                jobs.push(own);
-                jobs
-            }),
+            stack: below.stack.filter(|_| own.is_some()),
         }
     }
 
-    pub(super) fn into_list(self) -> Vec<Job> {
-        self.list
+    pub(super) fn into_plan(self) -> Plan {
+        Plan {
+            jobs: self.list,
+            stacks: self.stacks,
+        }
     }
 }
 
@@ -89,7 +101,7 @@ mod tests {
     fn listed(images: &[&str]) -> Vec<String> {
         let mut jobs = Jobs::default();
         for image in images {
-            let mut above = Above::nothing();
+            let mut above = jobs.image();
             for name in image.split_whitespace() {
                 let diff_id = Digest::of(name.as_bytes());
                 let is_missing = name.chars().all(char::is_lowercase);
@@ -101,11 +113,14 @@ mod tests {
             let of_job = |name: &&&str| Digest::of(name.as_bytes()) == job.diff_id;
             names.iter().find(of_job).unwrap().to_string()
         };
-        jobs.into_list()
-            .iter()
+        let Plan { jobs, stacks } = jobs.into_plan();
+        jobs.iter()
             .map(|job| match &job.place {
                 None => format!("{}: unknown", name(job)),
-                Some(place) => format!("{}: {:?}", name(job), place.below),
+                Some(place) => {
+                    let below = &stacks[place.stack][..place.depth];
+                    format!("{}: {below:?}", name(job))
+                }
             })
             .collect()
     }
@@ -133,5 +148,21 @@ mod tests {
     #[test]
     fn a_layer_that_is_there_twice_is_converted_once() {
         assert_eq!(listed(&["a b a"]), ["a: []", "b: [0]"]);
+    }
+
+    #[test]
+    fn what_the_plan_holds_grows_with_the_number_of_layers() {
+        for layers in [1000, 2000, 4000] {
+            let mut jobs = Jobs::default();
+            let mut above = jobs.image();
+            for number in 0..layers {
+                let diff_id = Digest::of(format!("{number}").as_bytes());
+                above = jobs.add(above, &diff_id, Some(job(&diff_id)));
+            }
+            let plan = jobs.into_plan();
+            assert_eq!(plan.jobs.len(), layers);
+            let held: usize = plan.stacks.iter().map(Vec::len).sum();
+            assert_eq!(held, layers);
+        }
     }
 }

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::convert::{BlobFacts, ConvertedLayer, Job, Workshop, named, processors};
-use super::jobs::{Above, Jobs};
+use super::jobs::Jobs;
 use super::locks::Locks;
 use super::manifest::{LayerDescriptor, Manifest};
 use super::pipe::PipeLayers;
-use super::place::{Named, Placement};
+use super::place::{Named, Placement, made_of};
 use super::select::{Selected, select};
 use super::{LoadError, name, same};
 use crate::archive::{ArchiveSource, Input};
@@ -19,10 +19,10 @@ use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::layer::LayerError;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
 use crate::plugin::{Formats, LayerData, PlannedLayer};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, few_notices};
 use crate::reference::Reference;
 use crate::store::{LayerKey, MovedReference, NewImage, Store};
 
@@ -76,16 +76,19 @@ pub fn load(
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
         return Err(LoadError::DigestAsTag { tag: tag.clone() });
     }
+    let progress = &few_notices(progress);
     let staging = store.staging(progress.as_ref(), cancel)?;
+    let budget = Budget::new(&options.limits);
     let workshop = Workshop {
         staging: &staging,
         limits: &options.limits,
+        budget: &budget,
         progress,
         cancel,
     };
     let mut passed = PipeLayers::new(workshop.clone());
     progress.report(Event::Phase("Reading archive"));
-    let source = input.read(&mut passed, &options.limits, cancel)?;
+    let source = input.read(&mut passed, &options.limits, &budget, cancel)?;
     if let Some(outside) = source.index().outside() {
         let notice = format!("passed over `{outside}`, which leads outside of the archive");
         progress.report(Event::Notice(&notice));
@@ -94,7 +97,15 @@ pub fn load(
     for notice in &plan.notices {
         progress.report(Event::Notice(notice));
     }
-    let mut images = select(&source, plan.images, options, progress)?;
+    let mut documents = budget.account();
+    let mut images = select(
+        &source,
+        plan.images,
+        options,
+        progress,
+        &mut documents,
+        cancel,
+    )?;
     let mut load = Load {
         source,
         workshop,
@@ -153,14 +164,14 @@ impl Load<'_> {
         let mut checked = HashSet::new();
         let mut unchecked = Vec::new();
         for image in images {
-            let mut above = Above::nothing();
+            let mut above = jobs.image();
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
                 let job = match layer.data {
                     LayerData::Absent | LayerData::Generated(_) => None,
                     LayerData::Entry(entry) => match self.take_passed(entry, layer, diff_id)? {
                         Some(passed) => {
                             checked.insert((entry, diff_id.clone()));
-                            if locks.contains_key(diff_id) {
+                            if locks.has(diff_id) {
                                 made.insert(passed.facts.key.clone(), passed);
                             }
                             None
@@ -169,38 +180,34 @@ impl Load<'_> {
                     },
                 };
                 unchecked.extend(job.clone());
-                let is_missing =
-                    locks.contains_key(diff_id) && !made.keys().any(|key| key.diff_id == *diff_id);
+                let is_missing = locks.has(diff_id) && made_of(&made, diff_id).is_none();
                 above = jobs.add(above, diff_id, job.filter(|_| is_missing));
             }
         }
         // An entry that passed as a layer may serve a second one, whose diff_id differs: that one
         // has failed above. What is left and unlocked is dropped with the staging directory.
-        let jobs = jobs.into_list();
-        let converted = jobs.iter().map(|job| (job.entry, job.diff_id.clone()));
+        let plan = jobs.into_plan();
+        let converted = plan.jobs.iter().map(|job| (job.entry, job.diff_id.clone()));
         checked.extend(converted);
         // What the store has is no reason to believe what the archive has.
         unchecked.retain(|job| checked.insert((job.entry, job.diff_id.clone())));
-        let layers = jobs.len() + unchecked.len();
+        let layers = plan.jobs.len() + unchecked.len();
         self.workshop.progress.report(Event::Layers(layers));
-        let more = self
-            .workshop
-            .convert_all(&self.source, &jobs, processors())?;
         let workers = processors();
+        let more = self.workshop.convert_all(&self.source, &plan, workers)?;
         let found = self
             .workshop
-            .check_all(&self.source, &unchecked, jobs.len(), workers)?;
+            .check_all(&self.source, &unchecked, plan.jobs.len(), workers)?;
         for (job, blob) in unchecked.into_iter().zip(found) {
             self.blobs.insert(job.entry, blob);
         }
-        for (job, layer) in jobs.into_iter().zip(more) {
+        for (job, layer) in plan.jobs.into_iter().zip(more) {
             self.blobs.insert(job.entry, layer.blob.clone());
             made.insert(layer.facts.key.clone(), layer);
         }
         for image in images {
             for diff_id in &image.config.diff_ids {
-                let is_made = || made.keys().any(|key: &LayerKey| key.diff_id == *diff_id);
-                if locks.contains_key(diff_id) && !is_made() {
+                if locks.has(diff_id) && made_of(&made, diff_id).is_none() {
                     return Err(LoadError::MissingLayer {
                         config: image.config.digest.clone(),
                         diff_id: diff_id.clone(),

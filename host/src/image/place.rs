@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use super::LoadError;
 use super::convert::{ConvertedLayer, Workshop, named};
@@ -51,16 +51,14 @@ impl<'a> Placement<'a> {
     /// Returns the keys of the layers of one image, the bottom one first, and makes what is not
     /// there yet.
     pub(super) fn place(&mut self, layers: &[Named<'_>]) -> Result<Vec<LayerKey>, LoadError> {
-        let mut lower = LowerLayers::default();
+        let mut lower = LowerLayers::within(self.workshop.budget);
         let mut below: Option<Digest> = None;
         let mut keys = Vec::with_capacity(layers.len());
         for layer in layers {
             let chain_id = chain_id(below.as_ref(), layer.diff_id);
             let key = self.find_or_make(layer, &chain_id, &lower)?;
-            let files = self.files(&key)?.ok_or_else(|| missing(layer))?;
-            lower
-                .push(Arc::new(files.erofs))
-                .map_err(|error| named(&layer.name, error))?;
+            let path = self.erofs(&key)?.ok_or_else(|| missing(layer))?;
+            lower.push(move || File::open(&path));
             self.used.insert(key.clone());
             keys.push(key);
             below = Some(chain_id);
@@ -145,14 +143,31 @@ impl<'a> Placement<'a> {
         stored_files(self.store.layer(key)?)
     }
 
+    /// Returns where the image of a layer is.
+    fn erofs(&self, key: &LayerKey) -> Result<Option<PathBuf>, LoadError> {
+        if let Some(made) = self.made.get(key) {
+            return Ok(Some(made.staged.erofs()));
+        }
+        Ok(self.store.layer(key)?.map(|stored| stored.erofs_path))
+    }
+
     /// Returns files that the tar of a layer can be rebuilt from.
     fn any_files(&self, plain: &LayerKey) -> Result<Option<Files>, LoadError> {
-        let of_layer = |key: &&LayerKey| key.diff_id == plain.diff_id;
-        match self.made.keys().find(of_layer) {
+        match made_of(&self.made, &plain.diff_id) {
             Some(key) => self.files(key),
             None => stored_files(self.store.layer_over_any(&plain.diff_id)?),
         }
     }
+}
+
+/// Returns the key of a layer that was made, whichever layers it was made for.
+pub(super) fn made_of<'a, T>(
+    made: &'a BTreeMap<LayerKey, T>,
+    diff_id: &Digest,
+) -> Option<&'a LayerKey> {
+    // Of one layer, the key without a chain comes first.
+    let (key, _) = made.range(LayerKey::plain(diff_id.clone())..).next()?;
+    (key.diff_id == *diff_id).then_some(key)
 }
 
 fn stored_files(stored: Option<crate::store::StoredLayer>) -> Result<Option<Files>, LoadError> {

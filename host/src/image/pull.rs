@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::convert::{ConvertedLayer, Job, LayerSource, Workshop, processors};
-use super::jobs::{Above, Jobs};
+use super::jobs::Jobs;
 use super::locks::Locks;
 use super::manifest::LayerDescriptor;
 use super::place::{Named, Placement};
@@ -18,9 +18,9 @@ use super::{LoadError, PullError, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
-use crate::progress::{Event, LayerNumber, Progress};
+use crate::progress::{Event, LayerNumber, Progress, few_notices};
 use crate::reference::Reference;
 use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store, StoreError};
@@ -93,7 +93,9 @@ pub fn pull(
         return Ok(image);
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
+    let progress = &few_notices(progress);
     let staging = store.staging(progress.as_ref(), cancel)?;
+    let budget = Budget::new(&options.limits);
     let mut credentials = Lookup::new(Arc::clone(&options.chain), Arc::clone(progress));
     if let Some(auth) = &options.auth {
         credentials = credentials.with(reference.registry(), auth.clone());
@@ -116,6 +118,7 @@ pub fn pull(
     let workshop = Workshop {
         staging: &staging,
         limits: &options.limits,
+        budget: &budget,
         progress,
         cancel,
     };
@@ -269,10 +272,10 @@ impl Pull<'_> {
     ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
         let progress = self.workshop.progress;
         let mut jobs = Jobs::default();
-        let mut above = Above::nothing();
+        let mut above = jobs.image();
         let mut present = Vec::new();
         for ((entry, layer), diff_id) in (0..).zip(self.layers).zip(diff_ids) {
-            let job = locks.contains_key(diff_id).then(|| Job {
+            let job = locks.has(diff_id).then(|| Job {
                 entry,
                 name: layer.digest.to_string(),
                 size: layer.size,
@@ -285,7 +288,8 @@ impl Pull<'_> {
             }
             above = jobs.add(above, diff_id, job);
         }
-        let jobs = jobs.into_list();
+        let plan = jobs.into_plan();
+        let jobs = &plan.jobs;
         progress.report(Event::Layers(jobs.len() + present.len()));
         progress.report(Event::Bytes(jobs.iter().map(|job| job.size).sum()));
         for (number, (layer, diff_id)) in (jobs.len()..).zip(present) {
@@ -302,7 +306,7 @@ impl Pull<'_> {
             });
         }
         let workers = processors().max(MIN_CONNECTIONS);
-        let made = self.workshop.convert_all(self, &jobs, workers)?;
+        let made = self.workshop.convert_all(self, &plan, workers)?;
         Ok(made
             .into_iter()
             .map(|layer| (layer.facts.key.clone(), layer))

@@ -134,8 +134,8 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
                     collected.layers.push(OutputLayer {
                         diff_id: layer.key.diff_id.clone(),
                         size: stored.facts.tar_size,
-                        erofs: stored.open_erofs()?,
-                        recipe: stored.open_recipe()?,
+                        erofs: stored.erofs_path,
+                        recipe: stored.recipe_path,
                     });
                 }
                 layers.push(StoredLayer {

@@ -13,11 +13,10 @@ use super::path::{Role, clean, role};
 use super::pipeline::Chunks;
 use super::recipe::RecipeWriter;
 use super::tree::LayerTree;
-use super::xattr;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::erofs::{Device, Extent, ImageWriter, Inode, Kind, Metadata};
-use crate::limits::{Limit, Limits};
+use crate::erofs::{BLOCK_SIZE, Device, Extent, ImageWriter, Inode, Kind, Metadata};
+use crate::limits::{Budget, Limit, Limits};
 use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, TarReader};
 
 /// Bytes of a symbolic link's target that Linux can read.
@@ -41,17 +40,19 @@ pub(super) fn write(
     erofs: File,
     recipe: File,
     limits: &Limits,
+    budget: &Budget,
     cancel: &Cancel,
 ) -> Result<Written, LayerError> {
     chunks.start();
     let mut contents = Contents {
-        reader: TarReader::new(chunks, limits).keeping_skeleton(),
+        reader: TarReader::new(chunks, limits, budget).keeping_skeleton(),
         image: ImageWriter::new(erofs)?,
-        tree: LayerTree::new(),
+        tree: LayerTree::new(budget),
         recipe: RecipeWriter::new(recipe)?,
         notices: Notices::default(),
         file_bytes: 0,
         limits,
+        budget,
         cancel,
     };
     let mut entries = 0;
@@ -61,6 +62,9 @@ pub(super) fn write(
         contents.check("entries", entries, Limit::Entries)?;
         contents.keep_skeleton()?;
         contents.entry(entry)?;
+        // A path may have come with a whole row of directories.
+        let all = entries + contents.tree.implied();
+        contents.check("entries and directories without one", all, Limit::Entries)?;
     }
     contents.trailing()?;
     Ok(Written {
@@ -83,6 +87,7 @@ struct Contents<'a> {
     /// Bytes of all files, holes included.
     file_bytes: u64,
     limits: &'a Limits,
+    budget: &'a Budget,
     cancel: &'a Cancel,
 }
 
@@ -97,7 +102,7 @@ impl Contents<'_> {
             Role::Bookkeeping => {}
             Role::Root => match entry.kind {
                 EntryKind::Directory => {
-                    let metadata = self.metadata(&path, &mut entry);
+                    let metadata = self.metadata(&path, &mut entry)?;
                     self.tree.set_root(metadata);
                 }
                 EntryKind::Other(flag) => self.note_type(&written, flag),
@@ -137,7 +142,7 @@ impl Contents<'_> {
             }
         };
         self.pass_over(path)?;
-        let metadata = self.metadata(path, &mut entry);
+        let metadata = self.metadata(path, &mut entry)?;
         self.tree.insert(path, Inode { metadata, kind })
     }
 
@@ -157,6 +162,8 @@ impl Contents<'_> {
         for region in map.regions {
             self.image.hole(region.offset - end)?;
             self.recipe.data(start + region.offset, region.length)?;
+            self.budget
+                .write(region.length.next_multiple_of(BLOCK_SIZE))?;
             self.copy(path, region.length)?;
             end = region.offset + region.length;
         }
@@ -217,22 +224,24 @@ impl Contents<'_> {
         Ok(())
     }
 
-    fn metadata(&mut self, path: &[u8], entry: &mut Entry) -> Metadata {
-        let (xattrs, dropped) = xattr::select(std::mem::take(&mut entry.xattrs));
-        for name in dropped {
+    fn metadata(&mut self, path: &[u8], entry: &mut Entry) -> Result<Metadata, LayerError> {
+        let notices = &mut self.notices;
+        let dropped = |name: &[u8]| {
             let text = format!(
                 "EROFS has no place for the extended attribute `{}`; it is kept for export only",
-                lossy(&name),
+                lossy(name),
             );
-            self.notices.add(path, text);
-        }
-        Metadata {
+            notices.add(path, text);
+        };
+        let xattrs = std::mem::take(&mut entry.xattrs);
+        let xattrs = self.tree.attributes(xattrs, dropped)?;
+        Ok(Metadata {
             permissions: entry.mode,
             uid: entry.uid,
             gid: entry.gid,
             mtime: entry.mtime,
             xattrs,
-        }
+        })
     }
 
     fn note_type(&mut self, path: &[u8], flag: u8) {

@@ -20,7 +20,7 @@ use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest};
 use crate::erofs::{ImageOptions, Summary};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 
 /// Layers have UUIDs of their own namespace: version 5, of the URL namespace and this name.
 const LAYER_NAMESPACE: &str = "msb:layer";
@@ -29,6 +29,8 @@ const LAYER_NAMESPACE: &str = "msb:layer";
 pub struct ConvertOptions<'a> {
     /// What it may cost.
     pub limits: &'a Limits,
+    /// What it may take together with the other layers of the operation.
+    pub budget: &'a Budget,
     /// Asked between buffers and entries.
     pub cancel: &'a Cancel,
     /// Told how many bytes of the blob were read since it was told last.
@@ -124,7 +126,14 @@ pub fn convert(
 ) -> Result<Converted, LayerError> {
     let recipe = emptied(recipe).map_err(write_error)?;
     let (reading, written) = both_halves(input, options, |chunks| {
-        contents::write(chunks, erofs, recipe, options.limits, options.cancel)
+        contents::write(
+            chunks,
+            erofs,
+            recipe,
+            options.limits,
+            options.budget,
+            options.cancel,
+        )
     });
     match written {
         Ok(written) => finish(reading, written, options),
@@ -184,6 +193,7 @@ fn both_halves<'a, R: Read + Send, T>(
     let producer = Producer {
         blob: HashingReader::new(Source::new(input, stated, options.advanced), blob_algorithm),
         limits: options.limits,
+        inflation: options.budget.inflation(),
         cancel: options.cancel,
     };
     let (sender, chunks) = pipeline::channel(blob_algorithm, algorithm);
@@ -220,7 +230,7 @@ fn finish<R: Read>(
     check_diff_id(&diff_id, options)?;
     let chain = (options.chain)()?;
     let lower = chain.as_ref().map(|chain| &chain.lower);
-    let mut settled = written.tree.settle(lower, &mut notices)?;
+    let mut settled = written.tree.settle(lower, &mut notices, options.cancel)?;
     let (mut recipe, mut recipe_size) = recipe.finish(written.tar_size)?;
     if !settled.dead.is_empty() {
         (recipe, recipe_size) = relocate(
@@ -240,6 +250,9 @@ fn finish<R: Read>(
         build_time: 0,
     };
     let Summary { size, file, .. } = image.finish(&settled.tree, &image_options)?;
+    options
+        .budget
+        .write(size.saturating_sub(rest_start).saturating_add(recipe_size))?;
     let rest = Rest::read(&file, rest_start, options.cancel)?;
     let recipe_digest = digest_of(&recipe, options.cancel)?;
     Ok(Converted {

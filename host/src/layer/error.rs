@@ -6,7 +6,8 @@ use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::erofs::ErofsError;
-use crate::limits::Limit;
+use crate::excerpt::excerpt_of;
+use crate::limits::{Limit, Overdrawn};
 use crate::tar::TarError;
 
 /// A layer that could not be converted or rebuilt. The caller knows which one.
@@ -30,7 +31,7 @@ pub enum LayerError {
     },
     /// The tar stream is broken.
     #[error("the layer is not a valid tar archive")]
-    Tar(#[from] TarError),
+    Tar(#[source] TarError),
     /// An entry cannot be part of a filesystem.
     #[error("entry `{path}`: {reason}")]
     Entry {
@@ -116,6 +117,9 @@ pub enum LayerError {
         /// Which cap that is.
         limit: Limit,
     },
+    /// The layers take more together than the operation may.
+    #[error(transparent)]
+    Overdrawn(#[from] Overdrawn),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -152,7 +156,16 @@ impl LayerError {
     }
 }
 
+impl From<TarError> for LayerError {
+    fn from(error: TarError) -> Self {
+        match error {
+            TarError::Overdrawn(overdrawn) => Self::Overdrawn(overdrawn),
+            error => Self::Tar(error),
+        }
+    }
+}
+
 /// Returns bytes of a path as text, for errors and notices.
 pub(super) fn lossy(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
+    excerpt_of(path)
 }

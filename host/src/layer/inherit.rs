@@ -8,17 +8,18 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::LayerError;
 use super::convert::ConvertOptions;
-use super::error::lossy;
 use super::lower::{LowerInode, LowerLayers, LowerNode};
 use super::notices::Notices;
-use super::path::{clean, components};
 use super::settle::Settled;
-use super::tree::{Deferred, LayerTree};
-use crate::erofs::{FileType, ImageWriter, Inode, InodeId, Kind, Metadata};
+use super::tree::LayerTree;
+use crate::cancel::Cancel;
+use crate::erofs::{FileType, ImageWriter, InodeId, Kind, Metadata};
 use crate::limits::Limit;
 
 /// Bytes of a file that are copied at a time.
 const BUFFER: usize = 256 << 10;
+/// Names of a path in a notice.
+const SHOWN: usize = 64;
 
 /// A file whose data is still to be copied.
 pub(super) struct Copied {
@@ -75,144 +76,41 @@ impl LayerTree {
     pub(super) fn inherit(
         &mut self,
         lower: &LowerLayers,
-        replaced: &BTreeSet<InodeId>,
+        reach: &Reach,
         notices: &mut Notices,
+        cancel: &Cancel,
     ) -> Result<bool, LayerError> {
-        let root = lower.root()?;
+        let Some(root) = lower.root()? else {
+            return Ok(false);
+        };
         let mut changed = false;
         if self.nodes[InodeId::ROOT.index()].implied {
-            changed |= self.take(InodeId::ROOT, lower.directory_metadata(&root)?);
+            changed |= self.take(InodeId::ROOT, lower.directory_metadata(&root)?)?;
         }
-        let reach = Reach::new(self, replaced);
-        let mut open = vec![(InodeId::ROOT, root, Vec::new())];
-        while let Some((directory, below, path)) = open.pop() {
-            for (name, child) in self.ways_down(directory, &reach) {
-                let path = [&path, &*name, b"/"].concat();
+        let mut open = vec![(InodeId::ROOT, root)];
+        while let Some((directory, below)) = open.pop() {
+            for (name, child) in self.ways_down(directory, reach) {
+                cancel.check()?;
                 let is_implied = reach.implied.contains(&child);
                 match lower.child(&below, &name)? {
                     Some(LowerNode::Directory(below)) => {
                         if is_implied {
-                            changed |= self.take(child, lower.directory_metadata(&below)?);
+                            changed |= self.take(child, lower.directory_metadata(&below)?)?;
                         }
-                        open.push((child, below, path));
+                        open.push((child, below));
                     }
                     Some(LowerNode::Other(inode))
                         if is_implied && inode.info.file_type == FileType::Symlink =>
                     {
                         let text = "it is a symbolic link in the layers below, and this layer \
                                     puts a directory in its place";
-                        notices.add(&path, text.to_owned());
+                        notices.add(&self.path_of(directory, &name), text.to_owned());
                     }
                     _ => {}
                 }
             }
         }
         Ok(changed)
-    }
-
-    /// Makes hard links to files of the layers below. The file becomes part of this layer, under
-    /// its own name as well where that is still to be seen, so that both lead to one inode.
-    pub(super) fn link_below(
-        &mut self,
-        lower: &LowerLayers,
-        mut waiting: Vec<Deferred>,
-        replaced: &BTreeSet<InodeId>,
-    ) -> Result<Vec<Copied>, LayerError> {
-        let mut copied = Vec::new();
-        let mut known = HashMap::new();
-        loop {
-            let before = waiting.len();
-            let mut left = Vec::new();
-            for deferred in waiting {
-                let target = clean(&deferred.target).into_owned();
-                if self.find(&target)?.is_some() {
-                    self.link(&deferred.path, &deferred.target)?;
-                    continue;
-                }
-                let (inode, is_direct) = match lower.find(&target)? {
-                    Some((LowerNode::Other(inode), through_links)) => (inode, !through_links),
-                    Some((LowerNode::Directory(_), _)) => {
-                        let reason = "it is a hard link to a directory";
-                        return Err(LayerError::entry(&deferred.path, reason));
-                    }
-                    None => {
-                        left.push(deferred);
-                        continue;
-                    }
-                };
-                let id = match known.get(&inode.key()) {
-                    Some(id) => *id,
-                    None => self.copy_inode(lower, inode, &deferred.path, &mut copied)?,
-                };
-                known.insert(inode.key(), id);
-                self.name(&deferred.path, id)?;
-                if is_direct && self.shows_below(&target, replaced) {
-                    self.name(&target, id)?;
-                }
-            }
-            waiting = left;
-            match waiting.first() {
-                None => {
-                    // A later link may have taken the only name of a file.
-                    copied.retain(|copied| self.nodes[copied.id.index()].links > 0);
-                    return Ok(copied);
-                }
-                Some(first) if waiting.len() == before => {
-                    return Err(LayerError::HardlinkTarget {
-                        path: lossy(&first.path),
-                        target: lossy(&clean(&first.target)),
-                    });
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    fn copy_inode(
-        &mut self,
-        lower: &LowerLayers,
-        from: LowerInode,
-        path: &[u8],
-        copied: &mut Vec<Copied>,
-    ) -> Result<InodeId, LayerError> {
-        let inode = Inode {
-            metadata: lower.metadata(&from)?,
-            kind: lower.kind(&from)?,
-        };
-        let is_file = matches!(inode.kind, Kind::File(_));
-        let id = self.add(path, inode, false)?;
-        if is_file && from.info.size > 0 {
-            copied.push(Copied { id, from });
-        }
-        Ok(id)
-    }
-
-    fn name(&mut self, path: &[u8], id: InodeId) -> Result<(), LayerError> {
-        let (parent, name) = self.parent(path)?;
-        if self.child(parent, name) != Some(id) {
-            self.set_name(parent, name, id);
-        }
-        Ok(())
-    }
-
-    /// Returns whether a clean path that the layer does not have leads to what is below.
-    fn shows_below(&self, path: &[u8], replaced: &BTreeSet<InodeId>) -> bool {
-        let mut here = InodeId::ROOT;
-        for name in components(path) {
-            let is_gone = self
-                .whiteouts
-                .get(&here)
-                .is_some_and(|victims| victims.contains(name));
-            if is_gone || self.opaque.contains(&here) || replaced.contains(&here) {
-                return false;
-            }
-            match self.child(here, name) {
-                Some(child) if self.is_directory(child) => here = child,
-                Some(_) => return false,
-                None => return true,
-            }
-        }
-        false
     }
 
     /// Returns the live directories that no entry is for, the root aside.
@@ -235,15 +133,31 @@ impl LayerTree {
         }
     }
 
-    fn take(&mut self, directory: InodeId, metadata: Option<Metadata>) -> bool {
+    fn take(&mut self, directory: InodeId, mut metadata: Metadata) -> Result<bool, LayerError> {
+        metadata.xattrs = self.unique(metadata.xattrs)?;
         let own = &mut self.tree.get_mut(directory).metadata;
-        match metadata {
-            Some(metadata) if *own != metadata => {
-                *own = metadata;
-                true
-            }
-            _ => false,
+        let differs = *own != metadata;
+        if differs {
+            *own = metadata;
         }
+        Ok(differs)
+    }
+
+    /// Returns the path of a name in a directory, as much of its end as a person reads.
+    fn path_of(&self, directory: InodeId, name: &[u8]) -> Vec<u8> {
+        let mut names = vec![[name, b"/"].concat()];
+        let mut here = directory;
+        while here != InodeId::ROOT && names.len() < SHOWN {
+            let parent = self.nodes[here.index()].parent;
+            if let Kind::Directory(entries) = &self.tree.get(parent).kind
+                && let Some((name, _)) = entries.iter().find(|(_, id)| **id == here)
+            {
+                names.push([name, &b"/"[..]].concat());
+            }
+            here = parent;
+        }
+        names.reverse();
+        names.concat()
     }
 }
 
@@ -274,6 +188,7 @@ pub(super) fn copy_files(
             if bytes.iter().all(|byte| *byte == 0) {
                 image.hole(count as u64)?;
             } else {
+                options.budget.write(bytes.len() as u64)?;
                 image.write(bytes)?;
             }
             offset += count as u64;

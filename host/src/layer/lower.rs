@@ -2,74 +2,120 @@
 //!
 //! Owns the merged view of several images, by the rules of overlayfs: the first layer from the top
 //! that has a name decides, directories of one name are merged unless one is opaque. Source: Linux
-//! `Documentation/filesystems/overlayfs.rst`.
+//! `Documentation/filesystems/overlayfs.rst`. How the names are kept is in [`names`](super::names).
 
-use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LayerError;
+use super::names::{Directory, Names};
 use super::path::components;
-use super::settle::{Dependence, OPAQUE_XATTR};
+use super::settle::Dependence;
 use super::tree::implied_directory;
-use crate::erofs::{Device, DirEntry, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid};
+use crate::erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
+use crate::limits::{Budget, Limits};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.
 const MAX_LINKS: usize = 40;
-/// Directories whose names are kept at hand.
-const KEPT: usize = 256;
+/// Images that are open at once, however many layers there are.
+const OPEN: usize = 8;
 
 /// The layers below a layer, as they lie over each other. None of them for the bottom layer.
-#[derive(Clone, Debug, Default)]
+/// A copy shows the same layers, also when more are put on top of the other one.
+#[derive(Clone, Debug)]
 pub struct LowerLayers {
-    /// The bottom one first.
-    images: Vec<Arc<LowerImage>>,
+    stack: Arc<Stack>,
+    /// How many layers of the stack are below.
+    depth: u32,
 }
 
+/// The layers of an image, as far as they are there.
 #[derive(Debug)]
-struct LowerImage {
-    image: Image<Arc<File>>,
-    /// The names of directories that were looked at.
-    names: Mutex<HashMap<Nid, Arc<Vec<DirEntry>>>>,
+pub(super) struct Stack {
+    images: Mutex<Images>,
+    names: Mutex<Names>,
+}
+
+type Open = Box<dyn Fn() -> io::Result<File> + Send + Sync>;
+
+#[derive(Default)]
+struct Images {
+    /// The bottom one first.
+    sources: Vec<Open>,
+    /// Those that were read last, the latest at the end.
+    open: Vec<(u32, Arc<Image<File>>)>,
 }
 
 /// An inode of one of the layers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LowerInode {
-    layer: usize,
+    pub(super) layer: u32,
     pub(super) info: InodeInfo,
 }
 
 /// A directory as all layers together show it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LowerDirectory {
-    /// The inodes that it is made of, the topmost first; its metadata is that of the first.
-    parts: Vec<LowerInode>,
+    /// Where its names are.
+    pub(super) names: Directory,
+    /// The topmost layer that has it, and its inode there: its metadata is that of this one.
+    pub(super) layer: u32,
+    pub(super) nid: Nid,
+    /// The lowest layer that still shows in it.
+    pub(super) from: u32,
 }
 
 /// What a name leads to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum LowerNode {
     Directory(LowerDirectory),
     Other(LowerInode),
 }
 
+impl Default for LowerLayers {
+    fn default() -> Self {
+        Self::within(&Budget::new(&Limits::default()))
+    }
+}
+
 impl LowerLayers {
-    /// Puts one more layer on top of the others.
-    ///
-    /// # Errors
-    /// [`LayerError::Erofs`] for a file that is no image of msb.
-    pub fn push(&mut self, image: Arc<File>) -> Result<(), LayerError> {
-        self.images.push(Arc::new(LowerImage {
-            image: Image::open(image)?,
-            names: Mutex::default(),
-        }));
-        Ok(())
+    /// Returns no layers. What is kept of those to come is taken from the budget.
+    pub fn within(budget: &Budget) -> Self {
+        Self {
+            stack: Arc::new(Stack {
+                images: Mutex::default(),
+                names: Mutex::new(Names::new(budget)),
+            }),
+            depth: 0,
+        }
+    }
+
+    /// Puts one more layer on top of the others. Its image is opened when it is needed, and not
+    /// kept open. To be called on the copy that shows all layers.
+    pub fn push(&mut self, open: impl Fn() -> io::Result<File> + Send + Sync + 'static) {
+        self.stack.images().sources.push(Box::new(open));
+        self.depth += 1;
+    }
+
+    /// Returns the lowest of them.
+    #[must_use]
+    pub fn lowest(&self, depth: usize) -> Self {
+        let depth = u32::try_from(depth).unwrap_or(u32::MAX);
+        Self {
+            stack: Arc::clone(&self.stack),
+            depth: self.depth.min(depth),
+        }
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.depth as usize
     }
 
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.depth == 0
     }
 
     /// Returns whether a layer may have another image over these than over layers that are not
@@ -82,21 +128,27 @@ impl LowerLayers {
         if dependence.intersects(open) {
             return Ok(true);
         }
+        if !dependence.contains(Dependence::ROOT) {
+            return Ok(false);
+        }
         let usual = implied_directory().metadata;
-        Ok(dependence.contains(Dependence::ROOT)
-            && self.directory_metadata(&self.root()?)? != Some(usual))
+        Ok(match self.root()? {
+            Some(root) => self.directory_metadata(&root)? != usual,
+            None => false,
+        })
     }
 
-    /// Returns the root directory.
-    pub(super) fn root(&self) -> Result<LowerDirectory, LayerError> {
-        let mut root = LowerDirectory::default();
-        for (layer, LowerImage { image, .. }) in
-            self.images.iter().map(Arc::as_ref).enumerate().rev()
-        {
-            let info = image.inode(image.root())?;
-            root.parts.push(LowerInode { layer, info });
-        }
-        Ok(root)
+    /// Returns the root directory, unless there are no layers.
+    pub(super) fn root(&self) -> Result<Option<LowerDirectory>, LayerError> {
+        let Some(layer) = self.depth.checked_sub(1) else {
+            return Ok(None);
+        };
+        Ok(Some(LowerDirectory {
+            names: Names::ROOT,
+            layer,
+            nid: self.stack.image(layer)?.root(),
+            from: 0,
+        }))
     }
 
     /// Returns what a name in a directory leads to.
@@ -105,73 +157,49 @@ impl LowerLayers {
         directory: &LowerDirectory,
         name: &[u8],
     ) -> Result<Option<LowerNode>, LayerError> {
-        let mut found = LowerDirectory::default();
-        for part in &directory.parts {
-            let Some(inode) = self.look_up(part, name)? else {
-                continue;
-            };
-            if inode.info.file_type != FileType::Directory {
-                if found.parts.is_empty() && !is_whiteout(&inode.info) {
-                    return Ok(Some(LowerNode::Other(inode)));
-                }
-                break;
-            }
-            found.parts.push(inode);
-            if self.is_opaque(&inode)? {
-                break;
-            }
-        }
-        Ok((!found.parts.is_empty()).then_some(LowerNode::Directory(found)))
+        let mut names = self.names();
+        names.child(&self.stack, self.depth, directory, name)
     }
 
     /// Returns the names that a directory shows, sorted.
-    pub(super) fn names(
+    pub(super) fn names_in(
         &self,
         directory: &LowerDirectory,
-    ) -> Result<BTreeSet<Box<[u8]>>, LayerError> {
-        let mut names = BTreeSet::new();
-        for part in &directory.parts {
-            for entry in self.entries(part)?.iter() {
-                names.insert(entry.name.clone());
-            }
-        }
-        let mut shown = BTreeSet::new();
-        for name in names {
-            if self.child(directory, &name)?.is_some() {
-                shown.insert(name);
-            }
-        }
-        Ok(shown)
+    ) -> Result<Vec<Box<[u8]>>, LayerError> {
+        self.names().shown(&self.stack, self.depth, directory)
     }
 
     /// Returns what a path leads to, through symbolic links on the way but not at its end, and
     /// whether there were any.
     pub(super) fn find(&self, path: &[u8]) -> Result<Option<(LowerNode, bool)>, LayerError> {
-        let mut way = vec![self.root()?];
+        let Some(root) = self.root()? else {
+            return Ok(None);
+        };
+        let mut way = vec![root];
         let mut ahead: Vec<Box<[u8]>> = components(path).rev().map(Box::from).collect();
         let mut links = 0;
-        let mut last = LowerNode::Directory(self.root()?);
+        let mut last = LowerNode::Directory(root);
         while let Some(name) = ahead.pop() {
+            let here = *way.last().unwrap_or(&root);
             if *name == *b".." {
                 if way.len() > 1 {
                     way.pop();
                 }
-                last = LowerNode::Directory(way.last().cloned().unwrap_or_default());
+                last = LowerNode::Directory(*way.last().unwrap_or(&root));
                 continue;
             }
-            let Some(node) = self.child(way.last().unwrap_or(&LowerDirectory::default()), &name)?
-            else {
+            let Some(node) = self.child(&here, &name)? else {
                 return Ok(None);
             };
             match &node {
-                LowerNode::Directory(directory) => way.push(directory.clone()),
+                LowerNode::Directory(directory) => way.push(*directory),
                 LowerNode::Other(_) if ahead.is_empty() => {}
                 LowerNode::Other(inode) if inode.info.file_type == FileType::Symlink => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Ok(None);
                     }
-                    let target = self.image(inode).read_link(&inode.info)?;
+                    let target = self.image(inode)?.read_link(&inode.info)?;
                     if target.starts_with(b"/") {
                         way.truncate(1);
                     }
@@ -188,16 +216,15 @@ impl LowerLayers {
     pub(super) fn directory_metadata(
         &self,
         directory: &LowerDirectory,
-    ) -> Result<Option<Metadata>, LayerError> {
-        let Some(top) = directory.parts.first() else {
-            return Ok(None);
-        };
-        let mut metadata = self.metadata(top)?;
+    ) -> Result<Metadata, LayerError> {
+        let layer = directory.layer;
+        let info = self.stack.image(layer)?.inode(directory.nid)?;
+        let mut metadata = self.metadata(&LowerInode { layer, info })?;
         // These speak of the layer that the directory is in.
         metadata
             .xattrs
-            .retain(|name, _| !name.starts_with(b"trusted.overlay."));
-        Ok(Some(metadata))
+            .retain(|name| !name.starts_with(b"trusted.overlay."));
+        Ok(metadata)
     }
 
     pub(super) fn metadata(&self, inode: &LowerInode) -> Result<Metadata, LayerError> {
@@ -206,7 +233,7 @@ impl LowerLayers {
             uid: inode.info.uid,
             gid: inode.info.gid,
             mtime: inode.info.mtime,
-            xattrs: self.image(inode).xattrs(&inode.info)?,
+            xattrs: self.xattrs(inode)?,
         })
     }
 
@@ -214,7 +241,7 @@ impl LowerLayers {
     pub(super) fn kind(&self, inode: &LowerInode) -> Result<Kind, LayerError> {
         let device = inode.info.device().unwrap_or_default();
         Ok(match inode.info.file_type {
-            FileType::Symlink => Kind::Symlink(self.image(inode).read_link(&inode.info)?),
+            FileType::Symlink => Kind::Symlink(self.image(inode)?.read_link(&inode.info)?),
             FileType::CharDevice => Kind::CharDevice(device),
             FileType::BlockDevice => Kind::BlockDevice(device),
             FileType::Fifo => Kind::Fifo,
@@ -230,53 +257,65 @@ impl LowerLayers {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<usize, LayerError> {
-        Ok(self.image(inode).read_file(&inode.info, offset, buffer)?)
+        Ok(self.image(inode)?.read_file(&inode.info, offset, buffer)?)
     }
 
-    fn look_up(&self, part: &LowerInode, name: &[u8]) -> Result<Option<LowerInode>, LayerError> {
-        let entries = self.entries(part)?;
-        let Ok(index) = entries.binary_search_by(|entry| (*entry.name).cmp(name)) else {
-            return Ok(None);
-        };
-        let info = self.image(part).inode(entries[index].nid)?;
-        Ok(Some(LowerInode {
-            layer: part.layer,
-            info,
-        }))
+    fn xattrs(&self, inode: &LowerInode) -> Result<Xattrs, LayerError> {
+        Ok(self.image(inode)?.xattrs(&inode.info)?)
     }
 
-    fn entries(&self, part: &LowerInode) -> Result<Arc<Vec<DirEntry>>, LayerError> {
-        let LowerImage { image, names } = &*self.images[part.layer];
-        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entries) = names.get(&part.info.nid) {
-            return Ok(Arc::clone(entries));
+    fn image(&self, inode: &LowerInode) -> Result<Arc<Image<File>>, LayerError> {
+        self.stack.image(inode.layer)
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        let names = &self.stack.names;
+        names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stack {
+    /// Returns the image of a layer, opened if it is not.
+    pub(super) fn image(&self, layer: u32) -> Result<Arc<Image<File>>, LayerError> {
+        let mut images = self.images();
+        if let Some(place) = images.open.iter().position(|(number, _)| *number == layer) {
+            let found = images.open.remove(place);
+            let image = Arc::clone(&found.1);
+            images.open.push(found);
+            return Ok(image);
         }
-        if names.len() >= KEPT {
-            names.clear();
+        let source = images.sources.get(layer as usize);
+        let opened = source.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |open| open());
+        let file = opened.map_err(|source| LayerError::Image { offset: 0, source })?;
+        let image = Arc::new(Image::open(file)?);
+        if images.open.len() >= OPEN {
+            images.open.remove(0);
         }
-        let entries = Arc::new(image.entries(&part.info)?);
-        names.insert(part.info.nid, Arc::clone(&entries));
-        Ok(entries)
+        images.open.push((layer, Arc::clone(&image)));
+        Ok(image)
     }
 
-    fn is_opaque(&self, directory: &LowerInode) -> Result<bool, LayerError> {
-        let (name, value) = OPAQUE_XATTR;
-        let xattrs = self.image(directory).xattrs(&directory.info)?;
-        Ok(xattrs.get(name).is_some_and(|found| **found == *value))
-    }
-
-    fn image(&self, inode: &LowerInode) -> &Image<Arc<File>> {
-        &self.images[inode.layer].image
+    fn images(&self) -> std::sync::MutexGuard<'_, Images> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LowerInode {
     /// Returns what tells an inode from all others.
-    pub(super) fn key(&self) -> (usize, Nid) {
+    pub(super) fn key(&self) -> (u32, Nid) {
         (self.layer, self.info.nid)
     }
 }
 
-fn is_whiteout(inode: &InodeInfo) -> bool {
+impl std::fmt::Debug for Images {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Images")
+            .field("sources", &self.sources.len())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn is_whiteout(inode: &InodeInfo) -> bool {
     inode.file_type == FileType::CharDevice && inode.device() == Some(Device::default())
 }

@@ -5,12 +5,15 @@
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
 mod account;
+mod attributes;
 mod check;
 mod contents;
 mod convert;
 mod error;
 mod inherit;
+mod links;
 mod lower;
+mod names;
 mod notices;
 mod path;
 mod pipeline;

@@ -11,7 +11,7 @@ use super::source::Source;
 use crate::blob::{Compression, Decoder, HashingReader};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::limits::{Limit, Limits};
+use crate::limits::{Inflation, Limit, Limits};
 use crate::tar::{self, TarInput};
 
 /// Bytes that go from one half to the other at a time.
@@ -25,6 +25,7 @@ const SNIFFED: u64 = 512;
 pub(super) struct Producer<'a, R> {
     pub(super) blob: HashingReader<Source<'a, R>>,
     pub(super) limits: &'a Limits,
+    pub(super) inflation: Inflation,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -38,61 +39,71 @@ pub(super) struct Reading<'a, R> {
 
 impl<'a, R: Read> Producer<'a, R> {
     /// Reads to the end. Stops silently when the other half gave up.
-    pub(super) fn run(mut self, sender: &Sender) -> Reading<'a, R> {
+    pub(super) fn run(self, sender: &Sender) -> Reading<'a, R> {
+        let Self {
+            mut blob,
+            limits,
+            inflation,
+            cancel,
+        } = self;
         let mut start = Vec::new();
-        let sniffed = (&mut self.blob).take(SNIFFED).read_to_end(&mut start);
+        let sniffed = (&mut blob).take(SNIFFED).read_to_end(&mut start);
         let compression = sniff(&start);
         let outcome = match sniffed {
-            Ok(_) => self.produce(start, compression, sender),
+            Ok(_) => {
+                let whole = io::Cursor::new(start).chain(&mut blob);
+                let decoder = Decoder::new(whole, compression, limits);
+                sender.announce(compression);
+                match decoder {
+                    Ok(decoder) => {
+                        let decoder = decoder.counted_by(inflation);
+                        produce(decoder, limits.layer_bytes, cancel, sender)
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
             Err(error) => Err(LayerError::Read(error)),
         };
+        let outcome = match outcome {
+            Err(LayerError::Decompress(error)) if blob.get_ref().has_failed() => {
+                Err(LayerError::Read(error))
+            }
+            outcome => outcome,
+        };
         Reading {
-            blob: self.blob,
+            blob,
             compression,
             outcome,
         }
     }
+}
 
-    fn produce(
-        &mut self,
-        start: Vec<u8>,
-        compression: Compression,
-        sender: &Sender,
-    ) -> Result<(), LayerError> {
-        let whole = io::Cursor::new(start).chain(&mut self.blob);
-        let mut decoder = Decoder::new(whole, compression, self.limits)?;
-        sender.announce(compression);
-        let most = self.limits.layer_bytes;
-        let mut produced = 0;
-        loop {
-            self.cancel.check()?;
-            let Some(mut buffer) = sender.empty() else {
-                return Ok(());
-            };
-            buffer.resize(BUFFER, 0);
-            let count = match fill(&mut decoder, &mut buffer) {
-                Ok(count) => count,
-                Err(error) => {
-                    drop(decoder);
-                    return Err(if self.blob.get_ref().has_failed() {
-                        LayerError::Read(error)
-                    } else {
-                        LayerError::Decompress(error)
-                    });
-                }
-            };
-            buffer.truncate(count);
-            produced += count as u64;
-            if produced > most {
-                return Err(LayerError::Limit {
-                    what: "bytes",
-                    max: most,
-                    limit: Limit::LayerBytes,
-                });
-            }
-            if count == 0 || !sender.send(buffer) {
-                return Ok(());
-            }
+/// Hands what a decoder gives to the other half, no more than `most` bytes.
+fn produce(
+    mut decoder: impl Read,
+    most: u64,
+    cancel: &Cancel,
+    sender: &Sender,
+) -> Result<(), LayerError> {
+    let mut produced = 0;
+    loop {
+        cancel.check()?;
+        let Some(mut buffer) = sender.empty() else {
+            return Ok(());
+        };
+        buffer.resize(BUFFER, 0);
+        let count = fill(&mut decoder, &mut buffer).map_err(LayerError::Decompress)?;
+        buffer.truncate(count);
+        produced += count as u64;
+        if produced > most {
+            return Err(LayerError::Limit {
+                what: "bytes",
+                max: most,
+                limit: Limit::LayerBytes,
+            });
+        }
+        if count == 0 || !sender.send(buffer) {
+            return Ok(());
         }
     }
 }

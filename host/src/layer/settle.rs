@@ -1,5 +1,5 @@
-//! What waits for the last entry of a layer: hard links to later entries, what depends on the
-//! layers below, and the form that overlayfs wants.
+//! What waits for the last entry of a layer: what depends on the layers below, and the form that
+//! overlayfs wants. Hard links that wait are in [`links`](super::links).
 //!
 //! Sources: OCI image-spec `layer.md`, "Whiteouts"; Linux `overlayfs.rst`, "whiteouts and opaque
 //! directories".
@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use super::LayerError;
 use super::inherit::{Copied, Reach};
+use super::links::Deferred;
 use super::lower::LowerLayers;
 use super::notices::Notices;
-use super::tree::{Deferred, LayerTree};
+use super::tree::LayerTree;
+use crate::cancel::Cancel;
 use crate::erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
 
-/// Times that links which wait for each other are gone through, from either end in turn.
-const MAX_ROUNDS: usize = 40;
 /// Overlayfs does not look at it on the root of a layer. Whoever mounts layers and finds it there
 /// leaves out those below.
 pub(super) const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
@@ -66,24 +66,27 @@ impl LayerTree {
         mut self,
         lower: Option<&LowerLayers>,
         notices: &mut Notices,
+        cancel: &Cancel,
     ) -> Result<Settled, LayerError> {
-        let open_links = self.settle_links()?;
+        let open_links = self.settle_links(cancel)?;
         for (parent, name) in std::mem::take(&mut self.hidden) {
             self.remove_name(parent, &name);
         }
         let mut whiteouts = self.sorted_whiteouts();
         let replaced = self.replaced_directories(&whiteouts);
         whiteouts.retain(|(parent, victim)| self.child(*parent, victim).is_none());
-        let reach = Reach::new(&self, &replaced);
+        let mut reach = Reach::new(&self, &replaced);
         let dependence = self.dependence(&reach, &open_links, &whiteouts, &replaced);
         let mut chained = false;
         let mut copied = Vec::new();
         if let Some(lower) = lower {
             if !open_links.is_empty() {
-                copied = self.link_below(lower, open_links, &replaced)?;
+                copied = self.link_below(lower, open_links, &replaced, cancel)?;
                 chained = true;
+                // The links may have come with directories that no entry is for.
+                reach = Reach::new(&self, &replaced);
             }
-            chained |= self.inherit(lower, &replaced, notices)?;
+            chained |= self.inherit(lower, &reach, notices, cancel)?;
         }
         self.opaque.extend(replaced);
         match lower {
@@ -98,11 +101,22 @@ impl LayerTree {
             }
             _ => {}
         }
+        let mut last = None;
         for (parent, victim) in whiteouts {
-            self.place_whiteout(parent, &victim)?;
+            cancel.check()?;
+            // Those of one directory follow one another.
+            let is_hidden = match last {
+                Some((directory, is_hidden)) if directory == parent => is_hidden,
+                _ => self.hides_all_below(parent),
+            };
+            last = Some((parent, is_hidden));
+            if !is_hidden {
+                self.place_whiteout(parent, &victim)?;
+            }
         }
         for directory in std::mem::take(&mut self.opaque) {
-            self.mark(directory, OPAQUE_XATTR);
+            cancel.check()?;
+            self.mark(directory, OPAQUE_XATTR)?;
         }
         Ok(Settled {
             tree: self.tree,
@@ -111,36 +125,6 @@ impl LayerTree {
             chained,
             copied,
         })
-    }
-
-    /// Links to what came later, link by link as long as that helps. Returns those that lead to
-    /// nothing that the layer has.
-    fn settle_links(&mut self) -> Result<Vec<Deferred>, LayerError> {
-        for round in 0..MAX_ROUNDS {
-            let mut waiting = std::mem::take(&mut self.deferred);
-            let before = waiting.len();
-            // Links that wait for each other mostly stand in a row, in one order or the other.
-            if round % 2 == 1 {
-                waiting.reverse();
-            }
-            for deferred in waiting {
-                let (parent, name) = self.parent(&deferred.path)?;
-                // An entry that came later at the same path has replaced the link.
-                if self.child(parent, name).is_none() {
-                    self.link(&deferred.path, &deferred.target)?;
-                }
-            }
-            if self.deferred.len() == before {
-                return Ok(std::mem::take(&mut self.deferred));
-            }
-        }
-        match self.deferred.first() {
-            None => Ok(Vec::new()),
-            Some(first) => Err(LayerError::entry(
-                &first.path,
-                "it is one of too many hard links that wait for each other",
-            )),
-        }
     }
 
     fn dependence(
@@ -184,7 +168,7 @@ impl LayerTree {
 
     /// Puts a whiteout of overlayfs in a directory, unless it says nothing there.
     fn place_whiteout(&mut self, parent: InodeId, victim: &[u8]) -> Result<(), LayerError> {
-        if self.child(parent, victim).is_some() || self.hides_all_below(parent) {
+        if self.child(parent, victim).is_some() {
             return Ok(());
         }
         let whiteout = Inode {
@@ -192,9 +176,8 @@ impl LayerTree {
             kind: Kind::CharDevice(Device::default()),
         };
         let id = self.add(victim, whiteout, false)?;
-        self.set_name(parent, victim, id);
-        self.mark(parent, ORIGIN_XATTR);
-        Ok(())
+        self.set_name(parent, victim, id)?;
+        self.mark(parent, ORIGIN_XATTR)
     }
 
     /// Returns whether a directory is opaque or lies in an opaque one. Overlayfs lists whiteouts
@@ -215,7 +198,10 @@ impl LayerTree {
     /// Hides every name in the root of the layers below, one by one.
     fn hide_all(&mut self, lower: &LowerLayers) -> Result<Vec<Whiteout>, LayerError> {
         let mut whiteouts = Vec::new();
-        for name in lower.names(&lower.root()?)? {
+        let Some(root) = lower.root()? else {
+            return Ok(whiteouts);
+        };
+        for name in lower.names_in(&root)? {
             match self.child(InodeId::ROOT, &name) {
                 Some(child) if self.is_directory(child) => {
                     self.opaque.insert(child);
@@ -225,10 +211,5 @@ impl LayerTree {
             }
         }
         Ok(whiteouts)
-    }
-
-    fn mark(&mut self, directory: InodeId, (name, value): (&[u8], &[u8])) {
-        let xattrs = &mut self.tree.get_mut(directory).metadata.xattrs;
-        xattrs.insert(name.into(), value.into());
     }
 }

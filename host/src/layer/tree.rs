@@ -7,12 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::LayerError;
+use super::attributes::Attributes;
+use super::links::{Deferred, Waiting, to_directory};
 use super::path::{clean, split};
 use super::walk::Recent;
-use crate::erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree};
+use crate::erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
+use crate::limits::{Account, Budget, Purpose};
 
 /// Permissions of a directory that no entry is for.
 const IMPLIED_MODE: u16 = 0o755;
+/// Bytes of memory that an inode takes: itself, what is known of it, and its place in the image once
+/// that is laid out.
+const INODE: u64 = (size_of::<Inode>() + size_of::<Node>() + 24) as u64;
+/// The same of a name in a directory, of the first one in it, and of what is allocated for text.
+const NAME: u64 = 48;
+const FIRST_NAME: u64 = 200;
+const TEXT: u64 = 16;
+const WHITEOUT: u64 = 64;
+const DEFERRED: u64 = 160;
 
 /// The tree of one layer. All paths that come in are clean.
 pub(super) struct LayerTree {
@@ -30,6 +42,19 @@ pub(super) struct LayerTree {
     /// Data of files that no name leads to any more.
     pub(super) dead: Vec<Extent>,
     pub(super) recent: Recent,
+    /// Links that wait for a name, once all entries are there.
+    pub(super) waiting: Waiting,
+    /// How many directories are there that no entry was for.
+    implied: u64,
+    attributes: Attributes,
+    account: Account,
+}
+
+/// Where a path leads.
+pub(super) enum Located {
+    At(InodeId),
+    /// Nowhere, because a directory does not have a name.
+    Missing((InodeId, Box<[u8]>)),
 }
 
 /// The side of an inode that stays in memory.
@@ -43,14 +68,9 @@ pub(super) struct Node {
     pub(super) implied: bool,
 }
 
-/// A hard link that waits.
-pub(super) struct Deferred {
-    pub(super) path: Box<[u8]>,
-    pub(super) target: Box<[u8]>,
-}
-
 impl LayerTree {
-    pub(super) fn new() -> Self {
+    /// Returns an empty tree, whose memory is taken from a budget.
+    pub(super) fn new(budget: &Budget) -> Self {
         let root = Node {
             links: 1,
             parent: InodeId::ROOT,
@@ -65,7 +85,42 @@ impl LayerTree {
             deferred: Vec::new(),
             dead: Vec::new(),
             recent: Recent::default(),
+            waiting: Waiting::default(),
+            implied: 0,
+            attributes: Attributes::default(),
+            account: budget.account(),
         }
+    }
+
+    /// Returns how many directories were made that no entry was for.
+    pub(super) fn implied(&self) -> u64 {
+        self.implied
+    }
+
+    /// Returns the attributes of an entry, and tells the names that EROFS has no place for.
+    pub(super) fn attributes(
+        &mut self,
+        xattrs: crate::tar::Xattrs,
+        dropped: impl FnMut(&[u8]),
+    ) -> Result<Xattrs, LayerError> {
+        let account = &mut self.account;
+        Ok(self.attributes.of_entry(xattrs, account, dropped)?)
+    }
+
+    /// Returns the copy of some attributes that is kept.
+    pub(super) fn unique(&mut self, xattrs: Xattrs) -> Result<Xattrs, LayerError> {
+        Ok(self.attributes.unique(xattrs, &mut self.account)?)
+    }
+
+    /// Gives an inode one more attribute.
+    pub(super) fn mark(
+        &mut self,
+        id: InodeId,
+        attribute: (&'static [u8], &'static [u8]),
+    ) -> Result<(), LayerError> {
+        let xattrs = &mut self.tree.get_mut(id).metadata.xattrs;
+        *xattrs = self.attributes.with(xattrs, attribute, &mut self.account)?;
+        Ok(())
     }
 
     /// Gives the root directory its metadata.
@@ -85,28 +140,31 @@ impl LayerTree {
             return Ok(());
         }
         let id = self.add(path, inode, false)?;
-        self.set_name(parent, name, id);
-        Ok(())
+        self.set_name(parent, name, id)
     }
 
     /// Adds a hard link, or remembers it until the end if what it leads to is not there. The
     /// target is as written.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), LayerError> {
         let (parent, name) = self.parent(path)?;
-        let Some(id) = self.find(&clean(target))? else {
+        let Located::At(id) = self.locate(&clean(target))? else {
             self.remove_name(parent, name);
+            let size = DEFERRED + (path.len() + target.len()) as u64;
+            self.account.take(Purpose::Links, size)?;
             self.deferred.push(Deferred {
+                number: self.deferred.len(),
                 path: path.into(),
                 target: target.into(),
+                is_absent_below: false,
             });
             return Ok(());
         };
         if self.is_directory(id) {
-            return Err(LayerError::entry(path, "it is a hard link to a directory"));
+            return Err(to_directory(path));
         }
         // A link to itself changes nothing; tar writes one for a file that it is told twice.
         if self.child(parent, name) != Some(id) {
-            self.set_name(parent, name, id);
+            self.set_name(parent, name, id)?;
         }
         Ok(())
     }
@@ -114,10 +172,15 @@ impl LayerTree {
     /// Notes that a name of the layers below is gone.
     pub(super) fn whiteout(&mut self, path: &[u8], victim: &[u8]) -> Result<(), LayerError> {
         let (parent, _) = self.parent(path)?;
-        self.whiteouts
-            .entry(parent)
-            .or_default()
-            .insert(victim.into());
+        let victims = self.whiteouts.entry(parent).or_default();
+        let size = match victims.len() {
+            0 => WHITEOUT + FIRST_NAME,
+            _ => WHITEOUT,
+        };
+        if victims.insert(victim.into()) {
+            let size = size + victim.len() as u64;
+            self.account.take(Purpose::Whiteouts, size)?;
+        }
         Ok(())
     }
 
@@ -129,21 +192,29 @@ impl LayerTree {
     }
 
     /// Returns what a path leads to, following links on the way but not at its end.
-    pub(super) fn find(&mut self, path: &[u8]) -> Result<Option<InodeId>, LayerError> {
+    pub(super) fn locate(&mut self, path: &[u8]) -> Result<Located, LayerError> {
         let (above, name) = split(path);
         if name.is_empty() {
-            return Ok(Some(InodeId::ROOT));
+            return Ok(Located::At(InodeId::ROOT));
         }
-        let parent = self.walk(path, above, false)?;
-        Ok(parent.and_then(|parent| self.child(parent, name)))
+        match self.walk(path, above, false)? {
+            Located::At(parent) => Ok(match self.child(parent, name) {
+                Some(id) => Located::At(id),
+                None => Located::Missing((parent, name.into())),
+            }),
+            missing => Ok(missing),
+        }
     }
 
     /// Returns the directory that a path lies in, and its last name. Makes directories on the way
     /// where there are none.
     pub(super) fn parent<'a>(&mut self, path: &'a [u8]) -> Result<(InodeId, &'a [u8]), LayerError> {
         let (above, name) = split(path);
-        let id = self.walk(path, above, true)?.unwrap_or(InodeId::ROOT);
-        Ok((id, name))
+        match self.walk(path, above, true)? {
+            Located::At(id) => Ok((id, name)),
+            // Nothing is missing where it is made.
+            Located::Missing(_) => Ok((InodeId::ROOT, name)),
+        }
     }
 
     pub(super) fn child(&self, directory: InodeId, name: &[u8]) -> Option<InodeId> {
@@ -159,6 +230,7 @@ impl LayerTree {
 
     /// Adds a directory that no entry is for.
     pub(super) fn add_implied(&mut self, path: &[u8]) -> Result<InodeId, LayerError> {
+        self.implied += 1;
         self.add(path, implied_directory(), true)
     }
 
@@ -168,6 +240,11 @@ impl LayerTree {
         inode: Inode,
         implied: bool,
     ) -> Result<InodeId, LayerError> {
+        self.account.take(Purpose::Inodes, INODE)?;
+        if let Kind::Symlink(target) = &inode.kind {
+            let size = TEXT + target.len() as u64;
+            self.account.take(Purpose::Links, size)?;
+        }
         let id = self
             .tree
             .insert(inode)
@@ -181,14 +258,25 @@ impl LayerTree {
     }
 
     /// Makes a name lead to an inode, and away from what it led to before.
-    pub(super) fn set_name(&mut self, directory: InodeId, name: &[u8], id: InodeId) {
+    pub(super) fn set_name(
+        &mut self,
+        directory: InodeId,
+        name: &[u8],
+        id: InodeId,
+    ) -> Result<(), LayerError> {
         let node = &mut self.nodes[id.index()];
         node.links += 1;
         node.parent = directory;
-        let before = match &mut self.tree.get_mut(directory).kind {
-            Kind::Directory(names) => names.insert(name.into(), id),
-            _ => None,
+        let (before, is_first) = match &mut self.tree.get_mut(directory).kind {
+            Kind::Directory(names) => (names.insert(name.into(), id), names.len() == 1),
+            _ => (None, false),
         };
+        self.waiting.wake(directory, name);
+        if before.is_none() {
+            let text = (name.len() as u64 + TEXT).max(32);
+            let first = if is_first { FIRST_NAME } else { 0 };
+            self.account.take(Purpose::Inodes, NAME + text + first)?;
+        }
         if let Some(before) = before {
             // What was no directory has hidden the one of the layers below for good.
             if self.is_directory(id) && !self.is_directory(before) {
@@ -197,6 +285,7 @@ impl LayerTree {
             }
             self.release(before);
         }
+        Ok(())
     }
 
     pub(super) fn remove_name(&mut self, directory: InodeId, name: &[u8]) {
@@ -216,7 +305,13 @@ impl LayerTree {
 
     /// Takes away one name of an inode; with the last one of a directory all below it go.
     fn release(&mut self, id: InodeId) {
-        self.recent.clear();
+        // Ways lead through directories and symbolic links alone.
+        if matches!(
+            self.tree.get(id).kind,
+            Kind::Directory(_) | Kind::Symlink(_)
+        ) {
+            self.recent.clear();
+        }
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             let links = &mut self.nodes[id.index()].links;

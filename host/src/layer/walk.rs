@@ -2,7 +2,7 @@
 
 use super::LayerError;
 use super::path::{AUFS_LINKS, check_name, components};
-use super::tree::LayerTree;
+use super::tree::{LayerTree, Located};
 use crate::erofs::{InodeId, Kind};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.
@@ -26,8 +26,13 @@ impl Recent {
     /// Goes back to where the way to a clean path is still the same. Returns that directory and
     /// the rest of the path.
     fn back_to<'a>(&mut self, path: &'a [u8]) -> (InodeId, &'a [u8]) {
-        let pairs = self.path.iter().zip(path);
-        let same = pairs.take_while(|(here, there)| here == there).count();
+        // Mostly all of it is the same, which takes no look at each byte.
+        let same = if path.starts_with(&self.path) {
+            self.path.len()
+        } else {
+            let pairs = self.path.iter().zip(path);
+            pairs.take_while(|(here, there)| here == there).count()
+        };
         let ends = |end: usize| matches!(path.get(end), None | Some(b'/'));
         while let Some((end, id)) = self.steps.last().copied() {
             if end <= same && ends(end) {
@@ -51,7 +56,7 @@ impl Recent {
 
 impl LayerTree {
     /// Follows a clean path of directories from the root, inside of which it stays. Makes those
-    /// that are missing if asked to; else there is no way.
+    /// that are missing if asked to; else it returns the name that is missing.
     ///
     /// # Errors
     /// A way through too many symbolic links, which names the path of the `entry`.
@@ -60,23 +65,23 @@ impl LayerTree {
         entry: &[u8],
         path: &[u8],
         create: bool,
-    ) -> Result<Option<InodeId>, LayerError> {
+    ) -> Result<Located, LayerError> {
         let (mut here, rest) = self.recent.back_to(path);
         let mut links = 0;
         let mut recording = true;
         for name in components(rest) {
             let steps = self.recent.steps.len();
-            let Some(next) = self.enter(entry, here, name, create, &mut links)? else {
-                return Ok(None);
+            here = match self.enter(entry, here, name, create, &mut links)? {
+                Located::At(next) => next,
+                missing => return Ok(missing),
             };
-            here = next;
             // A directory that took the place of something else made the steps worthless.
             recording &= self.recent.steps.len() == steps;
             if recording {
                 self.recent.step(name, here);
             }
         }
-        Ok(Some(here))
+        Ok(Located::At(here))
     }
 
     /// Goes from a directory to the one that a name in it leads to, perhaps through links.
@@ -87,11 +92,11 @@ impl LayerTree {
         name: &[u8],
         create: bool,
         links: &mut usize,
-    ) -> Result<Option<InodeId>, LayerError> {
+    ) -> Result<Located, LayerError> {
         if let Some(child) = self.child(start, name)
             && self.is_directory(child)
         {
-            return Ok(Some(child));
+            return Ok(Located::At(child));
         }
         let mut here = start;
         let mut ahead: Vec<Box<[u8]>> = vec![name.into()];
@@ -116,7 +121,7 @@ impl LayerTree {
                     }
                     ahead.extend(components(target).rev().map(Box::from));
                 }
-                _ if !create => return Ok(None),
+                _ if !create => return Ok(Located::Missing((here, name))),
                 // Nobody mentioned this directory, or something else was there that gives way.
                 _ => {
                     check_name(entry, &name)?;
@@ -124,11 +129,11 @@ impl LayerTree {
                     if *name == *AUFS_LINKS {
                         self.hidden.push((here, name.clone()));
                     }
-                    self.set_name(here, &name, id);
+                    self.set_name(here, &name, id)?;
                     here = id;
                 }
             }
         }
-        Ok(Some(here))
+        Ok(Located::At(here))
     }
 }

@@ -1,8 +1,6 @@
 //! Which extended attributes of an archive a filesystem image carries, and under what name.
 
-use std::collections::BTreeMap;
-
-use crate::erofs::is_storable_xattr;
+use crate::erofs::{Xattrs, is_storable_xattr};
 
 /// What overlayfs takes for its own. An archive must not speak to it, so these get another
 /// `overlay.` in between, which overlayfs takes away again (Linux 6.7, `overlayfs.rst`).
@@ -10,25 +8,23 @@ const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 /// Labels of the machine where an image was built; the kernel of another gives its own.
 const HOST_SPECIFIC: [&[u8]; 2] = [b"security.selinux", b"system.nfs4_acl"];
 
-type Kept = BTreeMap<Box<[u8]>, Box<[u8]>>;
-
 /// Returns the attributes to keep, and the names of those that EROFS has no place for.
-pub(super) fn select(xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> (Kept, Vec<Vec<u8>>) {
-    let mut kept = BTreeMap::new();
+pub(super) fn select(xattrs: &[(Vec<u8>, Vec<u8>)]) -> (Xattrs, Vec<&[u8]>) {
+    let mut kept: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::new();
     let mut dropped = Vec::new();
     for (name, value) in xattrs {
         if HOST_SPECIFIC.contains(&name.as_slice()) {
             continue;
         }
-        let escaped = escaped(&name);
-        let stored = escaped.as_deref().unwrap_or(&name);
+        let escaped = escaped(name);
+        let stored = escaped.as_deref().unwrap_or(name);
         if is_storable_xattr(stored) {
-            kept.insert(stored.into(), value.into());
+            kept.push((stored.into(), value.as_slice().into()));
         } else {
-            dropped.push(name);
+            dropped.push(name.as_slice());
         }
     }
-    (kept, dropped)
+    (kept.into_iter().collect(), dropped)
 }
 
 /// Returns another name for an attribute that overlayfs would obey.
@@ -71,7 +67,8 @@ mod tests {
             ("user.", None),
         ];
         for (name, expected) in cases {
-            let (kept, _) = select(vec![(name.into(), b"v".to_vec())]);
+            let xattrs = [(name.into(), b"v".to_vec())];
+            let (kept, _) = select(&xattrs);
             let kept: Vec<&[u8]> = kept.keys().map(|name| &**name).collect();
             let expected: Vec<&[u8]> = expected.iter().map(|name| name.as_bytes()).collect();
             assert_eq!(kept, expected, "{name}");
@@ -82,6 +79,6 @@ mod tests {
     fn names_without_a_place_are_reported_and_labels_of_a_host_are_not() {
         let names = ["com.apple.quarantine", "security.selinux", "user.kept"];
         let xattrs = names.map(|name| (name.into(), Vec::new()));
-        assert_eq!(select(xattrs.into()).1, [b"com.apple.quarantine".to_vec()]);
+        assert_eq!(select(&xattrs).1, [b"com.apple.quarantine"]);
     }
 }

@@ -19,7 +19,7 @@ impl OneEntry {
     pub(super) fn named(path: &str) -> Arc<dyn ArchiveSource> {
         let mut index = Index::default();
         let entry = Entry {
-            path: path.to_owned(),
+            path: path.into(),
             kind: EntryKind::File,
             size: 0,
             target: None,
@@ -46,7 +46,7 @@ impl ArchiveSource for OneEntry {
         let path = &self.0.entries()[0].path;
         match number {
             0 if path.ends_with("-passed") => Err(ArchiveError::Passed {
-                path: path.clone(),
+                path: path.to_string(),
                 reason: "it is too large to be kept",
             }),
             0 => Ok(Vec::new()),

@@ -100,8 +100,8 @@ impl Home {
         self.cache("locks")
     }
 
-    pub(super) fn layer_lock(&self, diff_id: &Digest) -> PathBuf {
-        self.locks().join(format!("{}.lock", diff_id.file_stem()))
+    pub(super) fn layers_lock(&self) -> PathBuf {
+        self.locks().join("layers.lock")
     }
 
     pub(super) fn plugins_lock(&self) -> PathBuf {

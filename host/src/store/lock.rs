@@ -1,15 +1,16 @@
 //! Locks between processes: one per layer, one for the store as a whole.
 //!
 //! Lock files are never removed: a name that vanished while somebody waited on it would let two
-//! into the same room.
+//! into the same room. There are few of them: all layers have their locks in one file, each at a
+//! byte of its own, so that thousands of layers need one open file.
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::catalogue::Store;
-use super::{Home, StoreError, fs};
+use super::{Home, StoreError, fs, range};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::{Event, Progress};
@@ -20,10 +21,11 @@ const RETRY: Duration = Duration::from_millis(50);
 
 type Lock = fn(&File) -> Result<(), TryLockError>;
 
-/// The right to make one layer. Given back when dropped.
+/// The right to make layers, as many as are locked. Given back when dropped.
 #[derive(Debug)]
-pub struct LayerLock {
-    _file: File,
+pub struct LayerLocks {
+    file: File,
+    path: PathBuf,
 }
 
 /// The assurance that no garbage is collected. Given back when dropped.
@@ -34,16 +36,23 @@ pub struct Lease {
 }
 
 impl Store {
+    /// Returns the locks of layers, none of which is taken.
+    pub fn layer_locks(&self) -> Result<LayerLocks, StoreError> {
+        let path = self.home().layers_lock();
+        let file = open(&path)?;
+        Ok(LayerLocks { file, path })
+    }
+
     /// Waits for the right to make a layer; `on_wait` is called once if somebody else has it.
     pub fn lock_layer(
         &self,
         diff_id: &Digest,
         on_wait: &mut dyn FnMut(),
         cancel: &Cancel,
-    ) -> Result<LayerLock, StoreError> {
-        let path = self.home().layer_lock(diff_id);
-        let file = wait(open(&path)?, &path, File::try_lock, on_wait, cancel)?;
-        Ok(LayerLock { _file: file })
+    ) -> Result<LayerLocks, StoreError> {
+        let locks = self.layer_locks()?;
+        locks.lock(diff_id, on_wait, cancel)?;
+        Ok(locks)
     }
 
     /// Waits until no garbage is being collected, and keeps it so.
@@ -86,6 +95,55 @@ impl Store {
         let file = open(&path)?;
         let free = attempt(&file, &path, File::try_lock)?;
         Ok(free.then_some(Lease { _file: Some(file) }))
+    }
+}
+
+impl LayerLocks {
+    /// Waits for the right to make one more layer; `on_wait` is called once if somebody else has
+    /// it. Whoever locks several does so in the order of their digests.
+    pub fn lock(
+        &self,
+        diff_id: &Digest,
+        on_wait: &mut dyn FnMut(),
+        cancel: &Cancel,
+    ) -> Result<(), StoreError> {
+        let number = number(diff_id);
+        let take = || range::try_lock(&self.file, number).map_err(fs::error("lock", &self.path));
+        let mut told = false;
+        while !take()? {
+            cancel.check()?;
+            if !std::mem::replace(&mut told, true) {
+                on_wait();
+            }
+            std::thread::sleep(RETRY);
+        }
+        Ok(())
+    }
+
+    /// Gives the right to make a layer back, and keeps the others.
+    pub fn unlock(&self, diff_id: &Digest) -> Result<(), StoreError> {
+        range::unlock(&self.file, number(diff_id)).map_err(fs::error("unlock", &self.path))
+    }
+}
+
+/// Returns the number of a layer's lock. Two layers of one number would take turns, and that is
+/// all.
+fn number(diff_id: &Digest) -> u64 {
+    let digits = diff_id.hex().get(..16).unwrap_or_default();
+    u64::from_str_radix(digits, 16).unwrap_or_default()
+}
+
+/// Removes the lock files that earlier versions had for each layer. Nothing may be under way.
+pub(super) fn remove_old(home: &Home) {
+    let entries = std::fs::read_dir(home.locks());
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let digest = name.to_str().and_then(|name| name.strip_suffix(".lock"));
+        let is_of_layer =
+            digest.is_some_and(|digest| digest.replacen('_', ":", 1).parse::<Digest>().is_ok());
+        if is_of_layer {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod part;
 mod proof;
 mod publish;
 mod query;
+mod range;
 mod record;
 mod repair;
 mod schema;
@@ -37,7 +38,7 @@ pub(crate) use fs::{create_directory, error as io_error, remove, write_atomicall
 pub use home::Home;
 pub(crate) use home::{FORMER_CODE, UNFINISHED_CODE};
 pub(crate) use lock::lock_plugins;
-pub use lock::{LayerLock, Lease};
+pub use lock::{LayerLocks, Lease};
 pub use part::{Part, PartReader};
 pub use publish::{LayerFacts, LayerKey, StoredLayer};
 pub use query::{ImageIndex, ImageLayer, ImageRecord};

@@ -100,7 +100,8 @@ impl StagedLayer {
         Ok((open(&self.erofs())?, open(&self.recipe())?))
     }
 
-    pub(super) fn erofs(&self) -> PathBuf {
+    /// Returns where the EROFS image is.
+    pub fn erofs(&self) -> PathBuf {
         self.directory.path().join("erofs")
     }
 

@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::publish::{ASIDE, BESIDE, OVER};
-use super::{Home, StoreError, fs, home, part, staging};
+use super::{Home, StoreError, fs, home, lock, part, staging};
 use crate::digest::Digest;
 
 /// What the catalogue needs, as names of files.
@@ -150,6 +150,7 @@ impl Garbage {
 /// Removes what processes that were killed have left of things that nobody will go on with, as far
 /// as it can be removed. Nothing may be under way.
 pub(super) fn tidy(home: &Home, now: SystemTime) {
+    lock::remove_old(home);
     for name in names(&home.tmp()).unwrap_or_default() {
         let path = home.tmp().join(name);
         if staging::is_dead(&path).is_ok_and(|is_dead| is_dead) {

@@ -6,6 +6,7 @@ use std::io;
 
 use super::header::{Block, ZERO};
 use super::{TarError, TarInput};
+use crate::limits::{Account, Purpose};
 
 /// A stream that is read in blocks.
 #[derive(Debug)]
@@ -15,14 +16,19 @@ pub(super) struct Blocks<R> {
     pub(super) position: u64,
     /// Bytes that are not payload, if somebody wants them.
     pub(super) skeleton: Option<Vec<u8>>,
+    /// What the reader of the stream keeps in memory, and how much of it is for the skeleton.
+    pub(super) account: Account,
+    held: u64,
 }
 
 impl<R: TarInput> Blocks<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(super) fn new(input: R, account: Account) -> Self {
         Self {
             input,
             position: 0,
             skeleton: None,
+            account,
+            held: 0,
         }
     }
 
@@ -34,7 +40,7 @@ impl<R: TarInput> Blocks<R> {
             512 => Ok(Some(block)),
             // Less than a block of zeros is the way some tools end.
             count if block == ZERO => {
-                self.keep(&block[..count]);
+                self.keep(&block[..count])?;
                 Ok(None)
             }
             _ => Err(self.truncated(inside)),
@@ -47,7 +53,7 @@ impl<R: TarInput> Blocks<R> {
         if self.fill(&mut block)? < block.len() {
             return Err(self.truncated(inside));
         }
-        self.keep(&block);
+        self.keep(&block)?;
         Ok(block)
     }
 
@@ -87,10 +93,18 @@ impl<R: TarInput> Blocks<R> {
         Ok(skipped)
     }
 
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
+    /// Keeps bytes that are not payload. What was taken for them once is used again: the buffer
+    /// does not shrink.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Result<(), TarError> {
         if let Some(skeleton) = &mut self.skeleton {
             skeleton.extend_from_slice(bytes);
+            let length = skeleton.len() as u64;
+            if length > self.held {
+                self.account.take(Purpose::Headers, length - self.held)?;
+                self.held = length;
+            }
         }
+        Ok(())
     }
 
     pub(super) fn truncated(&self, inside: &'static str) -> TarError {

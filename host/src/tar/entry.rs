@@ -1,6 +1,12 @@
 //! An entry of a tar stream, after all extension headers have had their say.
 
+use std::sync::Arc;
+
 use crate::erofs::{Device, Timestamp};
+
+/// Extended attributes by full name, in the order of their names, each once. Entries with the same
+/// global records share them.
+pub type Xattrs = Arc<Vec<(Vec<u8>, Vec<u8>)>>;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +79,8 @@ pub struct Entry {
     pub size: u64,
     /// The map of a sparse file.
     pub sparse: Option<SparseMap>,
-    /// Extended attributes by full name, in the order of their names, each once.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Extended attributes.
+    pub xattrs: Xattrs,
     /// Where the payload starts in the stream.
     pub data_offset: u64,
 }

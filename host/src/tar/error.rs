@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::limits::Limit;
+use crate::limits::{Limit, Overdrawn};
 
 /// A tar stream that cannot be read. `offset` counts bytes from the start of the stream.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub enum TarError {
     TooLarge {
         /// Where its header is.
         offset: u64,
-        /// `extension header`, `path`, `link target`.
+        /// `extension header`, `path`, `link target`, `sum of all global extension headers`.
         what: &'static str,
         /// Its length.
         size: u64,
@@ -66,6 +66,9 @@ pub enum TarError {
         /// Which cap that is.
         limit: Limit,
     },
+    /// What the stream says would take too much memory.
+    #[error(transparent)]
+    Overdrawn(#[from] Overdrawn),
 }
 
 impl TarError {

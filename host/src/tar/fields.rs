@@ -5,10 +5,12 @@
 
 use super::TarError;
 use super::entry::{Entry, EntryKind, SparseMap};
+use super::globals::{Globals, InForce};
 use super::header::Header;
 use super::pax::{self, Records};
 use super::sparse;
 use crate::erofs::{Device, Timestamp};
+use crate::limits::Account;
 
 /// What the extension headers in front of an entry say about it.
 #[derive(Default)]
@@ -44,9 +46,12 @@ impl Extensions {
     pub(super) fn entry(
         self,
         header: &Header<'_>,
-        globals: &Records,
+        globals: &mut Globals,
+        account: &mut Account,
     ) -> Result<(Entry, Body), TarError> {
-        let records = globals.overlaid(self.records.unwrap_or_default());
+        let own = self.records.unwrap_or_default();
+        let xattrs = globals.xattrs(&own, account)?;
+        let records = InForce { own: &own, globals };
         let text = |key: &str| records.get(key).map(<[u8]>::to_vec);
         let sparse = sparse_map(header, &records)?;
         let name = if sparse.is_some() {
@@ -79,7 +84,7 @@ impl Extensions {
             gid: id(header, &records, "gid", || header.gid())?,
             mtime: mtime(header, &records)?,
             device: device(header)?,
-            xattrs: records.xattrs(),
+            xattrs,
             data_offset: 0,
             sparse: None,
             path,
@@ -108,7 +113,7 @@ fn kind(flag: u8, path: &[u8]) -> EntryKind {
 
 fn number(
     header: &Header<'_>,
-    records: &Records,
+    records: &InForce<'_>,
     key: &'static str,
 ) -> Result<Option<u64>, TarError> {
     records
@@ -119,7 +124,7 @@ fn number(
 /// Returns a user or group. The largest number of 32 bits means nobody, to every system call.
 fn id(
     header: &Header<'_>,
-    records: &Records,
+    records: &InForce<'_>,
     key: &'static str,
     of_header: impl FnOnce() -> Result<i64, TarError>,
 ) -> Result<u32, TarError> {
@@ -131,7 +136,7 @@ fn id(
         .ok_or_else(|| header.error(key, "it is not between 0 and 4294967294"))
 }
 
-fn mtime(header: &Header<'_>, records: &Records) -> Result<Timestamp, TarError> {
+fn mtime(header: &Header<'_>, records: &InForce<'_>) -> Result<Timestamp, TarError> {
     match records.get("mtime") {
         Some(text) => {
             pax::parse_time(text).ok_or_else(|| header.error("mtime", "it is not a time"))
@@ -159,7 +164,7 @@ fn device(header: &Header<'_>) -> Result<Device, TarError> {
 }
 
 /// Returns what the records say of a sparse file, if they do.
-fn sparse_map(header: &Header<'_>, records: &Records) -> Result<Option<Body>, TarError> {
+fn sparse_map(header: &Header<'_>, records: &InForce<'_>) -> Result<Option<Body>, TarError> {
     if !matches!(header.typeflag(), 0 | b'0' | b'7') {
         return Ok(None);
     }

@@ -13,6 +13,7 @@ mod fields;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 pub(crate) mod fixture;
+mod globals;
 mod header;
 mod input;
 mod pax;
@@ -20,7 +21,7 @@ mod payload;
 mod reader;
 mod sparse;
 
-pub use entry::{Entry, EntryKind, SparseMap, SparseRegion};
+pub use entry::{Entry, EntryKind, SparseMap, SparseRegion, Xattrs};
 pub use error::TarError;
 pub use expanded::Expanded;
 pub use input::{FileRange, TarInput};

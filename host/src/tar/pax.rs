@@ -1,6 +1,7 @@
 //! Extended headers: records of `length key=value\n`, global and for one entry.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::erofs::Timestamp;
 
@@ -11,22 +12,38 @@ const TEXTS: [&[u8]; 3] = [b"path", b"linkpath", b"GNU.sparse.name"];
 /// Digits of a record's length.
 const MAX_DIGITS: usize = 20;
 
-/// The records in force.
+/// The records of one extended header, each key once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Records {
-    by_key: BTreeMap<Vec<u8>, Vec<u8>>,
+    bytes: Vec<u8>,
+    /// In the order of their keys.
+    places: Vec<Place>,
     /// The numbers of a map in the way of GNU 0.0, whose keys come again and again. The flag says
     /// whether it is an offset or else a length.
-    pub(super) sparse_pairs: Vec<(bool, Vec<u8>)>,
+    sparse_pairs: Vec<(bool, Place)>,
+}
+
+/// Where a record stands: its key ends at `=`, its value before the line end.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    equals: usize,
+    end: usize,
 }
 
 impl Records {
     /// Reads the records of one extended header. What is wrong is said without the place.
-    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, &'static str> {
-        let mut records = Self::default();
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
+        let mut places = Vec::new();
+        let mut sparse_pairs = Vec::new();
         // Some tools fill up with NULs.
-        while bytes.iter().any(|byte| *byte != 0) {
-            let (record, rest) = first_record(bytes)?;
+        let padding = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+        let end = bytes.len() - padding;
+        let mut start = 0;
+        while start < end {
+            let (record, next) = first_record(&bytes[start..])?;
+            let at = start + record.start;
+            let record = &bytes[at..start + record.end];
             let equals = record
                 .iter()
                 .position(|byte| *byte == b'=')
@@ -38,71 +55,95 @@ impl Records {
             if key.contains(&0) || (TEXTS.contains(&key) && value.contains(&0)) {
                 return Err("a record holds a NUL");
             }
+            let place = Place {
+                start: at,
+                equals: at + equals,
+                end: at + record.len(),
+            };
             match key {
-                b"GNU.sparse.offset" => records.sparse_pairs.push((true, value.to_vec())),
-                b"GNU.sparse.numbytes" => records.sparse_pairs.push((false, value.to_vec())),
-                _ => {
-                    records.by_key.insert(key.to_vec(), value.to_vec());
-                }
+                b"GNU.sparse.offset" => sparse_pairs.push((true, place)),
+                b"GNU.sparse.numbytes" => sparse_pairs.push((false, place)),
+                _ => places.push(place),
             }
-            bytes = rest;
+            start += next;
         }
+        let mut records = Self {
+            bytes,
+            places: Vec::new(),
+            sparse_pairs,
+        };
+        places.sort_by(|one, other| records.key(*one).cmp(records.key(*other)));
+        // Of equal keys the last one counts.
+        places.dedup_by(|later, earlier| {
+            let is_same = records.key(*later) == records.key(*earlier);
+            if is_same {
+                *earlier = *later;
+            }
+            is_same
+        });
+        records.places = places;
         Ok(records)
     }
 
-    /// Returns these records with others laid over them, which may take some back by giving them
-    /// no value.
-    pub(super) fn overlaid(&self, over: Self) -> Self {
-        if self.by_key.is_empty() {
-            return over;
-        }
-        let mut records = self.clone();
-        for (key, value) in over.by_key {
-            let was_set = records.by_key.remove(&key).is_some();
-            // An attribute may well be empty, where there is nothing to be taken back.
-            if !was_set || !value.is_empty() {
-                records.by_key.insert(key, value);
-            }
-        }
-        records.sparse_pairs = over.sparse_pairs;
-        records
+    /// Returns keys and values in the order of the keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.places
+            .iter()
+            .map(|place| (self.key(*place), self.value(*place)))
     }
 
-    /// Returns a value, unless it is empty: then the header itself counts.
-    pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
-        self.by_key
-            .get(key.as_bytes())
-            .map(Vec::as_slice)
-            .filter(|value| !value.is_empty())
+    /// Returns a value, which may be empty.
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let found = self
+            .places
+            .binary_search_by(|place| self.key(*place).cmp(key));
+        found.ok().map(|index| self.value(self.places[index]))
     }
 
-    pub(super) fn number(&self, key: &str) -> Result<Option<u64>, &'static str> {
-        self.get(key)
-            .map(|value| parse_decimal(value).ok_or("it is not a number"))
-            .transpose()
+    /// Returns the numbers of a map in the way of GNU 0.0, and whether each is an offset.
+    pub(super) fn sparse_pairs(&self) -> impl ExactSizeIterator<Item = (bool, &[u8])> {
+        let pairs = self.sparse_pairs.iter();
+        pairs.map(|(is_offset, place)| (*is_offset, self.value(*place)))
     }
 
-    /// Returns the extended attributes. Where both forms of one name exist, one copy.
-    pub(super) fn xattrs(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut xattrs = BTreeMap::new();
-        // The keys of libarchive sort before those of star, so that the latter win.
-        for (key, value) in &self.by_key {
-            if let Some(name) = key.strip_prefix(LIBARCHIVE) {
-                if let (Some(name), Some(value)) = (percent_decoded(name), base64_decoded(value)) {
-                    xattrs.insert(name, value);
-                }
-            } else if let Some(name) = key.strip_prefix(SCHILY)
-                && !name.is_empty()
-            {
-                xattrs.insert(name.to_vec(), value.clone());
-            }
-        }
-        xattrs.into_iter().collect()
+    fn key(&self, place: Place) -> &[u8] {
+        &self.bytes[place.start..place.equals]
+    }
+
+    fn value(&self, place: Place) -> &[u8] {
+        &self.bytes[place.equals + 1..place.end]
     }
 }
 
-/// Returns the first record between its length and its line end, and what follows it.
-fn first_record(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
+/// Returns whether a key is about an extended attribute.
+pub(super) fn is_xattr(key: &[u8]) -> bool {
+    key.starts_with(SCHILY) || key.starts_with(LIBARCHIVE)
+}
+
+/// Returns the extended attributes of records in the order of their keys. Where both forms of one
+/// name exist, one copy.
+pub(super) fn xattrs<'a>(
+    records: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut xattrs = BTreeMap::new();
+    // The keys of libarchive sort before those of star, so that the latter win.
+    for (key, value) in records {
+        if let Some(name) = key.strip_prefix(LIBARCHIVE) {
+            if let (Some(name), Some(value)) = (percent_decoded(name), base64_decoded(value)) {
+                xattrs.insert(name, value);
+            }
+        } else if let Some(name) = key.strip_prefix(SCHILY)
+            && !name.is_empty()
+        {
+            xattrs.insert(name.to_vec(), value.to_vec());
+        }
+    }
+    xattrs.into_iter().collect()
+}
+
+/// Returns where the first record stands, between its length and its line end, and where the next
+/// one begins.
+fn first_record(bytes: &[u8]) -> Result<(Range<usize>, usize), &'static str> {
     const NO_LENGTH: &str = "a record has no length";
     let digits = bytes
         .iter()
@@ -114,10 +155,10 @@ fn first_record(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     let record = bytes
         .get(digits + 1..length)
         .ok_or("the length of a record is wrong")?;
-    let record = record
-        .strip_suffix(b"\n")
-        .ok_or("a record has no line end")?;
-    Ok((record, &bytes[length..]))
+    if !record.ends_with(b"\n") {
+        return Err("a record has no line end");
+    }
+    Ok((digits + 1..length - 1, length))
 }
 
 pub(super) fn parse_decimal(text: &[u8]) -> Option<u64> {
@@ -253,7 +294,11 @@ mod tests {
             b"8 \0\0=xy\n",
         ];
         for bytes in cases {
-            assert!(Records::parse(bytes).is_err(), "{}", bytes.escape_ascii());
+            assert!(
+                Records::parse(bytes.to_vec()).is_err(),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 
@@ -261,7 +306,7 @@ mod tests {
         let records = records
             .iter()
             .flat_map(|(key, value)| fixture::record(key.as_bytes(), value.as_bytes()));
-        Records::parse(&records.collect::<Vec<u8>>()).unwrap()
+        Records::parse(records.collect()).unwrap()
     }
 
     fn xattr(name: &str, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
@@ -272,32 +317,14 @@ mod tests {
     fn the_length_of_a_record_decides_where_its_value_ends() {
         let value = "x\n9 path=b";
         let records = parse(&[("SCHILY.xattr.user.a", value), ("path", "c")]);
-        assert_eq!(records.xattrs(), [xattr("user.a", value.as_bytes())]);
-        assert_eq!(records.get("path"), Some(&b"c"[..]));
+        assert_eq!(xattrs(records.iter()), [xattr("user.a", value.as_bytes())]);
+        assert_eq!(records.get(b"path"), Some(&b"c"[..]));
     }
 
     #[test]
     fn nuls_behind_the_records_are_padding() {
-        assert!(Records::parse(b"9 path=a\n\0\0\0").is_ok());
-        assert!(Records::parse(b"9 path=a\n\0\0x").is_err());
-    }
-
-    #[test]
-    fn an_empty_value_takes_a_global_record_back() {
-        let globals = parse(&[
-            ("path", "g"),
-            ("gid", "7"),
-            ("SCHILY.xattr.user.global", "g"),
-        ]);
-        let records = globals.overlaid(parse(&[
-            ("path", ""),
-            ("gid", "8"),
-            ("SCHILY.xattr.user.global", ""),
-            ("SCHILY.xattr.user.local", ""),
-        ]));
-        assert_eq!(records.get("path"), None);
-        assert_eq!(records.get("gid"), Some(&b"8"[..]));
-        assert_eq!(records.xattrs(), [xattr("user.local", b"")]);
+        assert!(Records::parse(b"9 path=a\n\0\0\0".to_vec()).is_ok());
+        assert!(Records::parse(b"9 path=a\n\0\0x".to_vec()).is_err());
     }
 
     #[test]
@@ -309,7 +336,7 @@ mod tests {
             ("LIBARCHIVE.xattr.user.c", "?"),
         ]);
         assert_eq!(
-            records.xattrs(),
+            xattrs(records.iter()),
             [xattr("user.a=", b"\0\x01\xff"), xattr("user.b", b"CD")]
         );
     }

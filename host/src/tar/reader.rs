@@ -6,12 +6,13 @@
 use super::blocks::Blocks;
 use super::entry::{Entry, SparseMap, SparseRegion};
 use super::fields::{Body, Extensions};
+use super::globals::Globals;
 use super::header::{Block, Header, ZERO, is_header, until_nul};
 use super::pax::Records;
 use super::payload::Payload;
 use super::sparse::{self, DataMap, GnuMap};
 use super::{TAR_BLOCK, TarError, TarInput};
-use crate::limits::{Limit, Limits};
+use crate::limits::{Budget, Limit, Limits, Purpose};
 
 const IN_EXTENSION: &str = "an extension header";
 const IN_CONTENTS: &str = "the contents of an entry";
@@ -30,21 +31,24 @@ pub struct TarReader<R> {
     ended: bool,
     /// A block that was read to find out what it is, and is a header or the end.
     ahead: Option<Block>,
-    globals: Records,
+    globals: Globals,
+    /// Bytes of memory that the map of the current entry takes.
+    map: u64,
     path_bytes: u64,
     extension_bytes: u64,
 }
 
 impl<R: TarInput> TarReader<R> {
-    /// Starts at the first header.
-    pub fn new(input: R, limits: &Limits) -> Self {
+    /// Starts at the first header. What the stream makes the reader keep is taken from the budget.
+    pub fn new(input: R, limits: &Limits, budget: &Budget) -> Self {
         Self {
-            blocks: Blocks::new(input),
+            blocks: Blocks::new(input, budget.account()),
             left: 0,
             padding: 0,
             ended: false,
             ahead: None,
-            globals: Records::default(),
+            globals: Globals::default(),
+            map: 0,
             path_bytes: limits.path_bytes,
             extension_bytes: limits.xattr_bytes,
         }
@@ -79,6 +83,10 @@ impl<R: TarInput> TarReader<R> {
         if self.ended {
             return Ok(None);
         }
+        let map = std::mem::take(&mut self.map);
+        if map > 0 {
+            self.blocks.account.give_back(Purpose::SparseMaps, map);
+        }
         let mut extensions = Extensions::default();
         loop {
             let Some((block, offset)) = self.header_block()? else {
@@ -92,8 +100,9 @@ impl<R: TarInput> TarReader<R> {
                 };
             };
             let header = Header::new(&block, offset)?;
-            let records =
-                |bytes: &[u8]| Records::parse(bytes).map_err(|reason| header.error("pax", reason));
+            let records = |bytes: Vec<u8>| {
+                Records::parse(bytes).map_err(|reason| header.error("pax", reason))
+            };
             // An extension header has the size that it says itself. What the ones before it say
             // is about the entry that they all belong to.
             match header.typeflag() {
@@ -108,11 +117,11 @@ impl<R: TarInput> TarReader<R> {
                 // Of several, the last one counts alone.
                 b'x' | b'X' => {
                     let bytes = self.extension(&header, Limit::XattrBytes)?;
-                    extensions.records = Some(records(&bytes)?);
+                    extensions.records = Some(records(bytes)?);
                 }
                 b'g' => {
                     let bytes = self.extension(&header, Limit::XattrBytes)?;
-                    self.globals = self.globals.overlaid(records(&bytes)?);
+                    self.add_globals(&header, &records(bytes)?)?;
                 }
                 _ => return self.entry(&header, extensions).map(Some),
             }
@@ -148,7 +157,7 @@ impl<R: TarInput> TarReader<R> {
             let (target, _) = block.split_at_mut(padding.min(ZERO.len()));
             // Some archives end with their last byte of data; nothing is missing then.
             let count = self.blocks.fill(target)?;
-            self.blocks.keep(&block[..count]);
+            self.blocks.keep(&block[..count])?;
         }
         Ok(())
     }
@@ -162,13 +171,13 @@ impl<R: TarInput> TarReader<R> {
         let Some(block) = block else {
             return Ok(None);
         };
-        self.blocks.keep(&block);
+        self.blocks.keep(&block)?;
         if block != ZERO {
             return Ok(Some((block, self.blocks.position - TAR_BLOCK)));
         }
         let mut second = ZERO;
         let count = self.blocks.fill(&mut second)?;
-        self.blocks.keep(&second[..count]);
+        self.blocks.keep(&second[..count])?;
         Ok(None)
     }
 
@@ -190,13 +199,25 @@ impl<R: TarInput> TarReader<R> {
             return Err(self.blocks.truncated(IN_EXTENSION));
         }
         bytes.truncate(count);
-        self.blocks.keep(&bytes);
+        self.blocks.keep(&bytes)?;
         bytes.truncate(size);
         Ok(bytes)
     }
 
+    /// Adds global records. All in force may be as long together as one header.
+    fn add_globals(&mut self, header: &Header<'_>, records: &Records) -> Result<(), TarError> {
+        let size = self.globals.add(records, &mut self.blocks.account)?;
+        let max = self.extension_bytes;
+        if size > max {
+            let what = "sum of all global extension headers";
+            return Err(too_large(header, what, size, max, Limit::XattrBytes));
+        }
+        Ok(())
+    }
+
     fn entry(&mut self, header: &Header<'_>, extensions: Extensions) -> Result<Entry, TarError> {
-        let (mut entry, body) = extensions.entry(header, &self.globals)?;
+        let account = &mut self.blocks.account;
+        let (mut entry, body) = extensions.entry(header, &mut self.globals, account)?;
         for (what, text) in [("path", &entry.path), ("link target", &entry.link)] {
             let (size, max) = (text.len() as u64, self.path_bytes);
             if size > max {
@@ -214,10 +235,13 @@ impl<R: TarInput> TarReader<R> {
                 entry.sparse = Some(SparseMap { length, regions });
             }
         }
-        if let Some(map) = &entry.sparse
-            && !sparse::is_valid(map, entry.size)
-        {
-            return Err(header.error("sparse", "the regions of its map do not fit the file"));
+        if let Some(map) = &entry.sparse {
+            if !sparse::is_valid(map, entry.size) {
+                return Err(header.error("sparse", "the regions of its map do not fit the file"));
+            }
+            let size = (map.regions.capacity() * size_of::<SparseRegion>()) as u64;
+            self.blocks.account.take(Purpose::SparseMaps, size)?;
+            self.map = size;
         }
         let ahead = if self.ahead.is_some() { TAR_BLOCK } else { 0 };
         entry.data_offset = self.blocks.position - ahead;
@@ -230,7 +254,7 @@ impl<R: TarInput> TarReader<R> {
     fn settle_doubt(&mut self, entry: &mut Entry) -> Result<(), TarError> {
         match self.blocks.block(IN_CONTENTS)? {
             Some(block) if block != ZERO && !is_header(&block) => {
-                self.blocks.keep(&block);
+                self.blocks.keep(&block)?;
                 entry.size = entry.size.saturating_sub(TAR_BLOCK);
             }
             ahead => {

@@ -3,8 +3,9 @@
 //! The forms are those of the GNU tar manual, appendix "Storing Sparse Files".
 
 use super::entry::{SparseMap, SparseRegion};
+use super::globals::InForce;
 use super::header::{Block, number};
-use super::pax::{Records, parse_decimal};
+use super::pax::parse_decimal;
 
 /// More regions than this are taken for an attack.
 const MAX_REGIONS: usize = 1 << 20;
@@ -58,16 +59,15 @@ impl GnuMap {
 }
 
 /// Reads the map of PAX 0.0 or 0.1, if there is one.
-pub(super) fn pax_0(records: &Records) -> Result<Option<Vec<SparseRegion>>, &'static str> {
+pub(super) fn pax_0(records: &InForce<'_>) -> Result<Option<Vec<SparseRegion>>, &'static str> {
     let texts: Vec<&[u8]> = if let Some(map) = records.get("GNU.sparse.map") {
         map.split(|byte| *byte == b',').collect()
-    } else if !records.sparse_pairs.is_empty() {
-        let mut pairs = records.sparse_pairs.iter().enumerate();
-        if !pairs.all(|(place, (is_offset, _))| *is_offset == place.is_multiple_of(2)) {
+    } else if records.own.sparse_pairs().len() > 0 {
+        let mut pairs = records.own.sparse_pairs().enumerate();
+        if !pairs.all(|(place, (is_offset, _))| is_offset == place.is_multiple_of(2)) {
             return Err("its map does not alternate between offsets and lengths");
         }
-        let texts = records.sparse_pairs.iter();
-        texts.map(|(_, text)| text.as_slice()).collect()
+        records.own.sparse_pairs().map(|(_, text)| text).collect()
     } else {
         // A file without any data has an empty map, and still says how large it is.
         let empty = records.get("GNU.sparse.numblocks") == Some(b"0");

@@ -5,6 +5,7 @@
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use msb_fuzz::layer::{self, Trickle};
 use msb_fuzz::mutate;
+use msb_host::limits::Budget;
 use msb_host::tar::{EntryKind, TarReader};
 
 fuzz_target!(|data: &[u8]| {
@@ -30,7 +31,8 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
 /// Compares plain members with what the `tar` crate makes of them, up to the first one that is
 /// not plain.
 fn compare(data: &[u8]) {
-    let mut ours = TarReader::new(data, &layer::limits());
+    let limits = layer::limits();
+    let mut ours = TarReader::new(data, &limits, &Budget::new(&limits));
     let mut archive = tar::Archive::new(data);
     let Ok(theirs) = archive.entries() else {
         return;

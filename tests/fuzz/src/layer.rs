@@ -10,7 +10,7 @@ use msb_host::erofs::{self, Image};
 use msb_host::layer::{
     Chain, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
 };
-use msb_host::limits::Limits;
+use msb_host::limits::{Budget, Limits};
 
 /// Most bytes that a rebuilt tar may have. A damaged recipe can ask for any number.
 const MOST: usize = 4 << 20;
@@ -69,6 +69,7 @@ pub fn converted_over(
 fn convert_over(input: impl Read + Send, chain: Option<Chain>) -> Result<Converted, LayerError> {
     let options = ConvertOptions {
         limits: &limits(),
+        budget: &Budget::new(&limits()),
         cancel: &Cancel::default(),
         advanced: &|_| {},
         expected_blob: None,

@@ -186,7 +186,7 @@ fn compare_inode(
             (name.as_bytes().into(), value.into())
         })
         .collect();
-    assert!(seen == metadata.xattrs, "{path:?}");
+    assert!(seen == *metadata.xattrs, "{path:?}");
 }
 
 #[test]
@@ -313,4 +313,9 @@ fn the_kernel_enters_ten_thousand_nested_directories() {
     judge(nested(500));
     // fsck.erofs 1.5 descends by recursion and runs out of stack here.
     Written::new(nested(10_000)).compare_mounted();
+}
+
+#[test]
+fn the_kernel_reads_attributes_that_are_kept_once() {
+    judge(repeated_attributes(300));
 }

@@ -172,7 +172,7 @@ fn all_types() -> Fixture {
             seconds: -1,
             nanoseconds: 999_999_999,
         },
-        xattrs: BTreeMap::new(),
+        xattrs: Xattrs::default(),
     };
     fixture.xattr(file, "user.empty", b"");
     // Version 2 and the effective bit, then CAP_NET_RAW permitted.
@@ -205,6 +205,25 @@ fn nested(depth: usize) -> Fixture {
         let id = fixture.tree.insert(directory).unwrap();
         fixture.link_in(parent, b"d", id);
         parent = id;
+    }
+    fixture
+}
+
+/// Files with attributes of their own and large ones that are all the same, and one with more of
+/// those than the count in an inode has room for.
+fn repeated_attributes(files: usize) -> Fixture {
+    let mut fixture = Fixture::new();
+    for number in 0..files {
+        let id = fixture.file(&format!("/{number}"), b"");
+        fixture.xattr(id, "user.large", &[b'v'; 8000]);
+        fixture.xattr(id, "user.odd", &[b'w'; 4097]);
+        fixture.xattr(id, "user.own", number.to_string().as_bytes());
+    }
+    for path in ["/many", "/many-too"] {
+        let id = fixture.file(path, b"");
+        for number in 0..300 {
+            fixture.xattr(id, &format!("user.{number}"), &[b'x'; 50]);
+        }
     }
     fixture
 }

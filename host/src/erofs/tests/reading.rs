@@ -144,3 +144,12 @@ fn ten_thousand_nested_directories_are_written_and_read() {
     assert_eq!(image.superblock().inodes, 10_001);
     assert_eq!(image.tree().unwrap().len(), 10_001);
 }
+
+#[test]
+fn attributes_that_are_kept_once_come_back_at_every_inode() {
+    let fixture = repeated_attributes(300);
+    let tree = fixture.tree.clone();
+    let image = Image::open(fixture.image()).unwrap();
+    assert_ne!(image.superblock().xattr_block, 0);
+    assert_eq!(describe(&image.tree().unwrap()), describe(&tree));
+}

@@ -154,3 +154,32 @@ fn an_image_that_ends_with_its_last_inode_is_sound() {
     assert_eq!(findings(&bytes), "");
     assert_eq!(dump_of(&bytes), dump_of(&full_block().image()));
 }
+
+#[test]
+fn a_shared_attribute_that_is_damaged_is_found() {
+    let sound = repeated_attributes(300).image();
+    let area = {
+        let image = Image::open(sound.as_slice()).unwrap();
+        usize::try_from(image.superblock().xattr_block).unwrap() * BLOCK
+    };
+    let after = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = sound.clone();
+        change(&mut bytes);
+        findings(&bytes)
+    };
+    let unknown = after(&|bytes| bytes[area + 1] = 9);
+    assert!(
+        unknown.contains("an attribute has an unknown name"),
+        "{unknown}"
+    );
+    let outside = after(&|bytes| bytes[1024 + 44..1024 + 48].fill(0xff));
+    assert!(
+        outside.contains("a shared attribute lies outside of the image"),
+        "{outside}"
+    );
+    let none = after(&|bytes| bytes[1024 + 44..1024 + 48].fill(0));
+    assert!(
+        none.contains("a shared attribute lies outside of the image"),
+        "{none}"
+    );
+}

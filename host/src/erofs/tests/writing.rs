@@ -248,3 +248,17 @@ fn calls_out_of_order_are_errors() {
         "cannot finish the image now: the last file has not ended"
     );
 }
+
+#[test]
+fn equal_attributes_are_kept_once_where_copies_would_be_large() {
+    let few = repeated_attributes(20).image();
+    let image = Image::open(few.as_slice()).unwrap();
+    assert_eq!(image.superblock().xattr_block, 0);
+    // Each inode has its own copy.
+    assert!(few.len() > 20 * 12_000);
+    for files in [300, 600] {
+        let many = repeated_attributes(files).image();
+        assert!(many.len() < 20_000 + 40_000 + files * 200, "{}", many.len());
+        assert!(many == repeated_attributes(files).image());
+    }
+}

@@ -351,6 +351,7 @@ fn inspect(
 ) -> Result<InspectedBlob, LayerError> {
     let options = ConvertOptions {
         limits: &Limits::default(),
+        budget: &Budget::new(&Limits::default()),
         cancel: &Cancel::default(),
         advanced: &|_| {},
         expected_blob: digest.map(|digest| (digest, Some(blob.len() as u64))),

@@ -29,7 +29,8 @@ fn decoded(blob: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns whether the framing of an archive is sound.
 fn is_tar(archive: &[u8]) -> bool {
-    let mut reader = TarReader::new(archive, &Limits::default());
+    let limits = Limits::default();
+    let mut reader = TarReader::new(archive, &limits, &Budget::new(&limits));
     loop {
         match reader.next_entry() {
             Ok(Some(_)) => {}

@@ -120,7 +120,7 @@ fn many_links_in_the_wrong_order_do_not_take_for_ever() {
     lines.push("file l20000".to_owned());
     let layer = convert_tar(&tar(&lines.join("\n"))).unwrap();
     assert_eq!(layer.list().len(), 20_001);
-    // Each round from either end settles one of these.
+    // From either end in turn.
     let mut lines: Vec<String> = (0..1000)
         .map(|number| {
             link(if number % 2 == 0 {
@@ -131,10 +131,8 @@ fn many_links_in_the_wrong_order_do_not_take_for_ever() {
         })
         .collect();
     lines.push("file l1000".to_owned());
-    assert_refused(
-        &lines.join("\n"),
-        "too many hard links that wait for each other",
-    );
+    let layer = convert_tar(&tar(&lines.join("\n"))).unwrap();
+    assert_eq!(layer.list().len(), 1001);
 }
 
 #[test]

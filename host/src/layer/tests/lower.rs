@@ -1,7 +1,5 @@
 //! What a layer takes from the layers below, and what it hides of them.
 
-use std::sync::Arc;
-
 use super::*;
 
 /// Converts layers over each other, the bottom one first, and returns the topmost and what it was
@@ -11,7 +9,8 @@ fn stacked(texts: &[&str]) -> Result<(Layer, LowerLayers), LayerError> {
     let mut lower = LowerLayers::default();
     for text in below {
         let layer = convert_over(&tar(text), chain(&lower))?;
-        lower.push(Arc::new(layer.converted.erofs)).unwrap();
+        let erofs = layer.converted.erofs;
+        lower.push(move || erofs.try_clone());
     }
     Ok((convert_over(&tar(top), chain(&lower))?, lower))
 }

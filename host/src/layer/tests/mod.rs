@@ -24,7 +24,7 @@ use super::*;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::erofs::{self, Device, FileType, Image, InodeInfo};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::tar::fixture::{fill, tar, unended};
 
 /// A layer that was converted.
@@ -69,6 +69,7 @@ fn convert_into<'a>(
     let chain = request.chain.take();
     let options = ConvertOptions {
         limits: &request.limits,
+        budget: &Budget::new(&request.limits),
         cancel: &request.cancel,
         advanced: request.advanced,
         expected_blob: request.expected_blob,
@@ -200,7 +201,7 @@ impl Layer {
         if inode.file_type != FileType::Directory && inode.nlink > 1 {
             add(format!("links={}", inode.nlink));
         }
-        for (name, value) in self.image.xattrs(inode).unwrap() {
+        for (name, value) in &self.image.xattrs(inode).unwrap() {
             add(format!("{}={}", name.escape_ascii(), value.escape_ascii()));
         }
         line

@@ -225,3 +225,31 @@ fn case_42_a_directory_may_have_many_entries() {
     assert_eq!(layer.list().len(), 100_001);
     assert_eq!(layer.converted.entries, 100_000);
 }
+
+#[test]
+fn directories_that_only_paths_name_are_counted_and_paid() {
+    let path = format!("{}f", "a/".repeat(1000));
+    let archive = tar(&format!("file {path}"));
+    let within = |limits: Limits| {
+        convert_with(&*archive, |request| request.limits = limits)
+            .map(|converted| converted.entries)
+            .map_err(|error| error.to_string())
+    };
+    let entries = |entries| Limits {
+        entries,
+        ..Limits::default()
+    };
+    assert_eq!(within(entries(1001)), Ok(1));
+    let error = within(entries(1000)).unwrap_err();
+    assert!(error.contains("(limit `entries`)"), "{error}");
+    let memory = |memory_bytes| Limits {
+        memory_bytes,
+        ..Limits::default()
+    };
+    assert_eq!(within(memory(1 << 20)), Ok(1));
+    let error = within(memory(100_000)).unwrap_err();
+    assert!(
+        error.contains("files and directories (limit `memory_bytes`)"),
+        "{error}"
+    );
+}

@@ -53,7 +53,7 @@ impl Guest {
     fn entry(source: &dyn ArchiveSource, number: u32, entry: &Entry) -> source::Entry {
         source::Entry {
             index: number,
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
             kind: match entry.kind {
                 EntryKind::File => source::EntryKind::File,
                 EntryKind::Directory => source::EntryKind::Directory,

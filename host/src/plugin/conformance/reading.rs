@@ -13,7 +13,7 @@ use super::report::{Cases, Check};
 use crate::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
 use crate::digest::{Digest, Hasher};
 use crate::image::{self, LoadError, LoadOptions, LoadReport};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
 use crate::plugin::{Failure, FormatError, Formats, Plan, Refusal};
 use crate::store::{Home, Store};
@@ -37,7 +37,8 @@ pub(super) enum Ended {
 
 /// Shows an archive to the plugin.
 pub(super) fn read(lab: &Lab<'_>, formats: &Formats, input: Input) -> Ended {
-    let source = match input.read(&mut NoLayers, &Limits::default(), lab.cancel) {
+    let limits = Limits::default();
+    let source = match input.read(&mut NoLayers, &limits, &Budget::new(&limits), lab.cancel) {
         Ok(source) => source,
         Err(error) => return Ended::Unreadable(chain(&error)),
     };

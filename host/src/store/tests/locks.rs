@@ -82,10 +82,44 @@ fn processes_take_turns_at_a_layer() {
         assert!(status.join().unwrap().success());
     });
     // Another one may wait on it by name.
-    assert_eq!(
-        store.names("cache/locks"),
-        [format!("{}.lock", diff_id.file_stem())]
-    );
+    assert_eq!(store.names("cache/locks"), ["layers.lock"]);
+}
+
+#[test]
+fn many_layers_are_locked_through_one_file_and_given_back_one_by_one() {
+    let store = TestStore::new();
+    let digest = |number: usize| Digest::of(number.to_string().as_bytes());
+    let locks = store.store.layer_locks().unwrap();
+    let unasked = || unreachable!();
+    for number in 0..5000 {
+        let mut unasked = unasked;
+        locks
+            .lock(&digest(number), &mut unasked, &Cancel::default())
+            .unwrap();
+    }
+    assert_eq!(store.names("cache/locks"), ["layers.lock"]);
+    locks.unlock(&digest(7)).unwrap();
+    let others = store.again();
+    others
+        .lock_layer(&digest(7), &mut || unreachable!(), &Cancel::default())
+        .unwrap();
+    let cancel = Cancel::default();
+    let taken = others.lock_layer(&digest(8), &mut || cancel.cancel(), &cancel);
+    assert!(matches!(taken, Err(StoreError::Cancelled(_))));
+    drop(locks);
+    others
+        .lock_layer(&digest(8), &mut || unreachable!(), &Cancel::default())
+        .unwrap();
+}
+
+#[test]
+fn lock_files_of_earlier_versions_go() {
+    let store = TestStore::new();
+    drop(store.store.staging(&Silent, &Cancel::default()).unwrap());
+    let old = format!("{}.lock", Digest::of(b"a").file_stem());
+    std::fs::write(store.path("cache/locks").join(old), "").unwrap();
+    drop(store.store.staging(&Silent, &Cancel::default()).unwrap());
+    assert_eq!(store.names("cache/locks"), ["store.lock"]);
 }
 
 #[test]

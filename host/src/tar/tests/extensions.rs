@@ -188,3 +188,61 @@ fn paths_beyond_the_limit_are_refused() {
         assert_refused(&tar(&line), "more than 65536 (limit `path_bytes`)");
     }
 }
+
+/// Reads all entries of an archive that may take so much memory.
+fn read_within(archive: &[u8], memory_bytes: u64) -> Result<usize, TarError> {
+    let limits = Limits {
+        memory_bytes,
+        ..Limits::default()
+    };
+    let mut reader = TarReader::new(archive, &limits, &Budget::new(&limits)).keeping_skeleton();
+    let mut entries = 0;
+    while reader.next_entry()?.is_some() {
+        reader.skeleton().clear();
+        entries += 1;
+    }
+    Ok(entries)
+}
+
+#[test]
+fn global_headers_are_limited_together() {
+    let header = |number: usize| unended(&format!("global k{number}={}", "v".repeat(300_000)));
+    let archive = |numbers: &[usize]| {
+        let mut archive: Vec<u8> = Vec::new();
+        for number in numbers {
+            archive.extend(header(*number));
+        }
+        archive.extend(tar("file a"));
+        archive
+    };
+    assert!(read(&archive(&[1, 2, 3])).is_ok());
+    // The same keys again take the place of those before.
+    assert!(read(&archive(&[1, 2, 3, 1, 2, 3, 1, 2])).is_ok());
+    let error = read(&archive(&[1, 2, 3, 4])).unwrap_err().to_string();
+    assert!(
+        error.contains("sum of all global extension headers"),
+        "{error}"
+    );
+    assert!(error.contains("(limit `xattr_bytes`)"), "{error}");
+}
+
+#[test]
+fn headers_in_front_of_one_entry_are_paid_from_the_budget() {
+    let mut archive = unended(&format!("pax comment={}", "v".repeat(100_000))).repeat(30);
+    archive.extend(tar("file a"));
+    assert_eq!(read_within(&archive, 4 << 20).unwrap(), 1);
+    let error = read_within(&archive, 2 << 20).unwrap_err().to_string();
+    assert!(
+        error.contains("for extension headers (limit `memory_bytes`)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn entries_cost_what_they_say_and_not_what_the_global_headers_say() {
+    let value = "v".repeat(60_000);
+    let mut archive = unended(&format!("global SCHILY.xattr.user.a={value}"));
+    let files: Vec<String> = (0..1000).map(|number| format!("file {number}")).collect();
+    archive.extend(tar(&files.join("\n")));
+    assert_eq!(read_within(&archive, 1 << 20).unwrap(), 1000);
+}

@@ -13,7 +13,7 @@ fn with_field(archive: &str, offset: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn first(bytes: &[u8]) -> Entry {
-    let mut reader = TarReader::new(bytes, &Limits::default());
+    let mut reader = reader_of(bytes);
     reader.next_entry().unwrap().unwrap()
 }
 
@@ -252,7 +252,7 @@ fn a_file_is_skipped_through_without_reading_it() {
     file.write_all(b"before").unwrap();
     file.write_all(&archive).unwrap();
     let range = FileRange::new(file.into(), 6, archive.len() as u64);
-    let mut reader = TarReader::new(range, &Limits::default());
+    let mut reader = reader_of(range);
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         entries.push((entry.path, entry.data_offset));
@@ -272,7 +272,7 @@ fn a_file_that_ends_inside_of_data_is_refused() {
     let archive = unended("file a fill=300000");
     file.write_all(&archive[..200_000]).unwrap();
     let range = FileRange::new(file.into(), 0, archive.len() as u64);
-    let mut reader = TarReader::new(range, &Limits::default());
+    let mut reader = reader_of(range);
     reader.next_entry().unwrap();
     // Skipping reads nothing, so the length that was promised counts; reading finds out.
     let error = reader.data().read_to_end(&mut Vec::new()).unwrap_err();

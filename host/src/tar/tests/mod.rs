@@ -10,7 +10,12 @@ use std::io::{BufReader, Read as _};
 
 use super::fixture::{tar, unended};
 use super::*;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
+
+fn reader_of<R: TarInput>(input: R) -> TarReader<R> {
+    let limits = Limits::default();
+    TarReader::new(input, &limits, &Budget::new(&limits))
+}
 
 /// Reads an archive and returns what `show` makes of each entry and its payload.
 fn read_with(
@@ -20,7 +25,7 @@ fn read_with(
     let mut lines = Vec::new();
     // Small pieces, so that nothing depends on what comes in one.
     let input = BufReader::with_capacity(700, bytes);
-    let mut reader = TarReader::new(input, &Limits::default()).keeping_skeleton();
+    let mut reader = reader_of(input).keeping_skeleton();
     let mut rebuilt = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         rebuilt.append(reader.skeleton());
