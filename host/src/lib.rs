@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+pub mod address;
 pub mod archive;
 pub mod auth;
 pub mod blob;

@@ -274,7 +274,10 @@ fn every_case_of_credentials_has_its_row_and_its_test() {
 
 /// The documents with a table of what msb refuses, beside what others do with the same input, and
 /// how many rows each has at least.
-const REFUSALS: [(&str, &str, usize); 1] = [("docs/conversion.md", CONVERSION, 30)];
+const REFUSALS: [(&str, &str, usize); 2] = [
+    ("docs/conversion.md", CONVERSION, 30),
+    ("docs/registry.md", REGISTRY, 20),
+];
 
 /// The columns of those tables.
 const REFUSAL_COLUMNS: [&str; 6] = [

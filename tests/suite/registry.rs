@@ -7,15 +7,18 @@ mod digests;
 mod ends;
 mod kinds;
 mod mirrors;
+mod plain;
 mod policy;
 mod proxies;
 mod proxy;
 mod relay;
 mod screen;
 pub(crate) mod server;
+mod socks;
 mod tls;
 mod together;
 pub(crate) mod tokens;
+mod trust;
 mod twins;
 
 use std::path::Path;
@@ -36,7 +39,9 @@ pub(crate) fn all() -> Vec<crate::Test> {
         together::tests(),
         mirrors::tests(),
         tls::tests(),
+        trust::tests(),
         proxies::tests(),
+        plain::tests(),
         access::tests(),
         ends::tests(),
         screen::tests(),

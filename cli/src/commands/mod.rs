@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and one function that calls the host and shows the answer.
 
+pub(crate) mod connection;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;

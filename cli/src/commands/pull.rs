@@ -1,6 +1,5 @@
 //! `msb pull`, `msb image pull`
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,10 +7,11 @@ use msb_host::image::{self, PullOptions, PulledImage};
 use msb_host::platform::Platform;
 use msb_host::reference::Reference;
 use msb_host::registry::Client;
-use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::registry::hosts::Hosts;
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 
+use super::connection::Connection;
 use super::{open_chain, open_store};
 use crate::error::{CommandError, Exit};
 use crate::interrupt::Interrupt;
@@ -42,12 +42,8 @@ pub(crate) struct Args {
     /// Pull the image for this platform instead of the one for this machine.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
-    /// Connect over plain HTTP instead of HTTPS.
-    #[arg(long)]
-    insecure: bool,
-    /// Path to a PEM file with additional CA root certificates.
-    #[arg(long, value_name = "PATH")]
-    ca_certs: Vec<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Runs the command.
@@ -64,11 +60,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     for notice in &settings.notices {
         quiet.note(notice);
     }
-    let overrides = HostOverrides {
-        insecure: args.insecure,
-        ca_certs: args.ca_certs.clone(),
-    };
-    let hosts = Hosts::read(&settings, &overrides)?;
+    let hosts = Hosts::read(&settings, &args.connection.overrides())?;
     let options = PullOptions {
         platform: platform.transpose()?,
         force: args.force,

@@ -3,14 +3,26 @@
 use msb_host::archive::Contents;
 use msb_host::plugin::installed::SignatureError;
 use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal, ScaffoldError};
+use msb_host::registry::DownloadError;
 
 use super::image::{DAMAGED_ARCHIVE, for_archive, for_store};
-use super::registry::for_registry;
+use super::registry::{for_certificate, for_proxy, for_registry};
 
 pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
     let hint = match error {
         InstalledError::Store(error) => return for_store(error),
         InstalledError::Registry(error) => return for_registry(error),
+        InstalledError::Download(DownloadError::Certificate { host, source, .. }) => {
+            return Some(for_certificate(host, source));
+        }
+        InstalledError::Download(DownloadError::Proxy { url, source }) => {
+            let host = url.expose().host_str().unwrap_or_default();
+            return Some(for_proxy(host, source));
+        }
+        InstalledError::Download(DownloadError::Incomplete { .. }) => {
+            "install it again with its whole address: `msb plugin remove NAME`, then `msb plugin \
+             install ADDRESS --name NAME`"
+        }
         InstalledError::Plugin(error) => return for_plugin(error),
         InstalledError::Lock { .. } => {
             "mend the file, or move it away and install the plugins again"

@@ -1,6 +1,6 @@
 //! What to do about what a registry answers, or does not.
 
-use msb_host::registry::{Origin, RegistryError};
+use msb_host::registry::{CertificateProblem, Origin, ProxyError, RegistryError};
 
 use super::auth::for_auth;
 
@@ -29,10 +29,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             ));
         }
         RegistryError::NotFound { .. } => "look at the name and the tag",
-        RegistryError::Certificate { .. } => {
-            "name the CA that the registry's certificate comes from with `--ca-certs PATH`, or for \
-             good with `registries.ca_certs` in config.json"
-        }
+        RegistryError::Certificate { host, source } => return Some(for_certificate(host, source)),
         RegistryError::ClientCertificate { host, .. } => {
             return Some(format!(
                 "name the certificate that you have for this registry, and its key, in \
@@ -47,20 +44,57 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             "open any web page in a browser and log in to the network or the proxy there, then run \
              the same command; without a portal, check that there is a registry at this address"
         }
+        RegistryError::SpeaksHttps { .. } => {
+            "leave out `--insecure` (in config.json: `\"insecure\": true`), which means plain HTTP; \
+             where the registry's certificate is not trusted, give it with `--ca-certs PATH`, or go \
+             without with `--tls-verify=false`"
+        }
+        RegistryError::Proxy { host, source } => return Some(for_proxy(host, source)),
+        RegistryError::Connect {
+            host,
+            elsewhere,
+            proxy: Some(proxy),
+            ..
+        } => {
+            let variable = proxy.variable();
+            return Some(format!(
+                "check that the proxy is there; else correct or unset `{variable}`, or add {} to \
+                 `NO_PROXY`",
+                without_port(elsewhere.as_ref().unwrap_or(host))
+            ));
+        }
         RegistryError::Connect {
             elsewhere: Some(_), ..
         } => {
             "the registry answers, and the server that it keeps its layers on cannot be reached from \
-             here: check the network, the proxy and the firewall"
+             here: check the network and the firewall"
         }
         RegistryError::Connect { .. } => {
-            "look at the name of the registry, at the network and at the proxy; a registry that \
-             speaks plain HTTP needs `--insecure`"
+            "check the name of the registry and the network; a registry that speaks plain HTTP \
+             needs `--insecure`"
+        }
+        RegistryError::Status { status: 407, .. } => {
+            "the proxy wants a name and a password: write them into its variable, as \
+             http://NAME:PASSWORD@HOST:PORT"
         }
         RegistryError::Status {
             status: 400..=407 | 409..=424 | 426..=498,
             ..
         } => "the registry does not want this request; ask those who run it",
+        RegistryError::Realm {
+            realm,
+            is_plain: true,
+            ..
+        } => {
+            let server = realm.split("//").nth(1).unwrap_or_default();
+            let server = server.split(['/', '?', '#']).next().unwrap_or_default();
+            let server = server.rsplit('@').next().unwrap_or_default();
+            return Some(format!(
+                "let the registry name a token service of HTTPS; if you trust the network between \
+                 here and {server}, name it in config.json: {{\"registries\": {{\"hosts\": \
+                 {{\"{server}\": {{\"insecure\": true}}}}}}}}"
+            ));
+        }
         RegistryError::Realm { .. } => {
             "do not trust this registry, unless it is yours: then let it name a token service on \
              its own host, or one that is reached over HTTPS"
@@ -110,13 +144,69 @@ pub(super) fn for_verify(error: &RegistryError) -> Option<String> {
             "nothing was stored: look at the name and the password, which many registries want a \
              token for"
         }
-        RegistryError::NotFound { .. } | RegistryError::Connect { .. } => {
+        RegistryError::NotFound { .. } | RegistryError::Connect { proxy: None, .. } => {
             "look at the name of the registry; `--no-verify` stores the credentials without \
              trying them, `--insecure` speaks plain HTTP"
         }
         error => return for_registry(error),
     };
     Some(hint.to_owned())
+}
+
+/// Returns what to do about a certificate, by what is wrong with it.
+pub(super) fn for_certificate(host: &str, problem: &CertificateProblem) -> String {
+    let bare = without_port(host);
+    match problem {
+        CertificateProblem::UnknownIssuer | CertificateProblem::SelfSigned => {
+            "give the certificate of its authority, or its own, with `--ca-certs PATH`, or for good \
+             with `registries.ca_certs` in config.json"
+                .to_owned()
+        }
+        CertificateProblem::Name { names, .. } => {
+            let name = names.iter().find(|name| !name.contains('*'));
+            let other = name.map_or_else(String::new, |name| {
+                let port = host.strip_prefix(bare).unwrap_or_default();
+                format!("if it is the same registry, call it `{name}{port}`; else ")
+            });
+            format!("{other}have a certificate made for {bare}")
+        }
+        CertificateProblem::NoName | CertificateProblem::Version => {
+            let kind = if bare.parse::<std::net::IpAddr>().is_ok() || bare.starts_with('[') {
+                "IP"
+            } else {
+                "DNS"
+            };
+            let bare = bare.trim_matches(['[', ']']);
+            format!(
+                "have a certificate made that has the name: `openssl req -x509 … -addext \
+                 subjectAltName={kind}:{bare}`"
+            )
+        }
+        CertificateProblem::NotYetValid { .. } => {
+            "check the clock of this machine; if it is right, the certificate has to be replaced"
+                .to_owned()
+        }
+        _ => "have the certificate replaced; until then `--tls-verify=false` connects without \
+              verifying it"
+            .to_owned(),
+    }
+}
+
+/// Returns what to do about a variable that does not name a proxy.
+pub(super) fn for_proxy(host: &str, error: &ProxyError) -> String {
+    format!(
+        "correct `{}` or unset it, or add {} to `NO_PROXY`",
+        error.variable,
+        without_port(host)
+    )
+}
+
+/// Returns a host as certificates and `NO_PROXY` have it.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 /// Returns what to do about credentials that a registry does not take.

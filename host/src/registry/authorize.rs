@@ -153,14 +153,14 @@ impl Place {
                         realm,
                         service,
                         scope,
-                        insufficient_scope,
+                        ..
                     },
                     _,
                 ) => {
                     let wanted = Bearer {
                         realm,
                         service: service.as_deref(),
-                        scope: scope.as_deref().filter(|_| *insufficient_scope),
+                        scope: scope.as_deref(),
                     };
                     let is_refused = refused.is_some();
                     let (header, key) =

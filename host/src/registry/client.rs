@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
-
 use super::credentials::{Access, Credentials};
 use super::health::Health;
-use super::hosts::Hosts;
-use super::log;
+use super::hosts::{Endpoint, Hosts};
 use super::notices::Notices;
-use super::proxy::Proxies;
 use super::retry::RetryPolicy;
 use super::runtime::Runtime;
 use super::token::Tokens;
@@ -26,8 +22,6 @@ pub struct Client {
     pub(super) notices: Notices,
     pub(super) hosts: Hosts,
     pub(super) health: Health,
-    /// For the log alone; connections have their own.
-    proxies: Option<Proxies>,
 }
 
 impl Client {
@@ -47,14 +41,7 @@ impl Client {
             notices: Notices::default(),
             hosts,
             health: Health::default(),
-            proxies: Proxies::from_env().ok(),
         })
-    }
-
-    /// Returns the proxy for an address, without its password.
-    pub(super) fn proxy(&self, url: &Url) -> Option<String> {
-        let proxy = self.proxies.as_ref()?.find(url)?;
-        Some(log::address(proxy, false))
     }
 
     /// Returns the repository of a reference, at every place that has it, for something that is to
@@ -69,8 +56,20 @@ impl Client {
         credentials: Arc<dyn Credentials>,
     ) -> Result<Repository, HostsError> {
         let endpoints = self.hosts.endpoints(reference)?;
+        for endpoint in &endpoints {
+            self.warn(endpoint);
+        }
         let client = Arc::clone(self);
         Ok(Repository::new(client, endpoints, access, credentials))
+    }
+
+    /// Takes note of what the user gives up at a place.
+    pub(super) fn warn(&self, endpoint: &Endpoint) {
+        if let Some(given_up) = endpoint.unverified {
+            let host = &endpoint.host;
+            self.notices
+                .add(format!("registry {host} is not verified: {given_up}"));
+        }
     }
 
     /// Returns what registries wanted the user to know since the last time; untrusted text.

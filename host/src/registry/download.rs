@@ -8,15 +8,22 @@ use std::time::{Duration, Instant};
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use reqwest::{Response, Url};
 
+use super::Client;
 use super::body;
+use super::certificate::CertificateProblem;
+use super::error::through;
 use super::hosts::HostsError;
 use super::incoming::{Incoming, Unread, Waiter};
-use super::log::Entry;
+use super::log::{self, Entry};
+use super::network::ForbiddenAddress;
 use super::patience::Patience;
+use super::proxy::{ProxyError, ProxyServer};
+use super::realm::{self, Referrer};
+use super::redirect;
 use super::retry::Attempts;
 use super::runtime::NoAnswer;
-use super::transport::Transport;
-use super::{Client, log, realm, redirect};
+use super::transport::{Side, Transport, TransportError, authority, cause, transport_for};
+use crate::address::Address;
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::{LogLevel, Progress};
 
@@ -28,25 +35,47 @@ const MAX_REDIRECTS: usize = 10;
 #[non_exhaustive]
 pub enum DownloadError {
     /// The connection could not be made, or broke off.
-    #[error("could not fetch `{url}`")]
+    #[error("could not fetch `{url}`{}", through(.proxy.as_deref()))]
     Failed {
         /// The address.
-        url: String,
+        url: Address,
+        /// The proxy in between.
+        proxy: Option<Box<ProxyServer>>,
         /// Why.
         #[source]
         source: reqwest::Error,
+    },
+    /// The server proves its identity with a certificate that is not trusted, or not at all.
+    #[error("no trusted connection to {host} for `{url}`")]
+    Certificate {
+        /// The address.
+        url: Address,
+        /// The server.
+        host: String,
+        /// Why.
+        #[source]
+        source: CertificateProblem,
+    },
+    /// A variable does not name the proxy that it should name.
+    #[error("could not find the proxy for `{url}`")]
+    Proxy {
+        /// The address.
+        url: Address,
+        /// Why.
+        #[source]
+        source: ProxyError,
     },
     /// Nothing came for too long.
     #[error("could not fetch `{url}`: nothing came for too long")]
     Stalled {
         /// The address.
-        url: String,
+        url: Address,
     },
     /// It came too slowly.
     #[error("could not fetch `{url}`: only {bytes} bytes came in {} s", during.as_secs())]
     Slow {
         /// The address.
-        url: String,
+        url: Address,
         /// How many bytes came.
         bytes: u64,
         /// In which time.
@@ -56,7 +85,7 @@ pub enum DownloadError {
     #[error("could not fetch `{url}`: the server answered {status}")]
     Status {
         /// The address.
-        url: String,
+        url: Address,
         /// The HTTP status.
         status: u16,
     },
@@ -64,15 +93,21 @@ pub enum DownloadError {
     #[error("could not fetch `{url}`: {reason}")]
     Refused {
         /// The address.
-        url: String,
+        url: Address,
         /// Why not.
         reason: String,
+    },
+    /// What is secret in the address was left out where it was kept.
+    #[error("could not fetch `{url}`: what `***` stands for is secret, and was not kept")]
+    Incomplete {
+        /// The address.
+        url: Address,
     },
     /// There are more bytes than anybody wants.
     #[error("`{url}` is larger than {limit} bytes")]
     TooLarge {
         /// The address.
-        url: String,
+        url: Address,
         /// The limit in bytes.
         limit: u64,
     },
@@ -80,7 +115,7 @@ pub enum DownloadError {
     #[error("could not set up the connection for `{url}`: {reason}")]
     Setup {
         /// The address.
-        url: String,
+        url: Address,
         /// Why.
         reason: String,
     },
@@ -113,7 +148,7 @@ impl Client {
     /// the beginning. Plain HTTP is spoken to this machine only.
     pub fn download(
         &self,
-        url: &str,
+        address: &Address,
         limit: u64,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -125,7 +160,7 @@ impl Client {
             progress,
         };
         loop {
-            let error = match self.download_once(url, limit, waiter, &attempts.patience) {
+            let error = match self.download_once(address, limit, waiter, &attempts.patience) {
                 Err(error) if error.is_transient() => error,
                 done => return done,
             };
@@ -138,20 +173,23 @@ impl Client {
 
     fn download_once(
         &self,
-        url: &str,
+        address: &Address,
         limit: u64,
         waiter: Waiter<'_>,
         patience: &Arc<Patience>,
     ) -> Result<Vec<u8>, DownloadError> {
-        let name = || url.to_owned();
+        let name = || address.clone();
         let refused = |reason: &str| DownloadError::Refused {
             url: name(),
             reason: reason.to_owned(),
         };
-        let mut next: Url = url
-            .parse()
-            .map_err(|error| refused(&format!("it is not an address: {error}")))?;
-        let near = realm::is_loopback(&next);
+        let base = address.expose();
+        if address.lacks_secret() {
+            return Err(DownloadError::Incomplete { url: name() });
+        }
+        let transport = transport_for(&self.hosts, base);
+        let near = realm::is_loopback(base);
+        let mut next = base.clone();
         for _ in 0..=MAX_REDIRECTS {
             let plain = next.scheme() == "http" && near && realm::is_loopback(&next);
             if next.scheme() != "https" && !plain {
@@ -159,14 +197,26 @@ impl Client {
                     "only HTTPS keeps others from changing what is fetched",
                 ));
             }
-            if !next.username().is_empty() || next.password().is_some() {
-                return Err(refused("credentials do not belong in an address"));
-            }
-            let response = self.ask(&next, url, waiter, patience)?;
+            let referrer = Referrer {
+                base,
+                peer: transport.peer.get(),
+                hosts: &self.hosts,
+            };
+            referrer.check(&next).map_err(|reason| {
+                refused(&format!("`{}` is not asked: {reason}", authority(&next)))
+            })?;
+            let side = if next.origin() == base.origin() {
+                Side::Registry
+            } else {
+                Side::Elsewhere
+            };
+            let at = (&next, side);
+            let response = self.ask(&transport, at, address, waiter, patience)?;
             let status = response.status().as_u16();
             if let Some(location) = redirect::location(&response) {
-                next = redirect::target(&next, location)
-                    .ok_or_else(|| refused("the server refers to something that is no address"))?;
+                next = redirect::target(&next, location).ok_or_else(|| {
+                    refused("the server refers to something that is not an address")
+                })?;
                 continue;
             }
             if status != 200 {
@@ -180,7 +230,7 @@ impl Client {
             let mut incoming = Incoming::new(waiter, patience, response, host, "a file");
             let body = body::read(&mut incoming, limit);
             let content = body.and_then(|body| body.content(limit));
-            return content.map_err(|unread| failed(url, unread, limit));
+            return content.map_err(|unread| failed(address, unread, limit));
         }
         Err(refused(&format!(
             "the server redirects more than {MAX_REDIRECTS} times"
@@ -189,30 +239,36 @@ impl Client {
 
     fn ask(
         &self,
-        at: &Url,
-        url: &str,
+        transport: &Transport,
+        (at, side): (&Url, Side),
+        address: &Address,
         waiter: Waiter<'_>,
         patience: &Arc<Patience>,
     ) -> Result<Response, DownloadError> {
+        let url = address.clone();
         let setup = |reason: String| DownloadError::Setup {
-            url: url.to_owned(),
+            url: address.clone(),
             reason,
         };
-        let name = at.host_str().unwrap_or_default();
-        let host = match at.port() {
-            Some(port) => format!("{name}:{port}"),
-            None => name.to_owned(),
+        let connection = match transport.connection(at, side) {
+            Ok(connection) => connection,
+            Err(TransportError::Proxy(source)) => {
+                return Err(DownloadError::Proxy { url, source });
+            }
+            Err(error) => return Err(setup(error.to_string())),
         };
-        let tls = self.hosts.tls(&host);
-        let transport = Transport::new(&tls).map_err(|error| setup(error.to_string()))?;
+        let host = authority(at);
         let identity = HeaderValue::from_static("identity");
-        let request = transport
-            .inside
+        let request = connection
+            .client
             .get(at.clone())
             .header(ACCEPT_ENCODING, identity);
         let (http, request) = request.build_split();
         let request = request.map_err(|error| setup(error.without_url().to_string()))?;
-        let entry = Entry::new(&request, false);
+        let mut entry = Entry::new(&request, false);
+        if let Some(proxy) = &connection.proxy {
+            entry.note(format!("through proxy {proxy}"));
+        }
         let limit = self.policy.stall_timeout.min(patience.left());
         let begun = Instant::now();
         let outcome = waiter.wait(limit, &host, "a file", http.execute(request));
@@ -221,21 +277,32 @@ impl Client {
         match outcome {
             Ok(Ok(response)) => {
                 waiter.log(LogLevel::Debug, &entry.answered(&response, took));
+                if side == Side::Registry && connection.proxy.is_none() {
+                    let peer = response.remote_addr().map(|address| address.ip());
+                    transport.peer.set(peer);
+                }
                 Ok(response)
             }
             Ok(Err(source)) => {
                 let source = source.without_url();
                 waiter.log(LogLevel::Debug, &entry.failed(&log::causes(&source), took));
-                Err(DownloadError::Failed {
-                    url: url.to_owned(),
-                    source,
+                if let Some(forbidden) = cause::<ForbiddenAddress>(&source) {
+                    let reason = format!("`{host}` is not asked: {forbidden}");
+                    return Err(DownloadError::Refused { url, reason });
+                }
+                let problem = cause::<rustls::Error>(&source).and_then(CertificateProblem::of);
+                Err(match problem {
+                    Some(source) => DownloadError::Certificate { url, host, source },
+                    None => DownloadError::Failed {
+                        url,
+                        proxy: connection.proxy.map(Box::new),
+                        source,
+                    },
                 })
             }
             Err(NoAnswer::Late) => {
                 waiter.log(LogLevel::Debug, &entry.failed("no answer", took));
-                Err(DownloadError::Stalled {
-                    url: url.to_owned(),
-                })
+                Err(DownloadError::Stalled { url })
             }
             Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
         }
@@ -243,10 +310,14 @@ impl Client {
 }
 
 /// Returns the error for a file that could not be read whole.
-fn failed(url: &str, unread: Unread, limit: u64) -> DownloadError {
-    let url = url.to_owned();
+fn failed(address: &Address, unread: Unread, limit: u64) -> DownloadError {
+    let url = address.clone();
     match unread {
-        Unread::Broken(Some(source)) => DownloadError::Failed { url, source },
+        Unread::Broken(Some(source)) => DownloadError::Failed {
+            url,
+            proxy: None,
+            source,
+        },
         // An answer that ends before it is whole is an error with its cause.
         Unread::Broken(None) | Unread::Stalled(_) => DownloadError::Stalled { url },
         Unread::TooSlow(slow) => DownloadError::Slow {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorize::Identity;
+use super::certificate::CertificateProblem;
 use super::credentials::{Origin, Tried};
+use super::proxy::{ProxyError, ProxyServer};
+use crate::address;
 use crate::auth::AuthError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -18,14 +21,20 @@ use crate::platform::Platform;
 #[non_exhaustive]
 pub enum RegistryError {
     /// The connection could not be made.
-    #[error("could not connect to {} for {what}", peer(.host, .elsewhere.as_deref()))]
+    #[error(
+        "could not connect to {} for {what}{}",
+        peer(.host, .elsewhere.as_deref()),
+        through(.proxy.as_deref())
+    )]
     Connect {
-        /// The registry or mirror.
+        /// The registry or mirror, or the server that it refers to.
         host: String,
         /// The other server, where the registry has referred to one.
         elsewhere: Option<String>,
         /// What was wanted.
         what: String,
+        /// The proxy in between.
+        proxy: Option<Box<ProxyServer>>,
         /// Why.
         #[source]
         source: reqwest::Error,
@@ -34,11 +43,11 @@ pub enum RegistryError {
     /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
-        /// The registry or mirror.
+        /// The registry or mirror, or the server that it refers to.
         host: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: CertificateProblem,
     },
     /// The registry wants a certificate of us, or another one than ours.
     #[error("registry {host} wants a certificate of us, or another one than it got")]
@@ -54,6 +63,21 @@ pub enum RegistryError {
     PlainHttp {
         /// The registry or mirror.
         host: String,
+    },
+    /// The registry is asked in plain HTTP and speaks HTTPS.
+    #[error("registry {host} speaks HTTPS, and was asked in plain HTTP")]
+    SpeaksHttps {
+        /// The registry or mirror.
+        host: String,
+    },
+    /// A variable does not name the proxy that it should name.
+    #[error("could not find the proxy for registry {host}")]
+    Proxy {
+        /// The registry or mirror, or the server that it refers to.
+        host: String,
+        /// Why.
+        #[source]
+        source: ProxyError,
     },
     /// The connection broke off.
     #[error("the connection to {} broke off during {what}", peer(.host, .elsewhere.as_deref()))]
@@ -217,14 +241,16 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry wants us to ask for a token where we do not.
-    #[error("registry {host} asks for a token from `{}`, which is not asked: {reason}", without_credentials(.realm))]
+    #[error("registry {host} asks for a token from `{}`, which is not asked: {reason}", address::shown(.realm))]
     Realm {
         /// The registry or mirror.
         host: String,
         /// The address.
         realm: String,
         /// Why not.
-        reason: &'static str,
+        reason: String,
+        /// It would be asked if the user named its host as one of plain HTTP.
+        is_plain: bool,
     },
     /// The token server did not give a token.
     #[error("no token for registry {host} from {server}: {reason}")]
@@ -511,16 +537,14 @@ fn of(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |origin| format!(" of {origin}"))
 }
 
-/// Returns an address without the user and password in it, wherever they are.
-fn without_credentials(address: &str) -> String {
-    let (scheme, rest) = match address.split_once("//") {
-        Some((scheme, rest)) => (format!("{scheme}//"), rest),
-        None => (String::new(), address),
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}{host}{path}")
+/// Returns the proxy of a connection, for a sentence.
+pub(super) fn through(proxy: Option<&ProxyServer>) -> String {
+    proxy.map_or_else(String::new, |proxy| {
+        format!(
+            " through the proxy {proxy} (variable `{}`)",
+            proxy.variable()
+        )
+    })
 }
 
 fn wait(retry_after: Option<Duration>) -> String {
@@ -535,27 +559,5 @@ fn list(platforms: &[Platform]) -> String {
     match names.len() {
         0 => "none".to_owned(),
         _ => names.join(", "),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_the_password_in_it() {
-        for (address, shown) in [
-            (
-                "https://u:secret@a.example/t?x=@",
-                "https://a.example/t?x=@",
-            ),
-            ("https://u:sec@ret@a.example", "https://a.example"),
-            ("//u:secret@a.example/t", "//a.example/t"),
-            ("https://a.example/t@x", "https://a.example/t@x"),
-            ("/token", "/token"),
-            ("", ""),
-        ] {
-            assert_eq!(without_credentials(address), shown);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! One request to one place: its scheme, our credentials, redirects, and what the answer means.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -10,16 +10,21 @@ use reqwest::{Method, Response, StatusCode, Url};
 
 use super::authorize::{Asked, Authorization, Identity, Session};
 use super::body;
+use super::certificate::CertificateProblem;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::hosts::{Endpoint, Plain};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
+use super::network::ForbiddenAddress;
 use super::patience::Patience;
+use super::realm::{self, Referrer};
 use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{Transport, is_certificate_problem, speaks_no_tls, wants_certificate};
-use super::{RegistryError, Said, page, realm, redirect};
+use super::transport::{
+    Connection, Side, Transport, TransportError, authority, cause, speaks_no_tls, wants_certificate,
+};
+use super::{RegistryError, Said, page, redirect};
 use crate::cancel::Cancel;
 use crate::progress::{LogLevel, Progress};
 
@@ -30,8 +35,10 @@ const MAX_REDIRECTS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
-    transport: OnceLock<Transport>,
+    transport: Transport,
     base: Mutex<Option<Url>>,
+    /// It was looked whether the registry speaks HTTPS where plain HTTP did not work.
+    probed: AtomicBool,
     pub(super) session: Mutex<Session>,
     /// It is of no use for this repository.
     pub(super) is_passed_over: AtomicBool,
@@ -94,9 +101,10 @@ impl<'a> Asking<'a> {
 impl Place {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
+            transport: Transport::new(Arc::clone(&endpoint.tls), &endpoint.authority),
             endpoint,
-            transport: OnceLock::new(),
             base: Mutex::default(),
+            probed: AtomicBool::new(false),
             session: Mutex::default(),
             is_passed_over: AtomicBool::new(false),
         }
@@ -128,6 +136,10 @@ impl Place {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
+            if self.speaks_https(asking, &base, &error) {
+                let host = self.endpoint.host.clone();
+                return Err(RegistryError::SpeaksHttps { host });
+            }
             if !self.reconsider(asking, &error) {
                 return Err(self.first_refusal(error));
             }
@@ -146,7 +158,9 @@ impl Place {
         let mut renewals = 0;
         loop {
             let shown = self.shown(asking.client);
-            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), inside)?;
+            let origin = inside.then(|| url.origin());
+            let place = (base, origin.as_ref());
+            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), place)?;
             if followed.elsewhere.is_none()
                 && followed.response.status() == StatusCode::UNAUTHORIZED
                 && renewals < 2
@@ -187,33 +201,38 @@ impl Place {
             let reason = "the address of a foreign layer is not one of HTTPS";
             return Err(self.malformed(request.what, &reason));
         }
-        let followed = self.follow(asking, url, request, None, false)?;
+        let followed = self.follow(asking, url, request, None, (&base, None))?;
         self.judge(asking, followed, request, None)
     }
 
-    /// Sends a request and follows where it leads. Credentials stay with the registry.
+    /// Sends a request and follows where it leads. Credentials stay with the registry, at the
+    /// origin beside its address, if the request begins there.
     fn follow(
         &self,
         asking: Asking<'_>,
         mut url: Url,
         request: &Request<'_>,
         shown: Option<&Authorization>,
-        begins_inside: bool,
+        (base, origin): (&Url, Option<&url::Origin>),
     ) -> Result<Followed, RegistryError> {
-        let transport = self.transport()?;
-        let origin = begins_inside.then(|| url.origin());
         let refused = |reason: String| RegistryError::Redirect {
             host: self.endpoint.host.clone(),
             what: request.what.to_owned(),
             reason,
         };
         for _ in 0..=MAX_REDIRECTS {
-            let inside = origin.as_ref() == Some(&url.origin());
-            let http = if inside {
-                &transport.inside
+            let inside = origin == Some(&url.origin());
+            if !inside {
+                let checked = self.referrer(asking, base).check(&url);
+                checked.map_err(|reason| refused(format!("to `{}`, but {reason}", at(&url))))?;
+            }
+            let side = if inside {
+                Side::Registry
             } else {
-                &transport.outside
+                Side::Elsewhere
             };
+            let connection = self.connection(&url, side)?;
+            let http = &connection.client;
             let mut builder = match &request.upload {
                 None => http.get(url.clone()),
                 Some(Upload { method, body, .. }) => {
@@ -224,7 +243,7 @@ impl Place {
             if let Some(shown) = shown.filter(|_| inside) {
                 builder = builder.header(AUTHORIZATION, shown.header.clone());
             }
-            let response = self.answer(asking, builder, request.what)?;
+            let response = self.answer(asking, &connection, builder, request.what)?;
             if inside {
                 let host = &self.endpoint.host;
                 asking.client.notices.take(host, response.headers());
@@ -255,11 +274,12 @@ impl Place {
     pub(super) fn answer(
         &self,
         asking: Asking<'_>,
+        connection: &Connection,
         builder: reqwest::RequestBuilder,
         what: &str,
     ) -> Result<Response, RegistryError> {
         let (http, request) = builder.build_split();
-        let request = request.map_err(|error| self.failed(error, None, what))?;
+        let request = request.map_err(|error| self.failed(error, connection, None, what))?;
         let elsewhere = self.elsewhere(request.url());
         let mut entry = Entry::new(&request, elsewhere.is_none());
         entry.note(match &elsewhere {
@@ -270,7 +290,7 @@ impl Place {
         if asking.attempt > 1 {
             entry.note(format!("attempt {}", asking.attempt));
         }
-        if let Some(proxy) = asking.client.proxy(request.url()) {
+        if let Some(proxy) = &connection.proxy {
             entry.note(format!("through proxy {proxy}"));
         }
         let waiter = asking.waiter();
@@ -285,12 +305,16 @@ impl Place {
             Ok(Ok(response)) => {
                 waiter.log(LogLevel::Debug, &entry.answered(&response, took));
                 waiter.log(LogLevel::Trace, &log::headers(response.headers()));
+                if connection.side == Side::Registry && connection.proxy.is_none() {
+                    let peer = response.remote_addr().map(|address| address.ip());
+                    self.transport.peer.set(peer);
+                }
                 Ok(response)
             }
             Ok(Err(error)) => {
                 let error = error.without_url();
                 waiter.log(LogLevel::Debug, &entry.failed(&log::causes(&error), took));
-                Err(self.failed(error, elsewhere, what))
+                Err(self.failed(error, connection, elsewhere, what))
             }
             Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
             Err(NoAnswer::Late) => {
@@ -444,24 +468,71 @@ impl Place {
         let url = base
             .join("/v2/")
             .map_err(|error| self.malformed(what, &error))?;
-        self.answer(asking, self.transport()?.inside.get(url), what)
+        let connection = self.connection(&url, Side::Registry)?;
+        let request = connection.client.get(url);
+        self.answer(asking, &connection, request, what)
     }
 
-    pub(super) fn transport(&self) -> Result<&Transport, RegistryError> {
-        if let Some(transport) = self.transport.get() {
-            return Ok(transport);
+    /// Returns whether plain HTTP does not work because the registry speaks HTTPS. Looks once, when
+    /// there is reason to, and shows nothing.
+    fn speaks_https(&self, asking: Asking<'_>, base: &Url, error: &RegistryError) -> bool {
+        let is_reason = match error {
+            RegistryError::Broken { .. }
+            | RegistryError::Connect { .. }
+            | RegistryError::Elsewhere { .. }
+            | RegistryError::Stalled { .. } => true,
+            // What servers of HTTPS answer to plain HTTP.
+            RegistryError::Status { status, .. } => matches!(status, 400 | 426 | 497),
+            _ => false,
+        };
+        if !is_reason
+            || base.scheme() != "http"
+            || self.endpoint.plain != Plain::Only
+            || self.probed.swap(true, Ordering::Relaxed)
+        {
+            return false;
         }
-        let made = Transport::new(&self.endpoint.tls).map_err(|source| RegistryError::Setup {
-            host: self.endpoint.host.clone(),
-            source,
-        })?;
-        Ok(self.transport.get_or_init(|| made))
+        let Ok(secure) = Url::parse(&format!("https://{}/", self.endpoint.authority)) else {
+            return false;
+        };
+        matches!(
+            self.ping(asking, &secure, "a look at whether it speaks HTTPS"),
+            Ok(_)
+                | Err(RegistryError::Certificate { .. } | RegistryError::ClientCertificate { .. })
+        )
+    }
+
+    /// Returns the registry as what refers to other servers.
+    pub(super) fn referrer<'a>(&self, asking: Asking<'a>, base: &'a Url) -> Referrer<'a> {
+        Referrer {
+            base,
+            peer: self.transport.peer.get(),
+            hosts: &asking.client.hosts,
+        }
+    }
+
+    /// Returns what a request to an address is sent with.
+    pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, RegistryError> {
+        self.transport.connection(url, side).map_err(|error| {
+            let host = match side {
+                Side::Registry => self.endpoint.host.clone(),
+                Side::Elsewhere => authority(url),
+            };
+            match error {
+                TransportError::Proxy(source) => RegistryError::Proxy { host, source },
+                error => RegistryError::Setup {
+                    host,
+                    source: error.into(),
+                },
+            }
+        })
     }
 
     /// Returns the error for a connection that failed, to a server elsewhere where one is named.
-    pub(super) fn failed(
+    fn failed(
         &self,
         error: reqwest::Error,
+        connection: &Connection,
         elsewhere: Option<String>,
         what: &str,
     ) -> RegistryError {
@@ -469,7 +540,15 @@ impl Place {
         let peer = elsewhere.as_ref().unwrap_or(&self.endpoint.host).clone();
         // The address may be signed.
         let source = error.without_url();
-        if is_certificate_problem(&source) {
+        if let Some(forbidden) = cause::<ForbiddenAddress>(&source) {
+            return RegistryError::Redirect {
+                host: self.endpoint.host.clone(),
+                what: what.to_owned(),
+                reason: format!("to `{peer}`, but {forbidden}"),
+            };
+        }
+        let problem = cause::<rustls::Error>(&source).and_then(CertificateProblem::of);
+        if let Some(source) = problem {
             RegistryError::Certificate { host: peer, source }
         } else if wants_certificate(&source) {
             RegistryError::ClientCertificate { host: peer, source }
@@ -480,6 +559,7 @@ impl Place {
                 host: self.endpoint.host.clone(),
                 elsewhere,
                 what: what.to_owned(),
+                proxy: connection.proxy.clone().map(Box::new),
                 source,
             }
         } else {
@@ -543,5 +623,13 @@ impl Place {
             what: what.to_owned(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// Returns the server of an address, for people.
+fn at(url: &Url) -> String {
+    match url.host_str() {
+        Some(_) => authority(url),
+        None => format!("{}:", url.scheme()),
     }
 }

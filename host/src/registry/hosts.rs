@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use registries_conf::RegistriesConf;
+use reqwest::Url;
 
 use crate::reference::Reference;
 use crate::settings::{HostSettings, MirrorSettings, Settings};
@@ -37,6 +38,7 @@ const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 #[derive(Clone, Debug)]
 pub struct Hosts {
     insecure: bool,
+    tls_verify: Option<bool>,
     roots: Vec<Vec<u8>>,
     by_name: BTreeMap<String, Host>,
     conf: RegistriesConf,
@@ -46,8 +48,12 @@ pub struct Hosts {
 /// What the command line or an API caller says for one operation.
 #[derive(Clone, Debug, Default)]
 pub struct HostOverrides {
-    /// Use plain HTTP.
+    /// Speak plain HTTP to the registries of the references, and to nothing that they refer to.
+    /// Docker Hub is never spoken to like that.
     pub insecure: bool,
+    /// `Some(false)`: do not check the certificates of the registries of the references, and speak
+    /// plain HTTP where HTTPS is not answered. `Some(true)`: check them, and speak HTTPS alone.
+    pub tls_verify: Option<bool>,
     /// Files with more CA certificates.
     pub ca_certs: Vec<PathBuf>,
 }
@@ -67,6 +73,8 @@ pub struct Endpoint {
     pub usage: MirrorUsage,
     /// It stands in for the registry itself.
     pub is_mirror: bool,
+    /// What the user has given up by saying that certificates are not checked, for people.
+    pub unverified: Option<&'static str>,
     /// How it proves who it is.
     pub tls: Arc<TlsSettings>,
 }
@@ -108,6 +116,7 @@ pub struct TlsSettings {
 #[derive(Clone, Debug, Default)]
 struct Host {
     insecure: Option<bool>,
+    tls_verify: Option<bool>,
     roots: Vec<Vec<u8>>,
     identity: Option<ClientIdentity>,
     mirrors: Option<Vec<MirrorSettings>>,
@@ -119,6 +128,8 @@ struct Place<'a> {
     repository: String,
     /// What was decided for this place above all settings of its host.
     insecure: Option<bool>,
+    /// The same of certificates.
+    tls_verify: Option<bool>,
     /// What a `registries.conf` says.
     lenient: bool,
     usage: MirrorUsage,
@@ -153,6 +164,7 @@ impl Hosts {
             .collect::<Result<_, HostsError>>()?;
         Ok(Self {
             insecure: overrides.insecure,
+            tls_verify: overrides.tls_verify,
             roots: read_roots(&shared)?,
             by_name,
             conf: RegistriesConf::read(&paths)?,
@@ -184,6 +196,7 @@ impl Hosts {
                 host: &mirror.location.host,
                 repository: mirror.location.repository(rest),
                 insecure: by_scheme(&mirror.location),
+                tls_verify: None,
                 lenient: mirror.insecure,
                 usage: mirror.usage,
                 is_mirror: true,
@@ -196,17 +209,17 @@ impl Hosts {
         let moved = found
             .as_ref()
             .and_then(|(registry, rest)| Some((registry.location.as_ref()?, rest)));
+        let host = moved.map_or(reference.registry(), |(location, _)| &location.host);
         places.push(Place {
-            host: moved.map_or(reference.registry(), |(location, _)| &location.host),
+            host,
             repository: moved.map_or_else(
                 || reference.repository().to_owned(),
                 |(location, rest)| location.repository(rest),
             ),
-            insecure: if self.insecure {
-                Some(true)
-            } else {
-                moved.and_then(|(location, _)| by_scheme(location))
-            },
+            insecure: self
+                .of_command(host)
+                .or_else(|| moved.and_then(|(location, _)| by_scheme(location))),
+            tls_verify: self.tls_verify,
             lenient: found
                 .as_ref()
                 .is_some_and(|(registry, _)| registry.insecure),
@@ -236,11 +249,37 @@ impl Hosts {
         self.endpoint(Place {
             host,
             repository: String::new(),
-            insecure: self.insecure.then_some(true),
+            insecure: self.of_command(host),
+            tls_verify: self.tls_verify,
             lenient: self.conf.is_insecure(host),
             usage: MirrorUsage::Any,
             is_mirror: false,
         })
+    }
+
+    /// Returns whether the user has said that plain HTTP may be spoken to the host of an address,
+    /// for good and not for the registries of one command.
+    pub(super) fn is_plain(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else {
+            return false;
+        };
+        let default = url.port_or_known_default();
+        let names = [
+            default.map(|port| format!("{host}:{port}")),
+            matches!(default, Some(80 | 443)).then(|| host.to_owned()),
+        ];
+        names.into_iter().flatten().any(|name| {
+            let own = self.by_name.get(&name);
+            own.and_then(|own| own.insecure)
+                .or_else(|| Some(!own?.tls_verify?))
+                .unwrap_or_else(|| self.conf.is_insecure(&name))
+        })
+    }
+
+    /// Returns what the command line says of plain HTTP to a registry. That of Docker Hub, whose
+    /// password may be at stake in the same command, speaks HTTPS.
+    fn of_command(&self, host: &str) -> Option<bool> {
+        (self.insecure && host != DOCKER_HUB.0).then_some(true)
     }
 
     /// Returns how a host that is no registry proves who it is, and how we do.
@@ -258,11 +297,26 @@ impl Hosts {
         let none = Host::default();
         let own = self.by_name.get(place.host).unwrap_or(&none);
         let insecure = place.insecure.or(own.insecure);
-        let may_fall_back = place.lenient || is_loopback(place.host);
+        let tls_verify = place.tls_verify.or(own.tls_verify);
+        let may_fall_back = match tls_verify {
+            Some(verify) => !verify && place.host != DOCKER_HUB.0,
+            None => place.lenient || is_loopback(place.host),
+        };
         let plain = match insecure {
             Some(true) => Plain::Only,
             None if may_fall_back => Plain::Fallback,
             Some(false) | None => Plain::Never,
+        };
+        let unverified = match (tls_verify, plain) {
+            (Some(false), Plain::Fallback) => Some(
+                "its certificate is not checked, and plain HTTP is spoken where HTTPS is not \
+                 answered: who is on the way can read passwords and change what is fetched by tag",
+            ),
+            (Some(false), Plain::Never) => Some(
+                "its certificate is not checked: who is on the way can read passwords and change \
+                 what is fetched by tag",
+            ),
+            _ => None,
         };
         let shared = certs_d::read(&self.paths, place.host)?;
         Ok(Endpoint {
@@ -275,11 +329,12 @@ impl Hosts {
             plain,
             usage: place.usage,
             is_mirror: place.is_mirror,
+            unverified,
             tls: Arc::new(TlsSettings {
                 roots: [self.roots.clone(), own.roots.clone(), shared.roots].concat(),
                 identity: own.identity.clone().or(shared.identity),
                 // Where we were told of plain HTTP or against it, no other file has a say.
-                verify: !place.lenient || insecure.is_some(),
+                verify: tls_verify.unwrap_or(!place.lenient || insecure.is_some()),
             }),
         })
     }
@@ -290,6 +345,7 @@ impl Host {
         let client = settings.client.as_ref();
         Ok(Self {
             insecure: settings.insecure,
+            tls_verify: settings.tls_verify,
             roots: read_roots(&settings.ca_certs)?,
             identity: client
                 .map(|client| pem::read_identity(&client.cert, client.key.as_ref()))
@@ -305,6 +361,7 @@ impl<'a> Place<'a> {
             host: &mirror.location.host,
             repository: mirror.location.repository(reference.repository()),
             insecure: mirror.insecure.or_else(|| by_scheme(&mirror.location)),
+            tls_verify: None,
             lenient: false,
             usage: if mirror.by_digest_only {
                 MirrorUsage::DigestOnly

@@ -49,7 +49,9 @@ impl Client {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Welcome, VerifyError> {
-        let place = Place::new(self.hosts.registry(registry)?);
+        let endpoint = self.hosts.registry(registry)?;
+        self.warn(&endpoint);
+        let place = Place::new(endpoint);
         let attempts = Attempts::new(self.policy, &self.health.traffic);
         let asking = Asking {
             client: self,

@@ -1,28 +1,46 @@
 //! Which proxy a request goes through, by the variables that all tools of the web share.
 //!
 //! Owns the meaning of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, which is that of
-//! curl and of the tools for containers. This machine is never asked through a proxy.
+//! curl and of the tools for containers. This machine is never asked through a proxy, and a
+//! variable is only read for a request that it is for.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use reqwest::{Proxy, Url};
+use reqwest::Url;
 use url::Host;
 
 use super::realm;
 
-/// A variable that is no address of a proxy. Its value may have a password, and is not shown.
-#[derive(Debug, thiserror::Error)]
-#[error("{variable} is not the address of a proxy")]
-pub(super) struct ProxyError {
-    variable: &'static str,
+/// A variable that does not name a proxy. Its value may have a password, and is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is not the address of a proxy: {reason}")]
+pub struct ProxyError {
+    /// The variable, as the user has spelt it.
+    pub variable: String,
+    reason: &'static str,
+}
+
+/// A proxy, and who named it. Shows no password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ProxyServer {
+    url: Url,
+    variable: String,
 }
 
 /// The proxies of this process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies {
-    http: Option<Url>,
-    https: Option<Url>,
+    http: Option<Variable>,
+    https: Option<Variable>,
     exceptions: Vec<Exception>,
+}
+
+/// A variable of the environment that names a proxy, not read yet.
+#[derive(Clone)]
+struct Variable {
+    name: String,
+    value: String,
 }
 
 /// What is asked directly.
@@ -35,61 +53,116 @@ enum Exception {
     Network(IpAddr, u8, Option<u16>),
 }
 
+impl ProxyServer {
+    /// Returns the variable that names it, as the user has spelt it: `https_proxy`.
+    pub fn variable(&self) -> &str {
+        &self.variable
+    }
+
+    /// Returns its address, a password in it included.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl fmt::Display for ProxyServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        write!(formatter, "{}://{host}", self.url.scheme())?;
+        match self.url.port() {
+            Some(port) => write!(formatter, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ProxyServer({self}, {})", self.variable)
+    }
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
 impl Proxies {
-    pub(super) fn from_env() -> Result<Self, ProxyError> {
+    pub(super) fn from_env() -> Self {
         Self::of(|name| std::env::var(name).ok())
     }
 
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProxyError> {
-        let value = |name: &str| {
-            [name.to_owned(), name.to_ascii_lowercase()]
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let find = |names: &[&str]| {
+            names
                 .iter()
-                .filter_map(|name| variable(name))
-                .map(|value| value.trim().to_owned())
-                .find(|value| !value.is_empty())
+                .flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()])
+                .find_map(|name| {
+                    let value = variable(&name)?.trim().to_owned();
+                    (!value.is_empty()).then_some(Variable { name, value })
+                })
         };
-        let proxy = |names: [&'static str; 2]| {
-            let found = names.iter().find_map(|name| Some((*name, value(name)?)));
-            found.map(|(name, text)| address(name, &text)).transpose()
-        };
-        let exceptions = value("NO_PROXY").unwrap_or_default();
-        Ok(Self {
-            http: proxy(["HTTP_PROXY", "ALL_PROXY"])?,
-            https: proxy(["HTTPS_PROXY", "ALL_PROXY"])?,
+        let exceptions = find(&["NO_PROXY"]).map_or_else(String::new, |found| found.value);
+        Self {
+            http: find(&["HTTP_PROXY", "ALL_PROXY"]),
+            https: find(&["HTTPS_PROXY", "ALL_PROXY"]),
             exceptions: exceptions.split(',').filter_map(Exception::of).collect(),
-        })
+        }
     }
 
-    /// Returns this as the HTTP client takes it.
-    pub(super) fn into_proxy(self) -> Proxy {
-        Proxy::custom(move |url| self.find(url).cloned())
-    }
-
-    /// Returns the proxy for an address.
-    pub(super) fn find(&self, url: &Url) -> Option<&Url> {
-        let proxy = match url.scheme() {
-            "https" => self.https.as_ref()?,
-            _ => self.http.as_ref()?,
-        };
+    /// Returns the proxy for an address; `None` where it is asked directly.
+    ///
+    /// # Errors
+    /// [`ProxyError`] when the variable for the address does not name a proxy.
+    pub(super) fn find(&self, url: &Url) -> Result<Option<ProxyServer>, ProxyError> {
         let is_direct = realm::is_loopback(url)
             || self
                 .exceptions
                 .iter()
                 .any(|exception| exception.covers(url));
-        (!is_direct).then_some(proxy)
+        let variable = match url.scheme() {
+            "https" => self.https.as_ref(),
+            _ => self.http.as_ref(),
+        };
+        variable
+            .filter(|_| !is_direct)
+            .map(Variable::read)
+            .transpose()
     }
 }
 
-fn address(variable: &'static str, text: &str) -> Result<Url, ProxyError> {
-    let parsed = if text.contains("://") {
-        text.parse::<Url>()
-    } else {
-        format!("http://{text}").parse()
-    };
-    parsed
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or(ProxyError { variable })
+impl Variable {
+    fn read(&self) -> Result<ProxyServer, ProxyError> {
+        let error = |reason| ProxyError {
+            variable: self.name.clone(),
+            reason,
+        };
+        let (scheme, rest) = match self.value.split_once("://") {
+            Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+            None => ("http".to_owned(), self.value.as_str()),
+        };
+        let scheme = match scheme.as_str() {
+            "http" | "https" | "socks4" | "socks4a" | "socks5h" => scheme.as_str(),
+            // Names are looked up by the proxy, as the tools for containers have it.
+            "socks" | "socks5" => "socks5h",
+            _ => {
+                return Err(error(
+                    "the scheme is none of http, https, socks5, socks5h, socks4 and socks4a",
+                ));
+            }
+        };
+        let url: Url = format!("{scheme}://{rest}")
+            .parse()
+            .map_err(|_| error("it is not `scheme://host:port`"))?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(error("it names no host"));
+        }
+        Ok(ProxyServer {
+            url,
+            variable: self.name.clone(),
+        })
+    }
 }
 
 impl Exception {
@@ -182,12 +255,16 @@ mod tests {
             let (_, value) = variables.find(|(key, _)| *key == name)?;
             Some((*value).to_owned())
         };
-        Proxies::of(find).unwrap()
+        Proxies::of(find)
+    }
+
+    fn found(variables: &[(&str, &str)], url: &str) -> Result<Option<ProxyServer>, ProxyError> {
+        proxies(variables).find(&url.parse().unwrap())
     }
 
     fn proxy_of(variables: &[(&str, &str)], url: &str) -> Option<String> {
-        let proxies = proxies(variables);
-        proxies.find(&url.parse().unwrap()).map(Url::to_string)
+        let server = found(variables, url).unwrap()?;
+        Some(server.url.to_string())
     }
 
     #[test]
@@ -233,25 +310,58 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_asked_directly() {
+    fn this_machine_is_asked_directly_whatever_the_variables_say() {
         for url in [
             "http://localhost:5000",
             "https://127.0.0.1",
             "http://[::1]:5000",
         ] {
-            assert_eq!(proxy_of(&[("ALL_PROXY", "http://proxy:1")], url), None);
+            for proxy in ["http://proxy:1", "nonsense://", "://"] {
+                assert_eq!(proxy_of(&[("ALL_PROXY", proxy)], url), None);
+            }
+        }
+        let variables = [("HTTPS_PROXY", "nonsense://"), ("NO_PROXY", "a.example")];
+        assert_eq!(proxy_of(&variables, "https://a.example"), None);
+        assert_eq!(proxy_of(&variables, "http://b.example"), None);
+        assert!(found(&variables, "https://b.example").is_err());
+    }
+
+    #[test]
+    fn a_proxy_may_speak_http_or_socks_and_need_not_say_which() {
+        for (text, url) in [
+            ("proxy:3128", "http://proxy:3128/"),
+            ("u:p@proxy:3128", "http://u:p@proxy:3128/"),
+            ("HTTPS://proxy", "https://proxy/"),
+            ("socks5://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
+            ("socks5h://u:p@proxy", "socks5h://u:p@proxy"),
+            ("socks://proxy:1080/", "socks5h://proxy:1080/"),
+            ("socks4://proxy:1", "socks4://proxy:1"),
+            ("socks4a://proxy:1", "socks4a://proxy:1"),
+        ] {
+            let variables = [("all_proxy", text)];
+            let found = proxy_of(&variables, "https://a.example");
+            assert_eq!(found.as_deref(), Some(url), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_proxy_is_told_without_its_password() {
-        for text in ["http://", "socks5://u:secret@h:1", "http://u:secret@h:x"] {
-            let find = |name: &str| (name == "HTTPS_PROXY").then(|| text.to_owned());
-            let error = Proxies::of(find).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "HTTPS_PROXY is not the address of a proxy"
-            );
+    fn a_variable_is_called_as_the_user_spells_it_and_no_password_is_shown() {
+        for text in [
+            "http://",
+            "quic://u:secret@h:1",
+            "http://u:secret@h:x",
+            "socks5://",
+        ] {
+            let error = found(&[("https_proxy", text)], "https://a.example").unwrap_err();
+            let words = error.to_string();
+            assert!(words.starts_with("https_proxy is not the address of a proxy: "));
+            assert!(!format!("{words} {error:?}").contains("secret"), "{text}");
         }
+        let variables = [("https_proxy", "http://u:secret@h:1")];
+        let server = found(&variables, "https://a.example").unwrap().unwrap();
+        assert_eq!(server.to_string(), "http://h:1");
+        assert_eq!(server.variable(), "https_proxy");
+        let debug = format!("{server:?} {:?}", proxies(&variables));
+        assert!(!debug.contains("secret"), "{debug}");
     }
 }

@@ -17,6 +17,7 @@ use super::exchange::{Asking, Place};
 use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
+use super::transport::{Connection, Side};
 use super::{RegistryAuth, RegistryError, realm, redirect};
 
 /// Redirects of a token server that are followed.
@@ -28,7 +29,7 @@ const CLIENT_ID: &str = "msb";
 pub(super) struct Bearer<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
-    /// The scope that the place names, where ours was not enough.
+    /// The scope that the place names.
     pub(super) scope: Option<&'a str>,
 }
 
@@ -52,11 +53,10 @@ impl Place {
         is_refused: bool,
         what: &str,
     ) -> Result<(Option<HeaderValue>, TokenKey), RegistryError> {
-        let url = realm::checked(wanted.realm, base).map_err(|reason| RegistryError::Realm {
-            host: self.endpoint.host.clone(),
-            realm: wanted.realm.to_owned(),
-            reason,
-        })?;
+        let url = self
+            .referrer(asking, base)
+            .token_server(wanted.realm, !found.auth.is_anonymous())
+            .map_err(|reason| self.refused_realm(wanted.realm, reason))?;
         let key = TokenKey {
             host: self.endpoint.host.clone(),
             realm: url.to_string(),
@@ -82,7 +82,8 @@ impl Place {
         Ok((header, key))
     }
 
-    /// Returns what the token shall be good for, sorted.
+    /// Returns what the token shall be good for, sorted: what is to be done, and of what the place
+    /// names only another word for that. It has no say in what it gets to see.
     fn scopes(&self, access: Access, demanded: Option<&str>) -> Vec<String> {
         let actions = match access {
             Access::Pull => Some("pull"),
@@ -91,13 +92,12 @@ impl Place {
         };
         let own =
             actions.map(|actions| format!("repository:{}:{actions}", self.endpoint.repository));
+        let is_same = |scope: &&str| {
+            actions.is_some_and(|actions| is_within(scope, &self.endpoint.repository, actions))
+        };
+        let demanded = demanded.into_iter().flat_map(str::split_whitespace);
         let mut scopes: Vec<String> = own.into_iter().collect();
-        scopes.extend(
-            demanded
-                .into_iter()
-                .flat_map(str::split_whitespace)
-                .map(str::to_owned),
-        );
+        scopes.extend(demanded.filter(is_same).map(str::to_owned));
         scopes.sort();
         scopes.dedup();
         scopes
@@ -116,13 +116,13 @@ impl Place {
             found,
             what,
         } = application;
-        let transport = self.transport()?;
-        let http = |url: &Url| {
-            if url.host() == base.host() {
-                &transport.inside
+        let connection = |url: &Url| {
+            let side = if url.host() == base.host() {
+                Side::Registry
             } else {
-                &transport.outside
-            }
+                Side::Elsewhere
+            };
+            self.connection(url, side)
         };
         let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(key.service.as_deref().map(|service| ("service", service)));
@@ -136,8 +136,7 @@ impl Place {
                 ("grant_type", "refresh_token"),
                 ("refresh_token", token.expose_secret()),
             ]);
-            let request = form(http(&url), url.clone(), &fields);
-            let response = self.answer(asking, request, what)?;
+            let response = self.send_form(asking, &connection(&url)?, &url, &fields, what)?;
             if matches!(response.status().as_u16(), 404 | 405) {
                 let reason = "it takes no identity tokens".to_owned();
                 return Err(self.no_token(&url, reason));
@@ -155,13 +154,16 @@ impl Place {
             }
         }
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = http(&url).get(url.clone());
+            let connection = connection(&url)?;
+            let mut request = connection.client.get(url.clone());
             if let RegistryAuth::Basic { username, password } = &found.auth {
                 let header = basic(username, password)
                     .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
                 request = request.header(AUTHORIZATION, header);
             }
-            let response = self.answer(asking, request, what)?;
+            let response = self
+                .answer(asking, &connection, request, what)
+                .map_err(|error| self.of_realm(error, &url))?;
             let status = response.status().as_u16();
             if let RegistryAuth::Basic { username, password } = &found.auth
                 && matches!(status, 404 | 405)
@@ -176,24 +178,26 @@ impl Place {
                     ("username", username),
                     ("password", password.expose_secret()),
                 ]);
-                let request = form(http(&url), url.clone(), &fields);
-                let response = self.answer(asking, request, what)?;
+                let response = self.send_form(asking, &connection, &url, &fields, what)?;
                 return self.read_token(asking, &url, response, application);
             }
             let Some(location) = redirect::location(&response).cloned() else {
                 return self.read_token(asking, &url, response, application);
             };
-            let refused = |reason| RegistryError::Realm {
-                host: self.endpoint.host.clone(),
-                realm: String::from_utf8_lossy(location.as_bytes()).into_owned(),
-                reason,
+            let refused = |reason: String| {
+                let realm = String::from_utf8_lossy(location.as_bytes());
+                self.refused_realm(&realm, reason)
             };
             let next = redirect::target(&url, &location);
-            url = next.ok_or_else(|| refused("it is not an address"))?;
-            realm::check(&url, base).map_err(refused)?;
-            if !found.auth.is_anonymous() && url.origin() != origin {
+            url = next.ok_or_else(|| refused("it is not an address".to_owned()))?;
+            let has_secret = !found.auth.is_anonymous();
+            let referrer = self.referrer(asking, base);
+            referrer
+                .check_token_server(&url, has_secret)
+                .map_err(refused)?;
+            if has_secret && url.origin() != origin {
                 return Err(refused(
-                    "the token server passes the password on to another",
+                    "the token server passes the password on to another".to_owned(),
                 ));
             }
         }
@@ -264,6 +268,39 @@ impl Place {
         Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(url, reason))
     }
 
+    /// Sends fields as a browser sends them.
+    fn send_form(
+        &self,
+        asking: Asking<'_>,
+        connection: &Connection,
+        url: &Url,
+        fields: &[(&str, &str)],
+        what: &str,
+    ) -> Result<Response, RegistryError> {
+        let request = form(&connection.client, url.clone(), fields);
+        self.answer(asking, connection, request, what)
+            .map_err(|error| self.of_realm(error, url))
+    }
+
+    /// Turns the error of a server to which the registry may not refer into one of its challenge.
+    fn of_realm(&self, error: RegistryError, url: &Url) -> RegistryError {
+        match error {
+            RegistryError::Redirect { reason, .. } => {
+                self.refused_realm(&url.origin().ascii_serialization(), reason)
+            }
+            error => error,
+        }
+    }
+
+    fn refused_realm(&self, named: &str, reason: String) -> RegistryError {
+        RegistryError::Realm {
+            host: self.endpoint.host.clone(),
+            realm: named.to_owned(),
+            is_plain: reason == realm::PLAIN,
+            reason,
+        }
+    }
+
     fn no_token(&self, url: &Url, reason: String) -> RegistryError {
         RegistryError::Token {
             host: self.endpoint.host.clone(),
@@ -282,6 +319,25 @@ fn form(http: &reqwest::Client, url: Url, fields: &[(&str, &str)]) -> RequestBui
         .body(body.finish())
 }
 
+/// Returns whether a scope is about a repository, whatever the registry calls its kind
+/// (`repository(plugin)`), and about none but these actions. Source: distribution's "Token Scope".
+fn is_within(scope: &str, repository: &str, actions: &str) -> bool {
+    let Some((kind, rest)) = scope.split_once(':') else {
+        return false;
+    };
+    let Some((name, wanted)) = rest.rsplit_once(':') else {
+        return false;
+    };
+    let is_repository = kind == "repository"
+        || kind
+            .strip_prefix("repository(")
+            .is_some_and(|class| class.ends_with(')'));
+    let mut wanted = wanted.split(',');
+    is_repository
+        && name == repository
+        && wanted.all(|action| actions.split(',').any(|own| own == action))
+}
+
 /// Source: RFC 7617.
 pub(super) fn basic(username: &str, password: &SecretString) -> Option<HeaderValue> {
     let pair = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
@@ -298,4 +354,31 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_within;
+
+    #[test]
+    fn a_registry_does_not_choose_what_a_token_is_good_for() {
+        for scope in ["repository:a/b:pull", "repository(plugin):a/b:pull"] {
+            assert!(is_within(scope, "a/b", "pull"), "{scope}");
+        }
+        assert!(is_within("repository:a/b:push,pull", "a/b", "pull,push"));
+        for scope in [
+            "repository:a/b:pull,push",
+            "repository:a/b:*",
+            "repository:a/b:",
+            "repository:private/secret:pull",
+            "repository:a:pull",
+            "registry:catalog:*",
+            "registry:a/b:pull",
+            "*",
+            "",
+            ":",
+        ] {
+            assert!(!is_within(scope, "a/b", "pull"), "{scope}");
+        }
+    }
 }

@@ -1,35 +1,158 @@
-//! HTTP connections to one place: TLS, proxies, limits of time.
+//! HTTP connections for one place: TLS, proxies, names, limits of time.
+//!
+//! Owns which client a request is sent with. One is made when the first request needs it, so that
+//! no setting matters to a request that does not use it.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity};
+use reqwest::{Proxy, Url};
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::certificate::{Trust, Unverified};
 use super::hosts::{ClientIdentity, Hosts, TlsSettings};
-use super::proxy::Proxies;
+use super::network::{Lookup, Peer};
+use super::proxy::{Proxies, ProxyError, ProxyServer};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Two clients: one for the registry itself, one for wherever it sends us.
-#[derive(Clone, Debug)]
+/// The connections of a registry, and of the servers that it refers to.
+#[derive(Debug)]
 pub(super) struct Transport {
-    /// For the registry.
-    pub(super) inside: reqwest::Client,
-    /// For other hosts. It shows no certificate of ours, and always looks at theirs.
-    pub(super) outside: reqwest::Client,
+    tls: Arc<TlsSettings>,
+    /// The registry's own name.
+    registry: String,
+    proxies: Proxies,
+    trust: OnceLock<Arc<Trust>>,
+    pub(super) peer: Peer,
+    clients: Mutex<HashMap<(Side, Option<ProxyServer>), reqwest::Client>>,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Side {
+    /// The registry itself, wherever it is.
+    Registry,
+    /// A server that it refers to. It is shown no certificate of ours, its own is always looked
+    /// at, and a name of it must not lead where the registry may not lead.
+    Elsewhere,
+}
+
+/// What a request is sent with.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) client: reqwest::Client,
+    pub(super) side: Side,
+    /// What stands in between.
+    pub(super) proxy: Option<ProxyServer>,
+}
+
+/// Why there is no connection before anything was sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransportError {
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
 }
 
 impl Transport {
-    pub(super) fn new(tls: &TlsSettings) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Ok(Self {
-            inside: client(tls, tls.identity.as_ref(), tls.verify)?,
-            outside: client(tls, None, true)?,
+    /// Returns the connections for the registry of this name, which has a port or not.
+    pub(super) fn new(tls: Arc<TlsSettings>, authority: &str) -> Self {
+        let registry = match authority.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => authority,
+        };
+        Self {
+            tls,
+            registry: registry.to_owned(),
+            proxies: Proxies::from_env(),
+            trust: OnceLock::new(),
+            peer: Peer::default(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Returns what a request to an address is sent with.
+    pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, TransportError> {
+        let proxy = self.proxies.find(url)?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (side, proxy);
+        let client = match clients.get(&key) {
+            Some(client) => client.clone(),
+            None => {
+                let client = self.client(side, key.1.as_ref())?;
+                clients.insert(key.clone(), client.clone());
+                client
+            }
+        };
+        Ok(Connection {
+            client,
+            side,
+            proxy: key.1,
         })
+    }
+
+    fn client(
+        &self,
+        side: Side,
+        proxy: Option<&ProxyServer>,
+    ) -> Result<reqwest::Client, TransportError> {
+        let mut builder = builder()
+            // Its own look at the environment is another one than ours.
+            .no_proxy()
+            // Streams of one connection would share its window; each layer has a connection instead.
+            .http1_only()
+            .tls_backend_preconfigured(self.config(side)?);
+        builder = match (proxy, side) {
+            (Some(proxy), _) => builder.proxy(Proxy::all(proxy.url().clone())?),
+            (None, Side::Elsewhere) => builder.dns_resolver(Lookup {
+                peer: self.peer.clone(),
+                registry: self.registry.clone(),
+            }),
+            (None, Side::Registry) => builder,
+        };
+        Ok(builder.build()?)
+    }
+
+    fn config(&self, side: Side) -> Result<ClientConfig, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = if side == Side::Registry && !self.tls.verify {
+            Arc::new(Unverified {
+                provider: Arc::clone(&provider),
+            })
+        } else {
+            let trust = match self.trust.get() {
+                Some(trust) => trust,
+                None => {
+                    let trust = Trust::new(&self.tls.roots, Arc::clone(&provider))?;
+                    self.trust.get_or_init(|| Arc::new(trust))
+                }
+            };
+            Arc::clone(trust) as _
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let identity = self.tls.identity.as_ref();
+        let mut config = match identity.filter(|_| side == Side::Registry) {
+            Some(identity) => {
+                let (certificates, key) = pair(identity)?;
+                builder.with_client_auth_cert(certificates, key)?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 }
 
@@ -37,15 +160,26 @@ impl Transport {
 /// for its host, and without redirects.
 pub(crate) fn client_for(
     hosts: &Hosts,
-    url: &reqwest::Url,
+    url: &Url,
 ) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+    let connection = transport_for(hosts, url).connection(url, Side::Registry)?;
+    Ok(connection.client)
+}
+
+/// Returns the connections for a server that need not be a registry, and for those that it refers
+/// to.
+pub(super) fn transport_for(hosts: &Hosts, url: &Url) -> Transport {
+    let authority = authority(url);
+    Transport::new(Arc::new(hosts.tls(&authority)), &authority)
+}
+
+/// Returns host and port as the names of registries have them.
+pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    let authority = match url.port() {
+    match url.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
-    };
-    let tls = hosts.tls(&authority);
-    client(&tls, tls.identity.as_ref(), true)
+    }
 }
 
 /// Returns a client for a server of this process: no proxy, no redirects.
@@ -65,64 +199,24 @@ fn builder() -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
 }
 
-fn client(
-    tls: &TlsSettings,
-    identity: Option<&ClientIdentity>,
-    verify: bool,
-) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
-    let roots = tls
-        .roots
-        .iter()
-        .map(|root| Certificate::from_der(root))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut builder = builder()
-        // Its own look at the environment is another one than ours.
-        .no_proxy()
-        .proxy(Proxies::from_env()?.into_proxy())
-        // Streams of one connection would share its window; each layer has a connection instead.
-        .http1_only()
-        .tls_certs_merge(roots)
-        .tls_danger_accept_invalid_certs(!verify)
-        .tls_danger_accept_invalid_hostnames(!verify);
-    if let Some(identity) = identity {
-        builder = builder.identity(Identity::from_pem(pem(identity).as_bytes())?);
-    }
-    Ok(builder.build()?)
-}
-
-/// Returns certificates and key as the client reads them. Source: RFC 7468.
-fn pem(identity: &ClientIdentity) -> zeroize::Zeroizing<String> {
-    let block = |label: &str, der: &[u8]| {
-        let body = zeroize::Zeroizing::new(STANDARD.encode(der));
-        format!(
-            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-            *body
-        )
-    };
-    let mut text = zeroize::Zeroizing::new(block(identity.key.label(), identity.key.as_ref()));
-    for certificate in &identity.certificates {
-        text.push_str(&block("CERTIFICATE", certificate));
-    }
-    text
-}
-
-/// Returns whether a connection failed for what the certificate of the other side says.
-pub(super) fn is_certificate_problem(error: &reqwest::Error) -> bool {
-    matches!(
-        rustls_error(error),
-        Some(
-            rustls::Error::InvalidCertificate(_)
-                | rustls::Error::NoCertificatesPresented
-                | rustls::Error::UnsupportedNameType
-        )
-    )
+/// Returns certificates and key as the TLS library takes them.
+fn pair(
+    identity: &ClientIdentity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), rustls::Error> {
+    let certificates = identity.certificates.iter();
+    let key = PrivateKeyDer::try_from(identity.key.as_ref())
+        .map_err(|reason| rustls::Error::General(reason.to_owned()))?;
+    Ok((
+        certificates.map(|der| der.clone().into()).collect(),
+        key.clone_key(),
+    ))
 }
 
 /// Returns whether the other side has ended a connection because of our certificate, or for want
 /// of one.
 pub(super) fn wants_certificate(error: &reqwest::Error) -> bool {
     matches!(
-        rustls_error(error),
+        cause::<rustls::Error>(error),
         Some(rustls::Error::AlertReceived(
             rustls::AlertDescription::CertificateRequired
                 | rustls::AlertDescription::BadCertificate
@@ -135,10 +229,19 @@ pub(super) fn wants_certificate(error: &reqwest::Error) -> bool {
     )
 }
 
-fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+/// Returns whether the other side answered in something else than TLS.
+pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    matches!(
+        cause::<rustls::Error>(error),
+        Some(rustls::Error::InvalidMessage(_))
+    )
+}
+
+/// Returns the first error of a type among the causes of another.
+pub(super) fn cause<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        if let Some(found) = error.downcast_ref::<T>() {
             return Some(found);
         }
         // An I/O error hides what it wraps from the chain.
@@ -151,9 +254,4 @@ fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
         };
     }
     None
-}
-
-/// Returns whether the other side answered in something else than TLS.
-pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
-    matches!(rustls_error(error), Some(rustls::Error::InvalidMessage(_)))
 }

@@ -42,6 +42,8 @@ pub struct RegistrySettings {
 pub struct HostSettings {
     /// Whether it speaks plain HTTP only; `None` where nothing is said.
     pub insecure: Option<bool>,
+    /// Whether its certificate is checked; `None` where nothing is said.
+    pub tls_verify: Option<bool>,
     /// CA certificates for this host alone.
     pub ca_certs: Vec<NamedFile>,
     /// What we show to it.
@@ -109,6 +111,7 @@ pub(super) struct RegistriesFile {
 #[derive(Deserialize)]
 struct HostFile {
     insecure: Option<bool>,
+    tls_verify: Option<bool>,
     ca_certs: Option<OneOrMany>,
     client_cert: Option<String>,
     client_key: Option<String>,
@@ -212,6 +215,7 @@ impl HostFile {
             .transpose()?;
         Ok(HostSettings {
             insecure: self.insecure,
+            tls_verify: self.tls_verify,
             ca_certs: around.files(&format!("{at}.ca_certs"), self.ca_certs),
             client,
             mirrors,

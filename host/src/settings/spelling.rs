@@ -16,8 +16,9 @@ const OF_REGISTRIES: [&str; 8] = [
     "auth",
 ];
 /// The keys of one host.
-const OF_HOST: [&str; 6] = [
+const OF_HOST: [&str; 7] = [
     "insecure",
+    "tls_verify",
     "ca_certs",
     "client_cert",
     "client_key",

@@ -21,7 +21,7 @@ tests! {
     a_token_service_that_knows_no_get_is_sent_a_form;
     a_registry_token_is_shown_as_it_is;
     several_scopes_are_several_in_an_address_and_one_in_a_form;
-    a_scope_that_the_registry_demands_is_asked_for_once;
+    a_registry_has_no_say_in_what_a_token_is_good_for;
     a_token_is_not_used_for_another_account_repository_or_action;
     a_token_service_that_is_busy_is_asked_again;
     a_mirror_is_asked_with_credentials_of_its_own;
@@ -39,6 +39,7 @@ fn field(request: &Request, name: &str) -> Vec<String> {
     };
     let plain = |value: &str| {
         let value = value.replace("%3A", ":").replace("%2C", ",");
+        let value = value.replace("%28", "(").replace("%29", ")");
         value.replace("%2F", "/").replace('+', " ")
     };
     text.split('&')
@@ -121,11 +122,15 @@ fn a_registry_token_is_shown_as_it_is() {
     assert_eq!(scene.registry.asked(&On::Token).len(), 1, "no other token");
 }
 
+/// The repository by another word for its kind, and what nobody has asked for.
+const DEMANDED: &str = "repository(plugin):app:pull repository:app:pull,push,delete \
+                        repository:private/secret:pull registry:catalog:* *";
+
 /// Makes a registry demand more than reading, once.
 fn demanding(scene: &Scene) {
     let realm = scene.registry.url("/token");
     let challenge = format!(
-        r#"Bearer realm="{realm}",service="tests",scope="repository:app:pull repository:base:pull",error="insufficient_scope""#
+        r#"Bearer realm="{realm}",service="tests",scope="{DEMANDED}",error="insufficient_scope""#
     );
     let refusal = Answer::error(401, "UNAUTHORIZED", "more");
     let refusal = refusal.with("WWW-Authenticate", &challenge);
@@ -138,7 +143,7 @@ fn demanding(scene: &Scene) {
 }
 
 fn several_scopes_are_several_in_an_address_and_one_in_a_form() {
-    let scopes = ["repository:app:pull", "repository:base:pull"];
+    let scopes = ["repository(plugin):app:pull", "repository:app:pull"];
     let scene = Scene::guarded();
     demanding(&scene);
     scene.pull("app", &PullOptions::default()).unwrap();
@@ -154,13 +159,28 @@ fn several_scopes_are_several_in_an_address_and_one_in_a_form() {
     assert_eq!(field(asked.last().unwrap(), "scope"), [scopes.join(" ")]);
 }
 
-fn a_scope_that_the_registry_demands_is_asked_for_once() {
+fn a_registry_has_no_say_in_what_a_token_is_good_for() {
     let scene = Scene::guarded();
     demanding(&scene);
     scene.pull("app", &PullOptions::default()).unwrap();
     let asked = scene.registry.asked(&On::Token);
     assert_eq!(asked.len(), 2, "{}", scene.registry.log());
     assert_eq!(field(&asked[0], "scope"), ["repository:app:pull"]);
+    // Nor has one that names a scope at once.
+    let scene = Scene::new();
+    let realm = scene.registry.url("/token");
+    let challenge = format!(
+        r#"Bearer realm="{realm}",service="tests",scope="{DEMANDED}",error="insufficient_scope""#
+    );
+    scene
+        .registry
+        .challenge(&[&challenge], Some(&scene.registry));
+    scene.pull("app", &PullOptions::default()).unwrap();
+    for request in scene.registry.asked(&On::Token) {
+        for scope in field(&request, "scope") {
+            assert!(scope.ends_with(":app:pull"), "{request}");
+        }
+    }
 }
 
 fn a_token_is_not_used_for_another_account_repository_or_action() {

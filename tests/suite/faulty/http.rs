@@ -50,9 +50,15 @@ impl Request {
             lines.push(line.to_owned());
         }
         let mut words = lines.first()?.split(' ');
+        let (method, target) = (words.next()?, words.next()?);
+        // A proxy that only passes bytes on is sent whole addresses.
+        let path = match target.strip_prefix("http://") {
+            Some(rest) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+            None => target,
+        };
         let mut request = Self {
-            method: words.next()?.to_owned(),
-            path: words.next()?.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
             headers: lines[1..]
                 .iter()
                 .filter_map(|line| line.split_once(':'))

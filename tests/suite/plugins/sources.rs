@@ -23,6 +23,8 @@ tests! {
     redirects_are_followed_and_do_not_lead_to_plain_http_elsewhere;
     what_is_no_component_is_said_of_an_address_as_well;
     what_is_too_large_is_not_fetched;
+    what_is_secret_in_an_address_is_neither_kept_nor_shown;
+    an_update_from_an_address_whose_secret_was_not_kept_says_what_to_do;
     a_signature_is_checked_again_and_again needs Minisign;
     a_key_of_another_kind_is_told needs Minisign;
     the_lock_is_restored_from_what_is_kept_when_the_source_is_gone;
@@ -169,6 +171,61 @@ fn what_is_too_large_is_not_fetched() {
     scene.fault(ALWAYS, fault::resized(large));
     scene.fault(ALWAYS, fault::no_length());
     scene.fails(&["is larger than 33554432 bytes"]);
+}
+
+#[track_caller]
+fn no_secret(scene: &Scene, run: &Run) {
+    for text in [&run.stdout, &run.stderr, &lock(&scene.env)] {
+        assert!(!text.contains("secret-"), "{text}");
+    }
+}
+
+fn what_is_secret_in_an_address_is_neither_kept_nor_shown() {
+    let scene = Scene::new();
+    let path = format!("/v2/x/blobs/{}?token=secret-token&raw=1", scene.digest);
+    let url = scene.server.url(&path);
+    let run = scene.env.msb(&format!("plugin install {url} --name made"));
+    no_secret(&scene, &run.success());
+    assert!(lock(&scene.env).contains("?token=***&raw=1"));
+    // It was asked for with all of it.
+    assert_eq!(scene.server.asked(&scene.on())[0].path, path);
+    for line in [
+        "plugin ls",
+        "plugin ls --format json",
+        "plugin inspect made",
+        "plugin verify",
+    ] {
+        no_secret(&scene, &scene.env.msb(line).success());
+    }
+    let missing = url.replace("sha256:", "sha256:0");
+    let with_password = url.replace("http://", "http://me:secret-pass@");
+    let nowhere = "http://127.0.0.1:1/a.wasm?sig=secret-signature";
+    for bad in [
+        missing.as_str(),
+        &with_password,
+        nowhere,
+        "https://me:secret-/pass@host/a.wasm",
+        "ftp://me:secret-pass@host/a.wasm?secret-token",
+        "https://host.invalid/a.wasm?X-Amz-Signature=secret-signature",
+    ] {
+        let run = scene.env.msb(&format!("plugin install {bad} --name other"));
+        no_secret(&scene, &run.failure(&[]));
+    }
+}
+
+fn an_update_from_an_address_whose_secret_was_not_kept_says_what_to_do() {
+    let scene = Scene::new();
+    let path = format!("/v2/x/blobs/{}?token=secret-token", scene.digest);
+    let url = scene.server.url(&path);
+    let install = format!("plugin install {url} --name made");
+    scene.env.msb(&install).success();
+    let run = scene.env.msb("plugin update made");
+    run.failure(&["token=***", "was not kept", "hint: ", "msb plugin remove"]);
+    // What is advised helps.
+    scene.env.msb("plugin remove made").success();
+    scene.env.msb(&install).success();
+    // What is kept is restored without asking.
+    scene.env.msb("plugin install --locked").success();
 }
 
 /// Makes a pair of keys, and returns the file of the public one.

@@ -73,6 +73,42 @@ impl Authority {
         self.issue("expired", Some("IP:127.0.0.1"), EXPIRED)
     }
 
+    /// Makes a certificate for a server that has issued itself, with these extensions, as the
+    /// manual of Docker has it.
+    pub(super) fn self_signed_server(extensions: &[&str]) -> (TempDir, Pair) {
+        let folder = tempfile::tempdir().unwrap();
+        let options: Vec<&str> = extensions
+            .iter()
+            .flat_map(|extension| ["-addext", *extension])
+            .collect();
+        let line = "req -x509 -newkey rsa:2048 -nodes -sha256 -days 30 -subj /CN=localhost \
+                    -keyout domain.key -out domain.crt";
+        openssl(folder.path(), line, &options);
+        let pair = Pair {
+            certificate: folder.path().join("domain.crt"),
+            key: folder.path().join("domain.key"),
+        };
+        (folder, pair)
+    }
+
+    /// Makes a certificate of version 1, which has no place for extensions.
+    pub(super) fn version_1_server() -> (TempDir, Pair) {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let line = "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout v1.key -out v1.csr";
+        openssl(at, line, &[]);
+        openssl(
+            at,
+            "x509 -req -days 30 -in v1.csr -signkey v1.key -out v1.crt",
+            &[],
+        );
+        let pair = Pair {
+            certificate: at.join("v1.crt"),
+            key: at.join("v1.key"),
+        };
+        (folder, pair)
+    }
+
     /// Issues a certificate for a client.
     pub(super) fn client(&self) -> Pair {
         self.issue("client", None, VALID)

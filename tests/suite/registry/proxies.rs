@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::authority::Authority;
 use super::proxy::Proxy;
+use super::socks::Socks;
 use super::{Scene, Setup, assert_whole, checked};
 use crate::env::Run;
 use crate::tests;
@@ -18,6 +19,10 @@ tests! {
     the_password_of_a_proxy_is_sent_and_never_shown needs DockerRegistry, Skopeo;
     a_proxy_that_refuses_is_told needs DockerRegistry;
     a_proxy_that_is_not_there_is_told needs DockerRegistry;
+    a_socks_proxy_is_spoken_to needs DockerRegistry, Openssl;
+    a_socks_proxy_gets_its_password_and_nobody_else needs DockerRegistry;
+    a_variable_that_is_not_used_is_not_looked_at needs DockerRegistry, Skopeo;
+    logins_go_through_the_proxy_as_well needs DockerRegistry;
 }
 
 /// A host that only the proxies of these tests know.
@@ -102,10 +107,93 @@ fn this_machine_is_asked_directly() {
 
 fn a_proxy_that_is_none_is_told() {
     let scene = Scene::new();
-    for url in ["http://", "socks5://user:secret-pass@127.0.0.1:1"] {
-        let run = through(&scene, "", &[("HTTPS_PROXY", url)]);
-        run.failure(&["HTTPS_PROXY is not the address of a proxy"]);
+    for (variable, url) in [
+        ("HTTPS_PROXY", "http://"),
+        ("https_proxy", "quic://user:secret-pass@127.0.0.1:1"),
+    ] {
+        let run = through(&scene, "", &[(variable, url)]);
+        let words = format!("{variable} is not the address of a proxy");
+        run.failure(&[HOST, &words, "hint: ", &format!("correct `{variable}`")]);
+        // What is advised helps: the host is then looked for, and is not known.
+        let variables = [(variable, url), ("NO_PROXY", "registry.test")];
+        let run = through(&scene, "", &variables).failure(&["could not connect"]);
+        assert!(!run.stderr.contains("proxy"), "{run:#?}");
     }
+}
+
+fn a_socks_proxy_is_spoken_to() {
+    let authority = Authority::new();
+    let server = authority.server();
+    let scene = Scene::with(&Setup {
+        tls: Some(&server),
+        ..Setup::default()
+    });
+    let plain = Scene::new();
+    let arguments = format!("--ca-certs {}", authority.file().display());
+    for scheme in ["socks5", "socks5h", "socks", "SOCKS5"] {
+        let proxy = Socks::start(&[(HOST, scene.registry.host())], None);
+        let url = format!("{scheme}://{}", proxy.host());
+        for variable in ["https_proxy", "ALL_PROXY"] {
+            // Nothing was pushed there, and that is what the registry says, so it was reached.
+            through(&scene, &arguments, &[(variable, &url)]).failure(&[HOST, "not found"]);
+        }
+        // The name is looked up by the proxy.
+        assert!(!proxy.asked().is_empty());
+        assert!(proxy.asked().iter().all(|asked| asked == HOST));
+        let proxy = Socks::start(&[(HOST, plain.registry.host())], None);
+        let url = format!("{scheme}://{}", proxy.host());
+        through(&plain, "--insecure", &[("http_proxy", &url)]).failure(&[HOST, "not found"]);
+        assert_eq!(proxy.asked()[0], HOST);
+    }
+}
+
+fn a_socks_proxy_gets_its_password_and_nobody_else() {
+    let scene = Scene::new();
+    let login = Some(("user", "secret-pass"));
+    let proxy = Socks::start(&[(HOST, scene.registry.host())], login);
+    let with = |password: &str| {
+        let url = format!("socks5://user:{password}@{}", proxy.host());
+        through(&scene, "--insecure", &[("ALL_PROXY", &url)])
+    };
+    with("secret-pass").failure(&[HOST, "not found"]);
+    with("secret-wrong").failure(&[HOST, "ALL_PROXY", &proxy.host()]);
+}
+
+fn a_variable_that_is_not_used_is_not_looked_at() {
+    let scene = Scene::filled();
+    let name = scene.name("app:1");
+    for (variable, value) in [
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("https_proxy", "nonsense://"),
+        ("HTTP_PROXY", "://"),
+    ] {
+        let mut command = scene.env.command(["pull", "--force", &name]);
+        checked(Run::of(command.env(variable, value))).success();
+    }
+    // The one for HTTPS does not matter to plain HTTP.
+    let proxy = Proxy::start(&[(HOST, scene.registry.host())]);
+    let variables = [
+        ("HTTPS_PROXY", "nonsense://"),
+        ("HTTP_PROXY", &*proxy.url()),
+    ];
+    through(&scene, "--insecure", &variables).success();
+    // An address needs no scheme.
+    let variables = [("http_proxy", &*proxy.host())];
+    through(&scene, "--insecure --force", &variables).success();
+}
+
+fn logins_go_through_the_proxy_as_well() {
+    let scene = Scene::new();
+    let proxy = Socks::start(&[(HOST, scene.registry.host())], None);
+    let line = format!("registry login {HOST} -u me --password-stdin --store file --insecure");
+    let login = |url: &str| {
+        let mut command = scene.env.command(line.split_whitespace());
+        command.env("ALL_PROXY", url);
+        checked(Run::with_input(&mut command, b"secret-pass\n"))
+    };
+    login(&format!("socks5://{}", proxy.host())).success();
+    assert_eq!(proxy.asked()[0], HOST);
+    login("socks5://127.0.0.1:1").failure(&["socks5h://127.0.0.1:1", "ALL_PROXY"]);
 }
 
 fn a_registry_that_speaks_plain_http_needs_insecure() {
@@ -158,5 +246,12 @@ fn a_proxy_that_is_not_there_is_told() {
     let scene = Scene::new();
     scene.settings(&serde_json::json!({"attempts": 2}));
     let variables = [("ALL_PROXY", "http://127.0.0.1:1")];
-    through(&scene, "", &variables).failure(&[HOST, "hint: ", "proxy"]);
+    through(&scene, "", &variables).failure(&[
+        HOST,
+        "through the proxy http://127.0.0.1:1 (variable `ALL_PROXY`)",
+        "hint: ",
+        "unset `ALL_PROXY`",
+    ]);
+    let variables = [("https_proxy", "http://user:secret-pass@127.0.0.1:1")];
+    through(&scene, "", &variables).failure(&["http://127.0.0.1:1", "`https_proxy`"]);
 }

@@ -19,7 +19,6 @@ tests! {
     a_registry_that_wants_a_certificate_gets_it needs DockerRegistry, Openssl, Skopeo;
     a_registry_that_wants_a_certificate_and_gets_none_is_told needs DockerRegistry, Openssl;
     a_client_certificate_in_certs_d_is_shown needs DockerRegistry, Openssl, Skopeo;
-    insecure_does_not_speak_https needs DockerRegistry, Openssl;
 }
 
 fn secured(authority: &Authority) -> Scene {
@@ -219,12 +218,4 @@ fn a_client_certificate_in_certs_d_is_shown() {
     );
     copy_pair(&client, &folder);
     scene.pulls("app:1");
-}
-
-fn insecure_does_not_speak_https() {
-    let authority = Authority::new();
-    let scene = secured(&authority);
-    let run = scene.pull("--insecure", "app:1");
-    // What speaks HTTPS only answers plain HTTP with an error.
-    run.failure(&[scene.registry.host(), "400"]);
 }

@@ -4,11 +4,13 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
+use msb_host::address;
 use msb_host::plugin::installed::{Candidate, Lock, Place, Source, Wish};
 use msb_host::plugin::{Installed, shell_word};
 use msb_host::settings::KeySource;
 
-use super::{Connection, Shop};
+use super::Shop;
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -263,7 +265,9 @@ fn why(reason: &str) -> String {
 }
 
 fn command(source: &str, args: &Args) -> String {
-    let mut command = format!("msb plugin install {}", shell_word(source));
+    // What is secret in the address is the user's to write again.
+    let source = address::shown(source);
+    let mut command = format!("msb plugin install {}", shell_word(&source));
     let options = [
         ("--name", &args.name),
         ("--before", &args.before),
@@ -277,6 +281,13 @@ fn command(source: &str, args: &Args) -> String {
     }
     if args.connection.insecure {
         command.push_str(" --insecure");
+    }
+    if let Some(verify) = args.connection.tls_verify {
+        command.push_str(&format!(" --tls-verify={verify}"));
+    }
+    for path in &args.connection.ca_certs {
+        let path = path.to_string_lossy();
+        command.extend([" --ca-certs ", &shell_word(&path)]);
     }
     command
 }

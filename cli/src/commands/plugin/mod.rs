@@ -11,7 +11,6 @@ pub(crate) mod test;
 pub(crate) mod update;
 pub(crate) mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -21,10 +20,11 @@ use msb_host::plugin::Installed;
 use msb_host::plugin::installed::{Installer, Network};
 use msb_host::progress::Progress;
 use msb_host::registry::Client;
-use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::registry::hosts::Hosts;
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -71,17 +71,6 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
     }
 }
 
-/// How registries and servers are spoken to.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Connection {
-    /// Connect over plain HTTP instead of HTTPS.
-    #[arg(long)]
-    insecure: bool,
-    /// Path to a PEM file with additional CA root certificates.
-    #[arg(long, value_name = "PATH")]
-    ca_certs: Vec<PathBuf>,
-}
-
 /// What commands that fetch plugins work with.
 struct Shop {
     home: Home,
@@ -96,11 +85,7 @@ impl Shop {
     fn open(connection: &Connection) -> Result<Self, CommandError> {
         let home = Home::resolve()?;
         let settings = Settings::read(&home)?;
-        let overrides = HostOverrides {
-            insecure: connection.insecure,
-            ca_certs: connection.ca_certs.clone(),
-        };
-        let hosts = Hosts::read(&settings, &overrides)?;
+        let hosts = Hosts::read(&settings, &connection.overrides())?;
         let builtin = Installed::builtin(&home, &settings)?;
         let chain = Chain::new(builtin.providers(), &settings.registries.auth);
         let client = Arc::new(Client::new(hosts, settings.registries.retry)?);

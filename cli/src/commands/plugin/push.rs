@@ -6,7 +6,8 @@ use std::time::Duration;
 use msb_host::plugin::installed;
 use msb_host::reference::Reference;
 
-use super::{Connection, Shop};
+use super::Shop;
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};

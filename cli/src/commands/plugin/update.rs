@@ -5,8 +5,9 @@ use std::time::Duration;
 use msb_host::plugin::InstalledError;
 use msb_host::plugin::installed::{Candidate, Lock, Source, Wish};
 
+use super::Shop;
 use super::install::{Consent, agree, commit};
-use super::{Connection, Shop};
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};

@@ -1,23 +1,22 @@
 //! `msb registry login`
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use msb_host::auth::{LoggedIn, Login, Store, Surroundings, password_typed, registry_named};
+use msb_host::auth::{
+    LoggedIn, Login, MAX_PASSWORD, Store, Surroundings, password_typed, registry_named,
+};
 use msb_host::progress::LogLevel;
-use msb_host::registry::hosts::{HostOverrides, Hosts};
+use msb_host::registry::hosts::Hosts;
 use msb_host::registry::{Client, Welcome};
 
 use super::{Desk, has};
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
-
-/// The most bytes that are read as a password.
-const MAX_PASSWORD: u64 = 1 << 20;
 
 /// Store credentials for a registry in the OS credential store.
 ///
@@ -48,12 +47,8 @@ pub(crate) struct Args {
     /// Where the password is kept.
     #[arg(long, value_enum, default_value_t = StoreKind::Keyring)]
     store: StoreKind,
-    /// Connect over plain HTTP instead of HTTPS.
-    #[arg(long)]
-    insecure: bool,
-    /// Path to a PEM file with additional CA root certificates.
-    #[arg(long, value_name = "PATH")]
-    ca_certs: Vec<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Where a password is kept.
@@ -69,14 +64,10 @@ enum StoreKind {
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
     let desk = Desk::open()?;
-    let overrides = HostOverrides {
-        insecure: args.insecure,
-        ca_certs: args.ca_certs.clone(),
-    };
     let client = if args.no_verify {
         None
     } else {
-        let hosts = Hosts::read(&desk.settings, &overrides)?;
+        let hosts = Hosts::read(&desk.settings, &args.connection.overrides())?;
         Some(Client::new(hosts, desk.settings.registries.retry)?)
     };
     let username = match &args.username {
@@ -158,7 +149,8 @@ fn piped(ui: Ui) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
-        .take(MAX_PASSWORD)
+        // One byte more tells a password that is too long.
+        .take(MAX_PASSWORD as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| CommandError::new("could not read standard input").because(&error))?;
     Ok(bytes)

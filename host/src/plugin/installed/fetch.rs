@@ -78,7 +78,7 @@ pub(super) fn fetch(
             let client = &network.client;
             let component = client.download(url, MAX_COMPONENT, progress, cancel)?;
             let minisign = if wanted {
-                let beside = beside(url);
+                let beside = url.beside(".minisig");
                 match client.download(&beside, MAX_SIGNATURE, progress, cancel) {
                     Ok(bytes) => Some(bytes),
                     Err(error) if error.is_not_found() => None,
@@ -167,14 +167,6 @@ fn plain(component: Vec<u8>, minisign: Option<Vec<u8>>) -> Fetched {
             minisign: minisign.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             cosign: Vec::new(),
         },
-    }
-}
-
-/// Returns the address of the signature of an address: behind its path, before its query.
-fn beside(url: &str) -> String {
-    match url.split_once('?') {
-        Some((path, query)) => format!("{path}.minisig?{query}"),
-        None => format!("{url}.minisig"),
     }
 }
 

@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::plugin::{Capability, Grant, Inspection, Kind, Runtime, builtin};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::settings::{KeySource, Settings, is_plugin_name};
 use crate::store::{self, Home};
 
@@ -138,8 +138,9 @@ impl Installer<'_> {
             .and_then(|locked| self.kept(locked));
         let fetched = match kept {
             Some(kept) => kept,
-            None => fetch::fetch(source, self.network, !keys.is_empty(), self.cancel).map_err(
-                |error| match locked_only {
+            None => self
+                .fetch(source, !keys.is_empty())
+                .map_err(|error| match locked_only {
                     Some(locked) if !matches!(error, InstalledError::Cancelled(_)) => {
                         InstalledError::Gone {
                             name: locked.name.clone(),
@@ -149,8 +150,7 @@ impl Installer<'_> {
                         }
                     }
                     _ => error,
-                },
-            )?,
+                })?,
         };
         let digest = Digest::of(&fetched.component);
         let locked = previous.as_ref().map(|previous| &previous.sha256);
@@ -245,6 +245,15 @@ impl Installer<'_> {
             Ok(())
         })?;
         super::manage::collect(self.home, self.progress.as_ref(), self.cancel)
+    }
+
+    /// Fetches what is at a source, and passes on what its server wants the user to know.
+    fn fetch(&self, source: &Source, signed: bool) -> Result<fetch::Fetched, InstalledError> {
+        let fetched = fetch::fetch(source, self.network, signed, self.cancel);
+        for notice in self.network.client.notices() {
+            self.progress.report(Event::Notice(&notice));
+        }
+        fetched
     }
 
     /// Returns the component of the lock where it is kept, whole.

@@ -1,6 +1,7 @@
 //! Where a plugin comes from: a file, an address, or a registry.
 //!
-//! Owns the one spelling of each, which the lock keeps and policies are compared with.
+//! Owns the one spelling of each, which the lock keeps and policies are compared with. It has no
+//! secrets: what an address has of them is used once, to ask with.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::address::{self, Address};
 use crate::reference::Reference;
 use crate::settings::is_plugin_name;
 
@@ -21,8 +23,8 @@ const MAX_NAME: usize = 32;
 pub enum Source {
     /// A file, by its absolute path.
     File(PathBuf),
-    /// A server, by an HTTPS address.
-    Url(String),
+    /// A server, by an HTTPS address. It may have secrets in it, which are not shown.
+    Url(Address),
     /// A registry.
     Oci(Reference),
 }
@@ -44,8 +46,7 @@ impl Source {
         let last = match self {
             Self::File(path) => path.file_stem()?.to_str()?.to_owned(),
             Self::Url(url) => {
-                let url: Url = url.parse().ok()?;
-                let last = url.path_segments()?.next_back()?.to_owned();
+                let last = url.expose().path_segments()?.next_back()?.to_owned();
                 last.strip_suffix(".wasm").unwrap_or(&last).to_owned()
             }
             Self::Oci(reference) => reference.repository().rsplit('/').next()?.to_owned(),
@@ -78,7 +79,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |reason: String| ParseSourceError {
-            text: text.chars().take(300).collect(),
+            text: address::shown(text).chars().take(300).collect(),
             reason,
         };
         if let Some(reference) = text.strip_prefix(OCI) {
@@ -132,7 +133,7 @@ impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(formatter, "{}", path.display()),
-            Self::Url(url) => formatter.write_str(url),
+            Self::Url(url) => write!(formatter, "{url}"),
             Self::Oci(reference) => write!(formatter, "{OCI}{}", reference.canonical()),
         }
     }
@@ -182,6 +183,29 @@ mod tests {
         ] {
             let error = text.parse::<Source>().unwrap_err();
             assert!(error.reason.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_secret_in_an_address_is_neither_kept_nor_shown() {
+        let source = read("https://example.com/a.wasm?token=secret&raw=1");
+        let spelling = source.to_string();
+        assert_eq!(spelling, "https://example.com/a.wasm?token=***&raw=1");
+        assert!(!format!("{source:?}").contains("secret"));
+        assert_eq!(source.name().as_deref(), Some("a"));
+        let Source::Url(address) = source else {
+            unreachable!("{spelling}");
+        };
+        assert!(address.expose().as_str().contains("token=secret"));
+        for text in [
+            "https://me:secret@a/b.wasm",
+            "https://me:se/cret@a/b.wasm",
+            "https://me:secret@/b.wasm",
+            "ftp://a/b.wasm?token=secret",
+            "ftp://me:secret@a/b.wasm",
+        ] {
+            let error = text.parse::<Source>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
         }
     }
 

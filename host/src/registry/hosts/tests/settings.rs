@@ -2,7 +2,7 @@
 
 use super::{Machine, endpoints};
 use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
-use crate::registry::hosts::{HostOverrides, HostsError, MirrorUsage, Plain};
+use crate::registry::hosts::{Endpoint, HostOverrides, HostsError, MirrorUsage, Plain};
 
 #[test]
 fn without_configuration_the_registry_itself_is_asked_over_https() {
@@ -60,11 +60,65 @@ fn the_command_line_makes_the_registry_itself_insecure_and_no_mirror() {
     );
     let overrides = HostOverrides {
         insecure: true,
-        ca_certs: Vec::new(),
+        ..HostOverrides::default()
     };
-    let found = endpoints(&machine.hosts_with(&overrides).unwrap(), "a.example/x");
+    let hosts = machine.hosts_with(&overrides).unwrap();
+    let found = endpoints(&hosts, "a.example/x");
     assert_eq!(found[0].plain, Plain::Never);
     assert_eq!(found[1].plain, Plain::Only);
+    // Nor Docker Hub, which is named on the same command line or stands behind a mirror.
+    assert_eq!(endpoints(&hosts, "alpine")[0].plain, Plain::Never);
+    assert_eq!(hosts.registry("docker.io").unwrap().plain, Plain::Never);
+    assert_eq!(hosts.registry("a.example").unwrap().plain, Plain::Only);
+}
+
+#[test]
+fn certificates_are_checked_unless_the_user_gives_that_up() {
+    let machine = Machine::new()
+        .with(
+            "config.json",
+            r#"{"registries": {"hosts": {
+            "lax.example": {"tls_verify": false},
+            "only.example": {"tls_verify": false, "insecure": false},
+            "plain.example": {"tls_verify": false, "insecure": true},
+            "docker.io": {"tls_verify": false, "mirrors": ["m.example", "lax.example"]},
+            "strict.example": {"tls_verify": true}}}}"#,
+        )
+        .with(
+            "home/.config/containers/registries.conf",
+            "[[registry]]\nlocation = 'strict.example'\ninsecure = true\n\
+         [[registry]]\nlocation = 'conf.example'\ninsecure = true\n",
+        );
+    let seen = |found: &Endpoint| (found.tls.verify, found.plain, found.unverified.is_some());
+    let at = |verify: Option<bool>, name: &str| {
+        let overrides = HostOverrides {
+            tls_verify: verify,
+            ..HostOverrides::default()
+        };
+        let hosts = machine.hosts_with(&overrides).unwrap();
+        endpoints(&hosts, name).iter().map(seen).collect::<Vec<_>>()
+    };
+    let unverified = |plain| vec![(false, plain, true)];
+    assert_eq!(at(None, "a.example/x"), [(true, Plain::Never, false)]);
+    assert_eq!(at(None, "lax.example/x"), unverified(Plain::Fallback));
+    assert_eq!(at(None, "only.example/x"), unverified(Plain::Never));
+    assert_eq!(at(None, "plain.example/x"), [(false, Plain::Only, false)]);
+    // Whoever wrote that file was told what it means.
+    assert_eq!(
+        at(None, "conf.example/x"),
+        [(false, Plain::Fallback, false)]
+    );
+    assert_eq!(at(None, "strict.example/x"), [(true, Plain::Never, false)]);
+    let hub = at(None, "alpine");
+    let mirrors = [(true, Plain::Never, false), (false, Plain::Fallback, true)];
+    assert_eq!(hub[..2], mirrors);
+    assert_eq!(hub[2], (false, Plain::Never, true));
+    // The command line goes first, and is for the registry itself.
+    assert_eq!(at(Some(false), "a.example/x"), unverified(Plain::Fallback));
+    for name in ["lax.example/x", "conf.example/x", "localhost/x"] {
+        assert_eq!(at(Some(true), name), [(true, Plain::Never, false)]);
+    }
+    assert_eq!(at(Some(true), "alpine")[1], (false, Plain::Fallback, true));
 }
 
 #[test]
@@ -138,6 +192,7 @@ fn certificates_are_for_all_hosts_or_for_their_own() {
         );
     let overrides = HostOverrides {
         insecure: false,
+        tls_verify: None,
         ca_certs: vec![machine.path("line.pem")],
     };
     let found = endpoints(&machine.hosts_with(&overrides).unwrap(), "a.example/x");
@@ -176,6 +231,7 @@ fn our_client_certificate_goes_before_that_of_certs_d() {
 fn a_file_of_certificates_that_is_broken_is_found_before_anything_is_asked() {
     let overrides = HostOverrides {
         insecure: false,
+        tls_verify: None,
         ca_certs: vec!["/nowhere/ca.pem".into()],
     };
     let error = Machine::new().hosts_with(&overrides).unwrap_err();

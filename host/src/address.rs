@@ -1,0 +1,170 @@
+//! Addresses of the web, shown without what is secret in them.
+//!
+//! Owns what of an address may be a secret: the user and the password in it, and the values of its
+//! query, where signed and private addresses have their tokens. Whoever shows or keeps an address
+//! does it by this module.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+/// What stands where a secret was left out.
+const LEFT_OUT: &str = "***";
+
+/// Parameters whose values say what is wanted and open no door.
+const HARMLESS: [&str; 22] = [
+    "alt", "arch", "branch", "channel", "dl", "download", "export", "file", "filename", "format",
+    "inline", "name", "os", "path", "platform", "raw", "ref", "ref_type", "tag", "type", "v",
+    "version",
+];
+
+/// An address. Prints itself without what may be secret in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(Url);
+
+impl Address {
+    /// Returns the address with all that is secret in it, to ask for it and for nothing else.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    /// Returns whether a secret was left out of it when it was shown.
+    pub fn lacks_secret(&self) -> bool {
+        let mut pairs = self.0.query_pairs();
+        pairs.any(|(name, value)| value == LEFT_OUT || name == LEFT_OUT)
+    }
+
+    /// Returns the address of a file beside this one: its path with something after it.
+    #[must_use]
+    pub fn beside(&self, ending: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{ending}", self.0.path()));
+        Self(url)
+    }
+}
+
+impl From<Url> for Address {
+    fn from(url: Url) -> Self {
+        Self(url)
+    }
+}
+
+impl FromStr for Address {
+    type Err = url::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&shown(self.0.as_str()))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Address({self})")
+    }
+}
+
+/// Returns a text without what is secret in it if it is an address, even one that cannot be used.
+/// Any other text stays as it is.
+pub fn shown(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("//") else {
+        return text.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password with a slash in it makes an address that cannot be parsed.
+    let end = match rest.rfind('@') {
+        Some(at) if at > end && text.parse::<Url>().is_err() && !scheme.is_empty() => at + 1,
+        _ => end,
+    };
+    let (authority, rest) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (rest, fragment) = match rest.split_once('#') {
+        Some((rest, _)) => (rest, "#***"),
+        None => (rest, ""),
+    };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, format!("?{}", masked(query))),
+        None => (rest, String::new()),
+    };
+    format!("{scheme}//{host}{path}{query}{fragment}")
+}
+
+fn masked(query: &str) -> String {
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            let is_harmless = HARMLESS.iter().any(|it| name.eq_ignore_ascii_case(it));
+            match (is_harmless, pair.len() > name.len()) {
+                (true, _) => pair.to_owned(),
+                (false, true) => format!("{name}={LEFT_OUT}"),
+                (false, false) if pair.is_empty() => String::new(),
+                (false, false) => LEFT_OUT.to_owned(),
+            }
+        })
+        .collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_is_secret_in_it() {
+        for (text, expected) in [
+            (
+                "https://u:secret@a.example/t?raw=1",
+                "https://a.example/t?raw=1",
+            ),
+            ("https://u:sec@ret@a.example", "https://a.example"),
+            ("https://u:sec/ret@a.example/x", "https://a.example/x"),
+            ("https://u:sec?ret@a.example/x", "https://a.example/x"),
+            ("https://secret@a.example/x", "https://a.example/x"),
+            ("//u:secret@a.example/t", "//a.example/t"),
+            ("https://a.example/t@x", "https://a.example/t@x"),
+            (
+                "https://a.example/p.wasm?token=secret&Version=2&X-Amz-Signature=secret",
+                "https://a.example/p.wasm?token=***&Version=2&X-Amz-Signature=***",
+            ),
+            ("https://a.example/p?secret", "https://a.example/p?***"),
+            (
+                "https://a.example/p?a=secret=secret",
+                "https://a.example/p?a=***",
+            ),
+            ("https://a.example/p#secret", "https://a.example/p#***"),
+            (
+                "https://a.example:x/p?sig=secret",
+                "https://a.example:x/p?sig=***",
+            ),
+            ("/token", "/token"),
+            ("./me@home.wasm", "./me@home.wasm"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text), expected);
+            assert!(!shown(text).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn an_address_prints_no_secret_and_keeps_it_to_ask_with() {
+        let address: Address = "https://a.example/p.wasm?token=secret".parse().unwrap();
+        assert!(!format!("{address} {address:?}").contains("secret"));
+        assert_eq!(address.expose().query(), Some("token=secret"));
+        assert!(!address.lacks_secret());
+        let kept: Address = address.to_string().parse().unwrap();
+        assert!(kept.lacks_secret());
+        let beside = address.beside(".minisig");
+        assert_eq!(
+            beside.expose().as_str(),
+            "https://a.example/p.wasm.minisig?token=secret"
+        );
+    }
+}
