@@ -176,7 +176,9 @@ fn what_is_too_large_is_not_fetched() {
 #[track_caller]
 fn no_secret(scene: &Scene, run: &Run) {
     for text in [&run.stdout, &run.stderr, &lock(&scene.env)] {
-        assert!(!text.contains("secret-"), "{text}");
+        // `secret-file` is a plugin of msb.
+        let other = text.replace("secret-file", "");
+        assert!(!other.contains("secret-"), "{text}");
     }
 }
 
