@@ -84,7 +84,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Format(error) => for_format(error),
         Error::Settings(error) => for_settings(error),
         Error::Installed(error) => for_installed(error),
-        Error::Platform(_) => Some("write it like linux/amd64 or linux/arm/v7".to_owned()),
+        Error::Platform(_) => Some("write it like linux/amd64, arm64 or linux/arm/v7".to_owned()),
         Error::Reference(error) => Some(for_reference(error)),
         _ => None,
     };
@@ -180,6 +180,16 @@ mod tests {
             )],
         };
         assert_hint(platform, "--platform linux/arm/v7");
+        // What an archive says need not be a name that the option takes.
+        let unnamed = LoadError::Platform {
+            wanted: msb_host::platform::Platform::new("linux", "amd64", None),
+            offered: vec![
+                msb_host::platform::Platform::new("", "", None),
+                msb_host::platform::Platform::new("linux", "a b", None),
+                msb_host::platform::Platform::new("linux", "s390x", None),
+            ],
+        };
+        assert_hint(unnamed, "--platform linux/s390x");
         let empty = ArchiveError::Empty {
             name: "standard input".to_owned(),
         };

@@ -120,15 +120,30 @@ impl Registry {
         let media_type = manifest["mediaType"]
             .as_str()
             .unwrap_or("application/vnd.oci.image.manifest.v1+json");
-        let bytes = serde_json::to_vec(manifest).unwrap();
-        let digest = sha256(&bytes);
+        self.put_document(
+            name,
+            tag,
+            media_type,
+            &serde_json::to_vec(manifest).unwrap(),
+        )
+    }
+
+    /// Serves any bytes as a manifest or an index, also under their digest, which it returns.
+    pub(crate) fn put_document(
+        &self,
+        name: &str,
+        tag: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> String {
+        let digest = sha256(bytes);
         let mut inner = self.state.lock();
         for reference in [tag, &digest] {
             inner.manifests.insert(
                 (name.to_owned(), reference.to_owned()),
                 Manifest {
                     media_type: media_type.to_owned(),
-                    bytes: bytes.clone(),
+                    bytes: bytes.to_vec(),
                 },
             );
         }

@@ -21,6 +21,7 @@ mod compiled;
 mod concurrency;
 mod digests;
 mod docs;
+mod documents;
 mod engine;
 mod env;
 mod examples;
@@ -95,6 +96,7 @@ fn main() {
         concurrency::tests(),
         digests::tests(),
         docs::tests(),
+        documents::all(),
         examples::all(),
         faults::all(),
         plugins::all(),

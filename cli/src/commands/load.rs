@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "REF")]
     tag: Option<String>,
     /// Load the images for this platform instead of those for this machine.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     platform: Option<String>,
     /// Suppress output.
     #[arg(short, long)]

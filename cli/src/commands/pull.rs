@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// Pull the image for this platform instead of the one for this machine.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     platform: Option<String>,
     #[command(flatten)]
     connection: Connection,

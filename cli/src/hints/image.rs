@@ -19,13 +19,17 @@ const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
 const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
+/// What to do about something that is in order and no image.
+pub(super) const NO_IMAGE: &str = "msb keeps images whose layers are tars; artifacts, charts, \
+     signatures and build caches are for the tools that made them";
+
 pub(super) fn for_load(error: &LoadError) -> Option<String> {
     let hint = match error {
         LoadError::Archive(error) => return for_archive(error),
         LoadError::Format(error) => return for_format(error),
         LoadError::Store(error) => return for_store(error),
         LoadError::Platform { offered, .. } => {
-            let platform = offered.first()?;
+            let platform = offered.iter().find(|platform| platform.can_be_named())?;
             return Some(format!(
                 "load an image for another platform with `--platform {platform}`"
             ));
@@ -37,10 +41,10 @@ pub(super) fn for_load(error: &LoadError) -> Option<String> {
                 tag.tag().unwrap_or("latest")
             ));
         }
+        LoadError::NotAnImage { .. } => NO_IMAGE,
         LoadError::DocumentDigest { .. }
         | LoadError::Document { .. }
-        | LoadError::ManifestType { .. }
-        | LoadError::ManifestAndIndex { .. }
+        | LoadError::Manifest { .. }
         | LoadError::LayerDigest { .. }
         | LoadError::DiffId { .. }
         | LoadError::OtherConfig { .. }
@@ -50,7 +54,6 @@ pub(super) fn for_load(error: &LoadError) -> Option<String> {
         LoadError::MissingLayer { .. } => {
             "save the image with all of its layers, or load the image that it builds on first"
         }
-        LoadError::NoLayers { .. } => "msb loads images that have a root filesystem, no other kind",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -68,8 +71,8 @@ pub(super) fn for_pull(error: &PullError) -> Option<String> {
             }
             LoadError::DiffId { .. }
             | LoadError::Document { .. }
-            | LoadError::LayerCount { .. }
-            | LoadError::NoLayers { .. } => {
+            | LoadError::Manifest { .. }
+            | LoadError::LayerCount { .. } => {
                 "the image was put together wrongly; tell who has pushed it"
             }
             _ => return None,

@@ -3,11 +3,12 @@
 use msb_host::registry::{CertificateProblem, Origin, ProxyError, RegistryError};
 
 use super::auth::for_auth;
+use super::image::NO_IMAGE;
 
 pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
     let hint = match error {
         RegistryError::Platform { offered, .. } => {
-            let platform = offered.first()?;
+            let platform = offered.iter().find(|platform| platform.can_be_named())?;
             return Some(format!(
                 "pull the image for another platform with `--platform {platform}`"
             ));
@@ -130,9 +131,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
         | RegistryError::Garbled { .. } => {
             "the registry, or something on the way, changes what it hands out; tell who runs it"
         }
-        RegistryError::NoImage { .. } => {
-            "msb pulls images that have a root filesystem, no other kind"
-        }
+        RegistryError::NoImage { .. } => NO_IMAGE,
         _ => return None,
     };
     Some(hint.to_owned())

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use msb_documents::CONFIG_DETAILS;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -58,7 +59,7 @@ pub struct HistoryEntry {
 impl ImageConfig {
     /// Reads a configuration. Bytes that are not JSON give one without any content.
     pub(super) fn read(digest: &Digest, bytes: &[u8]) -> Self {
-        let document = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        let document = msb_documents::value(bytes, &CONFIG_DETAILS).unwrap_or(Value::Null);
         let config = document.get("config").unwrap_or(&Value::Null);
         Self {
             digest: digest.to_string(),
@@ -177,6 +178,19 @@ mod tests {
             assert!(config.env.is_empty() && config.labels.is_empty(), "{text}");
             assert!(config.history.is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn keys_are_read_as_others_read_them() {
+        let config = read(
+            r#"{"Author": "me\ud800", "Config": {"user": "root", "CMD": ["run"],
+                "labels": {"A": "1", "a": "2"}}, "HISTORY": [{"Created_By": "x"}]}"#,
+        );
+        assert_eq!(config.author.as_deref(), Some("me\u{fffd}"));
+        assert_eq!(config.user.as_deref(), Some("root"));
+        assert_eq!(config.cmd.unwrap(), ["run"]);
+        assert_eq!(config.labels.len(), 2);
+        assert_eq!(config.history[0].created_by.as_deref(), Some("x"));
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! Documents of images: their bytes and digests, what a configuration says, and whether the
 //! catalogue says the same as both documents of an image.
 //!
-//! Knows of manifests only what [`super::manifest`] has read. The bytes of documents are kept as
+//! Knows of manifests only what [`super::manifest`] has read. How JSON is read is the matter of
+//! [`msb_documents`]. The bytes of documents are kept as
 //! they came.
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use msb_documents::{CONFIG, media_type};
+use serde::de::Error as _;
 
 use super::LoadError;
-use super::manifest::ManifestFields;
+use super::manifest::Manifest;
 use crate::archive::ArchiveSource;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage};
-use crate::registry::is_manifest;
 use crate::store::ImageRecord;
 
 /// A configuration that was read.
@@ -25,35 +26,8 @@ pub(super) struct Config {
     pub(super) digest: Digest,
     pub(super) platform: Platform,
     pub(super) diff_ids: Vec<Digest>,
-}
-
-#[derive(Deserialize)]
-struct ConfigFields {
-    #[serde(default)]
-    os: Option<String>,
-    #[serde(default)]
-    architecture: Option<String>,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default)]
-    rootfs: Option<RootFsFields>,
-}
-
-#[derive(Deserialize)]
-struct RootFsFields {
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
-}
-
-impl ConfigFields {
-    /// Returns what the image runs on; where it does not say so, on Linux and machines like this.
-    fn platform(&self) -> Platform {
-        let os = self.os.as_deref().unwrap_or("linux");
-        match &self.architecture {
-            Some(architecture) => Platform::new(os, architecture, self.variant.as_deref()),
-            None => Platform::new(os, &Platform::host().architecture, self.variant.as_deref()),
-        }
-    }
+    /// Whether it says the platform itself.
+    states_platform: bool,
 }
 
 impl Config {
@@ -78,24 +52,15 @@ impl Config {
         layers: usize,
         holder: &'static str,
     ) -> Result<Self, LoadError> {
-        let fields: ConfigFields =
-            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
-                what: "configuration",
-                digest: digest.clone(),
-                source,
-            })?;
-        let platform = fields.platform();
-        let diff_ids = fields
-            .rootfs
-            .and_then(|rootfs| rootfs.diff_ids)
-            .unwrap_or_default();
-        if diff_ids.is_empty() {
-            return Err(LoadError::NoLayers {
-                config: digest,
-                os: platform.os,
-                architecture: platform.architecture,
-            });
-        }
+        let failed = |digest: &Digest, source| LoadError::Document {
+            what: "configuration",
+            digest: digest.clone(),
+            source,
+        };
+        let fields: msb_documents::Config =
+            msb_documents::parse(&bytes, &CONFIG).map_err(|error| failed(&digest, error))?;
+        let diff_ids =
+            digests(&fields.rootfs.diff_ids, "diff_ids").map_err(|error| failed(&digest, error))?;
         if diff_ids.len() != layers {
             return Err(LoadError::LayerCount {
                 config: digest,
@@ -107,43 +72,68 @@ impl Config {
         Ok(Self {
             bytes,
             digest,
-            platform,
+            platform: platform(&fields),
             diff_ids,
+            states_platform: !fields.architecture.is_empty(),
         })
     }
 }
 
+/// Returns what the image runs on; where it does not say so, on Linux and machines like this. Go
+/// writes the empty text for what is not known.
+fn platform(config: &msb_documents::Config) -> Platform {
+    let stated = |text: &str, otherwise: &str| {
+        let text = if text.is_empty() { otherwise } else { text };
+        text.to_owned()
+    };
+    let host = Platform::host();
+    Platform::new(
+        &stated(&config.os, "linux"),
+        &stated(&config.architecture, &host.architecture),
+        Some(&config.variant),
+    )
+}
+
+/// Returns digests out of a list of texts.
+fn digests(texts: &[String], list: &str) -> Result<Vec<Digest>, serde_json::Error> {
+    let digest = |(number, text): (usize, &String)| {
+        text.parse().map_err(|error| {
+            serde_json::Error::custom(format_args!("item {number} of `{list}`: {error}"))
+        })
+    };
+    texts.iter().enumerate().map(digest).collect()
+}
+
 /// Returns what the catalogue has of an image that its documents do not say, or say otherwise.
 pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8]) -> Option<String> {
-    let Ok(manifest) = serde_json::from_slice::<ManifestFields>(manifest) else {
+    let called = Some(image.media_type.as_str());
+    let Ok(manifest) = Manifest::of(manifest.to_vec(), image.digest.clone(), called) else {
         return Some("it calls something a manifest that is none".to_owned());
     };
-    let Ok(config) = serde_json::from_slice::<ConfigFields>(config) else {
-        return Some("it calls something a configuration that is none".to_owned());
+    let layers = manifest.layers.len();
+    let digest = image.config_digest.clone();
+    let config = match Config::of(config.to_vec(), digest, layers, "manifest") {
+        Ok(config) => config,
+        Err(LoadError::LayerCount { .. }) => {
+            return Some("the manifest has another number of layers than the configuration".into());
+        }
+        Err(_) => return Some("it calls something a configuration that is none".to_owned()),
     };
-    let other_type = match manifest.media_type.filter(|own| !own.is_empty()) {
-        Some(own) => own != image.media_type,
-        None => !is_manifest(&image.media_type),
-    };
-    // What is not stated was that of the machine that loaded the image.
-    let other_platform = config.architecture.is_some() && config.platform() != image.platform;
-    let diff_ids = config.rootfs.and_then(|rootfs| rootfs.diff_ids);
     let own = image.layers.iter().map(|layer| &layer.key.diff_id);
-    if manifest.config.digest != image.config_digest {
+    if manifest.config != image.config_digest {
         Some("it has another configuration for the image than the manifest".to_owned())
-    } else if other_type {
+    } else if media_type::essence(&manifest.media_type) != media_type::essence(&image.media_type) {
         Some("it has another type for the manifest than the manifest itself".to_owned())
-    } else if other_platform {
+    } else if config.states_platform && config.platform != image.platform {
+        // What is not stated was that of the machine that loaded the image.
         Some("it has another platform for the image than the configuration".to_owned())
-    } else if !own.eq(diff_ids.iter().flatten()) {
+    } else if !own.eq(&config.diff_ids) {
         Some("it has other layers for the image than the configuration".to_owned())
-    } else if manifest.layers.len() != image.layers.len() {
-        Some("it has another number of layers for the image than the manifest".to_owned())
     } else {
         let mut pairs = image.layers.iter().zip(&manifest.layers);
         let other = pairs.find(|(own, stated)| {
             own.blob_digest != stated.digest
-                || own.compressed_size != stated.size
+                || stated.size.is_some_and(|size| own.compressed_size != size)
                 || own.media_type != stated.media_type
         })?;
         let digest = &other.1.digest;

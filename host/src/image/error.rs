@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use msb_documents::{DocumentError, NotAnImage};
+
 use crate::archive::ArchiveError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -93,29 +95,21 @@ pub enum LoadError {
         #[source]
         source: serde_json::Error,
     },
-    /// A manifest says itself that it is something else.
-    #[error("the manifest {manifest} calls itself `{media_type}`, which is not the type of one")]
-    ManifestType {
+    /// A manifest has no meaning that all readers agree on.
+    #[error("the manifest {manifest} cannot be used: {reason}")]
+    Manifest {
         /// Its digest.
         manifest: Digest,
-        /// Its own `mediaType`.
-        media_type: String,
+        /// Why.
+        reason: DocumentError,
     },
-    /// A manifest could be read as an index as well.
-    #[error("the manifest {manifest} has `layers` and `manifests`: an image and an index at once")]
-    ManifestAndIndex {
+    /// A manifest is that of something else than an image.
+    #[error("{manifest} is not an image that msb can keep: {reason}")]
+    NotAnImage {
         /// Its digest.
         manifest: Digest,
-    },
-    /// The configuration is that of something else than an image.
-    #[error("{config} is not an image for {os}/{architecture}: it has no layers")]
-    NoLayers {
-        /// The digest of the configuration.
-        config: Digest,
-        /// What the configuration says.
-        os: String,
-        /// What the configuration says.
-        architecture: String,
+        /// What it is.
+        reason: NotAnImage,
     },
     /// Manifest, configuration and archive disagree about the number of layers.
     #[error(
@@ -192,6 +186,28 @@ pub enum LoadError {
     Cancelled(#[from] Cancelled),
 }
 
+impl LoadError {
+    /// Returns whether this is about something that is in order and no image, such as an artifact.
+    pub(super) fn is_of_another_kind(&self) -> bool {
+        matches!(self, Self::NotAnImage { .. })
+    }
+
+    /// Returns whether this is about the documents of one image, and no reason to give up others
+    /// beside it.
+    pub(super) fn is_of_one_image(&self) -> bool {
+        matches!(
+            self,
+            Self::DocumentTooLarge { .. }
+                | Self::DocumentDigest { .. }
+                | Self::Document { .. }
+                | Self::Manifest { .. }
+                | Self::NotAnImage { .. }
+                | Self::LayerCount { .. }
+                | Self::OtherConfig { .. }
+        )
+    }
+}
+
 /// An image that could not be pulled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -243,6 +259,14 @@ impl PullError {
         match error {
             LoadError::Cancelled(cancelled) => cancelled.into(),
             LoadError::Store(error) => error.into(),
+            LoadError::NotAnImage { manifest, reason } => {
+                let error = RegistryError::NoImage {
+                    host: host.to_owned(),
+                    what: format!("manifest {manifest}"),
+                    reason: reason.to_string(),
+                };
+                Self::at(reference, error)
+            }
             LoadError::Layer {
                 name,
                 source: LayerError::Read(error),

@@ -23,7 +23,7 @@ pub struct Documents {
     /// The media type of the manifest.
     pub manifest_media_type: String,
     /// Media type, digest and length of each layer.
-    pub layers: Vec<(String, Digest, u64)>,
+    pub layers: Vec<(String, Digest, Option<u64>)>,
     /// The digest of the configuration.
     pub config_digest: Digest,
     /// What the image runs on.
@@ -52,18 +52,23 @@ pub fn documents(
         config_digest: None,
         layers: vec![layer; layers],
         references: Vec::new(),
+        platform: None,
+        indexes: Vec::new(),
     };
     let limits = Limits::default();
     let config = Config::read(&source, &image, &limits)?;
     ImageConfig::read(&config.digest, &config.bytes);
-    let manifest = match Manifest::read(&source, &image, &config, &limits)? {
-        Some(manifest) => manifest,
+    let manifest = match Manifest::read(&source, &image, &limits)? {
+        Some(manifest) => {
+            manifest.check_config(&config)?;
+            manifest
+        }
         None => {
             let layers = config.diff_ids.iter().map(|digest| LayerDescriptor {
                 media_type: "application/vnd.oci.image.layer.v1.tar".to_owned(),
                 digest: digest.clone(),
-                size: config.bytes.len() as u64,
-                urls: None,
+                size: Some(config.bytes.len() as u64),
+                urls: Vec::new(),
             });
             let composed = Manifest::compose(&config, layers.collect());
             composed.map_err(|source| LoadError::Compose {

@@ -255,7 +255,7 @@ impl Load<'_> {
         Job {
             entry,
             name: self.name(entry),
-            size: self.source.index().get(entry).map_or(0, |entry| entry.size),
+            size: self.length(entry),
             diff_id: diff_id.clone(),
             blob: layer.digest.clone().map(|digest| (digest, layer.size)),
             place: None,
@@ -288,14 +288,36 @@ impl Load<'_> {
                 Some(known) => known,
                 None => self.compose_manifest(image, &keys, placement)?,
             };
-            return Ok(manifest.record(config, keys));
+            let layers = self.with_lengths(image, keys, placement)?;
+            return Ok(manifest.record(config, layers));
         };
         for (layer, stated) in image.layers.iter().zip(&manifest.layers) {
             self.check_blob(layer, stated)?;
         }
-        let mut new = manifest.clone().record(config, keys);
+        let layers = self.with_lengths(image, keys, placement)?;
+        let mut new = manifest.clone().record(config, layers);
         new.supersedes = same::composed(store, &config.digest)?;
         Ok(new)
+    }
+
+    /// Returns the layers of an image with the lengths that their blobs have here, for manifests that
+    /// do not state them.
+    fn with_lengths(
+        &self,
+        image: &Selected,
+        keys: Vec<LayerKey>,
+        placement: &Placement<'_>,
+    ) -> Result<Vec<(LayerKey, u64)>, LoadError> {
+        let length = |(layer, key): (&PlannedLayer, LayerKey)| {
+            let length = match layer.data {
+                LayerData::Entry(entry) => self.length(entry),
+                LayerData::Absent | LayerData::Generated(_) => {
+                    placement.tar_size(&key)?.unwrap_or_default()
+                }
+            };
+            Ok((key, length))
+        };
+        image.layers.iter().zip(keys).map(length).collect()
     }
 
     /// Composes the manifest of an image in an archive without manifests.
@@ -323,7 +345,7 @@ impl Load<'_> {
             return Ok(());
         };
         if let Some(found) = self.source.index().get(entry) {
-            check_size(&self.name(entry), Some(stated.size), found.size)?;
+            check_size(&self.name(entry), stated.size, found.size)?;
         }
         match self.blobs.get(&entry) {
             Some(blob) if contradicts(&blob.digest, &stated.digest) => {
@@ -361,9 +383,13 @@ impl Load<'_> {
         Ok(LayerDescriptor {
             media_type: media_type(blob.compression).to_owned(),
             digest: blob.digest,
-            size: blob.size,
-            urls: None,
+            size: Some(blob.size),
+            urls: Vec::new(),
         })
+    }
+
+    fn length(&self, entry: u32) -> u64 {
+        self.source.index().get(entry).map_or(0, |entry| entry.size)
     }
 
     fn name(&self, entry: u32) -> String {

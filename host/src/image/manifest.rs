@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+use msb_documents::{Descriptor, DocumentError};
 use oci_spec::OciSpecError;
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::Error as _;
 
 use super::LoadError;
 use super::document::{Config, checked_digest, read_document};
@@ -16,12 +16,11 @@ use crate::archive::ArchiveSource;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::plugin::PlannedImage;
-use crate::registry::is_manifest;
 use crate::store::{LayerKey, NewImage, NewImageLayer};
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// A manifest that was read.
+/// The manifest of an image.
 #[derive(Clone, Debug)]
 pub(super) struct Manifest {
     pub(super) bytes: Vec<u8>,
@@ -34,42 +33,29 @@ pub(super) struct Manifest {
 }
 
 /// A layer as a manifest names it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct LayerDescriptor {
-    #[serde(rename = "mediaType")]
+    /// The media type, empty if the manifest does not say it.
     pub(super) media_type: String,
     pub(super) digest: Digest,
-    pub(super) size: u64,
+    /// The length of the blob, where the manifest says it.
+    pub(super) size: Option<u64>,
     /// Where a layer can be had that registries may not hand on.
-    #[serde(default)]
-    pub(super) urls: Option<Vec<String>>,
+    pub(super) urls: Vec<String>,
 }
 
-/// What a manifest says.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ManifestFields {
-    pub(super) media_type: Option<String>,
-    pub(super) config: ConfigDescriptor,
-    pub(super) layers: Vec<LayerDescriptor>,
-    /// What an index has.
-    manifests: Option<IgnoredAny>,
-}
-
-/// The configuration as a manifest names it.
-#[derive(Deserialize)]
-pub(super) struct ConfigDescriptor {
-    pub(super) digest: Digest,
-    #[serde(default)]
-    size: Option<u64>,
+impl LayerDescriptor {
+    /// Returns the length of the blob, 0 where it is not known.
+    pub(super) fn length(&self) -> u64 {
+        self.size.unwrap_or_default()
+    }
 }
 
 impl Manifest {
-    /// Reads and checks the manifest of a planned image, if it has one.
+    /// Reads the manifest of a planned image, if it has one.
     pub(super) fn read(
         source: &Arc<dyn ArchiveSource>,
         image: &PlannedImage,
-        config: &Config,
         limits: &Limits,
     ) -> Result<Option<Self>, LoadError> {
         const WHAT: &str = "manifest";
@@ -79,62 +65,95 @@ impl Manifest {
         let limit = (limits.manifest_bytes, "manifest_bytes");
         let bytes = read_document(source, document, WHAT, limit)?;
         let digest = checked_digest(&bytes, image.manifest_digest.as_ref(), WHAT)?;
-        let manifest = Self::of(bytes, digest, None)?;
-        if manifest.config != config.digest {
+        Self::of(bytes, digest, None).map(Some)
+    }
+
+    /// Refuses a configuration that is not the one of this manifest.
+    pub(super) fn check_config(&self, config: &Config) -> Result<(), LoadError> {
+        if self.config != config.digest {
             return Err(LoadError::OtherConfig {
-                manifest: manifest.digest,
-                stated: manifest.config,
+                manifest: self.digest.clone(),
+                stated: self.config.clone(),
                 actual: config.digest.clone(),
             });
         }
-        if manifest.layers.len() != config.diff_ids.len() {
+        if self.layers.len() != config.diff_ids.len() {
             return Err(LoadError::LayerCount {
                 config: config.digest.clone(),
                 diff_ids: config.diff_ids.len(),
-                layers: manifest.layers.len(),
-                holder: WHAT,
+                layers: self.layers.len(),
+                holder: "manifest",
             });
         }
-        Ok(Some(manifest))
+        Ok(())
     }
 
-    /// Reads a manifest whose digest was checked. `media_type` is what it is where it does not say
-    /// so itself.
+    /// Reads a manifest whose digest was checked. `called` is what others call it.
     ///
-    /// What others would read as an index is refused, although it has layers: the same digest must
-    /// not be one image here and another one there. Source: OCI image-spec, `manifest.md`, and
-    /// CVE-2021-41190.
+    /// # Errors
+    /// It is not the manifest of an image for everybody who reads it, or of something that msb does
+    /// not keep: [`LoadError::is_of_another_kind`] tells the latter.
     pub(super) fn of(
         bytes: Vec<u8>,
         digest: Digest,
-        media_type: Option<String>,
+        called: Option<&str>,
     ) -> Result<Self, LoadError> {
-        let fields: ManifestFields =
-            serde_json::from_slice(&bytes).map_err(|source| LoadError::Document {
-                what: "manifest",
-                digest: digest.clone(),
-                source,
-            })?;
-        if fields.manifests.is_some() {
-            return Err(LoadError::ManifestAndIndex { manifest: digest });
-        }
-        // Go writes the empty text where it means none.
-        let own = fields.media_type.filter(|own| !own.is_empty());
-        if let Some(media_type) = own.as_ref().filter(|own| !is_manifest(own)) {
-            return Err(LoadError::ManifestType {
+        match msb_documents::Document::read(&bytes, called) {
+            Ok(msb_documents::Document::Manifest(manifest)) => {
+                Self::from_document(bytes, digest, manifest)
+            }
+            Ok(msb_documents::Document::Index(_)) => Err(LoadError::Manifest {
                 manifest: digest,
-                media_type: media_type.clone(),
+                reason: DocumentError::Index,
+            }),
+            Err(DocumentError::Json(source)) => Err(not_understood(&digest, source)),
+            Err(reason) => Err(LoadError::Manifest {
+                manifest: digest,
+                reason,
+            }),
+        }
+    }
+
+    /// Returns the manifest of an image out of one that was read.
+    ///
+    /// # Errors
+    /// Those of [`Manifest::of`].
+    pub(super) fn from_document(
+        bytes: Vec<u8>,
+        digest: Digest,
+        manifest: msb_documents::Manifest,
+    ) -> Result<Self, LoadError> {
+        if let Err(reason) = manifest.check_is_image() {
+            return Err(LoadError::NotAnImage {
+                manifest: digest,
+                reason,
             });
         }
+        let parsed = |descriptor: &Descriptor, place: &str| {
+            descriptor.digest.parse().map_err(|error| {
+                not_understood(
+                    &digest,
+                    serde_json::Error::custom(format_args!("`digest` in {place}: {error}")),
+                )
+            })
+        };
+        let layers = manifest.layers.into_iter().enumerate();
         Ok(Self {
+            config: parsed(&manifest.config, "`config`")?,
+            config_size: manifest.config.size,
+            layers: layers
+                .map(|(number, layer)| {
+                    Ok(LayerDescriptor {
+                        digest: parsed(&layer, &format!("item {number} of `layers`"))?,
+                        media_type: layer.media_type,
+                        size: layer.size,
+                        urls: layer.urls,
+                    })
+                })
+                .collect::<Result<_, LoadError>>()?,
             bytes,
             digest,
-            media_type: own
-                .or(media_type)
-                .unwrap_or_else(|| OCI_MANIFEST.to_owned()),
-            config: fields.config.digest,
-            config_size: fields.config.size,
-            layers: fields.layers,
+            media_type: manifest.media_type,
         })
     }
 
@@ -173,7 +192,7 @@ impl Manifest {
                     .iter()
                     .map(|layer| {
                         let media_type = MediaType::from(layer.media_type.as_str());
-                        descriptor(media_type, &layer.digest, layer.size)
+                        descriptor(media_type, &layer.digest, layer.length())
                     })
                     .collect::<Result<Vec<_>, _>>()?,
             )
@@ -189,8 +208,13 @@ impl Manifest {
         })
     }
 
-    /// Returns what the store records of an image with this manifest and these layers.
-    pub(super) fn record(self, config: &Config, keys: Vec<LayerKey>) -> NewImage {
+    /// Returns what the store records of an image with this manifest and these layers, whose blobs
+    /// have these lengths.
+    pub(super) fn record(
+        self,
+        config: &Config,
+        layers: impl IntoIterator<Item = (LayerKey, u64)>,
+    ) -> NewImage {
         NewImage {
             manifest: self.bytes,
             manifest_digest: self.digest,
@@ -201,17 +225,25 @@ impl Manifest {
             layers: self
                 .layers
                 .into_iter()
-                .zip(keys)
-                .map(|(layer, key)| NewImageLayer {
+                .zip(layers)
+                .map(|(layer, (key, size))| NewImageLayer {
                     key,
                     blob_digest: layer.digest,
                     media_type: layer.media_type,
-                    compressed_size: layer.size,
+                    compressed_size: layer.size.unwrap_or(size),
                 })
                 .collect(),
             indexes: Vec::new(),
             supersedes: Vec::new(),
         }
+    }
+}
+
+fn not_understood(digest: &Digest, source: serde_json::Error) -> LoadError {
+    LoadError::Document {
+        what: "manifest",
+        digest: digest.clone(),
+        source,
     }
 }
 
@@ -222,14 +254,7 @@ mod tests {
 
     use super::*;
 
-    const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-    const INDEXES: [&str; 2] = [
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    ];
-
-    /// Reads a manifest with this field, of the type `stated` by who gave it.
-    fn read(field: &str, value: Value, stated: Option<&str>) -> Result<Manifest, LoadError> {
+    fn read(field: &str, value: Value) -> Result<Manifest, LoadError> {
         let mut manifest = json!({
             "schemaVersion": 2,
             "config": {"digest": Digest::of(b"config").to_string(), "size": 6},
@@ -238,45 +263,28 @@ mod tests {
         manifest[field] = value;
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let digest = Digest::of(&bytes);
-        Manifest::of(bytes, digest, stated.map(str::to_owned))
+        Manifest::of(bytes, digest, None)
     }
 
     #[test]
-    fn the_type_of_a_manifest_is_its_own_else_the_stated_one() {
-        for (own, stated, expected) in [
-            (Value::Null, None, OCI_MANIFEST),
-            (json!(""), None, OCI_MANIFEST),
-            (json!(""), Some(DOCKER_MANIFEST), DOCKER_MANIFEST),
-            (json!(OCI_MANIFEST), Some(DOCKER_MANIFEST), OCI_MANIFEST),
-            (json!(DOCKER_MANIFEST), None, DOCKER_MANIFEST),
-        ] {
-            let manifest = read("mediaType", own, stated).unwrap();
-            assert_eq!(manifest.media_type, expected);
-        }
+    fn what_a_manifest_leaves_out_is_not_known() {
+        let digest = Digest::of(b"layer").to_string();
+        let manifest = read("layers", json!([{"digest": digest, "size": -1}])).unwrap();
+        let layer = &manifest.layers[0];
+        assert_eq!((&*layer.media_type, layer.size), ("", None));
+        assert_eq!(manifest.config_size, Some(6));
     }
 
     #[test]
-    fn a_manifest_that_calls_itself_something_else_is_refused() {
-        for own in INDEXES.into_iter().chain(["text/plain", " "]) {
-            for stated in [None, Some(OCI_MANIFEST)] {
-                let error = read("mediaType", json!(own), stated).unwrap_err();
-                assert!(
-                    matches!(&error, LoadError::ManifestType { media_type, .. } if media_type == own),
-                    "{error}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_manifest_that_lists_others_is_refused() {
-        for manifests in [json!([]), json!([{"digest": "x"}]), json!(7)] {
-            let error = read("manifests", manifests, None).unwrap_err();
-            assert!(
-                matches!(error, LoadError::ManifestAndIndex { .. }),
-                "{error}"
-            );
-        }
-        assert!(read("manifests", Value::Null, None).is_ok());
+    fn what_is_no_manifest_of_an_image_is_told_apart() {
+        let layer = json!([{"digest": "sha256:../x"}]);
+        let error = read("layers", layer).unwrap_err();
+        assert!(matches!(error, LoadError::Document { .. }), "{error}");
+        assert!(!error.is_of_another_kind());
+        let error = read("manifests", json!([])).unwrap_err();
+        assert!(matches!(error, LoadError::Manifest { .. }), "{error}");
+        assert!(!error.is_of_another_kind());
+        let error = read("layers", json!([{"mediaType": "application/wasm"}])).unwrap_err();
+        assert!(error.is_of_another_kind(), "{error}");
     }
 }

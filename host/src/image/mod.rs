@@ -29,6 +29,7 @@ mod resolve;
 mod same;
 mod save;
 mod select;
+mod selection;
 mod verify;
 
 pub use config::{HistoryEntry, ImageConfig};

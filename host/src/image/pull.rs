@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use msb_documents::media_type::is_foreign;
+
 use super::convert::{ConvertedLayer, Job, LayerSource, Workshop, processors};
 use super::jobs::Jobs;
 use super::locks::Locks;
@@ -22,7 +24,7 @@ use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress, few_notices};
 use crate::reference::Reference;
-use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry, is_foreign};
+use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store, StoreError};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
@@ -245,7 +247,10 @@ impl Pull<'_> {
         workshop.cancel.check()?;
         workshop.progress.report(Event::Phase("Writing store"));
         let layers = placement.into_new();
-        let mut new = manifest.clone().record(config, keys);
+        let lengths = self.layers.iter().map(LayerDescriptor::length);
+        let mut new = manifest
+            .clone()
+            .record(config, keys.into_iter().zip(lengths));
         new.indexes.clone_from(indexes);
         new.supersedes = same::composed(store, &new.config_digest)?;
         store.publish(&layers, force)?;
@@ -278,9 +283,9 @@ impl Pull<'_> {
             let job = locks.has(diff_id).then(|| Job {
                 entry,
                 name: layer.digest.to_string(),
-                size: layer.size,
+                size: layer.length(),
                 diff_id: diff_id.clone(),
-                blob: Some((layer.digest.clone(), Some(layer.size))),
+                blob: Some((layer.digest.clone(), layer.size)),
                 place: None,
             });
             if job.is_none() {
@@ -297,7 +302,7 @@ impl Pull<'_> {
             progress.report(Event::LayerStarted {
                 layer: number,
                 name: &layer.digest.to_string(),
-                size: Some(layer.size),
+                size: layer.size,
             });
             progress.report(Event::LayerFinished {
                 layer: number,
@@ -321,9 +326,10 @@ impl Pull<'_> {
 /// Returns where a layer can be had beside the registry. Of other layers than foreign ones this is
 /// not believed: any registry could make msb ask for any address.
 fn elsewhere(layer: &LayerDescriptor) -> &[String] {
-    match &layer.urls {
-        Some(urls) if is_foreign(&layer.media_type) => urls,
-        _ => &[],
+    if is_foreign(&layer.media_type) {
+        &layer.urls
+    } else {
+        &[]
     }
 }
 
@@ -337,16 +343,16 @@ impl LayerSource for Pull<'_> {
         let Some(layer) = self.layer(job) else {
             return Ok(Box::new(std::io::empty()));
         };
-        let LayerDescriptor { digest, size, .. } = layer;
+        let (digest, size) = (&layer.digest, layer.length());
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         // Who gives wrong bytes may do so again: these are not kept.
         let part = match failed.get(digest) {
             Some(_) => None,
-            None => self.store.part(digest, *size)?,
+            None => self.store.part(digest, size)?,
         };
         let request = BlobRequest {
             digest,
-            size: *size,
+            size,
             urls: elsewhere(layer),
             offset: part.as_ref().map_or(0, Part::length),
             passed_places: failed.get(digest).copied().unwrap_or(0),

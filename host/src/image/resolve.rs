@@ -1,20 +1,19 @@
 //! From a reference to the one image of its repository that suits the platform.
 
-use super::PullError;
+use msb_documents::{Document, DocumentError, Index, media_type};
+
 use super::document::Config;
 use super::manifest::Manifest;
+use super::selection::{Entry, order};
+use super::{LoadError, PullError};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::registry::{
-    Choice, Document, Fetched, Offer, RegistryError, Repository, Retry, Which, choose, is_index,
-};
+use crate::registry::{Fetched, RegistryError, Repository, Retry, Which};
 use crate::store::NewImageIndex;
-
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// How deep an index may lie in others.
 const MAX_DEPTH: usize = 4;
@@ -55,6 +54,28 @@ pub(super) struct Resolver<'a> {
 struct Search {
     fetched: usize,
     offered: Vec<Platform>,
+    /// What was passed over since it is in order and no image, such as an artifact.
+    others: Vec<PullError>,
+    /// What was passed over since its documents are not in order.
+    broken: Vec<PullError>,
+}
+
+impl Search {
+    fn pass_over(&mut self, error: PullError, is_of_another_kind: bool) {
+        if is_of_another_kind {
+            self.others.push(error);
+        } else {
+            self.broken.push(error);
+        }
+    }
+}
+
+/// How an index refers to a document.
+#[derive(Clone, Copy, Default)]
+struct Way<'a> {
+    called: Option<&'a str>,
+    platform: Option<&'a Platform>,
+    depth: usize,
 }
 
 impl Resolver<'_> {
@@ -67,13 +88,30 @@ impl Resolver<'_> {
         let mut search = Search::default();
         let top = self.fetch(which, &mut search)?;
         let host = top.host.clone();
-        match self.look_into(top, None, 0, &mut search)? {
-            Some(resolved) => Ok(resolved),
+        let found = self.look_into(top, Way::default(), &mut search)?;
+        let Search {
+            offered,
+            others,
+            broken,
+            ..
+        } = search;
+        if let Some(resolved) = found {
+            for error in broken.iter().chain(&others) {
+                let reason = std::error::Error::source(error).map(ToString::to_string);
+                let notice = format!("passed over: {}", reason.unwrap_or_default());
+                self.progress.report(Event::Notice(&notice));
+            }
+            return Ok(resolved);
+        }
+        // What might have been the image comes first, then what there is for other machines.
+        let others = others.into_iter().filter(|_| offered.is_empty());
+        match broken.into_iter().chain(others).next() {
+            Some(error) => Err(error),
             None => Err(self.failed(RegistryError::Platform {
                 host,
                 what: self.reference.to_string(),
                 wanted: Box::new(self.wanted.clone()),
-                offered: search.offered,
+                offered,
             })),
         }
     }
@@ -83,77 +121,92 @@ impl Resolver<'_> {
     fn look_into(
         &self,
         fetched: Fetched,
-        stated: Option<&Platform>,
+        way: Way<'_>,
+        search: &mut Search,
+    ) -> Result<Option<Resolved>, PullError> {
+        let called = way.called.or(fetched.content_type.as_deref());
+        let error = match Document::read(&fetched.bytes, called) {
+            Ok(Document::Manifest(manifest)) => {
+                let (bytes, digest) = (fetched.bytes, fetched.digest);
+                return match Manifest::from_document(bytes, digest, manifest) {
+                    Ok(manifest) => self.look_at(manifest, &fetched.host, way.platform, search),
+                    Err(error) => self.pass_over(error, &fetched.host, search),
+                };
+            }
+            Ok(Document::Index(index)) if index.is_build_cache() => (
+                "it is a build cache of BuildKit, which holds no image".to_owned(),
+                true,
+            ),
+            Ok(Document::Index(_)) if way.depth >= MAX_DEPTH => (
+                format!("its indexes are nested more than {MAX_DEPTH} deep"),
+                false,
+            ),
+            Ok(Document::Index(index)) => return self.choose(&fetched, &index, way.depth, search),
+            Err(DocumentError::Json(error)) => {
+                (format!("its manifest cannot be understood: {error}"), false)
+            }
+            Err(error) => (error.to_string(), false),
+        };
+        let (reason, is_of_another_kind) = error;
+        let error = self.failed(no_image(&fetched, reason));
+        search.pass_over(error, is_of_another_kind);
+        Ok(None)
+    }
+
+    /// Returns the image of an index.
+    fn choose(
+        &self,
+        fetched: &Fetched,
+        index: &Index,
         depth: usize,
         search: &mut Search,
     ) -> Result<Option<Resolved>, PullError> {
-        let unusable = |reason| {
-            self.failed(RegistryError::NoImage {
-                host: fetched.host.clone(),
-                what: format!("manifest {}", fetched.digest),
-                reason,
-            })
-        };
-        let offers = match fetched.read().map_err(unusable)? {
-            Document::Image { media_type } => {
-                return self.look_at(fetched, media_type, stated, search);
-            }
-            Document::Index(offers) => offers,
-        };
-        if depth >= MAX_DEPTH {
-            let reason = format!("its indexes are nested more than {MAX_DEPTH} deep");
-            return Err(unusable(reason));
-        }
-        // Where it says nothing itself, what the registry has called it.
-        let index = NewImageIndex {
-            media_type: index_type(&fetched),
-            digest: fetched.digest.clone(),
-            bytes: fetched.bytes.clone(),
-        };
-        let led_by = |mut resolved: Resolved| {
-            resolved.indexes.insert(0, index.clone());
-            resolved
-        };
-        let digest = |offer: &Offer| match &offer.digest {
-            Ok(digest) => Ok(digest.clone()),
-            Err(error) => Err(unusable(error.to_string())),
-        };
-        match choose(self.wanted, &offers) {
-            Choice::Image(offer) => {
-                let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
-                let found = self.look_into(image, offer.platform.as_ref(), depth + 1, search)?;
-                Ok(found.map(led_by))
-            }
-            Choice::Perhaps(candidates) => {
-                let platforms = offers.iter().filter_map(|offer| offer.platform.clone());
-                search.offered.extend(platforms);
-                for offer in candidates {
-                    let image = self.fetch(Which::Digest(&digest(offer)?), search)?;
-                    let found = self.look_into(image, None, depth + 1, search)?;
-                    if found.is_some() {
-                        return Ok(found.map(led_by));
-                    }
+        let entries: Vec<Entry> = index.manifests.iter().map(Entry::of).collect();
+        for position in order(self.wanted, &entries) {
+            let (Some(entry), Some(descriptor)) =
+                (entries.get(position), index.manifests.get(position))
+            else {
+                continue;
+            };
+            let digest = match descriptor.digest.parse() {
+                Ok(digest) => digest,
+                Err(error) => {
+                    let error = self.failed(no_image(fetched, format!("{error}")));
+                    search.pass_over(error, false);
+                    continue;
                 }
-                Ok(None)
+            };
+            let inner = self.fetch(Which::Digest(&digest), search)?;
+            let called = Some(descriptor.media_type.as_str());
+            let way = Way {
+                called: called.filter(|it| media_type::is_index(it) || media_type::is_manifest(it)),
+                platform: entry.platform.as_ref(),
+                depth: depth + 1,
+            };
+            if let Some(mut found) = self.look_into(inner, way, search)? {
+                let led_by = NewImageIndex {
+                    media_type: index.media_type.clone(),
+                    digest: fetched.digest.clone(),
+                    bytes: fetched.bytes.clone(),
+                };
+                found.indexes.insert(0, led_by);
+                return Ok(Some(found));
             }
         }
+        let suitable = entries.iter().filter(|it| it.role.leads_to_images());
+        let platforms = suitable.filter_map(|entry| entry.platform.clone());
+        search.offered.extend(platforms);
+        Ok(None)
     }
 
     /// Reads the configuration of an image, and returns the image if it is for the platform.
     fn look_at(
         &self,
-        fetched: Fetched,
-        media_type: String,
+        manifest: Manifest,
+        host: &str,
         stated: Option<&Platform>,
         search: &mut Search,
     ) -> Result<Option<Resolved>, PullError> {
-        let image = |error| PullError::of(self.reference, &fetched.host, error);
-        let manifest = Manifest::of(
-            fetched.bytes.clone(),
-            fetched.digest.clone(),
-            Some(media_type),
-        )
-        .map_err(image)?;
         let bytes = self
             .repository
             .small_blob(
@@ -165,8 +218,10 @@ impl Resolver<'_> {
             )
             .map_err(|error| self.failed(error))?;
         let layers = manifest.layers.len();
-        let config =
-            Config::of(bytes, manifest.config.clone(), layers, "manifest").map_err(image)?;
+        let config = match Config::of(bytes, manifest.config.clone(), layers, "manifest") {
+            Ok(config) => config,
+            Err(error) => return self.pass_over(error, host, search),
+        };
         match stated {
             Some(stated) if !stated.runs(&config.platform) => {
                 self.progress.report(Event::Notice(&format!(
@@ -182,11 +237,40 @@ impl Resolver<'_> {
             _ => {}
         }
         Ok(Some(Resolved {
-            manifest,
+            manifest: self.measured(manifest)?,
             config,
-            host: fetched.host,
+            host: host.to_owned(),
             indexes: Vec::new(),
         }))
+    }
+
+    /// Asks for the lengths of layers that the manifest does not state.
+    fn measured(&self, mut manifest: Manifest) -> Result<Manifest, PullError> {
+        for layer in manifest.layers.iter_mut().filter(|it| it.size.is_none()) {
+            let on_retry = |retry: &Retry<'_>| report(self.progress, retry);
+            let length = self
+                .repository
+                .blob_length(&layer.digest, &on_retry, self.cancel);
+            layer.size = Some(length.map_err(|error| self.failed(error))?);
+        }
+        Ok(manifest)
+    }
+
+    /// Goes on without an image whose documents are not in order.
+    fn pass_over(
+        &self,
+        error: LoadError,
+        host: &str,
+        search: &mut Search,
+    ) -> Result<Option<Resolved>, PullError> {
+        let is_of_one_image = error.is_of_one_image();
+        let is_of_another_kind = error.is_of_another_kind();
+        let error = PullError::of(self.reference, host, error);
+        if !is_of_one_image {
+            return Err(error);
+        }
+        search.pass_over(error, is_of_another_kind);
+        Ok(None)
     }
 
     fn fetch(&self, which: Which<'_>, search: &mut Search) -> Result<Fetched, PullError> {
@@ -210,20 +294,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns the media type of an index: its own, else what the registry calls it.
-fn index_type(fetched: &Fetched) -> String {
-    #[derive(serde::Deserialize)]
-    struct Fields {
-        #[serde(default, rename = "mediaType")]
-        media_type: Option<String>,
+fn no_image(fetched: &Fetched, reason: String) -> RegistryError {
+    RegistryError::NoImage {
+        host: fetched.host.clone(),
+        what: format!("manifest {}", fetched.digest),
+        reason,
     }
-    let own = serde_json::from_slice::<Fields>(&fetched.bytes)
-        .ok()
-        .and_then(|fields| fields.media_type);
-    own.filter(|own| !own.is_empty())
-        .or_else(|| fetched.content_type.clone())
-        .filter(|stated| is_index(stated))
-        .unwrap_or_else(|| OCI_INDEX.to_owned())
 }
 
 /// Tells of an attempt that failed.

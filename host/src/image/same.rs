@@ -33,8 +33,8 @@ pub(super) fn known_manifest(
         let Ok(bytes) = store.blob(&image.digest) else {
             continue;
         };
-        let media_type = Some(image.media_type.clone());
-        if let Ok(manifest) = Manifest::of(bytes, image.digest, media_type) {
+        let called = Some(image.media_type.as_str());
+        if let Ok(manifest) = Manifest::of(bytes, image.digest.clone(), called) {
             return Ok(Some(manifest));
         }
     }
@@ -54,8 +54,8 @@ pub(super) fn composed(store: &Store, config: &Digest) -> Result<Vec<Digest>, St
         let layers = image.layers.iter().map(|layer| LayerDescriptor {
             media_type: layer.media_type.clone(),
             digest: layer.blob_digest.clone(),
-            size: layer.compressed_size,
-            urls: None,
+            size: Some(layer.compressed_size),
+            urls: Vec::new(),
         });
         Manifest::compose_for(config, bytes.len(), layers.collect())
             .is_ok_and(|composed| composed.digest == image.digest)

@@ -1,13 +1,21 @@
 //! Which images of an archive are loaded: those for the platform, under the names they have.
+//!
+//! Owns passing over: what is no image, what is for other machines and what is not in order is told
+//! and left, as long as anything is loaded. Which of the images of one index is the right one is
+//! the matter of [`super::selection`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+
+use msb_documents::Role;
 
 use super::document::Config;
 use super::manifest::Manifest;
+use super::selection::{Entry, order};
 use super::{LoadError, LoadOptions, name};
 use crate::archive::ArchiveSource;
 use crate::cancel::Cancel;
+use crate::digest::Digest;
 use crate::limits::{Account, Purpose};
 use crate::platform::Platform;
 use crate::plugin::{Document, PlannedImage, PlannedLayer};
@@ -25,6 +33,24 @@ pub(super) struct Selected {
     pub(super) references: Vec<Reference>,
 }
 
+/// An image whose documents are in order.
+struct Candidate {
+    config: Config,
+    manifest: Option<Manifest>,
+    image: PlannedImage,
+}
+
+/// Images of which one is the right one: those of one index under one name.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// Of an index within the archive.
+    Index(Digest, Vec<String>),
+    /// Of the archive itself, with names.
+    Named(Vec<String>),
+    /// Of the archive itself, without a name: a group of its own.
+    Single(usize),
+}
+
 /// Reads the documents of the planned images and picks those for the platform.
 pub(super) fn select(
     source: &Arc<dyn ArchiveSource>,
@@ -35,40 +61,56 @@ pub(super) fn select(
     cancel: &Cancel,
 ) -> Result<Vec<Selected>, LoadError> {
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
-    let mut selected: Vec<Selected> = Vec::new();
-    let mut offered = Vec::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut obstacles = Vec::new();
     // An index may list one image again and again; its documents are read once.
-    let mut known: HashMap<(u32, u32), usize> = HashMap::new();
+    let mut known: HashMap<(u32, u32), Option<usize>> = HashMap::new();
     for image in planned {
         cancel.check()?;
         let documents = entries_of(&image);
         if let Some(number) = documents.and_then(|documents| known.get(&documents)) {
-            if let Some(same) = selected.get_mut(*number) {
-                add_references(
-                    &mut same.references,
-                    image.references,
-                    &same.config,
-                    progress,
-                );
+            if let Some(same) = number.and_then(|number| candidates.get_mut(number)) {
+                same.image.references.extend(image.references);
+                same.image.indexes.extend(image.indexes);
             }
             continue;
         }
-        let config = Config::read(source, &image, &options.limits)?;
-        if !wanted.runs(&config.platform) {
+        let number = match Candidate::read(source, image, options) {
+            Ok(candidate) => {
+                account.take(Purpose::Documents, DOCUMENT * candidate.size())?;
+                candidates.push(candidate);
+                Some(candidates.len() - 1)
+            }
+            Err(error) if error.is_of_one_image() => {
+                obstacles.push(error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        known.extend(documents.map(|documents| (documents, number)));
+    }
+    let chosen = choose(&wanted, &candidates);
+    if chosen.is_empty() {
+        return Err(no_image(wanted, &candidates, obstacles));
+    }
+    for error in &obstacles {
+        progress.report(Event::Notice(&format!("passed over: {error}")));
+    }
+    let mut selected: Vec<Selected> = Vec::new();
+    for (position, candidate) in candidates.into_iter().enumerate() {
+        let Candidate {
+            config,
+            manifest,
+            image,
+        } = candidate;
+        if !chosen.contains(&position) {
             progress.report(Event::Notice(&format!(
                 "passed over image {}: it is for {}",
                 config.digest.short(),
-                config.platform
+                image.platform.as_ref().unwrap_or(&config.platform)
             )));
-            offered.push(config.platform);
-            known.extend(documents.map(|documents| (documents, usize::MAX)));
             continue;
         }
-        let manifest = Manifest::read(source, &image, &config, &options.limits)?;
-        let size =
-            config.bytes.len() + manifest.as_ref().map_or(0, |manifest| manifest.bytes.len());
-        account.take(Purpose::Documents, DOCUMENT * size as u64)?;
-        known.extend(documents.map(|documents| (documents, selected.len())));
         let mut references = Vec::new();
         add_references(&mut references, image.references, &config, progress);
         selected.push(Selected {
@@ -79,10 +121,53 @@ pub(super) fn select(
         });
     }
     name::settle(&mut selected, options.tag.as_ref(), progress.as_ref());
-    match (selected.is_empty(), offered.is_empty()) {
-        (true, true) => Err(LoadError::NoImages),
-        (true, false) => Err(LoadError::Platform { wanted, offered }),
-        (false, _) => Ok(selected),
+    Ok(selected)
+}
+
+impl Candidate {
+    fn read(
+        source: &Arc<dyn ArchiveSource>,
+        image: PlannedImage,
+        options: &LoadOptions,
+    ) -> Result<Self, LoadError> {
+        // What a manifest is of is told by itself, whatever its configuration is.
+        let manifest = Manifest::read(source, &image, &options.limits)?;
+        let config = Config::read(source, &image, &options.limits)?;
+        if let Some(manifest) = &manifest {
+            manifest.check_config(&config)?;
+        }
+        Ok(Self {
+            config,
+            manifest,
+            image,
+        })
+    }
+
+    /// Returns the bytes of its documents.
+    fn size(&self) -> u64 {
+        let manifest = self.manifest.as_ref().map_or(0, |it| it.bytes.len());
+        (self.config.bytes.len() + manifest) as u64
+    }
+
+    fn entry(&self) -> Entry {
+        Entry {
+            platform: self.image.platform.clone(),
+            role: Role::Manifest,
+        }
+    }
+
+    /// Returns whether an index that this is an entry of would lead to it.
+    fn suits(&self, wanted: &Platform) -> bool {
+        match &self.image.platform {
+            Some(stated) => wanted.runs(stated),
+            None => wanted.runs(&self.config.platform),
+        }
+    }
+
+    /// What it runs on, in what counts where it has no index.
+    fn platform(&self) -> &Platform {
+        let stated = self.image.platform.as_ref();
+        stated.unwrap_or(&self.config.platform)
     }
 }
 
@@ -113,3 +198,103 @@ fn add_references(
         }
     }
 }
+
+/// Returns the positions of the images that are loaded: of each index the one that a pull of it
+/// would give, of what the archive itself lists all that suit, unless another one of the same name
+/// suits better.
+fn choose(wanted: &Platform, candidates: &[Candidate]) -> BTreeSet<usize> {
+    let mut groups: BTreeMap<Group, Vec<(usize, &[Digest])>> = BTreeMap::new();
+    for (position, candidate) in candidates.iter().enumerate() {
+        let mut names = candidate.image.references.clone();
+        names.sort();
+        for way in &candidate.image.indexes {
+            if let Some((outermost, inner)) = way.split_first() {
+                let group = Group::Index(outermost.clone(), names.clone());
+                groups.entry(group).or_default().push((position, inner));
+            }
+        }
+        if candidate.image.indexes.is_empty() {
+            let group = if names.is_empty() {
+                Group::Single(position)
+            } else {
+                Group::Named(names)
+            };
+            groups.entry(group).or_default().push((position, &[]));
+        }
+    }
+    let mut chosen = BTreeSet::new();
+    for (group, members) in groups {
+        if let Group::Index(..) = group {
+            chosen.extend(of_index(wanted, candidates, &members));
+        } else {
+            let distance = |(position, _): &(usize, &[Digest])| {
+                let candidate = candidates.get(*position)?;
+                Some((wanted.distance(candidate.platform())?, *position))
+            };
+            let suiting: Vec<(u16, usize)> = members.iter().filter_map(distance).collect();
+            let best = suiting.iter().map(|(distance, _)| *distance).min();
+            let best = suiting.into_iter().filter(|(it, _)| Some(*it) == best);
+            chosen.extend(best.map(|(_, position)| position));
+        }
+    }
+    chosen
+}
+
+/// Returns the position of the image of an index, whose members come with the ways from it to them.
+fn of_index(
+    wanted: &Platform,
+    candidates: &[Candidate],
+    members: &[(usize, &[Digest])],
+) -> Option<usize> {
+    let mut entries = Vec::new();
+    let mut nested: Vec<(Option<&Digest>, Vec<(usize, &[Digest])>)> = Vec::new();
+    for &(position, way) in members {
+        let Some((index, inner)) = way.split_first() else {
+            entries.push(candidates.get(position)?.entry());
+            nested.push((None, vec![(position, way)]));
+            continue;
+        };
+        let known = nested.iter_mut().find(|(known, _)| *known == Some(index));
+        if let Some((_, members)) = known {
+            members.push((position, inner));
+        } else {
+            entries.push(Entry {
+                platform: None,
+                role: Role::Index,
+            });
+            nested.push((Some(index), vec![(position, inner)]));
+        }
+    }
+    order(wanted, &entries).into_iter().find_map(|number| {
+        let (index, members) = nested.get(number)?;
+        if index.is_some() {
+            return of_index(wanted, candidates, members);
+        }
+        let (position, _) = members.first()?;
+        let suits = candidates.get(*position)?.suits(wanted);
+        suits.then_some(*position)
+    })
+}
+
+/// Returns the error of an archive of which nothing is loaded.
+fn no_image(wanted: Platform, candidates: &[Candidate], obstacles: Vec<LoadError>) -> LoadError {
+    let offered: Vec<Platform> = candidates
+        .iter()
+        .map(|candidate| candidate.platform().clone())
+        .collect();
+    // What might have been the image comes first, then what there is for other machines.
+    let (others, broken): (Vec<_>, Vec<_>) = obstacles
+        .into_iter()
+        .partition(LoadError::is_of_another_kind);
+    let others = others.into_iter().filter(|_| offered.is_empty());
+    let obstacle = broken.into_iter().chain(others).next();
+    match obstacle {
+        Some(error) => error,
+        None if offered.is_empty() => LoadError::NoImages,
+        None => LoadError::Platform { wanted, offered },
+    }
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

@@ -12,7 +12,8 @@ use super::error::{Failure, Refusal};
 use super::guest::first_bytes;
 use crate::archive::{ArchiveOutput, ArchiveSource};
 use crate::cancel::Cancel;
-use crate::digest::Digest;
+use crate::digest::{Digest, ParseDigestError};
+use crate::platform::Platform;
 use crate::progress::Progress;
 
 /// A manifest or configuration as a plan points to it.
@@ -64,6 +65,11 @@ pub struct PlannedImage {
     pub layers: Vec<PlannedLayer>,
     /// References as written in the archive; untrusted text.
     pub references: Vec<String>,
+    /// What the archive says that it runs on, beside its configuration.
+    pub platform: Option<Platform>,
+    /// The indexes that lead to it, the outermost first; one list for each way. None where the
+    /// archive itself lists it.
+    pub indexes: Vec<Vec<Digest>>,
 }
 
 /// What a plugin found in an archive.
@@ -250,10 +256,9 @@ fn checked_plan(
     };
     let digest = |text: Option<String>| {
         text.map(|text| {
-            text.parse()
-                .map_err(|error: crate::digest::ParseDigestError| {
-                    Failure::Refused(Refusal::Malformed(shown(&error.to_string())))
-                })
+            text.parse().map_err(|error: ParseDigestError| {
+                Failure::Refused(Refusal::Malformed(shown(&error.to_string())))
+            })
         })
         .transpose()
     };
@@ -292,21 +297,41 @@ fn checked_plan(
                 .map(layer)
                 .collect::<Result<_, Failure>>()?,
             references: image.references.iter().map(|it| shown(it)).collect(),
+            platform: of_key(&image.attributes, "platform").find_map(|it| it.parse().ok()),
+            indexes: of_key(&image.attributes, "indexes")
+                .map(|way| way.split(' ').map(str::parse).collect())
+                .collect::<Result<_, _>>()
+                .map_err(|error: ParseDigestError| {
+                    Failure::Answer(format!(
+                        "`indexes` of an image: {}",
+                        shown(&error.to_string())
+                    ))
+                })?,
         })
     };
-    Ok(Plan {
-        images: plan
-            .images
-            .into_iter()
-            .map(image)
-            .collect::<Result<_, Failure>>()?,
-        notices: plan
-            .notices
-            .iter()
-            .take(MAX_NOTICES)
-            .map(|it| shown(it))
-            .collect(),
-    })
+    let mut images = Vec::new();
+    let mut refused = Vec::new();
+    for planned in plan.images {
+        match image(planned) {
+            Ok(image) => images.push(image),
+            // What is wrong with one image is no reason to give up the others.
+            Err(Failure::Refused(refusal)) => refused.push(refusal),
+            Err(failure) => return Err(failure),
+        }
+    }
+    let passed_over = refused.iter().map(ToString::to_string);
+    let notices = plan.notices.iter().map(|it| shown(it)).chain(passed_over);
+    let notices = notices.take(MAX_NOTICES).collect();
+    match refused.into_iter().next() {
+        Some(refusal) if images.is_empty() => Err(Failure::Refused(refusal)),
+        _ => Ok(Plan { images, notices }),
+    }
+}
+
+/// Returns the values that attributes have for a key.
+fn of_key<'a>(attributes: &'a types::Attributes, key: &'a str) -> impl Iterator<Item = &'a str> {
+    let has_key = move |(name, value): &'a (String, String)| (name == key).then_some(&**value);
+    attributes.iter().filter_map(has_key)
 }
 
 /// Bytes of a text for the user.

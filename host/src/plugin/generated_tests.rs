@@ -105,6 +105,8 @@ fn made_layers_of_one_name_are_one_entry() {
         config_digest: None,
         layers: names.iter().map(|name| layer(name)).collect(),
         references: Vec::new(),
+        platform: None,
+        indexes: Vec::new(),
     };
     let home = tempfile::tempdir().unwrap();
     let runtime = crate::plugin::Runtime::new(&Home::at(home.path()));

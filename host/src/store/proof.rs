@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use msb_documents::Document;
+use msb_documents::media_type::INDEX;
 
 use super::catalogue::Store;
 use super::publish::matches;
@@ -14,19 +15,6 @@ use super::record::NewImage;
 use super::{StoreError, query};
 use crate::digest::Digest;
 use crate::reference::Reference;
-
-/// What an index leads to.
-#[derive(Deserialize)]
-struct IndexFields {
-    #[serde(default)]
-    manifests: Option<Vec<EntryFields>>,
-}
-
-#[derive(Deserialize)]
-struct EntryFields {
-    #[serde(default)]
-    digest: Option<String>,
-}
 
 impl Store {
     /// Returns whether an image is what a digest names: that of its manifest, or of an index of the
@@ -104,12 +92,11 @@ fn leads_to(digest: &Digest, image: &Digest, index: impl Fn(&Digest) -> Option<V
 
 /// Returns the digests that an index lists.
 fn listed(index: &[u8]) -> Vec<Digest> {
-    let entries = serde_json::from_slice::<IndexFields>(index)
-        .ok()
-        .and_then(|index| index.manifests);
+    let Ok(Document::Index(index)) = Document::read(index, Some(INDEX)) else {
+        return Vec::new();
+    };
+    let entries = index.manifests.into_iter();
     entries
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|entry| entry.digest?.parse().ok())
+        .filter_map(|entry| entry.digest.parse().ok())
         .collect()
 }

@@ -1,8 +1,8 @@
 //! `manifest.json`, the list of the images in the archive.
 
+use msb_plugin::documents::{self, Shape};
 use msb_plugin::{Archive, Error};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The limit for `manifest.json`, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -22,33 +22,35 @@ pub(crate) struct Item {
     pub(crate) layers: Option<Vec<String>>,
 }
 
+const LIST: Shape = Shape::List(&Shape::Record(&[
+    ("Config", Shape::Text),
+    ("RepoTags", Shape::List(&Shape::Text)),
+    ("Layers", Shape::List(&Shape::Text)),
+    ("Parent", Shape::Unread),
+    ("LayerSources", Shape::Unread),
+]));
+
 /// Returns the images in `manifest.json`, of which there is at least one.
 pub(crate) fn read(archive: &dyn Archive) -> Result<Vec<Item>, Error> {
     let Some(entry) = archive.find("manifest.json") else {
         return Err(no_list(archive));
     };
-    let list: Value = archive.read_json(&entry, LIMIT)?;
-    match &list {
-        Value::Null => {
-            return Err(Error::Malformed(
-                "manifest.json is null: the archive holds no image".to_owned(),
-            ));
-        }
-        Value::Array(items) if items.is_empty() => {
-            return Err(Error::Malformed(
-                "manifest.json is an empty list: the archive holds no image".to_owned(),
-            ));
-        }
-        // The `dir` format of skopeo has a file of this name, too.
-        Value::Object(_) => {
-            return Err(Error::NotMine(
-                "manifest.json is not a list of images".to_owned(),
-            ));
-        }
-        _ => {}
+    let bytes = archive.read_all(&entry, LIMIT)?;
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    // The `dir` format of skopeo has a file of this name, too.
+    if first == Some(&b'{') && documents::value(&bytes, &Shape::Unread).is_ok() {
+        return Err(Error::NotMine(
+            "manifest.json is not a list of images".to_owned(),
+        ));
     }
-    serde_json::from_value(list)
-        .map_err(|error| Error::Malformed(format!("manifest.json is not valid: {error}")))
+    let invalid = |error| Error::Malformed(format!("manifest.json is not valid: {error}"));
+    let list: Vec<Item> = documents::parse(&bytes, &LIST).map_err(invalid)?;
+    if list.is_empty() {
+        return Err(Error::Malformed(
+            "manifest.json is an empty list: the archive holds no image".to_owned(),
+        ));
+    }
+    Ok(list)
 }
 
 fn no_list(archive: &dyn Archive) -> Error {

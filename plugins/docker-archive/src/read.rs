@@ -4,7 +4,7 @@
 //! the manifest, with the digests and types of the layers. So an image that is in both is taken
 //! from the layout, and so are those that only the layout lists, images for other platforms.
 
-use msb_plugin::oci::{CONFIG_LIMIT, Found, Images, Layout, blob_path};
+use msb_plugin::oci::{CONFIG_LIMIT, Found, Images, Layout, blob_path, is_of_one_image};
 use msb_plugin::{
     Archive, Attributes, Document, Entry, EntryKind, Error, Image, Layer, LayerData, Plan,
     is_digest, sha256,
@@ -18,21 +18,37 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
     let mut layout = Listed::open(archive);
     let mut images = Images::default();
     for item in &items {
-        let config = Config::find(archive, &item.config)?;
-        images.notices.extend(config.misnomer());
-        let image = image(archive, item, &config)?;
-        let image = match layout.take(&config.digest) {
-            Some(found) => layout.reconcile(image, found),
-            None => Found {
-                image,
-                bare_tags: Vec::new(),
-            },
-        };
-        add(&mut images.found, image);
+        match listed(archive, item, &mut images.notices) {
+            Ok((image, config_digest)) => {
+                let image = match layout.take(&config_digest) {
+                    Some(found) => layout.reconcile(image, found),
+                    None => Found {
+                        image,
+                        bare_tags: Vec::new(),
+                    },
+                };
+                add(&mut images.found, image);
+            }
+            // What is wrong with one image is no reason to give up the others.
+            Err(error) if is_of_one_image(&error) => images.pass_over(error),
+            Err(error) => return Err(error),
+        }
     }
     images.found.append(&mut layout.rest);
     images.notices.append(&mut layout.notices);
     images.into_plan()
+}
+
+/// An image as `manifest.json` alone describes it, with the digest of its configuration.
+fn listed(
+    archive: &dyn Archive,
+    item: &Item,
+    notices: &mut Vec<String>,
+) -> Result<(Image, String), Error> {
+    let config = Config::find(archive, &item.config)?;
+    notices.extend(config.misnomer());
+    let image = image(archive, item, &config)?;
+    Ok((image, config.digest))
 }
 
 /// An image as `manifest.json` alone describes it.

@@ -69,6 +69,48 @@ fn a_list_without_images_is_malformed() {
 }
 
 #[test]
+fn keys_that_readers_differ_about_are_malformed() {
+    for item in [
+        r#"{"Config": "config.json", "Layers": [], "layers": ["x.tar"]}"#,
+        r#"{"Config": "config.json", "config": "x.json"}"#,
+        r#"{"Config": "config.json", "RepoTags": ["a:1"], "RepoTag\u017f": null}"#,
+    ] {
+        let archive = FakeArchive::new()
+            .file("manifest.json", format!("[{item}]"))
+            .file("config.json", "config");
+        assert!(
+            matches!(read(&archive), Err(Error::Malformed(text)) if text.contains("readers differ")),
+            "{item}"
+        );
+    }
+    let lower = r#"[{"config": "config.json", "repotags": ["a:1"], "LAYERS": ["x.tar"]}]"#;
+    let archive = FakeArchive::new()
+        .file("manifest.json", lower)
+        .file("config.json", "config");
+    let image = &read(&archive).unwrap().images[0];
+    assert_eq!((image.references.len(), image.layers.len()), (1, 1));
+}
+
+#[test]
+fn one_bad_image_does_not_take_the_others_with_it() {
+    for bad in [
+        json!({"Config": "gone.json", "RepoTags": ["bad:1"], "Layers": []}),
+        json!({"Config": "", "RepoTags": ["bad:1"], "Layers": []}),
+        json!({"Config": "folder", "RepoTags": ["bad:1"], "Layers": []}),
+        json!({"Config": "config.json", "RepoTags": ["bad:1"], "Layers": ["folder"]}),
+    ] {
+        let good = json!({"Config": "config.json", "RepoTags": ["good:1"], "Layers": []});
+        let archive = list(&json!([bad, good]))
+            .file("config.json", "config")
+            .directory("folder");
+        let plan = read(&archive).unwrap();
+        assert_eq!(plan.images.len(), 1, "{bad}");
+        assert_eq!(plan.images[0].references, ["good:1"]);
+        assert_eq!(plan.notices.len(), 1, "{:?}", plan.notices);
+    }
+}
+
+#[test]
 fn case_88_layers_are_found_under_the_names_that_tools_give_them() {
     let hex = "ab".repeat(32);
     for path in [

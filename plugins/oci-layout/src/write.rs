@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use msb_plugin::documents::{self, CONFIG_DETAILS};
 use msb_plugin::oci::{IMAGE_NAME, REF_NAME, blob_path, media_type};
 use msb_plugin::{Error, Level, Output, StoredImage};
 use serde_json::{Map, Value, json};
@@ -53,12 +54,14 @@ pub(crate) fn write(images: &[StoredImage], output: &mut dyn Output) -> Result<(
 fn index(images: &[StoredImage], manifests: &[Manifest]) -> Result<Value, Error> {
     let mut descriptors = Vec::new();
     for (image, manifest) in images.iter().zip(manifests) {
-        let descriptor = json!({
+        let mut descriptor = json!({
             "mediaType": image.manifest_media_type,
             "digest": manifest.digest,
             "size": manifest.bytes.len(),
-            "platform": platform(image)?,
         });
+        if let Some(platform) = platform(image)? {
+            descriptor["platform"] = platform.into();
+        }
         if image.references.is_empty() {
             descriptors.push(descriptor);
             continue;
@@ -79,21 +82,24 @@ fn index(images: &[StoredImage], manifests: &[Manifest]) -> Result<Value, Error>
     }))
 }
 
-/// The configuration's own fields, under the names that an index has for them.
-fn platform(image: &StoredImage) -> Result<Map<String, Value>, Error> {
+/// The configuration's own fields, under the names that an index has for them; none where it does
+/// not say what the image runs on.
+fn platform(image: &StoredImage) -> Result<Option<Map<String, Value>>, Error> {
     const FIELDS: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
-    let mut config: Map<String, Value> =
-        serde_json::from_slice(&image.config).map_err(|error| {
-            Error::Malformed(format!(
-                "the configuration {} is not valid: {error}",
-                image.config_digest
-            ))
-        })?;
-    Ok(FIELDS
+    let mut config = documents::value(&image.config, &CONFIG_DETAILS).map_err(|error| {
+        Error::Malformed(format!(
+            "the configuration {} is not valid: {error}",
+            image.config_digest
+        ))
+    })?;
+    let mut field = |name: &str| config.as_object_mut()?.remove(name);
+    let platform: Map<String, Value> = FIELDS
         .iter()
-        .filter_map(|&field| Some((field.to_owned(), config.remove(field)?)))
+        .filter_map(|&name| Some((name.to_owned(), field(name)?)))
         .filter(|(_, value)| !value.is_null() && value != "")
-        .collect())
+        .collect();
+    let is_stated = platform.contains_key("architecture") && platform.contains_key("os");
+    Ok(is_stated.then_some(platform))
 }
 
 #[cfg(test)]

@@ -156,4 +156,6 @@ pub use identity::array;
 #[doc(hidden)]
 pub use layers::ExportedLayers;
 pub use layers::{Layers, Stream};
+/// How the JSON documents of images are read, by the host and by plugins alike.
+pub use msb_documents as documents;
 pub use output::{Output, Sink};

@@ -19,9 +19,10 @@ pub(super) fn sdk() -> impl Iterator<Item = File> {
     };
     let sources = below(SDK).map(|(path, contents)| File {
         path: format!("{COPY}{path}"),
-        contents: match path {
-            "Cargo.toml" => without_workspace(contents),
-            _ => contents.to_owned(),
+        contents: if path.ends_with("Cargo.toml") {
+            without_workspace(contents)
+        } else {
+            contents.to_owned()
         },
     });
     sources.chain([licence])

@@ -1,9 +1,9 @@
 //! The files of an OCI layout. Source: image-spec `image-layout.md`.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Descriptor, INDEX_LIMIT, Images, Index, base64, walk};
+use super::{Descriptor, INDEX_LIMIT, Images, Index, base64, media_type, walk};
+use crate::documents::{self, DocumentError, Shape};
 use crate::{Archive, Document, Entry, EntryKind, Error, is_digest, sha256};
 
 /// An archive that is an OCI layout, perhaps among other things.
@@ -28,6 +28,8 @@ struct Marker {
     image_layout_version: String,
 }
 
+const MARKER: Shape = Shape::Record(&[("imageLayoutVersion", Shape::Text)]);
+
 impl Layout {
     /// Returns the layout in an archive; `None` if the archive is none.
     ///
@@ -42,29 +44,45 @@ impl Layout {
                 None => Ok(None),
             };
         };
+        let is_marked = marker.is_some();
         if let Some(marker) = marker {
-            let version = archive
-                .read_json::<Marker>(&marker, INDEX_LIMIT)?
-                .image_layout_version;
-            if !version.starts_with("1.") {
-                return Err(Error::Unsupported(format!(
-                    "the layout version `{version}` in oci-layout"
-                )));
-            }
-        } else {
-            let content: Value = archive.read_json(&index, INDEX_LIMIT)?;
-            if content.get("manifests").is_none() {
-                return Ok(None);
-            }
+            check_version(archive, &marker)?;
         }
-        let index = archive.read_json(&index, INDEX_LIMIT)?;
-        Ok(Some(Self { index }))
+        let bytes = archive.read_all(&index, INDEX_LIMIT)?;
+        // Without the marker, a file of this name may be anything.
+        let called = is_marked.then_some(media_type::INDEX);
+        match documents::Document::read(&bytes, called) {
+            Ok(documents::Document::Index(index)) => Ok(Some(Self { index })),
+            Ok(documents::Document::Manifest(_)) | Err(DocumentError::Neither(_)) if !is_marked => {
+                Ok(None)
+            }
+            Ok(documents::Document::Manifest(_)) => Err(Error::Malformed(
+                "index.json is a manifest instead of an index".to_owned(),
+            )),
+            Err(error) => Err(Error::Malformed(format!(
+                "index.json is not valid: {error}"
+            ))),
+        }
     }
 
     /// Returns the images that the layout lists.
     pub fn images(&self, archive: &dyn Archive) -> Result<Images, Error> {
         walk::images(archive, &self.index)
     }
+}
+
+/// Refuses a layout of a version that is not known.
+fn check_version(archive: &dyn Archive, marker: &Entry) -> Result<(), Error> {
+    let bytes = archive.read_all(marker, INDEX_LIMIT)?;
+    let version = documents::parse::<Marker>(&bytes, &MARKER)
+        .map_err(|error| Error::Malformed(format!("oci-layout is not valid: {error}")))?
+        .image_layout_version;
+    if version.starts_with("1.") {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "the layout version `{version}` in oci-layout"
+    )))
 }
 
 /// Returns where a layout keeps the blob with this digest, which is to have passed [`is_digest`].
@@ -86,7 +104,10 @@ pub(super) fn locate(
         .data
         .as_deref()
         .and_then(base64::decode)
-        .filter(|bytes| descriptor.size == u64::try_from(bytes.len()).ok())
+        .filter(|bytes| {
+            let stated = descriptor.size;
+            stated.is_none_or(|size| u64::try_from(bytes.len()) == Ok(size))
+        })
         .filter(|bytes| sha256(bytes) == *digest);
     Ok(embedded.map(Located::Embedded))
 }
@@ -138,8 +159,10 @@ mod tests {
     fn an_index_without_a_marker_counts_if_it_lists_manifests() {
         let layout = FakeArchive::new().file("index.json", r#"{"manifests": []}"#);
         assert!(matches!(Layout::open(&layout), Ok(Some(_))));
-        let other = FakeArchive::new().file("index.json", r#"{"pages": []}"#);
-        assert!(matches!(Layout::open(&other), Ok(None)));
+        for other in [r#"{"pages": []}"#, r#"{"manifests": null}"#] {
+            let other = FakeArchive::new().file("index.json", other);
+            assert!(matches!(Layout::open(&other), Ok(None)));
+        }
     }
 
     #[test]
@@ -154,5 +177,31 @@ mod tests {
             .file("oci-layout", MARKER.replace('1', "2"))
             .file("index.json", "{}");
         assert!(matches!(Layout::open(&archive), Err(Error::Unsupported(_))));
+    }
+
+    #[test]
+    fn keys_that_readers_differ_about_are_malformed() {
+        let index = r#"{"manifests": []}"#;
+        for (marker, index) in [
+            (
+                r#"{"imageLayoutVersion": "1.0.0", "ImageLayoutVersion": "2"}"#,
+                index,
+            ),
+            (MARKER, r#"{"manifests": [], "Manifests": []}"#),
+            (MARKER, r#"{"manifests": [{"digest": "a", "Digest": "b"}]}"#),
+        ] {
+            let archive = FakeArchive::new()
+                .file("oci-layout", marker)
+                .file("index.json", index);
+            let opened = Layout::open(&archive);
+            assert!(
+                matches!(&opened, Err(Error::Malformed(text)) if text.contains("readers differ")),
+                "{opened:?}"
+            );
+        }
+        let archive = FakeArchive::new()
+            .file("oci-layout", r#"{"IMAGELAYOUTVERSION": "1.0.0"}"#)
+            .file("index.json", r#"{"MANIFESTS": []}"#);
+        assert!(matches!(Layout::open(&archive), Ok(Some(_))));
     }
 }

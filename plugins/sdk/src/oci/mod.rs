@@ -1,22 +1,20 @@
-//! OCI documents as they are found in archives: lenient reading, strict judging.
+//! OCI layouts as they are found in archives: which manifests an archive leads to, and under which
+//! names.
 //!
-//! Sources: OCI image-spec 1.1 (`image-layout.md`, `image-index.md`, `manifest.md`,
-//! `descriptor.md`) and Docker's image manifest version 2, schema 2. What real tools write is
-//! accepted: `null` for an empty list, unknown fields, missing media types, Docker's media types
-//! inside of an OCI layout.
+//! Sources: OCI image-spec 1.1 (`image-layout.md`, `image-index.md`). How documents are read is the
+//! matter of [`crate::documents`]. Which of the manifests are images, and which of them suit a
+//! machine, is decided by the host.
 
 mod base64;
 mod directory;
-mod document;
 mod layout;
-pub mod media_type;
 mod reference;
 mod walk;
 
+pub use crate::documents::{Descriptor, Index, Manifest, Platform, media_type};
 pub use directory::Directory;
-pub use document::{Descriptor, Index, Manifest, Platform};
 pub use layout::{Layout, blob_path};
-pub use walk::{Found, Images};
+pub use walk::{Found, Images, is_of_one_image};
 
 /// The limit for an index, in bytes.
 pub const INDEX_LIMIT: u64 = 4 << 20;

@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
 use super::layout::{Located, find_blob, locate};
-use super::media_type::{self, Kind};
 use super::reference::Name;
 use super::{Descriptor, INDEX_LIMIT, Index, MANIFEST_LIMIT, Manifest};
+use crate::documents::{self, Role};
 use crate::{Archive, Attributes, Error, Image, Layer, LayerData, Plan, sha256};
 
 /// How deep indexes may be nested.
@@ -17,10 +14,19 @@ const DEPTH_LIMIT: usize = 8;
 /// How many descriptors are followed at most.
 const DESCRIPTOR_LIMIT: usize = 10_000;
 
+/// The attribute of an image with what its descriptor in an index says that it runs on.
+const PLATFORM: &str = "platform";
+
+/// The attribute of an image with the digests of the indexes that lead to it, the outermost first,
+/// separated by spaces. `index.json` itself is none of them. An image to which several ways lead has
+/// one for each.
+const INDEXES: &str = "indexes";
+
 /// The images that an index leads to.
 #[derive(Debug, Default)]
 pub struct Images {
-    /// The images, in the order they are first met in.
+    /// The images, in the order they are first met in. Artifacts are among them, as far as they have
+    /// what an image has.
     pub found: Vec<Found>,
     /// What was passed over, and why.
     pub notices: Vec<String>,
@@ -37,6 +43,19 @@ pub struct Found {
 }
 
 impl Images {
+    /// Says what was passed over, and why.
+    pub fn pass_over(&mut self, obstacle: Error) {
+        let (Error::Malformed(text)
+        | Error::Unsupported(text)
+        | Error::Missing(text)
+        | Error::TooLarge(text)
+        | Error::NotMine(text)
+        | Error::Io(text)
+        | Error::Other(text)) = &obstacle;
+        self.notices.push(text.clone());
+        self.obstacle.get_or_insert(obstacle);
+    }
+
     /// Returns the plan. Without any image it is an error that names the first one that was passed
     /// over.
     pub fn into_plan(mut self) -> Result<Plan, Error> {
@@ -114,58 +133,68 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// What is wrong with one entry is no reason to give up the others.
     fn descriptor(&mut self, descriptor: &Descriptor, name: Option<&Name>) -> Result<(), Error> {
-        if let Some(&position) = self.seen.get(&descriptor.digest) {
-            self.add_name(position, name);
+        match self.follow(descriptor, name) {
+            Err(error) if is_of_one_image(&error) && self.followed <= DESCRIPTOR_LIMIT => {
+                self.seen.entry(descriptor.digest.clone()).or_default();
+                self.images.pass_over(error);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn follow(&mut self, descriptor: &Descriptor, name: Option<&Name>) -> Result<(), Error> {
+        let digest = &descriptor.digest;
+        if let Some(&position) = self.seen.get(digest) {
+            self.add_way(position, descriptor, name);
             return Ok(());
         }
-        if is_attestation(descriptor) {
-            self.attestations += 1;
-            self.seen.insert(descriptor.digest.clone(), None);
-            return Ok(());
-        }
+        let what = match descriptor.role() {
+            Role::Attestation => {
+                self.attestations += 1;
+                self.seen.insert(digest.clone(), None);
+                return Ok(());
+            }
+            role if role.leads_to_images() => return self.look_into(descriptor, name),
+            Role::FirstSchema => "a Docker manifest of the retired schema 1".to_owned(),
+            Role::BuildCache => "the description of a build cache of BuildKit".to_owned(),
+            _ => format!(
+                "of the type {:?}, which is not that of an image",
+                descriptor.media_type
+            ),
+        };
+        Err(Error::Unsupported(format!("{digest} is {what}")))
+    }
+
+    fn look_into(&mut self, descriptor: &Descriptor, name: Option<&Name>) -> Result<(), Error> {
+        let digest = &descriptor.digest;
         let Some(located) = locate(self.archive, descriptor)? else {
             self.pass_over_absent(descriptor);
             return Ok(());
         };
-        let kind = match media_type::kind(&descriptor.media_type) {
-            Kind::Unstated => self.sniff(descriptor, &located)?,
-            kind => kind,
-        };
-        match kind {
-            Kind::Index => self.nested(descriptor, &located, name),
-            Kind::Manifest => {
-                let image = self.manifest(descriptor, located)?;
-                let position = image.map(|image| {
-                    self.images.found.push(image);
-                    self.images.found.len() - 1
-                });
-                self.seen.insert(descriptor.digest.clone(), position);
-                self.add_name(position, name);
+        let bytes = located.bytes(self.archive, INDEX_LIMIT.max(MANIFEST_LIMIT))?;
+        match documents::Document::read(&bytes, Some(&descriptor.media_type)) {
+            Ok(documents::Document::Index(index)) => self.nested(digest, &bytes, &index, name),
+            Ok(documents::Document::Manifest(manifest)) => {
+                let position = self.manifest(digest, &manifest, located)?;
+                self.seen.insert(digest.clone(), Some(position));
+                self.add_way(Some(position), descriptor, name);
                 Ok(())
             }
-            Kind::Refused(what) => {
-                self.refuse(format!("{} is {what}", descriptor.digest));
-                Ok(())
-            }
-            Kind::Unstated | Kind::Unknown => {
-                self.refuse(format!(
-                    "{} is of the type {:?}, which is not that of an image",
-                    descriptor.digest, descriptor.media_type
-                ));
-                Ok(())
-            }
+            Err(error) => Err(Error::Malformed(format!("the document {digest}: {error}"))),
         }
     }
 
     fn nested(
         &mut self,
-        descriptor: &Descriptor,
-        located: &Located,
+        digest: &str,
+        bytes: &[u8],
+        index: &Index,
         name: Option<&Name>,
     ) -> Result<(), Error> {
-        let digest = &descriptor.digest;
-        if self.open.contains(digest) {
+        if self.open.iter().any(|open| open == digest) {
             return Err(Error::Malformed(format!(
                 "the index {digest} contains itself"
             )));
@@ -175,69 +204,41 @@ impl Walk<'_> {
                 "indexes are nested more than {DEPTH_LIMIT} deep, which is the limit"
             )));
         }
-        let bytes = located.bytes(self.archive, INDEX_LIMIT)?;
         // Manifests and configurations are verified by the host. Of indexes it knows nothing.
-        if digest.starts_with("sha256:") && sha256(&bytes) != *digest {
+        if digest.starts_with("sha256:") && sha256(bytes) != digest {
             return Err(Error::Malformed(format!(
                 "the index {digest} has other content, of digest {}",
-                sha256(&bytes)
+                sha256(bytes)
             )));
         }
-        let index: Index = parse(&bytes, "index", digest)?;
-        refuse_ambiguous(&index, digest)?;
-        self.open.push(digest.clone());
-        self.index(&index, name)?;
+        if index.is_build_cache() {
+            return Err(Error::Unsupported(format!(
+                "{digest} is a build cache of BuildKit, which holds no image"
+            )));
+        }
+        self.open.push(digest.to_owned());
+        let result = self.index(index, name);
         self.open.pop();
-        Ok(())
+        result
     }
 
-    /// Returns the image of a manifest, `None` if it is to be passed over.
+    /// Adds the image of a manifest, and returns its position.
     fn manifest(
         &mut self,
-        descriptor: &Descriptor,
+        digest: &str,
+        manifest: &Manifest,
         located: Located,
-    ) -> Result<Option<Found>, Error> {
-        let digest = &descriptor.digest;
-        let bytes = located.bytes(self.archive, MANIFEST_LIMIT)?;
-        let manifest: Manifest = parse(&bytes, "manifest", digest)?;
-        let Some(config) = &manifest.config else {
-            return Err(Error::Malformed(format!(
-                "the manifest {digest} has no config"
-            )));
-        };
-        if !media_type::is_image_config(&config.media_type) {
-            let stated = [
-                &manifest.artifact_type,
-                &descriptor.artifact_type,
-                &config.media_type,
-            ];
-            let artifact_type = stated.iter().find(|stated| !stated.is_empty());
-            self.refuse(format!(
-                "{digest} is not an image but an artifact of the type {}",
-                artifact_type.map_or("", |text| text.as_str())
-            ));
-            return Ok(None);
-        }
-        for layer in &manifest.layers {
-            if let Some(reason) = media_type::refused_layer(&layer.media_type) {
-                self.refuse(format!(
-                    "the layer {} of {digest} {reason} ({})",
-                    layer.digest, layer.media_type
-                ));
-                return Ok(None);
-            }
-        }
+    ) -> Result<usize, Error> {
+        let config = &manifest.config;
         let Some(config_document) = locate(self.archive, config)? else {
-            let text = format!(
+            return Err(Error::Missing(format!(
                 "the configuration {} of the image {digest} is not in the archive",
                 config.digest
-            );
-            self.pass_over(text.clone(), Error::Missing(text));
-            return Ok(None);
+            )));
         };
         let image = Image {
             manifest: Some(located.document()),
-            manifest_digest: Some(digest.clone()),
+            manifest_digest: Some(digest.to_owned()),
             config: config_document.document(),
             config_digest: Some(config.digest.clone()),
             layers: manifest
@@ -248,10 +249,11 @@ impl Walk<'_> {
             references: Vec::new(),
             attributes: Attributes::new(),
         };
-        Ok(Some(Found {
+        self.images.found.push(Found {
             image,
             bare_tags: Vec::new(),
-        }))
+        });
+        Ok(self.images.found.len() - 1)
     }
 
     fn layer(&self, layer: &Descriptor) -> Result<Layer, Error> {
@@ -265,35 +267,30 @@ impl Walk<'_> {
         })
     }
 
-    /// Old tools left the media type out.
-    fn sniff(&self, descriptor: &Descriptor, located: &Located) -> Result<Kind, Error> {
-        let bytes = located.bytes(self.archive, INDEX_LIMIT.max(MANIFEST_LIMIT))?;
-        let content: Value = parse(&bytes, "document", &descriptor.digest)?;
-        Ok(if content.get("manifests").is_some() {
-            Kind::Index
-        } else if content.get("config").is_some() {
-            Kind::Manifest
-        } else {
-            Kind::Unknown
-        })
-    }
-
-    fn add_name(&mut self, position: Option<usize>, name: Option<&Name>) {
+    /// Adds what the way to an image says of it: its name, its platform, the indexes.
+    fn add_way(&mut self, position: Option<usize>, descriptor: &Descriptor, name: Option<&Name>) {
         let found = position.and_then(|position| self.images.found.get_mut(position));
-        let (Some(found), Some(name)) = (found, name) else {
+        let Some(found) = found else {
             return;
         };
+        let attributes = &mut found.image.attributes;
+        let has_platform = attributes.iter().any(|(key, _)| key == PLATFORM);
+        let platform = descriptor.platform.as_ref();
+        if let Some(platform) = platform.filter(|it| !has_platform && it.is_stated()) {
+            attributes.push((PLATFORM.to_owned(), platform.to_string()));
+        }
+        let indexes = (INDEXES.to_owned(), self.open.join(" "));
+        if !self.open.is_empty() && !attributes.contains(&indexes) {
+            attributes.push(indexes);
+        }
         let (names, name) = match name {
-            Name::Reference(name) => (&mut found.image.references, name),
-            Name::Tag(tag) => (&mut found.bare_tags, tag),
+            Some(Name::Reference(name)) => (&mut found.image.references, name),
+            Some(Name::Tag(tag)) => (&mut found.bare_tags, tag),
+            None => return,
         };
         if !names.contains(name) {
             names.push(name.clone());
         }
-    }
-
-    fn refuse(&mut self, text: String) {
-        self.pass_over(text.clone(), Error::Unsupported(text));
     }
 
     fn pass_over_absent(&mut self, descriptor: &Descriptor) {
@@ -307,11 +304,6 @@ impl Walk<'_> {
         )));
         self.absent.push(platform.unwrap_or_else(|| digest.clone()));
         self.seen.insert(digest.clone(), None);
-    }
-
-    fn pass_over(&mut self, notice: String, obstacle: Error) {
-        self.images.notices.push(notice);
-        self.images.obstacle.get_or_insert(obstacle);
     }
 
     fn finish(mut self) -> Images {
@@ -328,39 +320,12 @@ impl Walk<'_> {
     }
 }
 
-/// An index that others would read as an image has no meaning that all agree on. The host sees to
-/// the manifests that others would read as indexes. Source: CVE-2021-41190.
-fn refuse_ambiguous(index: &Index, digest: &str) -> Result<(), Error> {
-    if index.config.is_some() || index.layers.is_some() {
-        return Err(Error::Malformed(format!(
-            "{digest} has `layers` and `manifests`: an image and an index at once"
-        )));
-    }
-    match media_type::kind(&index.media_type) {
-        Kind::Index | Kind::Unstated => Ok(()),
-        _ => Err(Error::Malformed(format!(
-            "the index {digest} calls itself {:?}, which is not the type of one",
-            index.media_type
-        ))),
-    }
-}
-
-/// Buildx lists attestations beside the images they are about.
-fn is_attestation(descriptor: &Descriptor) -> bool {
-    let is_unknown = descriptor
-        .platform
-        .as_ref()
-        .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown");
-    is_unknown
-        || descriptor
-            .annotations
-            .get("vnd.docker.reference.type")
-            .is_some_and(|kind| kind == "attestation-manifest")
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8], kind: &str, digest: &str) -> Result<T, Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Error::Malformed(format!("the {kind} {digest} is not valid: {error}")))
+/// Returns whether an error is about one image of an archive, and no reason to give up the others.
+pub fn is_of_one_image(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Malformed(_) | Error::Unsupported(_) | Error::Missing(_) | Error::TooLarge(_)
+    )
 }
 
 #[cfg(test)]
