@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise and says what it was"
 )]
 
+mod amplification;
 mod archive;
 mod archive_forms;
 mod auth;
@@ -48,7 +49,8 @@ use libtest_mimic::{Arguments, Trial};
 use tools::Tool;
 
 /// Tests that take long: they run other people's compilers, and make images of millions of bytes.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
+    "amplification::",
     "plugins::guide",
     "plugins::languages",
     "plugins::scaffold",
@@ -82,6 +84,7 @@ fn main() {
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let quick = std::env::var_os("MSB_TEST_QUICK").is_some();
     let tests = [
+        amplification::tests(),
         auth::all(),
         commands::tests(),
         compiled::tests(),

@@ -22,13 +22,13 @@ const MEMORY: u64 = 200 << 20;
 
 /// What was seen while a process ran.
 #[derive(Debug, Default)]
-struct Watched {
-    memory: u64,
+pub(crate) struct Watched {
+    pub(crate) memory: u64,
     largest_file: u64,
 }
 
 /// Looks at a process and at the store until the process ends.
-fn watch(child: &mut Child, home: &Path) -> Watched {
+pub(crate) fn watch(child: &mut Child, home: &Path) -> Watched {
     let mut watched = Watched::default();
     while child.try_wait().unwrap().is_none() {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));

@@ -63,6 +63,13 @@ impl StreamedLayers for PipeLayers<'_> {
             }
             Err(ConvertError::Store(error)) => Err(error),
             Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
+            // What all layers share is used up, whichever image this one belongs to.
+            Err(ConvertError::Layer(source @ LayerError::Overdrawn(_))) => {
+                Err(ArchiveError::Convert {
+                    path: name.to_owned(),
+                    source,
+                })
+            }
             Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
                 path: name.to_owned(),
                 source,
