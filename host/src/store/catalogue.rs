@@ -3,14 +3,20 @@
 //! Owns the database connection and how it is opened; the statements are those of the other
 //! files in this room.
 
+use std::ffi::c_int;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::ImageRecord;
 use super::{Home, StoreError, carry, database, fs, query, schema};
 use crate::digest::Digest;
 use crate::reference::Reference;
+
+/// Between two attempts to copy the catalogue while another process holds it.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open store. May be shared between threads.
 #[derive(Debug)]
@@ -96,6 +102,24 @@ impl Store {
         let mut connection = self.connection();
         let run = || -> Result<T, WriteError> {
             queries(&*connection.transaction()?).map_err(Into::into)
+        };
+        run().map_err(|error| self.failed("read", error))
+    }
+
+    /// Runs statements on a copy in memory, which is dropped afterwards. It works on a store that
+    /// can only be read, and meets no other process: a reader that begins to write would, and
+    /// `SQLite` lets no such reader wait.
+    pub(super) fn rehearse<T>(
+        &self,
+        statements: impl FnOnce(&Connection) -> Result<T, WriteError>,
+    ) -> Result<T, StoreError> {
+        let run = || -> Result<T, WriteError> {
+            let mut copy = Connection::open_in_memory()?;
+            let catalogue = self.connection();
+            Backup::new(&catalogue, &mut copy)?.run_to_completion(c_int::MAX, BUSY_PAUSE, None)?;
+            drop(catalogue);
+            copy.pragma_update(None, "foreign_keys", "ON")?;
+            statements(&copy)
         };
         run().map_err(|error| self.failed("read", error))
     }

@@ -48,8 +48,7 @@ impl Store {
         let mut collected = Collected::default();
         let foreign = Foreign::open(self.home())?;
         let known = if dry_run {
-            // The transaction of a reader ends without a commit.
-            self.read(|catalogue| delete_unused(catalogue, &foreign, &mut collected))?
+            self.rehearse(|copy| delete_unused(copy, &foreign, &mut collected))?
         } else {
             self.write(|transaction| delete_unused(transaction, &foreign, &mut collected))?
         };

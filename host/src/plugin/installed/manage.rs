@@ -221,9 +221,12 @@ pub(super) fn collect(
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        let is_component = path.extension().is_some_and(|it| it == "wasm")
-            || entry.file_name().to_string_lossy().starts_with(".plugin-");
-        if is_component && !used.contains(&path) {
+        // What a process that was killed has not finished: components, and the lock file, which is
+        // written under the same lock.
+        let name = entry.file_name();
+        let is_unfinished = name.to_string_lossy().starts_with(".plugin");
+        let is_component = path.extension().is_some_and(|it| it == "wasm");
+        if (is_component || is_unfinished) && !used.contains(&path) {
             store::remove(&path)?;
         }
     }

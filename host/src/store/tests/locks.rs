@@ -206,3 +206,21 @@ fn images_stay_whole_while_others_load_and_prune() {
     prune(&store.store);
     assert_eq!(store.names("cache/layers"), Vec::<String>::new());
 }
+
+#[test]
+fn a_dry_run_waits_for_no_writer_and_changes_nothing() {
+    let store = TestStore::new();
+    store.add("one", &["a", "b"], &["one"]);
+    let mut other = rusqlite::Connection::open(store.store.home().catalogue()).unwrap();
+    let writer = other
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .unwrap();
+    let started = Instant::now();
+    let options = PruneOptions { dry_run: true };
+    let pruned = image::prune(&store.store, options, &Silent, &Cancel::default()).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert_eq!(pruned.manifests_removed, 1);
+    drop(writer);
+    assert_eq!(store.store.images().unwrap().len(), 1);
+    assert_eq!(store.names("cache/layers").len(), 4);
+}
