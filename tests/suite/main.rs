@@ -31,6 +31,7 @@ mod faulty;
 mod fixtures;
 mod mount;
 mod odd_archives;
+mod outputs;
 mod plugins;
 mod references;
 mod registry;
@@ -93,6 +94,7 @@ fn main() {
         registry::all(),
         bad_input::tests(),
         odd_archives::tests(),
+        outputs::tests(),
         archive_forms::tests(),
         save_output::tests(),
         sandboxes::tests(),

@@ -23,6 +23,8 @@ pub(crate) enum Tool {
     Helpers,
     /// pass, and gpg
     Pass,
+    /// containerd, which the tests start themselves, and `ctr`.
+    Containerd,
     /// buildah
     Buildah,
     /// The reference implementation's tool that unpacks images.
@@ -64,6 +66,9 @@ impl Tool {
             }
             Self::Podman => rustix::process::geteuid().is_root() && answers("podman"),
             Self::Skopeo => answers("skopeo"),
+            Self::Containerd => {
+                rustix::process::geteuid().is_root() && answers("containerd") && answers("ctr")
+            }
             Self::Buildah => rustix::process::geteuid().is_root() && answers("buildah"),
             Self::DockerCli => answers("docker"),
             Self::SecretService => {

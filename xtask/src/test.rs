@@ -13,6 +13,7 @@ const TOOLS: &[&str] = &[
     "buildah",
     "busybox-static",
     "ca-certificates",
+    "containerd",
     "crun",
     "curl",
     "dbus",
