@@ -37,6 +37,10 @@ pub struct Index {
 
 /// A manifest or an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub enum Document {
     /// A manifest.
     Manifest(Manifest),
