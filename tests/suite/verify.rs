@@ -14,6 +14,7 @@ tests! {
     a_flipped_bit_anywhere_in_a_stored_file_is_found_and_named;
     a_file_that_is_missing_or_shorter_is_named;
     what_is_dropped_comes_back_with_the_next_load;
+    what_cannot_be_read_for_a_moment_stays;
     a_layer_that_images_share_is_damaged_in_each;
     only_the_images_that_are_named_are_checked;
     a_layer_that_depends_on_others_is_checked_too;
@@ -151,6 +152,22 @@ fn what_is_dropped_comes_back_with_the_next_load() {
             assert!(again == whole, "{}", file.display());
         }
     }
+}
+
+fn what_cannot_be_read_for_a_moment_stays() {
+    let env = loaded();
+    let files = stored(&env);
+    for file in &files {
+        let aside = env.path("aside");
+        std::fs::rename(file, &aside).unwrap();
+        // A link to itself: there is a file, and no way to read it.
+        std::os::unix::fs::symlink(file, file).unwrap();
+        assert_eq!(named(&env, "--repair"), [file.to_str().unwrap()]);
+        env.msb("image verify --repair").failure(&["damage"]);
+        std::fs::rename(&aside, file).unwrap();
+        assert_eq!(stored(&env), files, "{}", file.display());
+    }
+    env.msb("image verify").success();
 }
 
 fn a_layer_that_images_share_is_damaged_in_each() {

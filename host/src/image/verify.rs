@@ -184,16 +184,18 @@ impl Check<'_> {
             diff_id: &key.diff_id,
             already_present: true,
         });
+        // What cannot be read now may be sound, and be read the next time.
+        let is_proven = faults.iter().any(|fault| fault.is_proven);
         let mut damage: Vec<Damage> = faults
             .into_iter()
-            .map(|(file, what)| Damage {
+            .map(|FileFault { file, what, .. }| Damage {
                 file: file.to_owned(),
                 diff_id: Some(key.diff_id.clone()),
                 what,
                 dropped: false,
             })
             .collect();
-        if self.options.repair && !damage.is_empty() {
+        if self.options.repair && is_proven {
             let dropped = self.store.drop_layer(&stored, identity, self.cancel)?;
             for damage in &mut damage {
                 damage.dropped = dropped;
@@ -206,12 +208,12 @@ impl Check<'_> {
         &self,
         stored: &'s StoredLayer,
         layer: LayerNumber,
-    ) -> Result<Vec<(&'s Path, String)>, StoreError> {
+    ) -> Result<Vec<FileFault<'s>>, StoreError> {
         let (image, recipe) = (&*stored.erofs_path, &*stored.recipe_path);
         let sizes = [(image, stored.erofs_size), (recipe, stored.recipe_size)];
         let wrong: Vec<_> = sizes
             .into_iter()
-            .filter_map(|(path, size)| Some((path, wrong_size(path, size)?)))
+            .filter_map(|(path, size)| wrong_size(path, size))
             .collect();
         if !wrong.is_empty() {
             return Ok(wrong);
@@ -231,7 +233,11 @@ impl Check<'_> {
         let place = |fault: &layer::Fault| if fault.is_in_recipe() { recipe } else { image };
         Ok(faults
             .iter()
-            .map(|fault| (place(fault), fault.to_string()))
+            .map(|fault| FileFault {
+                file: place(fault),
+                what: fault.to_string(),
+                is_proven: !matches!(fault, layer::Fault::Unreadable { .. }),
+            })
             .collect())
     }
 
@@ -288,40 +294,58 @@ impl Check<'_> {
         digest: &Digest,
         damage: &mut Vec<Damage>,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let (file, what) = match self.store.blob(digest) {
+        let (file, what, is_proven) = match self.store.blob(digest) {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(StoreError::DamagedBlob { path, actual }) => {
-                (path, format!("it is another one: {actual}"))
+                (path, format!("it is another one: {actual}"), true)
             }
             Err(StoreError::Io { path, source, .. }) => {
-                (path, format!("it cannot be read: {source}"))
+                let is_gone = source.kind() == std::io::ErrorKind::NotFound;
+                (path, format!("it cannot be read: {source}"), is_gone)
             }
             Err(error) => return Err(error),
         };
-        if self.options.repair {
+        let dropped = self.options.repair && is_proven;
+        if dropped {
             self.store.drop_blob(digest)?;
         }
         damage.push(Damage {
             file,
             diff_id: None,
             what,
-            dropped: self.options.repair,
+            dropped,
         });
         Ok(None)
     }
 }
 
+/// What is wrong with a file of a layer.
+struct FileFault<'a> {
+    file: &'a Path,
+    what: String,
+    /// It is known to be damaged, and not only out of reach at the moment.
+    is_proven: bool,
+}
+
 /// Returns what is wrong with the length of a file.
-fn wrong_size(path: &Path, expected: u64) -> Option<String> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == expected => None,
-        Ok(metadata) if metadata.is_file() => Some(format!(
-            "it is {} bytes long, not {expected}",
-            metadata.len()
-        )),
-        Ok(_) => Some("it is not a file".to_owned()),
-        Err(error) => Some(format!("it cannot be read: {error}")),
-    }
+fn wrong_size(file: &Path, expected: u64) -> Option<FileFault<'_>> {
+    let (what, is_proven) = match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == expected => return None,
+        Ok(metadata) if metadata.is_file() => {
+            let length = metadata.len();
+            (format!("it is {length} bytes long, not {expected}"), true)
+        }
+        Ok(_) => ("it is not a file".to_owned(), true),
+        Err(error) => {
+            let is_gone = error.kind() == std::io::ErrorKind::NotFound;
+            (format!("it cannot be read: {error}"), is_gone)
+        }
+    };
+    Some(FileFault {
+        file,
+        what,
+        is_proven,
+    })
 }
 
 /// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
