@@ -28,7 +28,7 @@ pub(crate) fn part(quick: bool) -> Result<()> {
     let line = if quick {
         "--points 1 --flips 4 --minutes 0.1"
     } else {
-        "--points 4 --flips 12 --minutes 0.4"
+        "--points 2 --flips 8 --minutes 0.3"
     };
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     walk(&words)

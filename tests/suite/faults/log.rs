@@ -93,13 +93,11 @@ fn debug_shows_each_request() {
 }
 
 /// What no log has in it.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 5] = [
     "secret-password",
     "secret-token",
     "secret-signature",
     "secret-flag",
-    "secret-user",
-    "secret-word",
     "secret-proxy",
 ];
 
@@ -114,7 +112,6 @@ fn debug_shows_no_secret() {
         "/foreign/{}?X-Signature=secret-signature&secret-flag",
         Scene::big()
     ));
-    let location = location.replace("http://", "http://secret-user:secret-word@");
     scene
         .registry
         .fault(Scene::on_big(), ALWAYS, fault::redirect(&location));

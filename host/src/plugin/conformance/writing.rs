@@ -12,7 +12,6 @@ use super::lab::{Lab, chain};
 use super::reading::load;
 use super::report::{Cases, Check};
 use crate::archive::{Input, TarOutput};
-use crate::digest::Digest;
 use crate::image::{self, SaveError, SaveOptions, SaveTarget};
 use crate::plugin::{Description, Failure, FormatError, Formats, Refusal};
 use crate::store::{Home, Store};
@@ -112,7 +111,6 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
     let home = lab.fresh("stock").map_err(|error| failed(&error))?;
     let store = Store::open(&Home::at(home)).map_err(|error| failed(&error))?;
     let shipped = Formats::of(&lab.runtime, &crate::plugin::builtin::packages());
-    let mut digests = Vec::new();
     for archive in archives::golden() {
         let path = lab.file("stock.tar", &archive.bytes());
         let path = path.map_err(|error| failed(&error))?;
@@ -124,11 +122,11 @@ fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
             &lab.progress,
             lab.cancel,
         );
-        for image in loaded.map_err(|error| failed(&error))?.images {
-            digests.push(image.manifest_digest);
-        }
+        loaded.map_err(|error| failed(&error))?;
     }
-    let digest = digests.first().map(Digest::to_string).unwrap_or_default();
+    // Only now: an image that comes with a manifest takes the place of one that came without.
+    let found = store.find("kit:1").map_err(|error| failed(&error))?;
+    let digest = found.image.digest.to_string();
     let select = |name, selectors: &[&str]| Selection {
         name,
         selectors: selectors.iter().map(|&it| it.to_owned()).collect(),
