@@ -9,35 +9,66 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
     let hint = match error {
         RegistryError::Platform { offered, .. } => {
             let platform = offered.iter().find(|platform| platform.can_be_named())?;
-            return Some(format!(
-                "pull the image for another platform with `--platform {platform}`"
-            ));
+            format!("pull the image for another platform with `--platform {platform}`")
         }
-        RegistryError::Denied { host, .. } => {
-            return Some(format!(
-                "look at the name; if the image is not for everybody, log in with \
-                 `msb registry login {host}`"
-            ));
-        }
-        RegistryError::Credentials { host, origin, .. } => {
-            return Some(for_refused(host, origin.as_deref()));
-        }
+        RegistryError::Denied { host, .. } => format!(
+            "look at the name; if the image is not for everybody, log in with \
+             `msb registry login {host}`"
+        ),
+        RegistryError::Credentials { host, origin, .. } => for_refused(host, origin.as_deref()),
         RegistryError::Auth { source, .. } => return for_auth(source),
-        RegistryError::RateLimited { host, .. } => {
-            return Some(format!(
-                "try again later, or log in with `msb registry login {host}`, for whom the limit \
-                 is often higher"
-            ));
+        RegistryError::RateLimited { host, .. } => format!(
+            "try again later, or log in with `msb registry login {host}`, for whom the limit is \
+             often higher"
+        ),
+        RegistryError::Certificate { host, source } => for_certificate(host, source),
+        RegistryError::ClientCertificate { host, .. } => format!(
+            "name the certificate that you have for this registry, and its key, in config.json: \
+             {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
+             \"client_key\": PATH}}}}}}}}"
+        ),
+        RegistryError::Proxy { host, source } => for_proxy(host, source),
+        RegistryError::Connect {
+            host,
+            elsewhere,
+            proxy: Some(proxy),
+            ..
+        } => format!(
+            "check that the proxy is there; else correct or unset `{}`, or add {} to `NO_PROXY`",
+            proxy.variable(),
+            without_port(elsewhere.as_ref().unwrap_or(host))
+        ),
+        RegistryError::Realm {
+            realm,
+            is_plain: true,
+            ..
+        } => {
+            let server = realm.split("//").nth(1).unwrap_or_default();
+            let server = server.split(['/', '?', '#']).next().unwrap_or_default();
+            let server = server.rsplit('@').next().unwrap_or_default();
+            format!(
+                "let the registry name a token service of HTTPS; if you trust the network between \
+                 here and {server}, name it in config.json: {{\"registries\": {{\"hosts\": \
+                 {{\"{server}\": {{\"insecure\": true}}}}}}}}"
+            )
         }
+        RegistryError::Status {
+            status: 408 | 425 | 499..,
+            retry_after: Some(after),
+            ..
+        } if after.as_secs() > 0 => format!(
+            "try again in {} s: what was received is kept, and the same command goes on from there",
+            after.as_secs()
+        ),
+        error => for_any(error)?.to_owned(),
+    };
+    Some(hint)
+}
+
+/// Returns what to do about an error whatever the values in it.
+fn for_any(error: &RegistryError) -> Option<&'static str> {
+    Some(match error {
         RegistryError::NotFound { .. } => "look at the name and the tag",
-        RegistryError::Certificate { host, source } => return Some(for_certificate(host, source)),
-        RegistryError::ClientCertificate { host, .. } => {
-            return Some(format!(
-                "name the certificate that you have for this registry, and its key, in \
-                 config.json: {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
-                 \"client_key\": PATH}}}}}}}}"
-            ));
-        }
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }
@@ -49,20 +80,6 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             "leave out `--insecure` (in config.json: `\"insecure\": true`), which means plain HTTP; \
              where the registry's certificate is not trusted, give it with `--ca-certs PATH`, or go \
              without with `--tls-verify=false`"
-        }
-        RegistryError::Proxy { host, source } => return Some(for_proxy(host, source)),
-        RegistryError::Connect {
-            host,
-            elsewhere,
-            proxy: Some(proxy),
-            ..
-        } => {
-            let variable = proxy.variable();
-            return Some(format!(
-                "check that the proxy is there; else correct or unset `{variable}`, or add {} to \
-                 `NO_PROXY`",
-                without_port(elsewhere.as_ref().unwrap_or(host))
-            ));
         }
         RegistryError::Connect {
             elsewhere: Some(_), ..
@@ -82,20 +99,6 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             status: 400..=407 | 409..=424 | 426..=498,
             ..
         } => "the registry does not want this request; ask those who run it",
-        RegistryError::Realm {
-            realm,
-            is_plain: true,
-            ..
-        } => {
-            let server = realm.split("//").nth(1).unwrap_or_default();
-            let server = server.split(['/', '?', '#']).next().unwrap_or_default();
-            let server = server.rsplit('@').next().unwrap_or_default();
-            return Some(format!(
-                "let the registry name a token service of HTTPS; if you trust the network between \
-                 here and {server}, name it in config.json: {{\"registries\": {{\"hosts\": \
-                 {{\"{server}\": {{\"insecure\": true}}}}}}}}"
-            ));
-        }
         RegistryError::Realm { .. } => {
             "do not trust this registry, unless it is yours: then let it name a token service on \
              its own host, or one that is reached over HTTPS"
@@ -110,16 +113,6 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             "try again later: what was received is kept; for a line that is as slow as this, lower \
              `registries.least_bytes_per_sec` in config.json"
         }
-        RegistryError::Status {
-            retry_after: Some(after),
-            ..
-        } if after.as_secs() > 0 => {
-            return Some(format!(
-                "try again in {} s: what was received is kept, and the same command goes on from \
-                 there",
-                after.as_secs()
-            ));
-        }
         RegistryError::Broken { .. }
         | RegistryError::Stalled { .. }
         | RegistryError::Status { .. }
@@ -133,8 +126,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
         }
         RegistryError::NoImage { .. } => NO_IMAGE,
         _ => return None,
-    };
-    Some(hint.to_owned())
+    })
 }
 
 pub(super) fn for_verify(error: &RegistryError) -> Option<String> {

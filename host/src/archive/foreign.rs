@@ -34,7 +34,7 @@ pub enum Foreign {
     Compress,
     /// A program or library for Linux.
     Elf,
-    /// A filesystem, SquashFS.
+    /// A filesystem of the kind `SquashFS`.
     Squashfs,
     /// A disk of QEMU.
     Qcow2,

@@ -57,13 +57,11 @@ impl Workshop<'_> {
             work();
         });
         self.cancel.check()?;
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => {
-                let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Ok(found.into_iter().flatten().collect())
-            }
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
         }
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(found.into_iter().flatten().collect())
     }
 
     fn check_job<S: LayerSource + ?Sized>(

@@ -38,7 +38,7 @@ pub enum LoadError {
     #[error("`{tag}` cannot be given as a name: a digest says what an image is")]
     DigestAsTag {
         /// The name.
-        tag: Reference,
+        tag: Box<Reference>,
     },
     /// What the archive says of its images would take too much memory.
     #[error(transparent)]

@@ -45,7 +45,7 @@ impl Jobs {
     }
 
     /// Adds the next layer of an image, with a job if it is to be converted.
-    pub(super) fn add(&mut self, below: Above, diff_id: &Digest, job: Option<Job>) -> Above {
+    pub(super) fn add(&mut self, below: &Above, diff_id: &Digest, job: Option<Job>) -> Above {
         let chain_id = chain_id(below.chain_id.as_ref(), diff_id);
         if let Some(mut job) = job
             && !self.known.contains_key(diff_id)
@@ -105,7 +105,7 @@ mod tests {
             for name in image.split_whitespace() {
                 let diff_id = Digest::of(name.as_bytes());
                 let is_missing = name.chars().all(char::is_lowercase);
-                above = jobs.add(above, &diff_id, is_missing.then(|| job(&diff_id)));
+                above = jobs.add(&above, &diff_id, is_missing.then(|| job(&diff_id)));
             }
         }
         let names: Vec<&str> = images.iter().flat_map(|image| image.split(' ')).collect();
@@ -157,7 +157,7 @@ mod tests {
             let mut above = jobs.image();
             for number in 0..layers {
                 let diff_id = Digest::of(format!("{number}").as_bytes());
-                above = jobs.add(above, &diff_id, Some(job(&diff_id)));
+                above = jobs.add(&above, &diff_id, Some(job(&diff_id)));
             }
             let plan = jobs.into_plan();
             assert_eq!(plan.jobs.len(), layers);

@@ -74,7 +74,9 @@ pub fn load(
     cancel: &Cancel,
 ) -> Result<LoadReport, LoadError> {
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
-        return Err(LoadError::DigestAsTag { tag: tag.clone() });
+        return Err(LoadError::DigestAsTag {
+            tag: Box::new(tag.clone()),
+        });
     }
     let progress = &few_notices(progress);
     let staging = store.staging(progress.as_ref(), cancel)?;
@@ -181,7 +183,7 @@ impl Load<'_> {
                 };
                 unchecked.extend(job.clone());
                 let is_missing = locks.has(diff_id) && made_of(&made, diff_id).is_none();
-                above = jobs.add(above, diff_id, job.filter(|_| is_missing));
+                above = jobs.add(&above, diff_id, job.filter(|_| is_missing));
             }
         }
         // An entry that passed as a layer may serve a second one, whose diff_id differs: that one

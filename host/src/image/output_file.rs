@@ -38,7 +38,7 @@ pub(super) struct OutputFile {
 #[derive(Debug)]
 enum Place {
     /// Written to as it is: a device, a pipe, a file that has lost its name.
-    InPlace,
+    Direct,
     /// Without a name.
     Unnamed(PathBuf),
     /// Next to its place under another name, which vanishes if it stays incomplete.
@@ -90,7 +90,7 @@ impl OutputFile {
         }
         Ok(Self {
             file: options.truncate(kind.is_file()).open(path)?,
-            place: Place::InPlace,
+            place: Place::Direct,
         })
     }
 
@@ -103,7 +103,7 @@ impl OutputFile {
     pub(super) fn put_in_place(self) -> io::Result<()> {
         let Self { file, place } = self;
         match place {
-            Place::InPlace => return ignoring_what_cannot_be_synchronised(file.sync_all()),
+            Place::Direct => ignoring_what_cannot_be_synchronised(file.sync_all()),
             Place::Unnamed(target) => {
                 file.sync_all()?;
                 match link(&file, &target) {

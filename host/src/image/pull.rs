@@ -291,7 +291,7 @@ impl Pull<'_> {
             if job.is_none() {
                 present.push((layer, diff_id));
             }
-            above = jobs.add(above, diff_id, job);
+            above = jobs.add(&above, diff_id, job);
         }
         let plan = jobs.into_plan();
         let jobs = &plan.jobs;

@@ -240,14 +240,13 @@ fn choose(wanted: &Platform, candidates: &[Candidate]) -> BTreeSet<usize> {
     chosen
 }
 
+/// The position of a candidate, and the way to it through the indexes that are left.
+type Member<'a> = (usize, &'a [Digest]);
+
 /// Returns the position of the image of an index, whose members come with the ways from it to them.
-fn of_index(
-    wanted: &Platform,
-    candidates: &[Candidate],
-    members: &[(usize, &[Digest])],
-) -> Option<usize> {
+fn of_index(wanted: &Platform, candidates: &[Candidate], members: &[Member<'_>]) -> Option<usize> {
     let mut entries = Vec::new();
-    let mut nested: Vec<(Option<&Digest>, Vec<(usize, &[Digest])>)> = Vec::new();
+    let mut nested: Vec<(Option<&Digest>, Vec<Member<'_>>)> = Vec::new();
     for &(position, way) in members {
         let Some((index, inner)) = way.split_first() else {
             entries.push(candidates.get(position)?.entry());

@@ -23,7 +23,7 @@ pub(super) struct Directory(u32);
 /// The index.
 #[derive(Debug)]
 pub(super) struct Names {
-    names: Vec<Name>,
+    known: Vec<Name>,
     children: HashMap<u32, HashMap<Box<[u8]>, u32>>,
     account: Account,
     /// How many directories were read, for tests.
@@ -54,7 +54,7 @@ impl Names {
 
     pub(super) fn new(budget: &Budget) -> Self {
         Self {
-            names: vec![Name::default()],
+            known: vec![Name::default()],
             children: HashMap::new(),
             account: budget.account(),
             read: 0,
@@ -111,7 +111,7 @@ impl Names {
         directory: &LowerDirectory,
         child: u32,
     ) -> Result<Option<LowerNode>, LayerError> {
-        let places = &self.names[child as usize].places;
+        let places = &self.known[child as usize].places;
         let end = places.partition_point(|place| place.layer < depth);
         let Some(top) = end.checked_sub(1) else {
             return Ok(None);
@@ -141,7 +141,7 @@ impl Names {
     /// Returns the lowest layer that shows in a directory of a name. Remembers it for all that lie
     /// in between.
     fn from(&mut self, stack: &Stack, name: u32, top: usize) -> Result<u32, LayerError> {
-        let places = &mut self.names[name as usize].places;
+        let places = &mut self.known[name as usize].places;
         let mut bottom = top;
         let from = loop {
             let place = places[bottom];
@@ -163,7 +163,7 @@ impl Names {
     /// Puts the names of a directory in the index, those of the lowest layers that are not there.
     fn read(&mut self, stack: &Stack, depth: u32, number: u32) -> Result<(), LayerError> {
         loop {
-            let name = &self.names[number as usize];
+            let name = &self.known[number as usize];
             let (layer, nid) = if number == Self::ROOT.0 {
                 let layer = u32::try_from(name.read).unwrap_or(u32::MAX);
                 if layer >= depth {
@@ -175,7 +175,7 @@ impl Names {
                     Some(place) if place.layer < depth => {
                         let is_directory = place.file_type == FileType::Directory;
                         if !is_directory {
-                            self.names[number as usize].read += 1;
+                            self.known[number as usize].read += 1;
                             continue;
                         }
                         (place.layer, Some(place.nid))
@@ -189,26 +189,25 @@ impl Names {
             let entries = image.entries(&info)?;
             for entry in entries {
                 let names = self.children.entry(number).or_default();
-                let child = match names.get(&entry.name) {
-                    Some(child) => *child,
-                    None => {
-                        let size = NAME + entry.name.len() as u64;
-                        self.account.take(Purpose::LowerNames, size)?;
-                        let child = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-                        self.names.push(Name::default());
-                        names.insert(entry.name, child);
-                        child
-                    }
+                let child = if let Some(child) = names.get(&entry.name) {
+                    *child
+                } else {
+                    let size = NAME + entry.name.len() as u64;
+                    self.account.take(Purpose::LowerNames, size)?;
+                    let child = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+                    self.known.push(Name::default());
+                    names.insert(entry.name, child);
+                    child
                 };
                 self.account.take(Purpose::LowerNames, PLACE)?;
-                self.names[child as usize].places.push(Place {
+                self.known[child as usize].places.push(Place {
                     layer,
                     nid: entry.nid,
                     file_type: entry.file_type,
                     from: None,
                 });
             }
-            self.names[number as usize].read += 1;
+            self.known[number as usize].read += 1;
         }
     }
 }

@@ -202,7 +202,7 @@ impl LayerTree {
                 Some(id) => Located::At(id),
                 None => Located::Missing((parent, name.into())),
             }),
-            missing => Ok(missing),
+            missing @ Located::Missing(_) => Ok(missing),
         }
     }
 

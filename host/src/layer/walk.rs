@@ -73,7 +73,7 @@ impl LayerTree {
             let steps = self.recent.steps.len();
             here = match self.enter(entry, here, name, create, &mut links)? {
                 Located::At(next) => next,
-                missing => return Ok(missing),
+                missing @ Located::Missing(_) => return Ok(missing),
             };
             // A directory that took the place of something else made the steps worthless.
             recording &= self.recent.steps.len() == steps;

@@ -10,7 +10,7 @@ const HOST_SPECIFIC: [&[u8]; 2] = [b"security.selinux", b"system.nfs4_acl"];
 
 /// Returns the attributes to keep, and the names of those that EROFS has no place for.
 pub(super) fn select(xattrs: &[(Vec<u8>, Vec<u8>)]) -> (Xattrs, Vec<&[u8]>) {
-    let mut kept: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::new();
+    let mut kept = Vec::new();
     let mut dropped = Vec::new();
     for (name, value) in xattrs {
         if HOST_SPECIFIC.contains(&name.as_slice()) {
@@ -19,7 +19,7 @@ pub(super) fn select(xattrs: &[(Vec<u8>, Vec<u8>)]) -> (Xattrs, Vec<&[u8]>) {
         let escaped = escaped(name);
         let stored = escaped.as_deref().unwrap_or(name);
         if is_storable_xattr(stored) {
-            kept.push((stored.into(), value.as_slice().into()));
+            kept.push((Box::from(stored), Box::from(value.as_slice())));
         } else {
             dropped.push(name.as_slice());
         }

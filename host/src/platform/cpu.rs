@@ -62,12 +62,9 @@ fn arm_version(auxiliary_vector: &[u64]) -> &'static str {
     const TLS: u64 = 1 << 15;
     const CRYPTOGRAPHY: u64 = 0b1_1111;
     let value = |wanted: u64| {
-        let pairs = auxiliary_vector.chunks_exact(2);
-        let values = pairs.filter_map(|pair| match pair {
-            [key, value] if *key == wanted => Some(*value),
-            _ => None,
-        });
-        values.last().unwrap_or(0)
+        let mut pairs = auxiliary_vector.chunks_exact(2).rev();
+        let pair = pairs.find(|pair| pair.first() == Some(&wanted));
+        pair.and_then(|pair| pair.last().copied()).unwrap_or(0)
     };
     // Extensions that only processors of version 8 have in 32-bit mode.
     if value(CAPABILITIES_2) & CRYPTOGRAPHY != 0 {

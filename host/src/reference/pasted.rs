@@ -44,7 +44,7 @@ impl Pasted {
         let trimmed = text.trim();
         if trimmed != text {
             let problem = "there is a space before or after it";
-            return Self::of(problem, trimmed.to_owned());
+            return Some(Self::of(problem, trimmed.to_owned()));
         }
         if let Some((scheme, rest)) = text.split_once("://").filter(|(it, _)| is_scheme(it)) {
             let problem =
@@ -81,14 +81,14 @@ impl Pasted {
         if text.contains(char::is_whitespace) {
             let last = text.split_whitespace().next_back()?;
             let problem = "there is a space in it";
-            return Self::of(problem, last.to_owned());
+            return Some(Self::of(problem, last.to_owned()));
         }
         if let Some((name, tag)) = text.rsplit_once('@')
             && !tag.contains(':')
             && !tag.is_empty()
         {
             let problem = "after an `@` stands a digest; a tag stands after a colon";
-            return Self::of(problem, format!("{name}:{tag}"));
+            return Some(Self::of(problem, format!("{name}:{tag}")));
         }
         None
     }
@@ -106,11 +106,11 @@ impl Pasted {
         })
     }
 
-    fn of(problem: &str, meant: String) -> Option<Self> {
-        Some(Self {
+    fn of(problem: &str, meant: String) -> Self {
+        Self {
             problem: problem.to_owned(),
             instead: reference(meant),
-        })
+        }
     }
 }
 
@@ -162,10 +162,10 @@ fn of_page(address: &str) -> Option<String> {
             }
             _ => None,
         },
-        ("github.com", [owner, _, "pkgs", "container", name, ..])
-        | (
+        (
             "github.com",
-            [
+            [owner, _, "pkgs", "container", name, ..]
+            | [
                 "orgs" | "users",
                 owner,
                 "packages",

@@ -54,7 +54,7 @@ pub enum DownloadError {
         host: String,
         /// Why.
         #[source]
-        source: CertificateProblem,
+        source: Box<CertificateProblem>,
     },
     /// A variable does not name the proxy that it should name.
     #[error("could not find the proxy for `{url}`")]
@@ -292,7 +292,11 @@ impl Client {
                 }
                 let problem = cause::<rustls::Error>(&source).and_then(CertificateProblem::of);
                 Err(match problem {
-                    Some(source) => DownloadError::Certificate { url, host, source },
+                    Some(source) => DownloadError::Certificate {
+                        url,
+                        host,
+                        source: Box::new(source),
+                    },
                     None => DownloadError::Failed {
                         url,
                         proxy: connection.proxy.map(Box::new),

@@ -60,9 +60,8 @@ impl Network {
     fn of_v4(address: Ipv4Addr) -> Self {
         match address.octets() {
             [127, ..] => Self::Loopback,
-            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Self::Private,
-            // A carrier's own, where some clouds keep secrets.
-            [100, 64..=127, ..] => Self::Private,
+            // The last of these are a carrier's own, where some clouds keep secrets.
+            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Self::Private,
             // 0.0.0.0 is this machine as well, but nothing that has a name.
             [0 | 224.., ..] | [169, 254, ..] | [192, 0, 0, _] => Self::Special,
             _ => Self::Public,
@@ -149,14 +148,13 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         // `::` and `::1` are addresses of their own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        // Compatible, mapped, and translated.
+        // Compatible, mapped, and translated; 6to4.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
         // A translator of the local network leads into it.
         [0x64, 0xff9b, 1, ..] => Some(Ipv4Addr::new(10, 0, 0, 0)),
-        // 6to4.
-        [0x2002, high, low, ..] => v4(high, low),
         _ => None,
     }
 }

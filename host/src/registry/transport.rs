@@ -86,13 +86,12 @@ impl Transport {
         let proxy = self.proxies.find(url)?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (side, proxy);
-        let client = match clients.get(&key) {
-            Some(client) => client.clone(),
-            None => {
-                let client = self.client(side, key.1.as_ref())?;
-                clients.insert(key.clone(), client.clone());
-                client
-            }
+        let client = if let Some(client) = clients.get(&key) {
+            client.clone()
+        } else {
+            let client = self.client(side, key.1.as_ref())?;
+            clients.insert(key.clone(), client.clone());
+            client
         };
         Ok(Connection {
             client,
@@ -130,12 +129,11 @@ impl Transport {
                 provider: Arc::clone(&provider),
             })
         } else {
-            let trust = match self.trust.get() {
-                Some(trust) => trust,
-                None => {
-                    let trust = Trust::new(&self.tls.roots, Arc::clone(&provider))?;
-                    self.trust.get_or_init(|| Arc::new(trust))
-                }
+            let trust = if let Some(trust) = self.trust.get() {
+                trust
+            } else {
+                let trust = Trust::new(&self.tls.roots, Arc::clone(&provider))?;
+                self.trust.get_or_init(|| Arc::new(trust))
             };
             Arc::clone(trust) as _
         };

@@ -93,7 +93,7 @@ pub enum StoreError {
     #[error("{reference} cannot name image {image}, which has another digest")]
     OtherDigest {
         /// The reference.
-        reference: Reference,
+        reference: Box<Reference>,
         /// The digest of the manifest.
         image: Digest,
     },

@@ -126,7 +126,7 @@ impl Store {
             && !self.is_named_by(image, digest)
         {
             return Err(StoreError::OtherDigest {
-                reference: reference.clone(),
+                reference: Box::new(reference.clone()),
                 image: image.digest.clone(),
             });
         }
@@ -148,7 +148,7 @@ impl Store {
         for reference in references {
             if !self.may_name(image, reference)? {
                 return Err(StoreError::OtherDigest {
-                    reference: reference.clone(),
+                    reference: Box::new(reference.clone()),
                     image: image.manifest_digest.clone(),
                 });
             }

@@ -107,7 +107,7 @@ impl Pair {
             (Refused, with(&format!(r#","\u006cayers":[{other}]"#))),
             (Refused, with(r#","Layers":null"#)),
             (Refused, with(r#","Layers":[]"#)),
-            (Refused, with(&format!(r#",{}"#, of_config("Config")))),
+            (Refused, with(&format!(",{}", of_config("Config")))),
             (
                 Refused,
                 with(r#","MediaType":"application/vnd.oci.image.index.v1+json""#),

@@ -283,7 +283,7 @@ fn command(source: &str, args: &Args) -> String {
         command.push_str(" --insecure");
     }
     if let Some(verify) = args.connection.tls_verify {
-        command.push_str(&format!(" --tls-verify={verify}"));
+        command.extend([" --tls-verify=", &verify.to_string()]);
     }
     for path in &args.connection.ca_certs {
         let path = path.to_string_lossy();
