@@ -77,16 +77,18 @@ fn outputs_of_docker_load() {
     let saved = std::fs::read(env.path("tag.tar")).unwrap();
     env.write("tag.tar.gz", &gzip(&saved));
     env.write("tag.tar.zst", &zstd(&saved));
-    for output in ["tag.tar", "two-tags.tar", "repository.tar", "tag.tar.gz"] {
+    for output in ["tag.tar", "two-tags.tar", "repository.tar"] {
         loads(&env, output, &[("docker-archive:", ":outputs/one:1")]);
     }
     loads(&env, "id.tar", &[("docker-archive:", ":@0")]);
-    // skopeo does not undo zstd around an archive: what is in it is known from the plain one.
-    let store = TestEnv::new();
-    let zstd = env.path("tag.tar.zst").display().to_string();
-    store.msb(&format!("load --input {zstd}")).success();
+    // skopeo does not undo what is around an archive: what is in it is known from the plain one.
     let plain = env.path("tag.tar").display().to_string();
-    same_as_skopeo(&store, &format!("docker-archive:{plain}:outputs/one:1"));
+    for output in ["tag.tar.gz", "tag.tar.zst"] {
+        let store = TestEnv::new();
+        let input = env.path(output).display().to_string();
+        store.msb(&format!("load --input {input}")).success();
+        same_as_skopeo(&store, &format!("docker-archive:{plain}:outputs/one:1"));
+    }
 }
 
 /// Builds an image with podman.
@@ -373,9 +375,13 @@ fn export_loads(env: &TestEnv, output: &str) {
     store.msb(&format!("load --input {input}")).success();
     let mut compared = 0;
     for descriptor in index["manifests"].as_array().unwrap() {
-        let manifest = read_json(&blob(&unpacked, &descriptor["digest"]));
-        let config = std::fs::read(blob(&unpacked, &manifest["config"]["digest"])).unwrap();
-        let details = store.json(&format!("image inspect {} --format json", sha256(&config)));
+        // Two manifests of one configuration are two images: only their digests tell them apart.
+        let digest = descriptor["digest"].as_str().unwrap();
+        let manifest = read_json(&blob(&unpacked, digest));
+        let config = manifest["config"]["digest"].as_str().unwrap();
+        let config = std::fs::read(blob(&unpacked, config)).unwrap();
+        let details = store.json(&format!("image inspect {digest} --format json"));
+        assert_eq!(details["id"], sha256(&config), "{output}");
         let layers = details["layers"].as_array().unwrap();
         let config: Value = serde_json::from_slice(&config).unwrap();
         let expected = config["rootfs"]["diff_ids"].as_array().unwrap();
@@ -392,7 +398,7 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn blob(layout: &Path, digest: &Value) -> std::path::PathBuf {
-    let (algorithm, hex) = digest.as_str().unwrap().split_once(':').unwrap();
+fn blob(layout: &Path, digest: &str) -> std::path::PathBuf {
+    let (algorithm, hex) = digest.split_once(':').unwrap();
     layout.join("blobs").join(algorithm).join(hex)
 }
