@@ -40,7 +40,7 @@ impl Layer {
         let mut bytes = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
-            let digits = (1..)
+            let digits = (1..20)
                 .find(|digits| (rest + digits).to_string().len() == *digits)
                 .unwrap();
             bytes.extend(format!("{} {key}=", rest + digits).bytes());
@@ -105,7 +105,7 @@ fn small_archives_take_little_memory_or_are_refused_by_name() {
         Layer::new().global("linkpath", "l/".repeat(30_000).as_bytes()),
         |layer, number| layer.entry(&format!("h{number}"), EntryType::Link),
     );
-    let attribute = || Layer::new().global("SCHILY.xattr.user.x", &[b'v'; 60_000]);
+    let attribute = || Layer::new().global("SCHILY.xattr.user.x", &vec![b'v'; 60_000]);
     let outer = Layer::new()
         .global("path", "p/".repeat(29_000).as_bytes())
         .files(20_000);
@@ -155,7 +155,7 @@ fn small_archives_take_little_memory_or_are_refused_by_name() {
             let watched = watch(&mut child, env.home());
             let run = Run::from(child.wait_with_output().unwrap());
             assert!(watched.memory < MEMORY, "{name}: {watched:?}");
-            assert!(started.elapsed() < Duration::from_secs(60), "{name}");
+            assert!(started.elapsed() < Duration::from_mins(1), "{name}");
             if words.is_empty() {
                 run.success();
             } else {

@@ -162,7 +162,7 @@ fn a_sparse_member_of_a_tebibyte_costs_neither_time_nor_memory() {
     let bytes = [entry, image.docker()].concat();
     ways.assert_loads(&bytes, &image, "a disk beside the image");
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }
 
 fn xz(bytes: &[u8]) -> Vec<u8> {
@@ -468,10 +468,8 @@ fn what_holds_no_image_is_called_what_it_is() {
     ] {
         ways.assert_refused(&layer(text), &words);
         // The same in a folder.
-        let inner: String = text
-            .lines()
-            .map(|line| format!("folder/{line}\n"))
-            .collect();
+        let lines: Vec<_> = text.lines().map(|line| format!("folder/{line}")).collect();
+        let inner = lines.join("\n") + "\n";
         ways.assert_refused(&layer(&inner), &words[..1]);
     }
 }

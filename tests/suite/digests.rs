@@ -1,6 +1,8 @@
 //! A digest is a promise: no archive, option or changed catalogue makes one name another image; and
 //! one image by two ways is one image.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::archive::{Files, Image, archive, gzip, other_architecture, sha256};
@@ -110,7 +112,7 @@ fn docker(images: &[(&Image, &str)]) -> Vec<u8> {
                 own[0]["RepoTags"] = json!([name]);
                 own[0]["Layers"] = json!([format!("{number}/layer0/layer.tar")]);
                 list.push(own[0].clone());
-            } else if path.ends_with(".json") {
+            } else if Path::new(&path).extension().is_some_and(|it| it == "json") {
                 files.push((path, bytes));
             } else {
                 files.push((format!("{number}/{path}"), bytes));

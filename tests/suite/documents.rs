@@ -461,7 +461,7 @@ fn one_bad_image_does_not_take_its_archive_with_it() {
             // Layers of both archives have the same paths.
             for (path, contents) in &mut files {
                 if path == "layer0/layer.tar" {
-                    *path = "bad/layer.tar".to_owned();
+                    "bad/layer.tar".clone_into(path);
                 }
                 if path == "manifest.json" {
                     let text = String::from_utf8(contents.clone()).unwrap();

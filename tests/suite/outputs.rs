@@ -24,10 +24,13 @@ tests! {
     outputs_of_containerd_load needs Containerd, Podman, Skopeo;
 }
 
+/// The transport and the image of references of skopeo, around the path.
+type Images<'a> = &'a [(&'a str, &'a str)];
+
 /// Loads an output into a store of its own, and compares each of its images with what skopeo reads.
 ///
 /// `images` are the transport and image of skopeo's references around the path: `oci:` and `:tag`.
-fn loads(env: &TestEnv, output: &str, images: &[(&str, &str)]) {
+fn loads(env: &TestEnv, output: &str, images: Images<'_>) {
     let home = env.path(&format!("home of {output}"));
     let store = TestEnv::new().with_home(&home);
     let input = env.path(output);
@@ -113,7 +116,7 @@ fn outputs_of_podman_load() {
         let path = env.path(name).display().to_string();
         podman.run(&format!("save --quiet --output {path} {line}"));
     };
-    let outputs: [(&str, &str, &[(&str, &str)]); 9] = [
+    let outputs: [(&str, &str, Images<'_>); 9] = [
         (
             "docker.tar",
             "--format docker-archive localhost/pod:1",

@@ -63,13 +63,13 @@ impl Pair {
 
     /// The fields of a configuration, for the tables below to put together.
     fn config(&self) -> String {
-        self.config_of(&format!(
+        Self::config_of(&format!(
             r#""rootfs":{{"type":"layers","diff_ids":["{}"]}},"config":{{"Env":["A=1"]}}"#,
             self.diff_ids[0]
         ))
     }
 
-    fn config_of(&self, rest: &str) -> String {
+    fn config_of(rest: &str) -> String {
         let architecture = architecture();
         format!(r#"{{"os":"linux","architecture":"{architecture}",{rest}}}"#)
     }
@@ -185,7 +185,7 @@ impl Pair {
             )
         });
         let run = r#"{"Env":["A=1"],"Labels":{"A":"1","a":"2"}}"#;
-        let of = |rest: &str| self.config_of(rest);
+        let of = |rest: &str| Pair::config_of(rest);
         let ids = format!(r#"["{}"]"#, self.diff_ids[0]);
         [
             (Read, of(&format!(r#""rootfs":{one},"config":{run}"#))),

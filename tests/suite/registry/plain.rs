@@ -82,7 +82,7 @@ impl Scene {
         checked(Run::of(&mut command))
     }
 
-    fn named(&self, host: &str) -> String {
+    fn named(host: &str) -> String {
         format!("pull {host}/app:1")
     }
 }
@@ -104,7 +104,7 @@ fn a_registry_on_this_machine_sends_no_password_in_clear_elsewhere() {
     let scene = Scene::new();
     scene.password();
     scene.realm(REALM);
-    refused(&scene, &scene.named(&scene.registry.host()));
+    refused(&scene, &Scene::named(&scene.registry.host()));
 }
 
 fn a_registry_of_plain_http_sends_no_password_in_clear_elsewhere() {
@@ -114,7 +114,7 @@ fn a_registry_of_plain_http_sends_no_password_in_clear_elsewhere() {
     let line = format!("pull --insecure {HOST}/app:1");
     refused(&scene, &line);
     settings(&scene.env, &json!({"hosts": {HOST: {"insecure": true}}}));
-    refused(&scene, &scene.named(HOST));
+    refused(&scene, &Scene::named(HOST));
     // Nor does a token server that is allowed pass it on.
     scene.realm("http://registry.test:5000/token");
     let away = fault::redirect(REALM);
@@ -130,7 +130,7 @@ fn a_token_server_of_plain_http_that_the_user_has_named_is_asked() {
     // As the hint says.
     let hosts = json!({HOST: {"insecure": true}, OTHER: {"insecure": true}});
     settings(&scene.env, &json!({"hosts": hosts}));
-    scene.pull(&scene.named(HOST)).success();
+    scene.pull(&Scene::named(HOST)).success();
     let asked = scene.other.asked(&On::Token);
     let sent = asked[0].header("authorization").unwrap();
     assert_eq!(sent, format!("Basic {PASSWORD}"));
@@ -173,7 +173,7 @@ fn not_led_to(location: &str, host: impl Fn(&Scene) -> String, seen: impl Fn(&Sc
         settings(&scene.env, &insecure);
         let location = location.replace("{other}", &scene.other.host());
         scene.registry.fault(on, ALWAYS, fault::redirect(&location));
-        let run = scene.pull(&scene.named(&host(&scene)));
+        let run = scene.pull(&Scene::named(&host(&scene)));
         run.failure(&["redirects the request for", "`, but it is an address"]);
         assert!(!seen(&scene), "{location}");
     }
@@ -181,7 +181,7 @@ fn not_led_to(location: &str, host: impl Fn(&Scene) -> String, seen: impl Fn(&Sc
     let scene = Scene::new();
     settings(&scene.env, &insecure);
     scene.realm(&location.replace("{other}", &scene.other.host()));
-    let run = scene.pull(&scene.named(&host(&scene)));
+    let run = scene.pull(&Scene::named(&host(&scene)));
     run.failure(&["which is not asked"]);
     assert!(!seen(&scene), "{location}");
 }
