@@ -169,6 +169,22 @@ impl Run {
         );
         text.replace(&env.home().display().to_string(), "[HOME]")
             .replace(&env.path("").display().to_string(), "[DIR]/")
+            .lines()
+            .flat_map(|line| [without_duration(line), "\n"])
+            .collect()
+    }
+}
+
+/// Returns a line without how long it took, which is told where it was long: `(1.0s)`.
+fn without_duration(line: &str) -> &str {
+    let is_duration =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| b"0123456789. m".contains(&byte));
+    match line
+        .strip_suffix("s)")
+        .and_then(|line| line.rsplit_once(" ("))
+    {
+        Some((rest, duration)) if is_duration(duration) => rest,
+        _ => line,
     }
 }
 
