@@ -104,6 +104,39 @@ impl Repository {
             cancel,
         }
     }
+
+    /// Asks how long a blob is, for a descriptor that does not say it.
+    ///
+    /// # Errors
+    /// What the last place says, which is the registry itself.
+    pub fn blob_length(
+        &self,
+        digest: &Digest,
+        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
+        cancel: &Cancel,
+    ) -> Result<u64, RegistryError> {
+        self.at_each_place(true, on_retry, cancel, |place, asking| {
+            let what = format!("length of layer {digest}");
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+            let request = Request {
+                path: format!("blobs/{digest}"),
+                headers,
+                what: &what,
+                upload: None,
+            };
+            let response = place.send(asking, &request)?;
+            let length = if response.status() == StatusCode::PARTIAL_CONTENT {
+                let range = response.headers().get(CONTENT_RANGE);
+                range.and_then(|range| range.to_str().ok()?.rsplit_once('/')?.1.parse().ok())
+            } else {
+                response.content_length()
+            };
+            let unsaid = "neither the manifest nor the registry says it";
+            length.ok_or_else(|| place.malformed(&what, &unsaid))
+        })
+    }
 }
 
 impl fmt::Debug for BlobReader<'_> {

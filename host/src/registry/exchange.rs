@@ -1,30 +1,26 @@
-//! One request to one place: its scheme, our credentials, redirects, and what the answer means.
+//! One request to one place: its connection, credentials and redirects.
+//!
+//! Which scheme the place speaks, and what an answer means, are in modules of their own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 
-use super::authorize::{Asked, Authorization, Identity, Session};
-use super::body;
-use super::certificate::CertificateProblem;
+use super::authorize::{Asked, Authorization, Session};
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::hosts::{Endpoint, Plain};
+use super::hosts::Endpoint;
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
-use super::network::ForbiddenAddress;
 use super::patience::Patience;
 use super::realm::{self, Referrer};
-use super::retry::retry_after;
 use super::runtime::NoAnswer;
-use super::transport::{
-    Connection, Side, Transport, TransportError, authority, cause, speaks_no_tls, wants_certificate,
-};
-use super::{RegistryError, Said, page, redirect};
+use super::transport::{Connection, Side, Transport, TransportError, authority};
+use super::{RegistryError, redirect};
 use crate::cancel::Cancel;
 use crate::progress::{LogLevel, Progress};
 
@@ -36,9 +32,9 @@ const MAX_REDIRECTS: usize = 10;
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
     transport: Transport,
-    base: Mutex<Option<Url>>,
+    pub(super) base: Mutex<Option<Url>>,
     /// It was looked whether the registry speaks HTTPS where plain HTTP did not work.
-    probed: AtomicBool,
+    pub(super) probed: AtomicBool,
     pub(super) session: Mutex<Session>,
     /// It is of no use for this repository.
     pub(super) is_passed_over: AtomicBool,
@@ -83,9 +79,9 @@ pub(super) struct Asking<'a> {
 }
 
 /// An answer, and whether it came from somewhere else than the registry.
-struct Followed {
-    response: Response,
-    elsewhere: Option<String>,
+pub(super) struct Followed {
+    pub(super) response: Response,
+    pub(super) elsewhere: Option<String>,
 }
 
 impl<'a> Asking<'a> {
@@ -351,157 +347,6 @@ impl Place {
         })
     }
 
-    /// Tells what an answer means.
-    fn judge(
-        &self,
-        asking: Asking<'_>,
-        followed: Followed,
-        request: &Request<'_>,
-        shown: Option<&Authorization>,
-    ) -> Result<Response, RegistryError> {
-        let mut response = followed.response;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let host = self.endpoint.host.clone();
-        let what = request.what.to_owned();
-        let retry_after = retry_after(response.headers(), SystemTime::now());
-        if status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
-            let elsewhere = self.elsewhere(response.url());
-            let said = body::said(asking.waiter(), &mut response);
-            return Err(RegistryError::WebPage {
-                host,
-                elsewhere,
-                what,
-                title: said.map_or_else(String::new, |said| said.0),
-            });
-        }
-        if let Some(elsewhere) = followed.elsewhere {
-            return Err(RegistryError::Elsewhere {
-                host,
-                elsewhere,
-                what,
-                status: status.as_u16(),
-                retry_after,
-            });
-        }
-        let said = body::said(asking.waiter(), &mut response);
-        let identity = shown.map_or_else(
-            || Identity {
-                tried: self.tried(),
-                ..Identity::default()
-            },
-            |shown| shown.identity.clone(),
-        );
-        // With a token in between, it is the token server that does not know us.
-        let is_unknown = match status.as_u16() {
-            401 => identity.known,
-            403 => identity.direct && said.as_ref().is_some_and(Said::is_about_credentials),
-            _ => false,
-        };
-        Err(match status.as_u16() {
-            404 => RegistryError::NotFound { host, what, said },
-            _ if is_unknown => RegistryError::Credentials {
-                host,
-                what,
-                origin: identity.origin,
-                said,
-            },
-            401 | 403 => RegistryError::Denied {
-                host,
-                what,
-                identity: Box::new(identity.into()),
-                said,
-            },
-            429 => RegistryError::RateLimited {
-                host,
-                retry_after,
-                said,
-            },
-            status => RegistryError::Status {
-                host,
-                what,
-                status,
-                retry_after,
-                said,
-            },
-        })
-    }
-
-    /// Returns the address of the registry. Where plain HTTP may be, HTTPS is tried first.
-    fn base(&self, asking: Asking<'_>, what: &str) -> Result<Url, RegistryError> {
-        let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(base) = &*base {
-            return Ok(base.clone());
-        }
-        let at = |scheme: &str| {
-            Url::parse(&format!("{scheme}://{}/", self.endpoint.authority))
-                .map_err(|error| self.malformed(what, &error))
-        };
-        let found = match self.endpoint.plain {
-            Plain::Never => at("https")?,
-            Plain::Only => at("http")?,
-            Plain::Fallback => {
-                let secure = at("https")?;
-                match self.ping(asking, &secure, what) {
-                    Ok(_) => secure,
-                    Err(
-                        error @ (RegistryError::Certificate { .. }
-                        | RegistryError::ClientCertificate { .. }
-                        | RegistryError::Cancelled(_)),
-                    ) => return Err(error),
-                    Err(_) => {
-                        let plain = at("http")?;
-                        self.ping(asking, &plain, what)?;
-                        plain
-                    }
-                }
-            }
-        };
-        *base = Some(found.clone());
-        Ok(found)
-    }
-
-    /// Asks whether there is a registry. Source: OCI distribution-spec, "Determining Support".
-    fn ping(&self, asking: Asking<'_>, base: &Url, what: &str) -> Result<Response, RegistryError> {
-        let url = base
-            .join("/v2/")
-            .map_err(|error| self.malformed(what, &error))?;
-        let connection = self.connection(&url, Side::Registry)?;
-        let request = connection.client.get(url);
-        self.answer(asking, &connection, request, what)
-    }
-
-    /// Returns whether plain HTTP does not work because the registry speaks HTTPS. Looks once, when
-    /// there is reason to, and shows nothing.
-    fn speaks_https(&self, asking: Asking<'_>, base: &Url, error: &RegistryError) -> bool {
-        let is_reason = match error {
-            RegistryError::Broken { .. }
-            | RegistryError::Connect { .. }
-            | RegistryError::Elsewhere { .. }
-            | RegistryError::Stalled { .. } => true,
-            // What servers of HTTPS answer to plain HTTP.
-            RegistryError::Status { status, .. } => matches!(status, 400 | 426 | 497),
-            _ => false,
-        };
-        if !is_reason
-            || base.scheme() != "http"
-            || self.endpoint.plain != Plain::Only
-            || self.probed.swap(true, Ordering::Relaxed)
-        {
-            return false;
-        }
-        let Ok(secure) = Url::parse(&format!("https://{}/", self.endpoint.authority)) else {
-            return false;
-        };
-        matches!(
-            self.ping(asking, &secure, "a look at whether it speaks HTTPS"),
-            Ok(_)
-                | Err(RegistryError::Certificate { .. } | RegistryError::ClientCertificate { .. })
-        )
-    }
-
     /// Returns the registry as what refers to other servers.
     pub(super) fn referrer<'a>(&self, asking: Asking<'a>, base: &'a Url) -> Referrer<'a> {
         Referrer {
@@ -526,103 +371,6 @@ impl Place {
                 },
             }
         })
-    }
-
-    /// Returns the error for a connection that failed, to a server elsewhere where one is named.
-    fn failed(
-        &self,
-        error: reqwest::Error,
-        connection: &Connection,
-        elsewhere: Option<String>,
-        what: &str,
-    ) -> RegistryError {
-        // What is wrong with a certificate is so with that of the server that showed it.
-        let peer = elsewhere.as_ref().unwrap_or(&self.endpoint.host).clone();
-        // The address may be signed.
-        let source = error.without_url();
-        if let Some(forbidden) = cause::<ForbiddenAddress>(&source) {
-            return RegistryError::Redirect {
-                host: self.endpoint.host.clone(),
-                what: what.to_owned(),
-                reason: format!("to `{peer}`, but {forbidden}"),
-            };
-        }
-        let problem = cause::<rustls::Error>(&source).and_then(CertificateProblem::of);
-        if let Some(source) = problem {
-            RegistryError::Certificate { host: peer, source }
-        } else if wants_certificate(&source) {
-            RegistryError::ClientCertificate { host: peer, source }
-        } else if speaks_no_tls(&source) {
-            RegistryError::PlainHttp { host: peer }
-        } else if source.is_connect() {
-            RegistryError::Connect {
-                host: self.endpoint.host.clone(),
-                elsewhere,
-                what: what.to_owned(),
-                proxy: connection.proxy.clone().map(Box::new),
-                source,
-            }
-        } else {
-            self.unread(Unread::Broken(Some(source)), elsewhere, what)
-        }
-    }
-
-    /// Returns the error for an answer that could not be read whole.
-    pub(super) fn unread(
-        &self,
-        unread: Unread,
-        elsewhere: Option<String>,
-        what: &str,
-    ) -> RegistryError {
-        let host = self.endpoint.host.clone();
-        let what = what.to_owned();
-        match unread {
-            Unread::Broken(source) => RegistryError::Broken {
-                host,
-                elsewhere,
-                what,
-                source,
-            },
-            Unread::Stalled(after) => RegistryError::Stalled {
-                host,
-                elsewhere,
-                what,
-                after,
-            },
-            Unread::TooSlow(slow) => RegistryError::Slow {
-                host,
-                elsewhere,
-                what,
-                bytes: slow.bytes,
-                during: slow.during,
-            },
-            Unread::TooLong => self.malformed(&what, &"it is too long"),
-            Unread::Cancelled(cancelled) => cancelled.into(),
-        }
-    }
-
-    /// Returns the error for a page where something else was wanted, if there is one.
-    pub(super) fn page(
-        &self,
-        url: &Url,
-        content_type: Option<&str>,
-        bytes: &[u8],
-        what: &str,
-    ) -> Option<RegistryError> {
-        page::title(content_type, bytes).map(|title| RegistryError::WebPage {
-            host: self.endpoint.host.clone(),
-            elsewhere: self.elsewhere(url),
-            what: what.to_owned(),
-            title,
-        })
-    }
-
-    pub(super) fn malformed(&self, what: &str, reason: &impl ToString) -> RegistryError {
-        RegistryError::Malformed {
-            host: self.endpoint.host.clone(),
-            what: what.to_owned(),
-            reason: reason.to_string(),
-        }
     }
 }
 

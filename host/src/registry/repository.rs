@@ -1,30 +1,22 @@
 //! A repository at all the places that have it: mirrors first, the registry last.
 //!
-//! Owns the order of places, trying again, and the checking of digests of what is read whole.
+//! Owns the order of places, and trying again. What is fetched is read elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Response, StatusCode};
-use serde::de::IgnoredAny;
-
-use super::body::{self, Body};
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::encoding::NotUndone;
-use super::error::Extent;
-use super::exchange::{Asking, Place, Request};
+use super::exchange::{Asking, Place};
+use super::failure::Extent;
 use super::hosts::{Endpoint, MirrorUsage};
-use super::incoming::{Unread, Waiter};
-use super::manifest::{self, Fetched, Which};
+use super::incoming::Waiter;
 use super::patience::Patience;
 use super::retry::{Attempts, Retry};
 use super::{RegistryError, RetryPolicy};
 use crate::cancel::Cancel;
-use crate::digest::{Algorithm, Digest, Hasher};
 use crate::progress::{Progress, Silent};
 
 /// Attempts at a mirror: there is always another place.
@@ -41,15 +33,6 @@ pub struct Repository {
     access: Access,
     credentials: Arc<dyn Credentials>,
     progress: Arc<dyn Progress>,
-}
-
-/// What was wanted of a place, with the words for it.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    place: &'a Place,
-    what: &'a str,
-    /// The most bytes, and the setting that says so.
-    limit: (u64, &'static str),
 }
 
 /// Who is told of attempts that failed.
@@ -76,128 +59,6 @@ impl Repository {
     #[must_use]
     pub fn telling(self, progress: Arc<dyn Progress>) -> Self {
         Self { progress, ..self }
-    }
-
-    /// Fetches a manifest or index and checks its digest.
-    ///
-    /// # Errors
-    /// What the last place says, which is the registry itself.
-    pub fn manifest(
-        &self,
-        which: Which<'_>,
-        limit: u64,
-        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
-        cancel: &Cancel,
-    ) -> Result<Fetched, RegistryError> {
-        let selector = match which {
-            Which::Tag(tag) => tag.to_owned(),
-            Which::Digest(digest) => digest.to_string(),
-        };
-        let is_digest = matches!(which, Which::Digest(_));
-        self.at_each_place(is_digest, on_retry, cancel, |place, asking| {
-            let mark = if is_digest { '@' } else { ':' };
-            let what = format!("manifest {}{mark}{selector}", place.endpoint.repository);
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let request = Request {
-                path: format!("manifests/{selector}"),
-                headers,
-                what: &what,
-                upload: None,
-            };
-            let response = place.send(asking, &request)?;
-            let header = response.headers().get("docker-content-digest");
-            let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
-            let content_type = body::content_type(&response)
-                .and_then(|text| Some(text.split(';').next()?.trim().to_ascii_lowercase()));
-            let stated = match which {
-                Which::Digest(digest) => Some(digest.clone()),
-                Which::Tag(_) => stated,
-            };
-            let wanted = Wanted {
-                place,
-                what: &what,
-                limit: (limit, "manifest_bytes"),
-            };
-            let (bytes, digest) = wanted.read(asking, response, stated, None)?;
-            Ok(Fetched {
-                bytes,
-                digest,
-                host: place.endpoint.host.clone(),
-                content_type,
-            })
-        })
-    }
-
-    /// Fetches a blob that is small enough to be read whole, and checks its digest, and its length
-    /// where that is known.
-    ///
-    /// # Errors
-    /// What the last place says, which is the registry itself.
-    pub fn small_blob(
-        &self,
-        digest: &Digest,
-        size: Option<u64>,
-        limit: u64,
-        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
-        cancel: &Cancel,
-    ) -> Result<Vec<u8>, RegistryError> {
-        self.at_each_place(true, on_retry, cancel, |place, asking| {
-            let what = format!("configuration {digest} of {}", place.endpoint.repository);
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let request = Request {
-                path: format!("blobs/{digest}"),
-                headers,
-                what: &what,
-                upload: None,
-            };
-            let wanted = Wanted {
-                place,
-                what: &what,
-                limit: (limit, "config_bytes"),
-            };
-            if size.is_some_and(|size| size > limit) {
-                return Err(wanted.too_large());
-            }
-            let response = place.send(asking, &request)?;
-            let (bytes, _) = wanted.read(asking, response, Some(digest.clone()), size)?;
-            Ok(bytes)
-        })
-    }
-
-    /// Asks how long a blob is, for a descriptor that does not say it.
-    ///
-    /// # Errors
-    /// What the last place says, which is the registry itself.
-    pub fn blob_length(
-        &self,
-        digest: &Digest,
-        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
-        cancel: &Cancel,
-    ) -> Result<u64, RegistryError> {
-        self.at_each_place(true, on_retry, cancel, |place, asking| {
-            let what = format!("length of layer {digest}");
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
-            let request = Request {
-                path: format!("blobs/{digest}"),
-                headers,
-                what: &what,
-                upload: None,
-            };
-            let response = place.send(asking, &request)?;
-            let length = if response.status() == StatusCode::PARTIAL_CONTENT {
-                let range = response.headers().get(CONTENT_RANGE);
-                range.and_then(|range| range.to_str().ok()?.rsplit_once('/')?.1.parse().ok())
-            } else {
-                response.content_length()
-            };
-            let unsaid = "neither the manifest nor the registry says it";
-            length.ok_or_else(|| place.malformed(&what, &unsaid))
-        })
     }
 
     /// Returns what registries want users to know; untrusted text.
@@ -301,7 +162,7 @@ impl Repository {
     }
 
     /// Asks place after place, each as often as it deserves.
-    fn at_each_place<T>(
+    pub(super) fn at_each_place<T>(
         &self,
         by_digest: bool,
         on_retry: OnRetry<'_>,
@@ -382,122 +243,5 @@ impl fmt::Debug for Repository {
             .field("access", &self.access)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
-    }
-}
-
-impl Wanted<'_> {
-    /// Reads an answer whole, and checks its digest, and its length where that is known.
-    fn read(
-        self,
-        asking: Asking<'_>,
-        response: Response,
-        stated: Option<Digest>,
-        size: Option<u64>,
-    ) -> Result<(Vec<u8>, Digest), RegistryError> {
-        let url = response.url().clone();
-        let mut incoming = self.place.incoming(asking, response, self.what);
-        let body = body::read(&mut incoming, self.limit.0).map_err(|unread| match unread {
-            Unread::TooLong => self.too_large(),
-            unread => self
-                .place
-                .unread(unread, self.place.elsewhere(&url), self.what),
-        })?;
-        let content_type = body.content_type.clone();
-        let (bytes, digest) = self.settled(body, stated.as_ref())?;
-        if stated.as_ref().is_some_and(|stated| *stated == digest)
-            && size.is_none_or(|size| size == bytes.len() as u64)
-        {
-            return Ok((bytes, digest));
-        }
-        let page = self
-            .place
-            .page(&url, content_type.as_deref(), &bytes, self.what);
-        if let Some(page) = page {
-            return Err(page);
-        }
-        let host = self.place.endpoint.host.clone();
-        let what = self.what.to_owned();
-        match (size, stated) {
-            (Some(size), _) if size != bytes.len() as u64 => Err(RegistryError::Size {
-                host,
-                what,
-                stated: size,
-                actual: bytes.len() as u64,
-            }),
-            (_, Some(stated)) => Err(RegistryError::Digest {
-                host,
-                what,
-                stated,
-                actual: digest,
-            }),
-            // Nothing else tells that a document was cut off.
-            (_, None) => match serde_json::from_slice::<IgnoredAny>(&bytes) {
-                Ok(_) => Ok((bytes, digest)),
-                Err(error) => Err(self.garbled(&error)),
-            },
-        }
-    }
-
-    /// Returns the bytes that have the digest, or those that were meant: as they came, or with the
-    /// encoding undone that something on the way has given them.
-    fn settled(
-        self,
-        body: Body,
-        stated: Option<&Digest>,
-    ) -> Result<(Vec<u8>, Digest), RegistryError> {
-        let algorithm = stated.map_or(Algorithm::Sha256, Digest::algorithm);
-        let digest_of = |bytes: &[u8]| {
-            let mut hasher = Hasher::new(algorithm);
-            hasher.update(bytes);
-            hasher.finish()
-        };
-        let digest = digest_of(&body.bytes);
-        if stated == Some(&digest) {
-            return Ok((body.bytes, digest));
-        }
-        let encoding = match body.encoding {
-            Ok(None) => return Ok((body.bytes, digest)),
-            Ok(Some(encoding)) => encoding,
-            Err(name) => {
-                return Err(self.place.malformed(
-                    self.what,
-                    &format!("it is encoded in a way that msb has not asked for: {name}"),
-                ));
-            }
-        };
-        match encoding.undo(&body.bytes, self.limit.0) {
-            Ok(content) => {
-                let digest = digest_of(&content);
-                Ok((content, digest))
-            }
-            Err(NotUndone::TooLong) => Err(self.too_large()),
-            // It may be what it is all the same.
-            Err(NotUndone::Damaged(_))
-                if stated.is_none()
-                    && serde_json::from_slice::<IgnoredAny>(&body.bytes).is_ok() =>
-            {
-                Ok((body.bytes, digest))
-            }
-            Err(NotUndone::Damaged(error)) => {
-                Err(self.garbled(&format!("its encoding cannot be undone: {error}")))
-            }
-        }
-    }
-
-    fn garbled(self, reason: &impl ToString) -> RegistryError {
-        RegistryError::Garbled {
-            host: self.place.endpoint.host.clone(),
-            what: self.what.to_owned(),
-            reason: reason.to_string(),
-        }
-    }
-
-    fn too_large(self) -> RegistryError {
-        RegistryError::TooLarge {
-            host: self.place.endpoint.host.clone(),
-            what: self.what.to_owned(),
-            limit: self.limit.0,
-            setting: self.limit.1,
-        }
     }
 }
