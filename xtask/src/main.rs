@@ -9,9 +9,11 @@
 mod authors;
 mod bench;
 mod command;
+mod compiler;
 mod component;
 mod debian;
 mod demo;
+mod dependencies;
 mod faults;
 mod fuzz;
 mod guests;
@@ -31,7 +33,7 @@ Commands:
   authors Install what builds plugins in JavaScript and Python, for the tests
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
-  bench   Measure (`bench load`, `pull` or `plugins`, with `--quick` or `--corpus DIR`)
+  bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run_all(rest),
         // For cargo, not for people.
         "link" => link::link(rest),
+        program if compiler::is_meant(program) => compiler::compile(program, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
