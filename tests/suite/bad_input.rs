@@ -366,7 +366,7 @@ fn hostile_names_are_escaped() {
 }
 
 fn a_home_that_cannot_be_made() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     let file = env.write("file", b"not a directory");
     let env = env.with_home(&file.join("home"));
     env.msb("images")

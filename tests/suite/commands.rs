@@ -350,7 +350,7 @@ fn long_and_short_forms_are_the_same_command() {
 }
 
 fn usage_errors_exit_with_two() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     for line in [
         "",
         "nonsense",

@@ -20,7 +20,7 @@ const AGAIN: &str = "is compiled again";
 
 /// Returns a home with an archive to load, and the compiled plugin that reads it.
 fn loaded() -> (TestEnv, PathBuf) {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     env.write(
         "in.tar",
         &Image::new("app:1", &["etc/\netc/hosts = here"]).docker(),
@@ -86,7 +86,7 @@ fn code_of_another_home_is_not_run() {
 }
 
 fn a_home_that_others_may_write_to_has_no_compiled_code() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     env.write(
         "in.tar",
         &Image::new("app:1", &["etc/\netc/hosts = here"]).docker(),
@@ -122,7 +122,7 @@ fn a_home_of_another_user_has_no_compiled_code() {
 
 fn modes_do_not_depend_on_the_umask() {
     for mask in ["000", "077", "027"] {
-        let env = TestEnv::new();
+        let env = TestEnv::untouched();
         env.write(
             "in.tar",
             &Image::new("app:1", &["etc/\netc/hosts = here"]).docker(),

@@ -5,15 +5,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::archive::Image;
 use crate::tools;
 
 /// An isolated place to run msb in.
 pub(crate) struct TestEnv {
     directory: TempDir,
     home: PathBuf,
+    /// Whether the home is left to msb, down to the compiled code of the plugins.
+    untouched: bool,
 }
 
 /// What a run of msb came to.
@@ -28,7 +31,19 @@ impl TestEnv {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("msb-home");
-        Self { directory, home }
+        Self {
+            directory,
+            home,
+            untouched: false,
+        }
+    }
+
+    /// Leaves it to msb to make its home and to compile its plugins.
+    pub(crate) fn untouched() -> Self {
+        Self {
+            untouched: true,
+            ..Self::new()
+        }
     }
 
     /// Uses another directory as `MSB_HOME`.
@@ -54,6 +69,10 @@ impl TestEnv {
 
     /// Returns a command that runs msb here.
     pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let place = self.home.parent().filter(|place| place.is_dir());
+        if !self.untouched && place.is_some() && !self.home.exists() {
+            compiled::put_into(&self.home);
+        }
         let mut command = Command::new(tools::msb());
         command
             .args(args)
@@ -116,6 +135,65 @@ impl TestEnv {
             let left: Vec<_> = std::fs::read_dir(tmp).unwrap().collect();
             assert!(left.is_empty(), "{left:?}");
         }
+    }
+}
+
+/// Compiled code of the plugins that ship with msb: made once, for the homes of all tests.
+pub(crate) mod compiled {
+    use std::fs::{self, DirBuilder};
+    use std::os::unix::fs::DirBuilderExt as _;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::{Image, Path, TempDir, TestEnv, json};
+
+    const FOLDER: &str = "cache/plugins";
+    /// The components that ship with msb.
+    const COMPONENTS: usize = 6;
+    static MADE: Mutex<Option<TempDir>> = Mutex::new(None);
+
+    /// Removes the code when the tests are over.
+    pub(crate) fn remove() {
+        MADE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Makes a home that has the compiled code and nothing else.
+    pub(super) fn put_into(home: &Path) {
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = made.get_or_insert_with(make).path();
+        let folder = home.join(FOLDER);
+        DirBuilder::new()
+            .recursive(true)
+            .create(home.join("cache"))
+            .unwrap();
+        DirBuilder::new().mode(0o700).create(&folder).unwrap();
+        for file in fs::read_dir(made).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+        }
+    }
+
+    /// Lets msb ask each of its plugins something.
+    fn make() -> TempDir {
+        let env = TestEnv::untouched();
+        let image = Image::new("compiled:1", &[""]);
+        env.msb_with_input("load", &image.docker()).success();
+        env.msb_with_input("load", &image.oci()).success();
+        let auth = json!({
+            "a.example": {"username": "a", "password_env": "NOT_SET"},
+            "b.example": {"username": "b", "secret_name": "none"},
+        });
+        let settings = json!({"registries": {"auth": auth}});
+        fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+        env.msb("plugin explain-auth a.example");
+        env.msb("plugin explain-auth b.example");
+        let made = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(env.home().join(FOLDER)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), made.path().join(file.file_name())).unwrap();
+        }
+        let files = fs::read_dir(made.path()).unwrap().count();
+        assert_eq!(files, COMPONENTS + 1, "the code of each, and the key");
+        made
     }
 }
 

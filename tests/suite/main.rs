@@ -46,8 +46,16 @@ mod tools;
 mod truth;
 mod verify;
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use libtest_mimic::{Arguments, Trial};
 use tools::Tool;
+
+/// How long each test took, for the list of the slowest.
+static TOOK: Mutex<Vec<(Duration, &str)>> = Mutex::new(Vec::new());
+/// Tests in that list.
+const SLOWEST: usize = 20;
 
 /// Tests that take long: they run other people's compilers, and make images of millions of bytes.
 const LONG: [&str; 7] = [
@@ -135,7 +143,10 @@ fn main() {
                 if missing != "[]" {
                     return Err(format!("this machine has no {missing}").into());
                 }
+                let started = Instant::now();
                 run();
+                let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+                took.push((started.elapsed(), name));
                 Ok(())
             })
             .with_ignored_flag(skip || left_out)
@@ -143,5 +154,25 @@ fn main() {
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     engine::stop_docker();
+    env::compiled::remove();
+    show_slowest();
     conclusion.exit();
+}
+
+/// Says which tests took longest, where there were enough of them to ask.
+fn show_slowest() {
+    let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    if took.len() < 2 * SLOWEST {
+        return;
+    }
+    took.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    let all: Duration = took.iter().map(|(time, _)| *time).sum();
+    eprintln!(
+        "\nslowest of {} tests ({} s in all):",
+        took.len(),
+        all.as_secs()
+    );
+    for (time, name) in took.iter().take(SLOWEST) {
+        eprintln!("{:7.1} s  {name}", time.as_secs_f64());
+    }
 }

@@ -104,7 +104,7 @@ fn names(run: &Run) -> Vec<&str> {
 }
 
 fn what_ships_with_msb_is_listed_and_is_no_different_from_what_is_installed() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     let rows = env.json("plugin ls --format json");
     let names: Vec<&str> = rows
         .as_array()
