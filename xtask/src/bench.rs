@@ -1,4 +1,4 @@
-//! `cargo xtask bench load`, `pull` and `plugins`: what msb costs, beside others.
+//! `cargo xtask bench load`, `pull`, `save` and `plugins`: what msb costs, beside others.
 //!
 //! All take turns on one image, so that a machine whose speed drifts drifts for all of them.
 
@@ -8,6 +8,7 @@ mod load;
 mod plugins;
 mod pull;
 mod registry;
+mod save;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,14 +19,16 @@ use crate::command::{Result, cargo, root, run};
 use crate::demo::target_directory;
 use crate::guests;
 
-const USAGE: &str = "bench takes: load, pull or plugins, and [--quick] [--corpus DIR]; plugins also \
-                     [--component FILE]…";
+const USAGE: &str = "bench takes: load, pull, save or plugins, and [--quick] [--corpus DIR]; plugins \
+                     also [--component FILE]…, the others [--before MSB]";
 
 /// Where contenders come from, and where they work.
 struct Place {
     root: PathBuf,
     target: PathBuf,
     work: TempDir,
+    /// An msb of another day that this one is compared with.
+    before: Option<PathBuf>,
 }
 
 /// Runs the benchmark that the arguments name.
@@ -35,7 +38,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     if what == "measure" {
         return contest::measure(&arguments[1..]);
     }
-    let (mut quick, mut folder) = (false, None);
+    let (mut quick, mut folder, mut before) = (false, None, None);
     let mut components = Vec::new();
     while let Some(word) = words.next() {
         match word {
@@ -44,6 +47,10 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
                 let path = words.next().ok_or("--component takes a file")?;
                 components.push(std::path::absolute(path)?);
             }
+            "--before" if what != "plugins" => {
+                let path = words.next().ok_or("--before takes a program")?;
+                before = Some(std::path::absolute(path)?);
+            }
             "--corpus" => folder = Some(words.next().ok_or("--corpus takes a folder")?),
             _ => return Err(format!("bench {what} does not take `{word}`").into()),
         }
@@ -51,8 +58,9 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     let run: fn(&Place, &corpus::Corpus) -> Result<()> = match what {
         "load" => load::run_all,
         "pull" => pull::run_all,
+        "save" => save::run_all,
         "plugins" => {
-            let place = Place::prepare()?;
+            let place = Place::prepare(None)?;
             let corpus = match (folder, quick) {
                 (Some(folder), _) => Some(corpus::Corpus::of(Path::new(folder))),
                 (None, true) => Some(corpus::Corpus::quick(place.work.path())?),
@@ -63,7 +71,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         }
         _ => return Err(USAGE.into()),
     };
-    let place = Place::prepare()?;
+    let place = Place::prepare(before)?;
     let corpus = match (folder, quick) {
         (Some(folder), _) => corpus::Corpus::of(Path::new(folder)),
         (None, true) => corpus::Corpus::quick(place.work.path())?,
@@ -76,12 +84,12 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
 
 impl Place {
     /// Builds msb, and makes room for what it does.
-    fn prepare() -> Result<Self> {
+    fn prepare(before: Option<PathBuf>) -> Result<Self> {
         guests::build()?;
         let root = root()?;
         run(Command::new(cargo())
             .current_dir(&root)
-            .args(["build", "--package", "msb"])
+            .args(["build", "--release", "--package", "msb"])
             .env_remove("CARGO_MANIFEST_DIR"))?;
         // In memory where there is room: then the disk of the day is not what is measured.
         let work = match Path::new("/dev/shm") {
@@ -92,11 +100,24 @@ impl Place {
             target: target_directory(&root)?,
             root,
             work,
+            before,
         })
     }
 
     fn msb(&self) -> PathBuf {
-        self.target.join("debug/msb")
+        self.target.join("release/msb")
+    }
+
+    /// Returns each msb that takes part, and what to call it.
+    fn each_msb(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut each = vec![("msb", self.msb())];
+        each.extend(self.before.clone().map(|before| ("msb before", before)));
+        each
+    }
+
+    /// Whether the programs of others take part, too: not where msb is compared with itself.
+    fn has_others(&self) -> bool {
+        self.before.is_none()
     }
 
     /// Builds the program that does what microsandbox does; `None` where it does not build.

@@ -25,16 +25,17 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
 }
 
 fn contenders(place: &Place) -> Vec<Contender> {
-    let mut contenders = vec![
-        Contender {
-            name: "floor",
-            script: "cat $F | tee >(sha256sum >/dev/null) > $W/copy".to_owned(),
-        },
-        Contender {
-            name: "msb",
-            script: format!("MSB_HOME=$W {} load -q -i $F", place.msb().display()),
-        },
-    ];
+    let mut contenders = vec![Contender {
+        name: "floor",
+        script: "cat $F | tee >(sha256sum >/dev/null) > $W/copy".to_owned(),
+    }];
+    contenders.extend(place.each_msb().into_iter().map(|(name, msb)| Contender {
+        name,
+        script: format!("MSB_HOME=$W {} load -q -i $F", msb.display()),
+    }));
+    if !place.has_others() {
+        return contenders;
+    }
     if which("podman").is_some() {
         let script = "podman --root $W/root --runroot $W/run --storage-driver overlay \
                       --cgroup-manager=cgroupfs --events-backend=none load -q -i $F";

@@ -77,22 +77,22 @@ fn contenders(
         digests.join(" "),
         registry.blobs(format),
     );
-    let mut contenders = vec![
-        Contender {
-            name: "floor",
-            script: floor,
-        },
-        Contender {
-            name: "msb",
-            script: format!("MSB_HOME=$W {} pull -q $F", place.msb().display()),
-        },
-        Contender {
-            name: "skopeo copy",
-            script: "skopeo --insecure-policy copy -q --src-tls-verify=false docker://$F \
-                     oci:$W/copy:1"
-                .to_owned(),
-        },
-    ];
+    let mut contenders = vec![Contender {
+        name: "floor",
+        script: floor,
+    }];
+    contenders.extend(place.each_msb().into_iter().map(|(name, msb)| Contender {
+        name,
+        script: format!("MSB_HOME=$W {} pull -q $F", msb.display()),
+    }));
+    if !place.has_others() {
+        return contenders;
+    }
+    contenders.push(Contender {
+        name: "skopeo copy",
+        script: "skopeo --insecure-policy copy -q --src-tls-verify=false docker://$F oci:$W/copy:1"
+            .to_owned(),
+    });
     if which("podman").is_some() {
         let script = "podman --root $W/root --runroot $W/run --storage-driver overlay \
                       --cgroup-manager=cgroupfs --events-backend=none pull -q --tls-verify=false $F";
