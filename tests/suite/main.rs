@@ -16,6 +16,7 @@ mod archive;
 mod archive_forms;
 mod auth;
 mod bad_input;
+mod catalogue;
 mod chains;
 mod commands;
 mod compiled;
@@ -95,6 +96,7 @@ fn main() {
     let tests = [
         amplification::tests(),
         auth::all(),
+        catalogue::tests(),
         commands::tests(),
         compiled::tests(),
         chains::tests(),

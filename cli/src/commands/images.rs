@@ -1,6 +1,6 @@
 //! `msb images`, `msb image ls`
 
-use msb_host::image::{self, ImageSummary, NO_REFERENCE};
+use msb_host::image::{self, ImageList, ImageSummary, NO_REFERENCE};
 
 use super::{DataFormat, open_store, short_digest};
 use crate::error::CommandError;
@@ -26,16 +26,27 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let images = image::list(&open_store()?)?;
+    let list = image::list(&open_store()?)?;
+    show(ui, args, &list)?;
+    match list.incomplete {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+fn show(ui: Ui, args: &Args, list: &ImageList) -> Result<(), CommandError> {
+    let images = &list.images;
     match (args.format, args.quiet) {
-        (Some(DataFormat::Json), true) => ui.json(&references(&images)),
+        (Some(DataFormat::Json), true) => ui.json(&references(images)),
         (Some(DataFormat::Json), false) => {
             let rows: Vec<_> = images.iter().flat_map(ImageSummary::rows).collect();
             ui.json(&rows)
         }
-        (None, true) => ui.data(&lines(&references(&images))),
+        (None, true) => ui.data(&lines(&references(images))),
         (None, false) if images.is_empty() => {
-            ui.status("No images found.");
+            if list.incomplete.is_none() {
+                ui.status("No images found.");
+            }
             Ok(())
         }
         (None, false) => ui.table(&table::lines(

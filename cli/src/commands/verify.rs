@@ -1,8 +1,9 @@
 //! `msb image verify`
 
 use msb_host::image::{self, Damage, VerifiedImage, VerifyOptions, VerifyReport};
+use msb_host::store::Home;
 
-use super::{DataFormat, open_store, short_digest};
+use super::{DataFormat, short_digest};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
@@ -16,7 +17,8 @@ use crate::ui::Ui;
 /// is stored of an image. Without any REF all images are checked, and the catalogue with them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code 1 means that something is damaged, whether it was dropped or not.
+Exit code 1 means that something is damaged or cannot be read, whether it was dropped, brought back
+or left.
 
 Examples:
   msb image verify
@@ -26,9 +28,13 @@ pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one [default: all].
     #[arg(value_name = "REF")]
     references: Vec<String>,
-    /// Drop what is damaged, so that loading the image again makes it anew.
+    /// Drop what is damaged, so that loading the image again makes it anew, and bring back a
+    /// catalogue that is damaged or lost.
     #[arg(long)]
     repair: bool,
+    /// Drop damaged layers even if existing sandboxes use them.
+    #[arg(long, requires = "repair")]
+    force: bool,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
@@ -40,14 +46,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let store = open_store()?;
+    let home = Home::resolve()?;
     let options = VerifyOptions {
         repair: args.repair,
+        force: args.force,
     };
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Verify, |progress| {
         let cancel = interrupt.cancel();
-        image::verify(&store, &args.references, options, progress, cancel)
+        image::verify(&home, &args.references, options, progress, cancel)
     });
     let report = interrupt.settle(report)?;
     match args.format {
@@ -58,17 +65,64 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if report.is_sound() {
         return Ok(());
     }
-    let damaged = report.images.iter().filter(|image| !image.sound).count();
-    let message = match damaged {
-        0 => "the catalogue is damaged".to_owned(),
-        count => format!("damage in {}", counted(count, "image")),
+    Err(failure(&report, args.repair))
+}
+
+/// Returns what is to be told of a report that is not sound, and what to do next.
+fn failure(report: &VerifyReport, repair: bool) -> CommandError {
+    let count = |is_counted: &dyn Fn(&VerifiedImage) -> bool| {
+        counted(
+            report
+                .images
+                .iter()
+                .filter(|image| is_counted(image))
+                .count(),
+            "image",
+        )
     };
-    let hint = if args.repair {
-        "what was damaged is gone: load the images again to make it anew"
+    let is_any = |is_it: fn(&Damage) -> bool| report.damage().any(is_it);
+    let in_images = report.images.iter().flat_map(|image| &image.damage);
+    let message = if in_images.clone().any(proven) {
+        format!(
+            "damage in {}",
+            count(&|image| image.damage.iter().any(proven))
+        )
+    } else if in_images.count() > 0 {
+        format!(
+            "could not read all of {}",
+            count(&VerifiedImage::is_unreadable)
+        )
+    } else if report.store.iter().all(|damage| damage.repaired) {
+        "the catalogue was damaged, and is brought back".to_owned()
     } else {
-        "`msb image verify --repair` drops what is damaged; then load the images again"
+        "the catalogue is damaged".to_owned()
     };
-    Err(CommandError::new(message).hint(hint))
+    let mut error = CommandError::new(message);
+    if is_any(|damage| damage.unreadable) {
+        error = error.hint(
+            "what cannot be read is not dropped: look at the cause, such as a failing disk or too \
+             few open files, and verify again",
+        );
+    }
+    if is_any(|damage| !damage.in_use_by.is_empty()) {
+        error = error
+            .hint("`msb image verify --repair --force` drops layers although a sandbox uses them");
+    }
+    if !repair && is_any(proven) {
+        error = error.hint(
+            "`msb image verify --repair` brings back the catalogue and drops what is damaged; then \
+             load the images again",
+        );
+    } else if is_any(|damage| damage.dropped) {
+        error = error.hint("what was damaged is gone: load the images again to make it anew");
+    } else if is_any(|damage| proven(damage) && !damage.repaired && damage.in_use_by.is_empty()) {
+        error = error.hint("load the images that are missing again");
+    }
+    error
+}
+
+fn proven(damage: &Damage) -> bool {
+    !damage.unreadable
 }
 
 fn text(report: &VerifyReport) -> String {
@@ -97,7 +151,13 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 fn heading(image: &VerifiedImage) -> String {
-    let state = if image.sound { "sound" } else { "damaged" };
+    let state = if image.sound {
+        "sound"
+    } else if image.is_unreadable() {
+        "unreadable"
+    } else {
+        "damaged"
+    };
     format!(
         "{state:<8}  {}  {}",
         short_digest(&image.digest),
@@ -107,6 +167,14 @@ fn heading(image: &VerifiedImage) -> String {
 
 fn detail(page: &mut Page, damage: &Damage) {
     page.line(&format!("  {}", damage.file.display()));
-    let end = if damage.dropped { " (dropped)" } else { "" };
+    let end = if damage.dropped {
+        " (dropped)".to_owned()
+    } else if damage.repaired {
+        " (repaired)".to_owned()
+    } else if damage.in_use_by.is_empty() {
+        String::new()
+    } else {
+        format!(" (kept: used by sandbox {})", damage.in_use_by.join(", "))
+    };
     page.line(&format!("    {}{end}", damage.what));
 }

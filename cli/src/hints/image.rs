@@ -19,6 +19,8 @@ const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
 const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
+const REBUILD: &str = "`msb image verify --repair` brings the catalogue back";
+
 /// What to do about something that is in order and no image.
 pub(super) const NO_IMAGE: &str = "msb keeps images whose layers are tars; artifacts, charts, \
      signatures and build caches are for the tools that made them";
@@ -193,6 +195,9 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
         StoreError::Format { .. } => "use the newer msb, or let MSB_HOME name another store",
         StoreError::NoHome => "let MSB_HOME name a directory for the store",
         StoreError::DamagedBlob { .. } => DAMAGED_STORE,
+        StoreError::DamagedCatalogue { .. }
+        | StoreError::LostImages { .. }
+        | StoreError::DamagedImage { .. } => REBUILD,
         _ => return None,
     };
     Some(hint.to_owned())

@@ -50,13 +50,26 @@ pub struct ImageRow {
     pub size_bytes: u64,
 }
 
-/// Returns the images of the store, the newest first.
-pub fn list(store: &Store) -> Result<Vec<ImageSummary>, StoreError> {
-    Ok(store
-        .images()?
-        .into_iter()
-        .map(ImageSummary::from)
-        .collect())
+/// The images of a store.
+#[derive(Debug)]
+pub struct ImageList {
+    /// The images, the newest first.
+    pub images: Vec<ImageSummary>,
+    /// Why there may be others as well: the catalogue is damaged, or has lost images.
+    pub incomplete: Option<StoreError>,
+}
+
+/// Returns the images of the store. What is damaged does not keep the others.
+pub fn list(store: &Store) -> Result<ImageList, StoreError> {
+    let (images, mut damaged) = store.listing()?;
+    let incomplete = match damaged.pop() {
+        Some(row) => Some(row.into()),
+        None => store.check_complete().err(),
+    };
+    Ok(ImageList {
+        images: images.into_iter().map(ImageSummary::from).collect(),
+        incomplete,
+    })
 }
 
 impl ImageSummary {
@@ -118,6 +131,7 @@ mod tests {
         store.add("new", &["a", "b"], &["app", "ghcr.io/org/app:v1"]);
         let rows: Vec<ImageRow> = list(&store.store)
             .unwrap()
+            .images
             .iter()
             .flat_map(ImageSummary::rows)
             .collect();
@@ -146,6 +160,6 @@ mod tests {
 
     #[test]
     fn a_store_without_images_gives_an_empty_list() {
-        assert!(list(&TestStore::new().store).unwrap().is_empty());
+        assert!(list(&TestStore::new().store).unwrap().images.is_empty());
     }
 }

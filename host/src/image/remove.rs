@@ -43,14 +43,14 @@ pub fn remove(
     let forgotten = store.forget(selector, options.force)?;
     let (layers, bytes) = match &forgotten.image {
         Some(image) if forgotten.users.is_empty() => match store.collect(image)? {
-            Some(collected) => (collected.layers, Some(collected.bytes)),
+            Some(collected) => (collected.layers, Some(collected.bytes + forgotten.bytes)),
             None => (0, None),
         },
         _ => (0, Some(0)),
     };
     Ok(Removed {
         untagged: forgotten.untagged,
-        image: forgotten.image.map(|image| image.digest),
+        image: forgotten.digest,
         layers,
         bytes,
         users: forgotten.users,

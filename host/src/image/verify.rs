@@ -4,138 +4,119 @@
 //! check of a layer to the last bit is [`crate::layer`]'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-
-use serde::{Serialize, Serializer};
 
 use super::document;
 use super::list::NO_REFERENCE;
+use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::layer::{self, Known, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::store::{ImageRecord, LayerKey, Store, StoreError, StoredLayer};
+use crate::store::{Home, ImageRecord, LayerKey, Restored, Store, StoreError, StoredLayer};
 
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerifyOptions {
-    /// Drop what is damaged, so that the next load makes it anew.
+    /// Drop what is damaged, so that the next load makes it anew, and bring back a catalogue that
+    /// is damaged or lost.
     pub repair: bool,
+    /// Drop damaged layers although sandboxes use them.
+    pub force: bool,
 }
 
-/// What was found. Its JSON form is part of the command line's contract.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct VerifyReport {
-    /// The images that were looked at.
-    pub images: Vec<VerifiedImage>,
-    /// What is wrong with the store as a whole.
-    pub store: Vec<Damage>,
-    /// How many layers were looked at; images share them.
-    pub layers: usize,
-    /// How many bytes of tar they gave back.
-    pub bytes: u64,
-}
-
-/// An image that was looked at.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerifiedImage {
-    /// The reference by which it was found, or else its first one, or `<none>`.
-    pub reference: String,
-    /// The digest of its manifest.
-    pub digest: Digest,
-    /// The digest of its configuration.
-    pub id: Digest,
-    /// Nothing is wrong with it.
-    pub sound: bool,
-    /// What is.
-    pub damage: Vec<Damage>,
-}
-
-/// A part of the store that is damaged.
-#[derive(Clone, Debug, Serialize)]
-pub struct Damage {
-    /// The file.
-    #[serde(serialize_with = "lossy")]
-    pub file: PathBuf,
-    /// The layer that it belongs to, if it belongs to one.
-    pub diff_id: Option<Digest>,
-    /// What is wrong with it.
-    pub what: String,
-    /// It was dropped.
-    pub dropped: bool,
-}
-
-impl VerifyReport {
-    /// Returns whether nothing is wrong.
-    pub fn is_sound(&self) -> bool {
-        self.store.is_empty() && self.images.iter().all(|image| image.sound)
-    }
-}
-
-/// Checks the images that `selectors` name, or all of them and the catalogue where there are none.
+/// Checks the images that `selectors` name, or all of them and the catalogue where there are none,
+/// in the store of a home.
 ///
 /// # Errors
-/// An image that is not there. What is damaged is in the report.
+/// An image that is not there, and without [`VerifyOptions::repair`] a catalogue that cannot be
+/// opened. What else is damaged is in the report.
 pub fn verify(
-    store: &Store,
+    home: &Home,
     selectors: &[String],
     options: VerifyOptions,
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<VerifyReport, StoreError> {
+    let mut report = VerifyReport::default();
+    let store = if options.repair {
+        let (store, restored) = Store::open_and_restore(home, progress.as_ref(), cancel)?;
+        if let Some((error, restored)) = restored {
+            let what = match error {
+                StoreError::DamagedCatalogue { what, .. } => what,
+                error => error.to_string(),
+            };
+            report
+                .store
+                .extend(of_catalogue(&store, vec![what], &restored));
+        }
+        store
+    } else {
+        Store::open(home)?
+    };
+    if selectors.is_empty() && report.store.is_empty() {
+        report.store = catalogue(&store, options, progress, cancel)?;
+    }
     // Nothing is collected while it is looked at.
     let _lease = store.lease(progress.as_ref(), cancel)?;
-    let images = select(store, selectors)?;
-    let mut report = VerifyReport::default();
-    if selectors.is_empty() {
-        let catalogue = store.check_catalogue()?;
-        report
-            .store
-            .extend(catalogue.into_iter().map(|what| Damage {
-                file: store.catalogue_path(),
-                diff_id: None,
-                what,
-                dropped: false,
-            }));
-    }
-    let keys: BTreeSet<&LayerKey> = images
-        .iter()
-        .flat_map(|(image, _)| image.layers.iter().map(|layer| &layer.key))
-        .collect();
-    progress.report(Event::Layers(keys.len()));
+    let images = select(&store, selectors)?;
     let check = Check {
-        store,
+        store: &store,
         options,
         progress,
         cancel,
     };
-    let mut layers = BTreeMap::new();
-    for (number, key) in keys.into_iter().enumerate() {
-        cancel.check()?;
-        let (damage, bytes) = check.layer(key, LayerNumber(number))?;
-        report.layers += 1;
-        report.bytes = report.bytes.saturating_add(bytes);
-        layers.insert(key, damage);
-    }
-    for (image, reference) in &images {
-        let mut damage = check.documents(image)?;
-        damage.extend(check.names(image)?);
-        let own: BTreeSet<&LayerKey> = image.layers.iter().map(|layer| &layer.key).collect();
-        for key in own {
-            damage.extend(layers.get(key).into_iter().flatten().cloned());
-        }
-        let reference = reference.as_ref().or_else(|| image.references.first());
-        report.images.push(VerifiedImage {
-            reference: reference.map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
-            digest: image.digest.clone(),
-            id: image.config_digest.clone(),
-            sound: damage.is_empty(),
-            damage,
-        });
-    }
+    check.images(&images, &mut report)?;
     Ok(report)
+}
+
+/// Checks the catalogue, and brings it back if it is damaged.
+fn catalogue(
+    store: &Store,
+    options: VerifyOptions,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+) -> Result<Vec<Damage>, StoreError> {
+    let wrong = store.check_catalogue()?;
+    if !wrong.is_empty() {
+        if options.repair {
+            let restored = store.restore(progress.as_ref(), cancel)?;
+            return Ok(of_catalogue(store, wrong, &restored));
+        }
+        let path = store.catalogue_path();
+        let damage = wrong.into_iter().map(|what| Damage::of(&path, what));
+        return Ok(damage.collect());
+    }
+    let wanting = store.check_sidecars(options.repair)?.into_iter();
+    let damage = wanting.map(|image| Damage {
+        repaired: options.repair,
+        ..Damage::of(
+            &store.sidecar_path(&image),
+            "it is missing or damaged".to_owned(),
+        )
+    });
+    Ok(damage.collect())
+}
+
+/// Returns what was wrong with a catalogue that was brought back, and what is still missing in it.
+fn of_catalogue(store: &Store, wrong: Vec<String>, restored: &Restored) -> Vec<Damage> {
+    let path = store.catalogue_path();
+    let repaired = wrong.into_iter().map(|what| Damage {
+        repaired: true,
+        ..Damage::of(&path, what)
+    });
+    let lost = restored.lost.iter().map(|row| {
+        let what = format!(
+            "image {} could not be brought back: {}",
+            row.digest, row.what
+        );
+        Damage::of(&path, what)
+    });
+    repaired.chain(lost).collect()
 }
 
 /// Finds the images, each once.
@@ -166,11 +147,65 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Checks one layer, and returns how much of its tar it gave back.
-    fn layer(&self, key: &LayerKey, number: LayerNumber) -> Result<(Vec<Damage>, u64), StoreError> {
-        let Some(stored) = self.store.recorded_layer(key)? else {
-            let text = format!("layer {} is not recorded", key.diff_id);
-            return Err(StoreError::Damaged(text));
+    /// Checks images, each layer of them once.
+    fn images(
+        &self,
+        images: &[(ImageRecord, Option<Reference>)],
+        report: &mut VerifyReport,
+    ) -> Result<(), StoreError> {
+        let mut wanted: BTreeMap<&LayerKey, Vec<&Digest>> = BTreeMap::new();
+        for (image, _) in images {
+            for layer in &image.layers {
+                wanted.entry(&layer.key).or_default().push(&image.digest);
+            }
+        }
+        self.progress.report(Event::Layers(wanted.len()));
+        let mut layers = BTreeMap::new();
+        for (number, (key, images)) in wanted.into_iter().enumerate() {
+            self.cancel.check()?;
+            let (damage, bytes) = self.layer(key, &images, LayerNumber(number))?;
+            report.layers += 1;
+            report.bytes = report.bytes.saturating_add(bytes);
+            layers.insert(key, damage);
+        }
+        for (image, reference) in images {
+            let mut damage = self.documents(image)?;
+            damage.extend(self.names(image)?);
+            let own: BTreeSet<&LayerKey> = image.layers.iter().map(|layer| &layer.key).collect();
+            for key in own {
+                damage.extend(layers.get(key).into_iter().flatten().cloned());
+            }
+            let reference = reference.as_ref().or_else(|| image.references.first());
+            report.images.push(VerifiedImage {
+                reference: reference.map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
+                digest: image.digest.clone(),
+                id: image.config_digest.clone(),
+                sound: damage.is_empty(),
+                damage,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks one layer of some images, and returns how much of its tar it gave back.
+    fn layer(
+        &self,
+        key: &LayerKey,
+        images: &[&Digest],
+        number: LayerNumber,
+    ) -> Result<(Vec<Damage>, u64), StoreError> {
+        let of_row = |what| Damage {
+            diff_id: Some(key.diff_id.clone()),
+            ..Damage::of(&self.store.catalogue_path(), what)
+        };
+        let stored = match self.store.recorded_layer(key) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => {
+                let what = format!("nothing is recorded of layer {}", key.diff_id);
+                return Ok((vec![of_row(what)], 0));
+            }
+            Err(StoreError::DamagedCatalogue { what, .. }) => return Ok((vec![of_row(what)], 0)),
+            Err(error) => return Err(error),
         };
         self.progress.report(Event::LayerStarted {
             layer: number,
@@ -188,20 +223,33 @@ impl Check<'_> {
         let is_proven = faults.iter().any(|fault| fault.is_proven);
         let mut damage: Vec<Damage> = faults
             .into_iter()
-            .map(|FileFault { file, what, .. }| Damage {
-                file: file.to_owned(),
+            .map(|fault| Damage {
                 diff_id: Some(key.diff_id.clone()),
-                what,
-                dropped: false,
+                unreadable: !fault.is_proven,
+                ..Damage::of(fault.file, fault.what)
             })
             .collect();
         if self.options.repair && is_proven {
-            let dropped = self.store.drop_layer(&stored, identity, self.cancel)?;
+            let users = self.users(images)?;
+            let dropped =
+                users.is_empty() && self.store.drop_layer(&stored, identity, self.cancel)?;
             for damage in &mut damage {
                 damage.dropped = dropped;
+                damage.in_use_by.clone_from(&users);
             }
         }
         Ok((damage, stored.facts.tar_size))
+    }
+
+    /// Returns the sandboxes that keep a layer of some images from being dropped.
+    fn users(&self, images: &[&Digest]) -> Result<Vec<String>, StoreError> {
+        let mut users = BTreeSet::new();
+        if !self.options.force {
+            for image in images {
+                users.extend(self.store.users(image)?);
+            }
+        }
+        Ok(users.into_iter().collect())
     }
 
     fn faults<'s>(
@@ -218,18 +266,26 @@ impl Check<'_> {
         if !wrong.is_empty() {
             return Ok(wrong);
         }
+        let open = |path| File::open(path).map_err(|error| vec![FileFault::of_read(path, &error)]);
+        let (image_file, recipe_file) = match (open(image), open(recipe)) {
+            (Ok(image), Ok(recipe)) => (image, recipe),
+            (Err(faults), _) | (_, Err(faults)) => return Ok(faults),
+        };
         let known = Known {
             diff_id: &stored.facts.key.diff_id,
             rest: &stored.facts.rest,
             recipe_digest: &stored.facts.recipe_digest,
         };
         let advanced = |bytes| self.progress.report(Event::LayerAdvanced { layer, bytes });
-        let files = (stored.open_erofs()?, stored.open_recipe()?);
-        let faults = layer::check(&files.0, &files.1, &known, &advanced, self.cancel);
-        let faults = faults.map_err(|error| match error {
-            LayerError::Cancelled(cancelled) => StoreError::Cancelled(cancelled),
-            error => StoreError::Damaged(error.to_string()),
-        })?;
+        let faults = layer::check(&image_file, &recipe_file, &known, &advanced, self.cancel);
+        let faults = match faults {
+            Err(LayerError::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(error) => {
+                let error = io::Error::other(error);
+                return Ok(vec![FileFault::of_read(image, &error)]);
+            }
+            Ok(faults) => faults,
+        };
         let place = |fault: &layer::Fault| if fault.is_in_recipe() { recipe } else { image };
         Ok(faults
             .iter()
@@ -249,12 +305,7 @@ impl Check<'_> {
         if let (Some(manifest), Some(config)) = (manifest, config)
             && let Some(what) = document::contradiction(image, &manifest, &config)
         {
-            damage.push(Damage {
-                file: self.store.catalogue_path(),
-                diff_id: None,
-                what,
-                dropped: false,
-            });
+            damage.push(Damage::of(&self.store.catalogue_path(), what));
         }
         Ok(damage)
     }
@@ -264,10 +315,8 @@ impl Check<'_> {
     fn names(&self, image: &ImageRecord) -> Result<Vec<Damage>, StoreError> {
         let mut damage = Vec::new();
         let of_catalogue = |what| Damage {
-            file: self.store.catalogue_path(),
-            diff_id: None,
-            what,
             dropped: self.options.repair,
+            ..Damage::of(&self.store.catalogue_path(), what)
         };
         for index in &image.indexes {
             let is_whole = self.document(&index.digest, &mut damage)?.is_some();
@@ -283,7 +332,8 @@ impl Check<'_> {
                 "it calls the image {reference}, and nothing proves that digest"
             )));
         }
-        if self.options.repair && !damage.is_empty() {
+        let is_proven = damage.iter().any(|damage| !damage.unreadable);
+        if self.options.repair && is_proven {
             self.store.forget_unproven(image)?;
         }
         Ok(damage)
@@ -294,27 +344,25 @@ impl Check<'_> {
         digest: &Digest,
         damage: &mut Vec<Damage>,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let (file, what, is_proven) = match self.store.blob(digest) {
+        let mut found = match self.store.blob(digest) {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(StoreError::DamagedBlob { path, actual }) => {
-                (path, format!("it is another one: {actual}"), true)
+                Damage::of(&path, format!("it is another one: {actual}"))
             }
             Err(StoreError::Io { path, source, .. }) => {
-                let is_gone = source.kind() == std::io::ErrorKind::NotFound;
-                (path, format!("it cannot be read: {source}"), is_gone)
+                let fault = FileFault::of_read(&path, &source);
+                Damage {
+                    unreadable: !fault.is_proven,
+                    ..Damage::of(&path, fault.what)
+                }
             }
             Err(error) => return Err(error),
         };
-        let dropped = self.options.repair && is_proven;
-        if dropped {
+        if self.options.repair && !found.unreadable {
             self.store.drop_blob(digest)?;
+            found.dropped = true;
         }
-        damage.push(Damage {
-            file,
-            diff_id: None,
-            what,
-            dropped,
-        });
+        damage.push(found);
         Ok(None)
     }
 }
@@ -327,28 +375,30 @@ struct FileFault<'a> {
     is_proven: bool,
 }
 
+impl<'a> FileFault<'a> {
+    /// Returns what it means that a file could not be opened or read.
+    fn of_read(file: &'a Path, error: &io::Error) -> Self {
+        Self {
+            file,
+            what: format!("it cannot be read: {error}"),
+            is_proven: error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
 /// Returns what is wrong with the length of a file.
 fn wrong_size(file: &Path, expected: u64) -> Option<FileFault<'_>> {
-    let (what, is_proven) = match std::fs::metadata(file) {
+    let what = match std::fs::metadata(file) {
         Ok(metadata) if metadata.is_file() && metadata.len() == expected => return None,
         Ok(metadata) if metadata.is_file() => {
-            let length = metadata.len();
-            (format!("it is {length} bytes long, not {expected}"), true)
+            format!("it is {} bytes long, not {expected}", metadata.len())
         }
-        Ok(_) => ("it is not a file".to_owned(), true),
-        Err(error) => {
-            let is_gone = error.kind() == std::io::ErrorKind::NotFound;
-            (format!("it cannot be read: {error}"), is_gone)
-        }
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) => return Some(FileFault::of_read(file, &error)),
     };
     Some(FileFault {
         file,
         what,
-        is_proven,
+        is_proven: true,
     })
-}
-
-/// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
 }

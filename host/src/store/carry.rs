@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::{Home, StoreError, database, fs, schema};
+use super::{Home, StoreError, database, fault, fs, schema, sidecar};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -79,7 +79,7 @@ pub(super) fn carry_over(
     let transaction = before
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed("write"))?;
-    match schema::format(&transaction).map_err(failed("read"))? {
+    match schema::stated_format(&transaction).map_err(failed("read"))? {
         // Another process was faster.
         None => return Ok(()),
         Some(found) => check_format(&path, found)?,
@@ -171,6 +171,7 @@ fn copy_attached(home: &Home, catalogue: &mut Connection) -> Result<(), StoreErr
     schema::create_within(&transaction)
         .and_then(|()| transaction.execute_batch(COPY))
         .and_then(|()| copy_references(&transaction))
+        .and_then(|()| sidecar::mark_all(&transaction))
         .map_err(failed("write"))?;
     fs::step(&path)?;
     transaction.commit().map_err(failed("write"))
@@ -251,9 +252,5 @@ fn shrink(before: &Connection) {
 
 fn failed(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Catalogue {
-        operation,
-        path: path.clone(),
-        source,
-    }
+    move |source| fault::of_foreign(operation, &path, source)
 }

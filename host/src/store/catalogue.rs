@@ -10,8 +10,9 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::query::ImageRecord;
-use super::{Home, StoreError, carry, database, fs, query, schema};
+use super::query::{DamagedRow, ImageRecord};
+use super::schema::Format;
+use super::{Home, StoreError, carry, database, fault, fs, query, schema, sidecar, sweep};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -36,19 +37,24 @@ impl Store {
             Err(_) if is_readable_only(home) => open_for_reading(home)?,
             opened => {
                 let mut connection = opened?;
-                let is_new = !has_format(home, &connection)?;
-                carry::carry_over(home, &mut connection, is_new)?;
-                if is_new {
-                    schema::create(&mut connection).map_err(failed("write", home))?;
-                }
-                carry::mark_new(home);
+                bring_up_to_date(home, &mut connection)?;
                 connection
             }
         };
-        Ok(Self {
+        let store = Self::with(home, connection);
+        // One that has lost all of its rows looks like a new one.
+        if !store.has_images()? {
+            store.check_complete()?;
+        }
+        Ok(store)
+    }
+
+    /// Returns a store whose catalogue was opened.
+    pub(super) fn with(home: &Home, connection: Connection) -> Self {
+        Self {
             home: home.clone(),
             connection: Mutex::new(connection),
-        })
+        }
     }
 
     /// Returns where the store is.
@@ -56,20 +62,35 @@ impl Store {
         &self.home
     }
 
-    /// Returns all images, the newest first.
+    /// Returns all images, the newest first, but for those whose rows make no sense.
     pub fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
-        let mut images = self.read(query::images)?;
+        Ok(self.listing()?.0)
+    }
+
+    /// Returns all images, the newest first, and those whose rows make no sense.
+    pub fn listing(&self) -> Result<(Vec<ImageRecord>, Vec<DamagedRow>), StoreError> {
+        let (mut images, damaged) = self.read(query::images)?;
         for image in &mut images {
             self.prove(image);
         }
-        Ok(images)
+        Ok((images, damaged))
     }
 
     /// Returns the image that a reference leads to. One with a digest leads to nothing but what has
     /// that digest, whatever the catalogue says.
     pub fn referenced(&self, reference: &Reference) -> Result<Option<ImageRecord>, StoreError> {
-        let Some(mut image) = self.read(|catalogue| query::referenced(catalogue, reference))?
-        else {
+        let found = self.read(|catalogue| {
+            match query::referenced(catalogue, reference) {
+                // The rows of others may be whole.
+                Err(error) if error.sqlite_error_code().is_none() => Ok(Err(fault::words(error))),
+                found => found.map(Ok),
+            }
+        })?;
+        let found = found.map_err(|what| StoreError::DamagedImage {
+            image: reference.familiar(),
+            what,
+        })?;
+        let Some(mut image) = found else {
             return Ok(None);
         };
         self.prove(&mut image);
@@ -88,7 +109,13 @@ impl Store {
     /// Makes the directories that writing needs.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         let home = self.home();
-        for directory in [home.layers(), home.blobs(), home.tmp(), home.locks()] {
+        for directory in [
+            home.layers(),
+            home.blobs(),
+            home.sidecars(),
+            home.tmp(),
+            home.locks(),
+        ] {
             fs::create_directory(&directory)?;
         }
         Ok(())
@@ -124,7 +151,8 @@ impl Store {
         run().map_err(|error| self.failed("read", error))
     }
 
-    /// Runs statements that others see all at once, or not at all when one of them fails.
+    /// Runs statements that others see all at once, or not at all when one of them fails. Then the
+    /// sidecars that they have marked are written.
     pub(super) fn write<T>(
         &self,
         statements: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
@@ -138,21 +166,28 @@ impl Store {
             transaction.commit()?;
             Ok(result)
         };
-        run().map_err(|error| self.failed("write", error))
+        let result = run().map_err(|error| self.failed("write", error))?;
+        // What could not be written stays marked, and the next one to open the store goes on.
+        let _ = sidecar::refresh(&self.home, &mut connection);
+        Ok(result)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    fn has_images(&self) -> Result<bool, StoreError> {
+        self.read(|catalogue| {
+            let images = "SELECT EXISTS (SELECT 1 FROM msb_image)";
+            catalogue.query_row(images, [], |row| row.get(0))
+        })
+    }
+
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         // A transaction that a panic cut off was rolled back.
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, operation: &'static str, error: WriteError) -> StoreError {
+    pub(super) fn failed(&self, operation: &'static str, error: WriteError) -> StoreError {
         match error {
-            WriteError::Catalogue(rusqlite::Error::FromSqlConversionFailure(_, _, source)) => {
-                StoreError::Damaged(source.to_string())
-            }
             WriteError::Catalogue(source) => failed(operation, &self.home)(source),
             WriteError::Store(error) => error,
         }
@@ -187,6 +222,31 @@ fn open_for_writing(home: &Home) -> Result<Connection, StoreError> {
     database::open_for_writing(&path).map_err(failed("open", home))
 }
 
+/// Makes a catalogue that was opened one of this format: a new one, one of format 2 that is carried
+/// over, or one that an earlier version has left.
+///
+/// # Errors
+/// [`StoreError::LostImages`] for what would be a new one, if the store has files of images.
+pub(super) fn bring_up_to_date(home: &Home, connection: &mut Connection) -> Result<(), StoreError> {
+    let is_new = !has_format(home, connection)?;
+    carry::carry_over(home, connection, is_new)?;
+    if is_new {
+        // Another process may have made it since, and loaded something.
+        if sweep::has_images(home)? && !has_format(home, connection)? {
+            return Err(StoreError::LostImages {
+                path: home.catalogue(),
+                images: sidecar::list(home)?.len(),
+            });
+        }
+        schema::create(connection).map_err(failed("write", home))?;
+    }
+    carry::mark_new(home);
+    schema::complete(connection).map_err(failed("write", home))?;
+    // What could not be written stays marked.
+    let _ = sidecar::refresh(home, connection);
+    Ok(())
+}
+
 /// Opens what there is for reading. A store of format 2 is carried over in memory.
 fn open_for_reading(home: &Home) -> Result<Connection, StoreError> {
     let path = home.catalogue();
@@ -210,10 +270,16 @@ fn open_for_reading(home: &Home) -> Result<Connection, StoreError> {
 fn has_format(home: &Home, connection: &Connection) -> Result<bool, StoreError> {
     let path = home.catalogue();
     match schema::format(connection).map_err(failed("read", home))? {
-        Some(schema::FORMAT) => Ok(true),
+        Some(Format::Of(schema::FORMAT)) => Ok(true),
         None => Ok(false),
-        Some(found) if found < schema::FORMAT => Err(StoreError::OldFormat { path, found }),
-        Some(found) => Err(StoreError::Format {
+        Some(Format::Damaged(value)) => Err(StoreError::DamagedCatalogue {
+            path,
+            what: format!("`{}` is not its format", value.escape_default()),
+        }),
+        Some(Format::Of(found)) if found < schema::FORMAT => {
+            Err(StoreError::OldFormat { path, found })
+        }
+        Some(Format::Of(found)) => Err(StoreError::Format {
             path,
             found,
             known: schema::FORMAT,
@@ -227,11 +293,10 @@ fn is_readable_only(home: &Home) -> bool {
     paths.iter().any(|path| path.is_file()) && !database::takes_new_files(&home.catalogue())
 }
 
-fn failed(operation: &'static str, home: &Home) -> impl Fn(rusqlite::Error) -> StoreError {
+pub(super) fn failed(
+    operation: &'static str,
+    home: &Home,
+) -> impl Fn(rusqlite::Error) -> StoreError {
     let path = home.catalogue();
-    move |source| StoreError::Catalogue {
-        operation,
-        path: path.clone(),
-        source,
-    }
+    move |source| fault::of_catalogue(operation, &path, source)
 }

@@ -12,7 +12,7 @@ use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
 use super::query::ImageRecord;
 use super::sweep::{Garbage, Known};
-use super::{StoreError, forget, fs, usage};
+use super::{Home, StoreError, forget, fs, restore, usage};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
@@ -45,12 +45,16 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<Collected, StoreError> {
         let _lease = self.sole_lease(progress, cancel)?;
+        // What the catalogue has lost would be taken for garbage.
+        self.check_complete()?;
         let mut collected = Collected::default();
         let foreign = Foreign::open(self.home())?;
         let known = if dry_run {
-            self.rehearse(|copy| delete_unused(copy, &foreign, &mut collected))?
+            self.rehearse(|copy| delete_unused(self.home(), copy, &foreign, &mut collected))?
         } else {
-            self.write(|transaction| delete_unused(transaction, &foreign, &mut collected))?
+            self.write(|transaction| {
+                delete_unused(self.home(), transaction, &foreign, &mut collected)
+            })?
         };
         let garbage = Garbage::find(self.home(), &known)?;
         discard(&garbage, dry_run, &mut collected, cancel)?;
@@ -91,7 +95,12 @@ impl Store {
 }
 
 /// Deletes the rows of what nobody uses, and returns what the rows that are left need.
+///
+/// # Errors
+/// [`StoreError::DamagedImage`] for one that stays, if what the catalogue has of it is not right: its
+/// files would be taken for garbage.
 fn delete_unused(
+    home: &Home,
     catalogue: &Connection,
     foreign: &Foreign,
     collected: &mut Collected,
@@ -105,9 +114,14 @@ fn delete_unused(
         if usage::users(catalogue, foreign, &digest)?.is_empty() {
             collected.references += forget::delete(catalogue, &digest, false)?;
             collected.images += 1;
+            if let Ok(image) = digest.parse() {
+                let sidecar = fs::disk_size(&home.sidecar(&image)).map_err(WriteError::Store)?;
+                collected.bytes = collected.bytes.saturating_add(sidecar);
+            }
             gone.insert(digest.replace(':', "_"));
-        } else if !removed {
-            collected.in_use += 1;
+        } else {
+            restore::check_rows(home, catalogue, &digest)?;
+            collected.in_use += usize::from(!removed);
         }
     }
     catalogue.execute(

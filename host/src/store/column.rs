@@ -4,7 +4,7 @@ use std::error::Error;
 use std::str::FromStr;
 
 use rusqlite::Row;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 
 use crate::digest::Digest;
 
@@ -35,6 +35,11 @@ where
     T: FromStr<Err: Error + Send + Sync + 'static>,
 {
     Ok(row.get::<_, Text<T>>(column)?.0)
+}
+
+/// Returns the error of a column whose text cannot be what it says.
+pub(super) fn nonsense(what: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into())
 }
 
 impl FromSql for Count {

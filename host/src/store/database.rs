@@ -13,15 +13,28 @@ const BUSY: Duration = Duration::from_secs(30);
 
 /// Opens a database that is there, or an empty file, for writing, with a write-ahead log.
 pub(super) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = open_as_it_is(path)?;
-    write_ahead(&connection)?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
+    let connection = open_unread(path)?;
+    configure(&connection)?;
     Ok(connection)
+}
+
+/// Makes an open database one that is written with a write-ahead log.
+pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    write_ahead(connection)?;
+    connection.pragma_update(None, "foreign_keys", "ON")
 }
 
 /// Opens a database that is there, or an empty file, for writing, and leaves its kind of journal
 /// alone.
 pub(super) fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_unread(path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Opens a file for writing, and does not look whether it is a database.
+pub(super) fn open_unread(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -29,7 +42,6 @@ pub(super) fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
             | OpenFlags::SQLITE_OPEN_URI,
     )?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 

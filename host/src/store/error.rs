@@ -105,10 +105,50 @@ pub enum StoreError {
         /// The digest of what is there.
         actual: Digest,
     },
-    /// The catalogue holds something that it should not.
-    #[error("the catalogue is damaged: {0}")]
-    Damaged(String),
+    /// The catalogue is no database any more, or holds what it should not.
+    #[error("the catalogue `{}` is damaged: {what}", path.display())]
+    DamagedCatalogue {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The catalogue has lost images that the store has. Nobody knows how many there are where
+    /// `images` is 0.
+    #[error("the catalogue `{}` has lost {}", path.display(), counted(*images))]
+    LostImages {
+        /// The database file.
+        path: PathBuf,
+        /// Images that are known to be missing in it.
+        images: usize,
+    },
+    /// What the catalogue has of one image makes no sense.
+    #[error("the catalogue is damaged at image `{image}`: {what}")]
+    DamagedImage {
+        /// The image as it was named, or as the catalogue calls it.
+        image: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl StoreError {
+    /// Returns whether the catalogue is damaged or lost, which rebuilding it heals.
+    pub fn is_of_catalogue(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedCatalogue { .. } | Self::LostImages { .. } | Self::DamagedImage { .. }
+        )
+    }
+}
+
+fn counted(images: usize) -> String {
+    match images {
+        0 => "all images".to_owned(),
+        1 => "1 image".to_owned(),
+        images => format!("{images} images"),
+    }
 }

@@ -1,8 +1,8 @@
 //! From what a user types to an image.
 
-use super::StoreError;
 use super::catalogue::Store;
-use super::query::ImageRecord;
+use super::query::{DamagedRow, ImageRecord};
+use super::{StoreError, query};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -60,13 +60,39 @@ impl Store {
                     image,
                     reference: None,
                 }),
-                None => Err(StoreError::NotFound(selector.to_owned())),
+                None => Err(self.not_found(selector)),
             },
             _ => Err(StoreError::Ambiguous {
                 selector: selector.to_owned(),
                 candidates: images.iter().map(candidate).collect(),
             }),
         }
+    }
+
+    /// Returns why an image is not found: the catalogue may be the reason.
+    fn not_found(&self, selector: &str) -> StoreError {
+        let damaged = || match self.damaged_row(selector) {
+            Ok(Some(row)) => Err(row.into()),
+            Ok(None) => self.check_complete(),
+            Err(error) => Err(error),
+        };
+        damaged()
+            .err()
+            .unwrap_or_else(|| StoreError::NotFound(selector.to_owned()))
+    }
+
+    /// Returns the image that a selector names among those whose rows make no sense.
+    pub(super) fn damaged_row(&self, selector: &str) -> Result<Option<DamagedRow>, StoreError> {
+        let name = selector.parse::<Reference>().ok();
+        let name = name.map(|reference| reference.canonical());
+        let (_, mut rows) = self.read(query::images)?;
+        rows.retain(|row| {
+            let hex = row.digest.split_once(':').map_or("", |(_, hex)| hex);
+            row.digest == selector
+                || (selector.len() >= MIN_PREFIX && hex.starts_with(selector))
+                || name.as_ref().is_some_and(|name| row.names.contains(name))
+        });
+        Ok(rows.pop())
     }
 
     /// Returns the images that a reference with a digest may mean: those of the digest, or those

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::schema::has_table;
-use super::{Home, StoreError, database};
+use super::{Home, StoreError, database, fault};
 
 /// The database of the microsandbox in a home, if there is one, as it is while this is open.
 #[derive(Debug)]
@@ -64,11 +64,7 @@ impl Foreign {
     }
 
     fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Catalogue {
-            operation: "read",
-            path: self.path.clone(),
-            source,
-        }
+        fault::of_foreign("read", &self.path, source)
     }
 }
 

@@ -6,7 +6,9 @@ use super::catalogue::Store;
 use super::find::FoundImage;
 use super::foreign::Foreign;
 use super::query::ImageRecord;
-use super::{StoreError, query, usage};
+use super::rows::Rows;
+use super::{StoreError, fs, query, sidecar, usage};
+use crate::digest::Digest;
 use crate::reference::Reference;
 
 /// What the catalogue has forgotten.
@@ -16,6 +18,11 @@ pub struct Forgotten {
     pub untagged: Vec<Reference>,
     /// The image, if it was removed and not just one of its references.
     pub image: Option<ImageRecord>,
+    /// Its digest. It has no image where the catalogue could not say what the image is; the files of
+    /// such a one are left to the next prune.
+    pub digest: Option<Digest>,
+    /// The bytes of disk that this has freed already.
+    pub bytes: u64,
     /// The sandboxes that used the image that was removed by force. Its files stay until they
     /// have released it.
     pub users: Vec<String>,
@@ -28,9 +35,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::InUse`] and [`StoreError::SeveralReferences`] unless `force` is set.
     pub fn forget(&self, selector: &str, force: bool) -> Result<Forgotten, StoreError> {
-        let FoundImage { image, reference } = self.find(selector)?;
+        let FoundImage { image, reference } = match self.find(selector) {
+            Err(StoreError::DamagedImage { .. }) => return self.forget_damaged(selector, force),
+            found => found?,
+        };
         let digest = image.digest.to_string();
         let foreign = Foreign::open(self.home())?;
+        let sidecar_bytes = fs::disk_size(&self.home().sidecar(&image.digest))?;
         self.write(|transaction| {
             let not_found = || StoreError::NotFound(selector.to_owned());
             // Somebody may have removed or moved it since it was found.
@@ -44,9 +55,12 @@ impl Store {
                         "DELETE FROM msb_reference WHERE name = ?1",
                         [reference.canonical()],
                     )?;
+                    sidecar::mark(transaction, &digest)?;
                     return Ok(Forgotten {
                         untagged: vec![reference],
                         image: None,
+                        digest: None,
+                        bytes: 0,
                         users: Vec::new(),
                     });
                 }
@@ -70,10 +84,50 @@ impl Store {
             delete(transaction, &digest, !users.is_empty())?;
             Ok(Forgotten {
                 untagged: image.references.clone(),
+                digest: Some(image.digest.clone()),
+                bytes: if users.is_empty() { sidecar_bytes } else { 0 },
                 image: Some(image),
                 users,
             })
         })
+    }
+
+    /// As [`forget`](Self::forget), of an image whose rows make no sense: all of them go.
+    fn forget_damaged(&self, selector: &str, force: bool) -> Result<Forgotten, StoreError> {
+        let not_found = || StoreError::NotFound(selector.to_owned());
+        let row = self.damaged_row(selector)?.ok_or_else(not_found)?;
+        let foreign = Foreign::open(self.home())?;
+        let forgotten = self.write(|transaction| {
+            let users = usage::users(transaction, &foreign, &row.digest)?;
+            if !users.is_empty() && !force {
+                return Err(StoreError::InUse {
+                    image: selector.to_owned(),
+                    sandboxes: users,
+                }
+                .into());
+            }
+            delete(transaction, &row.digest, !users.is_empty())?;
+            Ok(Forgotten {
+                untagged: row
+                    .names
+                    .iter()
+                    .filter_map(|name| name.parse().ok())
+                    .collect(),
+                image: None,
+                digest: row.digest.parse().ok(),
+                bytes: 0,
+                users,
+            })
+        })?;
+        // The sidecar may be that of another digest than the one that stood in the row.
+        for image in self.unlisted()? {
+            let path = self.home().sidecar(&image);
+            let is_named = |rows: Rows| rows.names.iter().any(|own| row.names.contains(&own.name));
+            if sidecar::read(&path, &image).is_ok_and(is_named) {
+                fs::remove(&path)?;
+            }
+        }
+        Ok(forgotten)
     }
 }
 
@@ -84,6 +138,7 @@ pub(super) fn delete(
     digest: &str,
     in_use: bool,
 ) -> rusqlite::Result<usize> {
+    sidecar::mark(catalogue, digest)?;
     let references = catalogue.execute("DELETE FROM msb_reference WHERE image = ?1", [digest])?;
     let statement = if in_use {
         "UPDATE msb_image SET removed = 1 WHERE digest = ?1"

@@ -125,6 +125,23 @@ pub(crate) fn write_atomically(
     aside: &Path,
     prefix: &str,
 ) -> Result<(), StoreError> {
+    write_aside(bytes, path, aside, prefix)?.persist()?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// A file that was written aside and is synchronised, removed when dropped.
+pub(super) struct Aside {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+/// Writes a file aside, to be put in its place at `path`.
+pub(super) fn write_aside(
+    bytes: &[u8],
+    path: &Path,
+    aside: &Path,
+    prefix: &str,
+) -> Result<Aside, StoreError> {
     let mut file = tempfile::Builder::new()
         .prefix(prefix)
         .tempfile_in(aside)
@@ -133,10 +150,19 @@ pub(crate) fn write_atomically(
     result.map_err(error("write", path))?;
     set_mode(file.as_file(), path)?;
     file.as_file().sync_all().map_err(error("write", path))?;
-    step(path)?;
-    file.persist(path)
-        .map_err(|failed| error("rename to", path)(failed.error))?;
-    path.parent().map_or(Ok(()), sync_directory)
+    let path = path.to_owned();
+    Ok(Aside { file, path })
+}
+
+impl Aside {
+    /// Puts the file in its place. [`sync_directory`] makes that durable.
+    pub(super) fn persist(self) -> Result<(), StoreError> {
+        let Self { file, path } = self;
+        step(&path)?;
+        file.persist(&path)
+            .map_err(|failed| error("rename to", &path)(failed.error))?;
+        Ok(())
+    }
 }
 
 /// Returns the bytes of disk that a file takes; none if it is not there.

@@ -84,6 +84,15 @@ impl Home {
         self.blobs().join(digest.file_stem())
     }
 
+    pub(super) fn sidecars(&self) -> PathBuf {
+        self.cache("sidecars")
+    }
+
+    pub(super) fn sidecar(&self, image: &Digest) -> PathBuf {
+        let name = format!("{}{}", image.file_stem(), super::sidecar::SUFFIX);
+        self.sidecars().join(name)
+    }
+
     pub(super) fn fsmeta(&self) -> PathBuf {
         self.cache("fsmeta")
     }

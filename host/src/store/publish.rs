@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::catalogue::{Store, WriteError};
-use super::column::{Count, chain, count, parsed};
+use super::column::{Count, chain, count, nonsense, parsed};
 use super::foreign::Foreign;
 use super::staging::StagedLayer;
 use super::{Home, StoreError, fs, query};
@@ -134,6 +134,11 @@ impl Store {
                 )?
                 .query_row([key.diff_id.to_string(), key.chain_column()], |row| {
                     let file: String = row.get(0)?;
+                    if !is_name_of(&file, &key.diff_id, key.chain.as_ref()) {
+                        let file = file.escape_default();
+                        let what = format!("`{file}` is not a file of layer {}", key.diff_id);
+                        return Err(nonsense(what));
+                    }
                     Ok(StoredLayer {
                         erofs_path: self.home().erofs(&file),
                         recipe_path: self.home().recipe(&file),
@@ -197,6 +202,7 @@ impl Store {
             self.write(|transaction| {
                 for (file, layer) in &new {
                     insert(transaction, file, layer)?;
+                    mark_images(transaction, &layer.facts.key)?;
                 }
                 Ok(())
             })?;
@@ -215,14 +221,25 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Keeps a manifest, configuration or index. One that is there and whole stays as it is.
-    pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.blob(digest).is_ok() {
-            return Ok(());
+    /// Keeps manifests, configurations and indexes. What is there and whole stays as it is.
+    pub(super) fn put_blobs<'a>(
+        &self,
+        blobs: impl Iterator<Item = (&'a Digest, &'a [u8])>,
+    ) -> Result<(), StoreError> {
+        let mut is_new = false;
+        for (digest, bytes) in blobs {
+            if self.blob(digest).is_ok() {
+                continue;
+            }
+            let path = self.home().blob(digest);
+            check(bytes, digest, &path)?;
+            fs::write_aside(bytes, &path, &self.home().tmp(), ASIDE)?.persist()?;
+            is_new = true;
         }
-        let path = self.home().blob(digest);
-        check(bytes, digest, &path)?;
-        fs::write_atomically(bytes, &path, &self.home().tmp(), ASIDE)
+        if is_new {
+            fs::sync_directory(&self.home().blobs())?;
+        }
+        Ok(())
     }
 }
 
@@ -256,6 +273,16 @@ fn insert(transaction: &Transaction<'_>, file: &str, layer: &StoredLayer) -> rus
     Ok(())
 }
 
+/// Marks the sidecars of the images that have a layer.
+fn mark_images(transaction: &Transaction<'_>, key: &LayerKey) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_stale_sidecar (image)
+         SELECT image FROM msb_image_layer WHERE diff_id = ?1 AND chain = ?2",
+        [key.diff_id.to_string(), key.chain_column()],
+    )?;
+    Ok(())
+}
+
 /// Returns what the files of a layer are called. A microsandbox in the same home gives its layers
 /// the same names, and addresses blocks in them: its files are not replaced, ours lie beside.
 fn file_name(
@@ -265,14 +292,14 @@ fn file_name(
     key: &LayerKey,
 ) -> Result<String, WriteError> {
     let LayerKey { diff_id, chain } = key;
-    let known = connection
+    let known: Option<String> = connection
         .query_row(
             "SELECT file FROM msb_layer WHERE diff_id = ?1 AND chain = ?2",
             [diff_id.to_string(), key.chain_column()],
             |row| row.get(0),
         )
         .optional()?;
-    if let Some(file) = known {
+    if let Some(file) = known.filter(|file| is_name_of(file, diff_id, chain.as_ref())) {
         return Ok(file);
     }
     let file = diff_id.file_stem();
@@ -294,6 +321,17 @@ pub(super) const BESIDE: &str = ".msb";
 
 /// What stands between the name of a layer and the chain ID that its image depends on.
 pub(super) const OVER: &str = ".over-";
+
+/// Returns whether the files of a layer may be called so. Anything else would be outside of the
+/// store, or another layer's.
+pub(super) fn is_name_of(file: &str, diff_id: &Digest, chain: Option<&Digest>) -> bool {
+    let stem = diff_id.file_stem();
+    match (file.strip_prefix(&stem), chain) {
+        (Some(rest), Some(chain)) => rest.strip_prefix(OVER) == Some(chain.hex()),
+        (Some(rest), None) => rest.is_empty() || rest == BESIDE,
+        (None, _) => false,
+    }
+}
 
 /// Returns whether bytes are those of a digest.
 pub(super) fn matches(bytes: &[u8], digest: &Digest) -> bool {

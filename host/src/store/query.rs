@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::column::{chain, count, parsed};
 use super::publish::LayerKey;
+use super::{StoreError, fault};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -37,6 +38,15 @@ pub struct ImageRecord {
     pub layers: Vec<ImageLayer>,
 }
 
+impl From<DamagedRow> for StoreError {
+    fn from(row: DamagedRow) -> Self {
+        Self::DamagedImage {
+            image: row.names.into_iter().next().unwrap_or(row.digest),
+            what: row.what,
+        }
+    }
+}
+
 /// An index that led to an image, directly or through other ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageIndex {
@@ -59,17 +69,55 @@ pub struct ImageLayer {
     pub compressed_size: u64,
 }
 
-/// Returns all images, the newest first.
-pub(super) fn images(connection: &Connection) -> rusqlite::Result<Vec<ImageRecord>> {
+/// An image whose rows make no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// What should be the digest of its manifest.
+    pub digest: String,
+    /// What should be its names.
+    pub names: Vec<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Returns all images, the newest first, and those whose rows make no sense. One that is damaged
+/// does not keep the others.
+pub(super) fn images(
+    connection: &Connection,
+) -> rusqlite::Result<(Vec<ImageRecord>, Vec<DamagedRow>)> {
     let digests = connection
         .prepare("SELECT digest FROM msb_image WHERE NOT removed ORDER BY created_at DESC, digest")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<String>>>()?;
     let mut images = Vec::with_capacity(digests.len());
+    let mut damaged = Vec::new();
     for digest in digests {
-        images.extend(image(connection, &digest)?);
+        match image(connection, &digest) {
+            Ok(image) => images.extend(image),
+            Err(error) if error.sqlite_error_code().is_some() => return Err(error),
+            Err(error) => damaged.push(DamagedRow {
+                names: names(connection, &digest)?,
+                what: fault::words(error),
+                digest,
+            }),
+        }
     }
-    Ok(images)
+    Ok((images, damaged))
+}
+
+/// Returns the texts that should be the names of an image.
+pub(super) fn names(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT name FROM msb_reference WHERE image = ?1 ORDER BY name")?
+        .query_map([digest], |row| {
+            Ok(row
+                .get_ref(0)?
+                .as_bytes_or_null()?
+                .map_or_else(String::new, |text| {
+                    String::from_utf8_lossy(text).into_owned()
+                }))
+        })?
+        .collect()
 }
 
 /// Returns the image with a manifest digest.
@@ -171,19 +219,23 @@ pub(super) fn configured(
     Ok(images)
 }
 
+/// Returns the digest, as it stands there, of the image that a name leads to.
+pub(super) fn image_of(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT image FROM msb_reference WHERE name = ?1",
+            [name],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
 /// Returns the image that a reference leads to, by the catalogue.
 pub(super) fn referenced(
     connection: &Connection,
     reference: &Reference,
 ) -> rusqlite::Result<Option<ImageRecord>> {
-    let digest: Option<String> = connection
-        .query_row(
-            "SELECT image FROM msb_reference WHERE name = ?1",
-            [reference.canonical()],
-            |row| row.get(0),
-        )
-        .optional()?;
-    match digest {
+    match image_of(connection, &reference.canonical())? {
         Some(digest) => image(connection, &digest),
         None => Ok(None),
     }

@@ -8,7 +8,7 @@ use super::column::{Count, parsed};
 use super::foreign::Foreign;
 use super::publish::LayerKey;
 use super::query::ImageRecord;
-use super::{StoreError, query};
+use super::{StoreError, query, sidecar};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -163,11 +163,13 @@ impl Store {
                 });
             }
         }
-        self.put_blob(&image.config_digest, &image.config)?;
-        self.put_blob(&image.manifest_digest, &image.manifest)?;
-        for index in &image.indexes {
-            self.put_blob(&index.digest, &index.bytes)?;
-        }
+        let own = [
+            (&image.config_digest, &*image.config),
+            (&image.manifest_digest, &*image.manifest),
+        ];
+        let indexes = image.indexes.iter();
+        let indexes = indexes.map(|index| (&index.digest, &*index.bytes));
+        self.put_blobs(own.into_iter().chain(indexes))?;
         let digest = image.manifest_digest.to_string();
         let foreign = Foreign::open(self.home())?;
         self.write(|transaction| {
@@ -175,7 +177,9 @@ impl Store {
             for index in &image.indexes {
                 insert_index(transaction, &digest, index)?;
             }
+            sidecar::mark(transaction, &digest)?;
             for superseded in &image.supersedes {
+                sidecar::mark(transaction, &superseded.to_string())?;
                 supersede(transaction, &foreign, superseded, &image.manifest_digest)?;
             }
             let mut moved = Vec::new();
@@ -317,7 +321,8 @@ fn point(
         "INSERT INTO msb_reference (name, image, digest, updated_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (name) DO UPDATE SET
              digest = CASE WHEN image = ?2 THEN coalesce(?3, digest) ELSE ?3 END,
-             image = ?2, updated_at = ?4",
+             image = ?2, updated_at = ?4
+         WHERE image <> ?2 OR digest IS NOT coalesce(?3, digest)",
         params![
             name,
             image.to_string(),
@@ -325,10 +330,12 @@ fn point(
             query::time(Timestamp::now()),
         ],
     )?;
-    Ok(previous
-        .filter(|previous| previous != image)
-        .map(|previous| MovedReference {
-            reference: reference.clone(),
-            previous,
-        }))
+    let previous = previous.filter(|previous| previous != image);
+    for changed in previous.iter().chain([image]) {
+        sidecar::mark(transaction, &changed.to_string())?;
+    }
+    Ok(previous.map(|previous| MovedReference {
+        reference: reference.clone(),
+        previous,
+    }))
 }

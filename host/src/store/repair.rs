@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::catalogue::Store;
 use super::publish::StoredLayer;
 use super::query::ImageRecord;
-use super::{StoreError, fs};
+use super::{StoreError, fs, schema, sidecar};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 
@@ -33,15 +33,35 @@ impl Store {
         self.home().catalogue()
     }
 
-    /// Returns what is wrong with the database of the catalogue. It has no checksums: a flipped
-    /// bit in a value is seen only where the value contradicts another one.
+    /// Returns where the sidecar of an image is.
+    pub fn sidecar_path(&self, image: &Digest) -> PathBuf {
+        self.home().sidecar(image)
+    }
+
+    /// Returns what is wrong with the catalogue: with the database, and with what it says. It has no
+    /// checksums: a flipped bit in a value is seen where the value contradicts a sidecar.
     pub fn check_catalogue(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|catalogue| -> rusqlite::Result<_> {
+        let mut wrong = self.check_database()?;
+        match self.contradictions() {
+            Ok(contradictions) => wrong.extend(contradictions),
+            // What cannot be read has been told of.
+            Err(error) if error.is_of_catalogue() && !wrong.is_empty() => {}
+            Err(StoreError::DamagedCatalogue { what, .. }) => wrong.push(what),
+            Err(error) => return Err(error),
+        }
+        Ok(wrong)
+    }
+
+    fn check_database(&self) -> Result<Vec<String>, StoreError> {
+        let checked = self.read(|catalogue| -> rusqlite::Result<_> {
             let mut wrong = catalogue
                 .prepare("PRAGMA integrity_check")?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<String>>>()?;
             wrong.retain(|line| line != "ok");
+            if schema::statements(catalogue)? != schema::expected_statements()? {
+                wrong.push("it has other tables than it should have".to_owned());
+            }
             let dangling = catalogue
                 .prepare("PRAGMA foreign_key_check")?
                 .query_map([], |row| row.get(0))?
@@ -53,7 +73,11 @@ impl Store {
                     .map(|table| format!("a row of {table} refers to one that is not there")),
             );
             Ok(wrong)
-        })
+        });
+        match checked {
+            Err(StoreError::DamagedCatalogue { what, .. }) => Ok(vec![what]),
+            checked => checked,
+        }
     }
 
     /// Removes the files of a layer, unless somebody has made it anew since it had these.
@@ -92,6 +116,7 @@ impl Store {
                     )?;
                 }
             }
+            sidecar::mark(transaction, &digest)?;
             Ok(())
         })
     }

@@ -75,19 +75,52 @@ CREATE TABLE IF NOT EXISTS msb_use (
 CREATE INDEX IF NOT EXISTS msb_use_image ON msb_use (image);
 ";
 
+/// Images whose rows have changed since their sidecar was written.
+const STALE_SIDECARS: &str = "
+CREATE TABLE IF NOT EXISTS msb_stale_sidecar (image TEXT PRIMARY KEY NOT NULL);
+";
+
 /// Returns the format of the store, if there is one yet.
-pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+///
+/// The header of the file repeats it, so that a damaged value is not taken for another format.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<Format>> {
+    let Some(value) = format_value(connection)? else {
+        return Ok(None);
+    };
+    let found = value.parse().unwrap_or(u32::MAX);
+    let repeated: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(Some(if found != FORMAT && repeated == i64::from(FORMAT) {
+        Format::Damaged(value)
+    } else {
+        Format::Of(found)
+    }))
+}
+
+/// Returns the format that a store of before states.
+pub(super) fn stated_format(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let value = format_value(connection)?;
+    Ok(value.map(|value| value.parse().unwrap_or(u32::MAX)))
+}
+
+/// What a catalogue says of its format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Of(u32),
+    /// Something that the header of the file contradicts.
+    Damaged(String),
+}
+
+fn format_value(connection: &Connection) -> rusqlite::Result<Option<String>> {
     if !has_table(connection, "msb_store")? {
         return Ok(None);
     }
-    let value: Option<String> = connection
+    connection
         .query_row(
             "SELECT value FROM msb_store WHERE key = 'format'",
             [],
             |row| row.get(0),
         )
-        .optional()?;
-    Ok(value.map(|value| value.parse().unwrap_or(u32::MAX)))
+        .optional()
 }
 
 /// Makes the tables that are missing.
@@ -100,9 +133,48 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
 /// As [`create`], within a transaction.
 pub(super) fn create_within(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
+    add_sidecars(transaction)?;
     transaction.execute(
         "INSERT OR IGNORE INTO msb_store (key, value) VALUES ('format', ?1)",
         [FORMAT.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Returns the statements that have made the tables and indexes of a catalogue, sorted.
+pub(super) fn statements(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Returns the statements that [`create`] makes a catalogue with, sorted.
+pub(super) fn expected_statements() -> rusqlite::Result<Vec<String>> {
+    let mut connection = Connection::open_in_memory()?;
+    create(&mut connection)?;
+    statements(&connection)
+}
+
+/// Adds what a catalogue of before sidecars lacks. All of its images want one.
+pub(super) fn complete(connection: &mut Connection) -> rusqlite::Result<()> {
+    if has_table(connection, "msb_stale_sidecar")? {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    add_sidecars(&transaction)?;
+    transaction.commit()
+}
+
+fn add_sidecars(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    if has_table(transaction, "msb_stale_sidecar")? {
+        return Ok(());
+    }
+    transaction.execute_batch(STALE_SIDECARS)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_stale_sidecar (image) SELECT digest FROM msb_image",
+        [],
     )?;
     Ok(())
 }

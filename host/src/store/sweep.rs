@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::publish::{ASIDE, BESIDE, OVER};
-use super::{Home, StoreError, fs, home, lock, part, staging};
+use super::{Home, StoreError, fs, home, lock, part, sidecar, staging};
 use crate::digest::Digest;
 
 /// What the catalogue needs, as names of files.
@@ -145,6 +145,24 @@ impl Garbage {
             found.retain(|file, _| digests.contains(layer_of(file)));
         }
     }
+}
+
+/// Returns the digests of manifests, configurations and indexes that are there.
+pub(super) fn documents(home: &Home) -> Result<Vec<Digest>, StoreError> {
+    let names = names(&home.blobs())?.into_iter();
+    let digest = |name: String| name.replacen('_', ":", 1).parse().ok();
+    Ok(names.filter_map(digest).collect())
+}
+
+/// Returns whether there are files of images: documents, recipes of layers, or sidecars.
+pub(super) fn has_images(home: &Home) -> Result<bool, StoreError> {
+    let is_recipe = |name: &String| {
+        let file = name.strip_suffix(".recipe");
+        file.is_some_and(|file| is_digest(layer_of(file)))
+    };
+    Ok(!documents(home)?.is_empty()
+        || names(&home.layers())?.iter().any(is_recipe)
+        || !sidecar::list(home)?.is_empty())
 }
 
 /// Removes what processes that were killed have left of things that nobody will go on with, as far

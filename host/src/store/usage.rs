@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::catalogue::Store;
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
-use super::{StoreError, query};
+use super::{StoreError, query, sidecar};
 use crate::digest::Digest;
 
 impl Store {
@@ -23,6 +23,7 @@ impl Store {
                 "INSERT OR IGNORE INTO msb_use (sandbox, image, since) VALUES (?1, ?2, ?3)",
                 [sandbox, &digest.to_string(), &query::time(Timestamp::now())],
             )?;
+            sidecar::mark(transaction, &digest.to_string())?;
             Ok(true)
         })?;
         if recorded {
@@ -36,6 +37,11 @@ impl Store {
     /// removed by force in the meantime is garbage from now on.
     pub fn release(&self, sandbox: &str) -> Result<usize, StoreError> {
         self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR IGNORE INTO msb_stale_sidecar (image)
+                 SELECT image FROM msb_use WHERE sandbox = ?1",
+                [sandbox],
+            )?;
             Ok(transaction.execute("DELETE FROM msb_use WHERE sandbox = ?1", [sandbox])?)
         })
     }

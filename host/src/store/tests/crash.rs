@@ -112,8 +112,8 @@ fn a_removal_that_dies_leaves_the_image_or_garbage() {
             is_in_order(store);
         },
     );
-    // The image, the layer's row, its two files, two documents.
-    assert_eq!(deaths, 6);
+    // The image, its sidecar and that being told, the layer's row, its two files, two documents.
+    assert_eq!(deaths, 8);
 }
 
 #[test]
@@ -128,8 +128,8 @@ fn a_prune_that_dies_is_finished_by_the_next_one() {
         },
         is_in_order,
     );
-    // All rows, two layers of two files, four documents.
-    assert_eq!(deaths, 9);
+    // All rows, two sidecars and that being told, two layers of two files, four documents.
+    assert_eq!(deaths, 12);
 }
 
 #[test]

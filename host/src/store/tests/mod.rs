@@ -9,6 +9,7 @@ mod locks;
 mod open;
 mod proof;
 mod publish;
+mod restore;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,0 +1,130 @@
+//! What a failure of `SQLite` comes from: the disk, or the database.
+//!
+//! `SQLite` says "unable to open database file" of a full disk and "malformed" of one that cannot be
+//! read. What to do about it is another thing each time, so the disk is asked once more.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+use rustix::fs::{FallocateFlags, Mode, OFlags};
+
+use super::StoreError;
+
+/// As much as `SQLite` takes for a file of its own.
+const PROBE: u64 = 64 << 10;
+
+/// Returns what a failure of the catalogue in the file `path` means.
+pub(super) fn of_catalogue(
+    operation: &'static str,
+    path: &Path,
+    source: rusqlite::Error,
+) -> StoreError {
+    if let Some(error) = of_disk(operation, path, &source) {
+        return error;
+    }
+    if is_damage(&source, path) {
+        return StoreError::DamagedCatalogue {
+            path: path.to_owned(),
+            what: words(source),
+        };
+    }
+    StoreError::Catalogue {
+        operation,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Returns what a failure of a database that is not ours means.
+pub(super) fn of_foreign(
+    operation: &'static str,
+    path: &Path,
+    source: rusqlite::Error,
+) -> StoreError {
+    of_disk(operation, path, &source).unwrap_or_else(|| StoreError::Catalogue {
+        operation,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Returns the error of the disk, if it has one now.
+fn of_disk(operation: &'static str, path: &Path, source: &rusqlite::Error) -> Option<StoreError> {
+    let failed = match source.sqlite_error_code()? {
+        ErrorCode::DiskFull => probe(path)
+            .err()
+            .or_else(|| Some(io::ErrorKind::StorageFull.into())),
+        ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => {
+            read_through(path).and_then(|()| probe(path)).err()
+        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => read_through(path).err(),
+        _ => None,
+    };
+    failed.map(|source| StoreError::Io {
+        operation,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Returns whether a database is not what it should be, or holds what nobody has put there.
+fn is_damage(error: &rusqlite::Error, path: &Path) -> bool {
+    let Some(code) = error.sqlite_error_code() else {
+        // A value of another type than its column, a table or column that is missing.
+        return !matches!(error, rusqlite::Error::QueryReturnedNoRows);
+    };
+    match code {
+        ErrorCode::DatabaseCorrupt
+        | ErrorCode::NotADatabase
+        | ErrorCode::ConstraintViolation
+        | ErrorCode::TypeMismatch
+        | ErrorCode::TooBig
+        | ErrorCode::Unknown
+        | ErrorCode::SchemaChanged => true,
+        // Its header says that it may not be written, and the disk says that it may.
+        ErrorCode::ReadOnly => File::options().write(true).open(path).is_ok(),
+        _ => false,
+    }
+}
+
+/// Returns what an error says, without what it says of columns.
+pub(super) fn words(error: rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, source) => source.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// Tries what `SQLite` does beside a database: a file, and room for it.
+fn probe(path: &Path) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let file = rustix::fs::open(
+        directory,
+        OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::RUSR | Mode::WUSR,
+    );
+    match file {
+        Ok(file) => match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, PROBE) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) | Ok(()) => Ok(()),
+            Err(failed) => Err(failed.into()),
+        },
+        // Not every filesystem has files without a name.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::NOENT) => {
+            Ok(())
+        }
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+/// Reads a file to its end, to see whether that works.
+fn read_through(path: &Path) -> io::Result<()> {
+    let mut file = match File::open(path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut buffer = vec![0; 64 << 10];
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
+}

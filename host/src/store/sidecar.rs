@@ -1,0 +1,206 @@
+//! The sidecar of an image: its rows of the catalogue once more, in a file of their own.
+//!
+//! Owns the form of these files and when they are written. The catalogue is a single file, and
+//! whoever loses it would lose the names of all images; a sidecar is small, has a checksum, and is
+//! never changed in place. A transaction that changes an image marks its sidecar as stale, and it is
+//! written right after the commit. Whoever dies in between leaves the mark, and the next one to open
+//! the store goes on. So a sidecar that is not stale says what the catalogue should say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use super::catalogue::{Store, WriteError};
+use super::rows::Rows;
+use super::schema::has_table;
+use super::{Home, StoreError, fs};
+use crate::digest::Digest;
+
+/// What the names of sidecars end with.
+pub(super) const SUFFIX: &str = ".json";
+
+/// Marks the sidecar of an image as stale. Belongs into the transaction that changes its rows.
+pub(super) fn mark(connection: &Connection, image: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO msb_stale_sidecar (image) VALUES (?1)")?
+        .execute([image])?;
+    Ok(())
+}
+
+/// Marks the sidecars of all images as stale.
+pub(super) fn mark_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_stale_sidecar (image) SELECT digest FROM msb_image",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Returns the images whose sidecars are stale.
+pub(super) fn stale(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    // One that can only be read may be of before sidecars.
+    if !has_table(connection, "msb_stale_sidecar")? {
+        return Ok(BTreeSet::new());
+    }
+    connection
+        .prepare_cached("SELECT image FROM msb_stale_sidecar")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Writes the sidecars that are stale. The catalogue has been committed, so that this changes
+/// nothing of what there is.
+pub(super) fn refresh(home: &Home, connection: &mut Connection) -> Result<(), WriteError> {
+    let is_any_stale = connection
+        .prepare_cached("SELECT 1 FROM msb_stale_sidecar LIMIT 1")?
+        .query_row([], |_| Ok(()))
+        .optional()?;
+    if is_any_stale.is_none() {
+        return Ok(());
+    }
+    // Forgetting a mark again, after a power cut, does no harm: it need not be waited for.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let refreshed = refresh_stale(home, connection);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    refreshed
+}
+
+fn refresh_stale(home: &Home, connection: &mut Connection) -> Result<(), WriteError> {
+    // Others write the same files: who holds the catalogue has the newest rows.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for image in stale(&transaction)? {
+        // What is no digest has no sidecar.
+        if let Ok(digest) = image.parse::<Digest>() {
+            match Rows::read(&transaction, &image)? {
+                Some(rows) => write(home, &digest, &rows)?,
+                None => fs::remove(&home.sidecar(&digest))?,
+            }
+        }
+        transaction.execute("DELETE FROM msb_stale_sidecar WHERE image = ?1", [&image])?;
+    }
+    fs::step(&home.catalogue())?;
+    Ok(transaction.commit()?)
+}
+
+/// Writes the sidecar of an image, unless it says the same already.
+fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<(), StoreError> {
+    let path = home.sidecar(digest);
+    let bytes = encode(rows);
+    if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    for directory in [home.tmp(), home.sidecars()] {
+        fs::create_directory(&directory)?;
+    }
+    let written = fs::write_aside(&bytes, &path, &home.tmp(), super::publish::ASIDE)
+        .and_then(fs::Aside::persist);
+    if written.is_err() {
+        // One that says what is not so any more is worse than none.
+        let _ = fs::remove(&path);
+    }
+    written
+}
+
+/// Reads a sidecar. An error is the text that says what is wrong with it.
+pub(super) fn read(path: &Path, digest: &Digest) -> Result<Rows, Unusable> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Unusable::Missing
+        } else {
+            Unusable::Unreadable(error)
+        }
+    })?;
+    let rows = decode(&bytes).ok_or(Unusable::Damaged)?;
+    if rows.digest == digest.to_string() {
+        Ok(rows)
+    } else {
+        Err(Unusable::Damaged)
+    }
+}
+
+/// Why a sidecar says nothing.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// There is none.
+    Missing,
+    /// It is there, and cannot be read now.
+    Unreadable(std::io::Error),
+    /// Its checksum, or its name, is another one.
+    Damaged,
+}
+
+/// Returns the images that have a sidecar, and those whose file has such a name.
+pub(super) fn list(home: &Home) -> Result<BTreeSet<Digest>, StoreError> {
+    let directory = home.sidecars();
+    let entries = match std::fs::read_dir(&directory) {
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(BTreeSet::new());
+        }
+        opened => opened.map_err(fs::error("read", &directory))?,
+    };
+    let mut images = BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(fs::error("read", &directory))?.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+        images.extend(stem.and_then(|stem| stem.replacen('_', ":", 1).parse::<Digest>().ok()));
+    }
+    Ok(images)
+}
+
+impl Store {
+    /// Returns the images that have a sidecar and are not in the catalogue, although it was never
+    /// told to forget them.
+    pub(super) fn unlisted(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut unlisted = list(self.home())?;
+        // Somebody may remove an image, or add it, while this looks.
+        for _ in 0..3 {
+            if unlisted.is_empty() {
+                break;
+            }
+            let known = self.read(|catalogue| {
+                let mut known = stale(catalogue)?;
+                let mut listed = catalogue.prepare_cached("SELECT digest FROM msb_image")?;
+                for digest in listed.query_map([], |row| row.get::<_, String>(0))? {
+                    known.insert(digest?);
+                }
+                Ok::<_, rusqlite::Error>(known)
+            })?;
+            unlisted.retain(|image| {
+                !known.contains(&image.to_string()) && self.home().sidecar(image).exists()
+            });
+        }
+        Ok(unlisted)
+    }
+
+    /// Fails if the catalogue has lost images.
+    pub fn check_complete(&self) -> Result<(), StoreError> {
+        match self.unlisted()?.len() {
+            0 => Ok(()),
+            images => Err(StoreError::LostImages {
+                path: self.home().catalogue(),
+                images,
+            }),
+        }
+    }
+}
+
+/// The rows as JSON, and the digest of that.
+fn encode(rows: &Rows) -> Vec<u8> {
+    // Texts and numbers always have a JSON form.
+    let mut bytes = serde_json::to_vec_pretty(rows).unwrap_or_default();
+    bytes.push(b'\n');
+    let digest = Digest::of(&bytes);
+    bytes.extend(format!("{digest}\n").into_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Rows> {
+    let text = bytes.strip_suffix(b"\n")?;
+    let start = text.iter().rposition(|byte| *byte == b'\n')? + 1;
+    let (json, stated) = text.split_at(start);
+    if Digest::of(json).to_string().as_bytes() != stated {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}

@@ -1,0 +1,346 @@
+//! A catalogue that is damaged or lost: it is noticed, and comes back.
+
+use rusqlite::Connection;
+
+use super::*;
+
+/// Everything that the catalogue says, in one text.
+fn contents(store: &Store) -> String {
+    let images = store.images().unwrap();
+    let users: Vec<_> = images
+        .iter()
+        .map(|image| store.users(&image.digest).unwrap())
+        .collect();
+    let layers: Vec<_> = images
+        .iter()
+        .flat_map(|image| &image.layers)
+        .map(|layer| store.layer(&layer.key).unwrap().unwrap())
+        .collect();
+    format!("{images:#?} {users:?} {layers:#?}")
+}
+
+/// A store with some of everything. The connection is closed, and all is in the one file.
+fn closed() -> (TempDir, Home, String) {
+    let TestStore { directory, store } = TestStore::new();
+    add(
+        &store,
+        "one",
+        &["a", "shared"],
+        &["one", "one:2", "ghcr.io/org/one:v1"],
+    );
+    add(&store, "two", &["b", "shared"], &["two"]);
+    add(&store, "dangling", &["c"], &[]);
+    let mut pulled = image("pulled", &["a", "c"]);
+    let index = format!(
+        r#"{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+             "manifests": [{{"mediaType": "application/vnd.oci.image.manifest.v1+json",
+                             "digest": "{}", "size": 1}}]}}"#,
+        pulled.manifest_digest
+    );
+    let digest = Digest::of(index.as_bytes());
+    pulled.indexes = vec![NewImageIndex {
+        bytes: index.into_bytes(),
+        digest: digest.clone(),
+        media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+    }];
+    let name = format!("example.com/pulled@{digest}").parse().unwrap();
+    store.record_pulled(&pulled, &name, &digest).unwrap();
+    store.use_image("devbox", "one").unwrap();
+    store.use_image("devbox", "two").unwrap();
+    store.use_image("other", "two").unwrap();
+    let (home, contents) = (store.home().clone(), contents(&store));
+    drop(store);
+    (directory, home, contents)
+}
+
+/// Does what msb advises, and returns the store.
+fn repaired(home: &Home) -> Store {
+    let cancel = Cancel::default();
+    let (store, _) = Store::open_and_restore(home, &Silent, &cancel).unwrap();
+    if !store.check_catalogue().unwrap().is_empty() {
+        let restored = store.restore(&Silent, &cancel).unwrap();
+        assert!(restored.lost.is_empty(), "{restored:?}");
+    }
+    assert_eq!(store.check_catalogue().unwrap(), [""; 0]);
+    store.check_sidecars(true).unwrap();
+    assert_eq!(store.check_sidecars(false).unwrap(), []);
+    store
+}
+
+/// Puts a catalogue in the place of what there is.
+fn put(home: &Home, bytes: &[u8]) {
+    let path = home.catalogue();
+    for suffix in ["-wal", "-shm"] {
+        let mut name = path.clone().into_os_string();
+        name.push(suffix);
+        let _ = std::fs::remove_file(name);
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_lost_catalogue_is_noticed_and_comes_back() {
+    let lose: [fn(&Home); 5] = [
+        |home| std::fs::remove_file(home.catalogue()).unwrap(),
+        |home| std::fs::write(home.catalogue(), "").unwrap(),
+        |home| std::fs::write(home.catalogue(), "S").unwrap(),
+        |home| std::fs::remove_dir_all(home.root().join("db")).unwrap(),
+        |home| {
+            let catalogue = Connection::open(home.catalogue()).unwrap();
+            for table in [
+                "use",
+                "reference",
+                "image_layer",
+                "image_index",
+                "layer",
+                "image",
+            ] {
+                catalogue
+                    .execute(&format!("DELETE FROM msb_{table}"), [])
+                    .unwrap();
+            }
+        },
+    ];
+    for (number, lose) in lose.into_iter().enumerate() {
+        let (_directory, home, before) = closed();
+        lose(&home);
+        for _ in 0..2 {
+            let error = Store::open(&home).unwrap_err();
+            assert!(error.is_of_catalogue(), "{number}: {error}");
+        }
+        assert_eq!(contents(&repaired(&home)), before, "{number}");
+    }
+}
+
+#[test]
+fn a_catalogue_that_is_damaged_anywhere_comes_back() {
+    let (_directory, home, before) = closed();
+    let whole = std::fs::read(home.catalogue()).unwrap();
+    let bits = whole.len() * 8;
+    let mut places = 0;
+    // The header of the file to the bit, then a bit here and there, then whole blocks.
+    for bit in (0..108 * 8)
+        .step_by(7)
+        .chain((0..bits).step_by((bits / 301) | 1))
+    {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        put(&home, &bytes);
+        assert_eq!(contents(&repaired(&home)), before, "bit {bit}");
+        places += 1;
+    }
+    for start in (0..whole.len()).step_by(4096) {
+        for fill in [0, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[start..start + 4096].fill(fill);
+            put(&home, &bytes);
+            assert_eq!(contents(&repaired(&home)), before, "block at {start}");
+            places += 1;
+        }
+    }
+    for length in [100, 4095, 4096, 5000, whole.len() / 2, whole.len() - 1] {
+        put(&home, &whole[..length]);
+        assert_eq!(contents(&repaired(&home)), before, "{length} bytes");
+        places += 1;
+    }
+    assert!(places > 400, "{places}");
+}
+
+#[test]
+fn an_image_that_the_catalogue_has_lost_is_noticed_and_never_pruned() {
+    let (_directory, home, before) = closed();
+    Connection::open(home.catalogue())
+        .unwrap()
+        .execute_batch(
+            "PRAGMA foreign_keys = ON;
+             DELETE FROM msb_use WHERE image = (SELECT image FROM msb_reference WHERE name LIKE '%two%');
+             DELETE FROM msb_image WHERE digest = (SELECT image FROM msb_reference WHERE name LIKE '%two%');",
+        )
+        .unwrap();
+    let store = Store::open(&home).unwrap();
+    let list = crate::image::list(&store).unwrap();
+    assert_eq!(list.images.len(), 3);
+    assert!(
+        matches!(
+            list.incomplete,
+            Some(StoreError::LostImages { images: 1, .. })
+        ),
+        "{list:?}"
+    );
+    let error = store.find("two").unwrap_err();
+    assert!(matches!(error, StoreError::LostImages { .. }), "{error}");
+    for dry_run in [true, false] {
+        let error = store
+            .prune(dry_run, &Silent, &Cancel::default())
+            .unwrap_err();
+        assert!(matches!(error, StoreError::LostImages { .. }), "{error}");
+    }
+    drop(store);
+    assert_eq!(contents(&repaired(&home)), before);
+}
+
+#[test]
+fn a_bad_row_harms_its_image_alone_and_can_be_removed() {
+    for change in [
+        "msb_image SET config_digest = 'nonsense' WHERE digest = ?1",
+        "msb_reference SET name = 'UPPER CASE' WHERE image = ?1 AND name LIKE '%:2'",
+        "msb_image_layer SET compressed_size = -1 WHERE image = ?1",
+    ] {
+        let (_directory, home, _) = closed();
+        let store = Store::open(&home).unwrap();
+        let digest = store.find("one").unwrap().image.digest;
+        Connection::open(home.catalogue())
+            .unwrap()
+            .execute(&format!("UPDATE {change}"), [digest.to_string()])
+            .unwrap();
+        let list = crate::image::list(&store).unwrap();
+        assert_eq!(list.images.len(), 3, "{change}");
+        assert!(
+            matches!(list.incomplete, Some(StoreError::DamagedImage { .. })),
+            "{list:?}"
+        );
+        assert!(store.find("two").is_ok(), "{change}");
+        let error = store.find("one").unwrap_err();
+        assert!(error.is_of_catalogue(), "{error}");
+        // It is in use, and its files would be taken for garbage.
+        let error = store.prune(false, &Silent, &Cancel::default()).unwrap_err();
+        assert!(matches!(error, StoreError::DamagedImage { .. }), "{error}");
+        let error = store.forget("one", false).unwrap_err();
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        assert_eq!(store.release("devbox").unwrap(), 2);
+        let forgotten = store.forget("one", false).unwrap();
+        assert_eq!(forgotten.digest, Some(digest), "{change}");
+        let list = crate::image::list(&store).unwrap();
+        assert_eq!((list.images.len(), list.incomplete.is_none()), (3, true));
+        assert_eq!(store.check_catalogue().unwrap(), [""; 0], "{change}");
+        store.prune(false, &Silent, &Cancel::default()).unwrap();
+    }
+}
+
+#[test]
+fn a_path_out_of_the_catalogue_is_damage_and_nothing_is_removed_there() {
+    let (directory, home, before) = closed();
+    let outside = directory.path().join("precious");
+    for extension in ["erofs", "recipe"] {
+        std::fs::write(outside.with_extension(extension), "mine").unwrap();
+    }
+    Connection::open(home.catalogue())
+        .unwrap()
+        .execute(
+            "UPDATE msb_layer SET file = ?1",
+            [outside.to_str().unwrap()],
+        )
+        .unwrap();
+    let store = Store::open(&home).unwrap();
+    let error = store.recorded_layer(&key("a")).unwrap_err();
+    assert!(
+        matches!(error, StoreError::DamagedCatalogue { .. }),
+        "{error}"
+    );
+    assert!(!store.check_catalogue().unwrap().is_empty());
+    drop(store);
+    assert_eq!(contents(&repaired(&home)), before);
+    assert!(outside.with_extension("erofs").exists());
+    assert!(outside.with_extension("recipe").exists());
+}
+
+#[test]
+fn a_sidecar_that_is_missing_or_damaged_is_written_again() {
+    let (_directory, home, before) = closed();
+    let images = sidecar::list(&home).unwrap();
+    assert_eq!(images.len(), 4);
+    for image in images {
+        let path = home.sidecar(&image);
+        let whole = std::fs::read(&path).unwrap();
+        for place in (0..whole.len()).step_by(whole.len() / 20) {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 4;
+            std::fs::write(&path, bytes).unwrap();
+            let store = Store::open(&home).unwrap();
+            assert_eq!(
+                store.check_sidecars(true).unwrap(),
+                std::slice::from_ref(&image)
+            );
+            assert_eq!(contents(&store), before);
+            assert_eq!(std::fs::read(&path).unwrap(), whole);
+        }
+        std::fs::remove_file(&path).unwrap();
+        let store = Store::open(&home).unwrap();
+        assert_eq!(
+            store.check_sidecars(true).unwrap(),
+            std::slice::from_ref(&image)
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
+fn what_is_lost_with_catalogue_and_sidecar_is_told() {
+    let (_directory, home, _) = closed();
+    std::fs::remove_dir_all(home.sidecars()).unwrap();
+    std::fs::remove_file(home.catalogue()).unwrap();
+    let error = Store::open(&home).unwrap_err();
+    assert!(
+        matches!(error, StoreError::LostImages { images: 0, .. }),
+        "{error}"
+    );
+    let (store, restored) = Store::open_and_restore(&home, &Silent, &Cancel::default()).unwrap();
+    assert_eq!(restored.unwrap().1.images, 0);
+    // Loading brings them back, layers and all.
+    add(&store, "one", &["a", "shared"], &["one"]);
+    assert!(store.find("one").is_ok());
+}
+
+#[test]
+fn sidecars_follow_every_change() {
+    let store = TestStore::new();
+    let written = || {
+        let home = store.store.home();
+        let read = |image: &Digest| sidecar::read(&home.sidecar(image), image).unwrap();
+        let images = sidecar::list(home).unwrap();
+        images.iter().map(read).collect::<Vec<_>>()
+    };
+    let sound = || {
+        assert_eq!(store.store.check_catalogue().unwrap(), [""; 0]);
+        assert_eq!(store.store.check_sidecars(false).unwrap(), []);
+        let names = written().into_iter().flat_map(|rows| rows.names);
+        let mut names: Vec<_> = names.map(|row| row.name).collect();
+        names.sort();
+        names
+    };
+    store.add("one", &["a"], &["app", "app:1"]);
+    assert_eq!(
+        sound(),
+        ["docker.io/library/app:1", "docker.io/library/app:latest"]
+    );
+    // A name moves.
+    store.add("two", &["b"], &["app"]);
+    assert_eq!(written().len(), 2);
+    assert_eq!(sound().len(), 2);
+    store.store.use_image("devbox", "app").unwrap();
+    sound();
+    store.store.forget("app", true).unwrap();
+    assert_eq!(sound(), ["docker.io/library/app:1"]);
+    assert_eq!(written().len(), 2, "it is in use");
+    store.store.release("devbox").unwrap();
+    sound();
+    store
+        .store
+        .prune(false, &Silent, &Cancel::default())
+        .unwrap();
+    assert_eq!(written(), []);
+}
+
+#[test]
+fn a_catalogue_of_before_gets_sidecars_when_it_is_opened() {
+    let (_directory, home, before) = closed();
+    let catalogue = Connection::open(home.catalogue()).unwrap();
+    catalogue
+        .execute_batch("DROP TABLE msb_stale_sidecar; PRAGMA user_version = 0;")
+        .unwrap();
+    drop(catalogue);
+    std::fs::remove_dir_all(home.sidecars()).unwrap();
+    let store = Store::open(&home).unwrap();
+    assert_eq!(sidecar::list(&home).unwrap().len(), 4);
+    assert_eq!(contents(&store), before);
+}
