@@ -21,7 +21,7 @@ use msb_host::settings::SettingsError;
 use self::auth::{for_auth, for_keep, for_missing_store};
 use self::image::{for_load, for_pull, for_save, for_store};
 use self::plugin::{for_format, for_installed, for_scaffold};
-use self::registry::for_registry;
+use self::registry::{for_pem, for_registry};
 use self::system::for_system;
 use crate::error::chain;
 
@@ -88,7 +88,8 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Reference(error) => Some(for_reference(error)),
         _ => None,
     };
-    let specific = for_limit(error).or(specific);
+    let of_file = chain(error).find_map(|error| error.downcast_ref().and_then(for_pem));
+    let specific = for_limit(error).or(of_file).or(specific);
     // A full disk explains whatever else went wrong.
     match for_system(error) {
         Some(hint) => vec![hint],

@@ -4,6 +4,7 @@
 //! query, where signed and private addresses have their tokens. Whoever shows or keeps an address
 //! does it by this module.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -70,12 +71,16 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Returns a text without what is secret in it if it is an address, even one that cannot be used.
-/// Any other text stays as it is.
+/// Returns a text without what is secret in it if it is an address, even one that cannot be used,
+/// or a host with a user and a password before it. Any other text stays as it is.
 pub fn shown(text: &str) -> String {
+    let text = &with_slashes(text);
     let Some((scheme, rest)) = text.split_once("//") else {
-        return text.to_owned();
+        return without_user(text).to_owned();
     };
+    if scheme.contains(['/', '?', '#', '@']) {
+        return without_user(text).to_owned();
+    }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     // A password with a slash in it makes an address that cannot be parsed.
     let end = match rest.rfind('@') {
@@ -93,6 +98,39 @@ pub fn shown(text: &str) -> String {
         None => (rest, String::new()),
     };
     format!("{scheme}//{host}{path}{query}{fragment}")
+}
+
+/// Returns an address of the web with the two slashes that programs read into it where they are
+/// missing or are others: `https:u:p@host`, `https:\\u:p@host`.
+fn with_slashes(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return text.into();
+    };
+    let is_web = ["http", "https", "ws", "wss", "ftp"]
+        .iter()
+        .any(|it| scheme.eq_ignore_ascii_case(it));
+    if !is_web || rest.starts_with("//") {
+        return text.into();
+    }
+    format!("{scheme}://{}", rest.trim_start_matches(['/', '\\'])).into()
+}
+
+/// Returns a host, and what follows it, without the user and the password before it.
+fn without_user(text: &str) -> &str {
+    let end = text.find(['/', '\\']).unwrap_or(text.len());
+    let Some(at) = text[..end].rfind('@') else {
+        return text;
+    };
+    let rest = &text[at + 1..];
+    // A reference with a tag and a digest looks the same: `app:1@sha256:…`.
+    let is_digest = ["sha", "blake", "md5"]
+        .iter()
+        .any(|it| rest.starts_with(it) && rest.contains(':'));
+    if text[..at].contains(':') && !is_digest {
+        rest
+    } else {
+        text
+    }
 }
 
 fn masked(query: &str) -> String {
@@ -144,6 +182,18 @@ mod tests {
                 "https://a.example:x/p?sig=secret",
                 "https://a.example:x/p?sig=***",
             ),
+            ("https:u:secret@a.example/x", "https://a.example/x"),
+            ("https:/u:secret@a.example//x", "https://a.example//x"),
+            ("HTTPS:\\\\u:secret@a.example:bad", "HTTPS://a.example:bad"),
+            ("u:secret@a.example/x:1", "a.example/x:1"),
+            ("u:sec@ret@a.example:5000", "a.example:5000"),
+            ("app:1@sha256:12ab", "app:1@sha256:12ab"),
+            (
+                "a.example:5000/app@sha256:12",
+                "a.example:5000/app@sha256:12",
+            ),
+            ("C:\\me@home.wasm", "C:\\me@home.wasm"),
+            ("./a/u@b//c", "./a/u@b//c"),
             ("/token", "/token"),
             ("./me@home.wasm", "./me@home.wasm"),
             ("", ""),

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 
 use host::is_host;
 
+use crate::address;
 use crate::digest::{Digest, ParseDigestError};
 
 pub use host::canonical_host;
@@ -132,7 +133,7 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let pasted = |pasted| ParseReferenceError::Pasted {
-            text: pasted::without_password(text),
+            text: shortened(text),
             pasted: Box::new(pasted),
         };
         if let Some(page) = Pasted::page(text) {
@@ -145,7 +146,7 @@ impl FromStr for Reference {
 impl Reference {
     fn parse(text: &str) -> Result<Self, ParseReferenceError> {
         let invalid = |reason| ParseReferenceError::Invalid {
-            text: text.chars().take(300).collect(),
+            text: shortened(text),
             reason,
         };
         let (rest, digest) = match text.split_once('@') {
@@ -153,7 +154,7 @@ impl Reference {
                 let digest = digest
                     .parse()
                     .map_err(|source| ParseReferenceError::Digest {
-                        text: text.chars().take(300).collect(),
+                        text: shortened(text),
                         source,
                     })?;
                 (rest, Some(digest))
@@ -227,6 +228,11 @@ impl Serialize for Reference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Returns a text that is no reference as it is shown: not all of what is very long, and no password.
+fn shortened(text: &str) -> String {
+    address::shown(text).chars().take(300).collect()
 }
 
 /// Tells a registry in front from the first part of a repository: it has a dot or a colon, or is

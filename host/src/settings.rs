@@ -20,6 +20,7 @@ use plugins::PluginsFile;
 use registries::{RegistriesFile, Surroundings};
 use shape::Object;
 
+use crate::address;
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
@@ -57,7 +58,7 @@ pub enum SettingsError {
         source: io::Error,
     },
     /// It is not JSON, or a value is not of its type.
-    #[error("`{}` is not valid at `{key}`", path.display())]
+    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -95,7 +96,7 @@ pub enum SettingsError {
         key: String,
     },
     /// A value of `registries` means nothing.
-    #[error("`{}` is not valid at `{key}`", path.display())]
+    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
     Registries {
         /// The file.
         path: PathBuf,
@@ -106,7 +107,7 @@ pub enum SettingsError {
         source: RegistriesProblem,
     },
     /// A value of `plugins` means nothing.
-    #[error("`{}` is not valid at `{key}`", path.display())]
+    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
     Plugins {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,8 @@
 //! `[..]` stands for anything within a line. A file `app.tar`, an image of two layers called
 //! `app:1`, is there from the start, and so is a plugin, `my-provider.wasm`.
 
+pub(crate) mod advice;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +33,7 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 9] = [
+const DOCUMENTS: [(&str, &str); 10] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/architecture.md",
@@ -39,6 +41,7 @@ const DOCUMENTS: [(&str, &str); 9] = [
     ),
     ("docs/auth.md", AUTH),
     ("docs/conversion.md", CONVERSION),
+    ("docs/hints.md", advice::HINTS),
     (
         "docs/performance.md",
         include_str!("../../docs/performance.md"),

@@ -8,6 +8,7 @@ mod encoding;
 mod kinds;
 mod log;
 mod manifest;
+mod nonsense;
 mod page;
 mod realm;
 mod redirect;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         manifest::tests(),
         kinds::tests(),
         words::tests(),
+        nonsense::tests(),
         disk::tests(),
         silence::tests(),
         encoding::tests(),

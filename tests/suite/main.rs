@@ -30,6 +30,7 @@ mod examples;
 mod faults;
 mod faulty;
 mod fixtures;
+mod hints;
 mod mount;
 mod odd_archives;
 mod outputs;
@@ -114,6 +115,8 @@ fn main() {
         documents::all(),
         examples::all(),
         faults::all(),
+        hints::all(),
+        docs::advice::tests(),
         plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),

@@ -3,6 +3,7 @@
 
 mod access;
 pub(crate) mod authority;
+mod bundles;
 mod digests;
 mod ends;
 mod kinds;
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         mirrors::tests(),
         tls::tests(),
         trust::tests(),
+        bundles::tests(),
         proxies::tests(),
         plain::tests(),
         access::tests(),

@@ -53,6 +53,8 @@ pub(crate) enum Tool {
     Curl,
     /// GNU tar
     Tar,
+    /// What packs files in other ways than archives of images: lz4, xz and zip.
+    Packers,
     /// Images that others made, in the folder that `MSB_FIXTURES` names.
     Fixtures,
 }
@@ -98,6 +100,7 @@ impl Tool {
             Self::PythonForWasm => authors("python/installed").is_file(),
             Self::Curl => answers("curl"),
             Self::Tar => answers("tar"),
+            Self::Packers => answers("lz4") && answers("xz") && exists("zip") && exists("unzip"),
             Self::Fixtures => fixtures().is_some(),
         }
     }

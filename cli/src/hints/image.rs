@@ -116,6 +116,9 @@ fn for_output(path: &Path, kind: io::ErrorKind) -> Option<String> {
 
 pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
     let hint = match error {
+        ArchiveError::Open { path, .. } if is_address(path) => {
+            "msb loads files, not addresses: `curl --fail --location ADDRESS | msb load`"
+        }
         ArchiveError::Empty { .. } => "did the command in front of the pipe fail?",
         ArchiveError::NotAnArchive { foreign, .. } => for_foreign(*foreign),
         ArchiveError::Tar { source, .. } if source.is_truncated() => CUT_OFF,
@@ -135,6 +138,11 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn is_address(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.starts_with("http://") || text.starts_with("https://")
 }
 
 /// Returns how an archive comes of a file that is something else.

@@ -1,9 +1,15 @@
 //! What to do about what a registry answers, or does not.
 
+use std::time::Duration;
+
+use msb_host::registry::hosts::PemError;
 use msb_host::registry::{CertificateProblem, Origin, ProxyError, RegistryError};
 
 use super::auth::for_auth;
 use super::image::NO_IMAGE;
+
+/// From here on nobody waits for a registry.
+const LONG_WAIT: Duration = Duration::from_hours(24);
 
 pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
     let hint = match error {
@@ -24,6 +30,12 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
         RegistryError::Certificate { host, source } => for_certificate(host, source),
         RegistryError::ClientCertificate { host, .. } => format!(
             "name the certificate that you have for this registry, and its key, in config.json: \
+             {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
+             \"client_key\": PATH}}}}}}}}"
+        ),
+        RegistryError::Handshake { host, .. } => format!(
+            "msb speaks TLS 1.2 and 1.3, to certificates with keys of RSA, ECDSA or Ed25519: have the \
+             registry do so; if it wants a certificate of you, name it in config.json: \
              {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
              \"client_key\": PATH}}}}}}}}"
         ),
@@ -56,10 +68,9 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             status: 408 | 425 | 499..,
             retry_after: Some(after),
             ..
-        } if after.as_secs() > 0 => format!(
-            "try again in {} s: what was received is kept, and the same command goes on from there",
-            after.as_secs()
-        ),
+        } if *after > LONG_WAIT => "ask those who run the registry when it is back; what was \
+                                    received is kept, and the same command goes on from there"
+            .to_owned(),
         error => for_any(error)?.to_owned(),
     };
     Some(hint)
@@ -161,7 +172,14 @@ pub(super) fn for_certificate(host: &str, problem: &CertificateProblem) -> Strin
             });
             format!("{other}have a certificate made for {bare}")
         }
-        CertificateProblem::NoName | CertificateProblem::Version => {
+        CertificateProblem::NoAuthorities => {
+            "install the certificates of authorities (the package `ca-certificates`), or name a \
+             file of them with `SSL_CERT_FILE` or `--ca-certs PATH`"
+                .to_owned()
+        }
+        CertificateProblem::NoName
+        | CertificateProblem::AddressAsName { .. }
+        | CertificateProblem::Version => {
             let kind = if bare.parse::<std::net::IpAddr>().is_ok() || bare.starts_with('[') {
                 "IP"
             } else {
@@ -181,6 +199,30 @@ pub(super) fn for_certificate(host: &str, problem: &CertificateProblem) -> Strin
               verifying it"
             .to_owned(),
     }
+}
+
+/// Returns what to do about a file of certificates or keys, which the error names.
+pub(super) fn for_pem(problem: &PemError) -> Option<String> {
+    let hint = match problem {
+        PemError::EncryptedKey => {
+            "write the key without its passphrase, `openssl pkey -in KEY -out FILE`, and name that \
+             file"
+        }
+        PemError::Pkcs7 => {
+            "write what is in it as PEM, `openssl pkcs7 -print_certs -in BUNDLE -out FILE` (with \
+             `-inform DER` if it is binary), and name that file"
+        }
+        PemError::Pkcs12 => {
+            "write what is in it as PEM, `openssl pkcs12 -nodes -in STORE -out FILE`, and name \
+             that file"
+        }
+        PemError::Pair(_) => {
+            "name the key of the certificate; of a file with several certificates, its own has to \
+             be the first"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Returns what to do about a variable that does not name a proxy.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Foreign;
+use crate::address;
 use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -17,7 +18,7 @@ use crate::tar::TarError;
 #[non_exhaustive]
 pub enum ArchiveError {
     /// The input could not be opened.
-    #[error("could not open `{}`", path.display())]
+    #[error("could not open `{}`", address::shown(&path.display().to_string()))]
     Open {
         /// Which file.
         path: PathBuf,

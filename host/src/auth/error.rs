@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::provider::ProviderError;
+use crate::address;
 use crate::cancel::Cancelled;
 use crate::settings::AuthProblem;
 
@@ -12,7 +13,7 @@ use crate::settings::AuthProblem;
 #[non_exhaustive]
 pub enum AuthError {
     /// What is set for the registry makes no sense.
-    #[error("`{}` is not valid at `{key}`", file.display())]
+    #[error("`{}` is not valid at `{}`", file.display(), address::shown(key))]
     Settings {
         /// The file of settings.
         file: PathBuf,

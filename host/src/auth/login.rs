@@ -13,6 +13,7 @@ use super::link::{KEYCHAIN, Tier};
 use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
 use super::trace::Step;
+use crate::address;
 use crate::cancel::Cancelled;
 use crate::progress::Event;
 use crate::reference::canonical_host;
@@ -64,10 +65,13 @@ pub struct LoggedIn {
 #[non_exhaustive]
 pub enum KeepError {
     /// A text is no registry.
-    #[error("`{0}` is no registry: a host name, with a port or without")]
+    #[error("`{}` is not a registry: a host name, with a port or without", address::shown(.0))]
     NotARegistry(String),
     /// A text is more than a registry.
-    #[error("`{text}` is more than a registry: credentials are kept for all of {registry}")]
+    #[error(
+        "credentials are stored per registry; use `{registry}` instead of `{}`",
+        address::shown(text)
+    )]
     Path {
         /// The text.
         text: String,
@@ -295,8 +299,8 @@ pub fn registry_named(text: &str) -> Result<String, KeepError> {
     }
 }
 
-/// Returns the password in what a program or a person has typed: all of it but the end of the last
-/// line. A password may have several lines, as the key of a service account has, and any
+/// Returns the password in what a program or a person has typed: all of it but the line ends after
+/// it, as Docker takes it. A password may have several lines, as the key of a service account has, and any
 /// character: RFC 7617 forbids control characters, but they travel in base64, and registries take
 /// them.
 ///
@@ -309,8 +313,7 @@ pub fn password_typed(bytes: &[u8]) -> Result<SecretString, KeepError> {
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|_| KeepError::Password("is not UTF-8 text"))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
+    let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(KeepError::Password("is empty"));
     }

@@ -1,6 +1,6 @@
 //! How servers that plugins ask are spoken to: the certificates that the user has configured.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use url::Url;
 
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     settings: Settings,
-    hosts: OnceLock<Result<Hosts, String>>,
+    hosts: OnceLock<Result<Arc<Hosts>, String>>,
 }
 
 impl Servers {
@@ -30,6 +30,7 @@ impl Servers {
             .hosts
             .get_or_init(|| {
                 Hosts::read(&self.settings, &HostOverrides::default())
+                    .map(Arc::new)
                     .map_err(|error| error.to_string())
             })
             .as_ref()

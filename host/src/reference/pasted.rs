@@ -114,18 +114,6 @@ impl Pasted {
     }
 }
 
-/// Returns a text for errors, without the password that an address may have.
-pub(super) fn without_password(text: &str) -> String {
-    let masked = text.split_once("://").and_then(|(scheme, rest)| {
-        let (user, _) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, _) = user.rsplit_once('@')?;
-        let rest = rest.get(user.len()..)?;
-        Some(format!("{scheme}://…{rest}"))
-    });
-    let text = masked.unwrap_or_else(|| text.to_owned());
-    text.chars().take(300).collect()
-}
-
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text

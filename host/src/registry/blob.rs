@@ -298,10 +298,12 @@ impl<'a> BlobReader<'a> {
         }
     }
 
-    /// Refuses a page for people.
+    /// Refuses a page for people, whatever it is called where its length is not that of the blob.
     fn refuse_page(&self, incoming: &mut Incoming<'_>) -> Result<(), RegistryError> {
         let content_type = body::content_type(incoming.response());
-        if !content_type.as_deref().is_some_and(page::is_html) {
+        let is_other = incoming.response().status() == StatusCode::OK
+            && incoming.response().content_length().is_some();
+        if !is_other && !content_type.as_deref().is_some_and(page::is_html) {
             return Ok(());
         }
         let url = incoming.response().url().clone();

@@ -16,7 +16,7 @@ const ERROR_BYTES: u64 = 8 << 10;
 /// Characters that are shown of it.
 const SAID: usize = 300;
 /// The longest time that is waited for it: the error is known without.
-const ERROR_TIME: Duration = Duration::from_secs(5);
+const ERROR_TIME: Duration = Duration::from_secs(3);
 
 /// An answer that was read whole.
 #[derive(Debug)]

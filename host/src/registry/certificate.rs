@@ -20,6 +20,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::x509;
+
 /// What is wrong with the certificate of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,21 @@ pub enum CertificateProblem {
         "its certificate has no name of a host: it lacks a subject alternative name, and a common name does not count"
     )]
     NoName,
+    /// It has the address that was asked as the name of a host.
+    #[error("its certificate has `{wanted}` as the name of a host, and not as an address")]
+    AddressAsName {
+        /// The address that was asked.
+        wanted: String,
+    },
+    /// No certificate of an authority is there to check it by.
+    #[error("its certificate cannot be checked: this machine has no certificates of authorities")]
+    NoAuthorities,
+    /// Its key is too short.
+    #[error("its certificate has a key of RSA that is shorter than 2048 bits")]
+    ShortKey,
+    /// It must not be used where a part of it is not understood.
+    #[error("its certificate has a critical extension that is not known")]
+    Extension,
     /// Its time is over.
     #[error("its certificate expired on {since}")]
     Expired {
@@ -113,10 +130,15 @@ impl CertificateProblem {
             CertificateError::NotValidForNameContext {
                 expected,
                 presented,
-            } => Self::Name {
-                wanted: expected.to_str().into_owned(),
-                names: presented.iter().map(|name| bare(name)).collect(),
-            },
+            } => {
+                let wanted = expected.to_str().into_owned();
+                let names: Vec<String> = presented.iter().map(|name| bare(name)).collect();
+                if matches!(expected, ServerName::IpAddress(_)) && names.contains(&wanted) {
+                    Self::AddressAsName { wanted }
+                } else {
+                    Self::Name { wanted, names }
+                }
+            }
             CertificateError::NotValidForName => Self::NoName,
             CertificateError::ExpiredContext { not_after, .. } => Self::Expired {
                 since: date(*not_after),
@@ -134,11 +156,13 @@ impl CertificateProblem {
                 Self::Algorithm
             }
             CertificateError::BadEncoding => Self::Malformed,
+            CertificateError::UnhandledCriticalExtension => Self::Extension,
             CertificateError::Other(OtherError(other)) => {
                 match (other.downcast_ref::<Self>(), other.downcast_ref()) {
                     (Some(problem), _) => problem.clone(),
                     (_, Some(webpki::Error::CaUsedAsEndEntity)) => Self::SelfSigned,
                     (_, Some(webpki::Error::UnsupportedCertVersion)) => Self::Version,
+                    (_, Some(webpki::Error::UnsupportedCriticalExtension)) => Self::Extension,
                     _ => Self::Other,
                 }
             }
@@ -149,12 +173,14 @@ impl CertificateProblem {
 
 impl Trust {
     /// Returns the trust in the system's certificates and in `named`, DER. What of the system
-    /// cannot be read is passed over, as all tools do.
+    /// cannot be read is passed over, as all tools do. What says of itself that it may issue nothing
+    /// is trusted for itself alone.
     pub(super) fn new(named: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let mut certificates = rustls_native_certs::load_native_certs().certs;
         certificates.extend(named.iter().map(|der| CertificateDer::from(der.clone())));
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates.iter().cloned());
+        let issuers = certificates.iter().filter(|der| x509::may_issue(der));
+        roots.add_parsable_certificates(issuers.cloned());
         let chain = (!roots.is_empty())
             .then(|| {
                 WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
@@ -187,6 +213,10 @@ impl Trust {
             self.provider.signature_verification_algorithms.all,
         );
         match checked {
+            // The mark of an authority hides the purpose, which is looked at after it.
+            Ok(()) | Err(Error::InvalidCertificate(_)) if !x509::is_for_servers(certificate) => {
+                return Err(CertificateError::InvalidPurpose.into());
+            }
             Ok(()) => {}
             Err(error) if is_about_issuer(&error) => {}
             Err(error) => return Err(error),
@@ -206,7 +236,7 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = self.chain.as_ref().map_or_else(
-            || Err(CertificateError::UnknownIssuer.into()),
+            || Err(problem(CertificateProblem::NoAuthorities)),
             |chain| {
                 chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             },
@@ -237,6 +267,7 @@ impl ServerCertVerifier for Trust {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, cert, dss, algorithms)
+            .map_err(|error| of_the_key(cert, error))
     }
 
     fn verify_tls13_signature(
@@ -247,6 +278,7 @@ impl ServerCertVerifier for Trust {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, cert, dss, algorithms)
+            .map_err(|error| of_the_key(cert, error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -322,6 +354,19 @@ fn is_about_issuer(error: &Error) -> bool {
             matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
         }
         _ => false,
+    }
+}
+
+/// Returns why a signature is not accepted: ring says the same of one that is wrong and of one by a
+/// key that is too short.
+fn of_the_key(certificate: &CertificateDer<'_>, error: Error) -> Error {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadSignature)
+            if x509::has_short_key(certificate) =>
+        {
+            problem(CertificateProblem::ShortKey)
+        }
+        error => error,
     }
 }
 

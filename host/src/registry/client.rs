@@ -20,7 +20,7 @@ pub struct Client {
     pub(super) policy: RetryPolicy,
     pub(super) tokens: Tokens,
     pub(super) notices: Notices,
-    pub(super) hosts: Hosts,
+    pub(super) hosts: Arc<Hosts>,
     pub(super) health: Health,
 }
 
@@ -39,7 +39,7 @@ impl Client {
             policy,
             tokens: Tokens::default(),
             notices: Notices::default(),
-            hosts,
+            hosts: Arc::new(hosts),
             health: Health::default(),
         })
     }
@@ -63,8 +63,11 @@ impl Client {
         Ok(Repository::new(client, endpoints, access, credentials))
     }
 
-    /// Takes note of what the user gives up at a place.
+    /// Takes note of what the user gives up at a place, and of what of the user's is not used.
     pub(super) fn warn(&self, endpoint: &Endpoint) {
+        for notice in &endpoint.tls.notices {
+            self.notices.add(notice.clone());
+        }
         if let Some(given_up) = endpoint.unverified {
             let host = &endpoint.host;
             self.notices

@@ -187,7 +187,7 @@ impl Client {
         if address.lacks_secret() {
             return Err(DownloadError::Incomplete { url: name() });
         }
-        let transport = transport_for(&self.hosts, base);
+        let transport = transport_for(&self.hosts, base)?;
         let near = realm::is_loopback(base);
         let mut next = base.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -255,6 +255,7 @@ impl Client {
             Err(TransportError::Proxy(source)) => {
                 return Err(DownloadError::Proxy { url, source });
             }
+            Err(TransportError::Hosts(error)) => return Err(error.into()),
             Err(error) => return Err(setup(error.to_string())),
         };
         let host = authority(at);

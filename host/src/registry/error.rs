@@ -58,6 +58,18 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
+    /// The registry and this machine have no way of speaking TLS in common, or it wants a
+    /// certificate and does not say so.
+    #[error(
+        "registry {host} ended the TLS handshake: there is no version, cipher or kind of certificate that both take"
+    )]
+    Handshake {
+        /// The registry or mirror, or the server that it refers to.
+        host: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The registry answers in plain HTTP.
     #[error("registry {host} does not speak HTTPS")]
     PlainHttp {
@@ -439,8 +451,23 @@ pub(super) fn through(proxy: Option<&ProxyServer>) -> String {
 
 fn wait(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |after| {
-        format!(": it wants us to wait for {} s", after.as_secs())
+        format!(": it wants us to wait for {}", span(after.as_secs()))
     })
+}
+
+/// Returns a time in the unit that people would say it in.
+fn span(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const YEAR: u64 = 365 * DAY;
+    match seconds {
+        0..=600 => format!("{seconds} s"),
+        601..=7200 => format!("{} min", seconds.div_ceil(MINUTE)),
+        7201..=172_800 => format!("{} h", seconds.div_ceil(HOUR)),
+        172_801..=63_072_000 => format!("{} days", seconds.div_ceil(DAY)),
+        _ => format!("{} years", seconds / YEAR),
+    }
 }
 
 fn list(platforms: &[Platform]) -> String {

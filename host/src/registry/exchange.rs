@@ -13,7 +13,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use super::authorize::{Asked, Authorization, Session};
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::hosts::Endpoint;
+use super::hosts::{Endpoint, Hosts};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::patience::Patience;
@@ -95,9 +95,9 @@ impl<'a> Asking<'a> {
 }
 
 impl Place {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(hosts: &Arc<Hosts>, endpoint: Endpoint) -> Self {
         Self {
-            transport: Transport::new(Arc::clone(&endpoint.tls), &endpoint.authority),
+            transport: Transport::new(hosts, Arc::clone(&endpoint.tls), &endpoint.authority),
             endpoint,
             base: Mutex::default(),
             probed: AtomicBool::new(false),
@@ -274,6 +274,9 @@ impl Place {
         builder: reqwest::RequestBuilder,
         what: &str,
     ) -> Result<Response, RegistryError> {
+        for notice in connection.notices.iter() {
+            asking.client.notices.add(notice.clone());
+        }
         let (http, request) = builder.build_split();
         let request = request.map_err(|error| self.failed(error, connection, None, what))?;
         let elsewhere = self.elsewhere(request.url());

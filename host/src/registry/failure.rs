@@ -22,6 +22,7 @@ impl RegistryError {
             Self::Connect { .. }
             | Self::Certificate { .. }
             | Self::ClientCertificate { .. }
+            | Self::Handshake { .. }
             | Self::PlainHttp { .. }
             | Self::Broken { .. }
             | Self::Stalled { .. }

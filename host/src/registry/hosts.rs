@@ -11,6 +11,7 @@ mod location;
 mod paths;
 mod pem;
 mod registries_conf;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use certs_d::HostCertificates;
+use pem::Roots;
 use registries_conf::RegistriesConf;
 use reqwest::Url;
 
@@ -30,16 +33,21 @@ pub use location::{Location, LocationError, Scheme};
 pub use paths::ConfigPaths;
 pub use pem::{ClientIdentity, ClientKey, NamedBy, NamedFile, PemError};
 pub use registries_conf::TableProblem;
+pub use sections::Damage;
 
 /// The host that serves what is named after Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+
+/// What is given up where certificates are not checked, for people.
+const NOT_CHECKED: &str = "its certificate is not checked: who is on the way can read passwords \
+                           and change what is fetched by tag";
 
 /// Everything that decides where and how registries are asked.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     insecure: bool,
     tls_verify: Option<bool>,
-    roots: Vec<Vec<u8>>,
+    roots: Roots,
     by_name: BTreeMap<String, Host>,
     conf: RegistriesConf,
     paths: ConfigPaths,
@@ -106,6 +114,8 @@ pub enum MirrorUsage {
 pub struct TlsSettings {
     /// Certificates beside the system's, DER.
     pub roots: Vec<Vec<u8>>,
+    /// What the user should know of this: certificates that were passed over, and what is given up.
+    pub notices: Vec<String>,
     /// What we show.
     pub identity: Option<ClientIdentity>,
     /// Whether certificates are checked.
@@ -117,7 +127,7 @@ pub struct TlsSettings {
 struct Host {
     insecure: Option<bool>,
     tls_verify: Option<bool>,
-    roots: Vec<Vec<u8>>,
+    roots: Roots,
     identity: Option<ClientIdentity>,
     mirrors: Option<Vec<MirrorSettings>>,
 }
@@ -283,13 +293,31 @@ impl Hosts {
     }
 
     /// Returns how a host that is no registry proves who it is, and how we do.
-    pub(super) fn tls(&self, host: &str) -> TlsSettings {
+    ///
+    /// # Errors
+    /// [`HostsError`] when the certificates that other tools keep for it cannot be used.
+    pub(super) fn tls(&self, host: &str) -> Result<TlsSettings, HostsError> {
         let none = Host::default();
         let own = self.by_name.get(host).unwrap_or(&none);
+        let shared = certs_d::read(&self.paths, host)?;
+        let verify = own.tls_verify.unwrap_or(true);
+        let mut tls = self.tls_settings(own, shared, verify);
+        if !verify {
+            tls.notices
+                .push(format!("server {host} is not verified: {NOT_CHECKED}"));
+        }
+        Ok(tls)
+    }
+
+    fn tls_settings(&self, own: &Host, shared: HostCertificates, verify: bool) -> TlsSettings {
+        let mut roots = self.roots.clone();
+        roots.extend(own.roots.clone());
+        roots.extend(shared.roots);
         TlsSettings {
-            roots: [self.roots.clone(), own.roots.clone()].concat(),
-            identity: own.identity.clone(),
-            verify: true,
+            roots: roots.certificates,
+            notices: roots.passed_over,
+            identity: own.identity.clone().or(shared.identity),
+            verify,
         }
     }
 
@@ -312,10 +340,7 @@ impl Hosts {
                 "its certificate is not checked, and plain HTTP is spoken where HTTPS is not \
                  answered: who is on the way can read passwords and change what is fetched by tag",
             ),
-            (Some(false), Plain::Never) => Some(
-                "its certificate is not checked: who is on the way can read passwords and change \
-                 what is fetched by tag",
-            ),
+            (Some(false), Plain::Never) => Some(NOT_CHECKED),
             _ => None,
         };
         let shared = certs_d::read(&self.paths, place.host)?;
@@ -330,12 +355,12 @@ impl Hosts {
             usage: place.usage,
             is_mirror: place.is_mirror,
             unverified,
-            tls: Arc::new(TlsSettings {
-                roots: [self.roots.clone(), own.roots.clone(), shared.roots].concat(),
-                identity: own.identity.clone().or(shared.identity),
+            tls: Arc::new(self.tls_settings(
+                own,
+                shared,
                 // Where we were told of plain HTTP or against it, no other file has a say.
-                verify: tls_verify.unwrap_or(!place.lenient || insecure.is_some()),
-            }),
+                tls_verify.unwrap_or(!place.lenient || insecure.is_some()),
+            )),
         })
     }
 }
@@ -373,8 +398,8 @@ impl<'a> Place<'a> {
     }
 }
 
-fn read_roots(files: &[NamedFile]) -> Result<Vec<Vec<u8>>, HostsError> {
-    let mut roots = Vec::new();
+fn read_roots(files: &[NamedFile]) -> Result<Roots, HostsError> {
+    let mut roots = Roots::default();
     for file in files {
         roots.extend(pem::read_roots(file)?);
     }

@@ -51,7 +51,7 @@ impl Client {
     ) -> Result<Welcome, VerifyError> {
         let endpoint = self.hosts.registry(registry)?;
         self.warn(&endpoint);
-        let place = Place::new(endpoint);
+        let place = Place::new(&self.hosts, endpoint);
         let attempts = Attempts::new(self.policy, &self.health.traffic);
         let asking = Asking {
             client: self,

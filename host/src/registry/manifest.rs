@@ -187,6 +187,7 @@ impl Wanted<'_> {
                 stated,
                 actual: digest,
             }),
+            (_, None) if bytes.is_empty() => Err(self.garbled(&"it is empty")),
             // Nothing else tells that a document was cut off.
             (_, None) => match serde_json::from_slice::<IgnoredAny>(&bytes) {
                 Ok(_) => Ok((bytes, digest)),

@@ -28,6 +28,7 @@ mod notices;
 mod outcome;
 mod page;
 mod patience;
+mod provider;
 mod proxy;
 mod push;
 mod realm;
@@ -39,6 +40,7 @@ mod scheme;
 mod token;
 mod token_request;
 mod transport;
+mod x509;
 
 pub use blob::{BlobReader, BlobRequest};
 pub use certificate::CertificateProblem;

@@ -10,7 +10,9 @@ use super::exchange::{Asking, Followed, Place, Request};
 use super::incoming::Unread;
 use super::network::ForbiddenAddress;
 use super::retry::retry_after;
-use super::transport::{Connection, cause, speaks_no_tls, wants_certificate};
+use super::transport::{
+    Connection, cause, has_nothing_in_common, speaks_no_tls, wants_certificate,
+};
 use super::{RegistryError, Said, body, page};
 
 impl Place {
@@ -38,6 +40,13 @@ impl Place {
                 elsewhere,
                 what,
                 title: said.map_or_else(String::new, |said| said.0),
+            });
+        }
+        if status.is_redirection() {
+            return Err(RegistryError::Redirect {
+                host,
+                what,
+                reason: format!("it answers {} and names no new address", status.as_u16()),
             });
         }
         if let Some(elsewhere) = followed.elsewhere {
@@ -116,6 +125,8 @@ impl Place {
             RegistryError::Certificate { host: peer, source }
         } else if wants_certificate(&source) {
             RegistryError::ClientCertificate { host: peer, source }
+        } else if has_nothing_in_common(&source) {
+            RegistryError::Handshake { host: peer, source }
         } else if speaks_no_tls(&source) {
             RegistryError::PlainHttp { host: peer }
         } else if source.is_connect() {

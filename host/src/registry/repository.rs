@@ -45,9 +45,11 @@ impl Repository {
         access: Access,
         credentials: Arc<dyn Credentials>,
     ) -> Self {
+        let places = endpoints.into_iter();
+        let places = places.map(|endpoint| Place::new(&client.hosts, endpoint));
         Self {
+            places: places.collect(),
             client,
-            places: endpoints.into_iter().map(Place::new).collect(),
             access,
             credentials,
             progress: Arc::new(Silent),

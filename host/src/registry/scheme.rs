@@ -31,6 +31,7 @@ impl Place {
                     Err(
                         error @ (RegistryError::Certificate { .. }
                         | RegistryError::ClientCertificate { .. }
+                        | RegistryError::Handshake { .. }
                         | RegistryError::Cancelled(_)),
                     ) => return Err(error),
                     Err(_) => {
@@ -90,7 +91,9 @@ impl Place {
         matches!(
             self.ping(asking, &secure, "a look at whether it speaks HTTPS"),
             Ok(_)
-                | Err(RegistryError::Certificate { .. } | RegistryError::ClientCertificate { .. })
+                | Err(RegistryError::Certificate { .. }
+                    | RegistryError::ClientCertificate { .. }
+                    | RegistryError::Handshake { .. })
         )
     }
 }

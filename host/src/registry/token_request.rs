@@ -249,7 +249,7 @@ impl Place {
                 status => self.no_token(url, format!("it answers {status}")),
             });
         }
-        let wanted = "the request for a token";
+        let wanted = "a token";
         let url_of_answer = response.url().clone();
         let elsewhere = self.elsewhere(&url_of_answer);
         let mut incoming = self.incoming(asking, response, wanted);

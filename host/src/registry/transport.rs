@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Proxy, Url};
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::certificate::{Trust, Unverified};
-use super::hosts::{ClientIdentity, Hosts, TlsSettings};
+use super::hosts::{ClientIdentity, Hosts, HostsError, TlsSettings};
 use super::network::{Lookup, Peer};
+use super::provider::{certified, provider};
 use super::proxy::{Proxies, ProxyError, ProxyServer};
 
 /// How long a connection may take to be made.
@@ -26,21 +28,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct Transport {
     tls: Arc<TlsSettings>,
+    /// Where the user says how to speak to the other servers.
+    hosts: Arc<Hosts>,
     /// The registry's own name.
     registry: String,
     proxies: Proxies,
-    trust: OnceLock<Arc<Trust>>,
     pub(super) peer: Peer,
-    clients: Mutex<HashMap<(Side, Option<ProxyServer>), reqwest::Client>>,
+    clients: Mutex<HashMap<Key, Noted>>,
 }
+
+/// A client, and what the user should know of it.
+type Noted = (reqwest::Client, Arc<[String]>);
+
+/// What tells clients apart: who is asked, by name where it is another server, and the proxy.
+type Key = (Side, Option<String>, Option<ProxyServer>);
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Side {
     /// The registry itself, wherever it is.
     Registry,
-    /// A server that it refers to. It is shown no certificate of ours, its own is always looked
-    /// at, and a name of it must not lead where the registry may not lead.
+    /// A server that it refers to. What the user has set for the registry is not for it, but for
+    /// the certificates that are trusted; what is set for its own host is. A name of it must not
+    /// lead where the registry may not lead.
     Elsewhere,
 }
 
@@ -51,11 +61,15 @@ pub(super) struct Connection {
     pub(super) side: Side,
     /// What stands in between.
     pub(super) proxy: Option<ProxyServer>,
+    /// What the user should know of it.
+    pub(super) notices: Arc<[String]>,
 }
 
 /// Why there is no connection before anything was sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TransportError {
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
@@ -66,16 +80,16 @@ pub(super) enum TransportError {
 
 impl Transport {
     /// Returns the connections for the registry of this name, which has a port or not.
-    pub(super) fn new(tls: Arc<TlsSettings>, authority: &str) -> Self {
+    pub(super) fn new(hosts: &Arc<Hosts>, tls: Arc<TlsSettings>, authority: &str) -> Self {
         let registry = match authority.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => authority,
         };
         Self {
             tls,
+            hosts: Arc::clone(hosts),
             registry: registry.to_owned(),
             proxies: Proxies::from_env(),
-            trust: OnceLock::new(),
             peer: Peer::default(),
             clients: Mutex::default(),
         }
@@ -84,25 +98,43 @@ impl Transport {
     /// Returns what a request to an address is sent with.
     pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, TransportError> {
         let proxy = self.proxies.find(url)?;
+        let name = (side == Side::Elsewhere).then(|| authority(url));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (side, proxy);
-        let client = if let Some(client) = clients.get(&key) {
-            client.clone()
+        let key = (side, name, proxy);
+        let (client, notices) = if let Some(known) = clients.get(&key) {
+            known.clone()
         } else {
-            let client = self.client(side, key.1.as_ref())?;
-            clients.insert(key.clone(), client.clone());
-            client
+            let new = match &key.1 {
+                None => (self.client(side, &self.tls, key.2.as_ref())?, [].into()),
+                Some(name) => {
+                    let tls = self.tls_of(name)?;
+                    let client = self.client(side, &tls, key.2.as_ref())?;
+                    (client, tls.notices.into())
+                }
+            };
+            clients.insert(key.clone(), new.clone());
+            new
         };
         Ok(Connection {
             client,
             side,
-            proxy: key.1,
+            proxy: key.2,
+            notices,
         })
+    }
+
+    /// Returns how another server proves who it is: as the user has set for it, or by what the
+    /// registry is trusted for.
+    fn tls_of(&self, name: &str) -> Result<TlsSettings, HostsError> {
+        let mut tls = self.hosts.tls(name)?;
+        tls.roots.extend(self.tls.roots.iter().cloned());
+        Ok(tls)
     }
 
     fn client(
         &self,
         side: Side,
+        tls: &TlsSettings,
         proxy: Option<&ProxyServer>,
     ) -> Result<reqwest::Client, TransportError> {
         let mut builder = builder()
@@ -110,7 +142,7 @@ impl Transport {
             .no_proxy()
             // Streams of one connection would share its window; each layer has a connection instead.
             .http1_only()
-            .tls_backend_preconfigured(self.config(side)?);
+            .tls_backend_preconfigured(config(tls)?);
         builder = match (proxy, side) {
             (Some(proxy), _) => builder.proxy(Proxy::all(proxy.url().clone())?),
             (None, Side::Elsewhere) => builder.dns_resolver(Lookup {
@@ -121,54 +153,49 @@ impl Transport {
         };
         Ok(builder.build()?)
     }
+}
 
-    fn config(&self, side: Side) -> Result<ClientConfig, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = if side == Side::Registry && !self.tls.verify {
-            Arc::new(Unverified {
-                provider: Arc::clone(&provider),
-            })
-        } else {
-            let trust = if let Some(trust) = self.trust.get() {
-                trust
-            } else {
-                let trust = Trust::new(&self.tls.roots, Arc::clone(&provider))?;
-                self.trust.get_or_init(|| Arc::new(trust))
-            };
-            Arc::clone(trust) as _
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let identity = self.tls.identity.as_ref();
-        let mut config = match identity.filter(|_| side == Side::Registry) {
-            Some(identity) => {
-                let (certificates, key) = pair(identity)?;
-                builder.with_client_auth_cert(certificates, key)?
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
-    }
+fn config(tls: &TlsSettings) -> Result<ClientConfig, rustls::Error> {
+    let provider = provider();
+    let verifier: Arc<dyn ServerCertVerifier> = if tls.verify {
+        Arc::new(Trust::new(&tls.roots, Arc::clone(&provider))?)
+    } else {
+        Arc::new(Unverified {
+            provider: Arc::clone(&provider),
+        })
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &tls.identity {
+        Some(identity) => {
+            let (certificates, key) = pair(identity)?;
+            let resolver = SingleCertAndKey::from(certified(certificates, key)?);
+            builder.with_client_cert_resolver(Arc::new(resolver))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// Returns a client for a server that need not be a registry: with the certificates that are set
 /// for its host, and without redirects.
 pub(crate) fn client_for(
-    hosts: &Hosts,
+    hosts: &Arc<Hosts>,
     url: &Url,
 ) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
-    let connection = transport_for(hosts, url).connection(url, Side::Registry)?;
+    let connection = transport_for(hosts, url)?.connection(url, Side::Registry)?;
     Ok(connection.client)
 }
 
 /// Returns the connections for a server that need not be a registry, and for those that it refers
 /// to.
-pub(super) fn transport_for(hosts: &Hosts, url: &Url) -> Transport {
+pub(super) fn transport_for(hosts: &Arc<Hosts>, url: &Url) -> Result<Transport, HostsError> {
     let authority = authority(url);
-    Transport::new(Arc::new(hosts.tls(&authority)), &authority)
+    let tls = Arc::new(hosts.tls(&authority)?);
+    Ok(Transport::new(hosts, tls, &authority))
 }
 
 /// Returns host and port as the names of registries have them.
@@ -222,8 +249,23 @@ pub(super) fn wants_certificate(error: &reqwest::Error) -> bool {
                 | rustls::AlertDescription::CertificateUnknown
                 | rustls::AlertDescription::CertificateExpired
                 | rustls::AlertDescription::AccessDenied
-                | rustls::AlertDescription::HandshakeFailure
         ))
+    )
+}
+
+/// Returns whether the two sides have found no way of speaking TLS that both know.
+pub(super) fn has_nothing_in_common(error: &reqwest::Error) -> bool {
+    matches!(
+        cause::<rustls::Error>(error),
+        Some(
+            rustls::Error::PeerIncompatible(_)
+                | rustls::Error::AlertReceived(
+                    rustls::AlertDescription::HandshakeFailure
+                        | rustls::AlertDescription::ProtocolVersion
+                        | rustls::AlertDescription::InsufficientSecurity
+                        | rustls::AlertDescription::UnrecognisedName
+                )
+        )
     )
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// One text, or a list of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,11 +64,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 formatter.write_str("an object")
             }
 
+            // Shown with the error, a text could be a password that somebody has put there.
+            fn visit_str<E: Error>(self, _: &str) -> Result<Object<T>, E> {
+                Err(E::invalid_type(Unexpected::Other("a string"), &self))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
                 T::deserialize(MapAccessDeserializer::new(map)).map(Object)
             }
         }
-        deserializer.deserialize_map(Map(PhantomData))
+        // Asked for an object alone, the parser would show the text that is there instead.
+        deserializer.deserialize_any(Map(PhantomData))
     }
 }
 

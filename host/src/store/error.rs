@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::address;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::reference::Reference;
@@ -55,7 +56,7 @@ pub enum StoreError {
         found: u32,
     },
     /// No image has this name.
-    #[error("image not found: {0}")]
+    #[error("image not found: {}", address::shown(.0))]
     NotFound(String),
     /// Several images have an ID like this.
     #[error("`{selector}` is ambiguous: it could be {}", candidates.join(", "))]

@@ -49,6 +49,8 @@ impl<'a> Config<'a> {
     /// Parses a file. Errors name the file and the place in it: the words of the parser would have
     /// what stands there, which may be a secret.
     pub(crate) fn parse(text: &'a [u8], name: &str) -> Result<Self, Error> {
+        // Editors of Windows put a mark before it.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.trim_ascii().is_empty() {
             return Ok(Self::default());
         }

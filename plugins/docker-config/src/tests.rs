@@ -258,6 +258,7 @@ fn case_30_files_that_are_missing_empty_or_broken() {
     assert_eq!(ask(&docker(""), "ghcr.io"), "-");
     assert_eq!(ask(&docker(" \n"), "ghcr.io"), "-");
     assert_eq!(ask(&docker("{}"), "ghcr.io"), "-");
+    assert_eq!(ask(&docker("\u{feff}{}"), "ghcr.io"), "-");
     let unknown = r#"{"HttpHeaders":{"a":"b"},"psFormat":"x","plugins":{"y":{}},"auths":{}}"#;
     assert_eq!(ask(&docker(unknown), "ghcr.io"), "-");
     for (config, problem) in [

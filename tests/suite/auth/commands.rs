@@ -326,9 +326,9 @@ fn a_login_with_a_path_names_the_registry() {
             &format!("registry {command} ghcr.io/org"),
             b"secret-pass",
         )
-        .failure(&["`ghcr.io/org` is more than a registry", "ghcr.io"]);
+        .failure(&["use `ghcr.io` instead of `ghcr.io/org`"]);
         msb(&env, &format!("registry {command} a:b:c"), b"secret-pass")
-            .failure(&["`a:b:c` is no registry", "hint: write it like ghcr.io"]);
+            .failure(&["`a:b:c` is not a registry", "hint: write it like ghcr.io"]);
     }
 }
 

@@ -30,7 +30,8 @@ tests! {
     a_login_says_who_would_answer_before_it;
     every_spelling_of_a_registry_is_the_same_login;
     a_login_with_a_path_is_an_error_that_names_the_registry;
-    a_password_is_all_but_the_end_of_its_last_line;
+    a_password_is_all_but_the_line_ends_after_it;
+    a_user_name_is_one_that_registries_can_read;
     a_logout_forgets_all_that_a_login_has_kept;
     a_logout_works_without_the_keychain_and_says_so;
     a_logout_says_who_still_has_credentials;
@@ -317,7 +318,7 @@ fn every_spelling_of_a_registry_is_the_same_login() {
 fn a_login_with_a_path_is_an_error_that_names_the_registry() {
     for text in ["ghcr.io/org", "https://ghcr.io/org/image", "GHCR.io/org/"] {
         let error = registry_named(text).unwrap_err().to_string();
-        assert!(error.contains("for all of ghcr.io"), "{error}");
+        assert!(error.contains("use `ghcr.io` instead of"), "{error}");
     }
     for text in ["", "https://", "a b", "/", "ghcr.io:port", "u:p@h", "-"] {
         let error = registry_named(text).unwrap_err();
@@ -328,7 +329,7 @@ fn a_login_with_a_path_is_an_error_that_names_the_registry() {
     }
 }
 
-fn a_password_is_all_but_the_end_of_its_last_line() {
+fn a_password_is_all_but_the_line_ends_after_it() {
     let typed = |text: &str| password_typed(text.as_bytes());
     // What is kept is seen in the file.
     let desk = Desk::new(&[]);
@@ -340,7 +341,8 @@ fn a_password_is_all_but_the_end_of_its_last_line() {
         ("päss:wörd\n", "päss:wörd"),
         ("secret-a\nsecret-b\n", "secret-a\nsecret-b"),
         ("{\r\n  \"key\": 1\r\n}\r\n", "{\r\n  \"key\": 1\r\n}"),
-        ("secret-a\n\n", "secret-a\n"),
+        ("secret-a\n\r\n\n", "secret-a"),
+        ("\nsecret-a \t\n", "\nsecret-a \t"),
         ("secret-\0\u{1b}", "secret-\0\u{1b}"),
     ] {
         let login = Login::new("h", "me", typed(text).unwrap(), Store::File).unwrap();
@@ -357,8 +359,26 @@ fn a_password_is_all_but_the_end_of_its_last_line() {
     assert_eq!(error.to_string(), "the password is longer than 256 KiB");
     let error = password_typed(b"secret-\xff").unwrap_err();
     assert!(told(&error).contains("is not UTF-8"), "{error}");
-    for name in ["", "a:b", "a\nb"] {
-        assert!(Login::new("h", name, typed("x").unwrap(), Store::File).is_err());
+}
+
+fn a_user_name_is_one_that_registries_can_read() {
+    let login = |name: &str| {
+        let password = password_typed(b"x").unwrap();
+        Login::new("h", name, password, Store::File)
+    };
+    for name in ["", "a:b", "a\nb", "a\0"] {
+        assert!(login(name).is_err(), "{name:?}");
+    }
+    for name in [
+        "me",
+        "a b",
+        "é",
+        "<token>",
+        "$oauthtoken",
+        "robot$x+y",
+        "0000-00",
+    ] {
+        assert!(login(name).is_ok(), "{name:?}");
     }
 }
 

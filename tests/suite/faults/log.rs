@@ -12,6 +12,8 @@ use crate::tests;
 tests! {
     debug_shows_each_request;
     debug_shows_no_secret;
+    debug_shows_the_proxy_without_its_password;
+    debug_shows_a_form_without_what_is_in_it;
     debug_shows_requests_that_failed;
     debug_shows_nothing_that_acts_on_a_terminal;
     trace_shows_headers_without_secrets;
@@ -125,6 +127,49 @@ fn debug_shows_no_secret() {
         assert!(!text.contains(encoded), "{text}");
     }
     assert!(run.stderr.contains(&elsewhere.host()), "{run:#?}");
+}
+
+fn debug_shows_the_proxy_without_its_password() {
+    let (scene, proxy) = (Scene::new(), Registry::start());
+    proxy.put_image("app", "1", super::image());
+    let host = proxy.host();
+    let through = |proxy: &str| {
+        let name = "registry.example/app:1";
+        let mut command = scene.env.command(["--trace", "pull", "--insecure", name]);
+        let run = Run::of(command.env("HTTP_PROXY", format!("http://u:secret-proxy@{proxy}")));
+        assert!(!run.stderr.contains("secret-proxy"), "{run:#?}");
+        run
+    };
+    let run = through(&host).success();
+    let asked = lines(&run, "GET http://registry.example/v2/app/");
+    assert_eq!(asked.len(), proxy.requests().len(), "{run:#?}");
+    let by = format!("through proxy http://{host}");
+    assert!(asked.iter().all(|line| line.contains(&by)), "{asked:#?}");
+    scene.env.msb("image prune --yes").success();
+    scene.settings(&json!({"attempts": 1}));
+    let run = through("127.0.0.1:1").failure(&["through the proxy http://127.0.0.1:1"]);
+    let failed = lines(&run, "refused");
+    assert!(
+        failed[0].contains("through proxy http://127.0.0.1:1"),
+        "{run:#?}"
+    );
+}
+
+/// An identity token goes into the body of a request.
+fn debug_shows_a_form_without_what_is_in_it() {
+    let scene = Scene::new();
+    scene.registry.require_token(&scene.registry);
+    let folder = scene.env.path("docker-config");
+    std::fs::create_dir_all(&folder).unwrap();
+    let auths = json!({"auths": {scene.registry.host(): {"identitytoken": "secret-identity"}}});
+    std::fs::write(folder.join("config.json"), auths.to_string()).unwrap();
+    let run = pull(&scene, "--trace");
+    assert!(!run.stderr.contains("secret-"), "{run:#?}");
+    let posted = lines(&run, "POST http://");
+    assert!(!posted.is_empty(), "{run:#?}");
+    for line in posted {
+        assert!(line.contains("/token: ") && line.contains(" ms"), "{line}");
+    }
 }
 
 fn debug_shows_requests_that_failed() {

@@ -11,6 +11,7 @@ tests! {
     a_web_page_is_called_one_and_asked_for_once;
     a_web_page_at_another_server_is_called_one;
     a_web_page_of_unknown_length_is_no_layer;
+    a_web_page_under_another_name_is_no_layer;
     a_network_that_wants_a_login_is_told;
     a_portal_accepts_no_login;
     a_manifest_that_is_only_called_a_page_is_pulled;
@@ -62,6 +63,18 @@ fn a_web_page_of_unknown_length_is_no_layer() {
         .fault(Scene::on_big(), ALWAYS, fault::instead(page));
     scene.fails(&[&Scene::big(), PORTAL]);
     assert_eq!(scene.offsets(), [0]);
+}
+
+fn a_web_page_under_another_name_is_no_layer() {
+    let scene = Scene::new();
+    let page = Answer::new(200, b"<!doctype html><title>Grand Hotel</title>".to_vec());
+    let page = page.with("Content-Type", "application/octet-stream");
+    scene
+        .registry
+        .fault(Scene::on_big(), ALWAYS, fault::instead(page));
+    scene.fails(&[&Scene::big(), PORTAL]);
+    assert_eq!(scene.offsets(), [0]);
+    scene.pulls();
 }
 
 /// Source: RFC 6585 section 6.

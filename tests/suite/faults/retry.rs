@@ -189,8 +189,8 @@ fn a_server_that_is_busy_for_a_day_is_not_waited_for() {
         scene.fails(&[
             &scene.registry.host(),
             "503",
-            "wait for 86400 s",
-            "hint: try again in",
+            "wait for 24 h",
+            "hint: try again later: what was received is kept",
         ]);
         assert_eq!(scene.registry.asked(&on()).len(), 1);
     }

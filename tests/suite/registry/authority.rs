@@ -20,6 +20,7 @@ pub(crate) struct Pair {
 
 /// From and to when certificates are good, as `openssl ca` writes dates.
 const VALID: [&str; 2] = ["20200101000000Z", "20991231000000Z"];
+const FUTURE: [&str; 2] = ["20900101000000Z", "20990101000000Z"];
 const EXPIRED: [&str; 2] = ["20200101000000Z", "20210101000000Z"];
 
 /// Makes a key and a certificate that it has signed itself: `NAME.key` and `NAME.pem`.
@@ -31,7 +32,8 @@ pub(super) fn self_signed(folder: &Path, name: &str) {
     );
 }
 
-fn openssl(folder: &Path, line: &str, rest: &[&str]) {
+/// Runs openssl in a folder, with the words of a line and then the rest.
+pub(super) fn openssl(folder: &Path, line: &str, rest: &[&str]) {
     run(Command::new("openssl")
         .current_dir(folder)
         .args(line.split(' '))
@@ -50,6 +52,11 @@ impl Authority {
         std::fs::write(folder.path().join("ca.conf"), config).unwrap();
         std::fs::write(folder.path().join("index.txt"), "").unwrap();
         Self { folder }
+    }
+
+    /// Returns the folder in which it keeps everything.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Returns the file with the authority's own certificate.
@@ -73,6 +80,11 @@ impl Authority {
         self.issue("expired", Some("IP:127.0.0.1"), EXPIRED)
     }
 
+    /// Issues a certificate whose time has not begun.
+    pub(super) fn server_of_the_future(&self) -> Pair {
+        self.issue("future", Some("IP:127.0.0.1"), FUTURE)
+    }
+
     /// Makes a certificate for a server that has issued itself, with these extensions, as the
     /// manual of Docker has it.
     pub(super) fn self_signed_server(extensions: &[&str]) -> (TempDir, Pair) {
@@ -87,6 +99,21 @@ impl Authority {
         let pair = Pair {
             certificate: folder.path().join("domain.crt"),
             key: folder.path().join("domain.key"),
+        };
+        (folder, pair)
+    }
+
+    /// Makes a certificate for a server that has issued itself, with a key of its own kind.
+    pub(super) fn server_with_key(kind: &str) -> (TempDir, Pair) {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!(
+            "req -x509 -newkey {kind} -nodes -days 30 -subj /CN=localhost -keyout own.key -out \
+             own.crt -addext subjectAltName=IP:127.0.0.1"
+        );
+        openssl(folder.path(), &line, &[]);
+        let pair = Pair {
+            certificate: folder.path().join("own.crt"),
+            key: folder.path().join("own.key"),
         };
         (folder, pair)
     }

@@ -1,5 +1,6 @@
 //! `msb plugin explain-auth`
 
+use msb_host::address;
 use msb_host::auth::{Action, Question, Said, Step, Surroundings};
 use msb_host::reference::canonical_host;
 use msb_host::settings::Settings;
@@ -41,8 +42,11 @@ struct Row {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = canonical_host(&args.registry).ok_or_else(|| {
-        CommandError::new(format!("`{}` is not a registry", args.registry))
-            .hint("write it like ghcr.io or host:5000")
+        CommandError::new(format!(
+            "`{}` is not a registry",
+            address::shown(&args.registry)
+        ))
+        .hint("write it like ghcr.io or host:5000")
     })?;
     let home = Home::resolve()?;
     let settings = Settings::read(&home)?;

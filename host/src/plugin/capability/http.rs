@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 use wasmtime::component::Resource;
 
+use crate::address;
 use crate::plugin::access::Access;
 use crate::plugin::bindings::msb::plugin::http::{self, Request, Response, Value};
 use crate::plugin::bindings::msb::plugin::types::Refusal;
@@ -120,12 +121,14 @@ pub(in crate::plugin) async fn send(
     sending: Sending,
 ) -> Result<Received, Refusal> {
     let url: Url = sending.url.parse().map_err(|error| {
-        Refusal::Invalid(format!("`{}` is not an address: {error}", sending.url))
+        let shown = address::shown(&sending.url);
+        Refusal::Invalid(format!("`{shown}` is not an address: {error}"))
     })?;
     let host = url.host_str().unwrap_or_default();
     if !matches!(url.scheme(), "http" | "https") || host.is_empty() {
         return Err(Refusal::Invalid(format!(
-            "`{url}` is not an address of HTTP"
+            "`{}` is not an address of HTTP",
+            address::shown(&sending.url)
         )));
     }
     if !url.username().is_empty() || url.password().is_some() {

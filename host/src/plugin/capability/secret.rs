@@ -64,7 +64,10 @@ impl secret::HostSecret for Guest {
 
     fn trimmed(&mut self, secret: Resource<Value>) -> wasmtime::Result<Resource<Value>> {
         self.host(|guest| {
-            let trimmed = guest.table.get(&secret)?.bytes().trim_ascii_end().to_vec();
+            let bytes = guest.table.get(&secret)?.bytes();
+            let is_of_the_secret = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+            let end = bytes.iter().rposition(is_of_the_secret);
+            let trimmed = bytes[..end.map_or(0, |last| last + 1)].to_vec();
             guest.keep(Value::new(trimmed))
         })?
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::signature::SignatureError;
 use super::source::ParseSourceError;
+use crate::address;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::plugin::{ParseGrantError, PluginError};
@@ -37,7 +38,7 @@ pub enum InstalledError {
         known: u32,
     },
     /// There is no plugin of that name.
-    #[error("there is no plugin `{name}`")]
+    #[error("there is no plugin `{}`", address::shown(name))]
     NotInstalled {
         /// The name.
         name: String,

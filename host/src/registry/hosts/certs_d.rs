@@ -6,14 +6,14 @@ use std::fs::read_dir;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::pem::{self, ClientIdentity, NamedBy, NamedFile};
+use super::pem::{self, ClientIdentity, NamedBy, NamedFile, Roots};
 use super::{ConfigPaths, HostsError};
 
 /// What the directory of a host holds.
 #[derive(Debug, Default)]
 pub(super) struct HostCertificates {
-    /// CA certificates, DER.
-    pub(super) roots: Vec<Vec<u8>>,
+    /// CA certificates.
+    pub(super) roots: Roots,
     /// What we show. Where there are several, the first by name.
     pub(super) identity: Option<ClientIdentity>,
 }
@@ -102,7 +102,7 @@ mod tests {
     fn no_directory_is_no_certificates() {
         let root = tempfile::tempdir().unwrap();
         let found = read(&paths(root.path()), "h:5000").unwrap();
-        assert!(found.roots.is_empty() && found.identity.is_none());
+        assert!(found.roots == Roots::default() && found.identity.is_none());
     }
 
     #[test]
@@ -119,10 +119,10 @@ mod tests {
             write(&directory.join(name), text);
         }
         let found = read(&paths(root.path()), "h:5000").unwrap();
-        assert_eq!(found.roots.len(), 2);
+        assert_eq!(found.roots.certificates.len(), 2);
         assert!(found.identity.is_some());
         let other = read(&paths(root.path()), "h").unwrap();
-        assert!(other.roots.is_empty());
+        assert!(other.roots == Roots::default());
     }
 
     #[test]
@@ -131,7 +131,13 @@ mod tests {
         let docker = root.path().join("etc/docker/certs.d/h/ca.crt");
         let system = root.path().join("etc/containers/certs.d/h/ca.crt");
         let user = root.path().join("home/.config/containers/certs.d/h/ca.crt");
-        let count = || read(&paths(root.path()), "h").unwrap().roots.len();
+        let count = || {
+            read(&paths(root.path()), "h")
+                .unwrap()
+                .roots
+                .certificates
+                .len()
+        };
         write(&docker, CERTIFICATE);
         assert_eq!(count(), 1);
         write(&system, &CERTIFICATE.repeat(2));

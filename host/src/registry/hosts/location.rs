@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::address;
 use crate::reference::{canonical_host, is_component};
 
 /// A place on a host: `host[:port][/namespace]`, with a scheme or without.
@@ -51,8 +52,8 @@ impl FromStr for Location {
         let invalid = |reason| LocationError {
             // What stands before an `@` may be a password.
             text: match text.rsplit_once('@') {
-                Some((_, behind)) => format!("…@{behind}"),
-                None => text.to_owned(),
+                Some((_, rest)) => format!("***@{rest}"),
+                None => address::shown(text),
             },
             reason,
         };

@@ -1,4 +1,4 @@
-//! Certificates and keys in files. Source: RFC 7468.
+//! Certificates and keys that the user has named, in files.
 //!
 //! Owns what such a file must hold. Everything is tried here: what this file lets through, the TLS
 //! library takes.
@@ -6,14 +6,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use rustls::RootCertStore;
-use rustls::crypto::ring::default_provider;
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::HostsError;
+use super::sections::{Container, Damage, Sections};
+use crate::registry::provider::certified;
+
+/// How many damaged certificates of a file are told one by one.
+const MAX_TOLD: usize = 3;
 
 /// A file, and who named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,36 +57,51 @@ pub struct ClientKey {
     label: &'static str,
 }
 
+/// CA certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Roots {
+    /// DER.
+    pub(super) certificates: Vec<Vec<u8>>,
+    /// What was passed over, and why, for people.
+    pub(super) passed_over: Vec<String>,
+}
+
 /// What is wrong with a file of certificates or keys.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PemError {
-    /// It is not PEM.
-    #[error("it is not PEM")]
-    NotPem(#[source] pem::Error),
     /// It has nothing in it.
     #[error("it is empty")]
     Empty,
     /// It has no certificate.
-    #[error("it has no PEM certificate")]
+    #[error("it has no certificate, neither as PEM nor as DER")]
     NoCertificate,
     /// It has a key, and no certificate.
     #[error("it has a private key and no certificate")]
     KeyInstead,
+    /// It is a list of certificates in another form.
+    #[error("it is a bundle of PKCS #7, not a list of PEM certificates")]
+    Pkcs7,
+    /// It is a store of certificates and keys in another form.
+    #[error("it is a store of PKCS #12, not PEM")]
+    Pkcs12,
     /// It has no key.
-    #[error("it has no PEM private key")]
+    #[error("it has no private key")]
     NoKey,
+    /// Its key cannot be read.
+    #[error("its private key is damaged")]
+    Key(#[source] Damage),
     /// Its key has a passphrase.
     #[error("its private key is encrypted with a passphrase")]
     EncryptedKey,
-    /// One of its certificates is none.
-    #[error("certificate {number} of it is not valid")]
+    /// One of its certificates is damaged.
+    #[error("certificate {number} of it is damaged")]
     Certificate {
         /// Which, from 1.
         number: usize,
         /// Why.
         #[source]
-        source: rustls::Error,
+        source: Damage,
     },
     /// The key is of an unknown kind, or belongs to another certificate.
     #[error("certificate and key are no pair that can be used")]
@@ -130,17 +146,47 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
-/// Reads CA certificates.
-pub(super) fn read_roots(file: &NamedFile) -> Result<Vec<Vec<u8>>, HostsError> {
-    let certificates = read_certificates(file, &read(file)?)?;
-    let mut store = RootCertStore::empty();
-    for (index, certificate) in certificates.iter().enumerate() {
-        store.add(certificate.clone()).map_err(|source| {
-            let number = index + 1;
-            file.broken(PemError::Certificate { number, source })
-        })?;
+impl Roots {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.certificates.extend(other.certificates);
+        self.passed_over.extend(other.passed_over);
     }
-    Ok(owned(&certificates))
+}
+
+/// Reads CA certificates. One that is damaged does not keep the others from being used.
+pub(super) fn read_roots(file: &NamedFile) -> Result<Roots, HostsError> {
+    let mut roots = Roots::default();
+    let mut first = None;
+    let mut damaged = 0;
+    for (index, found) in found_in(file, &read(file)?)?.into_iter().enumerate() {
+        let number = index + 1;
+        match found {
+            Ok(certificate) => roots.certificates.push(certificate.to_vec()),
+            Err(source) => {
+                damaged += 1;
+                if damaged <= MAX_TOLD {
+                    let path = file.path.display();
+                    let by = &file.named_by;
+                    roots.passed_over.push(format!(
+                        "certificate {number} of `{path}`, which {by} names, was passed over: \
+                         {source}"
+                    ));
+                }
+                first.get_or_insert(PemError::Certificate { number, source });
+            }
+        }
+    }
+    if damaged > MAX_TOLD {
+        roots.passed_over.push(format!(
+            "{} more certificates of `{}` were passed over",
+            damaged - MAX_TOLD,
+            file.path.display()
+        ));
+    }
+    match first {
+        Some(problem) if roots.certificates.is_empty() => Err(file.broken(problem)),
+        _ => Ok(roots),
+    }
 }
 
 /// Reads a client certificate. Without a file for the key, the key is with the certificates.
@@ -148,13 +194,19 @@ pub(super) fn read_identity(
     cert: &NamedFile,
     key: Option<&NamedFile>,
 ) -> Result<ClientIdentity, HostsError> {
-    let cert_bytes = read(cert)?;
-    let certificates = read_certificates(cert, &cert_bytes)?;
+    let sections = read(cert)?;
+    let mut certificates: Vec<CertificateDer<'static>> = Vec::new();
+    for (index, found) in found_in(cert, &sections)?.into_iter().enumerate() {
+        let number = index + 1;
+        let certificate =
+            found.map_err(|source| cert.broken(PemError::Certificate { number, source }))?;
+        certificates.push(certificate);
+    }
     let (key_file, key) = match key {
         Some(key) => (key, read_key(key, &read(key)?)?),
-        None => (cert, read_key(cert, &cert_bytes)?),
+        None => (cert, read_key(cert, &sections)?),
     };
-    CertifiedKey::from_der(certificates.clone(), key.clone_key(), &default_provider())
+    certified(certificates.clone(), key.clone_key())
         .map_err(|source| key_file.broken(PemError::Pair(source)))?;
     Ok(ClientIdentity {
         certificates: owned(&certificates),
@@ -169,46 +221,49 @@ pub(super) fn read_identity(
     })
 }
 
-fn read(file: &NamedFile) -> Result<Zeroizing<Vec<u8>>, HostsError> {
+fn read(file: &NamedFile) -> Result<Sections, HostsError> {
     let bytes = std::fs::read(&file.path).map_err(|source| HostsError::Certificates {
         path: file.path.clone(),
         named_by: Box::new(file.named_by.clone()),
         source,
     })?;
-    Ok(Zeroizing::new(bytes))
+    Ok(Sections::new(Zeroizing::new(bytes)))
 }
 
-fn read_certificates(
+/// Returns the certificates of a file, of which there has to be one.
+fn found_in(
     file: &NamedFile,
-    bytes: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, HostsError> {
-    let certificates = CertificateDer::pem_slice_iter(bytes)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| file.broken(PemError::NotPem(source)))?;
+    sections: &Sections,
+) -> Result<Vec<Result<CertificateDer<'static>, Damage>>, HostsError> {
+    let certificates = sections.certificates();
     if !certificates.is_empty() {
         return Ok(certificates);
     }
-    Err(file.broken(if bytes.trim_ascii().is_empty() {
+    Err(file.broken(if sections.is_empty() {
         PemError::Empty
-    } else if PrivateKeyDer::from_pem_slice(bytes).is_ok() {
+    } else if sections.key().is_some() || sections.has_encrypted_key() {
         PemError::KeyInstead
     } else {
-        PemError::NoCertificate
+        match sections.container() {
+            Some(Container::Pkcs7) => PemError::Pkcs7,
+            Some(Container::Pkcs12) => PemError::Pkcs12,
+            None => PemError::NoCertificate,
+        }
     }))
 }
 
-fn read_key(file: &NamedFile, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, HostsError> {
-    let is_encrypted = || {
-        [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
-            .iter()
-            .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
-    };
-    match PrivateKeyDer::from_pem_slice(bytes) {
-        Ok(key) => Ok(key),
-        Err(_) if bytes.trim_ascii().is_empty() => Err(file.broken(PemError::Empty)),
-        Err(_) if is_encrypted() => Err(file.broken(PemError::EncryptedKey)),
-        Err(pem::Error::NoItemsFound) => Err(file.broken(PemError::NoKey)),
-        Err(source) => Err(file.broken(PemError::NotPem(source))),
+fn read_key(file: &NamedFile, sections: &Sections) -> Result<PrivateKeyDer<'static>, HostsError> {
+    if sections.has_encrypted_key() {
+        return Err(file.broken(PemError::EncryptedKey));
+    }
+    match sections.key() {
+        Some(Ok(key)) => Ok(key),
+        Some(Err(damage)) => Err(file.broken(PemError::Key(damage))),
+        None if sections.is_empty() => Err(file.broken(PemError::Empty)),
+        None if sections.container() == Some(Container::Pkcs12) => {
+            Err(file.broken(PemError::Pkcs12))
+        }
+        None => Err(file.broken(PemError::NoKey)),
     }
 }
 
@@ -256,23 +311,44 @@ mod tests {
     #[test]
     fn a_file_may_have_many_ca_certificates_and_text_between_them() {
         let (_kept, named) = file(&format!("# first\n{CERTIFICATE}\nsecond\n{CERTIFICATE}"));
-        assert_eq!(read_roots(&named).unwrap().len(), 2);
+        assert_eq!(read_roots(&named).unwrap().certificates.len(), 2);
     }
 
     #[test]
     fn a_file_that_has_no_certificate_says_what_it_has_instead() {
         assert!(matches!(roots_problem(" \n"), PemError::Empty));
         assert!(matches!(roots_problem(KEY), PemError::KeyInstead));
+        assert!(matches!(roots_problem(ENCRYPTED_KEY), PemError::KeyInstead));
         assert!(matches!(roots_problem("\0\x01"), PemError::NoCertificate));
-        let cut = &CERTIFICATE[..200];
-        assert!(matches!(roots_problem(cut), PemError::NotPem(_)));
+        let bundle = "-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n";
+        assert!(matches!(roots_problem(bundle), PemError::Pkcs7));
+        let found = roots_problem(&CERTIFICATE[..200]);
+        let PemError::Certificate { number: 1, source } = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(source, Damage::NoEnd);
     }
 
     #[test]
-    fn a_certificate_that_is_none_is_named_by_its_number() {
+    fn a_certificate_that_is_none_is_passed_over_with_a_word_where_others_are_good() {
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let found = roots_problem(&format!("{CERTIFICATE}{garbage}"));
-        assert!(matches!(found, PemError::Certificate { number: 2, .. }));
+        let (_kept, named) = file(&format!("{CERTIFICATE}{garbage}"));
+        let roots = read_roots(&named).unwrap();
+        assert_eq!(roots.certificates.len(), 1);
+        let [word] = roots.passed_over.as_slice() else {
+            panic!("{roots:?}");
+        };
+        assert!(word.starts_with("certificate 2 of `"), "{word}");
+        assert!(
+            word.contains("which --ca-certs names, was passed over: "),
+            "{word}"
+        );
+        let alone = roots_problem(garbage);
+        assert!(matches!(alone, PemError::Certificate { number: 1, .. }));
+        // What is shown to a server has to be whole.
+        let (_key, key) = file(KEY);
+        let shown = problem(read_identity(&named, Some(&key)).unwrap_err());
+        assert!(matches!(shown, PemError::Certificate { number: 2, .. }));
     }
 
     #[test]

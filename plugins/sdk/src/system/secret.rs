@@ -24,12 +24,16 @@ impl Secret {
         Self(Kept::Here(Zeroizing::new(bytes.into())))
     }
 
-    /// Returns the same value without the white space at its end.
+    /// Returns the same value without the line ends at its end.
     #[must_use]
     pub fn trimmed(&self) -> Self {
         match &self.0 {
             Kept::Host(secret) => Self(Kept::Host(secret.trimmed())),
-            Kept::Here(bytes) => Self::new(bytes.trim_ascii_end()),
+            Kept::Here(bytes) => {
+                let is_of_the_secret = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+                let end = bytes.iter().rposition(is_of_the_secret);
+                Self::new(&bytes[..end.map_or(0, |last| last + 1)])
+            }
         }
     }
 

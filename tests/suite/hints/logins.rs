@@ -1,0 +1,258 @@
+//! Hints about credentials: where they are missing, wrong, or cannot be kept.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::advises;
+use crate::archive::Image;
+use crate::env::{Run, TestEnv};
+use crate::faulty::Registry;
+use crate::tests;
+
+tests! {
+    a_private_image_is_logged_in_for_as_advised;
+    an_entry_of_the_settings_is_written_as_advised;
+    a_variable_is_set_as_advised;
+    a_file_with_a_password_is_written_as_advised;
+    a_provider_is_enabled_as_advised;
+    a_login_is_written_as_advised;
+    a_login_goes_another_way_as_advised;
+    a_login_that_is_refused_is_tried_again_as_advised;
+    a_login_that_does_not_work_any_more_is_made_again_as_advised;
+}
+
+/// A registry that knows `me` by `secret-pass` alone, and a home.
+struct Guarded {
+    env: TestEnv,
+    registry: Registry,
+}
+
+impl Guarded {
+    fn new() -> Self {
+        let registry = Registry::start();
+        registry.put_image("app", "1", &Image::new("", &["etc/\netc/hosts = here"]));
+        registry.challenge(&[r#"Basic realm="x""#], None);
+        registry.accept_password("bWU6c2VjcmV0LXBhc3M=");
+        Self {
+            env: TestEnv::new(),
+            registry,
+        }
+    }
+
+    fn host(&self) -> String {
+        self.registry.host()
+    }
+
+    fn pull(&self, variables: &[(&str, &str)]) -> Run {
+        let name = format!("{}/app:1", self.host());
+        let mut command = self.env.command(["pull", "--force", &name]);
+        let run = Run::of(command.envs(variables.iter().copied()));
+        assert!(!run.stderr.contains("secret-pass"), "{run:#?}");
+        run
+    }
+
+    /// Sets the entry of the registry.
+    fn entry(&self, entry: &Value) {
+        std::fs::create_dir_all(self.env.home()).unwrap();
+        let settings = json!({"registries": {"auth": {self.host(): entry}}});
+        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+    }
+
+    fn login(&self, arguments: &str, password: &str) -> Run {
+        let line = format!("registry login {arguments}");
+        self.env.msb_with_input(&line, password.as_bytes())
+    }
+
+    fn secret(&self, name: &str, bytes: &[u8], mode: u32) {
+        let folder = self.env.home().join("secrets/registries");
+        std::fs::create_dir_all(&folder).unwrap();
+        for folder in [&folder, folder.parent().unwrap()] {
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        std::fs::write(folder.join(name), bytes).unwrap();
+        std::fs::set_permissions(folder.join(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+}
+
+fn a_private_image_is_logged_in_for_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    let advised = format!(
+        "look at the name; if the image is not for everybody, log in with `msb registry login {host}`"
+    );
+    advises(guarded.pull(&[]), &advised);
+    let line = format!("{host} -u me --password-stdin --store file");
+    guarded.login(&line, "secret-pass").success();
+    guarded.pull(&[]).success();
+}
+
+fn an_entry_of_the_settings_is_written_as_advised() {
+    let guarded = Guarded::new();
+    guarded.entry(&json!({"username": "me"}));
+    advises(
+        guarded.pull(&[]),
+        "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` and \
+         `secret_name`",
+    );
+    guarded.entry(&json!({"username": "me", "password_env": "TOKEN"}));
+    guarded.pull(&[("TOKEN", "secret-pass")]).success();
+    // Of what stands there in place of an entry nothing is shown.
+    let text = json!({"registries": {"auth": {guarded.host(): "me:secret-pass"}}});
+    std::fs::write(guarded.env.home().join("config.json"), text.to_string()).unwrap();
+    guarded.pull(&[]).failure(&["expected an object"]);
+}
+
+fn a_variable_is_set_as_advised() {
+    let guarded = Guarded::new();
+    guarded.entry(&json!({"username": "me", "password_env": "TOKEN"}));
+    advises(guarded.pull(&[]), "set TOKEN to the password of me");
+    guarded.pull(&[("TOKEN", "secret-pass")]).success();
+    let refused = guarded.pull(&[("TOKEN", "wrong")]);
+    advises(
+        refused,
+        &format!(
+            "set the variable anew, or log in again with `msb registry login {}`",
+            guarded.host()
+        ),
+    );
+}
+
+fn a_file_with_a_password_is_written_as_advised() {
+    let guarded = Guarded::new();
+    guarded.entry(&json!({"username": "me", "secret_name": "token"}));
+    let hint = "write the password of me to it, with mode 0600";
+    advises(guarded.pull(&[]), hint);
+    guarded.secret("token", b"secret-pass\n", 0o644);
+    let run = guarded.pull(&[]).failure(&["hint: chmod 600 "]);
+    assert!(run.stderr.contains("can be read by others"), "{run:#?}");
+    guarded.secret("token", b"secret-pass\n", 0o600);
+    guarded.pull(&[]).success();
+    guarded.secret("token", b"wrong", 0o600);
+    let hint = format!(
+        "write the file anew, or log in again with `msb registry login {}`",
+        guarded.host()
+    );
+    advises(guarded.pull(&[]), &hint);
+}
+
+fn a_provider_is_enabled_as_advised() {
+    let guarded = Guarded::new();
+    guarded.entry(&json!({"username": "me", "password_env": "TOKEN"}));
+    guarded.env.msb("plugin disable env").success();
+    let pull = || guarded.pull(&[("TOKEN", "secret-pass")]);
+    advises(
+        pull(),
+        "the provider is disabled: enable it, or take the entry out",
+    );
+    guarded.env.msb("plugin enable env").success();
+    pull().success();
+}
+
+fn a_login_is_written_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    let rest = "--password-stdin --store file --no-verify";
+    let with_path = guarded.login(&format!("{host}/app -u me {rest}"), "x");
+    advises(
+        with_path,
+        &format!("log in with `msb registry login {host}`"),
+    );
+    let none = guarded.login(&format!("a:b:c -u me {rest}"), "x");
+    advises(none, "write it like ghcr.io or registry.local:5000");
+    let nobody = guarded.login(&format!("{host} {rest}"), "x");
+    advises(nobody, "give one with `--username NAME`");
+    let no_terminal = guarded.login(&format!("{host} -u me"), "x");
+    let hint = "give the password on standard input with `--password-stdin`";
+    advises(no_terminal, hint);
+    guarded
+        .login(&format!("{host} -u me {rest}"), "x")
+        .success();
+    guarded
+        .login(&format!("registry.local:5000 -u me {rest}"), "x")
+        .success();
+    let explained = guarded.env.msb("plugin explain-auth a:b:c");
+    advises(explained, "write it like ghcr.io or host:5000");
+    for text in ["ghcr.io", "host:5000"] {
+        let line = format!("plugin explain-auth {text}");
+        guarded.env.msb(&line).success();
+    }
+    // What is no registry may be an address with a password.
+    for text in [
+        "https://me:secret-pass@h.example",
+        "me:secret-pass@h.example",
+    ] {
+        let run = guarded.login(&format!("{text} -u me {rest}"), "x");
+        assert!(!run.stderr.contains("secret-pass"), "{run:#?}");
+    }
+}
+
+fn a_login_goes_another_way_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    // There is no bus in the environment, and so no store.
+    let run = guarded.login(&format!("{host} -u me --password-stdin"), "secret-pass");
+    let run = run.failure(&["no secure store", "hint: let a variable have the password"]);
+    let entries: Vec<Value> = run
+        .stderr
+        .lines()
+        .filter_map(|line| {
+            let json = &line[line.find("{\"registries\"")?..];
+            let mut values = serde_json::Deserializer::from_str(json).into_iter();
+            values.next()?.ok()
+        })
+        .collect();
+    assert_eq!(entries.len(), 2, "{run:#?}");
+    let text = |entry: &Value| {
+        let text = entry.to_string().replace("NAME", "me");
+        text.replace("VARIABLE", "TOKEN")
+            .replace("\"FILE\"", "\"token\"")
+    };
+    std::fs::create_dir_all(guarded.env.home()).unwrap();
+    let settings = guarded.env.home().join("config.json");
+    std::fs::write(&settings, text(&entries[0])).unwrap();
+    guarded.pull(&[("TOKEN", "secret-pass")]).success();
+    std::fs::write(&settings, text(&entries[1])).unwrap();
+    guarded.secret("token", b"secret-pass", 0o600);
+    guarded.pull(&[]).success();
+    std::fs::remove_file(&settings).unwrap();
+    assert!(run.stderr.contains("`--store file`"), "{run:#?}");
+    let line = format!("{host} -u me --password-stdin --store file");
+    guarded.login(&line, "secret-pass").success();
+    guarded.pull(&[]).success();
+}
+
+fn a_login_that_is_refused_is_tried_again_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    let line = |host: &str| format!("{host} -u me --password-stdin --store file");
+    advises(
+        guarded.login(&line(&host), "wrong"),
+        "nothing was stored: look at the name and the password, which many registries want a token \
+         for",
+    );
+    guarded.login(&line(&host), "secret-pass").success();
+    let gone = "127.0.0.1:1";
+    advises(
+        guarded.login(&line(gone), "secret-pass"),
+        "look at the name of the registry; `--no-verify` stores the credentials without trying them",
+    );
+    guarded
+        .login(&format!("{} --no-verify", line(gone)), "secret-pass")
+        .success();
+}
+
+fn a_login_that_does_not_work_any_more_is_made_again_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    let config = guarded.env.path("docker-config");
+    std::fs::create_dir_all(&config).unwrap();
+    let auths = json!({"auths": {&host: {"username": "me", "password": "old"}}});
+    std::fs::write(config.join("config.json"), auths.to_string()).unwrap();
+    let run = guarded.pull(&[]).failure(&["hint: "]);
+    let advised = format!("log in again with `msb registry login {host}`");
+    assert!(run.stderr.contains(&advised), "{run:#?}");
+    let line = format!("{host} -u me --password-stdin --store file");
+    guarded.login(&line, "secret-pass").success();
+    guarded.pull(&[]).success();
+}
