@@ -101,8 +101,13 @@ fn a_digest_is_refused_as_a_tag_before_anything_is_read() {
     env.assert_clean();
 }
 
-/// Puts Docker archives together, and gives both images their names.
-fn docker(images: &[(&Image, &str)]) -> Vec<u8> {
+/// Puts Docker archives together, and gives the images their names.
+pub(crate) fn docker(images: &[(&Image, &str)]) -> Vec<u8> {
+    archive(&docker_files(images))
+}
+
+/// The same as files, of which the last is `manifest.json`.
+pub(crate) fn docker_files(images: &[(&Image, &str)]) -> Files {
     let mut files = Files::new();
     let mut list = Vec::new();
     for (number, (image, name)) in images.iter().enumerate() {
@@ -110,7 +115,9 @@ fn docker(images: &[(&Image, &str)]) -> Vec<u8> {
             if path == "manifest.json" {
                 let mut own: Value = serde_json::from_slice(&bytes).unwrap();
                 own[0]["RepoTags"] = json!([name]);
-                own[0]["Layers"] = json!([format!("{number}/layer0/layer.tar")]);
+                for layer in own[0]["Layers"].as_array_mut().unwrap() {
+                    *layer = json!(format!("{number}/{}", layer.as_str().unwrap()));
+                }
                 list.push(own[0].clone());
             } else if Path::new(&path).extension().is_some_and(|it| it == "json") {
                 files.push((path, bytes));
@@ -123,11 +130,16 @@ fn docker(images: &[(&Image, &str)]) -> Vec<u8> {
         "manifest.json".to_owned(),
         json!(list).to_string().into_bytes(),
     ));
-    archive(&files)
+    files
 }
 
 /// Puts OCI layouts together, likewise.
-fn oci(images: &[(&Image, &str)]) -> Vec<u8> {
+pub(crate) fn oci(images: &[(&Image, &str)]) -> Vec<u8> {
+    archive(&oci_files(images))
+}
+
+/// The same as files.
+pub(crate) fn oci_files(images: &[(&Image, &str)]) -> Files {
     let mut files = Files::new();
     let mut list = Vec::new();
     for (image, name) in images {
@@ -147,7 +159,7 @@ fn oci(images: &[(&Image, &str)]) -> Vec<u8> {
         "oci-layout".to_owned(),
         br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
     ));
-    archive(&files)
+    files
 }
 
 fn of_two_images_with_one_tag_the_last_has_it() {

@@ -31,9 +31,11 @@ mod faults;
 mod faulty;
 mod fixtures;
 mod hints;
+mod indexes;
 mod mount;
 mod odd_archives;
 mod outputs;
+mod partial_loads;
 mod plugins;
 mod references;
 mod registry;
@@ -106,6 +108,8 @@ fn main() {
         bad_input::tests(),
         odd_archives::tests(),
         outputs::tests(),
+        partial_loads::tests(),
+        indexes::tests(),
         archive_forms::tests(),
         save_output::tests(),
         sandboxes::tests(),

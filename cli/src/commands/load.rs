@@ -101,11 +101,24 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     });
     let report = interrupt.settle(report)?;
     show(ui, &report, started.elapsed());
-    if let Some(image) = report
-        .images
-        .iter()
-        .find(|image| image.references.is_empty())
-    {
+    note_missing_name(ui, &report);
+    let (failed, loaded) = (report.failed.len(), report.images.len());
+    if failed == 0 {
+        return Ok(());
+    }
+    for image in report.failed {
+        ui.error(&image.error.into());
+    }
+    Err(CommandError::new(format!(
+        "{failed} of {} images could not be loaded",
+        failed + loaded
+    )))
+}
+
+/// Says how an image gets a name that has none.
+fn note_missing_name(ui: Ui, report: &LoadReport) {
+    let mut images = report.images.iter();
+    if let Some(image) = images.find(|image| image.references.is_empty()) {
         let only = match report.images.len() {
             1 => "",
             _ => ", which names the first image of an archive",
@@ -115,7 +128,6 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
             image.config_digest.short()
         ));
     }
-    Ok(())
 }
 
 fn show(ui: Ui, report: &LoadReport, took: Duration) {

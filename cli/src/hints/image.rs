@@ -15,7 +15,8 @@ use super::registry::for_registry;
 
 pub(super) const DAMAGED_ARCHIVE: &str =
     "the archive is damaged or was put together wrongly; save or copy it again";
-const CUT_OFF: &str = "the archive seems to be cut off; save or copy it again";
+const CUT_OFF: &str =
+    "the archive seems to be cut off, and nothing of it was loaded; save or copy it again";
 const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
@@ -30,6 +31,7 @@ pub(super) fn for_load(error: &LoadError) -> Option<String> {
         LoadError::Archive(error) => return for_archive(error),
         LoadError::Format(error) => return for_format(error),
         LoadError::Store(error) => return for_store(error),
+        LoadError::Image { source, .. } => return for_load(source),
         LoadError::Platform { offered, .. } => {
             let platform = offered.iter().find(|platform| platform.can_be_named())?;
             return Some(format!(
@@ -130,7 +132,8 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
             "a pipe can be read only once: write the archive to a file and give that with --input"
         }
         ArchiveError::Decompress { .. } => {
-            "the compressed archive is damaged; make it again, or copy it again from where it is whole"
+            "the compressed archive is damaged, and nothing of it was loaded; make it again, or copy \
+             it again from where it is whole"
         }
         ArchiveError::Layer { .. } | ArchiveError::Damaged { .. } => DAMAGED_STORE,
         ArchiveError::Convert { source, .. } => for_layer(source),

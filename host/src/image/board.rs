@@ -9,6 +9,7 @@ use std::fs::File;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::LoadError;
 use super::convert::{ConvertedLayer, Place};
 use super::jobs::Plan;
 use crate::cancel::Cancel;
@@ -26,7 +27,7 @@ pub(super) struct Board<'a> {
 }
 
 struct State {
-    done: BTreeMap<usize, ConvertedLayer>,
+    done: BTreeMap<usize, Result<ConvertedLayer, LoadError>>,
     /// The layers of each image, as far up as all are done, while somebody may ask for them.
     lower: Vec<Option<LowerLayers>>,
     /// How many layers of each image are still to be done.
@@ -52,8 +53,8 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Adds a layer that is done.
-    pub(super) fn put_up(&self, job: usize, layer: ConvertedLayer) {
+    /// Adds a layer that is done, or what it has failed of.
+    pub(super) fn put_up(&self, job: usize, layer: Result<ConvertedLayer, LoadError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.done.insert(job, layer);
         if let Some(place) = self.plan.jobs.get(job).and_then(|job| job.place.as_ref()) {
@@ -71,17 +72,26 @@ impl<'a> Board<'a> {
         self.changed.notify_all();
     }
 
-    /// Waits for the layers below a place.
-    pub(super) fn chain(&self, place: &Place, cancel: &Cancel) -> Result<Chain, LayerError> {
+    /// Waits for the layers below a place. `None` where one of them has failed: then the layer may
+    /// still be of use to another image.
+    pub(super) fn chain(
+        &self,
+        place: &Place,
+        cancel: &Cancel,
+    ) -> Result<Option<Chain>, LayerError> {
         let jobs = self.plan.stacks.get(place.stack);
         let jobs = jobs.map_or(&[][..], Vec::as_slice);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(lower) = state.lower(place, jobs) {
-                return Ok(Chain {
-                    id: place.chain_id.clone(),
-                    lower,
-                });
+            match state.lower(place, jobs) {
+                Below::Done(lower) => {
+                    return Ok(Some(Chain {
+                        id: place.chain_id.clone(),
+                        lower,
+                    }));
+                }
+                Below::Failed => return Ok(None),
+                Below::Pending => {}
             }
             cancel.check()?;
             (state, _) = self
@@ -91,29 +101,42 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Returns the layers in the order of their jobs.
-    pub(super) fn take_down(self) -> Vec<ConvertedLayer> {
+    /// Returns what became of the layers, in the order of their jobs.
+    pub(super) fn take_down(self) -> Vec<Result<ConvertedLayer, LoadError>> {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         state.done.into_values().collect()
     }
 }
 
+/// The layers below a place.
+enum Below {
+    Done(LowerLayers),
+    Failed,
+    Pending,
+}
+
 impl State {
-    /// Returns the layers below a place, once they are done.
-    fn lower(&mut self, place: &Place, jobs: &[usize]) -> Option<LowerLayers> {
+    /// Returns how far the layers below a place are.
+    fn lower(&mut self, place: &Place, jobs: &[usize]) -> Below {
         let Self {
             done,
             lower,
             budget,
             ..
         } = self;
-        let lower = lower.get_mut(place.stack)?;
+        let Some(lower) = lower.get_mut(place.stack) else {
+            return Below::Failed;
+        };
         let lower = lower.get_or_insert_with(|| LowerLayers::within(budget));
         while let Some(job) = jobs[..place.depth.min(jobs.len())].get(lower.len()) {
-            let path = done.get(job)?.staged.erofs();
+            let path = match done.get(job) {
+                Some(Ok(layer)) => layer.staged.erofs(),
+                Some(Err(_)) => return Below::Failed,
+                None => return Below::Pending,
+            };
             lower.push(move || File::open(&path));
         }
-        Some(lower.lowest(place.depth))
+        Below::Done(lower.lowest(place.depth))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Owns the division of this work. It costs reading, hashing and inflating, and nothing is written.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,21 +14,24 @@ use crate::progress::{Event, LayerNumber};
 
 impl Workshop<'_> {
     /// Checks the blobs of layers, so many at a time, and returns what they are in the order of the
-    /// jobs, which are numbered from `first` on. The first failure ends the others.
+    /// jobs, which are numbered from `first` on.
+    ///
+    /// # Errors
+    /// The first failure that ends the others, as the source says.
     pub(super) fn check_all<S: LayerSource + ?Sized>(
         &self,
         source: &S,
         jobs: &[Job],
         first: usize,
         workers: usize,
-    ) -> Result<Vec<BlobFacts>, LoadError> {
+    ) -> Result<Vec<Result<BlobFacts, LoadError>>, LoadError> {
         let next = AtomicUsize::new(0);
         let cancel = self.cancel.child();
         let workshop = Workshop {
             cancel: &cancel,
             ..self.clone()
         };
-        let found = Mutex::new(vec![None; jobs.len()]);
+        let found = Mutex::new(BTreeMap::new());
         let failure = Mutex::new(None);
         let work = || {
             loop {
@@ -36,16 +40,14 @@ impl Workshop<'_> {
                     return;
                 };
                 match workshop.check_job(source, job, LayerNumber(first + index)) {
-                    Ok(blob) => {
-                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                        if let Some(place) = found.get_mut(index) {
-                            *place = Some(blob);
-                        }
-                    }
-                    Err(error) => {
+                    Err(error) if source.ends_all(&error) => {
                         let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         failure.get_or_insert(error);
                         cancel.cancel();
+                    }
+                    result => {
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                        found.insert(index, result);
                     }
                 }
             }
@@ -61,7 +63,7 @@ impl Workshop<'_> {
             return Err(error);
         }
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(found.into_iter().flatten().collect())
+        Ok(found.into_values().collect())
     }
 
     fn check_job<S: LayerSource + ?Sized>(
@@ -82,16 +84,20 @@ impl Workshop<'_> {
                 bytes,
             });
         };
+        let share = self.budget.share();
         let options = ConvertOptions {
             limits: self.limits,
-            budget: self.budget,
+            budget: &share,
             cancel: self.cancel,
             advanced: &advanced,
             expected_blob: job.blob.clone(),
             expected_diff_id: Some(job.diff_id.clone()),
             chain: &|| Ok(None),
         };
-        let blob = layer::inspect_blob(input, &options).map_err(|error| named(&job.name, error))?;
+        let blob = layer::inspect_blob(input, &options).map_err(|error| {
+            share.give_back();
+            named(&job.name, error)
+        })?;
         self.progress.report(Event::LayerFinished {
             layer: number,
             diff_id: &job.diff_id,

@@ -73,6 +73,11 @@ pub(super) trait LayerSource: Sync {
     fn is_worth_another_try(&self, _job: &Job, _number: LayerNumber, _error: &LoadError) -> bool {
         false
     }
+
+    /// Returns whether the other layers need not be made either once one has failed of this.
+    fn ends_all(&self, _error: &LoadError) -> bool {
+        true
+    }
 }
 
 impl LayerSource for Arc<dyn ArchiveSource> {
@@ -83,6 +88,11 @@ impl LayerSource for Arc<dyn ArchiveSource> {
         _cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
         Ok(Box::new(self.as_ref().open(job.entry)?))
+    }
+
+    /// The layers of an archive may be those of several images.
+    fn ends_all(&self, error: &LoadError) -> bool {
+        error.ends_all()
     }
 }
 
@@ -102,14 +112,16 @@ pub(super) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Converts layers, so many at a time, and returns them in the order of the jobs. The first
-    /// failure ends the others.
+    /// Converts layers, so many at a time, and returns what became of them in the order of the jobs.
+    ///
+    /// # Errors
+    /// The first failure that ends the others, as the source says.
     pub(super) fn convert_all<S: LayerSource + ?Sized>(
         &self,
         source: &S,
         plan: &Plan,
         workers: usize,
-    ) -> Result<Vec<ConvertedLayer>, LoadError> {
+    ) -> Result<Vec<Result<ConvertedLayer, LoadError>>, LoadError> {
         let jobs = &plan.jobs;
         let workers = workers.min(jobs.len());
         let next = AtomicUsize::new(0);
@@ -134,12 +146,14 @@ impl Workshop<'_> {
                 {
                     result = workshop.convert_job(source, job, number, &board);
                 }
-                let result = result.map(|layer| board.put_up(index, layer));
-                if let Err(error) = result {
-                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                    failure.get_or_insert(error);
-                    cancel.cancel();
-                    board.wake();
+                match result {
+                    Err(error) if source.ends_all(&error) => {
+                        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        failure.get_or_insert(error);
+                        cancel.cancel();
+                        board.wake();
+                    }
+                    result => board.put_up(index, result),
                 }
             }
         };
@@ -170,7 +184,7 @@ impl Workshop<'_> {
             size: Some(job.size),
         });
         let chain = || match &job.place {
-            Some(place) => board.chain(place, self.cancel).map(Some),
+            Some(place) => board.chain(place, self.cancel),
             None => Ok(None),
         };
         let request = Request {
@@ -244,9 +258,10 @@ impl Workshop<'_> {
                 progress.report(Event::LayerAdvanced { layer, bytes });
             }
         };
+        let share = self.budget.share();
         let options = ConvertOptions {
             limits: self.limits,
-            budget: self.budget,
+            budget: &share,
             cancel: self.cancel,
             advanced: &advanced,
             expected_blob: request.blob,
@@ -254,6 +269,8 @@ impl Workshop<'_> {
             chain: request.chain,
         };
         let converted = layer::convert(input, erofs, recipe, &options).map_err(|error| {
+            // Nothing of it stays.
+            share.give_back();
             if error.is_output() {
                 ConvertError::Output(staged.path().to_owned(), error)
             } else {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use msb_documents::{DocumentError, NotAnImage};
 
@@ -181,12 +182,42 @@ pub enum LoadError {
         /// The digest of the contents.
         actual: Digest,
     },
+    /// One of several images of the archive could not be loaded.
+    #[error("could not load image `{image}`")]
+    Image {
+        /// The first of its names, or its ID.
+        image: String,
+        /// Why. Images that share a layer share the reason.
+        #[source]
+        source: Arc<LoadError>,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
 impl LoadError {
+    /// Returns whether no image of the archive can be loaded after this: the store, the disk or the
+    /// user does not let it, or what all images share is used up.
+    pub(super) fn ends_all(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Write { .. } | Self::Overdrawn(_) | Self::Cancelled(_) => true,
+            Self::Archive(error) => {
+                matches!(error, ArchiveError::Store(_) | ArchiveError::Cancelled(_))
+            }
+            Self::Layer { source, .. } => source.is_output(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether a layer had no room beside others, and may have it alone.
+    pub(super) fn is_want_of_room(&self) -> bool {
+        match self {
+            Self::Layer { source, .. } => source.is_want_of_room(),
+            _ => false,
+        }
+    }
+
     /// Returns whether this is about something that is in order and no image, such as an artifact.
     pub(super) fn is_of_another_kind(&self) -> bool {
         matches!(self, Self::NotAnImage { .. })

@@ -37,7 +37,7 @@ pub use config::{HistoryEntry, ImageConfig};
 pub use error::{LoadError, PullError, SaveError};
 pub use inspect::{ImageDetails, LayerDetails, inspect};
 pub use list::{ImageList, ImageRow, ImageSummary, NO_REFERENCE, list};
-pub use load::{LoadOptions, LoadReport, LoadedImage, load};
+pub use load::{FailedImage, LoadOptions, LoadReport, LoadedImage, load};
 pub use prune::{PruneOptions, PruneReport, prune};
 pub use pull::{PullOptions, PulledImage, pull};
 pub use remove::{RemoveOptions, Removed, remove};

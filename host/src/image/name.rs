@@ -8,17 +8,21 @@ use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 use crate::store::{NewImage, Store};
 
-/// Gives each name to one image: the last that claims it, as docker, podman and containerd do. Of
-/// images for different platforms, which an index has under its one name, it is the first. The tag
-/// that the user has chosen is the first image's.
-pub(super) fn settle(images: &mut [Selected], tag: Option<&Reference>, progress: &dyn Progress) {
-    let mut owners: HashMap<Reference, usize> = HashMap::new();
-    let mut lost = Vec::new();
+/// Gives the first image the tag that the user has chosen.
+pub(super) fn add_tag(images: &mut [Selected], tag: Option<&Reference>) {
     if let (Some(tag), Some(first)) = (tag, images.first_mut()) {
         first.references.retain(|own| own != tag);
         first.references.push(tag.clone());
-        owners.insert(tag.clone(), 0);
     }
+}
+
+/// Gives each name to one image: the last that claims it, as docker, podman and containerd do. Of
+/// images for different platforms, which an index has under its one name, it is the first. `tag` is
+/// the one that the user has chosen for the first image.
+pub(super) fn settle(images: &mut [Selected], tag: Option<&Reference>, progress: &dyn Progress) {
+    let mut owners: HashMap<Reference, usize> = HashMap::new();
+    let mut lost = Vec::new();
+    owners.extend(tag.map(|tag| (tag.clone(), 0)));
     for (number, image) in images.iter().enumerate() {
         for reference in &image.references {
             let owner = *owners.entry(reference.clone()).or_insert(number);

@@ -63,19 +63,12 @@ impl StreamedLayers for PipeLayers<'_> {
             }
             Err(ConvertError::Store(error)) => Err(error),
             Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
-            // What all layers share is used up, whichever image this one belongs to.
-            Err(ConvertError::Layer(source @ LayerError::Overdrawn(_))) => {
-                Err(ArchiveError::Convert {
-                    path: name.to_owned(),
-                    source,
-                })
-            }
             Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
                 path: name.to_owned(),
                 source,
             }),
-            // It only looked like a layer, or it is a broken one: that matters once an image
-            // turns out to use it.
+            // It only looked like a layer, or it is a broken one or beyond a limit: that matters
+            // once an image turns out to use it.
             Err(ConvertError::Layer(error)) => {
                 self.taken.insert(entry, Err(error));
                 Ok(None)

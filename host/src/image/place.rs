@@ -49,7 +49,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Returns the keys of the layers of one image, the bottom one first, and makes what is not
-    /// there yet.
+    /// there yet. What it makes stays only for images that are [kept](Self::keep).
     pub(super) fn place(&mut self, layers: &[Named<'_>]) -> Result<Vec<LayerKey>, LoadError> {
         let mut lower = LowerLayers::within(self.workshop.budget);
         let mut below: Option<Digest> = None;
@@ -59,11 +59,15 @@ impl<'a> Placement<'a> {
             let key = self.find_or_make(layer, &chain_id, &lower)?;
             let path = self.erofs(&key)?.ok_or_else(|| missing(layer))?;
             lower.push(move || File::open(&path));
-            self.used.insert(key.clone());
             keys.push(key);
             below = Some(chain_id);
         }
         Ok(keys)
+    }
+
+    /// Takes note that an image with these layers is in order.
+    pub(super) fn keep<'k>(&mut self, keys: impl IntoIterator<Item = &'k LayerKey>) {
+        self.used.extend(keys.into_iter().cloned());
     }
 
     /// Returns the length of the tar of a layer that was placed.
@@ -75,7 +79,7 @@ impl<'a> Placement<'a> {
         Ok(stored.map(|stored| stored.facts.tar_size))
     }
 
-    /// Returns the layers that the images need and the store does not have.
+    /// Returns the layers that the images that are kept need and the store does not have.
     pub(super) fn into_new(self) -> Vec<(StagedLayer, LayerFacts)> {
         let used = self.used;
         self.made

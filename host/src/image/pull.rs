@@ -244,6 +244,7 @@ impl Pull<'_> {
             })
             .collect();
         let keys = placement.place(&named).map_err(failed)?;
+        placement.keep(&keys);
         workshop.cancel.check()?;
         workshop.progress.report(Event::Phase("Writing store"));
         let layers = placement.into_new();
@@ -312,10 +313,9 @@ impl Pull<'_> {
         }
         let workers = processors().max(MIN_CONNECTIONS);
         let made = self.workshop.convert_all(self, &plan, workers)?;
-        Ok(made
-            .into_iter()
-            .map(|layer| (layer.facts.key.clone(), layer))
-            .collect())
+        made.into_iter()
+            .map(|layer| layer.map(|layer| (layer.facts.key.clone(), layer)))
+            .collect()
     }
 
     fn layer(&self, job: &Job) -> Option<&LayerDescriptor> {

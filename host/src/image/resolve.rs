@@ -187,7 +187,7 @@ impl Resolver<'_> {
                 let led_by = NewImageIndex {
                     media_type: index.media_type.clone(),
                     digest: fetched.digest.clone(),
-                    bytes: fetched.bytes.clone(),
+                    bytes: fetched.bytes.clone().into(),
                 };
                 found.indexes.insert(0, led_by);
                 return Ok(Some(found));

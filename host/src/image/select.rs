@@ -23,7 +23,7 @@ use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 
 /// Bytes of memory that a document takes for each of its own: as text, and as what it says.
-const DOCUMENT: u64 = 3;
+pub(super) const DOCUMENT: u64 = 3;
 
 /// An image that was picked: its documents are read and agree with each other.
 pub(super) struct Selected {
@@ -120,7 +120,7 @@ pub(super) fn select(
             references,
         });
     }
-    name::settle(&mut selected, options.tag.as_ref(), progress.as_ref());
+    name::add_tag(&mut selected, options.tag.as_ref());
     Ok(selected)
 }
 

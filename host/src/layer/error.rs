@@ -148,6 +148,18 @@ impl LayerError {
         )
     }
 
+    /// Returns whether what all layers of an operation share was used up, perhaps by others.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        match self {
+            Self::Overdrawn(_) => true,
+            Self::Decompress(error) => {
+                let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+                matches!(inner, Some(BlobError::Ratio { .. }))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn entry(path: &[u8], reason: &'static str) -> Self {
         Self::Entry {
             path: lossy(path),

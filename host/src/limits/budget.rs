@@ -97,7 +97,18 @@ pub enum Overdrawn {
 
 /// What one operation may take, shared by all who work on it. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Shared>);
+pub struct Budget {
+    shared: Arc<Shared>,
+    share: Arc<Share>,
+}
+
+/// What one part of an operation has written and inflated, so that it can be given back.
+#[derive(Debug, Default)]
+struct Share {
+    written: AtomicU64,
+    compressed: AtomicU64,
+    inflated: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -123,17 +134,47 @@ struct Growth {
 impl Budget {
     /// Returns the budget of one operation, of which nothing is taken.
     pub fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Shared {
-            limits: limits.clone(),
-            memory_taken: AtomicU64::new(0),
-            by_purpose: Default::default(),
-            disk_taken: AtomicU64::new(0),
-            growth: Growth {
-                compressed: AtomicU64::new(0),
-                inflated: AtomicU64::new(0),
-                is_nested: AtomicBool::new(false),
-            },
-        }))
+        Self {
+            shared: Arc::new(Shared {
+                limits: limits.clone(),
+                memory_taken: AtomicU64::new(0),
+                by_purpose: Default::default(),
+                disk_taken: AtomicU64::new(0),
+                growth: Growth {
+                    compressed: AtomicU64::new(0),
+                    inflated: AtomicU64::new(0),
+                    is_nested: AtomicBool::new(false),
+                },
+            }),
+            share: Arc::default(),
+        }
+    }
+
+    /// Returns the same budget for one part of the operation, which may come to nothing.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            share: Arc::default(),
+        }
+    }
+
+    /// Gives back what was written and inflated of this share: it has come to nothing, and what was
+    /// written is removed.
+    pub fn give_back(&self) {
+        let Share {
+            written,
+            compressed,
+            inflated,
+        } = &*self.share;
+        let growth = &self.shared.growth;
+        for (of_all, own) in [
+            (&self.shared.disk_taken, written),
+            (&growth.compressed, compressed),
+            (&growth.inflated, inflated),
+        ] {
+            of_all.fetch_sub(own.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// Opens an account, with nothing in it.
@@ -152,8 +193,9 @@ impl Budget {
     /// # Errors
     /// [`Overdrawn::Disk`] when all that was written is more than the limit.
     pub fn write(&self, bytes: u64) -> Result<(), Overdrawn> {
-        let before = self.0.disk_taken.fetch_add(bytes, Ordering::Relaxed);
-        let max = self.0.limits.image_bytes;
+        let before = self.shared.disk_taken.fetch_add(bytes, Ordering::Relaxed);
+        self.share.written.fetch_add(bytes, Ordering::Relaxed);
+        let max = self.shared.limits.image_bytes;
         if before.saturating_add(bytes) > max {
             return Err(Overdrawn::Disk { max });
         }
@@ -173,7 +215,7 @@ impl Budget {
     /// Returns the count of the decoder around everything: what the layers have grown from is what
     /// goes into this one.
     pub fn outer_inflation(&self) -> Inflation {
-        self.0.growth.is_nested.store(true, Ordering::Relaxed);
+        self.shared.growth.is_nested.store(true, Ordering::Relaxed);
         Inflation {
             is_outer: true,
             ..self.inflation()
@@ -182,11 +224,11 @@ impl Budget {
 
     /// Takes between `least` and `most` bytes, and returns how many.
     fn take(&self, least: u64, most: u64) -> Option<u64> {
-        let taken = &self.0.memory_taken;
+        let taken = &self.shared.memory_taken;
         for wanted in [most, least] {
             let grown = |taken: u64| {
                 let next = taken.checked_add(wanted)?;
-                (next <= self.0.limits.memory_bytes).then_some(next)
+                (next <= self.shared.limits.memory_bytes).then_some(next)
             };
             if taken
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown)
@@ -238,7 +280,7 @@ impl Account {
         self.used = self.used.saturating_sub(bytes);
         if self.held - self.used > 2 * STEP {
             let rest = self.held - self.used - STEP;
-            let taken = &self.budget.0.memory_taken;
+            let taken = &self.budget.shared.memory_taken;
             taken.fetch_sub(rest, Ordering::Relaxed);
             self.held -= rest;
         }
@@ -256,7 +298,7 @@ impl Account {
 
     /// Tells the budget what was taken for which purpose.
     fn tell(&mut self) {
-        let sums = self.budget.0.by_purpose.iter();
+        let sums = self.budget.shared.by_purpose.iter();
         for ((taken, told), sum) in self.taken.iter().zip(&mut self.told).zip(sums) {
             sum.fetch_add(taken.wrapping_sub(*told), Ordering::Relaxed);
             *told = *taken;
@@ -265,11 +307,11 @@ impl Account {
 
     fn overdrawn(&self) -> Overdrawn {
         let sum = |purpose: &Purpose| {
-            let sums = &self.budget.0.by_purpose;
+            let sums = &self.budget.shared.by_purpose;
             sums[purpose.index()].load(Ordering::Relaxed)
         };
         Overdrawn::Memory {
-            max: self.budget.0.limits.memory_bytes,
+            max: self.budget.shared.limits.memory_bytes,
             purpose: Purpose::ALL
                 .into_iter()
                 .max_by_key(sum)
@@ -282,7 +324,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.taken = [0; Purpose::ALL.len()];
         self.tell();
-        let taken = &self.budget.0.memory_taken;
+        let taken = &self.budget.shared.memory_taken;
         taken.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
@@ -303,8 +345,9 @@ impl Inflation {
         let more_compressed = compressed.saturating_sub(self.compressed);
         let more_inflated = inflated.saturating_sub(self.inflated);
         (self.compressed, self.inflated) = (compressed, inflated);
-        let growth = &self.budget.0.growth;
-        let allowed = |compressed: u64| self.budget.0.limits.growth(compressed);
+        let Budget { shared, share } = &self.budget;
+        let growth = &shared.growth;
+        let allowed = |compressed: u64| shared.limits.growth(compressed);
         if self.is_outer {
             let compressed = growth
                 .compressed
@@ -315,7 +358,11 @@ impl Inflation {
         if !growth.is_nested.load(Ordering::Relaxed) {
             let of_all = &growth.compressed;
             of_all.fetch_add(more_compressed, Ordering::Relaxed);
+            share
+                .compressed
+                .fetch_add(more_compressed, Ordering::Relaxed);
         }
+        share.inflated.fetch_add(more_inflated, Ordering::Relaxed);
         let compressed = growth.compressed.load(Ordering::Relaxed);
         let inflated = growth
             .inflated
@@ -395,6 +442,28 @@ mod tests {
         assert!(!two.is_bearable(10, free));
         // Both have come from enough bytes after all.
         assert!(two.is_bearable(3 << 20, free));
+    }
+
+    #[test]
+    fn a_share_that_came_to_nothing_gives_back_what_it_took() {
+        let limits = Limits {
+            image_bytes: 100,
+            ..Limits::default()
+        };
+        let free = limits.growth(0);
+        let budget = Budget::new(&limits);
+        let (kept, lost) = (budget.share(), budget.share());
+        kept.write(60).unwrap();
+        lost.write(41).unwrap_err();
+        assert!(kept.inflation().is_bearable(0, 10));
+        assert!(!lost.inflation().is_bearable(0, free));
+        lost.give_back();
+        lost.give_back();
+        budget.write(40).unwrap();
+        budget.write(1).unwrap_err();
+        let mut other = budget.share().inflation();
+        assert!(other.is_bearable(0, free - 10));
+        assert!(!other.is_bearable(0, free));
     }
 
     #[test]

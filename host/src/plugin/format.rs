@@ -3,6 +3,7 @@
 //! Owns the calls into a format plugin and the checks of its answers. Knows nothing of where an
 //! archive comes from or what becomes of the images in it.
 
+use std::num::ParseIntError;
 use std::sync::Arc;
 
 use super::bindings::exports::msb::plugin::archive as wit;
@@ -72,11 +73,22 @@ pub struct PlannedImage {
     pub indexes: Vec<Vec<Digest>>,
 }
 
+/// An index as a plan points to it.
+#[derive(Clone, Debug)]
+pub struct PlannedIndex {
+    /// The entry that holds it.
+    pub entry: u32,
+    /// The digest that the archive states for it.
+    pub digest: Option<Digest>,
+}
+
 /// What a plugin found in an archive.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The images in the order of the archive.
     pub images: Vec<PlannedImage>,
+    /// The indexes that lead to them.
+    pub indexes: Vec<PlannedIndex>,
     /// What the user should know; untrusted text.
     pub notices: Vec<String>,
 }
@@ -319,13 +331,45 @@ fn checked_plan(
             Err(failure) => return Err(failure),
         }
     }
+    let indexes = of_key(&plan.attributes, "index")
+        .map(|text| planned_index(text, entry))
+        .collect::<Result<_, Failure>>()?;
     let passed_over = refused.iter().map(ToString::to_string);
     let notices = plan.notices.iter().map(|it| shown(it)).chain(passed_over);
     let notices = notices.take(MAX_NOTICES).collect();
     match refused.into_iter().next() {
         Some(refusal) if images.is_empty() => Err(Failure::Refused(refusal)),
-        _ => Ok(Plan { images, notices }),
+        _ => Ok(Plan {
+            images,
+            indexes,
+            notices,
+        }),
     }
+}
+
+/// Returns the index that a text of a plan points to: the number of its entry and, if the archive
+/// states it, its digest.
+fn planned_index(
+    text: &str,
+    entry: impl Fn(u32) -> Result<u32, Failure>,
+) -> Result<PlannedIndex, Failure> {
+    let (number, digest) = text
+        .split_once(' ')
+        .map_or((text, None), |(number, digest)| (number, Some(digest)));
+    let invalid = |error: &dyn std::error::Error| {
+        Failure::Answer(format!(
+            "`index` of the plan: {}",
+            shown(&error.to_string())
+        ))
+    };
+    let number = number
+        .parse()
+        .map_err(|error: ParseIntError| invalid(&error))?;
+    let digest = digest.map(str::parse).transpose();
+    Ok(PlannedIndex {
+        entry: entry(number)?,
+        digest: digest.map_err(|error: ParseDigestError| invalid(&error))?,
+    })
 }
 
 /// Returns the values that attributes have for a key.

@@ -125,6 +125,7 @@ fn made_layers_of_one_name_are_one_entry() {
     );
     let mut plan = Plan {
         images: vec![image(&["a", "b"]), image(&["a", "c"])],
+        indexes: Vec::new(),
         notices: Vec::new(),
     };
     plan.number_made_layers(Maker {

@@ -45,8 +45,8 @@ mod wasi;
 pub use credential::providers;
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
-    Description, Document, LayerData, Plan, PlannedImage, PlannedLayer, SavedReference,
-    StoredImage, StoredLayer,
+    Description, Document, LayerData, Plan, PlannedImage, PlannedIndex, PlannedLayer,
+    SavedReference, StoredImage, StoredLayer,
 };
 pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};

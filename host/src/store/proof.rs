@@ -49,7 +49,7 @@ impl Store {
         let before = self.read(|catalogue| query::image(catalogue, &before))?;
         Ok(leads_to(digest, &image.manifest_digest, |digest| {
             if let Some(index) = image.indexes.iter().find(|index| index.digest == *digest) {
-                return matches(&index.bytes, digest).then(|| index.bytes.clone());
+                return matches(&index.bytes, digest).then(|| index.bytes.to_vec());
             }
             let indexes = before.iter().flat_map(|image| &image.indexes);
             let mut known = indexes.map(|index| &index.digest);

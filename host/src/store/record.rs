@@ -1,5 +1,8 @@
 //! Recording an image: the step that makes it visible.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
@@ -42,8 +45,8 @@ pub struct NewImage {
 /// An index that led to an image.
 #[derive(Clone, Debug)]
 pub struct NewImageIndex {
-    /// Its bytes, as they came.
-    pub bytes: Vec<u8>,
+    /// Its bytes, as they came. Many images may share them.
+    pub bytes: Arc<[u8]>,
     /// Their digest.
     pub digest: Digest,
     /// Its media type.
@@ -93,7 +96,20 @@ impl Store {
         image: &NewImage,
         references: &[Reference],
     ) -> Result<Recorded, StoreError> {
-        self.record_as(image, references, None)
+        self.record_as(image, references, None, &mut HashSet::new())
+    }
+
+    /// As [`record`](Self::record), of images that came together. An index that leads to several of
+    /// them is written once.
+    pub fn record_all<'a>(
+        &self,
+        images: impl IntoIterator<Item = (&'a NewImage, &'a [Reference])>,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let mut written = HashSet::new();
+        let images = images.into_iter();
+        images
+            .map(|(image, references)| self.record_as(image, references, None, &mut written))
+            .collect()
     }
 
     /// As [`record`](Self::record), of an image that was pulled: with the digest that the registry
@@ -108,6 +124,7 @@ impl Store {
             image,
             std::slice::from_ref(reference),
             Some(registry_digest),
+            &mut HashSet::new(),
         )
     }
 
@@ -144,6 +161,7 @@ impl Store {
         image: &NewImage,
         references: &[Reference],
         registry_digest: Option<&Digest>,
+        written: &mut HashSet<Digest>,
     ) -> Result<Recorded, StoreError> {
         for reference in references {
             if !self.may_name(image, reference)? {
@@ -168,6 +186,7 @@ impl Store {
             (&image.manifest_digest, &*image.manifest),
         ];
         let indexes = image.indexes.iter();
+        let indexes = indexes.filter(|index| written.insert(index.digest.clone()));
         let indexes = indexes.map(|index| (&index.digest, &*index.bytes));
         self.put_blobs(own.into_iter().chain(indexes))?;
         let digest = image.manifest_digest.to_string();

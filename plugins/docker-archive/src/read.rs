@@ -35,6 +35,7 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
         }
     }
     images.found.append(&mut layout.rest);
+    images.attributes.append(&mut layout.attributes);
     images.notices.append(&mut layout.notices);
     images.into_plan()
 }
@@ -172,6 +173,7 @@ struct Listed {
     is_layout: bool,
     rest: Vec<Found>,
     notices: Vec<String>,
+    attributes: Attributes,
 }
 
 impl Listed {
@@ -185,16 +187,19 @@ impl Listed {
                 is_layout: false,
                 rest: Vec::new(),
                 notices: Vec::new(),
+                attributes: Attributes::new(),
             },
             Ok(Some(images)) => Self {
                 is_layout: !images.found.is_empty() || !images.notices.is_empty(),
                 rest: images.found,
                 notices: images.notices,
+                attributes: images.attributes,
             },
             Err(error) => Self {
                 is_layout: false,
                 rest: Vec::new(),
                 notices: vec![format!("index.json was passed over: {}", text(&error))],
+                attributes: Attributes::new(),
             },
         }
     }

@@ -154,7 +154,8 @@ fn a_damaged_archive_is_copied_again_as_advised() {
     let env = with_archive();
     let whole = std::fs::read(env.path("app.tar")).unwrap();
     env.write("copy.tar", &whole[..whole.len() / 2]);
-    let cut = "the archive seems to be cut off; save or copy it again";
+    let cut =
+        "the archive seems to be cut off, and nothing of it was loaded; save or copy it again";
     advises(env.msb("load -i copy.tar"), cut);
     let mut files = image().docker_files();
     let layer = files
@@ -170,7 +171,8 @@ fn a_damaged_archive_is_copied_again_as_advised() {
     env.write("copy.tar", &packed);
     advises(
         env.msb("load -i copy.tar"),
-        "the compressed archive is damaged; make it again, or copy it again from where it is whole",
+        "the compressed archive is damaged, and nothing of it was loaded; make it again, or copy it \
+         again from where it is whole",
     );
     env.write("copy.tar", &gzip(&whole));
     env.msb("load -i copy.tar").success();

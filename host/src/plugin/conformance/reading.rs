@@ -215,8 +215,11 @@ pub(super) fn load(
         platform,
         ..LoadOptions::default()
     };
-    let report = image::load(&store, formats, input, &options, &lab.progress, lab.cancel)?;
-    Ok((store, report))
+    let mut report = image::load(&store, formats, input, &options, &lab.progress, lab.cancel)?;
+    match report.failed.pop() {
+        Some(failed) => Err(failed.error),
+        None => Ok((store, report)),
+    }
 }
 
 /// Returns an error unless an archive can be loaded and has these images.

@@ -14,7 +14,7 @@ fn index_of(digests: &[&Digest]) -> NewImageIndex {
     let bytes = bytes.to_string().into_bytes();
     NewImageIndex {
         digest: Digest::of(&bytes),
-        bytes,
+        bytes: bytes.into(),
         media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
     }
 }
@@ -227,7 +227,7 @@ fn indexes_go_with_the_last_image_that_they_led_to() {
     let store = &pulled.store.store;
     let mut other = image("other", &["a"]);
     let shared = NewImageIndex {
-        bytes: std::fs::read(pulled.blob(&pulled.outer)).unwrap(),
+        bytes: std::fs::read(pulled.blob(&pulled.outer)).unwrap().into(),
         digest: pulled.outer.clone(),
         media_type: String::new(),
     };

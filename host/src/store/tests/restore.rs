@@ -39,7 +39,7 @@ fn closed() -> (TempDir, Home, String) {
     );
     let digest = Digest::of(index.as_bytes());
     pulled.indexes = vec![NewImageIndex {
-        bytes: index.into_bytes(),
+        bytes: index.into_bytes().into(),
         digest: digest.clone(),
         media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
     }];

@@ -76,7 +76,7 @@ impl Directory {
             directory: self,
             archive,
         };
-        walk::images(&layout, &index)
+        walk::images(&layout, &index, None)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{Archive, Document, Entry, EntryKind, Error, is_digest, sha256};
 #[derive(Debug)]
 pub struct Layout {
     index: Index,
+    /// The entry of `index.json`.
+    entry: Entry,
 }
 
 /// Where the bytes of a document are.
@@ -36,7 +38,7 @@ impl Layout {
     /// The marker file may be missing, as it is in layouts that were put together by hand.
     pub fn open(archive: &dyn Archive) -> Result<Option<Self>, Error> {
         let marker = archive.find("oci-layout");
-        let Some(index) = archive.find("index.json") else {
+        let Some(entry) = archive.find("index.json") else {
             return match marker {
                 Some(_) => Err(Error::Malformed(
                     "there is oci-layout, but no index.json".to_owned(),
@@ -48,11 +50,11 @@ impl Layout {
         if let Some(marker) = marker {
             check_version(archive, &marker)?;
         }
-        let bytes = archive.read_all(&index, INDEX_LIMIT)?;
+        let bytes = archive.read_all(&entry, INDEX_LIMIT)?;
         // Without the marker, a file of this name may be anything.
         let called = is_marked.then_some(media_type::INDEX);
         match documents::Document::read(&bytes, called) {
-            Ok(documents::Document::Index(index)) => Ok(Some(Self { index })),
+            Ok(documents::Document::Index(index)) => Ok(Some(Self { index, entry })),
             Ok(documents::Document::Manifest(_)) | Err(DocumentError::Neither(_)) if !is_marked => {
                 Ok(None)
             }
@@ -67,7 +69,7 @@ impl Layout {
 
     /// Returns the images that the layout lists.
     pub fn images(&self, archive: &dyn Archive) -> Result<Images, Error> {
-        walk::images(archive, &self.index)
+        walk::images(archive, &self.index, Some(&self.entry))
     }
 }
 

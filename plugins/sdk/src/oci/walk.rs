@@ -1,12 +1,12 @@
 //! From an index to the images it leads to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::layout::{Located, find_blob, locate};
 use super::reference::Name;
 use super::{Descriptor, INDEX_LIMIT, Index, MANIFEST_LIMIT, Manifest};
 use crate::documents::{self, Role};
-use crate::{Archive, Attributes, Error, Image, Layer, LayerData, Plan, sha256};
+use crate::{Archive, Attributes, Entry, Error, Image, Layer, LayerData, Plan, sha256};
 
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: usize = 8;
@@ -22,6 +22,10 @@ const PLATFORM: &str = "platform";
 /// one for each.
 const INDEXES: &str = "indexes";
 
+/// The attribute of a plan with an index that leads to images: the number of its entry and its
+/// digest. `index.json` is one as well.
+const INDEX: &str = "index";
+
 /// The images that an index leads to.
 #[derive(Debug, Default)]
 pub struct Images {
@@ -30,6 +34,8 @@ pub struct Images {
     pub found: Vec<Found>,
     /// What was passed over, and why.
     pub notices: Vec<String>,
+    /// What the plan says of the indexes that lead to the images.
+    pub attributes: Attributes,
     obstacle: Option<Error>,
 }
 
@@ -80,22 +86,30 @@ impl Images {
         Ok(Plan {
             images,
             notices: self.notices,
-            attributes: Attributes::new(),
+            attributes: self.attributes,
         })
     }
 }
 
-/// Returns the images that `index` leads to, each once, under all the names it has.
-pub(super) fn images(archive: &dyn Archive, index: &Index) -> Result<Images, Error> {
+/// Returns the images that `index` leads to, each once, under all the names it has. `entry` holds it,
+/// where the archive has it.
+pub(super) fn images(
+    archive: &dyn Archive,
+    index: &Index,
+    entry: Option<&Entry>,
+) -> Result<Images, Error> {
     let mut walk = Walk {
         archive,
         images: Images::default(),
         seen: HashMap::new(),
+        indexes: HashSet::new(),
         open: Vec::new(),
         followed: 0,
         attestations: 0,
         absent: Vec::new(),
     };
+    let top = entry.map(|entry| (INDEX.to_owned(), entry.index.to_string()));
+    walk.images.attributes.extend(top);
     walk.index(index, None)?;
     Ok(walk.finish())
 }
@@ -105,6 +119,8 @@ struct Walk<'a> {
     images: Images,
     /// Manifests by digest: the position of their image, `None` if they were passed over.
     seen: HashMap<String, Option<usize>>,
+    /// The entries of indexes that were met.
+    indexes: HashSet<u32>,
     /// The digests of the indexes on the way from the top to here.
     open: Vec<String>,
     followed: usize,
@@ -176,7 +192,12 @@ impl Walk<'_> {
         };
         let bytes = located.bytes(self.archive, INDEX_LIMIT.max(MANIFEST_LIMIT))?;
         match documents::Document::read(&bytes, Some(&descriptor.media_type)) {
-            Ok(documents::Document::Index(index)) => self.nested(digest, &bytes, &index, name),
+            Ok(documents::Document::Index(index)) => {
+                if let Located::Entry(entry) = located {
+                    self.add_index(&entry, digest);
+                }
+                self.nested(digest, &bytes, &index, name)
+            }
             Ok(documents::Document::Manifest(manifest)) => {
                 let position = self.manifest(digest, &manifest, located)?;
                 self.seen.insert(digest.clone(), Some(position));
@@ -184,6 +205,14 @@ impl Walk<'_> {
                 Ok(())
             }
             Err(error) => Err(Error::Malformed(format!("the document {digest}: {error}"))),
+        }
+    }
+
+    /// Says where an index is. One that its descriptor holds itself has no entry to name.
+    fn add_index(&mut self, entry: &Entry, digest: &str) {
+        if self.indexes.insert(entry.index) {
+            let text = format!("{} {digest}", entry.index);
+            self.images.attributes.push((INDEX.to_owned(), text));
         }
     }
 

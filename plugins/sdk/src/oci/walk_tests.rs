@@ -254,8 +254,16 @@ fn the_ways_to_an_image_are_told() {
     let outer = index(&[descriptor(INDEX, &inner)]);
     let archive = layout(&[descriptor(INDEX, &outer), descriptor(INDEX, &inner), a]);
     let archive = archive.blob(&outer).blob(&inner);
-    let plan = plan(&with_image(with_image(archive, "a"), "b")).unwrap();
+    let archive = with_image(with_image(archive, "a"), "b");
+    let plan = plan(&archive).unwrap();
     let [outer, inner] = [&outer, &inner].map(|index| sha256(index.as_bytes()));
+    let entry = |path: &str| archive.find(path).unwrap().index;
+    let of_plan = |digest: &str| {
+        let number = entry(&format!("blobs/{}", digest.replace(':', "/")));
+        ("index".to_owned(), format!("{number} {digest}"))
+    };
+    let top = ("index".to_owned(), entry("index.json").to_string());
+    assert_eq!(plan.attributes, [top, of_plan(&outer), of_plan(&inner)]);
     let indexes = [format!("{outer} {inner}"), inner];
     let way = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(
