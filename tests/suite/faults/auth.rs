@@ -11,6 +11,7 @@ use crate::tests;
 
 tests! {
     a_token_is_asked_for_once_and_for_the_repository_alone;
+    a_challenge_does_not_widen_what_a_token_is_good_for;
     a_token_may_be_called_access_token;
     a_token_without_an_expiry_is_used;
     a_token_that_expires_at_once_is_used_all_the_same;
@@ -50,6 +51,33 @@ fn a_token_is_asked_for_once_and_for_the_repository_alone() {
     assert!(path.contains("scope=repository:app:pull"), "{path}");
     assert!(path.contains("service=tests"), "{path}");
     assert_eq!(asked[0].header("authorization"), None, "anonymous");
+}
+
+fn a_challenge_does_not_widen_what_a_token_is_good_for() {
+    for demanded in [
+        "repository:private/secret:pull,push,delete registry:catalog:*",
+        "repository:app:pull,push,delete",
+        "repository:app:* repository:other:pull",
+    ] {
+        let scene = Scene::new();
+        let realm = scene.registry.url("/token");
+        let line = format!(
+            r#"Bearer realm="{realm}",service="x",scope="{demanded}",error="insufficient_scope""#
+        );
+        scene.registry.challenge(&[&line], Some(&scene.registry));
+        scene.pulls();
+        let asked = scene.registry.asked(&On::Token);
+        assert!(!asked.is_empty());
+        for request in asked {
+            let (_, query) = request.path.split_once('?').unwrap();
+            let scopes: Vec<String> = query
+                .split('&')
+                .filter_map(|field| field.strip_prefix("scope="))
+                .map(|scope| scope.replace("%3A", ":").replace("%2F", "/"))
+                .collect();
+            assert_eq!(scopes, ["repository:app:pull"], "{request}");
+        }
+    }
 }
 
 fn a_token_may_be_called_access_token() {
