@@ -11,6 +11,8 @@ tests! {
     an_image_in_use_is_refused_by_rmi_and_skipped_by_prune;
     force_removes_an_image_in_use_and_its_sandbox_keeps_the_files;
     sandboxes_of_an_existing_microsandbox_database_count;
+    a_new_home_looks_unused_to_microsandbox;
+    the_database_of_microsandbox_stays_as_it_is_to_the_bit;
 }
 
 fn loaded() -> TestEnv {
@@ -86,4 +88,65 @@ fn sandboxes_of_an_existing_microsandbox_database_count() {
     env.msb("rmi used:1").success();
     env.assert_clean();
     theirs(&env, "INSERT INTO sandbox_rootfs VALUES (7, 3)");
+}
+
+/// Runs each kind of command that reads or writes the store.
+fn use_all_commands(env: &TestEnv) {
+    env.write("in.tar", &Image::new("used:1", &["a = b"]).docker());
+    env.write("other.tar", &Image::new("other:1", &["c = d"]).oci());
+    for line in [
+        "load -q -i in.tar",
+        "load -q -i other.tar",
+        "images",
+        "image inspect used:1",
+        "save -q -o out.tar used:1",
+        "image verify",
+        "rmi other:1",
+        "image prune --yes",
+        "image prune --dry-run",
+    ] {
+        env.msb(line).success();
+    }
+}
+
+/// microsandbox makes its tables in a database that has none, and refuses one that has tables and no
+/// history of migrations. This is its own question.
+fn a_new_home_looks_unused_to_microsandbox() {
+    let env = TestEnv::new();
+    use_all_commands(&env);
+    let database = rusqlite::Connection::open(env.home().join("db/msb.db")).unwrap();
+    let tables: u64 = database
+        .query_row(
+            "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(tables, 0);
+}
+
+fn the_database_of_microsandbox_stays_as_it_is_to_the_bit() {
+    for journal in ["DELETE", "WAL"] {
+        let env = TestEnv::new();
+        std::fs::create_dir_all(env.home().join("db")).unwrap();
+        theirs(
+            &env,
+            &format!(
+                "PRAGMA journal_mode = {journal};
+                 CREATE TABLE seaql_migrations (version TEXT PRIMARY KEY, applied_at BIGINT);
+                 CREATE TABLE manifest (id INTEGER PRIMARY KEY, digest TEXT UNIQUE);
+                 CREATE TABLE sandbox (id INTEGER PRIMARY KEY, name TEXT);
+                 CREATE TABLE sandbox_rootfs (sandbox_id INTEGER UNIQUE, manifest_id INTEGER);
+                 INSERT INTO seaql_migrations VALUES ('m20260101_000001', 1);
+                 INSERT INTO sandbox VALUES (7, 'theirs');"
+            ),
+        );
+        let path = env.home().join("db/msb.db");
+        let read_only = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+        std::fs::set_permissions(&path, read_only).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        use_all_commands(&env);
+        assert!(std::fs::read(&path).unwrap() == before, "{journal}");
+        assert_eq!(env.references(), [] as [String; 0]);
+    }
 }
