@@ -98,8 +98,16 @@ impl Store {
     }
 
     /// Forgets those names of an image that nothing proves, and those indexes that are damaged or do
-    /// not lead to it.
+    /// not lead to it. Nothing is forgotten while an index cannot be read: it may prove all of them.
     pub fn forget_unproven(&self, image: &ImageRecord) -> Result<(), StoreError> {
+        let is_unreadable = |digest: &Digest| match self.blob(digest) {
+            Err(StoreError::Io { source, .. }) => source.kind() != std::io::ErrorKind::NotFound,
+            _ => false,
+        };
+        let mut indexes = image.indexes.iter();
+        if indexes.any(|index| is_unreadable(&index.digest)) {
+            return Ok(());
+        }
         let digest = image.digest.to_string();
         self.write(|transaction| {
             for reference in &image.unproven {
