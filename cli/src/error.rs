@@ -192,6 +192,14 @@ pub(crate) fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
         .last()
 }
 
+/// Returns the number of the failure of the operating system that an error comes from, if it does.
+pub(crate) fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .filter_map(io::Error::raw_os_error)
+        .last()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {

@@ -203,6 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_fails_is_called_so() {
+        let failed = |number| StoreError::Io {
+            operation: "read",
+            path: "/x".into(),
+            source: io::Error::from_raw_os_error(number),
+        };
+        assert_hint(LoadError::from(failed(5)), "dmesg");
+        assert_hint(failed(24), "ulimit -n");
+    }
+
+    #[test]
     fn a_full_disk_points_to_what_is_on_it() {
         let store = StoreError::Io {
             operation: "write",

@@ -30,6 +30,7 @@ mod examples;
 mod faults;
 mod faulty;
 mod fixtures;
+mod full_disk;
 mod hints;
 mod indexes;
 mod mount;
@@ -62,8 +63,10 @@ static TOOK: Mutex<Vec<(Duration, &str)>> = Mutex::new(Vec::new());
 const SLOWEST: usize = 20;
 
 /// Tests that take long: they run other people's compilers, and make images of millions of bytes.
-const LONG: [&str; 7] = [
+const LONG: [&str; 9] = [
     "amplification::",
+    "full_disk::a_pull",
+    "full_disk::disks",
     "plugins::guide",
     "plugins::languages",
     "plugins::scaffold",
@@ -124,6 +127,7 @@ fn main() {
         plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),
+        full_disk::tests(),
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),

@@ -37,9 +37,31 @@ impl Mounted {
 
     /// Mounts an empty filesystem in memory of that many bytes.
     pub(crate) fn tmpfs(bytes: u64) -> Self {
+        Self::tmpfs_with(&format!("size={bytes}"))
+    }
+
+    /// Mounts an empty filesystem in memory with such options.
+    pub(crate) fn tmpfs_with(options: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         run(Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(directory.path()));
+        Self { directory }
+    }
+
+    /// Mounts an empty ext4 of that many bytes, with room for so many files, none of it for root
+    /// alone.
+    pub(crate) fn ext4(bytes: u64, files: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        disk.as_file().set_len(bytes).unwrap();
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-m", "0", "-N", &files.to_string()])
+            .arg(disk.path()));
+        // The loop device keeps the file.
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(disk.path())
             .arg(directory.path()));
         Self { directory }
     }

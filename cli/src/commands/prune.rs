@@ -1,9 +1,11 @@
 //! `msb image prune`
 
+use std::error::Error as _;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use msb_host::image::{self, PruneOptions, PruneReport};
+use msb_host::store::StoreError;
 
 use super::{DataFormat, open_store};
 use crate::error::CommandError;
@@ -52,7 +54,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let report = progress::during(ui, Work::Prune, |progress| {
         image::prune(&store, options, progress.as_ref(), interrupt.cancel())
     });
-    let report = interrupt.settle(report)?;
+    let report = match report {
+        // The usual advice is to do what has just failed.
+        Err(error) if error.is_full() => return Err(without_room(&error)),
+        report => interrupt.settle(report)?,
+    };
     if args.format == Some(DataFormat::Json) {
         return ui.json(&report);
     }
@@ -67,6 +73,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         return Ok(());
     }
     ui.data(&text(&report))
+}
+
+/// Returns the error of a disk so full that nothing can be removed by msb.
+pub(super) fn without_room(error: &StoreError) -> CommandError {
+    let shown = CommandError::new(error.to_string());
+    let shown = match error.source() {
+        Some(source) => shown.because(source),
+        None => shown,
+    };
+    shown.hint("remove something else from that disk first; some hundred KiB are enough")
 }
 
 /// Asks the user. Without a terminal there is nobody to ask.
@@ -120,6 +136,18 @@ fn text(report: &PruneReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_room_the_advice_is_not_to_prune() {
+        let error = StoreError::Io {
+            operation: "write",
+            path: "/x".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        let shown = format!("{:?}", without_room(&error));
+        assert!(shown.contains("remove something else"), "{shown}");
+        assert!(!shown.contains("msb image prune"), "{shown}");
+    }
 
     #[test]
     fn only_a_yes_is_a_yes() {

@@ -8,6 +8,7 @@ use msb_host::reference::Reference;
 use msb_host::store::StoreError;
 
 use super::open_store;
+use super::prune::without_room;
 use crate::error::CommandError;
 use crate::size;
 use crate::ui::Ui;
@@ -52,6 +53,7 @@ fn remove_each(
         match remove(selector) {
             Ok(removed) => report(ui, selector, &removed),
             // The only image's error is the error of the command.
+            Err(error) if error.is_full() => return Err(without_room(&error)),
             Err(error) if selectors.len() == 1 => return Err(error.into()),
             Err(error) => {
                 failed += 1;

@@ -7,7 +7,11 @@ use msb_host::archive::ArchiveError;
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::plugin::FormatError;
 
-use crate::error::{chain, io_kind};
+use crate::error::{errno, io_kind};
+
+const EIO: i32 = 5;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 /// Returns what to do about a failure of the operating system.
 pub(super) fn for_system(error: &Error) -> Option<String> {
@@ -16,6 +20,20 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
     } else {
         "let MSB_HOME name a directory elsewhere"
     };
+    // Numbers that have no kind in the standard library, on all systems that msb runs on.
+    match errno(error) {
+        Some(EIO) => {
+            return Some(
+                "the disk, or the way to it, has failed: the log of the system (`dmesg`) says more. \
+                 Nothing was removed for it; try again, and save what you can if it goes on"
+                    .to_owned(),
+            );
+        }
+        Some(EMFILE | ENFILE) => {
+            return Some("allow more open files: `ulimit -n 4096`".to_owned());
+        }
+        _ => {}
+    }
     match io_kind(error) {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Some(format!(
             "free some space, for instance with `msb image prune`, or {place}"
@@ -27,10 +45,6 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
             if concerns_output(error) || concerns_store(error) =>
         {
             Some(place.to_owned())
-        }
-        // The wording of SQLite, whose errors are none of the operating system.
-        None if chain(error).any(|error| error.to_string().contains("disk is full")) => {
-            Some(format!("free some space, or {place}"))
         }
         _ => None,
     }
@@ -52,12 +66,16 @@ pub(super) fn concerns_output(error: &Error) -> bool {
 fn concerns_store(error: &Error) -> bool {
     match error {
         Error::Store(_)
-        | Error::Load(LoadError::Store(_) | LoadError::Archive(ArchiveError::Store(_)))
+        | Error::Load(
+            LoadError::Store(_)
+            | LoadError::Write { .. }
+            | LoadError::Archive(ArchiveError::Store(_) | ArchiveError::Stage { .. }),
+        )
         | Error::Pull(PullError::Store(_))
         | Error::Save(SaveError::Store(_)) => true,
         Error::Pull(PullError::Image { source, .. }) => match &**source {
             LoadError::Layer { source, .. } => source.is_output(),
-            LoadError::Archive(ArchiveError::Store(_)) => true,
+            LoadError::Write { .. } | LoadError::Archive(ArchiveError::Store(_)) => true,
             _ => false,
         },
         Error::Load(

@@ -166,6 +166,17 @@ pub enum ArchiveError {
         #[source]
         source: LayerError,
     },
+    /// An entry of a pipe was taken for a layer at once, and could not be written.
+    #[error("could not write `{path}` in `{}`", directory.display())]
+    Stage {
+        /// Which entry.
+        path: String,
+        /// The directory where the layer was being made.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
     /// The store could not take what was read.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),

@@ -271,7 +271,8 @@ impl Workshop<'_> {
         let converted = layer::convert(input, erofs, recipe, &options).map_err(|error| {
             // Nothing of it stays.
             share.give_back();
-            if error.is_output() {
+            // What is read back here is what was written here.
+            if error.is_output() || matches!(error, LayerError::Image { .. }) {
                 ConvertError::Output(staged.path().to_owned(), error)
             } else {
                 ConvertError::Layer(error)

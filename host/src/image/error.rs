@@ -203,7 +203,12 @@ impl LoadError {
         match self {
             Self::Store(_) | Self::Write { .. } | Self::Overdrawn(_) | Self::Cancelled(_) => true,
             Self::Archive(error) => {
-                matches!(error, ArchiveError::Store(_) | ArchiveError::Cancelled(_))
+                matches!(
+                    error,
+                    ArchiveError::Store(_)
+                        | ArchiveError::Stage { .. }
+                        | ArchiveError::Cancelled(_)
+                )
             }
             Self::Layer { source, .. } => source.is_output(),
             _ => false,
@@ -216,6 +221,19 @@ impl LoadError {
             Self::Layer { source, .. } => source.is_want_of_room(),
             _ => false,
         }
+    }
+
+    /// Returns whether there is no room on the disk, or none that the user may have.
+    pub(super) fn is_full(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            let failed = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if let Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) = failed {
+                return true;
+            }
+            next = error.source();
+        }
+        false
     }
 
     /// Returns whether this is about something that is in order and no image, such as an artifact.

@@ -63,8 +63,9 @@ impl StreamedLayers for PipeLayers<'_> {
             }
             Err(ConvertError::Store(error)) => Err(error),
             Err(ConvertError::Layer(LayerError::Cancelled(cancelled))) => Err(cancelled.into()),
-            Err(ConvertError::Output(_, source)) => Err(ArchiveError::Convert {
+            Err(ConvertError::Output(directory, source)) => Err(ArchiveError::Stage {
                 path: name.to_owned(),
+                directory,
                 source,
             }),
             // It only looked like a layer, or it is a broken one or beyond a limit: that matters

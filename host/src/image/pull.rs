@@ -25,7 +25,7 @@ use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress, few_notices};
 use crate::reference::Reference;
 use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry};
-use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Store, StoreError};
+use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Resumption, Store, StoreError};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
 const MIN_CONNECTIONS: usize = 4;
@@ -130,6 +130,7 @@ pub fn pull(
         workshop,
         layers: &found.manifest.layers,
         failed: Mutex::default(),
+        resumption: Resumption::default(),
     };
     let made = pull.run(reference, &found, options.force);
     tell(progress.as_ref(), client);
@@ -206,6 +207,7 @@ struct Pull<'a> {
     layers: &'a [LayerDescriptor],
     /// How often a blob was not what its digest says.
     failed: Mutex<HashMap<Digest, usize>>,
+    resumption: Resumption,
 }
 
 impl Pull<'_> {
@@ -232,7 +234,15 @@ impl Pull<'_> {
             workshop.lock_missing(store, wanted)
         }
         .map_err(failed)?;
-        let made = self.convert(&config.diff_ids, &locks).map_err(failed)?;
+        let made = match self.convert(&config.diff_ids, &locks) {
+            Ok(made) => made,
+            Err(error) => {
+                if self.resumption.is_given_up() {
+                    self.give_up_parts();
+                }
+                return Err(failed(error));
+            }
+        };
         let mut placement = Placement::new(store, workshop.clone(), made);
         let named: Vec<_> = self
             .layers
@@ -247,6 +257,9 @@ impl Pull<'_> {
         placement.keep(&keys);
         workshop.cancel.check()?;
         workshop.progress.report(Event::Phase("Writing store"));
+        if !store.has_room() {
+            self.give_up_parts();
+        }
         let layers = placement.into_new();
         let lengths = self.layers.iter().map(LayerDescriptor::length);
         let mut new = manifest
@@ -318,6 +331,13 @@ impl Pull<'_> {
             .collect()
     }
 
+    /// Gives up what was kept for the next pull to go on with: there is no room for it.
+    fn give_up_parts(&self) {
+        let blobs = self.layers.iter().map(|layer| &layer.digest);
+        let cancel = self.workshop.cancel;
+        self.store.give_up_parts(&self.resumption, blobs, cancel);
+    }
+
     fn layer(&self, job: &Job) -> Option<&LayerDescriptor> {
         self.layers.get(usize::try_from(job.entry).ok()?)
     }
@@ -348,6 +368,7 @@ impl LayerSource for Pull<'_> {
         // Who gives wrong bytes may do so again: these are not kept.
         let part = match failed.get(digest) {
             Some(_) => None,
+            None if self.resumption.is_given_up() => None,
             None => self.store.part(digest, size)?,
         };
         let request = BlobRequest {
@@ -367,12 +388,16 @@ impl LayerSource for Pull<'_> {
         };
         let blob = self.repository.blob(request, Box::new(on_retry), cancel);
         Ok(match part {
-            Some(part) => Box::new(part.followed_by(blob)),
+            Some(part) => Box::new(part.followed_by(blob, &self.resumption)),
             None => Box::new(blob),
         })
     }
 
     fn is_worth_another_try(&self, job: &Job, _number: LayerNumber, error: &LoadError) -> bool {
+        if error.is_full() {
+            self.give_up_parts();
+            return true;
+        }
         let is_damaged = match error {
             LoadError::LayerDigest { .. } | LoadError::DiffId { .. } => true,
             LoadError::Layer { source, .. } => source.may_be_damage(),

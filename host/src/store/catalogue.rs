@@ -4,6 +4,7 @@
 //! files in this room.
 
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::{DamagedRow, ImageRecord};
 use super::schema::Format;
-use super::{Home, StoreError, carry, database, fault, fs, query, schema, sidecar, sweep};
+use super::{Home, StoreError, carry, database, fault, fs, query, room, schema, sidecar, sweep};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -24,6 +25,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 pub struct Store {
     home: Home,
     connection: Mutex<Connection>,
+    /// The disk was full when the catalogue was opened, and it can only be read until it is written
+    /// to.
+    is_full: AtomicBool,
 }
 
 impl Store {
@@ -33,15 +37,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Format`] for a store that a newer msb has written.
     pub fn open(home: &Home) -> Result<Self, StoreError> {
-        let connection = match open_for_writing(home) {
-            Err(_) if is_readable_only(home) => open_for_reading(home)?,
-            opened => {
-                let mut connection = opened?;
-                bring_up_to_date(home, &mut connection)?;
-                connection
-            }
+        let store = match open_current(home) {
+            Ok(connection) => Self::with(home, connection),
+            Err(error) if error.is_full() => open_on_full_disk(home, error)?,
+            Err(_) if is_readable_only(home) => Self::with(home, open_for_reading(home)?),
+            Err(error) => return Err(error),
         };
-        let store = Self::with(home, connection);
         // One that has lost all of its rows looks like a new one.
         if !store.has_images()? {
             store.check_complete()?;
@@ -54,6 +55,7 @@ impl Store {
         Self {
             home: home.clone(),
             connection: Mutex::new(connection),
+            is_full: AtomicBool::new(false),
         }
     }
 
@@ -118,6 +120,7 @@ impl Store {
         ] {
             fs::create_directory(&directory)?;
         }
+        self.keep_reserve();
         Ok(())
     }
 
@@ -157,6 +160,7 @@ impl Store {
         &self,
         statements: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
     ) -> Result<T, StoreError> {
+        self.open_to_write()?;
         let mut connection = self.connection();
         let run = || {
             let transaction =
@@ -170,6 +174,23 @@ impl Store {
         // What could not be written stays marked, and the next one to open the store goes on.
         let _ = sidecar::refresh(&self.home, &mut connection);
         Ok(result)
+    }
+
+    /// Opens the catalogue for writing, if the disk was too full for that when the store was opened.
+    pub(super) fn open_to_write(&self) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::Acquire) {
+            let mut connection = self.connection();
+            self.make_room();
+            *connection = open_current(&self.home)?;
+            self.is_full.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Takes what the log of the catalogue has into the catalogue, and gives up its room.
+    pub(super) fn checkpoint(&self) {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let _ = self.connection().query_row(checkpoint, [], |_| Ok(()));
     }
 
     fn has_images(&self) -> Result<bool, StoreError> {
@@ -220,6 +241,42 @@ fn open_for_writing(home: &Home) -> Result<Connection, StoreError> {
     // SQLite gives its other files the mode of this one, and takes an empty file for a new database.
     fs::open_or_create(&path)?;
     database::open_for_writing(&path).map_err(failed("open", home))
+}
+
+/// Opens a catalogue for writing that is one of this format, or becomes it.
+fn open_current(home: &Home) -> Result<Connection, StoreError> {
+    let mut connection = open_for_writing(home)?;
+    bring_up_to_date(home, &mut connection)?;
+    Ok(connection)
+}
+
+/// Opens the store of a home on a disk that had no room for it: for reading, if all that there is to
+/// read is in the database, else with what can be given up.
+fn open_on_full_disk(home: &Home, error: StoreError) -> Result<Store, StoreError> {
+    let path = home.catalogue();
+    if !database::is_pending(&path)
+        && let Ok(connection) = database::open_unshared(&path)
+        && has_format(home, &connection)?
+    {
+        let store = Store::with(home, connection);
+        store.is_full.store(true, Ordering::Release);
+        return Ok(store);
+    }
+    room::make(home);
+    let connection = open_current(home).map_err(|_| error)?;
+    Ok(Store::with(home, connection))
+}
+
+impl Drop for Store {
+    /// Removing something may have given up the reserve. The files of the catalogue go first.
+    fn drop(&mut self) {
+        if self.has_given_up_reserve()
+            && let Ok(nothing) = Connection::open_in_memory()
+        {
+            *self.connection() = nothing;
+            self.keep_reserve();
+        }
+    }
 }
 
 /// Makes a catalogue that was opened one of this format: a new one, one of format 2 that is carried

@@ -16,6 +16,10 @@ use super::{Home, StoreError, forget, fs, restore, usage};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
+/// How many images are deleted at once, and how many where there is hardly any room.
+const ALL: usize = usize::MAX;
+const A_FEW: usize = 4;
+
 /// What was removed, or what would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -50,15 +54,57 @@ impl Store {
         let mut collected = Collected::default();
         let foreign = Foreign::open(self.home())?;
         let known = if dry_run {
-            self.rehearse(|copy| delete_unused(self.home(), copy, &foreign, &mut collected))?
+            self.rehearse(|copy| delete_unused(self.home(), copy, &foreign, ALL, &mut collected))?
         } else {
-            self.write(|transaction| {
-                delete_unused(self.home(), transaction, &foreign, &mut collected)
-            })?
+            self.make_room();
+            let deleted = self.write(|transaction| {
+                delete_unused(self.home(), transaction, &foreign, ALL, &mut collected)
+            });
+            match deleted {
+                Err(error) if error.is_full() => return self.prune_by_and_by(&foreign, cancel),
+                deleted => deleted?,
+            }
         };
         let garbage = Garbage::find(self.home(), &known)?;
         discard(&garbage, dry_run, &mut collected, cancel)?;
+        self.keep_reserve();
         Ok(collected)
+    }
+
+    /// As [`prune`](Self::prune), with so little room that not all rows can be deleted at once: what
+    /// the files of a few images give back is there for the next ones. The lease is held.
+    pub(super) fn prune_by_and_by(
+        &self,
+        foreign: &Foreign,
+        cancel: &Cancel,
+    ) -> Result<Collected, StoreError> {
+        let mut collected = Collected::default();
+        let nothing = HashSet::new();
+        let known = self.read(|catalogue| Known::read(catalogue, foreign, nothing))?;
+        discard(
+            &Garbage::find(self.home(), &known)?,
+            false,
+            &mut collected,
+            cancel,
+        )?;
+        loop {
+            let before = collected.images;
+            collected.in_use = 0;
+            let known = self.write(|transaction| {
+                delete_unused(self.home(), transaction, foreign, A_FEW, &mut collected)
+            })?;
+            discard(
+                &Garbage::find(self.home(), &known)?,
+                false,
+                &mut collected,
+                cancel,
+            )?;
+            self.checkpoint();
+            if collected.images == before {
+                self.keep_reserve();
+                return Ok(collected);
+            }
+        }
     }
 
     /// Removes the files of an image that was forgotten, as far as no other image needs them.
@@ -69,6 +115,7 @@ impl Store {
             return Ok(None);
         };
         let foreign = Foreign::open(self.home())?;
+        self.make_room();
         let known = self.write(|transaction| {
             for layer in &image.layers {
                 transaction.execute(
@@ -90,11 +137,13 @@ impl Store {
         garbage.keep_only(&digests.map(crate::digest::Digest::file_stem).collect());
         let mut collected = Collected::default();
         discard(&garbage, false, &mut collected, &Cancel::default())?;
+        self.keep_reserve();
         Ok(Some(collected))
     }
 }
 
-/// Deletes the rows of what nobody uses, and returns what the rows that are left need.
+/// Deletes the rows of what nobody uses, of so many images at most, and returns what the rows that
+/// are left need.
 ///
 /// # Errors
 /// [`StoreError::DamagedImage`] for one that stays, if what the catalogue has of it is not right: its
@@ -103,6 +152,7 @@ fn delete_unused(
     home: &Home,
     catalogue: &Connection,
     foreign: &Foreign,
+    most: usize,
     collected: &mut Collected,
 ) -> Result<Known, WriteError> {
     let images = catalogue
@@ -112,6 +162,9 @@ fn delete_unused(
     let mut gone = HashSet::new();
     for (digest, removed) in images {
         if usage::users(catalogue, foreign, &digest)?.is_empty() {
+            if gone.len() == most {
+                continue;
+            }
             collected.references += forget::delete(catalogue, &digest, false)?;
             collected.images += 1;
             if let Ok(image) = digest.parse() {

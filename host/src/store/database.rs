@@ -22,6 +22,8 @@ pub(super) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     write_ahead(connection)?;
+    // No files elsewhere, which may have no room either.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", "ON")
 }
 
@@ -48,14 +50,17 @@ pub(super) fn open_unread(path: &Path) -> rusqlite::Result<Connection> {
 /// Opens a database for reading. What a process that was killed has left half done there is undone
 /// first, as whoever opens a database does; nothing else is written.
 pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        reading_uri(path),
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI,
-    )?;
-    connection.busy_timeout(BUSY)?;
+    let connection = open_uri(&reading_uri(path))?;
     match look(&connection) {
+        // A disk that is full takes no files beside it.
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure)
+            ) && !is_pending(path) =>
+        {
+            open_unshared(path)
+        }
         Err(error)
             if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) && takes_new_files(path) =>
         {
@@ -66,6 +71,33 @@ pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
         }
         looked => looked.map(|()| connection),
     }
+}
+
+/// Opens a database for reading, and takes no other files for it. To be used only where there is
+/// nothing in its log. What others write later is not seen.
+pub(super) fn open_unshared(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_uri(&format!("file:{}?immutable=1", uri_path(path)))?;
+    look(&connection)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+/// Returns whether there is something in the log of a database that is not yet in the database.
+pub(super) fn is_pending(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn open_uri(uri: &str) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
 }
 
 /// Reads something, which undoes what was left half done.
@@ -79,10 +111,7 @@ fn look(connection: &Connection) -> rusqlite::Result<()> {
 /// is nothing in the log, it can be read without; where there is, reading without would show a
 /// state that never was.
 pub(super) fn reading_uri(path: &Path) -> String {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let is_pending = || std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
-    let mode = if takes_new_files(path) || is_pending() {
+    let mode = if takes_new_files(path) || is_pending(path) {
         "mode=ro"
     } else {
         "immutable=1"

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::fault;
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
@@ -137,6 +138,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether there is no room on the disk, or none that the user may have.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if fault::is_full(source))
+    }
+
     /// Returns whether the catalogue is damaged or lost, which rebuilding it heals.
     pub fn is_of_catalogue(&self) -> bool {
         matches!(

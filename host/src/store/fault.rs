@@ -9,11 +9,13 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::StoreError;
 
-/// As much as `SQLite` takes for a file of its own.
-const PROBE: u64 = 64 << 10;
+/// What `SQLite` takes for the files beside a database, in bytes and in files.
+const LOG: u64 = 64 << 10;
+const LOG_FILES: u64 = 4;
 
 /// Returns what a failure of the catalogue in the file `path` means.
 pub(super) fn of_catalogue(
@@ -53,11 +55,11 @@ pub(super) fn of_foreign(
 /// Returns the error of the disk, if it has one now.
 fn of_disk(operation: &'static str, path: &Path, source: &rusqlite::Error) -> Option<StoreError> {
     let failed = match source.sqlite_error_code()? {
-        ErrorCode::DiskFull => probe(path)
+        ErrorCode::DiskFull => probe(path, LOG)
             .err()
             .or_else(|| Some(io::ErrorKind::StorageFull.into())),
         ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => {
-            read_through(path).and_then(|()| probe(path)).err()
+            read_through(path).and_then(|()| probe(path, LOG)).err()
         }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => read_through(path).err(),
         _ => None,
@@ -97,23 +99,35 @@ pub(super) fn words(error: rusqlite::Error) -> String {
     }
 }
 
-/// Tries what `SQLite` does beside a database: a file, and room for it.
-fn probe(path: &Path) -> io::Result<()> {
+/// Returns whether a disk, or what a user may have of it, is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Tries what `SQLite` does beside a database: files, and so much room for them.
+pub(super) fn probe(path: &Path, room: u64) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
+    // Some filesystems have as many files as there is room for, and say 0.
+    if rustix::fs::statvfs(directory)
+        .is_ok_and(|disk| disk.f_files > 0 && disk.f_favail < LOG_FILES)
+    {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let file = rustix::fs::open(
         directory,
         OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
         Mode::RUSR | Mode::WUSR,
     );
     match file {
-        Ok(file) => match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, PROBE) {
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) | Ok(()) => Ok(()),
+        Ok(file) => match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, room) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) | Ok(()) => Ok(()),
             Err(failed) => Err(failed.into()),
         },
         // Not every filesystem has files without a name.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::NOENT) => {
-            Ok(())
-        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => Ok(()),
         Err(failed) => Err(failed.into()),
     }
 }

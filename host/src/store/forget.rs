@@ -41,6 +41,7 @@ impl Store {
         };
         let digest = image.digest.to_string();
         let foreign = Foreign::open(self.home())?;
+        self.make_room();
         let sidecar_bytes = fs::disk_size(&self.home().sidecar(&image.digest))?;
         self.write(|transaction| {
             let not_found = || StoreError::NotFound(selector.to_owned());
@@ -96,6 +97,7 @@ impl Store {
     fn forget_damaged(&self, selector: &str, force: bool) -> Result<Forgotten, StoreError> {
         let not_found = || StoreError::NotFound(selector.to_owned());
         let row = self.damaged_row(selector)?.ok_or_else(not_found)?;
+        self.make_room();
         let foreign = Foreign::open(self.home())?;
         let forgotten = self.write(|transaction| {
             let users = usage::users(transaction, &foreign, &row.digest)?;

@@ -7,6 +7,8 @@ use crate::digest::Digest;
 
 /// How the names of files begin in which compiled plugins are being written.
 pub(crate) const UNFINISHED_CODE: &str = ".compiling-";
+/// How the names of files end that hold a compiled plugin.
+pub(crate) const COMPILED_CODE: &str = ".compiled";
 /// What an msb of before kept compiled plugins in, within their directory.
 pub(crate) const FORMER_CODE: &str = "modules";
 
@@ -55,6 +57,11 @@ impl Home {
 
     pub(super) fn catalogue(&self) -> PathBuf {
         self.root.join("db/images.db")
+    }
+
+    /// Files that are given up when the disk is full.
+    pub(super) fn reserve(&self) -> PathBuf {
+        self.root.join("db/reserve")
     }
 
     /// The database of microsandbox, in which the catalogue was before store format 3.

@@ -6,15 +6,19 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::catalogue::Store;
-use super::{Home, StoreError, fs};
+use super::{Home, StoreError, fs, room};
+use crate::cancel::Cancel;
 use crate::digest::Digest;
 
 /// How long a part is kept for a pull to go on with.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 const SUFFIX: &str = ".blob.part";
+/// How long others have to empty their parts.
+const EMPTIED: Duration = Duration::from_secs(2);
 
 /// What there is of a blob, open for more.
 #[derive(Debug)]
@@ -25,11 +29,20 @@ pub struct Part {
 
 /// A blob whose beginning is in a part. What is read behind it is added to the part.
 #[derive(Debug)]
-pub struct PartReader<R> {
+pub struct PartReader<'a, R> {
     part: Part,
     position: u64,
     rest: R,
     is_kept: bool,
+    resumption: &'a Resumption,
+}
+
+/// Whether a pull keeps what it receives for the next one to go on with: until the disk is full.
+#[derive(Debug, Default)]
+pub struct Resumption {
+    is_given_up: AtomicBool,
+    /// Parts that take room.
+    held: AtomicUsize,
 }
 
 impl Store {
@@ -54,6 +67,28 @@ impl Store {
         Ok(Some(Part { file, length }))
     }
 
+    /// Gives up the parts of a pull, so that there is room for the image itself. Parts that are being
+    /// written are emptied by those who write them, for which this waits a moment.
+    pub fn give_up_parts<'a>(
+        &self,
+        resumption: &Resumption,
+        blobs: impl Iterator<Item = &'a Digest>,
+        cancel: &Cancel,
+    ) {
+        resumption.is_given_up.store(true, Ordering::Release);
+        for digest in blobs {
+            drop_unused(&path(self.home(), digest));
+        }
+        room::drop_unfinished(self.home());
+        let deadline = Instant::now() + EMPTIED;
+        while resumption.held.load(Ordering::Acquire) > 0
+            && Instant::now() < deadline
+            && !cancel.is_cancelled()
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Removes the part of a blob.
     pub fn drop_part(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = path(self.home(), digest);
@@ -73,17 +108,46 @@ impl Part {
     }
 
     /// Returns the blob whose bytes behind this part are `rest`.
-    pub fn followed_by<R: Read>(self, rest: R) -> PartReader<R> {
+    pub fn followed_by<R: Read>(self, rest: R, resumption: &Resumption) -> PartReader<'_, R> {
+        resumption.held.fetch_add(1, Ordering::AcqRel);
         PartReader {
             part: self,
             position: 0,
             rest,
             is_kept: true,
+            resumption,
         }
     }
 }
 
-impl<R: Read> Read for PartReader<R> {
+impl Resumption {
+    /// Returns whether nothing is kept any more.
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Acquire)
+    }
+}
+
+impl<R> PartReader<'_, R> {
+    /// Gives back the room of the part.
+    fn let_go(&mut self) {
+        if std::mem::take(&mut self.is_kept) {
+            let _ = self.part.file.set_len(0);
+            self.resumption.held.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl<R> Drop for PartReader<'_, R> {
+    fn drop(&mut self) {
+        if self.resumption.is_given_up() {
+            self.let_go();
+        } else if self.is_kept {
+            self.resumption.held.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl<R: Read> Read for PartReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.part.length - self.position;
         if left > 0 {
@@ -98,13 +162,26 @@ impl<R: Read> Read for PartReader<R> {
             self.position += count as u64;
             return Ok(count);
         }
+        if self.resumption.is_given_up() {
+            self.let_go();
+        }
         let count = self.rest.read(buffer)?;
         let received = buffer.get(..count).unwrap_or_default();
-        // A full disk stops what is being made of the blob as well, and that says so.
+        // Where there is no room for both, the image itself is worth more.
         if self.is_kept && self.part.file.write_all(received).is_err() {
-            self.is_kept = false;
+            self.resumption.is_given_up.store(true, Ordering::Release);
+            self.let_go();
         }
         Ok(count)
+    }
+}
+
+/// Removes a part, unless a pull is at it.
+pub(super) fn drop_unused(path: &Path) {
+    if let Ok(file) = File::open(path)
+        && file.try_lock().is_ok()
+    {
+        let _ = std::fs::remove_file(path);
     }
 }
 
@@ -138,8 +215,50 @@ mod tests {
     fn read(store: &Store, digest: &Digest, rest: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let part = store.part(digest, 100).unwrap().unwrap();
-        part.followed_by(rest).read_to_end(&mut bytes).unwrap();
+        let resumption = Resumption::default();
+        part.followed_by(rest, &resumption)
+            .read_to_end(&mut bytes)
+            .unwrap();
+        assert_eq!(resumption.held.load(Ordering::Acquire), 0);
         bytes
+    }
+
+    #[test]
+    fn parts_that_are_given_up_take_no_room_and_cost_no_bytes() {
+        let store = TestStore::new();
+        let digests = [Digest::of(b"x"), Digest::of(b"y"), Digest::of(b"z")];
+        let size = |digest: &Digest| {
+            std::fs::metadata(path(store.store.home(), digest)).map(|file| file.len())
+        };
+        // One of an earlier pull, one that is read from its beginning, and one that is written.
+        read(&store.store, &digests[0], b"of before");
+        read(&store.store, &digests[1], b"first ");
+        let resumption = Resumption::default();
+        let open = |digest| store.store.part(digest, 100).unwrap().unwrap();
+        let mut resumed = open(&digests[1]).followed_by(&b"second"[..], &resumption);
+        let mut new = open(&digests[2]).followed_by(&b"onetwo"[..], &resumption);
+        let mut three = [0; 3];
+        new.read_exact(&mut three).unwrap();
+        std::thread::scope(|scope| {
+            let giving_up = scope.spawn(|| {
+                let cancel = Cancel::default();
+                store
+                    .store
+                    .give_up_parts(&resumption, digests.iter(), &cancel);
+            });
+            while !resumption.is_given_up() {
+                std::thread::yield_now();
+            }
+            new.read_exact(&mut three).unwrap();
+            assert_eq!(three, *b"two");
+            let mut bytes = Vec::new();
+            resumed.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, b"first second");
+            giving_up.join().unwrap();
+        });
+        assert!(size(&digests[0]).is_err());
+        assert_eq!(size(&digests[1]).unwrap(), 0);
+        assert_eq!(size(&digests[2]).unwrap(), 0);
     }
 
     #[test]

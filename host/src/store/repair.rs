@@ -109,6 +109,7 @@ impl Store {
             return Ok(());
         }
         let digest = image.digest.to_string();
+        self.make_room();
         self.write(|transaction| {
             for reference in &image.unproven {
                 transaction.execute(

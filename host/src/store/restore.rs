@@ -55,8 +55,10 @@ impl Store {
     ) -> Result<Restored, StoreError> {
         let _lease = self.sole_lease(progress, cancel)?;
         let home = self.home();
+        self.open_to_write()?;
         let mut connection = self.connection();
         let (images, lost) = collect(home, &connection)?;
+        self.make_room();
         if reset(&connection).is_err() {
             *connection = replace(home)?;
         }

@@ -195,7 +195,7 @@ fn push_tree(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: &Path
 }
 
 /// Returns the names in a directory that may not be there, sorted.
-fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
+pub(super) fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match std::fs::read_dir(directory) {
         Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened.map_err(fs::error("read", directory))?,

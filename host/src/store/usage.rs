@@ -36,6 +36,7 @@ impl Store {
     /// Records that a sandbox uses no image any more, and returns how many it used. What was
     /// removed by force in the meantime is garbage from now on.
     pub fn release(&self, sandbox: &str) -> Result<usize, StoreError> {
+        self.make_room();
         self.write(|transaction| {
             transaction.execute(
                 "INSERT OR IGNORE INTO msb_stale_sidecar (image)

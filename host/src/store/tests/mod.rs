@@ -10,6 +10,7 @@ mod open;
 mod proof;
 mod publish;
 mod restore;
+mod room;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
