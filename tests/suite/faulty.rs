@@ -177,6 +177,13 @@ impl Registry {
         self.state.lock().rules.clear();
     }
 
+    /// Breaks off every answer that is under way.
+    pub(crate) fn hang_up(&self) {
+        for connection in self.state.lock().connections.values() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Asks for a token of another server, which may be this one.
     pub(crate) fn require_token(&self, issuer: &Self) {
         let challenge = format!(r#"Bearer realm="{}",service="tests""#, issuer.url("/token"));
@@ -231,12 +238,8 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        let mut inner = self.state.lock();
-        inner.closed = true;
-        for connection in inner.connections.values() {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
-        drop(inner);
+        self.state.lock().closed = true;
+        self.hang_up();
         // What accepts connections sees that it is over when one comes.
         let _ = TcpStream::connect(self.state.address);
     }

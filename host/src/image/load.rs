@@ -100,7 +100,7 @@ pub fn load(
         });
     }
     let progress = &few_notices(progress);
-    let staging = store.staging(progress.as_ref(), cancel)?;
+    let staging = store.staging()?;
     let budget = Budget::new(&options.limits);
     let workshop = Workshop {
         staging: &staging,

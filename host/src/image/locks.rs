@@ -1,80 +1,152 @@
-//! The right to make layers: who has it, and who waits.
+//! The layers of one operation: which of them it has to make, and that none of them goes meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::LoadError;
 use super::convert::Workshop;
 use crate::digest::Digest;
 use crate::progress::{Event, LayerNumber};
-use crate::store::{LayerLocks, Store};
+use crate::store::{LayerLocks, LayerPins, Store};
 
-/// The layers that are to be made, with the right to do so.
+/// How often a pull looks what has become of a layer that another one fetches.
+const RETRY: Duration = Duration::from_millis(50);
+/// The time over which it looks how fast that is.
+const WATCHED: Duration = Duration::from_secs(10);
+/// Bytes per second of another pull that are worth waiting for.
+const WORTH_WAITING: u64 = 64 << 10;
+
+/// The layers that are to be made. All layers of the operation are pinned while this lives.
 pub(super) struct Locks {
-    held: BTreeSet<Digest>,
-    _locks: LayerLocks,
+    missing: BTreeSet<Digest>,
+    making: LayerLocks,
+    _pins: LayerPins,
 }
 
 impl Locks {
     /// Returns whether a layer is to be made.
     pub(super) fn has(&self, diff_id: &Digest) -> bool {
-        self.held.contains(diff_id)
+        self.missing.contains(diff_id)
     }
 }
 
 impl Workshop<'_> {
-    /// Locks the layers that the store does not have, and looks again once a lock is there.
+    /// Finds the layers that are to be fetched: those that the store does not have, or all of them
+    /// with `again`. Each comes with its blob. What another pull fetches is waited for, unless it
+    /// comes slowly; who has the bytes already, as a load has, need not wait for us.
+    pub(super) fn find_to_fetch<'a>(
+        &self,
+        store: &Store,
+        wanted: impl Iterator<Item = (&'a Digest, &'a Digest)>,
+        again: bool,
+    ) -> Result<Locks, LoadError> {
+        let blobs: BTreeMap<&Digest, &Digest> = wanted.collect();
+        let mut locks = self.find_missing(store, blobs.keys().copied(), again)?;
+        let mut numbers = 0..;
+        let mut to_fetch = BTreeSet::new();
+        for diff_id in &locks.missing {
+            let number = LayerNumber(numbers.next().unwrap_or_default());
+            let blob = blobs.get(diff_id).copied().unwrap_or(diff_id);
+            let is_missing = || -> Result<bool, LoadError> {
+                Ok(again || store.layer_over_any(diff_id)?.is_none())
+            };
+            self.wait_for_fetch(store, &locks.making, (number, diff_id, blob), &is_missing)?;
+            if is_missing()? {
+                to_fetch.insert(diff_id.clone());
+            } else {
+                locks.making.end_fetch(diff_id)?;
+            }
+        }
+        locks.missing = to_fetch;
+        Ok(locks)
+    }
+
+    /// Waits for the right to fetch a layer, until it is there, or comes too slowly to wait for.
+    fn wait_for_fetch(
+        &self,
+        store: &Store,
+        locks: &LayerLocks,
+        (layer, diff_id, blob): (LayerNumber, &Digest, &Digest),
+        is_missing: &dyn Fn() -> Result<bool, LoadError>,
+    ) -> Result<(), LoadError> {
+        let mut told = false;
+        let mut since = (Instant::now(), store.part_length(blob));
+        while !locks.try_fetch(diff_id)? && is_missing()? {
+            self.cancel.check()?;
+            if !std::mem::replace(&mut told, true) {
+                self.progress.report(Event::LayerWaiting { layer, diff_id });
+            }
+            if since.0.elapsed() >= WATCHED {
+                let length = store.part_length(blob);
+                if length.saturating_sub(since.1) < WATCHED.as_secs() * WORTH_WAITING {
+                    return Ok(());
+                }
+                since = (Instant::now(), length);
+            }
+            std::thread::sleep(RETRY);
+        }
+        Ok(())
+    }
+
+    /// Finds the layers that the store does not have, or takes all of them with `again`.
+    fn find_missing<'a>(
+        &self,
+        store: &Store,
+        wanted: impl Iterator<Item = &'a Digest>,
+        again: bool,
+    ) -> Result<Locks, LoadError> {
+        let wanted: BTreeSet<&Digest> = wanted.collect();
+        // Before the look at what is there, which then stays.
+        let pins = store.pin_layers(wanted.iter().copied(), self.progress.as_ref(), self.cancel)?;
+        let mut missing = BTreeSet::new();
+        for diff_id in wanted {
+            self.cancel.check()?;
+            if again || store.layer_over_any(diff_id)?.is_none() {
+                missing.insert(diff_id.clone());
+            }
+        }
+        Ok(Locks {
+            missing,
+            making: store.layer_locks()?,
+            _pins: pins,
+        })
+    }
+
+    /// The same, with the layers locked that are to be made. What another operation makes meanwhile
+    /// is waited for and not made once more.
     pub(super) fn lock_missing<'a>(
         &self,
         store: &Store,
         wanted: impl Iterator<Item = &'a Digest>,
     ) -> Result<Locks, LoadError> {
-        let locks = store.layer_locks()?;
-        let mut held = BTreeSet::new();
-        let wanted: BTreeSet<&Digest> = wanted.collect();
-        for (number, diff_id) in wanted.into_iter().enumerate() {
-            self.cancel.check()?;
-            if store.layer_over_any(diff_id)?.is_some() {
-                continue;
-            }
-            self.lock(&locks, number, diff_id)?;
-            if store.layer_over_any(diff_id)?.is_some() {
-                locks.unlock(diff_id)?;
-            } else {
-                held.insert(diff_id.clone());
+        let mut locks = self.find_missing(store, wanted, false)?;
+        for (number, diff_id) in locks.missing.clone().into_iter().enumerate() {
+            self.lock(&locks, number, &diff_id)?;
+            if store.layer_over_any(&diff_id)?.is_some() {
+                locks.making.unlock(&diff_id)?;
+                locks.missing.remove(&diff_id);
             }
         }
-        Ok(Locks {
-            held,
-            _locks: locks,
-        })
+        Ok(locks)
     }
 
-    /// Locks layers, whether the store has them or not.
-    pub(super) fn lock_all<'a>(
-        &self,
-        store: &Store,
-        wanted: impl Iterator<Item = &'a Digest>,
-    ) -> Result<Locks, LoadError> {
-        let locks = store.layer_locks()?;
-        let held: BTreeSet<Digest> = wanted.cloned().collect();
-        for (number, diff_id) in held.iter().enumerate() {
-            self.lock(&locks, number, diff_id)?;
+    /// Locks the layers that were to be made and are to be published now.
+    pub(super) fn lock_made(&self, locks: &Locks) -> Result<(), LoadError> {
+        for (number, diff_id) in locks.missing.iter().enumerate() {
+            self.lock(locks, number, diff_id)?;
         }
-        Ok(Locks {
-            held,
-            _locks: locks,
-        })
+        Ok(())
     }
 
     /// Waits for the right to make a layer. Everybody asks in the order of the digests, so nobody
     /// waits for somebody who waits for them.
-    fn lock(&self, locks: &LayerLocks, number: usize, diff_id: &Digest) -> Result<(), LoadError> {
-        let mut waits = || {
+    fn lock(&self, locks: &Locks, number: usize, diff_id: &Digest) -> Result<(), LoadError> {
+        let mut on_wait = || {
             self.progress.report(Event::LayerWaiting {
                 layer: LayerNumber(number),
                 diff_id,
             });
         };
-        Ok(locks.lock(diff_id, &mut waits, self.cancel)?)
+        Ok(locks.making.lock(diff_id, &mut on_wait, self.cancel)?)
     }
 }

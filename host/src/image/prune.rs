@@ -73,7 +73,7 @@ mod tests {
         store.store.use_image("devbox", "used").unwrap();
         store.add("unused", &["b", "shared"], &["unused", "unused:1"]);
         store.add("dangling", &["c"], &[]);
-        let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+        let staging = store.store.staging().unwrap();
         store
             .store
             .publish(&[stage(&staging, "published, not recorded")], false)

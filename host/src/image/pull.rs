@@ -1,8 +1,7 @@
 //! `pull`: an image out of a registry into the store.
 //!
-//! Owns the order of things: look whether the image is there, find the one for the platform, wait
-//! for the right to make its layers, fetch and convert what the store does not have, and only then
-//! make anything visible.
+//! Owns the order of things: look whether the image is there, find the one for the platform, fetch
+//! and convert what the store does not have, and only then make anything visible.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -96,7 +95,7 @@ pub fn pull(
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
     let progress = &few_notices(progress);
-    let staging = store.staging(progress.as_ref(), cancel)?;
+    let staging = store.staging()?;
     let budget = Budget::new(&options.limits);
     let mut credentials = Lookup::new(Arc::clone(&options.chain), Arc::clone(progress));
     if let Some(auth) = &options.auth {
@@ -226,14 +225,12 @@ impl Pull<'_> {
         let registry_digest = resolved.registry_digest();
         let failed = |error| PullError::of(reference, host, error);
         let (store, workshop) = (self.store, &self.workshop);
-        let wanted = config.diff_ids.iter();
-        // The locks are kept until the image is recorded: whoever waits for a layer finds it whole.
-        let locks = if force {
-            workshop.lock_all(store, wanted)
-        } else {
-            workshop.lock_missing(store, wanted)
-        }
-        .map_err(failed)?;
+        let blobs = self.layers.iter().map(|layer| &layer.digest);
+        // While bytes come from the network no load waits for us: of those who make one layer, the
+        // first one publishes it, and the others find it there.
+        let locks = workshop
+            .find_to_fetch(store, config.diff_ids.iter().zip(blobs), force)
+            .map_err(failed)?;
         let made = match self.convert(&config.diff_ids, &locks) {
             Ok(made) => made,
             Err(error) => {
@@ -243,6 +240,7 @@ impl Pull<'_> {
                 return Err(failed(error));
             }
         };
+        workshop.lock_made(&locks).map_err(failed)?;
         let mut placement = Placement::new(store, workshop.clone(), made);
         let named: Vec<_> = self
             .layers
@@ -283,7 +281,7 @@ impl Pull<'_> {
         })
     }
 
-    /// Fetches and converts the layers that are locked, each once.
+    /// Fetches and converts the layers that are to be made, each once.
     fn convert(
         &self,
         diff_ids: &[Digest],

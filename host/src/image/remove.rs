@@ -203,12 +203,13 @@ mod tests {
     fn files_wait_for_the_next_prune_while_somebody_uses_the_store() {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);
-        let staging = store.again().staging(&Silent, &Cancel::default()).unwrap();
+        let other = store.again();
+        let lease = other.lease(&Silent, &Cancel::default()).unwrap();
         let removed = remove(&store, "app").unwrap();
         assert!(removed.image.is_some());
         assert_eq!(removed.bytes, None);
         assert_eq!(store.names("cache/layers").len(), 2);
-        drop(staging);
+        drop(lease);
         let options = super::super::PruneOptions::default();
         let report =
             super::super::prune(&store.store, options, &Silent, &Cancel::default()).unwrap();
@@ -220,7 +221,7 @@ mod tests {
     fn removing_one_image_leaves_the_garbage_of_others_alone() {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);
-        let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+        let staging = store.store.staging().unwrap();
         let staged = crate::store::tests::stage(&staging, "unrecorded");
         store.store.publish(&[staged], false).unwrap();
         drop(staging);

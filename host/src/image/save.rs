@@ -72,9 +72,13 @@ pub fn save(
     cancel: &Cancel,
 ) -> Result<SaveReport, SaveError> {
     formats.check_writes(&options.format)?;
-    // Held until the last byte is out, so that nothing is collected on the way.
-    let _lease = store.lease(progress.as_ref(), cancel)?;
+    // Documents are read and layers pinned while nothing is removed; then whoever reads the archive
+    // may take their time.
+    let lease = store.lease(progress.as_ref(), cancel)?;
     let collected = collect(store, selectors)?;
+    let layers = collected.layers.iter().map(|layer| &layer.diff_id);
+    let _pins = store.pin_layers(layers, progress.as_ref(), cancel)?;
+    drop(lease);
     let (name, writer, file) = open_target(target)?;
     progress.report(Event::Layers(collected.layers.len()));
     let output = TarOutput::new(

@@ -61,9 +61,13 @@ pub fn verify(
     if selectors.is_empty() && report.store.is_empty() {
         report.store = catalogue(&store, options, progress, cancel)?;
     }
-    // Nothing is collected while it is looked at.
-    let _lease = store.lease(progress.as_ref(), cancel)?;
+    // The layers are pinned while nothing is removed; then a prune need not wait for all of them.
+    let lease = store.lease(progress.as_ref(), cancel)?;
     let images = select(&store, selectors)?;
+    let layers = images.iter().flat_map(|(image, _)| &image.layers);
+    let diff_ids: BTreeSet<&Digest> = layers.map(|layer| &layer.key.diff_id).collect();
+    let _pins = store.pin_layers(diff_ids, progress.as_ref(), cancel)?;
+    drop(lease);
     let check = Check {
         store: &store,
         options,
@@ -169,8 +173,15 @@ impl Check<'_> {
             layers.insert(key, damage);
         }
         for (image, reference) in images {
+            // Rows go before files: what was removed meanwhile is not damaged, and nothing is removed
+            // while its documents are looked at.
+            let lease = self.store.lease(self.progress.as_ref(), self.cancel)?;
+            if !self.store.has_image(&image.digest)? {
+                continue;
+            }
             let mut damage = self.documents(image)?;
             damage.extend(self.names(image)?);
+            drop(lease);
             let own: BTreeSet<&LayerKey> = image.layers.iter().map(|layer| &layer.key).collect();
             for key in own {
                 damage.extend(layers.get(key).into_iter().flatten().cloned());

@@ -13,7 +13,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::{DamagedRow, ImageRecord};
 use super::schema::Format;
-use super::{Home, StoreError, carry, database, fault, fs, query, room, schema, sidecar, sweep};
+use super::{
+    Home, StoreError, carry, database, fault, fs, lock, query, room, schema, sidecar, sweep,
+};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -111,15 +113,10 @@ impl Store {
     /// Makes the directories that writing needs.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         let home = self.home();
-        for directory in [
-            home.layers(),
-            home.blobs(),
-            home.sidecars(),
-            home.tmp(),
-            home.locks(),
-        ] {
+        for directory in [home.layers(), home.blobs(), home.sidecars(), home.tmp()] {
             fs::create_directory(&directory)?;
         }
+        fs::create_private_directory(&home.locks())?;
         self.keep_reserve();
         Ok(())
     }
@@ -162,6 +159,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.open_to_write()?;
         let mut connection = self.connection();
+        let _turn = lock::turn_to_write(&self.home);
         let run = || {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,8 +1,8 @@
 //! Collecting garbage: what neither an image nor a sandbox needs.
 //!
 //! Rows go first and files after them, so that a crash in between leaves files that nothing
-//! knows, and never a row without its file. All of it happens under the sole lease: nobody is
-//! between finding a layer there and recording an image with it.
+//! knows, and never a row without its file. All of it happens under the sole lease: no process is
+//! between giving files their names and entering them. Layers that are pinned stay, rows and files.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,13 @@ use rusqlite::Connection;
 
 use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
+use super::lock::{Locks, Resource};
 use super::query::ImageRecord;
+use super::range::Mode;
 use super::sweep::{Garbage, Known};
 use super::{Home, StoreError, forget, fs, restore, usage};
 use crate::cancel::Cancel;
+use crate::digest::Digest;
 use crate::progress::Progress;
 
 /// How many images are deleted at once, and how many where there is hardly any room.
@@ -40,28 +43,36 @@ pub struct Collected {
 }
 
 impl Store {
-    /// Removes every image that no sandbox uses, and then everything that no image needs. With
-    /// `dry_run` it only says what it would remove. Waits until no other operation is under way.
+    /// Removes every image that no sandbox uses, and then everything that no image and no operation
+    /// needs. With `dry_run` it only says what it would remove, also of a store that cannot be
+    /// written. Waits its turn, which comes in a moment, whatever else is under way.
     pub fn prune(
         &self,
         dry_run: bool,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Collected, StoreError> {
-        let _lease = self.sole_lease(progress, cancel)?;
+        let claim = Claim::open(self, dry_run)?;
+        let _lease = match claim.locks {
+            Some(_) => self.sole_lease(progress, cancel)?,
+            None => self.lease(progress, cancel)?,
+        };
         // What the catalogue has lost would be taken for garbage.
         self.check_complete()?;
         let mut collected = Collected::default();
         let foreign = Foreign::open(self.home())?;
+        let home = self.home();
         let known = if dry_run {
-            self.rehearse(|copy| delete_unused(self.home(), copy, &foreign, ALL, &mut collected))?
+            self.rehearse(|copy| delete_unused(home, copy, (&foreign, &claim), ALL, &mut collected))?
         } else {
             self.make_room();
             let deleted = self.write(|transaction| {
-                delete_unused(self.home(), transaction, &foreign, ALL, &mut collected)
+                delete_unused(home, transaction, (&foreign, &claim), ALL, &mut collected)
             });
             match deleted {
-                Err(error) if error.is_full() => return self.prune_by_and_by(&foreign, cancel),
+                Err(error) if error.is_full() => {
+                    return self.prune_by_and_by((&foreign, &claim), cancel);
+                }
                 deleted => deleted?,
             }
         };
@@ -75,7 +86,7 @@ impl Store {
     /// the files of a few images give back is there for the next ones. The lease is held.
     pub(super) fn prune_by_and_by(
         &self,
-        foreign: &Foreign,
+        (foreign, claim): (&Foreign, &Claim),
         cancel: &Cancel,
     ) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
@@ -91,7 +102,7 @@ impl Store {
             let before = collected.images;
             collected.in_use = 0;
             let known = self.write(|transaction| {
-                delete_unused(self.home(), transaction, foreign, A_FEW, &mut collected)
+                delete_unused(self.home(), transaction, (foreign, claim), A_FEW, &mut collected)
             })?;
             discard(
                 &Garbage::find(self.home(), &known)?,
@@ -114,15 +125,12 @@ impl Store {
         let Some(_lease) = self.try_sole_lease()? else {
             return Ok(None);
         };
+        let claim = Claim::open(self, false)?;
         let foreign = Foreign::open(self.home())?;
         self.make_room();
         let known = self.write(|transaction| {
             for layer in &image.layers {
-                transaction.execute(
-                    "DELETE FROM msb_layer WHERE diff_id = ?1
-                     AND (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
-                    [layer.key.diff_id.to_string()],
-                )?;
+                delete_layer(transaction, &layer.key.diff_id.to_string(), &claim)?;
             }
             let removed = HashSet::from([image.digest.file_stem()]);
             Known::read(transaction, &foreign, removed)
@@ -134,12 +142,52 @@ impl Store {
             .chain([&image.digest, &image.config_digest])
             .chain(image.indexes.iter().map(|index| &index.digest));
         let mut garbage = Garbage::find(self.home(), &known)?;
-        garbage.keep_only(&digests.map(crate::digest::Digest::file_stem).collect());
+        garbage.keep_only(&digests.map(Digest::file_stem).collect());
         let mut collected = Collected::default();
         discard(&garbage, false, &mut collected, &Cancel::default())?;
         self.keep_reserve();
         Ok(Some(collected))
     }
+}
+
+/// The layers that are being removed: until this is dropped no operation begins to use one.
+pub(super) struct Claim {
+    // None in a store that cannot be written, of which nothing is removed.
+    locks: Option<Locks>,
+}
+
+impl Claim {
+    pub(super) fn open(store: &Store, dry_run: bool) -> Result<Self, StoreError> {
+        let locks = if dry_run {
+            Locks::open_if_writable(store.home())?
+        } else {
+            Some(Locks::open(store.home())?)
+        };
+        Ok(Self { locks })
+    }
+
+    /// Claims a layer, and returns whether it could be had: no operation uses it.
+    fn take(&self, diff_id: &str) -> Result<bool, StoreError> {
+        match (&self.locks, diff_id.parse::<Digest>()) {
+            (Some(locks), Ok(diff_id)) => {
+                locks.try_take(Resource::LayerFiles(&diff_id), Mode::Exclusive)
+            }
+            // No operation uses what is not a digest.
+            _ => Ok(true),
+        }
+    }
+}
+
+/// Deletes the rows of a layer that neither an image nor an operation uses.
+fn delete_layer(catalogue: &Connection, diff_id: &str, claim: &Claim) -> Result<(), WriteError> {
+    if claim.take(diff_id)? {
+        catalogue.execute(
+            "DELETE FROM msb_layer WHERE diff_id = ?1
+             AND (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
+            [diff_id],
+        )?;
+    }
+    Ok(())
 }
 
 /// Deletes the rows of what nobody uses, of so many images at most, and returns what the rows that
@@ -151,7 +199,7 @@ impl Store {
 fn delete_unused(
     home: &Home,
     catalogue: &Connection,
-    foreign: &Foreign,
+    (foreign, claim): (&Foreign, &Claim),
     most: usize,
     collected: &mut Collected,
 ) -> Result<Known, WriteError> {
@@ -177,11 +225,16 @@ fn delete_unused(
             collected.in_use += usize::from(!removed);
         }
     }
-    catalogue.execute(
-        "DELETE FROM msb_layer
-         WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
-        [],
-    )?;
+    let layers = catalogue
+        .prepare(
+            "SELECT DISTINCT diff_id FROM msb_layer
+             WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    for diff_id in layers {
+        delete_layer(catalogue, &diff_id, claim)?;
+    }
     Known::read(catalogue, foreign, gone)
 }
 

@@ -3,13 +3,19 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use super::StoreError;
 
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
+const PRIVATE_FILE_MODE: u32 = 0o600;
+const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
 /// How many files are made durable at once.
 const SYNCHRONISERS: usize = 8;
 
@@ -25,35 +31,91 @@ pub(crate) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) 
 
 /// Makes a directory and those above it.
 pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
+    make_directory(path, DIRECTORY_MODE)
+}
+
+/// Makes a directory that only its owner can enter, and those above it. One that is there and open
+/// to others is closed to them.
+pub(super) fn create_private_directory(path: &Path) -> Result<(), StoreError> {
+    make_directory(path, PRIVATE_DIRECTORY_MODE)?;
+    let metadata = fs::metadata(path).map_err(error("inspect", path))?;
+    if is_open_to_others(&metadata) {
+        let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY_MODE);
+        fs::set_permissions(path, private).map_err(error("set the mode of", path))?;
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
         create_directory(parent)?;
     }
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+    match DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {}
         Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
             return Ok(());
         }
         Err(failed) => return Err(error("create", path)(failed)),
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(error("set the mode of", path))?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
+/// Makes a directory that only its owner can enter, removed with all in it when dropped. Its name is
+/// `prefix` and so many random characters.
+pub(super) fn temporary_directory(
+    parent: &Path,
+    prefix: &str,
+    random: usize,
+) -> Result<TempDir, StoreError> {
+    let directory = tempfile::Builder::new()
+        .prefix(prefix)
+        .rand_bytes(random)
+        .tempdir_in(parent)
+        .map_err(error("create a directory in", parent))?;
+    // The umask may have taken away what its owner needs.
+    let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY_MODE);
+    fs::set_permissions(directory.path(), private)
+        .map_err(error("set the mode of", directory.path()))?;
+    Ok(directory)
+}
+
+/// Opens a file for reading and writing, and makes it if there is none. Only its owner has access
+/// to it, also where it was open to others before.
+pub(super) fn open_or_create_private(path: &Path) -> Result<File, StoreError> {
+    let file = open_or_create_with(path, PRIVATE_FILE_MODE)?;
+    let metadata = file.metadata().map_err(error("inspect", path))?;
+    if is_open_to_others(&metadata) {
+        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE_MODE))
+            .map_err(error("set the mode of", path))?;
+    }
+    Ok(file)
+}
+
+fn is_open_to_others(metadata: &fs::Metadata) -> bool {
+    metadata.mode() & 0o077 != 0
+}
+
 /// Opens a file for reading and writing, and makes it if there is none.
 pub(super) fn open_or_create(path: &Path) -> Result<File, StoreError> {
+    open_or_create_with(path, FILE_MODE)
+}
+
+fn open_or_create_with(path: &Path, mode: u32) -> Result<File, StoreError> {
     let mut options = File::options();
     options.read(true).write(true);
     match options.open(path) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
         opened => return opened.map_err(error("open", path)),
     }
-    match options.clone().create_new(true).open(path) {
+    match options.clone().create_new(true).mode(mode).open(path) {
         Ok(file) => {
-            set_mode(&file, path)?;
+            file.set_permissions(fs::Permissions::from_mode(mode))
+                .map_err(error("set the mode of", path))?;
             Ok(file)
         }
         Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists => {

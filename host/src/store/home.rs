@@ -116,15 +116,8 @@ impl Home {
         self.cache("locks")
     }
 
-    pub(super) fn layers_lock(&self) -> PathBuf {
-        self.locks().join("layers.lock")
-    }
-
-    pub(super) fn plugins_lock(&self) -> PathBuf {
-        self.locks().join("plugins.lock")
-    }
-
-    pub(super) fn store_lock(&self) -> PathBuf {
+    /// The file whose bytes are locks.
+    pub(super) fn lock(&self) -> PathBuf {
         self.locks().join("store.lock")
     }
 

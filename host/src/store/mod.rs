@@ -43,7 +43,7 @@ pub(crate) use fs::{create_directory, error as io_error, remove, write_atomicall
 pub use home::Home;
 pub(crate) use home::{FORMER_CODE, UNFINISHED_CODE};
 pub(crate) use lock::lock_plugins;
-pub use lock::{LayerLocks, Lease};
+pub use lock::{LayerLocks, LayerPins, Lease};
 pub use part::{Part, PartReader, Resumption};
 pub use publish::{LayerFacts, LayerKey, StoredLayer};
 pub use query::{DamagedRow, ImageIndex, ImageLayer, ImageRecord};

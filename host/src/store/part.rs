@@ -3,13 +3,15 @@
 //! A pull that is killed leaves its parts behind, and the next one goes on from there. Their bytes
 //! are not trusted: whoever reads them checks the digest of the whole.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::catalogue::Store;
+use super::lock::{Locks, Resource};
+use super::range::Mode;
 use super::{Home, StoreError, fs, room};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -25,6 +27,7 @@ const EMPTIED: Duration = Duration::from_secs(2);
 pub struct Part {
     file: File,
     length: u64,
+    _lock: Locks,
 }
 
 /// A blob whose beginning is in a part. What is read behind it is added to the part.
@@ -50,13 +53,12 @@ impl Store {
     /// not a part of it and begins anew. `None` when somebody else is at it.
     pub fn part(&self, digest: &Digest, size: u64) -> Result<Option<Part>, StoreError> {
         self.prepare()?;
+        let lock = Locks::open(self.home())?;
+        if !lock.try_take(Resource::Part(digest), Mode::Exclusive)? {
+            return Ok(None);
+        }
         let path = path(self.home(), digest);
         let mut file = fs::open_or_create(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(fs::error("lock", &path)(error)),
-        }
         let failed = fs::error("read", &path);
         let mut length = file.metadata().map_err(&failed)?.len();
         if length > size {
@@ -64,7 +66,16 @@ impl Store {
             length = 0;
         }
         file.seek(SeekFrom::Start(0)).map_err(&failed)?;
-        Ok(Some(Part { file, length }))
+        Ok(Some(Part {
+            file,
+            length,
+            _lock: lock,
+        }))
+    }
+
+    /// Returns how many bytes there are of a blob now.
+    pub fn part_length(&self, digest: &Digest) -> u64 {
+        std::fs::metadata(path(self.home(), digest)).map_or(0, |metadata| metadata.len())
     }
 
     /// Gives up the parts of a pull, so that there is room for the image itself. Parts that are being
@@ -77,7 +88,7 @@ impl Store {
     ) {
         resumption.is_given_up.store(true, Ordering::Release);
         for digest in blobs {
-            drop_unused(&path(self.home(), digest));
+            drop_unused(self.home(), &name(digest));
         }
         room::drop_unfinished(self.home());
         let deadline = Instant::now() + EMPTIED;
@@ -176,34 +187,46 @@ impl<R: Read> Read for PartReader<'_, R> {
     }
 }
 
-/// Removes a part, unless a pull is at it.
-pub(super) fn drop_unused(path: &Path) {
-    if let Ok(file) = File::open(path)
-        && file.try_lock().is_ok()
-    {
-        let _ = std::fs::remove_file(path);
+/// Removes a file of `cache/tmp` if it is a part that no pull is at.
+pub(super) fn drop_unused(home: &Home, name: &str) {
+    if is_idle(home, name).is_ok_and(|is_idle| is_idle) {
+        let _ = std::fs::remove_file(home.tmp().join(name));
     }
 }
 
-/// Returns whether a file in `cache/tmp` is a part.
-pub(super) fn is_part(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.strip_suffix(SUFFIX))
-        .is_some_and(|stem| stem.replacen('_', ":", 1).parse::<Digest>().is_ok())
+/// Returns whether a name in `cache/tmp` is that of a part which no pull is at.
+pub(super) fn is_idle(home: &Home, name: &str) -> Result<bool, StoreError> {
+    let Some(blob) = blob(name) else {
+        return Ok(false);
+    };
+    match Locks::open_if_writable(home)? {
+        Some(locks) => locks.try_take(Resource::Part(&blob), Mode::Exclusive),
+        None => Ok(true),
+    }
 }
 
 /// Returns whether a file in `cache/tmp` is a part, and so old that nobody will come back for it.
 pub(super) fn is_given_up(path: &Path, now: SystemTime) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
     let age = || {
         let modified = std::fs::metadata(path).ok()?.modified().ok()?;
         now.duration_since(modified).ok()
     };
-    is_part(path) && age().is_some_and(|age| age > KEPT)
+    name.is_some_and(|name| blob(name).is_some()) && age().is_some_and(|age| age > KEPT)
+}
+
+/// Returns the blob that a name in `cache/tmp` is a part of.
+fn blob(name: &str) -> Option<Digest> {
+    let stem = name.strip_suffix(SUFFIX)?;
+    stem.replacen('_', ":", 1).parse().ok()
 }
 
 fn path(home: &Home, digest: &Digest) -> PathBuf {
-    home.tmp().join(format!("{}{SUFFIX}", digest.file_stem()))
+    home.tmp().join(name(digest))
+}
+
+fn name(digest: &Digest) -> String {
+    format!("{}{SUFFIX}", digest.file_stem())
 }
 
 #[cfg(test)]

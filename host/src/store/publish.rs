@@ -11,8 +11,10 @@ use super::column::{Count, chain, count, nonsense, parsed};
 use super::foreign::Foreign;
 use super::staging::StagedLayer;
 use super::{Home, StoreError, fs, query};
+use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
 use crate::layer::{Dependence, Rest};
+use crate::progress::Silent;
 
 /// What the names of documents begin with while they are written aside.
 pub(super) const ASIDE: &str = "blob-";
@@ -162,9 +164,9 @@ impl Store {
     }
 
     /// Puts layers that were made in their places, except those that the store has already. To be
-    /// called with the locks of the layers held. They are of use once an image with them is
-    /// recorded; until then they are what prune takes for garbage. With `again` they take the place
-    /// of what the store has.
+    /// called with the locks of the layers held, and with the layers pinned until an image with them
+    /// is recorded: without that, prune takes them for garbage. With `again` they take the place of
+    /// what the store has.
     pub fn publish(
         &self,
         layers: &[(StagedLayer, LayerFacts)],
@@ -175,7 +177,9 @@ impl Store {
             .iter()
             .flat_map(|(staged, _)| [staged.erofs(), staged.recipe()])
             .collect::<Vec<_>>();
+        // What takes long comes before the lease.
         let sizes = fs::sync_files(&staged)?;
+        let _lease = self.lease(&Silent, &Cancel::default())?;
         let foreign = Foreign::open(home)?;
         let mut published = Vec::with_capacity(layers.len());
         let mut new = Vec::new();

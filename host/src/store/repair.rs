@@ -38,6 +38,17 @@ impl Store {
         self.home().sidecar(image)
     }
 
+    /// Returns whether an image is recorded and was not removed.
+    pub fn has_image(&self, digest: &Digest) -> Result<bool, StoreError> {
+        self.read(|catalogue| {
+            catalogue.query_row(
+                "SELECT EXISTS (SELECT 1 FROM msb_image WHERE digest = ?1 AND removed = 0)",
+                [digest.to_string()],
+                |row| row.get(0),
+            )
+        })
+    }
+
     /// Returns what is wrong with the catalogue: with the database, and with what it says. It has no
     /// checksums: a flipped bit in a value is seen where the value contradicts a sidecar.
     pub fn check_catalogue(&self) -> Result<Vec<String>, StoreError> {

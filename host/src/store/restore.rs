@@ -53,6 +53,7 @@ impl Store {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Restored, StoreError> {
+        let _alone = self.without_operations(progress, cancel)?;
         let _lease = self.sole_lease(progress, cancel)?;
         let home = self.home();
         self.open_to_write()?;

@@ -1,7 +1,7 @@
 //! What is being made and nobody sees yet.
 //!
 //! Each operation has a directory of its own under `cache/tmp`, locked while it lives: a directory
-//! that nobody has locked is left from a process that was killed.
+//! that is not locked is left from a process that was killed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,22 +10,20 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 
 use super::catalogue::Store;
-use super::lock::Lease;
-use super::{StoreError, fs, lock, sweep};
+use super::lock::{Locks, Resource};
+use super::range::Mode;
+use super::{Home, StoreError, fs, sweep};
 use crate::cancel::Cancel;
-use crate::progress::Progress;
 
-/// The name of the lock in a staging directory.
-const LOCK: &str = "lock";
+/// How many characters of the name of a staging directory are random.
+const RANDOM: usize = 6;
 
-/// A private directory of one operation, removed with all in it when dropped. While it lives, no
-/// garbage is collected.
+/// A private directory of one operation, removed with all in it when dropped.
 #[derive(Debug)]
 pub struct Staging {
-    // In the order of their end: the directory goes before its lock, the lease last.
+    // In the order of their end: the directory goes before its lock.
     pub(super) directory: TempDir,
-    _lock: File,
-    _lease: Lease,
+    _lock: Locks,
 }
 
 /// The files of a layer that is being made, removed when dropped unless they are published.
@@ -35,27 +33,27 @@ pub struct StagedLayer {
 }
 
 impl Store {
-    /// Makes a staging directory. Waits while garbage is being collected. Those of processes that
-    /// were killed are removed, unless other operations are under way.
-    pub fn staging(&self, progress: &dyn Progress, cancel: &Cancel) -> Result<Staging, StoreError> {
+    /// Makes a staging directory. Those of processes that were killed are removed, unless something
+    /// is under way.
+    pub fn staging(&self) -> Result<Staging, StoreError> {
         self.prepare()?;
         if let Some(_sole) = self.try_sole_lease()? {
             sweep::tidy(self.home(), SystemTime::now());
         }
-        let lease = self.lease(progress, cancel)?;
-        let tmp = self.home().tmp();
-        let directory = tempfile::Builder::new()
-            .prefix(&format!("{}-", std::process::id()))
-            .tempdir_in(&tmp)
-            .map_err(fs::error("create a directory in", &tmp))?;
-        let path = directory.path().join(LOCK);
-        let file = lock::open(&path)?;
-        // Nobody else has it: who collects garbage has no lease now.
-        lock::attempt(&file, &path, File::try_lock)?;
+        let random: String = std::iter::repeat_with(fastrand::alphanumeric)
+            .take(RANDOM)
+            .collect();
+        let name = format!("{}-{random}", std::process::id());
+        // Locked before it is there, or it would be taken for one that was left.
+        let lock = Locks::open(self.home())?;
+        lock.try_take(Resource::Staging(&name), Mode::Exclusive)?;
+        // It waits only while a catalogue is brought back.
+        let cancel = Cancel::default();
+        lock.take(Resource::Operations, Mode::Shared, &mut || {}, &cancel)?;
+        let directory = fs::temporary_directory(&self.home().tmp(), &name, 0)?;
         Ok(Staging {
             directory,
-            _lock: file,
-            _lease: lease,
+            _lock: lock,
         })
     }
 }
@@ -63,11 +61,7 @@ impl Store {
 impl Staging {
     /// Makes room for a layer.
     pub fn create_layer(&self) -> Result<StagedLayer, StoreError> {
-        let path = self.directory.path();
-        let directory = tempfile::Builder::new()
-            .prefix("layer-")
-            .tempdir_in(path)
-            .map_err(fs::error("create a directory in", path))?;
+        let directory = fs::temporary_directory(self.directory.path(), "layer-", RANDOM)?;
         Ok(StagedLayer { directory })
     }
 }
@@ -110,22 +104,16 @@ impl StagedLayer {
     }
 }
 
-/// Returns whether a path in `cache/tmp` is the staging directory of a process that is gone.
-pub(super) fn is_dead(path: &Path) -> Result<bool, StoreError> {
-    let is_ours = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.split_once('-'))
-        .is_some_and(|(process, _)| {
-            !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
-        });
-    if !is_ours || !path.is_dir() {
+/// Returns whether a name in `cache/tmp` is that of the staging directory of a process that is gone.
+pub(super) fn is_dead(home: &Home, name: &str) -> Result<bool, StoreError> {
+    let is_ours = name.split_once('-').is_some_and(|(process, _)| {
+        !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if !is_ours || !home.tmp().join(name).is_dir() {
         return Ok(false);
     }
-    let lock = path.join(LOCK);
-    match File::open(&lock) {
-        Ok(file) => lock::attempt(&file, &lock, File::try_lock),
-        // Killed before it had a lock.
-        Err(_) => Ok(true),
+    match Locks::open_if_writable(home)? {
+        Some(locks) => locks.try_take(Resource::Staging(name), Mode::Exclusive),
+        None => Ok(false),
     }
 }

@@ -119,9 +119,9 @@ impl Garbage {
         }
         for name in names(&home.tmp())? {
             let path = home.tmp().join(&name);
-            if staging::is_dead(&path)? {
+            if staging::is_dead(home, &name)? {
                 push_tree(&mut garbage.others, &name, &path);
-            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_part(&path) {
+            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_idle(home, &name)? {
                 push(&mut garbage.others, &name, path);
             }
         }
@@ -170,8 +170,8 @@ pub(super) fn has_images(home: &Home) -> Result<bool, StoreError> {
 pub(super) fn tidy(home: &Home, now: SystemTime) {
     lock::remove_old(home);
     for name in names(&home.tmp()).unwrap_or_default() {
-        let path = home.tmp().join(name);
-        if staging::is_dead(&path).is_ok_and(|is_dead| is_dead) {
+        let path = home.tmp().join(&name);
+        if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
             let _ = std::fs::remove_dir_all(&path);
         } else if part::is_given_up(&path, now) {
             let _ = std::fs::remove_file(&path);

@@ -1,6 +1,6 @@
 //! Locks and leases.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -33,7 +33,7 @@ fn the_second_writer_of_a_layer_waits_and_finds_it_done() {
     let made = AtomicUsize::new(0);
     let waited = AtomicUsize::new(0);
     let write = |store: &Store| {
-        let staging = store.staging(&Silent, &Cancel::default()).unwrap();
+        let staging = store.staging().unwrap();
         let mut on_wait = || {
             waited.fetch_add(1, Ordering::Relaxed);
         };
@@ -82,7 +82,7 @@ fn processes_take_turns_at_a_layer() {
         assert!(status.join().unwrap().success());
     });
     // Another one may wait on it by name.
-    assert_eq!(store.names("cache/locks"), ["layers.lock"]);
+    assert_eq!(store.names("cache/locks"), ["store.lock"]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn many_layers_are_locked_through_one_file_and_given_back_one_by_one() {
             .lock(&digest(number), &mut unasked, &Cancel::default())
             .unwrap();
     }
-    assert_eq!(store.names("cache/locks"), ["layers.lock"]);
+    assert_eq!(store.names("cache/locks"), ["store.lock"]);
     locks.unlock(&digest(7)).unwrap();
     let others = store.again();
     others
@@ -115,11 +115,35 @@ fn many_layers_are_locked_through_one_file_and_given_back_one_by_one() {
 #[test]
 fn lock_files_of_earlier_versions_go() {
     let store = TestStore::new();
-    drop(store.store.staging(&Silent, &Cancel::default()).unwrap());
+    drop(store.store.staging().unwrap());
     let old = format!("{}.lock", Digest::of(b"a").file_stem());
-    std::fs::write(store.path("cache/locks").join(old), "").unwrap();
-    drop(store.store.staging(&Silent, &Cancel::default()).unwrap());
+    for name in [&old, "layers.lock", "plugins.lock"] {
+        std::fs::write(store.path("cache/locks").join(name), "").unwrap();
+    }
+    drop(store.store.staging().unwrap());
     assert_eq!(store.names("cache/locks"), ["store.lock"]);
+}
+
+#[test]
+fn only_the_owner_of_the_store_can_open_its_locks() {
+    let store = TestStore::new();
+    let mode = |path: &str| {
+        let metadata = std::fs::metadata(store.path(path)).unwrap();
+        metadata.mode() & 0o777
+    };
+    let set = |path: &str, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(store.path(path), mode).unwrap();
+    };
+    drop(store.store.staging().unwrap());
+    for _ in 0..2 {
+        assert_eq!(mode("cache/locks"), 0o700);
+        assert_eq!(mode("cache/locks/store.lock"), 0o600);
+        // As earlier versions made them.
+        set("cache/locks", 0o755);
+        set("cache/locks/store.lock", 0o644);
+        drop(store.store.lease(&Silent, &Cancel::default()).unwrap());
+    }
 }
 
 #[test]
@@ -138,24 +162,21 @@ fn who_waits_stops_when_asked_to() {
     assert!(matches!(error, StoreError::Cancelled(_)), "{error}");
 }
 
+fn prune(store: &Store, progress: &dyn Progress) -> image::PruneReport {
+    image::prune(store, PruneOptions::default(), progress, &Cancel::default()).unwrap()
+}
+
 #[test]
-fn prune_waits_for_an_operation_under_way_and_says_so_once() {
+fn prune_waits_for_a_lease_and_says_so_once() {
     let store = TestStore::new();
-    let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
-    store.store.publish(&[stage(&staging, "a")], false).unwrap();
+    store.add("app", &["a"], &["app"]);
+    let lease = store.store.lease(&Silent, &Cancel::default()).unwrap();
     let waits = Waits::default();
     std::thread::scope(|scope| {
-        let pruned = scope.spawn(|| {
-            let options = PruneOptions::default();
-            image::prune(&store.again(), options, &waits, &Cancel::default()).unwrap()
-        });
+        let pruned = scope.spawn(|| prune(&store.again(), &waits));
         until(|| waits.0.load(Ordering::Relaxed) > 0);
-        store
-            .store
-            .record(&image("app", &["a"]), &parsed(&["app"]))
-            .unwrap();
         store.store.use_image("sandbox", "app").unwrap();
-        drop(staging);
+        drop(lease);
         assert_eq!(pruned.join().unwrap().skipped_in_use, 1);
     });
     assert_eq!(waits.0.into_inner(), 1);
@@ -164,9 +185,96 @@ fn prune_waits_for_an_operation_under_way_and_says_so_once() {
 }
 
 #[test]
+fn prune_does_not_wait_for_an_operation_and_leaves_what_that_one_needs() {
+    let store = TestStore::new();
+    store.add("old", &["a", "b"], &["old"]);
+    let digest = Digest::of(b"blob");
+    let other = store.again();
+    let staging = other.staging().unwrap();
+    let part = other.part(&digest, 100).unwrap().unwrap();
+    let pins = pin(&other, &["a", "c"]);
+    other.publish(&[stage(&staging, "c")], false).unwrap();
+    let report = prune(&store.store, &Silent);
+    assert_eq!((report.manifests_removed, report.layers_removed), (1, 1));
+    assert_eq!(store.names("cache/layers").len(), 4);
+    assert_eq!(store.names("cache/tmp").len(), 2);
+    other
+        .record(&image("new", &["a", "c"]), &parsed(&["new"]))
+        .unwrap();
+    assert!(is_whole(&other, &other.find("new").unwrap().image));
+    drop((pins, part, staging));
+    assert_eq!(prune(&store.store, &Silent).layers_removed, 2);
+    assert!(store.names("cache/tmp").is_empty());
+}
+
+#[test]
+fn a_removal_leaves_the_layers_that_an_operation_needs() {
+    let store = TestStore::new();
+    store.add("app", &["a", "b"], &["app"]);
+    let pins = pin(&store.again(), &["a"]);
+    let options = image::RemoveOptions::default();
+    let removed = image::remove(&store.store, "app", options).unwrap();
+    assert_eq!(removed.layers, 1);
+    assert!(store.store.layer(&key("a")).unwrap().is_some());
+    drop(pins);
+    assert_eq!(prune(&store.store, &Silent).layers_removed, 1);
+}
+
+#[test]
+fn prune_gets_its_turn_among_leases_without_end() {
+    let store = TestStore::new();
+    let is_pruned = AtomicBool::new(false);
+    let taken = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let store = store.again();
+            let (is_pruned, taken) = (&is_pruned, &taken);
+            scope.spawn(move || {
+                let started = Instant::now();
+                while !is_pruned.load(Ordering::Relaxed) {
+                    assert!(started.elapsed() < Duration::from_secs(60), "prune starves");
+                    let lease = store.lease(&Silent, &Cancel::default()).unwrap();
+                    // Until another one has a lease as well, so that at any time one is held.
+                    let others = taken.fetch_add(1, Ordering::Relaxed);
+                    let has_company = || taken.load(Ordering::Relaxed) > others + 1;
+                    let begun = Instant::now();
+                    while !has_company() && begun.elapsed() < Duration::from_secs(1) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    drop(lease);
+                }
+            });
+        }
+        prune(&store.again(), &Silent);
+        is_pruned.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn leases_get_their_turn_among_prunes_without_end() {
+    let store = TestStore::new();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let store = store.again();
+                while !is_done.load(Ordering::Relaxed) {
+                    prune(&store, &Silent);
+                }
+            });
+        }
+        let store = store.again();
+        for _ in 0..10 {
+            drop(store.lease(&Silent, &Cancel::default()).unwrap());
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn prune_that_waits_stops_when_asked_to() {
     let store = TestStore::new();
-    let _staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+    let _lease = store.store.lease(&Silent, &Cancel::default()).unwrap();
     let cancel = Cancel::default();
     cancel.cancel();
     let error = image::prune(&store.again(), PruneOptions::default(), &Silent, &cancel);
@@ -174,11 +282,26 @@ fn prune_that_waits_stops_when_asked_to() {
 }
 
 #[test]
+fn writers_take_turns_at_the_catalogue() {
+    let store = TestStore::new();
+    store.add("app", &["a"], &["app"]);
+    std::thread::scope(|scope| {
+        for worker in 0..16 {
+            let store = store.again();
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let sandbox = format!("{worker}-{number}");
+                    store.use_image(&sandbox, "app").unwrap();
+                    store.release(&sandbox).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn images_stay_whole_while_others_load_and_prune() {
     let store = TestStore::new();
-    let prune = |store: &Store| {
-        image::prune(store, PruneOptions::default(), &Silent, &Cancel::default()).unwrap()
-    };
     std::thread::scope(|scope| {
         for label in ["one", "two"] {
             let store = store.again();
@@ -192,7 +315,7 @@ fn images_stay_whole_while_others_load_and_prune() {
         scope.spawn(|| {
             let store = store.again();
             for _ in 0..10 {
-                prune(&store);
+                prune(&store, &Silent);
             }
         });
         let store = store.again();
@@ -203,7 +326,7 @@ fn images_stay_whole_while_others_load_and_prune() {
             }
         }
     });
-    prune(&store.store);
+    prune(&store.store, &Silent);
     assert_eq!(store.names("cache/layers"), Vec::<String>::new());
 }
 

@@ -69,12 +69,21 @@ impl TestStore {
 }
 
 pub(crate) fn add(store: &Store, label: &str, layers: &[&str], references: &[&str]) -> NewImage {
-    let staging = store.staging(&Silent, &Cancel::default()).unwrap();
+    let staging = store.staging().unwrap();
+    let _pins = pin(store, layers);
     let staged: Vec<_> = layers.iter().map(|layer| stage(&staging, layer)).collect();
     store.publish(&staged, false).unwrap();
     let image = image(label, layers);
     store.record(&image, &parsed(references)).unwrap();
     image
+}
+
+/// Pins layers, which are named by their contents.
+pub(crate) fn pin(store: &Store, layers: &[&str]) -> LayerPins {
+    let diff_ids: Vec<Digest> = layers.iter().map(|it| key(it).diff_id).collect();
+    store
+        .pin_layers(&diff_ids, &Silent, &Cancel::default())
+        .unwrap()
 }
 
 pub(crate) fn stage(staging: &Staging, content: &str) -> (StagedLayer, LayerFacts) {

@@ -118,7 +118,12 @@ fn a_store_that_cannot_be_written_can_be_read() {
         let _lease = store.lease(&Silent, &Cancel::default()).unwrap();
         let image = store.find("app").unwrap().image;
         assert!(is_whole(&store, &image));
-        assert!(store.staging(&Silent, &Cancel::default()).is_err());
+        let _pins = pin(&store, &["a"]);
+        let rehearsal = crate::image::PruneOptions { dry_run: true };
+        let cancel = Cancel::default();
+        let would = crate::image::prune(&store, rehearsal, &Silent, &cancel).unwrap();
+        assert_eq!((would.manifests_removed, would.skipped_in_use), (0, 1));
+        assert!(store.staging().is_err());
         assert!(store.forget("app", true).is_err());
         assert!(store.use_image("another", "app").is_err());
         return;

@@ -49,7 +49,7 @@ fn a_layer_with_a_missing_or_damaged_file_is_no_layer_and_is_made_again() {
 fn a_layer_that_is_there_stays_as_it_is() {
     let store = TestStore::new();
     store.add("app", &["a"], &["app"]);
-    let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+    let staging = store.store.staging().unwrap();
     let (staged, facts) = stage(&staging, "a");
     std::fs::write(staged.erofs(), "something else").unwrap();
     let published = store.store.publish(&[(staged, facts)], false).unwrap();
@@ -171,17 +171,19 @@ fn each_image_has_its_own_facts_of_a_shared_layer() {
 fn modes_are_the_same_under_any_umask() {
     const TEST: &str = "publish::modes_are_the_same_under_any_umask";
     if let Some(root) = child_argument() {
-        for mask in [0o077, 0o000] {
+        for mask in [0o077, 0o000, 0o022, 0o777] {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
             let home = root.join(format!("{mask}/home"));
             let store = Store::open(&Home::at(&home)).unwrap();
             add(&store, "app", &["a"], &["app"]);
             for entry in walkdir::WalkDir::new(&home) {
                 let entry = entry.unwrap();
-                let expected = if entry.file_type().is_dir() {
-                    0o755
-                } else {
-                    0o644
+                let is_private = entry.path().starts_with(home.join("cache/locks"));
+                let expected = match (entry.file_type().is_dir(), is_private) {
+                    (true, false) => 0o755,
+                    (true, true) => 0o700,
+                    (false, false) => 0o644,
+                    (false, true) => 0o600,
                 };
                 let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
                 assert_eq!(mode, expected, "umask {mask:o}: {}", entry.path().display());
