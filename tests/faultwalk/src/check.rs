@@ -46,12 +46,8 @@ impl Expected {
     /// Runs a scene without any fault.
     pub(crate) fn of(stage: &Stage, scene: &Scene, place: &Place) -> Result<Self> {
         stage.set(scene, place)?;
-        let images = |place: &Place| -> Result<BTreeSet<String>> {
-            let listed = place.images()?;
-            Ok(listed.map_err(|run| run.words())?.into_iter().collect())
-        };
-        let before = if place.home().exists() {
-            images(place)?
+        let before = if place.has_store() {
+            place.images()?
         } else {
             BTreeSet::new()
         };
@@ -60,7 +56,7 @@ impl Expected {
         if run.status.code() != Some(0) && scene.restores.is_none() {
             return Err(format!("{} fails without a fault: {}", scene.name, run.words()).into());
         }
-        let after = images(place)?;
+        let after = place.images()?;
         let new = outputs(place)?;
         finish(stage.command(scene, place)?, PATIENCE)?;
         if let Some(line) = scene.restores {
@@ -89,7 +85,7 @@ impl Expected {
             self.judge(run, &mut findings);
         }
         self.outputs(place, run, &mut findings)?;
-        self.images(place, scene, run, &mut findings)?;
+        self.images(place, scene, run, &mut findings);
         // The same once more: nothing that was left may be in its way.
         let again = finish(stage.command(scene, place)?, PATIENCE)?;
         let is_done = scene
@@ -109,7 +105,7 @@ impl Expected {
         if let Some(line) = scene.restores {
             stage.must(place, line)?;
         }
-        self.settled(place, &mut findings)?;
+        self.settled(place, &mut findings);
         let prune = place.msb("image prune --yes")?;
         if !prune.status.success() {
             findings.push(
@@ -125,11 +121,8 @@ impl Expected {
         if !left.is_empty() {
             findings.push(Wrong::LeftOver, left.join(", "));
         }
-        if place.images()?.is_err() {
-            findings.push(
-                Wrong::Lost,
-                "the catalogue cannot be read after a prune".to_owned(),
-            );
+        if let Err(words) = place.images() {
+            findings.push(Wrong::Lost, format!("after a prune: {words}"));
         }
         Ok(findings.0)
     }
@@ -157,21 +150,15 @@ impl Expected {
 
     /// What has nothing to do with the command is there; what it is about is there as a whole, or
     /// not at all.
-    fn images(
-        &self,
-        place: &Place,
-        scene: &Scene,
-        run: Option<&Run>,
-        findings: &mut Findings,
-    ) -> Result<()> {
-        if !place.home().exists() {
-            return Ok(());
+    fn images(&self, place: &Place, scene: &Scene, run: Option<&Run>, findings: &mut Findings) {
+        if !place.has_store() {
+            return;
         }
-        let listed: BTreeSet<String> = match place.images()? {
-            Ok(listed) => listed.into_iter().collect(),
-            Err(run) => {
-                findings.push(Wrong::Lost, format!("`msb images` fails: {}", run.words()));
-                return Ok(());
+        let listed = match place.images() {
+            Ok(listed) => listed,
+            Err(words) => {
+                findings.push(Wrong::Lost, format!("`msb images` fails: {words}"));
+                return;
             }
         };
         let stays = self.before.intersection(&self.after);
@@ -188,25 +175,22 @@ impl Expected {
             let what = format!("exit code 0, and the images are {listed:?}");
             findings.push(Wrong::Unsound, what);
         }
-        let line = match scene.restores {
-            Some(_) => "image verify keep:1",
-            None => "image verify",
+        let selectors: &[&str] = match scene.restores {
+            Some(_) => &["keep:1"],
+            None => &[],
         };
-        let verify = place.msb(line)?;
-        if !verify.status.success() {
-            let what = format!("`msb {line}`: {}{}", verify.stdout, verify.words());
+        if let Some(what) = place.unsound(selectors) {
             findings.push(Wrong::Unsound, what);
         }
-        Ok(())
     }
 
     /// After the command was run once more, all is as if nothing had gone wrong.
-    fn settled(&self, place: &Place, findings: &mut Findings) -> Result<()> {
-        let listed = match place.images()? {
-            Ok(listed) => listed.into_iter().collect::<BTreeSet<_>>(),
-            Err(run) => {
-                findings.push(Wrong::Lost, format!("`msb images` fails: {}", run.words()));
-                return Ok(());
+    fn settled(&self, place: &Place, findings: &mut Findings) {
+        let listed = match place.images() {
+            Ok(listed) => listed,
+            Err(words) => {
+                findings.push(Wrong::Lost, format!("`msb images` fails: {words}"));
+                return;
             }
         };
         if listed != self.after {
@@ -215,12 +199,9 @@ impl Expected {
                 format!("after another run the images are {listed:?}"),
             );
         }
-        let verify = place.msb("image verify")?;
-        if !verify.status.success() {
-            let what = format!("after another run: {}{}", verify.stdout, verify.words());
-            findings.push(Wrong::Unsound, what);
+        if let Some(what) = place.unsound(&[]) {
+            findings.push(Wrong::Unsound, format!("after another run: {what}"));
         }
-        Ok(())
     }
 }
 

@@ -1,11 +1,17 @@
 //! Where msb runs: a home that is copied from one that was prepared, and runs of msb in it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use msb_host::cancel::Cancel;
+use msb_host::image::{self, ImageSummary, VerifyOptions};
+use msb_host::progress::{Progress, Silent};
+use msb_host::store::{Home, Store};
 use walkdir::WalkDir;
 
 use crate::Result;
@@ -46,6 +52,11 @@ impl Place {
         self.folder.join("home")
     }
 
+    /// Returns whether there is a store in the home.
+    pub(crate) fn has_store(&self) -> bool {
+        self.home().join("db/images.db").exists()
+    }
+
     /// Makes it a copy of another one.
     pub(crate) fn reset(&self, template: &Self) -> Result<()> {
         if self.folder.exists() {
@@ -59,6 +70,9 @@ impl Place {
             if entry.file_type().is_dir() {
                 fs::create_dir_all(&to)?;
                 fs::set_permissions(&to, entry.metadata()?.permissions())?;
+            } else if to.extension().is_some_and(|it| it == "compiled") {
+                // Large, and never written to: a new one takes its place.
+                fs::hard_link(entry.path(), &to)?;
             } else {
                 fs::copy(entry.path(), &to)?;
             }
@@ -89,20 +103,32 @@ impl Place {
         finish(self.command(&words), PATIENCE)
     }
 
-    /// Returns the images that are listed, as `reference id`, sorted.
-    pub(crate) fn images(&self) -> Result<std::result::Result<Vec<String>, Run>> {
-        let run = self.msb("images --format json")?;
-        let rows = match serde_json::from_str::<serde_json::Value>(&run.stdout) {
-            Ok(serde_json::Value::Array(rows)) if run.status.success() => rows,
-            _ => return Ok(Err(run)),
+    /// Returns the images that are listed, as `reference id`, sorted. Of the many that are asked for,
+    /// no process is started: what msb would say is what its library says.
+    pub(crate) fn images(&self) -> std::result::Result<BTreeSet<String>, String> {
+        let list = || image::list(&Store::open(&Home::at(self.home()))?);
+        let images = list().map_err(|error| in_full(&error))?;
+        let rows = images.iter().flat_map(ImageSummary::rows);
+        let lines = rows.map(|row| format!("{} {}", row.reference, row.id));
+        Ok(lines.collect())
+    }
+
+    /// Returns what `msb image verify` finds of these images, or of all; `None` if that is nothing.
+    pub(crate) fn unsound(&self, selectors: &[&str]) -> Option<String> {
+        let selectors: Vec<String> = selectors.iter().map(|it| (*it).to_owned()).collect();
+        let (options, silent) = (
+            VerifyOptions::default(),
+            Arc::new(Silent) as Arc<dyn Progress>,
+        );
+        let verify = || {
+            let store = Store::open(&Home::at(self.home()))?;
+            image::verify(&store, &selectors, options, &silent, &Cancel::default())
         };
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let mut images: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{} {}", text(&row["reference"]), text(&row["id"])))
-            .collect();
-        images.sort();
-        Ok(Ok(images))
+        match verify() {
+            Ok(report) if report.is_sound() => None,
+            Ok(report) => Some(serde_json::to_string(&report).unwrap_or_default()),
+            Err(error) => Some(in_full(&error)),
+        }
     }
 
     /// Returns the paths of all files below, from here, sorted. Lock files, which are empty and which the
@@ -150,6 +176,13 @@ impl Run {
             Some(_) => Some("ended with a code that is not documented"),
         }
     }
+}
+
+/// Returns an error with all that led to it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.join(": ")
 }
 
 /// Runs a command to its end, or kills it. Its output goes through files, so that no pipe holds it

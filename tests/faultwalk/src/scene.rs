@@ -17,7 +17,7 @@ pub(crate) struct Scene {
     pub(crate) name: &'static str,
     start: Start,
     /// Its words; `IN` is the folder of archives, `REGISTRY` and `CLOSED` are hosts, `PLUGIN` is a
-    /// component.
+    /// component, `FORMAT` one beside it that needs no permission.
     line: &'static str,
     input: Input,
     /// What a later run may say instead of succeeding, when this one was done after all.
@@ -29,8 +29,8 @@ pub(crate) struct Scene {
 /// What is there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// No home.
-    Nothing,
+    /// A home that has compiled the plugins of msb, and nothing else.
+    Compiled,
     /// An image in use, and one that is not.
     Images,
     /// The same, and garbage.
@@ -68,7 +68,7 @@ pub(crate) const SCENES: [Scene; 13] = [
         ..scene("load-pipe", Start::Images, "load")
     },
     scene("load-gzip", Start::Images, "load -i IN/new.tar.gz"),
-    scene("first-load", Start::Nothing, "load -i IN/new.tar"),
+    scene("first-load", Start::Compiled, "load -i IN/new.tar"),
     scene("pull", Start::Images, "pull REGISTRY/app:1"),
     scene("pull-force", Start::Pulled, "pull --force REGISTRY/app:1"),
     Scene {
@@ -133,7 +133,7 @@ impl Stage {
             closed: registry::start(&[], true)?,
         };
         for start in [
-            Start::Nothing,
+            Start::Compiled,
             Start::Images,
             Start::Garbage,
             Start::Pulled,
@@ -178,10 +178,15 @@ impl Stage {
                 command.stdin(cat.stdout.map_or_else(Stdio::null, Stdio::from));
             }
             Input::Password => {
-                command.stdin(File::open(self.root.join("in/password"))?);
+                command.stdin(self.password()?);
             }
         }
         Ok(command)
+    }
+
+    /// Returns a password as it comes on standard input.
+    pub(crate) fn password(&self) -> Result<File> {
+        Ok(File::open(self.root.join("in/password"))?)
     }
 
     /// Runs a line in a place; it must succeed.
@@ -201,6 +206,13 @@ impl Stage {
                 word.replace("REGISTRY", &self.registry)
                     .replace("CLOSED", &self.closed)
                     .replace("PLUGIN", &self.plugin.to_string_lossy())
+                    .replace(
+                        "FORMAT",
+                        &self
+                            .plugin
+                            .with_file_name("image-json.wasm")
+                            .to_string_lossy(),
+                    )
                     .replace("IN/", &format!("{}/", inputs.display()))
             })
             .collect()
@@ -212,10 +224,10 @@ impl Stage {
 
     fn furnish(&self, start: Start) -> Result<()> {
         let place = self.template(start);
-        place.make("")?;
-        if start == Start::Nothing {
-            return Ok(());
+        if start == Start::Compiled {
+            return self.compile(&place);
         }
+        place.reset(&self.template(Start::Compiled))?;
         place.make("out")?;
         fs::write(
             place.folder().join("out/saved.tar"),
@@ -240,6 +252,30 @@ impl Stage {
             *bytes.get_mut(middle).ok_or("the layer is empty")? ^= 1;
             fs::write(&file, bytes)?;
         }
+        Ok(())
+    }
+
+    /// Makes a home with nothing but all plugins of msb, compiled: that takes a second of work, which
+    /// no command has to do again.
+    fn compile(&self, place: &Place) -> Result<()> {
+        place.make("")?;
+        let first = self.place("compiling");
+        first.make("out")?;
+        self.must(&first, "load -i IN/keep.tar")?;
+        for format in ["docker", "oci"] {
+            let line = format!("save -o out/{format}.tar --format {format} keep:1");
+            self.must(&first, &line)?;
+        }
+        self.must(&first, "pull REGISTRY/app:1")?;
+        let login = SCENES.iter().find(|scene| scene.name == "login");
+        let login = login.ok_or("there is no scene of a login")?;
+        let run = finish(self.command(login, &first)?, PATIENCE)?;
+        if !run.status.success() {
+            return Err(format!("the first login: {}", run.words()).into());
+        }
+        place.make("home/cache")?;
+        let compiled = "home/cache/plugins";
+        fs::rename(first.folder().join(compiled), place.folder().join(compiled))?;
         Ok(())
     }
 

@@ -40,7 +40,11 @@ pub(crate) fn run(stage: &Stage, time: Duration) -> Result<Row> {
                     while Instant::now() < deadline {
                         let line = line(&mut random, worker);
                         let words = stage.words(&line);
-                        let run = finish(place.command(&words), PATIENCE)?;
+                        let mut command = place.command(&words);
+                        if line.contains("--password-stdin") {
+                            command.stdin(stage.password()?);
+                        }
+                        let run = finish(command, PATIENCE)?;
                         commands.fetch_add(1, Ordering::Relaxed);
                         if let Some(finding) = judge(&line, &run) {
                             let mut findings = findings.lock().map_err(|_| "a worker panicked")?;
@@ -67,7 +71,7 @@ pub(crate) fn run(stage: &Stage, time: Duration) -> Result<Row> {
 
 fn line(random: &mut fastrand::Rng, worker: usize) -> String {
     let number = random.usize(0..IMAGES);
-    match random.usize(0..20) {
+    match random.usize(0..25) {
         0..5 => format!("load -q -i in/{number}.tar"),
         5..7 => format!("load -q -i in/{number}.tar.gz"),
         7 => "pull -q REGISTRY/app:1".to_owned(),
@@ -80,6 +84,13 @@ fn line(random: &mut fastrand::Rng, worker: usize) -> String {
         16 => "image verify -q".to_owned(),
         17 => "image verify keep:1".to_owned(),
         18 => "image inspect keep:1".to_owned(),
+        19 => "image verify -q --repair".to_owned(),
+        20 => "plugin ls".to_owned(),
+        21 => "plugin install -q --yes FORMAT".to_owned(),
+        22 => format!("registry logout r{worker}.example"),
+        23 => format!(
+            "registry login r{worker}.example -u ann --password-stdin --no-verify --store file"
+        ),
         _ => format!("save -q -o out/{worker}.tar keep:1"),
     }
 }
