@@ -42,6 +42,7 @@ pub mod digest;
 pub mod erofs;
 mod error;
 mod excerpt;
+mod fs;
 pub mod image;
 pub mod layer;
 pub mod limits;

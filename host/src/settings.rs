@@ -21,6 +21,7 @@ use registries::{RegistriesFile, Surroundings};
 use shape::Object;
 
 use crate::address;
+use crate::cancel::Cancelled;
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
@@ -95,6 +96,9 @@ pub enum SettingsError {
         /// The keys that lead to the value.
         key: String,
     },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// A value of `registries` means nothing.
     #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
     Registries {

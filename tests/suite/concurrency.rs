@@ -133,6 +133,8 @@ fn prune_gets_its_turn_while_loads_overlap_without_end() {
         let name = format!("in{number}.tar");
         env.write(&name, &image(&format!("many:{number}"), 3).docker());
     }
+    // The home is there before several threads use it.
+    env.msb("images").success();
     let is_over = AtomicBool::new(false);
     let loaded = AtomicUsize::new(0);
     std::thread::scope(|scope| {

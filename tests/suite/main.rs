@@ -32,6 +32,7 @@ mod faulty;
 mod fixtures;
 mod full_disk;
 mod hints;
+mod home;
 mod indexes;
 mod mount;
 mod odd_archives;
@@ -128,6 +129,7 @@ fn main() {
         faulty::itself::tests(),
         fixtures::tests(),
         full_disk::tests(),
+        home::tests(),
         resources::tests(),
         round_trip::tests(),
         terminal::tests(),

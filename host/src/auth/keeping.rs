@@ -5,7 +5,7 @@
 //! the user has chosen one.
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::chain::Chain;
 use super::login::KeepError;
+use crate::fs::atomic::{self, AtomicFile, FORMER_PASSWORD, Mode, SetAside};
+use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 use crate::reference::canonical_host;
 use crate::settings::edit::Edit;
 use crate::store::Home;
@@ -31,64 +33,76 @@ pub struct Keeping<'a> {
 impl Keeping<'_> {
     /// Returns the file with the password for a registry, of a login that chose a file.
     pub(super) fn file(&self, registry: &str) -> PathBuf {
-        self.folder().join(file_name(registry))
+        self.home.passwords().join(file_name(registry))
     }
 
-    fn folder(&self) -> PathBuf {
-        self.home.root().join("secrets/registries")
-    }
-
-    /// Writes the file with a password, which nobody else may read.
-    pub(super) fn write_file(
+    /// Writes a password, which nobody else may read, to a file that gets its name later: then
+    /// little can go wrong any more, and a process that is killed until then leaves no password.
+    pub(super) fn prepare_file(
         &self,
         registry: &str,
         password: &SecretString,
-    ) -> Result<(), KeepError> {
+    ) -> Result<AtomicFile, KeepError> {
         let path = self.file(registry);
-        let failed = |operation| {
-            let path = path.clone();
-            move |source: io::Error| KeepError::File {
-                operation,
-                path,
-                source,
-            }
+        let folder = self.home.passwords();
+        let make = || -> io::Result<()> {
+            create_directory(self.home.root(), SHARED_DIRECTORY)?;
+            let secrets = folder.parent().unwrap_or(&folder);
+            create_directory(secrets, PRIVATE_DIRECTORY)?;
+            create_directory(&folder, PRIVATE_DIRECTORY)?;
+            std::fs::set_permissions(&folder, PermissionsExt::from_mode(PRIVATE_DIRECTORY))
         };
-        let folder = self.folder();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(failed("create the directory of"))?;
-        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))
-            .map_err(failed("protect the directory of"))?;
-        // Only its owner may read what `tempfile` makes.
-        let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(failed("write"))?;
-        file.write_all(password.expose_secret().as_bytes())
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed("write"))?;
-        file.persist(&path)
-            .map_err(|error| failed("write")(error.error))?;
-        Ok(())
+        make().map_err(failed("create the directory of", &path))?;
+        let write = || -> io::Result<AtomicFile> {
+            let file = AtomicFile::create(&path, Mode::Exactly(PRIVATE_FILE))?;
+            file.file().write_all(password.expose_secret().as_bytes())?;
+            file.file().sync_all()?;
+            Ok(file)
+        };
+        write().map_err(failed("write", &path))
     }
 
-    /// Removes the file with a password, and returns whether there was one.
-    pub(super) fn remove_file(&self, registry: &str) -> Result<bool, KeepError> {
+    /// Takes its name from the file with a password, if there is one, before the settings lose it as
+    /// well: then it is removed, or gets its name back where the settings cannot be written.
+    pub(super) fn set_aside(&self, registry: &str) -> Result<Option<SetAside>, KeepError> {
         let path = self.file(registry);
-        match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(KeepError::File {
-                operation: "remove",
-                path,
-                source,
-            }),
+        atomic::set_aside(&path).map_err(failed("remove", &path))
+    }
+
+    /// Removes a file that was set aside if the settings were written, and restores it otherwise.
+    pub(super) fn let_go(
+        &self,
+        registry: &str,
+        file: Option<SetAside>,
+        written: Result<(), KeepError>,
+    ) -> Result<(), KeepError> {
+        match (file, written) {
+            (None, written) => written,
+            (Some(file), Ok(())) => file
+                .remove()
+                .map_err(failed("remove", &self.file(registry))),
+            (Some(file), Err(error)) => {
+                let _ = file.restore();
+                Err(error)
+            }
         }
     }
 
-    /// Returns the bytes of the file with a password, if there is one.
-    pub(super) fn read_file(&self, registry: &str) -> Option<SecretString> {
-        let text = std::fs::read_to_string(self.file(registry)).ok()?;
-        Some(SecretString::from(text))
+    /// Removes what logins that were killed have left.
+    pub(super) fn tidy(&self) {
+        atomic::remove_left(&self.home.passwords(), Some(FORMER_PASSWORD));
+    }
+}
+
+pub(super) fn failed(
+    operation: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> KeepError + use<> {
+    let path = path.to_owned();
+    move |source| KeepError::File {
+        operation,
+        path,
+        source,
     }
 }
 
@@ -116,13 +130,12 @@ pub(super) fn places(edit: &Edit, registry: &str) -> Vec<Vec<String>> {
 
 /// Writes down who the user is, in the place where the settings say it already.
 pub(super) fn write_down(
-    path: &Path,
+    edit: &mut Edit,
     registry: &str,
     username: &str,
     source: (&str, &str),
 ) -> Result<(), KeepError> {
-    let mut edit = Edit::open(path)?;
-    let mut places = places(&edit, registry).into_iter();
+    let mut places = places(edit, registry).into_iter();
     let place = places
         .next()
         .unwrap_or_else(|| ["registries", "auth", registry].map(str::to_owned).to_vec());

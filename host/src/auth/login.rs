@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::chain::{Chain, Question};
-use super::keeping::{Keeping, file_name, write_down};
+use super::keeping::{Keeping, failed, file_name, write_down};
 use super::link::{KEYCHAIN, Tier};
 use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
@@ -18,6 +18,7 @@ use crate::cancel::Cancelled;
 use crate::progress::Event;
 use crate::reference::canonical_host;
 use crate::registry::{Client, RegistryAuth, VerifyError, Welcome};
+use crate::settings::edit::Edit;
 use crate::settings::{AuthSource, Settings, SettingsError};
 
 /// The most bytes of a password or token: more than the largest key that stands for one, and about
@@ -223,8 +224,19 @@ impl Login {
                 registry: self.registry.clone(),
                 source,
             })?;
-        let (path, name) = (&keeping.settings, &self.username);
-        if let Err(error) = write_down(path, &self.registry, name, ("store", "keyring")) {
+        let written = || -> Result<(), KeepError> {
+            let mut edit = Edit::open(&keeping.settings, around.cancel)?;
+            keeping.tidy();
+            let old = keeping.set_aside(&self.registry)?;
+            let written = write_down(
+                &mut edit,
+                &self.registry,
+                &self.username,
+                ("store", "keyring"),
+            );
+            keeping.let_go(&self.registry, old, written)
+        };
+        if let Err(error) = written() {
             // What was not written down is not kept.
             let _ = match before {
                 Some(before) => keychain.store(&request, &before.credential, around),
@@ -232,7 +244,6 @@ impl Login {
             };
             return Err(error);
         }
-        keeping.remove_file(&self.registry)?;
         Ok(())
     }
 
@@ -241,19 +252,25 @@ impl Login {
         keeping: &Keeping<'_>,
         around: &Surroundings<'_>,
     ) -> Result<(), KeepError> {
-        let before = keeping.read_file(&self.registry);
-        keeping.write_file(&self.registry, &self.password)?;
+        let mut edit = Edit::open(&keeping.settings, around.cancel)?;
+        keeping.tidy();
+        let file = keeping.prepare_file(&self.registry, &self.password)?;
         let name = file_name(&self.registry);
         let source = ("secret_name", name.as_str());
-        if let Err(error) = write_down(&keeping.settings, &self.registry, &self.username, source) {
-            match before {
-                Some(before) => keeping.write_file(&self.registry, &before)?,
-                None => {
-                    keeping.remove_file(&self.registry)?;
-                }
+        // Settings come first: a password that they do not name would stay unnoticed.
+        write_down(&mut edit, &self.registry, &self.username, source)?;
+        let path = keeping.file(&self.registry);
+        let is_new = !path.exists();
+        if let Err(error) = file.put_in_place() {
+            // It may have its name, and not be known to last. If this fails as well, the next login
+            // mends it.
+            if is_new {
+                let _ = std::fs::remove_file(&path);
             }
-            return Err(error);
+            let _ = edit.undo();
+            return Err(failed("write", &path)(error));
         }
+        drop(edit);
         // What an earlier login has kept would answer first.
         if let Some(keychain) = keeping.chain.provider(KEYCHAIN) {
             let _ = keychain.erase(&login_request(&self.registry), around);

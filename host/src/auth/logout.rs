@@ -58,21 +58,26 @@ pub fn logout(
     let source = entry.and_then(|entry| entry.content.ok());
     let is_keyring = |source: &AuthSettings| source.source == AuthSource::Keyring;
     done.in_keychain = source.as_ref().is_some_and(is_keyring);
-    if keeping.remove_file(registry)? {
-        done.file = Some(keeping.file(registry));
-    }
-    done.left = source.as_ref().and_then(|source| named(source, registry));
+    let mut edit = None;
     if keeping.settings.exists() {
-        let mut edit = Edit::open(&keeping.settings)?;
+        edit = Some(Edit::open(&keeping.settings, around.cancel)?);
+    }
+    keeping.tidy();
+    done.left = source.as_ref().and_then(|source| named(source, registry));
+    let file = keeping.set_aside(registry)?;
+    done.file = file.is_some().then(|| keeping.file(registry));
+    let mut written = Ok(());
+    if let Some(mut edit) = edit {
         for keys in places(&edit, registry) {
             if edit.remove(&strs(&keys)) {
                 done.settings.push(keys.join("."));
             }
         }
         if !done.settings.is_empty() {
-            edit.save()?;
+            written = edit.save().map_err(KeepError::from);
         }
     }
+    keeping.let_go(registry, file, written)?;
     let chain = Chain::new(providers(keeping.chain), &settings);
     if let Ok(steps) = chain.explain(&question(registry), around) {
         done.remaining = steps

@@ -9,7 +9,7 @@ use super::config::ImageConfig;
 use super::list::{self, NO_REFERENCE};
 use crate::digest::Digest;
 use crate::reference::Reference;
-use crate::store::{ImageIndex, ImageRecord, Store, StoreError};
+use crate::store::{FoundImage, ImageIndex, ImageRecord, Store, StoreError};
 
 /// An image in detail. Its JSON form is part of the command line's contract.
 #[derive(Clone, Debug, Serialize)]
@@ -74,6 +74,17 @@ pub struct LayerDetails {
 /// Returns what the store knows of the image that `selector` names.
 pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError> {
     let found = store.find(selector)?;
+    let digest = found.image.digest.clone();
+    match details(store, found) {
+        // Rows go before files: it was removed meanwhile.
+        Err(StoreError::Io { .. }) if !store.has_image(&digest)? => {
+            Err(StoreError::NotFound(selector.to_owned()))
+        }
+        details => details,
+    }
+}
+
+fn details(store: &Store, found: FoundImage) -> Result<ImageDetails, StoreError> {
     let image = found.image;
     let mut layers = Vec::with_capacity(image.layers.len());
     for (position, layer) in image.layers.iter().enumerate() {

@@ -1,27 +1,22 @@
 //! The file that an archive is saved to: complete under its name, or not there at all.
 //!
-//! Owns where the bytes go until they are complete, and the step that gives them their name. Where
-//! the filesystem can do it (`O_TMPFILE`), the file has no name until then, so that not even a
-//! process that is killed leaves anything. A name that is taken needs a moment in which the new
-//! file stands next to the old one under a name of its own, since Linux has no call that puts a
-//! file without a name in the place of another one.
+//! Owns which file a path means (links are followed as other programs follow them) and what of it
+//! stays: devices and pipes are written to as they are, and a file whose place is taken hands on its
+//! mode and owner.
 
 use std::fs::{File, FileType, Metadata};
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
-use tempfile::{NamedTempFile, TempPath};
+
+use crate::fs::atomic::{AtomicFile, Mode};
+use crate::fs::ignoring_what_cannot_be_synchronised;
 
 /// How many links may be followed, as in Linux's path resolution.
 const MAX_LINKS: usize = 40;
-/// How a file begins that stands next to its place for a moment.
-const PREFIX: &str = ".msb-save-";
-/// How many names are tried for it.
-const ATTEMPTS: usize = 100;
 /// The mode of a new file, before the umask.
 const MODE: u32 = 0o666;
 /// The bits of the mode that a file takes over from the one whose place it takes.
@@ -29,20 +24,11 @@ const KEPT_BITS: u32 = 0o777;
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(super) struct OutputFile {
-    file: File,
-    place: Place,
-}
-
-/// Where the file is, and where it is to be.
-#[derive(Debug)]
-enum Place {
+pub(super) enum OutputFile {
     /// Written to as it is: a device, a pipe, a file that has lost its name.
-    Direct,
-    /// Without a name.
-    Unnamed(PathBuf),
-    /// Next to its place under another name, which vanishes if it stays incomplete.
-    Aside(TempPath, PathBuf),
+    InPlace(File),
+    /// Not there until it is complete.
+    Aside(AtomicFile),
 }
 
 impl OutputFile {
@@ -71,11 +57,16 @@ impl OutputFile {
         } else if let Ok(seen) = std::fs::metadata(path) {
             return Self::in_place(path, seen.file_type());
         }
-        let (file, place) = create(target, existing.as_ref())?;
+        // What comes in the place of a file is for those who could read that one, from its first
+        // byte.
+        let mode = existing
+            .as_ref()
+            .map_or(MODE, |existing| existing.mode() & KEPT_BITS);
+        let file = AtomicFile::create(&target, Mode::Within(mode))?;
         if let Some(existing) = existing {
-            take_over(&file, &existing)?;
+            take_over(file.file(), &existing)?;
         }
-        Ok(Self { file, place })
+        Ok(Self::Aside(file))
     }
 
     fn in_place(path: &Path, kind: FileType) -> io::Result<Self> {
@@ -88,38 +79,23 @@ impl OutputFile {
                 "it is a socket",
             ));
         }
-        Ok(Self {
-            file: options.truncate(kind.is_file()).open(path)?,
-            place: Place::Direct,
-        })
+        let file = options.truncate(kind.is_file()).open(path)?;
+        Ok(Self::InPlace(file))
     }
 
     /// Returns what the bytes are written to.
     pub(super) fn writer(&self) -> io::Result<File> {
-        self.file.try_clone()
+        match self {
+            Self::InPlace(file) => file.try_clone(),
+            Self::Aside(file) => file.file().try_clone(),
+        }
     }
 
     /// Gives the complete file its name. Both are on the disk when this returns.
     pub(super) fn put_in_place(self) -> io::Result<()> {
-        let Self { file, place } = self;
-        match place {
-            Place::Direct => ignoring_what_cannot_be_synchronised(file.sync_all()),
-            Place::Unnamed(target) => {
-                file.sync_all()?;
-                match link(&file, &target) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        let aside = link_aside(&file, &target)?;
-                        aside.persist(&target).map_err(|error| error.error)?;
-                    }
-                    linked => linked?,
-                }
-                synchronise_directory(&target)
-            }
-            Place::Aside(aside, target) => {
-                file.sync_all()?;
-                aside.persist(&target).map_err(|error| error.error)?;
-                synchronise_directory(&target)
-            }
+        match self {
+            Self::InPlace(file) => ignoring_what_cannot_be_synchronised(file.sync_all()),
+            Self::Aside(file) => file.put_in_place(),
         }
     }
 }
@@ -165,33 +141,6 @@ fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
-fn create(target: PathBuf, existing: Option<&Metadata>) -> io::Result<(File, Place)> {
-    let directory = parent(&target);
-    // What comes in the place of a file is for those who could read that one, from its first byte.
-    let mode = existing.map_or(MODE, |existing| existing.mode() & KEPT_BITS);
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    if Path::new("/proc/self/fd").exists() {
-        match rustix::fs::open(directory, flags, Mode::from_raw_mode(mode)) {
-            Ok(file) => return Ok((file.into(), Place::Unnamed(target))),
-            // The filesystem cannot do it, or the kernel does not know what is meant.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let file = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        // Its own words name a file that nobody has asked for.
-        .map_err(|error| {
-            error
-                .raw_os_error()
-                .map_or(error, io::Error::from_raw_os_error)
-        })?;
-    let (file, aside) = NamedTempFile::into_parts(file);
-    Ok((file, Place::Aside(aside, target)))
-}
-
 /// Gives a file the mode and, where that is allowed, the owner of the one whose place it takes.
 fn take_over(file: &File, existing: &Metadata) -> io::Result<()> {
     let own = file.metadata()?;
@@ -200,48 +149,6 @@ fn take_over(file: &File, existing: &Metadata) -> io::Result<()> {
         let _ = std::os::unix::fs::fchown(file, Some(existing.uid()), Some(existing.gid()));
     }
     file.set_permissions(std::fs::Permissions::from_mode(existing.mode() & KEPT_BITS))
-}
-
-/// Gives a file without a name one that is not taken.
-fn link(file: &File, path: &Path) -> io::Result<()> {
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
-    Ok(())
-}
-
-/// Gives a file without a name one next to its place.
-fn link_aside(file: &File, target: &Path) -> io::Result<TempPath> {
-    for _ in 0..ATTEMPTS {
-        let random: String = std::iter::repeat_with(fastrand::alphanumeric)
-            .take(8)
-            .collect();
-        let aside = parent(target).join(format!("{PREFIX}{random}"));
-        match link(file, &aside) {
-            Ok(()) => return TempPath::try_from_path(aside),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-fn synchronise_directory(target: &Path) -> io::Result<()> {
-    ignoring_what_cannot_be_synchronised(File::open(parent(target))?.sync_all())
-}
-
-/// Pipes, devices, and directories of some filesystems have no such thing.
-fn ignoring_what_cannot_be_synchronised(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error)
-            if matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::INVAL | Errno::ROFS | Errno::NOTSUP)
-            ) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -275,39 +182,6 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_file_is_not_there_and_a_complete_one_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("out");
-        for text in ["one", "two"] {
-            let before = names(directory.path());
-            let file = OutputFile::open(&path).unwrap();
-            file.writer().unwrap().write_all(b"half").unwrap();
-            if matches!(file.place, Place::Unnamed(_)) {
-                assert_eq!(names(directory.path()), before);
-            }
-            drop(file);
-            assert_eq!(names(directory.path()), before);
-            write(&path, text).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-            assert_eq!(names(directory.path()), ["out"]);
-        }
-    }
-
-    #[test]
-    fn a_filesystem_without_unnamed_files_has_named_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let target = directory.path().join("out");
-        let aside = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempfile_in(directory.path())
-            .unwrap();
-        let (file, aside) = aside.into_parts();
-        let place = Place::Aside(aside, target.clone());
-        OutputFile { file, place }.put_in_place().unwrap();
-        assert_eq!(names(directory.path()), ["out"]);
-    }
-
-    #[test]
     fn the_mode_of_a_file_that_is_replaced_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
@@ -315,7 +189,8 @@ mod tests {
             std::fs::write(&path, "old").unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let file = OutputFile::open(&path).unwrap();
-            assert_eq!(file.file.metadata().unwrap().mode() & 0o777, mode);
+            let own = file.writer().unwrap().metadata().unwrap();
+            assert_eq!(own.mode() & 0o777, mode);
             file.put_in_place().unwrap();
             assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, mode);
         }
@@ -331,7 +206,7 @@ mod tests {
         let missing = directory.path().join("missing/out");
         let error = OutputFile::open(&missing).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert!(!error.to_string().contains(PREFIX), "{error}");
+        assert!(!error.to_string().contains(".msb-"), "{error}");
         std::fs::write(directory.path().join("file"), "").unwrap();
         let below = directory.path().join("file/out");
         assert_eq!(kind(&below), io::ErrorKind::NotADirectory);

@@ -164,6 +164,7 @@ mod tests {
             "key",
             "aa-bb.compiled",
             ".compiling-Xa2b",
+            ".msb-new-Xa2b",
             "modules/wasmtime-1/mod",
             "notes",
         ] {

@@ -9,7 +9,7 @@ mod seal;
 
 use std::fs::{self, DirBuilder, File, FileTimes};
 use std::hash::{Hash as _, Hasher};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -19,8 +19,10 @@ use wasmtime::component::Component;
 
 use self::seal::{Key, Subject};
 use crate::digest::{self, Algorithm, Digest};
+use crate::fs::PRIVATE_FILE;
+use crate::fs::atomic::{self, Mode};
 use crate::ownership::{self, Untrusted};
-use crate::store::{self, UNFINISHED_CODE as ASIDE};
+use crate::store;
 
 /// Bytes that all files together may have. What was not used for longest is dropped.
 const MAX_TOTAL: u64 = 256 << 20;
@@ -91,25 +93,20 @@ impl CompiledCode {
         let path = self.path(subject);
         let sealed = self.key.seal(subject, &code);
         self.make_room(sealed.len() as u64, &path);
-        let mut file = tempfile::Builder::new()
-            .prefix(ASIDE)
-            .tempfile_in(&self.folder)?;
-        file.write_all(&sealed)?;
         if fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir()) {
             remove(&path)?;
         }
-        file.persist(&path).map_err(|failed| failed.error)?;
-        Ok(())
+        atomic::write(&path, Mode::Exactly(PRIVATE_FILE), &sealed)
     }
 
     /// Drops what was not used for longest until `wanted` more bytes fit, and what msb once kept
     /// here in another layout. What cannot be dropped stays.
     fn make_room(&self, wanted: u64, replaced: &Path) {
         let _ = remove(&self.folder.join(store::FORMER_CODE));
+        atomic::remove_left(&self.folder, None);
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return;
         };
-        let now = SystemTime::now();
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
@@ -122,10 +119,6 @@ impl CompiledCode {
             };
             if name.ends_with(SUFFIX) && path != replaced {
                 files.push((changed, metadata.len(), path));
-            } else if name.starts_with(ASIDE)
-                && now.duration_since(changed).is_ok_and(|age| age > NOTED)
-            {
-                let _ = remove(&path);
             }
         }
         files.sort();

@@ -2,24 +2,42 @@
 //!
 //! Only the value that changes is written anew: everything else keeps its order, its spaces and its
 //! meaning, also where it is none of ours. The new file takes the place of the old one at once,
-//! for nobody but the user to read; two who change it at once do so one after the other.
+//! for nobody but the user to read; two who change it at once do so one after the other. Others
+//! cannot open the lock, so they cannot hold it.
 
 mod text;
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs::{File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Settings, SettingsError};
+use crate::cancel::Cancel;
+use crate::fs::atomic::{self, FORMER_SETTINGS, Mode};
+use crate::fs::{PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 
-/// A file of settings that nobody else changes meanwhile.
+/// How often a lock that is taken is tried again. Waiting in the kernel could not be cancelled.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// A file of settings that nobody else changes until this is dropped.
 #[derive(Debug)]
 pub struct Edit {
     path: PathBuf,
     text: String,
-    _lock: File,
+    /// What the file had; `None` if there was none.
+    before: Option<String>,
+    lock: File,
+}
+
+impl Drop for Edit {
+    fn drop(&mut self) {
+        // A child process may have the file as well, until it runs another program.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Edit {
@@ -27,7 +45,7 @@ impl Edit {
     ///
     /// # Errors
     /// Those of [`Settings::read_from`]: what is broken is not changed.
-    pub fn open(path: &Path) -> Result<Self, SettingsError> {
+    pub fn open(path: &Path, cancel: &Cancel) -> Result<Self, SettingsError> {
         let failed = |operation, path: &Path, source| SettingsError::Edit {
             operation,
             path: path.to_owned(),
@@ -39,27 +57,35 @@ impl Edit {
             found => found.map_err(|error| failed("find", path, error))?,
         };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed("create", folder, error))?;
+            create_directory(folder, SHARED_DIRECTORY)
+                .map_err(|error| failed("create", folder, error))?;
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
         let lock_path = path.with_file_name(name);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(|error| failed("lock", &lock_path, error))?;
+        let failed_to_lock = |error| failed("lock", &lock_path, error);
+        let lock = open_lock(&lock_path).map_err(failed_to_lock)?;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => cancel.check()?,
+                Err(TryLockError::Error(error)) => return Err(failed_to_lock(error)),
+            }
+            std::thread::sleep(RETRY);
+        }
+        if let Some(folder) = path.parent() {
+            atomic::remove_left(folder, Some(FORMER_SETTINGS));
+        }
         Settings::read_from(&path)?;
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "{}\n".to_owned(),
-            read => read.map_err(|error| failed("read", &path, error))?,
+        let before = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(|error| failed("read", &path, error))?),
         };
         Ok(Self {
             path,
-            text,
-            _lock: lock,
+            text: before.clone().unwrap_or_else(|| "{}\n".to_owned()),
+            before,
+            lock,
         })
     }
 
@@ -106,40 +132,58 @@ impl Edit {
     }
 
     /// Writes the file.
-    pub fn save(self) -> Result<(), SettingsError> {
-        let failed = |source| SettingsError::Edit {
+    pub fn save(&self) -> Result<(), SettingsError> {
+        self.write(&self.text)
+    }
+
+    /// Makes the file what it was before, after it was written.
+    pub fn undo(&self) -> Result<(), SettingsError> {
+        match &self.before {
+            Some(before) => self.write(before),
+            None => std::fs::remove_file(&self.path).map_err(|source| self.failed(source)),
+        }
+    }
+
+    fn write(&self, text: &str) -> Result<(), SettingsError> {
+        atomic::write(&self.path, Mode::Exactly(PRIVATE_FILE), text.as_bytes())
+            .map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> SettingsError {
+        SettingsError::Edit {
             operation: "write",
             path: self.path.clone(),
             source,
-        };
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        // Only its owner may read what `tempfile` makes.
-        let mut file = tempfile::Builder::new()
-            .prefix(".config.")
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        file.write_all(self.text.as_bytes())
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        file.persist(&self.path)
-            .map_err(|error| failed(error.error))?;
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed)
+        }
     }
+}
+
+/// Opens the lock, and makes it if there is none. Earlier versions left it open to others.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(PRIVATE_FILE)
+        .open(path)?;
+    if file.metadata()?.mode() & 0o777 != PRIVATE_FILE {
+        file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use serde_json::json;
 
     use super::*;
+
+    fn open(path: &Path) -> Result<Edit, SettingsError> {
+        Edit::open(path, &Cancel::default())
+    }
 
     #[test]
     fn a_file_is_replaced_by_one_that_only_the_user_may_read_and_links_stay() {
@@ -147,9 +191,9 @@ mod tests {
         let real = folder.path().join("real.json");
         let link = folder.path().join("config.json");
         std::fs::write(&real, "{\"x\": 1}").unwrap();
-        std::fs::set_permissions(&real, PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(&real, Permissions::from_mode(0o644)).unwrap();
         symlink("real.json", &link).unwrap();
-        let mut edit = Edit::open(&link).unwrap();
+        let mut edit = open(&link).unwrap();
         edit.set(&["y"], &json!(2)).unwrap();
         edit.save().unwrap();
         assert!(link.is_symlink());
@@ -168,7 +212,7 @@ mod tests {
     fn a_file_that_is_not_there_is_made_with_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/config.json");
-        let mut edit = Edit::open(&path).unwrap();
+        let mut edit = open(&path).unwrap();
         assert!(!edit.remove(&["registries", "auth"]));
         edit.set(&["registries", "auth", "h"], &json!({"store": "keyring"}))
             .unwrap();
@@ -188,12 +232,51 @@ mod tests {
         let path = folder.path().join("config.json");
         for text in ["", "{", "[]", r#"{"registries": 5}"#] {
             std::fs::write(&path, text).unwrap();
-            assert!(Edit::open(&path).is_err(), "{text}");
+            assert!(open(&path).is_err(), "{text}");
         }
         std::fs::write(&path, r#"{"x": {"y": []}}"#).unwrap();
-        let mut edit = Edit::open(&path).unwrap();
+        let mut edit = open(&path).unwrap();
         let error = edit.set(&["x", "y", "z"], &json!(1)).unwrap_err();
         assert!(error.to_string().contains("`x.y`"), "{error}");
+    }
+
+    #[test]
+    fn the_lock_is_closed_to_others_and_what_was_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let lock = folder.path().join("config.json.lock");
+        std::fs::write(&lock, "").unwrap();
+        std::fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
+        let left = folder.path().join(".config.aB3dE6");
+        std::fs::write(&left, "").unwrap();
+        std::fs::set_permissions(&left, Permissions::from_mode(0o600)).unwrap();
+        let edit = open(&path).unwrap();
+        let mode = std::fs::metadata(&lock).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!left.exists());
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let waited = Edit::open(&path, &cancel);
+        assert!(matches!(waited, Err(SettingsError::Cancelled(_))));
+        drop(edit);
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_was_written_can_be_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        for before in [None, Some("{\"x\": 1}")] {
+            if let Some(before) = before {
+                std::fs::write(&path, before).unwrap();
+            }
+            let mut edit = open(&path).unwrap();
+            edit.set(&["y"], &json!(2)).unwrap();
+            edit.save().unwrap();
+            assert!(std::fs::read_to_string(&path).unwrap().contains('y'));
+            edit.undo().unwrap();
+            assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), before);
+        }
     }
 
     #[test]
@@ -204,7 +287,7 @@ mod tests {
             for number in 0..8 {
                 let path = &path;
                 scope.spawn(move || {
-                    let mut edit = Edit::open(path).unwrap();
+                    let mut edit = open(path).unwrap();
                     edit.set(&["x", &format!("key{number}")], &json!(number))
                         .unwrap();
                     edit.save().unwrap();

@@ -63,7 +63,9 @@ impl Store {
         let foreign = Foreign::open(self.home())?;
         let home = self.home();
         let known = if dry_run {
-            self.rehearse(|copy| delete_unused(home, copy, (&foreign, &claim), ALL, &mut collected))?
+            self.rehearse(|copy| {
+                delete_unused(home, copy, (&foreign, &claim), ALL, &mut collected)
+            })?
         } else {
             self.make_room();
             let deleted = self.write(|transaction| {
@@ -102,7 +104,13 @@ impl Store {
             let before = collected.images;
             collected.in_use = 0;
             let known = self.write(|transaction| {
-                delete_unused(self.home(), transaction, (foreign, claim), A_FEW, &mut collected)
+                delete_unused(
+                    self.home(),
+                    transaction,
+                    (foreign, claim),
+                    A_FEW,
+                    &mut collected,
+                )
             })?;
             discard(
                 &Garbage::find(self.home(), &known)?,

@@ -1,21 +1,18 @@
 //! The file operations of the store: each error with path and operation, each write durable, each
 //! mode the same whatever the umask.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::StoreError;
+use crate::fs::atomic::{self, AtomicFile, Mode};
+use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY};
 
 const FILE_MODE: u32 = 0o644;
-const DIRECTORY_MODE: u32 = 0o755;
-const PRIVATE_FILE_MODE: u32 = 0o600;
-const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
 /// How many files are made durable at once.
 const SYNCHRONISERS: usize = 8;
 
@@ -31,38 +28,19 @@ pub(crate) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) 
 
 /// Makes a directory and those above it.
 pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
-    make_directory(path, DIRECTORY_MODE)
+    crate::fs::create_directory(path, SHARED_DIRECTORY).map_err(error("create", path))
 }
 
 /// Makes a directory that only its owner can enter, and those above it. One that is there and open
 /// to others is closed to them.
 pub(super) fn create_private_directory(path: &Path) -> Result<(), StoreError> {
-    make_directory(path, PRIVATE_DIRECTORY_MODE)?;
+    crate::fs::create_directory(path, PRIVATE_DIRECTORY).map_err(error("create", path))?;
     let metadata = fs::metadata(path).map_err(error("inspect", path))?;
     if is_open_to_others(&metadata) {
-        let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY_MODE);
+        let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY);
         fs::set_permissions(path, private).map_err(error("set the mode of", path))?;
     }
     Ok(())
-}
-
-fn make_directory(path: &Path, mode: u32) -> Result<(), StoreError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        create_directory(parent)?;
-    }
-    match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => {}
-        Err(raced) if raced.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(());
-        }
-        Err(failed) => return Err(error("create", path)(failed)),
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .map_err(error("set the mode of", path))?;
-    path.parent().map_or(Ok(()), sync_directory)
 }
 
 /// Makes a directory that only its owner can enter, removed with all in it when dropped. Its name is
@@ -78,7 +56,7 @@ pub(super) fn temporary_directory(
         .tempdir_in(parent)
         .map_err(error("create a directory in", parent))?;
     // The umask may have taken away what its owner needs.
-    let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY_MODE);
+    let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY);
     fs::set_permissions(directory.path(), private)
         .map_err(error("set the mode of", directory.path()))?;
     Ok(directory)
@@ -87,10 +65,10 @@ pub(super) fn temporary_directory(
 /// Opens a file for reading and writing, and makes it if there is none. Only its owner has access
 /// to it, also where it was open to others before.
 pub(super) fn open_or_create_private(path: &Path) -> Result<File, StoreError> {
-    let file = open_or_create_with(path, PRIVATE_FILE_MODE)?;
+    let file = open_or_create_with(path, PRIVATE_FILE)?;
     let metadata = file.metadata().map_err(error("inspect", path))?;
     if is_open_to_others(&metadata) {
-        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE_MODE))
+        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))
             .map_err(error("set the mode of", path))?;
     }
     Ok(file)
@@ -169,9 +147,7 @@ fn sync_file(path: &Path) -> Result<u64, StoreError> {
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(error("synchronise", path))
+    crate::fs::sync_directory(path).map_err(error("synchronise", path))
 }
 
 /// Gives a synchronised file its name. [`sync_directory`] makes that durable.
@@ -180,38 +156,27 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(error("rename to", to))
 }
 
-/// Writes a whole file in one step: aside as `prefix` and something random, synchronised, renamed.
-pub(crate) fn write_atomically(
-    bytes: &[u8],
-    path: &Path,
-    aside: &Path,
-    prefix: &str,
-) -> Result<(), StoreError> {
-    write_aside(bytes, path, aside, prefix)?.persist()?;
+/// Writes a whole file in one step, in the place of the one that is there.
+pub(crate) fn write_atomically(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
+    write_aside(bytes, path)?.persist()?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
-/// A file that was written aside and is synchronised, removed when dropped.
+/// A file that was written and is synchronised, removed when dropped.
 pub(super) struct Aside {
-    file: tempfile::NamedTempFile,
+    file: AtomicFile,
     path: PathBuf,
 }
 
-/// Writes a file aside, to be put in its place at `path`.
-pub(super) fn write_aside(
-    bytes: &[u8],
-    path: &Path,
-    aside: &Path,
-    prefix: &str,
-) -> Result<Aside, StoreError> {
-    let mut file = tempfile::Builder::new()
-        .prefix(prefix)
-        .tempfile_in(aside)
-        .map_err(error("create a file in", aside))?;
-    let result = file.write_all(bytes);
-    result.map_err(error("write", path))?;
-    set_mode(file.as_file(), path)?;
-    file.as_file().sync_all().map_err(error("write", path))?;
+/// Writes a file that is to be put in its place at `path`.
+pub(super) fn write_aside(bytes: &[u8], path: &Path) -> Result<Aside, StoreError> {
+    let write = || -> io::Result<AtomicFile> {
+        let file = AtomicFile::create(path, Mode::Exactly(FILE_MODE))?;
+        file.file().write_all(bytes)?;
+        file.file().sync_all()?;
+        Ok(file)
+    };
+    let file = write().map_err(error("write", path))?;
     let path = path.to_owned();
     Ok(Aside { file, path })
 }
@@ -221,9 +186,7 @@ impl Aside {
     pub(super) fn persist(self) -> Result<(), StoreError> {
         let Self { file, path } = self;
         step(&path)?;
-        file.persist(&path)
-            .map_err(|failed| error("rename to", &path)(failed.error))?;
-        Ok(())
+        file.give_name().map_err(error("write", &path))
     }
 }
 
@@ -239,6 +202,11 @@ pub(super) fn disk_size(path: &Path) -> Result<u64, StoreError> {
 /// Removes a file, or a directory with all in it, that may be gone already.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     step(path)?;
+    if atomic::is_unfinished(path) {
+        // Another process may be at it by now.
+        atomic::remove_if_left(path);
+        return Ok(());
+    }
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

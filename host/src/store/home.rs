@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::digest::Digest;
 
-/// How the names of files begin in which compiled plugins are being written.
-pub(crate) const UNFINISHED_CODE: &str = ".compiling-";
+/// How the names began of files that an msb of before was writing: documents in the directory of
+/// what is in flight, and compiled plugins in theirs.
+pub(super) const UNFINISHED_DOCUMENT: &str = "blob-";
+pub(super) const UNFINISHED_CODE: &str = ".compiling-";
 /// How the names of files end that hold a compiled plugin.
 pub(crate) const COMPILED_CODE: &str = ".compiled";
 /// What an msb of before kept compiled plugins in, within their directory.
@@ -53,6 +55,11 @@ impl Home {
     /// Returns the directory of installed plugins.
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
+    }
+
+    /// Returns the directory of passwords that were to be kept in files.
+    pub fn passwords(&self) -> PathBuf {
+        self.root.join("secrets/registries")
     }
 
     pub(super) fn catalogue(&self) -> PathBuf {

@@ -276,6 +276,12 @@ impl Locks {
     }
 }
 
+impl Drop for Locks {
+    fn drop(&mut self) {
+        let _ = range::unlock_all(&self.file);
+    }
+}
+
 impl Resource<'_> {
     /// Returns its byte. Two layers of one byte would take turns, and that is all.
     fn byte(self) -> u64 {

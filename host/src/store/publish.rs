@@ -16,9 +16,6 @@ use crate::digest::{Digest, Hasher};
 use crate::layer::{Dependence, Rest};
 use crate::progress::Silent;
 
-/// What the names of documents begin with while they are written aside.
-pub(super) const ASIDE: &str = "blob-";
-
 /// Which layer, and over which others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey {
@@ -237,7 +234,7 @@ impl Store {
             }
             let path = self.home().blob(digest);
             check(bytes, digest, &path)?;
-            fs::write_aside(bytes, &path, &self.home().tmp(), ASIDE)?.persist()?;
+            fs::write_aside(bytes, &path)?.persist()?;
             is_new = true;
         }
         if is_new {

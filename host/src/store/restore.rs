@@ -14,7 +14,7 @@ use super::catalogue::{Store, WriteError, bring_up_to_date, failed};
 use super::query::DamagedRow;
 use super::rows::Rows;
 use super::sidecar::Unusable;
-use super::{Home, StoreError, database, fault, fs, schema, sidecar, sweep};
+use super::{Home, StoreError, database, fault, fs, lock, schema, sidecar, sweep};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
@@ -79,6 +79,8 @@ impl Store {
 
     /// Returns what the catalogue says otherwise than the sidecars, or does not say at all.
     pub(super) fn contradictions(&self) -> Result<Vec<String>, StoreError> {
+        // Rows and sidecars change one after the other: no process may be between the two.
+        let _turn = lock::turn_to_write(self.home());
         let mut wrong: Vec<String> = self
             .unlisted()?
             .iter()

@@ -90,11 +90,8 @@ fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<(), StoreError> {
     if std::fs::read(&path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    for directory in [home.tmp(), home.sidecars()] {
-        fs::create_directory(&directory)?;
-    }
-    let written = fs::write_aside(&bytes, &path, &home.tmp(), super::publish::ASIDE)
-        .and_then(fs::Aside::persist);
+    fs::create_directory(&home.sidecars())?;
+    let written = fs::write_aside(&bytes, &path).and_then(fs::Aside::persist);
     if written.is_err() {
         // One that says what is not so any more is worse than none.
         let _ = fs::remove(&path);

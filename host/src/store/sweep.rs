@@ -12,9 +12,10 @@ use walkdir::WalkDir;
 
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
-use super::publish::{ASIDE, BESIDE, OVER};
+use super::publish::{BESIDE, OVER};
 use super::{Home, StoreError, fs, home, lock, part, sidecar, staging};
 use crate::digest::Digest;
+use crate::fs::atomic;
 
 /// What the catalogue needs, as names of files.
 #[derive(Debug)]
@@ -121,9 +122,15 @@ impl Garbage {
             let path = home.tmp().join(&name);
             if staging::is_dead(home, &name)? {
                 push_tree(&mut garbage.others, &name, &path);
-            } else if (name.starts_with(ASIDE) && path.is_file()) || part::is_idle(home, &name)? {
+            } else if (name.starts_with(home::UNFINISHED_DOCUMENT) && path.is_file())
+                || part::is_idle(home, &name)?
+            {
                 push(&mut garbage.others, &name, path);
             }
+        }
+        for path in left(home) {
+            let name = path.to_string_lossy().into_owned();
+            push(&mut garbage.others, &name, path);
         }
         for name in names(&home.plugin_cache()).unwrap_or_default() {
             if name.starts_with(home::UNFINISHED_CODE) || name == home::FORMER_CODE {
@@ -177,6 +184,25 @@ pub(super) fn tidy(home: &Home, now: SystemTime) {
             let _ = std::fs::remove_file(&path);
         }
     }
+}
+
+/// Returns the files that processes which were killed have not completed, in all directories of the
+/// home. Of some of them others know nothing: they may be closed to this user.
+fn left(home: &Home) -> Vec<PathBuf> {
+    let mut left = Vec::new();
+    for (directory, former) in [
+        (home.root().to_owned(), Some(atomic::FORMER_SETTINGS)),
+        (home.passwords(), Some(atomic::FORMER_PASSWORD)),
+        (home.plugins(), None),
+        (home.plugin_cache(), None),
+        (home.blobs(), None),
+        (home.sidecars(), None),
+    ] {
+        let names = names(&directory).unwrap_or_default();
+        let paths = names.into_iter().map(|name| directory.join(name));
+        left.extend(paths.filter(|path| atomic::is_left(path, former)));
+    }
+    left
 }
 
 fn push(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: PathBuf) {

@@ -108,7 +108,10 @@ impl Place {
     pub(crate) fn images(&self) -> std::result::Result<BTreeSet<String>, String> {
         let list = || image::list(&Store::open(&Home::at(self.home()))?);
         let images = list().map_err(|error| in_full(&error))?;
-        let rows = images.iter().flat_map(ImageSummary::rows);
+        if let Some(error) = &images.incomplete {
+            return Err(in_full(error));
+        }
+        let rows = images.images.iter().flat_map(ImageSummary::rows);
         let lines = rows.map(|row| format!("{} {}", row.reference, row.id));
         Ok(lines.collect())
     }
@@ -120,11 +123,8 @@ impl Place {
             VerifyOptions::default(),
             Arc::new(Silent) as Arc<dyn Progress>,
         );
-        let verify = || {
-            let store = Store::open(&Home::at(self.home()))?;
-            image::verify(&store, &selectors, options, &silent, &Cancel::default())
-        };
-        match verify() {
+        let home = Home::at(self.home());
+        match image::verify(&home, &selectors, options, &silent, &Cancel::default()) {
             Ok(report) if report.is_sound() => None,
             Ok(report) => Some(serde_json::to_string(&report).unwrap_or_default()),
             Err(error) => Some(in_full(&error)),

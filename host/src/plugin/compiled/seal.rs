@@ -12,6 +12,8 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::digest::Digest;
+use crate::fs::PRIVATE_FILE;
+use crate::fs::atomic::{AtomicFile, Mode};
 use crate::ownership;
 
 /// What the file of the key is called.
@@ -59,17 +61,13 @@ impl Key {
         SystemRandom::new()
             .fill(&mut bytes)
             .map_err(|_| io::Error::other("the system has no random numbers"))?;
-        // Written aside, so that another process never sees half of it; only its owner may read it.
-        let mut file = tempfile::Builder::new()
-            .prefix(super::ASIDE)
-            .tempfile_in(folder)?;
-        file.write_all(&bytes)?;
-        file.as_file().sync_all()?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => Ok(Self::of(&bytes)),
+        let file = AtomicFile::create(&path, Mode::Exactly(PRIVATE_FILE))?;
+        file.file().write_all(&bytes)?;
+        if file.put_if_free()? {
+            Ok(Self::of(&bytes))
+        } else {
             // Another process was faster.
-            Err(raced) if raced.error.kind() == io::ErrorKind::AlreadyExists => Self::read(&path),
-            Err(failed) => Err(failed.error),
+            Self::read(&path)
         }
     }
 

@@ -320,7 +320,7 @@ fn what_was_not_used_for_longest_makes_room() {
     let middle = sparse("b.compiled", MAX_TOTAL / 2, day(200));
     let old = sparse("a.compiled", MAX_TOTAL / 2, day(100));
     let new = sparse("c.compiled", 1000, day(300));
-    let unfinished = sparse(".compiling-abcdef", 10, day(100));
+    let unfinished = sparse(".msb-new-abcdef", 10, day(100));
     let foreign = sparse("notes", 10, day(100));
     fs::create_dir_all(folder.join("modules/wasmtime")).unwrap();
     code.keep(&bench.id, &bench.component).unwrap();

@@ -230,9 +230,8 @@ impl Installer<'_> {
             }
             check_provides(lock, &candidate.name, &candidate.inspection.kind)?;
             let digest = &candidate.inspection.digest;
-            let directory = self.home.plugins();
             let path = super::component_path(self.home, digest);
-            store::write_atomically(&candidate.component, &path, &directory, ".plugin-")?;
+            store::write_atomically(&candidate.component, &path)?;
             let enabled = now.is_none_or(|now| now.enabled);
             let locked = candidate.locked(grants, enabled);
             match lock.plugins.iter_mut().find(|it| it.name == candidate.name) {

@@ -209,7 +209,7 @@ impl Lock {
                 reason: source.to_string(),
             })?;
             let text = format!("{HEADER}{text}");
-            store::write_atomically(text.as_bytes(), &path, &home.plugins(), ".plugins-lock-")?;
+            store::write_atomically(text.as_bytes(), &path)?;
         }
         Ok(answer)
     }

@@ -12,6 +12,7 @@ use super::signature::PublicKey;
 use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::fs::atomic;
 use crate::plugin::{Capability, Grant, Package, builtin};
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -221,10 +222,11 @@ pub(super) fn collect(
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        // What a process that was killed has not finished: components, and the lock file, which is
-        // written under the same lock.
+        // What a process that was killed has not finished; also an msb of before, which wrote
+        // components and the lock file under such names.
         let name = entry.file_name();
-        let is_unfinished = name.to_string_lossy().starts_with(".plugin");
+        let is_unfinished =
+            atomic::is_left(&path, None) || name.to_string_lossy().starts_with(".plugin");
         let is_component = path.extension().is_some_and(|it| it == "wasm");
         if (is_component || is_unfinished) && !used.contains(&path) {
             store::remove(&path)?;

@@ -2,6 +2,7 @@
 //! tests.
 
 use super::*;
+use crate::store::collect::Claim;
 use crate::store::foreign::Foreign;
 
 /// A store with many images, one of which is used.
@@ -21,7 +22,9 @@ fn pruning_by_and_by_removes_what_pruning_at_once_does() {
     let cancel = Cancel::default();
     let expected = at_once.store.prune(false, &Silent, &cancel).unwrap();
     let foreign = Foreign::open(by_and_by.store.home()).unwrap();
-    let collected = by_and_by.store.prune_by_and_by(&foreign, &cancel).unwrap();
+    let claim = Claim::open(&by_and_by.store, false).unwrap();
+    let all = (&foreign, &claim);
+    let collected = by_and_by.store.prune_by_and_by(all, &cancel).unwrap();
     assert_eq!(collected, expected);
     assert_eq!((collected.images, collected.in_use), (10, 1));
     assert_eq!(
@@ -53,7 +56,7 @@ fn the_reserve_is_given_up_at_once_and_made_again() {
 #[test]
 fn what_nobody_is_at_is_given_up_and_what_lives_is_not() {
     let store = filled();
-    let staging = store.store.staging(&Silent, &Cancel::default()).unwrap();
+    let staging = store.store.staging().unwrap();
     let (dead, digest) = (store.path("cache/tmp/4194304-dead"), Digest::of(b"part"));
     std::fs::create_dir(&dead).unwrap();
     let part = store.store.part(&digest, 9).unwrap();
