@@ -10,8 +10,8 @@ use msb_host::cancel::Cancel;
 use crate::error::{CommandError, Exit};
 
 /// How long the operation may take to stop by itself. It may be held up by something that no flag
-/// can wake, such as a pipe that nobody writes to.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// can wake, such as a disk that does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An operation that listens to signals.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The wish to stop, handed down from whoever runs an operation.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,6 +41,15 @@ impl Cancel {
             || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
+    /// Returns a reader that gives an error instead of bytes once somebody asked to stop. For
+    /// input that a decoder reads: it may take any amount of it to give one byte.
+    pub fn reader<R: Read>(&self, inner: R) -> CancelReader<R> {
+        CancelReader {
+            inner,
+            cancel: self.clone(),
+        }
+    }
+
     /// Returns an error once somebody asked to stop. Called in every loop over bytes or entries.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() {
@@ -47,5 +57,19 @@ impl Cancel {
         } else {
             Ok(())
         }
+    }
+}
+
+/// A reader that ends with an error once somebody asked to stop.
+#[derive(Debug)]
+pub struct CancelReader<R> {
+    inner: R,
+    cancel: Cancel,
+}
+
+impl<R: Read> Read for CancelReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
     }
 }

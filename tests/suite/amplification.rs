@@ -28,10 +28,10 @@ tests! {
 const MEMORY: u64 = (256 + 64) << 20;
 
 /// A layer of entries with extension headers.
-struct Layer(Builder<Vec<u8>>);
+pub(crate) struct Layer(Builder<Vec<u8>>);
 
 impl Layer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Builder::new(Vec::new()))
     }
 
@@ -54,38 +54,38 @@ impl Layer {
         self
     }
 
-    fn global(self, key: &str, value: &[u8]) -> Self {
+    pub(crate) fn global(self, key: &str, value: &[u8]) -> Self {
         self.records(EntryType::XGlobalHeader, &[(key, value)])
     }
 
-    fn own(self, key: &str, value: &[u8]) -> Self {
+    pub(crate) fn own(self, key: &str, value: &[u8]) -> Self {
         self.records(EntryType::XHeader, &[(key, value)])
     }
 
-    fn entry(mut self, path: &str, kind: EntryType) -> Self {
+    pub(crate) fn entry(mut self, path: &str, kind: EntryType) -> Self {
         let mut header = Header::new_ustar();
         header.set_entry_type(kind);
         header.set_mode(0o644);
         header.set_size(0);
-        if kind == EntryType::Link {
+        if matches!(kind, EntryType::Link | EntryType::Symlink) {
             header.set_link_name("x").unwrap();
         }
         self.0.append_data(&mut header, path, &[][..]).unwrap();
         self
     }
 
-    fn files(self, count: usize) -> Self {
+    pub(crate) fn files(self, count: usize) -> Self {
         (0..count).fold(self, |layer, number| {
             layer.entry(&format!("f{number}"), EntryType::Regular)
         })
     }
 
-    fn tar(self) -> Vec<u8> {
+    pub(crate) fn tar(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 
     /// Returns an archive with an image of this layer.
-    fn image(self) -> Vec<u8> {
+    pub(crate) fn image(self) -> Vec<u8> {
         Image::of("x:1", vec![self.tar()]).compressed(gzip).docker()
     }
 }
@@ -105,12 +105,38 @@ fn small_archives_take_little_memory_or_are_refused_by_name() {
         Layer::new().global("linkpath", "l/".repeat(30_000).as_bytes()),
         |layer, number| layer.entry(&format!("h{number}"), EntryType::Link),
     );
-    let attribute = || Layer::new().global("SCHILY.xattr.user.x", &vec![b'v'; 60_000]);
     let outer = Layer::new()
         .global("path", "p/".repeat(29_000).as_bytes())
         .files(20_000);
+    let attribute = || Layer::new().global("SCHILY.xattr.user.x", &vec![b'v'; 60_000]);
+    let other_links = (0..5000).fold(Layer::new(), |layer, number| {
+        let target = format!("{number}/{}", format!("{}/", "l".repeat(200)).repeat(300));
+        layer
+            .own("linkpath", target.as_bytes())
+            .entry(&format!("h{number}"), EntryType::Link)
+    });
+    let beside = (0..20_000).fold(attribute(), |layer, number| {
+        let own = number.to_string();
+        layer
+            .own("SCHILY.xattr.user.own", own.as_bytes())
+            .entry(&own, EntryType::Regular)
+    });
+    let again = (0..400).fold(Layer::new(), |layer, _| {
+        layer.global("k", &vec![b'v'; 1_000_000])
+    });
+    let to_one = Layer::new()
+        .own("path", format!("{deep}f").as_bytes())
+        .entry("x", EntryType::Regular)
+        .global("linkpath", format!("{deep}f").as_bytes());
+    let to_one = (0..20_000).fold(to_one, |layer, number| {
+        layer.entry(&format!("h{number}"), EntryType::Link)
+    });
+    let away = (0..20_000).fold(
+        Layer::new().global("path", format!("{deep}f").as_bytes()),
+        |layer, _| layer.entry("x", EntryType::Symlink),
+    );
     // What the refusal says; nothing for one that loads.
-    let cases: [(&str, Vec<u8>, &[&str]); 6] = [
+    let cases: [(&str, Vec<u8>, &[&str]); 11] = [
         (
             "one attribute of all files",
             attribute().files(20_000).image(),
@@ -134,13 +160,37 @@ fn small_archives_take_little_memory_or_are_refused_by_name() {
         (
             "a target of all links",
             links.image(),
+            &[
+                "is a hard link to `l/l/",
+                "which neither the layer has nor those below",
+            ],
+        ),
+        (
+            "a target of each link",
+            other_links.image(),
             &["links (limit `memory_bytes`)"],
+        ),
+        (
+            "an attribute of each file beside one of all",
+            beside.image(),
+            &[],
+        ),
+        (
+            "a header that comes again and again",
+            again.files(1).image(),
+            &[],
+        ),
+        ("many names of one deep file", to_one.image(), &[]),
+        (
+            "links that all have one path",
+            away.image(),
+            &["names to look up", "(limit `entries`)"],
         ),
         (
             "a path of all files",
             Layer::new()
                 .global("path", format!("{deep}f").as_bytes())
-                .files(2_000)
+                .files(20_000)
                 .image(),
             &[],
         ),

@@ -31,9 +31,11 @@ mod faults;
 mod faulty;
 mod fixtures;
 mod full_disk;
+mod growth;
 mod hints;
 mod home;
 mod indexes;
+mod interrupts;
 mod mount;
 mod odd_archives;
 mod outputs;
@@ -64,8 +66,10 @@ static TOOK: Mutex<Vec<(Duration, &str)>> = Mutex::new(Vec::new());
 const SLOWEST: usize = 20;
 
 /// Tests that take long: they run other people's compilers, and make images of millions of bytes.
-const LONG: [&str; 9] = [
+const LONG: [&str; 11] = [
     "amplification::",
+    "growth::",
+    "interrupts::",
     "full_disk::a_pull",
     "full_disk::disks",
     "plugins::guide",
@@ -128,6 +132,8 @@ fn main() {
         plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),
+        growth::tests(),
+        interrupts::tests(),
         full_disk::tests(),
         home::tests(),
         resources::tests(),

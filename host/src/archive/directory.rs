@@ -55,7 +55,7 @@ impl DirectoryArchive {
                 (EntryKind::Directory, 0, None)
             } else if file_type.is_symlink() {
                 let target = std::fs::read_link(entry.path()).map_err(read)?;
-                let target = target.to_string_lossy().into_owned();
+                let target = target.to_string_lossy().into();
                 (EntryKind::Symlink, 0, Some(target))
             } else if file_type.is_file() {
                 let metadata = entry.metadata().map_err(|error| read(error.into()))?;

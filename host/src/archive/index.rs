@@ -44,7 +44,7 @@ pub struct Entry {
     /// Bytes of contents; 0 unless it is a file.
     pub size: u64,
     /// Where a link leads, as written.
-    pub target: Option<String>,
+    pub target: Option<Arc<str>>,
 }
 
 /// The entries of an archive in their order, and the way from a path to its entry.
@@ -86,8 +86,15 @@ impl Index {
             .ok()
             .filter(|number| u64::from(*number) < limit)
             .ok_or(ArchiveError::TooManyEntries { limit })?;
-        let target = entry.target.as_ref().map_or(0, String::len);
-        let mut size = ENTRY + target as u64;
+        let mut size = ENTRY;
+        if let Some(target) = &entry.target {
+            let last = self.entries.last().and_then(|last| last.target.as_ref());
+            if let Some(known) = last.filter(|last| *last == target) {
+                entry.target = Some(Arc::clone(known));
+            } else {
+                size += PATH + target.len() as u64;
+            }
+        }
         if let Some((known, _)) = self.by_path.get_key_value(&entry.path) {
             entry.path = Arc::clone(known);
         } else {
@@ -202,7 +209,7 @@ mod tests {
                 path: path.into(),
                 kind,
                 size: 0,
-                target: target.map(str::to_owned),
+                target: target.map(Arc::from),
             };
             index.push(entry, 100).unwrap();
         }

@@ -56,7 +56,7 @@ fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveS
         let target = match (&entry.target, entry.kind) {
             // A hard link names its target from the root of the archive.
             (Some(target), EntryKind::Hardlink) => {
-                stripped(target).or_else(|| Some(target.clone()))
+                Some(stripped(target).map_or_else(|| Arc::clone(target), Arc::from))
             }
             (target, _) => target.clone(),
         };
@@ -138,7 +138,7 @@ mod tests {
                 path: (*path).into(),
                 kind: *kind,
                 size: 0,
-                target: target.map(str::to_owned),
+                target: target.map(Arc::from),
             };
             index.push(entry, 100).unwrap();
         }

@@ -4,10 +4,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::directory::DirectoryArchive;
+use super::polled::Polled;
 use super::seekable::SeekableArchive;
 use super::streamed::{self, Stream, StreamedLayers};
 use super::{ArchiveError, ArchiveSource, Foreign};
@@ -20,7 +23,14 @@ use crate::tar::{self, TAR_BLOCK};
 pub enum Input {
     /// A file or a directory.
     Path(PathBuf),
-    /// Bytes that come once, in order.
+    /// A pipe, or whatever else is read in order.
+    Pipe {
+        /// What errors call it.
+        name: String,
+        /// Where the bytes come from.
+        file: File,
+    },
+    /// Bytes that come once, in order. Who reads them cannot be interrupted while it waits for one.
     Stream {
         /// What errors call it.
         name: String,
@@ -32,9 +42,16 @@ pub enum Input {
 impl Input {
     /// Returns an input that reads the process's standard input.
     pub fn stdin() -> Self {
-        Self::Stream {
-            name: "standard input".to_owned(),
-            reader: Box::new(io::stdin()),
+        let name = "standard input".to_owned();
+        match io::stdin().as_fd().try_clone_to_owned() {
+            Ok(file) => Self::Pipe {
+                name,
+                file: file.into(),
+            },
+            Err(_) => Self::Stream {
+                name,
+                reader: Box::new(io::stdin()),
+            },
         }
     }
 
@@ -42,6 +59,19 @@ impl Input {
     /// entries that look like layers are then handed to `layers` as they pass. What is kept of the
     /// input is taken from the budget.
     pub fn read(
+        self,
+        layers: &mut dyn StreamedLayers,
+        limits: &Limits,
+        budget: &Budget,
+        cancel: &Cancel,
+    ) -> Result<Arc<dyn ArchiveSource>, ArchiveError> {
+        let read = self.read_all(layers, limits, budget, cancel);
+        // What else went wrong did so because of that.
+        cancel.check()?;
+        read
+    }
+
+    fn read_all(
         self,
         layers: &mut dyn StreamedLayers,
         limits: &Limits,
@@ -60,8 +90,12 @@ impl Input {
                         &path, limits, budget, cancel,
                     )?));
                 }
-                let file = File::open(&path).map_err(open)?;
                 let name = path.display().to_string();
+                if metadata.file_type().is_fifo() {
+                    let pipe = Polled::open(&path, cancel).map_err(open)?;
+                    return read_stream(name, Box::new(pipe), layers, limits, budget, cancel);
+                }
+                let file = File::open(&path).map_err(open)?;
                 if metadata.is_file() {
                     let start = start(&file, &name)?;
                     if sniff(&start) == Compression::None {
@@ -70,9 +104,15 @@ impl Input {
                         return Ok(Arc::new(archive));
                     }
                 }
+                let file = Polled::new(file, cancel);
                 read_stream(name, Box::new(file), layers, limits, budget, cancel)
             }
+            Self::Pipe { name, file } => {
+                let pipe = Polled::new(file, cancel);
+                read_stream(name, Box::new(pipe), layers, limits, budget, cancel)
+            }
             Self::Stream { name, reader } => {
+                let reader = Box::new(cancel.reader(reader));
                 read_stream(name, reader, layers, limits, budget, cancel)
             }
         }
@@ -136,6 +176,7 @@ impl std::fmt::Debug for Input {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Path(path) => formatter.debug_tuple("Path").field(path).finish(),
+            Self::Pipe { name, .. } => formatter.debug_tuple("Pipe").field(name).finish(),
             Self::Stream { name, .. } => formatter.debug_tuple("Stream").field(name).finish(),
         }
     }

@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::read_at;
-use super::streamed::index_entry;
+use super::streamed::Paths;
 use super::{ArchiveError, ArchiveSource, EntryKind, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
-use crate::tar::{Expanded, FileRange, SparseMap, TarReader};
+use crate::tar::{Expanded, FileRange, SparseMap, Step, TarReader};
 
 /// A tar file that was indexed.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl SeekableArchive {
             limits: limits.clone(),
         };
         let mut regions = 0;
+        let mut paths = Paths::default();
         let length = archive
             .file
             .metadata()
@@ -68,8 +69,9 @@ impl SeekableArchive {
         let mut reader = TarReader::new(range, limits, budget);
         loop {
             cancel.check()?;
-            let entry = match reader.next_entry() {
-                Ok(Some(entry)) => entry,
+            let entry = match reader.step() {
+                Ok(Some(Step::Entry(entry))) => *entry,
+                Ok(Some(Step::Extension)) => continue,
                 Ok(None) => break,
                 Err(source) => {
                     return Err(super::streamed::tar_error(
@@ -80,7 +82,7 @@ impl SeekableArchive {
                 }
             };
             let (offset, stored) = (entry.data_offset, entry.size);
-            let indexed = index_entry(&entry);
+            let indexed = paths.entry(&entry);
             let sparse = entry.sparse.map(Sparse::new);
             if indexed.kind == EntryKind::File && offset.saturating_add(stored) > length {
                 return Err(archive.read_error(io::ErrorKind::UnexpectedEof.into()));

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::excerpt::excerpt_of;
 use crate::layer::looks_like_layer;
 use crate::limits::{Account, Budget, Limits, Purpose};
-use crate::tar::{self, Expanded, TAR_BLOCK, TarError, TarReader};
+use crate::tar::{self, Expanded, Step, TAR_BLOCK, TarError, TarReader};
 
 /// Bytes read from a pipe at a time.
 const BUFFER: usize = 256 << 10;
@@ -55,8 +55,14 @@ enum Contents {
     None,
     Kept(Arc<[u8]>),
     Layer(Digest),
-    LetGo,
+    /// Why it was not kept.
+    LetGo(&'static str),
 }
+
+const LARGE: &str = "it is too large to be kept (limit `config_bytes`)";
+const LARGE_TOGETHER: &str =
+    "it and the small files before it are too large to be kept (limit `kept_bytes`)";
+const NO_LAYER: &str = "it looked like a layer, and is none";
 
 /// The bytes of an archive.
 pub(super) struct Stream {
@@ -82,18 +88,20 @@ pub(super) fn read(
     };
     let mut reader = TarReader::new(BufReader::with_capacity(BUFFER, reader), limits, budget);
     let mut kept = 0;
+    let mut paths = Paths::default();
     let failed = |archive: &StreamedArchive, error| match error {
         TarError::Read { source, .. } => read_error(&name, name.clone(), compressed, source),
         error => tar_error(&name, archive.contents.is_empty(), error),
     };
     loop {
         cancel.check()?;
-        let entry = match reader.next_entry() {
-            Ok(Some(entry)) => entry,
+        let entry = match reader.step() {
+            Ok(Some(Step::Entry(entry))) => *entry,
+            Ok(Some(Step::Extension)) => continue,
             Ok(None) => break,
             Err(source) => return Err(failed(&archive, source)),
         };
-        let indexed = index_entry(&entry);
+        let indexed = paths.entry(&entry);
         let (kind, size, path) = (indexed.kind, indexed.size, Arc::clone(&indexed.path));
         let number = archive.index.push(indexed, limits.archive_entries)?;
         let contents = if kind == EntryKind::File {
@@ -109,15 +117,17 @@ pub(super) fn read(
                 let mut bytes = Cursor::new(start).chain(data);
                 match layers.layer(number, &path, size, &mut bytes)? {
                     Some(layer) => Contents::Layer(layer.digest),
-                    None => Contents::LetGo,
+                    None => Contents::LetGo(NO_LAYER),
                 }
-            } else if size <= limits.config_bytes && kept + size <= limits.kept_bytes {
+            } else if size > limits.config_bytes {
+                Contents::LetGo(LARGE)
+            } else if kept + size > limits.kept_bytes {
+                Contents::LetGo(LARGE_TOGETHER)
+            } else {
                 archive.documents.take(Purpose::Documents, size)?;
                 data.read_to_end(&mut start).map_err(read)?;
                 kept += size;
                 Contents::Kept(start.into())
-            } else {
-                Contents::LetGo
             }
         } else {
             Contents::None
@@ -169,10 +179,7 @@ impl StreamedArchive {
                 path,
                 reason: "it was converted as a layer while it passed",
             },
-            Some(Contents::LetGo) => ArchiveError::Passed {
-                path,
-                reason: "it is too large to be kept",
-            },
+            Some(Contents::LetGo(reason)) => ArchiveError::Passed { path, reason },
             _ => ArchiveError::NotReadable {
                 path,
                 reason: "it is not a regular file",
@@ -211,36 +218,61 @@ impl ArchiveSource for StreamedArchive {
     }
 }
 
-/// Turns a tar entry into one of the index.
-pub(super) fn index_entry(entry: &tar::Entry) -> Entry {
-    // Nothing can name them, so nothing is lost with their contents.
-    let unnamed = |text: &str| Entry {
-        path: text.into(),
-        kind: EntryKind::Other,
-        size: 0,
-        target: None,
-    };
-    if entry.path.len() > MAX_PATH || entry.link.len() > MAX_PATH {
-        return unnamed(&format!("../{}", excerpt_of(&entry.path)));
+/// Turns tar entries into those of the index. The last path is remembered: a global one may stand
+/// for very many entries.
+#[derive(Default)]
+pub(super) struct Paths {
+    written: Vec<u8>,
+    /// In normal form, or as written where it leads outside of the archive.
+    path: Arc<str>,
+    is_outside: bool,
+    target: Arc<str>,
+}
+
+impl Paths {
+    pub(super) fn entry(&mut self, entry: &tar::Entry) -> Entry {
+        // Nothing can name them, so nothing is lost with their contents.
+        let unnamed = |path: Arc<str>| Entry {
+            path,
+            kind: EntryKind::Other,
+            size: 0,
+            target: None,
+        };
+        if entry.path.len() > MAX_PATH || entry.link.len() > MAX_PATH {
+            return unnamed(format!("../{}", excerpt_of(&entry.path)).into());
+        }
+        if self.written != entry.path {
+            let text = String::from_utf8_lossy(&entry.path);
+            let path = normal_path(&text);
+            self.is_outside = path.is_none();
+            self.path = path.map_or_else(|| text.into(), Arc::from);
+            self.written.clone_from(&entry.path);
+        }
+        let path = Arc::clone(&self.path);
+        if self.is_outside {
+            return unnamed(path);
+        }
+        let size = entry.sparse.as_ref().map_or(entry.size, |map| map.length);
+        let (kind, size, target) = match entry.kind {
+            tar::EntryKind::File => (EntryKind::File, size, None),
+            tar::EntryKind::Directory => (EntryKind::Directory, 0, None),
+            tar::EntryKind::Symlink => (EntryKind::Symlink, 0, Some(self.target(&entry.link))),
+            tar::EntryKind::Hardlink => (EntryKind::Hardlink, 0, Some(self.target(&entry.link))),
+            _ => (EntryKind::Other, 0, None),
+        };
+        Entry {
+            path,
+            kind,
+            size,
+            target,
+        }
     }
-    let text = String::from_utf8_lossy(&entry.path);
-    let Some(path) = normal_path(&text) else {
-        return unnamed(&text);
-    };
-    let size = entry.sparse.as_ref().map_or(entry.size, |map| map.length);
-    let target = || Some(String::from_utf8_lossy(&entry.link).into_owned());
-    let (kind, size, target) = match entry.kind {
-        tar::EntryKind::File => (EntryKind::File, size, None),
-        tar::EntryKind::Directory => (EntryKind::Directory, 0, None),
-        tar::EntryKind::Symlink => (EntryKind::Symlink, 0, target()),
-        tar::EntryKind::Hardlink => (EntryKind::Hardlink, 0, target()),
-        _ => (EntryKind::Other, 0, None),
-    };
-    Entry {
-        path: path.into(),
-        kind,
-        size,
-        target,
+
+    fn target(&mut self, link: &[u8]) -> Arc<str> {
+        if self.target.as_bytes() != link {
+            self.target = String::from_utf8_lossy(link).into();
+        }
+        Arc::clone(&self.target)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::format::Nid;
+use crate::cancel::Cancelled;
 
 /// An error of this room. Paths are those inside the image; the caller knows the image file.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum ErofsError {
         #[source]
         source: io::Error,
     },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// A number does not fit its field in the format.
     #[error("`{path}`: {what} is {actual}, and EROFS stores {limit} at most")]
     Limit {

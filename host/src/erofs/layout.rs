@@ -13,6 +13,7 @@ use super::format::{
 use super::shared::Shared;
 use super::tree::{Device, Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
+use crate::cancel::Cancel;
 
 /// Bytes of an inode without its attributes.
 const HEAD: u64 = INODE_SIZE as u64;
@@ -110,7 +111,7 @@ impl<'t> Layout<'t> {
     ///
     /// The children of a directory follow one another, in the order of their names, then come
     /// those of its first subdirectory: listing a directory reads consecutive blocks.
-    pub(super) fn plan(tree: &'t Tree, data_end: u64) -> Result<Self, ErofsError> {
+    pub(super) fn plan(tree: &'t Tree, data_end: u64, cancel: &Cancel) -> Result<Self, ErofsError> {
         let mut layout = Self {
             order: Vec::new(),
             places: vec![Place::default(); tree.len()],
@@ -118,12 +119,13 @@ impl<'t> Layout<'t> {
             blocks: 0,
             shared: Shared::default(),
         };
-        layout.link(tree)?;
+        layout.link(tree, cancel)?;
         let order = std::mem::take(&mut layout.order);
-        layout.shared = Shared::plan(tree, &order);
+        layout.shared = Shared::plan(tree, &order, cancel)?;
         let mut checked = HashSet::new();
         let mut head_end = 0;
         for id in &order {
+            cancel.check()?;
             layout.check(tree, *id, data_end)?;
             // Inodes that share their attributes share what is wrong with them.
             if checked.insert(tree.get(*id).metadata.xattrs.address()) {
@@ -172,7 +174,7 @@ impl<'t> Layout<'t> {
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
-    fn link(&mut self, tree: &Tree) -> Result<(), ErofsError> {
+    fn link(&mut self, tree: &Tree, cancel: &Cancel) -> Result<(), ErofsError> {
         self.order.push(InodeId::ROOT);
         self.place_mut(InodeId::ROOT).nlink = 2;
         let mut pending = vec![InodeId::ROOT];
@@ -182,6 +184,7 @@ impl<'t> Layout<'t> {
             };
             let first = pending.len();
             for (name, child) in entries {
+                cancel.check()?;
                 self.check_name(tree, directory, name)?;
                 let is_directory = matches!(tree.get(*child).kind, Kind::Directory(_));
                 let known = self.place(*child).nlink > 0;

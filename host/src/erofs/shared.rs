@@ -5,11 +5,13 @@
 //! [`SHARED_FROM`] are they kept once. Source: `erofs.rst`, "Xattrs"; `struct
 //! erofs_xattr_ibody_header` in `fs/erofs/erofs_fs.h`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::format::{XATTR_HEADER_SIZE, XATTR_ID_SIZE};
 use super::tree::{InodeId, Tree, Xattrs};
 use super::xattr;
+use crate::cancel::{Cancel, Cancelled};
 
 /// Bytes that copies of attributes may take before they are shared.
 const SHARED_FROM: u64 = 1 << 20;
@@ -18,6 +20,9 @@ const SHARED_MAX: usize = u8::MAX as usize;
 
 /// An attribute: its name and its value.
 type Pair<'t> = (&'t [u8], &'t [u8]);
+/// Where the name and the value of an attribute are in memory. Sets that share them need no look at
+/// their bytes.
+type Address = (usize, usize);
 
 /// Where the attributes of all inodes go.
 #[derive(Debug, Default)]
@@ -40,19 +45,31 @@ struct Body {
 
 impl<'t> Shared<'t> {
     /// Looks at the sets of all inodes of a tree.
-    pub(super) fn plan(tree: &'t Tree, order: &[InodeId]) -> Self {
+    pub(super) fn plan(
+        tree: &'t Tree,
+        order: &[InodeId],
+        cancel: &Cancel,
+    ) -> Result<Self, Cancelled> {
         let mut sets: HashMap<usize, (&'t Xattrs, u64)> = HashMap::new();
         for id in order {
+            cancel.check()?;
             let xattrs = &tree.get(*id).metadata.xattrs;
             if !xattrs.is_empty() {
                 sets.entry(xattrs.address()).or_insert((xattrs, 0)).1 += 1;
             }
         }
-        let mut counts: BTreeMap<Pair<'t>, u64> = BTreeMap::new();
+        let mut found: HashMap<Address, (Pair<'t>, u64)> = HashMap::new();
         for (xattrs, count) in sets.values() {
+            cancel.check()?;
             for (name, value) in *xattrs {
-                *counts.entry((name, value)).or_default() += count;
+                let place = found.entry(address(name, value));
+                place.or_insert(((&**name, &**value), 0)).1 += count;
             }
+        }
+        let mut counts: BTreeMap<Pair<'t>, u64> = BTreeMap::new();
+        for (pair, count) in found.values() {
+            cancel.check()?;
+            *counts.entry(*pair).or_default() += count;
         }
         counts.retain(|(name, value), count| {
             *count > 1 && xattr::entry_size(name, value) > XATTR_ID_SIZE
@@ -63,16 +80,21 @@ impl<'t> Shared<'t> {
         if copies.fold(0, u64::saturating_add) < SHARED_FROM {
             counts.clear();
         }
+        // Only those that may be shared count from here on.
+        found.retain(|_, (pair, _)| counts.contains_key(pair));
         // An inode has room for so many of them; what no inode refers to is not in the area.
-        let mut referred = BTreeSet::new();
+        let mut referred = HashSet::new();
         for (xattrs, _) in sets.values() {
-            let pairs = xattrs.iter().map(|(name, value)| (&**name, &**value));
-            let shared = pairs.filter(|pair| counts.contains_key(pair));
+            cancel.check()?;
+            let addresses = xattrs.iter().map(|(name, value)| address(name, value));
+            let shared = addresses.filter(|address| found.contains_key(address));
             referred.extend(shared.take(SHARED_MAX));
         }
+        let pairs = referred.iter().filter_map(|address| found.get(address));
+        let pairs: BTreeSet<Pair<'t>> = pairs.map(|(pair, _)| *pair).collect();
         let mut shared = Self::default();
-        let mut numbers = HashMap::new();
-        for pair in referred {
+        let mut numbers = BTreeMap::new();
+        for pair in pairs {
             // Too far into the area for its number to be written: it stays inline.
             let Ok(number) = u32::try_from(shared.size / XATTR_ID_SIZE as u64) else {
                 break;
@@ -81,11 +103,16 @@ impl<'t> Shared<'t> {
             shared.pairs.push(pair);
             shared.size += xattr::entry_size(pair.0, pair.1) as u64;
         }
+        let numbers = found
+            .into_iter()
+            .filter_map(|(address, (pair, _))| Some((address, *numbers.get(&pair)?)));
+        let numbers: HashMap<Address, u32> = numbers.collect();
         for (address, (xattrs, _)) in sets {
+            cancel.check()?;
             let body = Body::plan(xattrs, &numbers);
             shared.bodies.insert(address, body);
         }
-        shared
+        Ok(shared)
     }
 
     /// Returns the bytes that the attributes of an inode take behind it.
@@ -125,13 +152,13 @@ impl<'t> Shared<'t> {
 }
 
 impl Body {
-    fn plan(xattrs: &Xattrs, shared: &HashMap<Pair<'_>, u32>) -> Self {
+    fn plan(xattrs: &Xattrs, shared: &HashMap<Address, u32>) -> Self {
         let mut size = XATTR_HEADER_SIZE;
         let mut left = SHARED_MAX;
         let numbers = xattrs
             .iter()
             .map(|(name, value)| {
-                let number = shared.get(&(&**name, &**value)).filter(|_| left > 0);
+                let number = shared.get(&address(name, value)).filter(|_| left > 0);
                 match number {
                     Some(_) => {
                         left -= 1;
@@ -147,4 +174,9 @@ impl Body {
             numbers,
         }
     }
+}
+
+fn address(name: &Arc<[u8]>, value: &Arc<[u8]>) -> Address {
+    let of = |text: &Arc<[u8]>| Arc::as_ptr(text).cast::<u8>() as usize;
+    (of(name), of(value))
 }

@@ -31,17 +31,17 @@ pub struct Timestamp {
 }
 
 /// Extended attributes by full name (`security.capability`), in the order of their names. A copy
-/// shares them until it is changed.
+/// shares them until it is changed, and different sets may share their names and values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Xattrs(Option<Arc<XattrMap>>);
 
-type XattrMap = BTreeMap<Box<[u8]>, Box<[u8]>>;
+type XattrMap = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
 static NO_XATTRS: XattrMap = BTreeMap::new();
 
 impl Xattrs {
     /// Sets an attribute.
-    pub fn insert(&mut self, name: Box<[u8]>, value: Box<[u8]>) {
+    pub fn insert(&mut self, name: Arc<[u8]>, value: Arc<[u8]>) {
         Arc::make_mut(self.0.get_or_insert_default()).insert(name, value);
     }
 
@@ -52,7 +52,7 @@ impl Xattrs {
         }
         let kept = self.iter().filter(|(name, _)| keep(name));
         *self = kept
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (Arc::clone(name), Arc::clone(value)))
             .collect();
     }
 
@@ -70,7 +70,7 @@ impl Xattrs {
 }
 
 impl Deref for Xattrs {
-    type Target = BTreeMap<Box<[u8]>, Box<[u8]>>;
+    type Target = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
     fn deref(&self) -> &Self::Target {
         self.0.as_deref().unwrap_or(&NO_XATTRS)
@@ -78,17 +78,20 @@ impl Deref for Xattrs {
 }
 
 impl<'a> IntoIterator for &'a Xattrs {
-    type Item = (&'a Box<[u8]>, &'a Box<[u8]>);
-    type IntoIter = btree_map::Iter<'a, Box<[u8]>, Box<[u8]>>;
+    type Item = (&'a Arc<[u8]>, &'a Arc<[u8]>);
+    type IntoIter = btree_map::Iter<'a, Arc<[u8]>, Arc<[u8]>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl FromIterator<(Box<[u8]>, Box<[u8]>)> for Xattrs {
-    fn from_iter<I: IntoIterator<Item = (Box<[u8]>, Box<[u8]>)>>(xattrs: I) -> Self {
-        let xattrs: XattrMap = xattrs.into_iter().collect();
+impl<N: Into<Arc<[u8]>>, V: Into<Arc<[u8]>>> FromIterator<(N, V)> for Xattrs {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(xattrs: I) -> Self {
+        let xattrs = xattrs.into_iter();
+        let xattrs: XattrMap = xattrs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         Self((!xattrs.is_empty()).then(|| Arc::new(xattrs)))
     }
 }

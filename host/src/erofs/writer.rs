@@ -16,6 +16,7 @@ use super::layout::{Layout, Shape};
 use super::output::Output;
 use super::tree::{Extent, InodeId, Kind, Tree};
 use super::xattr;
+use crate::cancel::Cancel;
 
 /// Writes one image: the data of every file, then [`finish`](Self::finish).
 #[derive(Debug)]
@@ -132,7 +133,12 @@ impl ImageWriter {
     /// # Errors
     /// A tree that the format cannot hold is refused by the path of the first such inode, before
     /// any of it is written.
-    pub fn finish(mut self, tree: &Tree, options: &ImageOptions) -> Result<Summary, ErofsError> {
+    pub fn finish(
+        mut self,
+        tree: &Tree,
+        options: &ImageOptions,
+        cancel: &Cancel,
+    ) -> Result<Summary, ErofsError> {
         if self.open.is_some() {
             return Err(ErofsError::OutOfOrder {
                 operation: "finish the image",
@@ -140,7 +146,7 @@ impl ImageWriter {
             });
         }
         let first_block = self.output.position() / BLOCK_SIZE;
-        let layout = Layout::plan(tree, first_block)?;
+        let layout = Layout::plan(tree, first_block, cancel)?;
         let shared_block = first_block + layout.blocks;
         let meta_block = shared_block + layout.shared.size.div_ceil(BLOCK_SIZE);
         let blocks = meta_block + layout.size.div_ceil(BLOCK_SIZE);
@@ -149,9 +155,9 @@ impl ImageWriter {
         }
         let narrow = |number: u64| u32::try_from(number).map_err(|_| ErofsError::ImageTooLarge);
 
-        self.write_contents(tree, &layout)?;
-        self.write_shared(&layout)?;
-        self.write_inodes(tree, &layout, narrow(first_block)?)?;
+        self.write_contents(tree, &layout, cancel)?;
+        self.write_shared(&layout, cancel)?;
+        self.write_inodes(tree, &layout, narrow(first_block)?, cancel)?;
         self.output.pad_to(blocks * BLOCK_SIZE)?;
 
         let root = layout.nid(InodeId::ROOT).0;
@@ -203,8 +209,14 @@ impl ImageWriter {
     }
 
     /// Writes what of directories and symbolic links does not follow their inodes.
-    fn write_contents(&mut self, tree: &Tree, layout: &Layout<'_>) -> Result<(), ErofsError> {
+    fn write_contents(
+        &mut self,
+        tree: &Tree,
+        layout: &Layout<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), ErofsError> {
         for id in &layout.order {
+            cancel.check()?;
             let shape = layout.shape(tree, *id);
             if shape.blocks() == 0 {
                 continue;
@@ -212,7 +224,10 @@ impl ImageWriter {
             match &tree.get(*id).kind {
                 Kind::Directory(_) => {
                     let output = &mut self.output;
-                    let last = pack(tree, layout, *id, |block| output.append(block))?;
+                    let last = pack(tree, layout, *id, |block| {
+                        cancel.check()?;
+                        output.append(block)
+                    })?;
                     if shape.layout == DataLayout::Plain {
                         self.output.append(&last)?;
                     }
@@ -227,8 +242,9 @@ impl ImageWriter {
     }
 
     /// Writes the attributes that many inodes have.
-    fn write_shared(&mut self, layout: &Layout<'_>) -> Result<(), ErofsError> {
+    fn write_shared(&mut self, layout: &Layout<'_>, cancel: &Cancel) -> Result<(), ErofsError> {
         for entry in layout.shared.entries() {
+            cancel.check()?;
             self.output.append(&entry)?;
         }
         let end = self.output.position().next_multiple_of(BLOCK_SIZE);
@@ -241,10 +257,12 @@ impl ImageWriter {
         tree: &Tree,
         layout: &Layout<'_>,
         mut block: u32,
+        cancel: &Cancel,
     ) -> Result<(), ErofsError> {
         let area = self.output.position();
         let mut xattrs = Vec::new();
         for (ino, id) in (1..).zip(&layout.order) {
+            cancel.check()?;
             let shape = layout.shape(tree, *id);
             let inode = raw_inode(tree, layout, *id, shape, ino, block)?;
             self.output.pad_to(area + layout.nid(*id).0 * SLOT_SIZE)?;

@@ -27,7 +27,7 @@ use crate::platform::Platform;
 use crate::plugin::Formats;
 use crate::progress::{Event, Progress, few_notices};
 use crate::reference::Reference;
-use crate::store::{LayerFacts, MovedReference, NewImage, StagedLayer, Store};
+use crate::store::{LayerFacts, LayerKey, MovedReference, NewImage, StagedLayer, Store};
 
 /// How to load.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +81,8 @@ pub struct LoadedImage {
 /// Loads the images of an archive that suit the platform.
 ///
 /// Nothing is visible in the store until every layer of every image has been converted and
-/// checked. Images whose layers are not in order are left out and [reported](LoadReport::failed).
+/// checked. Images whose layers are not in order are left out and [reported](LoadReport::failed). When
+/// the user asks to stop while images are being recorded, those that are stay.
 ///
 /// # Errors
 /// The archive as such cannot be read to its end, it has no image for the platform, the only one is
@@ -93,6 +94,33 @@ pub fn load(
     options: &LoadOptions,
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
+) -> Result<LoadReport, LoadError> {
+    let mut published = Vec::new();
+    let report = load_all(
+        store,
+        formats,
+        input,
+        options,
+        progress,
+        cancel,
+        &mut published,
+    );
+    if report.is_err() && !published.is_empty() {
+        // Where that fails too, the next prune does it.
+        let _ = store.withdraw(&published);
+    }
+    report
+}
+
+/// Loads, and tells which layers were published.
+fn load_all(
+    store: &Store,
+    formats: &Formats,
+    input: Input,
+    options: &LoadOptions,
+    progress: &Arc<dyn Progress>,
+    cancel: &Cancel,
+    published: &mut Vec<LayerKey>,
 ) -> Result<LoadReport, LoadError> {
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
         return Err(LoadError::DigestAsTag {
@@ -149,7 +177,7 @@ pub fn load(
     };
     let loaded = Loaded::compose(composer, images, failures, cancel)?;
     progress.report(Event::Phase("Writing store"));
-    loaded.record(store, options, progress.as_ref())
+    loaded.record(store, options, progress.as_ref(), cancel, published)
 }
 
 /// The images of an archive as far as they are in order, and the others.
@@ -212,6 +240,8 @@ impl Loaded {
         store: &Store,
         options: &LoadOptions,
         progress: &dyn Progress,
+        cancel: &Cancel,
+        published: &mut Vec<LayerKey>,
     ) -> Result<LoadReport, LoadError> {
         let Self {
             mut images,
@@ -226,9 +256,10 @@ impl Loaded {
             name::keep_proven(store, image, new, progress)?;
         }
         let present = layers.is_empty();
-        store.publish(&layers, false)?;
+        store.publish_unless(&layers, false, cancel)?;
+        published.extend(layers.into_iter().map(|(_, facts)| facts.key));
         let references = images.iter().map(|image| image.references.as_slice());
-        let recorded = store.record_all(new.iter().zip(references))?;
+        let recorded = store.record_all(new.iter().zip(references), cancel)?;
         let loaded = images.into_iter().zip(new).zip(recorded);
         let images = loaded.map(|((image, new), recorded)| LoadedImage {
             references: image.references,

@@ -1,6 +1,6 @@
 //! Names that an archive gives its images: who has one that several claim, and which none may have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::LoadError;
 use super::select::Selected;
@@ -39,19 +39,25 @@ pub(super) fn settle(images: &mut [Selected], tag: Option<&Reference>, progress:
             lost.push((loser, reference.clone(), is_variant));
         }
     }
+    let mut taken: HashMap<usize, HashSet<Reference>> = HashMap::new();
     for (loser, reference, is_variant) in lost {
         let winner = owners.get(&reference).and_then(|owner| images.get(*owner));
         let winner = winner.map(|image| image.config.digest.short().to_owned());
-        let Some((image, winner)) = images.get_mut(loser).zip(winner) else {
+        let Some((image, winner)) = images.get(loser).zip(winner) else {
             continue;
         };
-        image.references.retain(|own| *own != reference);
         if !is_variant {
             progress.report(Event::Notice(&format!(
                 "several images of the archive are called `{reference}`: {winner} has the name, \
                  {} is kept without it",
                 image.config.digest.short()
             )));
+        }
+        taken.entry(loser).or_default().insert(reference);
+    }
+    for (loser, names) in taken {
+        if let Some(image) = images.get_mut(loser) {
+            image.references.retain(|own| !names.contains(own));
         }
     }
 }

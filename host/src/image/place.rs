@@ -55,6 +55,7 @@ impl<'a> Placement<'a> {
         let mut below: Option<Digest> = None;
         let mut keys = Vec::with_capacity(layers.len());
         for layer in layers {
+            self.workshop.cancel.check()?;
             let chain_id = chain_id(below.as_ref(), layer.diff_id);
             let key = self.find_or_make(layer, &chain_id, &lower)?;
             let path = self.erofs(&key)?.ok_or_else(|| missing(layer))?;

@@ -265,7 +265,7 @@ impl Pull<'_> {
             .record(config, keys.into_iter().zip(lengths));
         new.indexes.clone_from(indexes);
         new.supersedes = same::composed(store, &new.config_digest)?;
-        store.publish(&layers, force)?;
+        store.publish_unless(&layers, force, workshop.cancel)?;
         let recorded = store.record_pulled(&new, reference, registry_digest)?;
         for layer in self.layers {
             store.drop_part(&layer.digest)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::SaveError;
 use super::output_file::OutputFile;
-use crate::archive::{OutputLayer, TarOutput};
+use crate::archive::{Handed, OutputLayer, TarOutput};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::plugin::{Formats, SavedReference, StoredImage, StoredLayer};
@@ -79,7 +79,7 @@ pub fn save(
     let layers = collected.layers.iter().map(|layer| &layer.diff_id);
     let _pins = store.pin_layers(layers, progress.as_ref(), cancel)?;
     drop(lease);
-    let (name, writer, file) = open_target(target)?;
+    let (name, writer, file) = open_target(target, cancel)?;
     progress.report(Event::Layers(collected.layers.len()));
     let output = TarOutput::new(
         name,
@@ -195,9 +195,14 @@ fn saved_reference(reference: &Reference) -> Option<SavedReference> {
 
 type OpenTarget = (String, Box<dyn Write + Send>, Option<(PathBuf, OutputFile)>);
 
-fn open_target(target: SaveTarget) -> Result<OpenTarget, SaveError> {
+fn open_target(target: SaveTarget, cancel: &Cancel) -> Result<OpenTarget, SaveError> {
     let path = match target {
-        SaveTarget::Stream(writer) => return Ok(("standard output".to_owned(), writer, None)),
+        SaveTarget::Stream(writer) => {
+            let path = PathBuf::from("standard output");
+            let output = |source| SaveError::Output { path, source };
+            let handed = Handed::over_to(writer, cancel).map_err(output)?;
+            return Ok(("standard output".to_owned(), Box::new(handed), None));
+        }
         SaveTarget::File(path) => path,
     };
     let output = |source| SaveError::Output {

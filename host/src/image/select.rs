@@ -89,6 +89,10 @@ pub(super) fn select(
         };
         known.extend(documents.map(|documents| (documents, number)));
     }
+    for candidate in &mut candidates {
+        once_each(&mut candidate.image.references);
+        once_each(&mut candidate.image.indexes);
+    }
     let chosen = choose(&wanted, &candidates);
     if chosen.is_empty() {
         return Err(no_image(wanted, &candidates, obstacles));
@@ -171,6 +175,12 @@ impl Candidate {
     }
 }
 
+/// Leaves of equal items the first.
+fn once_each<T: Clone + Eq + std::hash::Hash>(items: &mut Vec<T>) {
+    let mut known = HashSet::new();
+    items.retain(|item| known.insert(item.clone()));
+}
+
 /// Returns the entries of an image's documents, if it is one that the archive describes by them.
 fn entries_of(image: &PlannedImage) -> Option<(u32, u32)> {
     match (&image.manifest, &image.config) {
@@ -247,13 +257,14 @@ type Member<'a> = (usize, &'a [Digest]);
 fn of_index(wanted: &Platform, candidates: &[Candidate], members: &[Member<'_>]) -> Option<usize> {
     let mut entries = Vec::new();
     let mut nested: Vec<(Option<&Digest>, Vec<Member<'_>>)> = Vec::new();
+    let mut places: HashMap<&Digest, usize> = HashMap::new();
     for &(position, way) in members {
         let Some((index, inner)) = way.split_first() else {
             entries.push(candidates.get(position)?.entry());
             nested.push((None, vec![(position, way)]));
             continue;
         };
-        let known = nested.iter_mut().find(|(known, _)| *known == Some(index));
+        let known = places.get(index).and_then(|place| nested.get_mut(*place));
         if let Some((_, members)) = known {
             members.push((position, inner));
         } else {
@@ -261,6 +272,7 @@ fn of_index(wanted: &Platform, candidates: &[Candidate], members: &[Member<'_>])
                 platform: None,
                 role: Role::Index,
             });
+            places.insert(index, nested.len());
             nested.push((Some(index), vec![(position, inner)]));
         }
     }

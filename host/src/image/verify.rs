@@ -173,6 +173,7 @@ impl Check<'_> {
             layers.insert(key, damage);
         }
         for (image, reference) in images {
+            self.cancel.check()?;
             // Rows go before files: what was removed meanwhile is not damaged, and nothing is removed
             // while its documents are looked at.
             let lease = self.store.lease(self.progress.as_ref(), self.cancel)?;

@@ -1,4 +1,4 @@
-//! Extended attributes of a layer's inodes, equal sets kept once.
+//! Extended attributes of a layer's inodes: equal sets are kept once, and equal names and values.
 //!
 //! Owns what a set costs: the first inode that has it pays, and each other one a look-up. What came
 //! as one copy is known by its address, so that not even that depends on its size.
@@ -6,19 +6,25 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::tree::text_size;
 use super::xattr::select;
 use crate::erofs::Xattrs;
 use crate::limits::{Account, Overdrawn, Purpose};
 use crate::tar;
 
-/// Bytes of memory that a set takes besides its attributes, and an attribute besides its text.
-const SET: u64 = 256;
-const ATTRIBUTE: u64 = 112;
+/// Bytes of memory that a set takes, an attribute in it, and a name or a value besides its text.
+const SET: u64 = 512;
+const ATTRIBUTE: u64 = 64;
+const TEXT: u64 = 96;
 
 /// The sets of one layer.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    sets: HashSet<Xattrs>,
+    /// Names and values, and where they are.
+    texts: HashSet<Arc<[u8]>>,
+    places: HashSet<usize>,
+    /// Sets by where their names and values are.
+    sets: HashMap<Box<[usize]>, Xattrs>,
     /// What became of those that many entries of the tar share, by their address.
     shared: HashMap<usize, (tar::Xattrs, Xattrs)>,
     /// Sets with one more attribute, by the address of the set and the name of the attribute.
@@ -62,14 +68,39 @@ impl Attributes {
         if set.is_empty() {
             return Ok(set);
         }
-        if let Some(known) = self.sets.get(&set) {
+        let mut texts = Vec::with_capacity(2 * set.len());
+        for (name, value) in &set {
+            for text in [name, value] {
+                texts.push(self.text(text, account)?);
+            }
+        }
+        let places: Box<[usize]> = texts.iter().map(place).collect();
+        if let Some(known) = self.sets.get(&places) {
             return Ok(known.clone());
         }
-        let each = set.iter().map(|(name, value)| name.len() + value.len());
-        let size = each.map(|size| ATTRIBUTE + size as u64).sum::<u64>();
-        account.take(Purpose::Attributes, SET + size)?;
-        self.sets.insert(set.clone());
+        let count = set.len() as u64;
+        account.take(Purpose::Attributes, SET + count * ATTRIBUTE)?;
+        let pairs = texts.chunks_exact(2).filter_map(|pair| match pair {
+            [name, value] => Some((Arc::clone(name), Arc::clone(value))),
+            _ => None,
+        });
+        let set: Xattrs = pairs.collect();
+        self.sets.insert(places, set.clone());
         Ok(set)
+    }
+
+    /// Returns the copy of a name or a value that is kept.
+    fn text(&mut self, text: &Arc<[u8]>, account: &mut Account) -> Result<Arc<[u8]>, Overdrawn> {
+        if self.places.contains(&place(text)) {
+            return Ok(Arc::clone(text));
+        }
+        if let Some(known) = self.texts.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        account.take(Purpose::Attributes, TEXT + text_size(text))?;
+        self.texts.insert(Arc::clone(text));
+        self.places.insert(place(text));
+        Ok(Arc::clone(text))
     }
 
     /// Returns a set with one more attribute.
@@ -92,6 +123,10 @@ impl Attributes {
     }
 }
 
+fn place(text: &Arc<[u8]>) -> usize {
+    Arc::as_ptr(text).cast::<u8>() as usize
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -99,7 +134,7 @@ mod tests {
     use crate::limits::{Budget, Limits};
 
     fn entry(value: &[u8]) -> tar::Xattrs {
-        vec![(b"user.a".to_vec(), value.to_vec())].into()
+        Arc::new(vec![(Arc::from(&b"user.a"[..]), Arc::from(value))])
     }
 
     #[test]
@@ -118,7 +153,32 @@ mod tests {
         }
         assert_eq!(account.used(), taken);
         assert!(!of_entry(&[2; 1000], &mut account).is_same(&one));
-        assert!(account.used() >= 2 * taken);
+        assert!(account.used() >= taken + 1000);
+    }
+
+    #[test]
+    fn different_sets_share_equal_names_and_values() {
+        let mut account = Budget::new(&Limits::default()).account();
+        let mut attributes = Attributes::default();
+        let mut of_entry = |own: &str| {
+            let pair = |name: &[u8], value: &[u8]| (Arc::from(name), Arc::from(value));
+            let set = vec![
+                pair(b"user.a", &[7; 10_000]),
+                pair(b"user.own", own.as_bytes()),
+            ];
+            let drop = |_: &[u8]| unreachable!();
+            attributes
+                .of_entry(Arc::new(set), &mut account, drop)
+                .unwrap()
+        };
+        let value = |set: &Xattrs| Arc::clone(&set[&b"user.a"[..]]);
+        let one = of_entry("0");
+        for number in 1..100 {
+            let other = of_entry(&number.to_string());
+            assert!(!other.is_same(&one));
+            assert!(Arc::ptr_eq(&value(&other), &value(&one)));
+        }
+        assert!(account.used() < 120_000, "{}", account.used());
     }
 
     #[test]

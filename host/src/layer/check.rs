@@ -13,7 +13,7 @@ use super::rebuild::{self, rebuild};
 use super::recipe::Step;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::erofs::{self, BLOCK_SIZE, Finding};
+use crate::erofs::{self, BLOCK_SIZE, Finding, ReadAt};
 
 /// What is known of a layer.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +113,7 @@ pub fn check(
     match Rest::read(image, known.rest.start, cancel) {
         Ok(rest) if rest == *known.rest => {}
         Ok(_) => faults.push(Fault::Metadata {
-            finding: first_finding(image),
+            finding: first_finding(image, cancel)?,
         }),
         Err(error) => faults.push(unreadable(error, false)?),
     }
@@ -136,7 +136,7 @@ pub fn check(
         Err(error) => faults.push(unreadable(error, false)?),
     }
     if faults.is_empty()
-        && let Some(finding) = first_finding(image)
+        && let Some(finding) = first_finding(image, cancel)?
     {
         faults.push(Fault::Metadata {
             finding: Some(finding),
@@ -159,9 +159,27 @@ fn unreadable(error: LayerError, recipe: bool) -> Result<Fault, LayerError> {
 }
 
 /// Returns the first rule of the format that an image breaks.
-fn first_finding(image: &File) -> Option<Finding> {
-    let report = erofs::verify(image).ok()?;
-    report.findings.into_iter().next()
+fn first_finding(image: &File, cancel: &Cancel) -> Result<Option<Finding>, LayerError> {
+    let report = erofs::verify(Cancellable { image, cancel });
+    cancel.check()?;
+    Ok(report.ok().and_then(|it| it.findings.into_iter().next()))
+}
+
+/// An image that cannot be read any more once the user asked to stop.
+struct Cancellable<'a> {
+    image: &'a File,
+    cancel: &'a Cancel,
+}
+
+impl ReadAt for Cancellable<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        ReadAt::read_at(self.image, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.image.size()
+    }
 }
 
 /// Returns the first byte in front of the metadata that is no file's and not zero.
@@ -174,6 +192,7 @@ fn first_stray(
     let mut recipe = rebuild::open(recipe)?;
     let mut ranges = Vec::new();
     loop {
+        cancel.check()?;
         match recipe.step()? {
             Step::Literal(_) => {}
             Step::Data { offset, length } => ranges.push((offset, offset.saturating_add(length))),

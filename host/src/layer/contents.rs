@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _};
 
 use super::error::{LayerError, lossy};
 use super::notices::Notices;
-use super::path::{Role, clean, role};
+use super::path::{Cleaner, Role};
 use super::pipeline::Chunks;
 use super::recipe::RecipeWriter;
 use super::tree::LayerTree;
@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::erofs::{BLOCK_SIZE, Device, Extent, ImageWriter, Inode, Kind, Metadata};
 use crate::limits::{Budget, Limit, Limits};
-use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, TarReader};
+use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, Step, TarReader};
 
 /// Bytes of a symbolic link's target that Linux can read.
 const TARGET_MAX: usize = 4095;
@@ -50,18 +50,22 @@ pub(super) fn write(
         tree: LayerTree::new(budget),
         recipe: RecipeWriter::new(recipe)?,
         notices: Notices::default(),
+        paths: Cleaner::default(),
         file_bytes: 0,
         limits,
         budget,
         cancel,
     };
     let mut entries = 0;
-    while let Some(entry) = contents.reader.next_entry()? {
+    while let Some(step) = contents.reader.step()? {
         cancel.check()?;
+        contents.keep_skeleton()?;
+        let Step::Entry(entry) = step else {
+            continue;
+        };
         entries += 1;
         contents.check("entries", entries, Limit::Entries)?;
-        contents.keep_skeleton()?;
-        contents.entry(entry)?;
+        contents.entry(*entry)?;
         // A path may have come with a whole row of directories.
         let all = entries + contents.tree.implied();
         contents.check("entries and directories without one", all, Limit::Entries)?;
@@ -84,6 +88,7 @@ struct Contents<'a> {
     tree: LayerTree,
     recipe: RecipeWriter,
     notices: Notices,
+    paths: Cleaner,
     /// Bytes of all files, holes included.
     file_bytes: u64,
     limits: &'a Limits,
@@ -94,8 +99,8 @@ struct Contents<'a> {
 impl Contents<'_> {
     fn entry(&mut self, mut entry: Entry) -> Result<(), LayerError> {
         let written = std::mem::take(&mut entry.path);
-        let path = clean(&written);
-        match role(&path)? {
+        let path = self.paths.clean(&written);
+        match path.role()? {
             Role::Node => return self.node(&path, entry),
             Role::Whiteout(victim) => self.tree.whiteout(&path, victim)?,
             Role::Opaque => self.tree.make_opaque(&path)?,
@@ -129,7 +134,7 @@ impl Contents<'_> {
             EntryKind::CharDevice => {
                 if entry.device == Device::default() {
                     let text = "overlayfs takes a character device 0:0 for a whiteout";
-                    self.notices.add(path, text.to_owned());
+                    self.notices.add(path, text);
                 }
                 Kind::CharDevice(device(path, entry.device)?)
             }
@@ -220,6 +225,7 @@ impl Contents<'_> {
     fn keep_skeleton(&mut self) -> Result<(), LayerError> {
         let skeleton = self.reader.skeleton();
         self.recipe.literal(skeleton)?;
+        self.tree.steps.allow(skeleton.len() as u64);
         skeleton.clear();
         Ok(())
     }
@@ -231,7 +237,7 @@ impl Contents<'_> {
                 "EROFS has no place for the extended attribute `{}`; it is kept for export only",
                 lossy(name),
             );
-            notices.add(path, text);
+            notices.add(path, &text);
         };
         let xattrs = std::mem::take(&mut entry.xattrs);
         let xattrs = self.tree.attributes(xattrs, dropped)?;
@@ -249,7 +255,7 @@ impl Contents<'_> {
             "an entry of type `{}` is nothing that a filesystem has; it is kept for export only",
             flag.escape_ascii(),
         );
-        self.notices.add(path, text);
+        self.notices.add(path, &text);
     }
 
     fn check(&self, what: &'static str, value: u64, limit: Limit) -> Result<(), LayerError> {

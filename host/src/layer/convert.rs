@@ -191,7 +191,10 @@ fn both_halves<'a, R: Read + Send, T>(
         None => Algorithm::Sha256,
     };
     let producer = Producer {
-        blob: HashingReader::new(Source::new(input, stated, options.advanced), blob_algorithm),
+        blob: HashingReader::new(
+            Source::new(input, stated, options.advanced, options.cancel),
+            blob_algorithm,
+        ),
         limits: options.limits,
         inflation: options.budget.inflation(),
         cancel: options.cancel,
@@ -208,7 +211,12 @@ fn both_halves<'a, R: Read + Send, T>(
     });
     // A reader that failed looks like an early end to the writer, so its error comes first.
     let outcome = std::mem::replace(&mut reading.outcome, Ok(()));
-    (reading, outcome.and(worked))
+    let outcome = match options.cancel.check() {
+        Ok(()) => outcome.and(worked),
+        // What else went wrong did so because of that.
+        Err(cancelled) => Err(cancelled.into()),
+    };
+    (reading, outcome)
 }
 
 /// Checks the digests, and only then writes the metadata.
@@ -249,7 +257,7 @@ fn finish<R: Read>(
         uuid: uuid(&diff_id, chain.as_ref().map(|chain| &chain.id)),
         build_time: 0,
     };
-    let Summary { size, file, .. } = image.finish(&settled.tree, &image_options)?;
+    let Summary { size, file, .. } = image.finish(&settled.tree, &image_options, options.cancel)?;
     options
         .budget
         .write(size.saturating_sub(rest_start).saturating_add(recipe_size))?;

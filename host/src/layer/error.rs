@@ -52,7 +52,7 @@ pub enum LayerError {
     },
     /// The image could not be written.
     #[error(transparent)]
-    Erofs(#[from] ErofsError),
+    Erofs(ErofsError),
     /// The recipe could not be written or read.
     #[error("could not {operation} the tar recipe")]
     Recipe {
@@ -164,6 +164,15 @@ impl LayerError {
         Self::Entry {
             path: lossy(path),
             reason,
+        }
+    }
+}
+
+impl From<ErofsError> for LayerError {
+    fn from(error: ErofsError) -> Self {
+        match error {
+            ErofsError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Erofs(error),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::lower::{LowerInode, LowerLayers, LowerNode};
 use super::notices::Notices;
 use super::settle::Settled;
 use super::tree::LayerTree;
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, Cancelled};
 use crate::erofs::{FileType, ImageWriter, InodeId, Kind, Metadata};
 use crate::limits::Limit;
 
@@ -36,13 +36,18 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(tree: &LayerTree, replaced: &BTreeSet<InodeId>) -> Self {
+    pub(super) fn new(
+        tree: &LayerTree,
+        replaced: &BTreeSet<InodeId>,
+        cancel: &Cancel,
+    ) -> Result<Self, Cancelled> {
         let mut known = HashMap::from([(InodeId::ROOT, true)]);
         let mut reach = Self {
             implied: HashSet::new(),
             ways: HashSet::from([InodeId::ROOT]),
         };
         for id in tree.implied_directories() {
+            cancel.check()?;
             let mut way = Vec::new();
             let mut here = id;
             let mut merged = loop {
@@ -65,7 +70,7 @@ impl Reach {
                 }
             }
         }
-        reach
+        Ok(reach)
     }
 }
 
@@ -104,7 +109,7 @@ impl LayerTree {
                     {
                         let text = "it is a symbolic link in the layers below, and this layer \
                                     puts a directory in its place";
-                        notices.add(&self.path_of(directory, &name), text.to_owned());
+                        notices.add_at(|| self.path_of(directory, &name), text);
                     }
                     _ => {}
                 }

@@ -4,7 +4,9 @@
 //! way to it, and is looked at again when that name comes. So time grows with the number of links,
 //! in whatever order they stand.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::LayerError;
 use super::error::lossy;
@@ -21,7 +23,8 @@ pub(super) struct Deferred {
     /// Its place among those that wait.
     pub(super) number: usize,
     pub(super) path: Box<[u8]>,
-    pub(super) target: Box<[u8]>,
+    /// As written; links to the same path share it.
+    pub(super) target: Arc<[u8]>,
     /// The layers below were asked and do not have the target.
     pub(super) is_absent_below: bool,
 }
@@ -74,7 +77,8 @@ impl LayerTree {
             let (parent, name) = self.parent(&link.path)?;
             // An entry that came later at the same path has replaced the link.
             if self.child(parent, name).is_none() {
-                match self.locate(&clean(&link.target))? {
+                let target = self.targets.clean(&link.target);
+                match self.locate(&target)? {
                     Located::At(id) => self.name(&link.path, id)?,
                     Located::Missing(name) => self.waiting.add(name, link),
                 }
@@ -95,15 +99,30 @@ impl LayerTree {
     ) -> Result<Vec<Copied>, LayerError> {
         let mut copied = Vec::new();
         let mut known = HashMap::new();
+        // What each target leads to below, by the address of its copy.
+        let mut found: HashMap<usize, Option<(LowerNode, bool)>> = HashMap::new();
         let mut ready = VecDeque::from(open);
         while let Some(mut link) = ready.pop_front() {
             cancel.check()?;
             self.waiting.looks += 1;
-            let target = clean(&link.target).into_owned();
-            match self.locate(&target)? {
-                Located::At(id) => self.name(&link.path, id)?,
-                Located::Missing(name) if link.is_absent_below => self.waiting.add(name, link),
-                Located::Missing(name) => match lower.find(&target)? {
+            let written = Arc::clone(&link.target);
+            let target = self.targets.clean(&written);
+            let missing = match self.locate(&target)? {
+                Located::At(id) => {
+                    self.name(&link.path, id)?;
+                    None
+                }
+                Located::Missing(name) => Some(name),
+            };
+            if let Some(name) = missing {
+                let below = match found.entry(Arc::as_ptr(&written).cast::<u8>() as usize) {
+                    _ if link.is_absent_below => None,
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => {
+                        *unknown.insert(lower.find(&target, &mut self.steps, cancel)?)
+                    }
+                };
+                match below {
                     Some((LowerNode::Directory(_), _)) => return Err(to_directory(&link.path)),
                     Some((LowerNode::Other(inode), through_links)) => {
                         let id = match known.get(&inode.key()) {
@@ -112,7 +131,7 @@ impl LayerTree {
                         };
                         known.insert(inode.key(), id);
                         self.name(&link.path, id)?;
-                        if !through_links && self.shows_below(&target, replaced) {
+                        if !through_links && self.shows_below(&target, replaced)? {
                             self.name(&target, id)?;
                         }
                     }
@@ -120,7 +139,7 @@ impl LayerTree {
                         link.is_absent_below = true;
                         self.waiting.add(name, link);
                     }
-                },
+                }
             }
             ready.extend(self.waiting.woken.drain(..));
         }
@@ -168,23 +187,28 @@ impl LayerTree {
     }
 
     /// Returns whether a clean path that the layer does not have leads to what is below.
-    fn shows_below(&self, path: &[u8], replaced: &BTreeSet<InodeId>) -> bool {
+    fn shows_below(
+        &mut self,
+        path: &[u8],
+        replaced: &BTreeSet<InodeId>,
+    ) -> Result<bool, LayerError> {
         let mut here = InodeId::ROOT;
         for name in components(path) {
+            self.steps.take()?;
             let is_gone = self
                 .whiteouts
                 .get(&here)
                 .is_some_and(|victims| victims.contains(name));
             if is_gone || self.opaque.contains(&here) || replaced.contains(&here) {
-                return false;
+                return Ok(false);
             }
             match self.child(here, name) {
                 Some(child) if self.is_directory(child) => here = child,
-                Some(_) => return false,
-                None => return true,
+                Some(_) => return Ok(false),
+                None => return Ok(true),
             }
         }
-        false
+        Ok(false)
     }
 }
 

@@ -13,6 +13,8 @@ use super::names::{Directory, Names};
 use super::path::components;
 use super::settle::Dependence;
 use super::tree::implied_directory;
+use super::walk::Steps;
+use crate::cancel::Cancel;
 use crate::erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
 use crate::limits::{Budget, Limits};
 
@@ -171,7 +173,12 @@ impl LowerLayers {
 
     /// Returns what a path leads to, through symbolic links on the way but not at its end, and
     /// whether there were any.
-    pub(super) fn find(&self, path: &[u8]) -> Result<Option<(LowerNode, bool)>, LayerError> {
+    pub(super) fn find(
+        &self,
+        path: &[u8],
+        steps: &mut Steps,
+        cancel: &Cancel,
+    ) -> Result<Option<(LowerNode, bool)>, LayerError> {
         let Some(root) = self.root()? else {
             return Ok(None);
         };
@@ -180,6 +187,8 @@ impl LowerLayers {
         let mut links = 0;
         let mut last = LowerNode::Directory(root);
         while let Some(name) = ahead.pop() {
+            cancel.check()?;
+            steps.take()?;
             let here = *way.last().unwrap_or(&root);
             if *name == *b".." {
                 if way.len() > 1 {

@@ -14,11 +14,17 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    pub(super) fn add(&mut self, path: &[u8], text: String) {
-        if let Some((_, more)) = self.by_text.get_mut(&text) {
+    pub(super) fn add(&mut self, path: &[u8], text: &str) {
+        self.add_at(|| path, text);
+    }
+
+    /// Adds a notice about a path that it takes work to find.
+    pub(super) fn add_at<P: AsRef<[u8]>>(&mut self, path: impl FnOnce() -> P, text: &str) {
+        if let Some((_, more)) = self.by_text.get_mut(text) {
             *more += 1;
         } else if self.by_text.len() < MOST {
-            self.by_text.insert(text, (lossy(path), 0));
+            let path = lossy(path().as_ref());
+            self.by_text.insert(text.to_owned(), (path, 0));
         }
     }
 
@@ -41,9 +47,9 @@ mod tests {
     #[test]
     fn what_is_said_of_many_paths_is_said_once() {
         let mut notices = Notices::default();
-        notices.add(b"a", "odd".to_owned());
-        notices.add(b"b", "strange".to_owned());
-        notices.add(b"c", "odd".to_owned());
+        notices.add(b"a", "odd");
+        notices.add(b"b", "strange");
+        notices.add(b"c", "odd");
         assert_eq!(notices.finish(), ["`a` and 1 more: odd", "`b`: strange"]);
     }
 
@@ -51,7 +57,7 @@ mod tests {
     fn a_flood_of_notices_ends() {
         let mut notices = Notices::default();
         for number in 0..2 * MOST {
-            notices.add(b"a", number.to_string());
+            notices.add(b"a", &number.to_string());
         }
         assert_eq!(notices.finish().len(), MOST);
     }

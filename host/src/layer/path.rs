@@ -4,6 +4,8 @@
 //! where `a` is a symbolic link. Nothing leads above the root.
 
 use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::LayerError;
 
@@ -31,16 +33,12 @@ pub(super) enum Role<'a> {
 }
 
 /// Tells what an entry is for by its clean path.
-///
-/// # Errors
-/// A whiteout that names nothing, and a name too long for Linux.
-pub(super) fn role(path: &[u8]) -> Result<Role<'_>, LayerError> {
-    let (above, name) = split(path);
+fn role(path: &[u8], is_marked: bool) -> Result<Role<'_>, LayerError> {
+    let (_, name) = split(path);
     if name.is_empty() {
         return Ok(Role::Root);
     }
-    let is_marker = |name: &[u8]| name.starts_with(WHITEOUT_PREFIX) && name != AUFS_LINKS;
-    if components(above).any(is_marker) {
+    if is_marked {
         return Ok(Role::Bookkeeping);
     }
     if name == OPAQUE_MARKER {
@@ -55,6 +53,12 @@ pub(super) fn role(path: &[u8]) -> Result<Role<'_>, LayerError> {
     }
     check_name(path, victim.unwrap_or(name))?;
     Ok(victim.map_or(Role::Node, Role::Whiteout))
+}
+
+/// Returns whether a marker is among the directories on a clean path.
+fn is_marked(path: &[u8]) -> bool {
+    let is_marker = |name: &[u8]| name.starts_with(WHITEOUT_PREFIX) && name != AUFS_LINKS;
+    components(split(path).0).any(is_marker)
 }
 
 /// Refuses a name that no directory can hold.
@@ -97,6 +101,75 @@ pub(super) fn clean(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(clean)
 }
 
+/// Paths from this length on are remembered: they do not fit into a header, so a global one may
+/// stand for many entries, each of which would have all of it looked at.
+const LONG: usize = 512;
+
+/// Makes paths clean, the last long one only once.
+#[derive(Debug, Default)]
+pub(super) struct Cleaner {
+    written: Vec<u8>,
+    clean: Arc<[u8]>,
+    is_marked: bool,
+}
+
+/// A clean path.
+#[derive(Debug)]
+pub(super) struct CleanPath<'a> {
+    text: Text<'a>,
+    /// A marker is among the directories on its way.
+    is_marked: bool,
+}
+
+#[derive(Debug)]
+enum Text<'a> {
+    Own(Cow<'a, [u8]>),
+    Shared(Arc<[u8]>),
+}
+
+impl Cleaner {
+    /// Returns a path without what means nothing, as [`clean`] does.
+    pub(super) fn clean<'a>(&mut self, path: &'a [u8]) -> CleanPath<'a> {
+        if path.len() < LONG {
+            let text = clean(path);
+            let is_marked = is_marked(&text);
+            let text = Text::Own(text);
+            return CleanPath { text, is_marked };
+        }
+        if self.written != path {
+            self.written.clear();
+            self.written.extend_from_slice(path);
+            self.clean = clean(path).into();
+            self.is_marked = is_marked(&self.clean);
+        }
+        CleanPath {
+            text: Text::Shared(Arc::clone(&self.clean)),
+            is_marked: self.is_marked,
+        }
+    }
+}
+
+impl CleanPath<'_> {
+    /// Tells what an entry is for.
+    ///
+    /// # Errors
+    /// A whiteout that names nothing, and a name too long for Linux.
+    pub(super) fn role(&self) -> Result<Role<'_>, LayerError> {
+        role(self, self.is_marked)
+    }
+}
+
+impl Deref for CleanPath<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.text {
+            Text::Own(text) => text,
+            Text::Shared(text) => text,
+        }
+    }
+}
+
 /// Returns the path of the directory that a clean path lies in, and its last name.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
@@ -115,6 +188,10 @@ pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> 
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn role_of(path: &[u8]) -> Result<Role<'_>, LayerError> {
+        role(path, is_marked(path))
+    }
 
     #[test]
     fn spellings_of_one_path_are_one_path() {
@@ -164,14 +241,14 @@ mod tests {
             (".wh.d/x", Role::Bookkeeping),
         ];
         for (path, expected) in cases {
-            assert_eq!(role(path.as_bytes()).unwrap(), expected, "{path}");
+            assert_eq!(role_of(path.as_bytes()).unwrap(), expected, "{path}");
         }
     }
 
     #[test]
     fn whiteouts_of_nothing_are_refused() {
         for path in [".wh.", "a/.wh..", "a/.wh..."] {
-            let error = role(path.as_bytes()).unwrap_err().to_string();
+            let error = role_of(path.as_bytes()).unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!("entry `{path}`: it is a whiteout of no name")
@@ -183,9 +260,27 @@ mod tests {
     fn names_may_have_255_bytes() {
         for prefix in ["", "d/", ".wh."] {
             let fits = format!("{prefix}{}", "n".repeat(255));
-            assert!(role(fits.as_bytes()).is_ok());
-            let error = role(format!("{fits}n").as_bytes()).unwrap_err().to_string();
+            assert!(role_of(fits.as_bytes()).is_ok());
+            let long = format!("{fits}n");
+            let error = role_of(long.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(&fits), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_long_path_that_comes_again_is_the_same_one() {
+        let mut cleaner = Cleaner::default();
+        let marked = format!(".wh.d/{}x", "a/./".repeat(1000));
+        let plain = format!("{}x", "a/./".repeat(1000));
+        for path in [&marked, &plain, &plain, &marked] {
+            let found = cleaner.clean(path.as_bytes());
+            assert_eq!(*found, *clean(path.as_bytes()));
+            let role = if *path == marked {
+                Role::Bookkeeping
+            } else {
+                Role::Node
+            };
+            assert_eq!(found.role().unwrap(), role);
         }
     }
 }

@@ -43,9 +43,10 @@ pub(super) fn relocate(
     drop(old);
     let (recipe, end) = new.finish(tar_size)?;
     for extent in dead {
+        cancel.check()?;
         image.discard(extent)?;
     }
-    move_to_front(&recipe, start, end)?;
+    move_to_front(&recipe, start, end, cancel)?;
     Ok((recipe, end - start))
 }
 
@@ -89,10 +90,11 @@ fn copy(
 }
 
 /// Moves the bytes from `start` to `end` to the front of a file that ends there then.
-fn move_to_front(file: &File, start: u64, end: u64) -> Result<(), LayerError> {
+fn move_to_front(file: &File, start: u64, end: u64, cancel: &Cancel) -> Result<(), LayerError> {
     let mut buffer = vec![0; BUFFER];
     let mut offset = start;
     while offset < end {
+        cancel.check()?;
         let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
         let (target, _) = buffer.split_at_mut(left.min(BUFFER));
         file.read_exact_at(target, offset).map_err(read_error)?;

@@ -4,7 +4,7 @@
 //! Sources: OCI image-spec `layer.md`, "Whiteouts"; Linux `overlayfs.rst`, "whiteouts and opaque
 //! directories".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::LayerError;
 use super::inherit::{Copied, Reach};
@@ -75,7 +75,7 @@ impl LayerTree {
         let mut whiteouts = self.sorted_whiteouts();
         let replaced = self.replaced_directories(&whiteouts);
         whiteouts.retain(|(parent, victim)| self.child(*parent, victim).is_none());
-        let mut reach = Reach::new(&self, &replaced);
+        let mut reach = Reach::new(&self, &replaced, cancel)?;
         let dependence = self.dependence(&reach, &open_links, &whiteouts, &replaced);
         let mut chained = false;
         let mut copied = Vec::new();
@@ -84,7 +84,7 @@ impl LayerTree {
                 copied = self.link_below(lower, open_links, &replaced, cancel)?;
                 chained = true;
                 // The links may have come with directories that no entry is for.
-                reach = Reach::new(&self, &replaced);
+                reach = Reach::new(&self, &replaced, cancel)?;
             }
             chained |= self.inherit(lower, &reach, notices, cancel)?;
         }
@@ -96,21 +96,15 @@ impl LayerTree {
                 whiteouts.clear();
             }
             Some(lower) if self.opaque.remove(&InodeId::ROOT) => {
-                whiteouts = self.hide_all(lower)?;
+                whiteouts = self.hide_all(lower, cancel)?;
                 chained = true;
             }
             _ => {}
         }
-        let mut last = None;
+        let mut hidden = HashMap::new();
         for (parent, victim) in whiteouts {
             cancel.check()?;
-            // Those of one directory follow one another.
-            let is_hidden = match last {
-                Some((directory, is_hidden)) if directory == parent => is_hidden,
-                _ => self.hides_all_below(parent),
-            };
-            last = Some((parent, is_hidden));
-            if !is_hidden {
+            if !self.hides_all_below(parent, &mut hidden) {
                 self.place_whiteout(parent, &victim)?;
             }
         }
@@ -145,14 +139,13 @@ impl LayerTree {
         dependence
     }
 
-    fn sorted_whiteouts(&mut self) -> Vec<Whiteout> {
-        let mut whiteouts: Vec<_> = self
-            .whiteouts
-            .iter()
+    fn sorted_whiteouts(&self) -> Vec<Whiteout> {
+        let mut parents: Vec<_> = self.whiteouts.iter().collect();
+        parents.sort_unstable_by_key(|(parent, _)| **parent);
+        parents
+            .into_iter()
             .flat_map(|(parent, victims)| victims.iter().map(|victim| (*parent, victim.clone())))
-            .collect();
-        whiteouts.sort();
-        whiteouts
+            .collect()
     }
 
     /// Returns the directories of this layer whose namesakes below are gone. A whiteout only
@@ -181,27 +174,39 @@ impl LayerTree {
     }
 
     /// Returns whether a directory is opaque or lies in an opaque one. Overlayfs lists whiteouts
-    /// there like any file.
-    fn hides_all_below(&self, directory: InodeId) -> bool {
+    /// there like any file. What is found of the directories on the way is remembered in `known`.
+    fn hides_all_below(&self, directory: InodeId, known: &mut HashMap<InodeId, bool>) -> bool {
+        let mut way = Vec::new();
         let mut here = directory;
-        loop {
+        let hides = loop {
+            if let Some(hides) = known.get(&here) {
+                break *hides;
+            }
+            way.push(here);
             if self.opaque.contains(&here) {
-                return true;
+                break true;
             }
             if here == InodeId::ROOT {
-                return false;
+                break false;
             }
             here = self.nodes[here.index()].parent;
-        }
+        };
+        known.extend(way.into_iter().map(|directory| (directory, hides)));
+        hides
     }
 
     /// Hides every name in the root of the layers below, one by one.
-    fn hide_all(&mut self, lower: &LowerLayers) -> Result<Vec<Whiteout>, LayerError> {
+    fn hide_all(
+        &mut self,
+        lower: &LowerLayers,
+        cancel: &Cancel,
+    ) -> Result<Vec<Whiteout>, LayerError> {
         let mut whiteouts = Vec::new();
         let Some(root) = lower.root()? else {
             return Ok(whiteouts);
         };
         for name in lower.names_in(&root)? {
+            cancel.check()?;
             match self.child(InodeId::ROOT, &name) {
                 Some(child) if self.is_directory(child) => {
                     self.opaque.insert(child);

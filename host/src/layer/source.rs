@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use super::pipeline::BUFFER;
+use crate::cancel::Cancel;
 
 /// How long bytes wait at most until somebody is told of them: over a slow line they are few.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -11,6 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A reader of a blob.
 pub(super) struct Source<'a, R> {
     input: R,
+    cancel: &'a Cancel,
     /// Told how many bytes were read since it was told last.
     advanced: &'a (dyn Fn(u64) + Sync),
     /// Bytes that nobody was told of yet.
@@ -22,9 +24,15 @@ pub(super) struct Source<'a, R> {
 }
 
 impl<'a, R> Source<'a, R> {
-    pub(super) fn new(input: R, stated: Option<u64>, advanced: &'a (dyn Fn(u64) + Sync)) -> Self {
+    pub(super) fn new(
+        input: R,
+        stated: Option<u64>,
+        advanced: &'a (dyn Fn(u64) + Sync),
+        cancel: &'a Cancel,
+    ) -> Self {
         Self {
             input,
+            cancel,
             advanced,
             unreported: 0,
             reported: Instant::now(),
@@ -48,6 +56,8 @@ impl<'a, R> Source<'a, R> {
 
 impl<R: Read> Read for Source<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A decoder may read on and on without a byte to show for it.
+        self.cancel.check().map_err(io::Error::other)?;
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let (target, _) = buffer.split_at_mut(left.min(buffer.len()));
         match self.input.read(target) {

@@ -4,13 +4,14 @@
 //! [`settle`](super::settle), the way from a path to a directory in [`walk`](super::walk). Data is
 //! written elsewhere; a file enters the tree with its extent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::LayerError;
 use super::attributes::Attributes;
 use super::links::{Deferred, Waiting, to_directory};
-use super::path::{clean, split};
-use super::walk::Recent;
+use super::path::{Cleaner, split};
+use super::walk::{Recent, Steps};
 use crate::erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
 use crate::limits::{Account, Budget, Purpose};
 
@@ -23,8 +24,8 @@ const INODE: u64 = (size_of::<Inode>() + size_of::<Node>() + 24) as u64;
 const NAME: u64 = 48;
 const FIRST_NAME: u64 = 200;
 const TEXT: u64 = 16;
-const WHITEOUT: u64 = 64;
-const DEFERRED: u64 = 160;
+const WHITEOUT: u64 = 112;
+const DEFERRED: u64 = 240;
 
 /// The tree of one layer. All paths that come in are clean.
 pub(super) struct LayerTree {
@@ -41,7 +42,14 @@ pub(super) struct LayerTree {
     pub(super) deferred: Vec<Deferred>,
     /// Data of files that no name leads to any more.
     pub(super) dead: Vec<Extent>,
-    pub(super) recent: Recent,
+    /// The last way to an entry, and the last one to what a link leads to.
+    pub(super) recent: [Recent; 2],
+    pub(super) steps: Steps,
+    /// Makes the targets of links clean.
+    pub(super) targets: Cleaner,
+    /// The targets of links that are kept, each once.
+    kept_targets: HashSet<Arc<[u8]>>,
+    last_target: Arc<[u8]>,
     /// Links that wait for a name, once all entries are there.
     pub(super) waiting: Waiting,
     /// How many directories are there that no entry was for.
@@ -84,7 +92,11 @@ impl LayerTree {
             hidden: Vec::new(),
             deferred: Vec::new(),
             dead: Vec::new(),
-            recent: Recent::default(),
+            recent: Default::default(),
+            steps: Steps::within(budget.limits()),
+            targets: Cleaner::default(),
+            kept_targets: HashSet::new(),
+            last_target: Arc::default(),
             waiting: Waiting::default(),
             implied: 0,
             attributes: Attributes::default(),
@@ -147,14 +159,16 @@ impl LayerTree {
     /// target is as written.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), LayerError> {
         let (parent, name) = self.parent(path)?;
-        let Located::At(id) = self.locate(&clean(target))? else {
+        let clean = self.targets.clean(target);
+        let Located::At(id) = self.locate(&clean)? else {
             self.remove_name(parent, name);
-            let size = DEFERRED + (path.len() + target.len()) as u64;
+            let size = DEFERRED + text_size(path);
             self.account.take(Purpose::Links, size)?;
+            let target = self.kept_target(target)?;
             self.deferred.push(Deferred {
                 number: self.deferred.len(),
                 path: path.into(),
-                target: target.into(),
+                target,
                 is_absent_below: false,
             });
             return Ok(());
@@ -167,6 +181,22 @@ impl LayerTree {
             self.set_name(parent, name, id)?;
         }
         Ok(())
+    }
+
+    /// Returns the copy of a link's target that is kept. Equal ones mostly come together.
+    fn kept_target(&mut self, target: &[u8]) -> Result<Arc<[u8]>, LayerError> {
+        if *self.last_target != *target {
+            self.last_target = if let Some(known) = self.kept_targets.get(target) {
+                Arc::clone(known)
+            } else {
+                let size = 64 + text_size(target);
+                self.account.take(Purpose::Links, size)?;
+                let target: Arc<[u8]> = target.into();
+                self.kept_targets.insert(Arc::clone(&target));
+                target
+            };
+        }
+        Ok(Arc::clone(&self.last_target))
     }
 
     /// Notes that a name of the layers below is gone.
@@ -242,8 +272,7 @@ impl LayerTree {
     ) -> Result<InodeId, LayerError> {
         self.account.take(Purpose::Inodes, INODE)?;
         if let Kind::Symlink(target) = &inode.kind {
-            let size = TEXT + target.len() as u64;
-            self.account.take(Purpose::Links, size)?;
+            self.account.take(Purpose::Links, text_size(target))?;
         }
         let id = self
             .tree
@@ -310,7 +339,9 @@ impl LayerTree {
             self.tree.get(id).kind,
             Kind::Directory(_) | Kind::Symlink(_)
         ) {
-            self.recent.clear();
+            for recent in &mut self.recent {
+                recent.clear();
+            }
         }
         let mut open = vec![id];
         while let Some(id) = open.pop() {
@@ -330,6 +361,13 @@ impl LayerTree {
             }
         }
     }
+}
+
+/// Returns the bytes of memory that text takes; where pieces of any size come and go, some between
+/// them lie waste.
+pub(super) fn text_size(text: &[u8]) -> u64 {
+    let length = text.len() as u64;
+    TEXT + length + length / 8
 }
 
 /// Returns a directory that no entry is for and nobody knows more of.

@@ -4,9 +4,49 @@ use super::LayerError;
 use super::path::{AUFS_LINKS, check_name, components};
 use super::tree::{LayerTree, Located};
 use crate::erofs::{InodeId, Kind};
+use crate::limits::{Limit, Limits};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.
 const MAX_LINKS: usize = 40;
+
+/// How many names may still be looked up on the way along paths: as many as the headers of the tar have
+/// bytes, and besides as many as the layer may have entries. Paths that stand in their headers never
+/// need more; a global path, or symbolic links that lead through others, could make each entry a long
+/// way.
+#[derive(Debug)]
+pub(super) struct Steps {
+    left: u64,
+    max: u64,
+}
+
+impl Steps {
+    pub(super) fn within(limits: &Limits) -> Self {
+        Self {
+            left: limits.entries,
+            max: limits.entries,
+        }
+    }
+
+    /// Takes note of bytes of headers that have come.
+    pub(super) fn allow(&mut self, bytes: u64) {
+        self.left = self.left.saturating_add(bytes);
+    }
+
+    /// Takes one step.
+    pub(super) fn take(&mut self) -> Result<(), LayerError> {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(LayerError::Limit {
+                what: "names to look up on the ways along its paths, besides those in its headers",
+                max: self.max,
+                limit: Limit::Entries,
+            }),
+        }
+    }
+}
 
 /// The last way that was gone: entries of one directory mostly come together, and those of its
 /// neighbours next. Holds as long as names are only added to the tree.
@@ -66,19 +106,21 @@ impl LayerTree {
         path: &[u8],
         create: bool,
     ) -> Result<Located, LayerError> {
-        let (mut here, rest) = self.recent.back_to(path);
+        let way = usize::from(!create);
+        let (mut here, rest) = self.recent[way].back_to(path);
         let mut links = 0;
         let mut recording = true;
         for name in components(rest) {
-            let steps = self.recent.steps.len();
+            self.steps.take()?;
+            let steps = self.recent[way].steps.len();
             here = match self.enter(entry, here, name, create, &mut links)? {
                 Located::At(next) => next,
                 missing @ Located::Missing(_) => return Ok(missing),
             };
             // A directory that took the place of something else made the steps worthless.
-            recording &= self.recent.steps.len() == steps;
+            recording &= self.recent[way].steps.len() == steps;
             if recording {
-                self.recent.step(name, here);
+                self.recent[way].step(name, here);
             }
         }
         Ok(Located::At(here))
@@ -101,6 +143,7 @@ impl LayerTree {
         let mut here = start;
         let mut ahead: Vec<Box<[u8]>> = vec![name.into()];
         while let Some(name) = ahead.pop() {
+            self.steps.take()?;
             if *name == *b".." {
                 here = self.nodes[here.index()].parent;
                 continue;

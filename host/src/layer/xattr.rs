@@ -1,5 +1,7 @@
 //! Which extended attributes of an archive a filesystem image carries, and under what name.
 
+use std::sync::Arc;
+
 use crate::erofs::{Xattrs, is_storable_xattr};
 
 /// What overlayfs takes for its own. An archive must not speak to it, so these get another
@@ -8,20 +10,22 @@ const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 /// Labels of the machine where an image was built; the kernel of another gives its own.
 const HOST_SPECIFIC: [&[u8]; 2] = [b"security.selinux", b"system.nfs4_acl"];
 
+/// The name and the value of an attribute.
+type Pair = (Arc<[u8]>, Arc<[u8]>);
+
 /// Returns the attributes to keep, and the names of those that EROFS has no place for.
-pub(super) fn select(xattrs: &[(Vec<u8>, Vec<u8>)]) -> (Xattrs, Vec<&[u8]>) {
-    let mut kept = Vec::new();
+pub(super) fn select(xattrs: &[Pair]) -> (Xattrs, Vec<&[u8]>) {
+    let mut kept: Vec<Pair> = Vec::new();
     let mut dropped = Vec::new();
     for (name, value) in xattrs {
-        if HOST_SPECIFIC.contains(&name.as_slice()) {
+        if HOST_SPECIFIC.contains(&&**name) {
             continue;
         }
-        let escaped = escaped(name);
-        let stored = escaped.as_deref().unwrap_or(name);
-        if is_storable_xattr(stored) {
-            kept.push((Box::from(stored), Box::from(value.as_slice())));
+        let stored = escaped(name).map_or_else(|| Arc::clone(name), Arc::from);
+        if is_storable_xattr(&stored) {
+            kept.push((stored, Arc::clone(value)));
         } else {
-            dropped.push(name.as_slice());
+            dropped.push(&**name);
         }
     }
     (kept.into_iter().collect(), dropped)
@@ -67,7 +71,7 @@ mod tests {
             ("user.", None),
         ];
         for (name, expected) in cases {
-            let xattrs = [(name.into(), b"v".to_vec())];
+            let xattrs = [(Arc::from(name.as_bytes()), Arc::from(&b"v"[..]))];
             let (kept, _) = select(&xattrs);
             let kept: Vec<&[u8]> = kept.keys().map(|name| &**name).collect();
             let expected: Vec<&[u8]> = expected.iter().map(|name| name.as_bytes()).collect();
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn names_without_a_place_are_reported_and_labels_of_a_host_are_not() {
         let names = ["com.apple.quarantine", "security.selinux", "user.kept"];
-        let xattrs = names.map(|name| (name.into(), Vec::new()));
+        let xattrs = names.map(|name| (Arc::from(name.as_bytes()), Arc::from(&b""[..])));
         assert_eq!(select(&xattrs).1, [b"com.apple.quarantine"]);
     }
 }

@@ -177,6 +177,11 @@ impl Budget {
         }
     }
 
+    /// Returns the limits that it was made with.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// Opens an account, with nothing in it.
     pub fn account(&self) -> Account {
         Account {

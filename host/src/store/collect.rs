@@ -11,9 +11,10 @@ use rusqlite::Connection;
 use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
 use super::lock::{Locks, Resource};
+use super::publish::LayerKey;
 use super::query::ImageRecord;
 use super::range::Mode;
-use super::sweep::{Garbage, Known};
+use super::sweep::{Garbage, Known, Parts};
 use super::{Home, StoreError, forget, fs, restore, usage};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -64,16 +65,24 @@ impl Store {
         let home = self.home();
         let known = if dry_run {
             self.rehearse(|copy| {
-                delete_unused(home, copy, (&foreign, &claim), ALL, &mut collected)
+                delete_unused(home, copy, &foreign, &claim, ALL, &mut collected, cancel)
             })?
         } else {
             self.make_room();
             let deleted = self.write(|transaction| {
-                delete_unused(home, transaction, (&foreign, &claim), ALL, &mut collected)
+                delete_unused(
+                    home,
+                    transaction,
+                    &foreign,
+                    &claim,
+                    ALL,
+                    &mut collected,
+                    cancel,
+                )
             });
             match deleted {
                 Err(error) if error.is_full() => {
-                    return self.prune_by_and_by((&foreign, &claim), cancel);
+                    return self.prune_by_and_by(&foreign, &claim, cancel);
                 }
                 deleted => deleted?,
             }
@@ -88,7 +97,8 @@ impl Store {
     /// the files of a few images give back is there for the next ones. The lease is held.
     pub(super) fn prune_by_and_by(
         &self,
-        (foreign, claim): (&Foreign, &Claim),
+        foreign: &Foreign,
+        claim: &Claim,
         cancel: &Cancel,
     ) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
@@ -107,9 +117,11 @@ impl Store {
                 delete_unused(
                     self.home(),
                     transaction,
-                    (foreign, claim),
+                    foreign,
+                    claim,
                     A_FEW,
                     &mut collected,
+                    cancel,
                 )
             })?;
             discard(
@@ -130,27 +142,47 @@ impl Store {
     /// Returns `None`, and leaves them to [`prune`](Self::prune), when another operation is under
     /// way that may need them.
     pub fn collect(&self, image: &ImageRecord) -> Result<Option<Collected>, StoreError> {
+        let layers = image.layers.iter().map(|layer| &layer.key);
+        let indexes = image.indexes.iter().map(|index| &index.digest);
+        let parts = Parts {
+            layers: layers.collect(),
+            documents: [&image.digest, &image.config_digest]
+                .into_iter()
+                .chain(indexes)
+                .collect(),
+            removed: Some(&image.digest),
+        };
+        self.collect_parts(&parts)
+    }
+
+    /// Removes layers that were published for images that could not be recorded, unless another
+    /// operation is under way that may need them.
+    pub fn withdraw(&self, layers: &[LayerKey]) -> Result<(), StoreError> {
+        let parts = Parts {
+            layers: layers.iter().collect(),
+            documents: Vec::new(),
+            removed: None,
+        };
+        self.collect_parts(&parts).map(|_| ())
+    }
+
+    /// Removes what no image needs of some files. What it costs depends on these alone, and not on
+    /// how much there is besides.
+    fn collect_parts(&self, parts: &Parts<'_>) -> Result<Option<Collected>, StoreError> {
         let Some(_lease) = self.try_sole_lease()? else {
             return Ok(None);
         };
         let claim = Claim::open(self, false)?;
         let foreign = Foreign::open(self.home())?;
         self.make_room();
-        let known = self.write(|transaction| {
-            for layer in &image.layers {
-                delete_layer(transaction, &layer.key.diff_id.to_string(), &claim)?;
+        let (known, files) = self.write(|transaction| {
+            let mut files = HashSet::new();
+            for key in &parts.layers {
+                files.extend(delete_layer(transaction, &key.diff_id.to_string(), &claim)?);
             }
-            let removed = HashSet::from([image.digest.file_stem()]);
-            Known::read(transaction, &foreign, removed)
+            Ok((Known::of(transaction, &foreign, parts)?, files))
         })?;
-        let digests = image
-            .layers
-            .iter()
-            .map(|layer| &layer.key.diff_id)
-            .chain([&image.digest, &image.config_digest])
-            .chain(image.indexes.iter().map(|index| &index.digest));
-        let mut garbage = Garbage::find(self.home(), &known)?;
-        garbage.keep_only(&digests.map(Digest::file_stem).collect());
+        let garbage = Garbage::among(self.home(), &known, parts, files)?;
         let mut collected = Collected::default();
         discard(&garbage, false, &mut collected, &Cancel::default())?;
         self.keep_reserve();
@@ -186,16 +218,25 @@ impl Claim {
     }
 }
 
-/// Deletes the rows of a layer that neither an image nor an operation uses.
-fn delete_layer(catalogue: &Connection, diff_id: &str, claim: &Claim) -> Result<(), WriteError> {
-    if claim.take(diff_id)? {
-        catalogue.execute(
-            "DELETE FROM msb_layer WHERE diff_id = ?1
-             AND (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
-            [diff_id],
-        )?;
+/// Deletes the rows of a layer that neither an image nor an operation uses, and returns the files
+/// that they name.
+fn delete_layer(
+    catalogue: &Connection,
+    diff_id: &str,
+    claim: &Claim,
+) -> Result<Vec<String>, WriteError> {
+    if !claim.take(diff_id)? {
+        return Ok(Vec::new());
     }
-    Ok(())
+    let mut delete = catalogue.prepare_cached(
+        "DELETE FROM msb_layer WHERE diff_id = ?1
+         AND NOT EXISTS (SELECT 1 FROM msb_image_layer AS used
+                         WHERE used.diff_id = msb_layer.diff_id
+                         AND used.chain = msb_layer.chain)
+         RETURNING file",
+    )?;
+    let files = delete.query_map([diff_id], |row| row.get(0))?;
+    Ok(files.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Deletes the rows of what nobody uses, of so many images at most, and returns what the rows that
@@ -207,9 +248,11 @@ fn delete_layer(catalogue: &Connection, diff_id: &str, claim: &Claim) -> Result<
 fn delete_unused(
     home: &Home,
     catalogue: &Connection,
-    (foreign, claim): (&Foreign, &Claim),
+    foreign: &Foreign,
+    claim: &Claim,
     most: usize,
     collected: &mut Collected,
+    cancel: &Cancel,
 ) -> Result<Known, WriteError> {
     let images = catalogue
         .prepare("SELECT digest, removed FROM msb_image")?
@@ -217,6 +260,7 @@ fn delete_unused(
         .collect::<rusqlite::Result<Vec<(String, bool)>>>()?;
     let mut gone = HashSet::new();
     for (digest, removed) in images {
+        cancel.check().map_err(StoreError::from)?;
         if usage::users(catalogue, foreign, &digest)?.is_empty() {
             if gone.len() == most {
                 continue;

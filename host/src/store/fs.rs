@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::StoreError;
+use crate::cancel::Cancel;
 use crate::fs::atomic::{self, AtomicFile, Mode};
 use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY};
 
@@ -111,7 +112,7 @@ pub(super) fn set_mode(file: &File, path: &Path) -> Result<(), StoreError> {
 
 /// Makes the contents of files durable, and returns their lengths in the same order. Several at a
 /// time, which takes a disk about as long as one.
-pub(super) fn sync_files(paths: &[PathBuf]) -> Result<Vec<u64>, StoreError> {
+pub(super) fn sync_files(paths: &[PathBuf], cancel: &Cancel) -> Result<Vec<u64>, StoreError> {
     let mut lengths = vec![0; paths.len()];
     let share = paths.len().div_ceil(SYNCHRONISERS).max(1);
     std::thread::scope(|scope| {
@@ -120,6 +121,7 @@ pub(super) fn sync_files(paths: &[PathBuf]) -> Result<Vec<u64>, StoreError> {
             .map(|(paths, lengths)| {
                 scope.spawn(|| -> Result<(), StoreError> {
                     for (path, length) in paths.iter().zip(lengths) {
+                        cancel.check()?;
                         *length = sync_file(path)?;
                     }
                     Ok(())

@@ -187,7 +187,7 @@ impl<R: Read> Read for PartReader<'_, R> {
     }
 }
 
-/// Removes a file of `cache/tmp` if it is a part that no pull is at.
+/// Removes the part of this name in `cache/tmp`, unless a pull is at it.
 pub(super) fn drop_unused(home: &Home, name: &str) {
     if is_idle(home, name).is_ok_and(|is_idle| is_idle) {
         let _ = std::fs::remove_file(home.tmp().join(name));

@@ -169,18 +169,30 @@ impl Store {
         layers: &[(StagedLayer, LayerFacts)],
         again: bool,
     ) -> Result<Vec<StoredLayer>, StoreError> {
+        self.publish_unless(layers, again, &Cancel::default())
+    }
+
+    /// As [`publish`](Self::publish), unless the user asks to stop before the first layer is in its
+    /// place: with thousands of layers, making them durable takes long.
+    pub fn publish_unless(
+        &self,
+        layers: &[(StagedLayer, LayerFacts)],
+        again: bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<StoredLayer>, StoreError> {
         let home = self.home();
         let staged = layers
             .iter()
             .flat_map(|(staged, _)| [staged.erofs(), staged.recipe()])
             .collect::<Vec<_>>();
         // What takes long comes before the lease.
-        let sizes = fs::sync_files(&staged)?;
-        let _lease = self.lease(&Silent, &Cancel::default())?;
+        let sizes = fs::sync_files(&staged, cancel)?;
+        let _lease = self.lease(&Silent, cancel)?;
         let foreign = Foreign::open(home)?;
         let mut published = Vec::with_capacity(layers.len());
         let mut new = Vec::new();
         for ((staged, facts), sizes) in layers.iter().zip(sizes.chunks(2)) {
+            cancel.check()?;
             if let Some(layer) = self.layer(&facts.key)?.filter(|_| !again) {
                 published.push(layer);
                 continue;
@@ -193,15 +205,17 @@ impl Store {
                 erofs_size: sizes.first().copied().unwrap_or_default(),
                 recipe_size: sizes.last().copied().unwrap_or_default(),
             };
-            fs::rename(&staged.recipe(), &layer.recipe_path)?;
-            fs::rename(&staged.erofs(), &layer.erofs_path)?;
-            new.push((file, layer.clone()));
+            new.push((staged, file, layer.clone()));
             published.push(layer);
         }
         if !new.is_empty() {
+            for (staged, _, layer) in &new {
+                fs::rename(&staged.recipe(), &layer.recipe_path)?;
+                fs::rename(&staged.erofs(), &layer.erofs_path)?;
+            }
             fs::sync_directory(&home.layers())?;
             self.write(|transaction| {
-                for (file, layer) in &new {
+                for (_, file, layer) in &new {
                     insert(transaction, file, layer)?;
                     mark_images(transaction, &layer.facts.key)?;
                 }
@@ -305,7 +319,7 @@ fn file_name(
     }
     let file = diff_id.file_stem();
     if let Some(chain) = chain {
-        return Ok(format!("{file}{OVER}{}", chain.hex()));
+        return Ok(over(&file, chain));
     }
     let in_progress = || home.erofs(&file).exists() && !home.recipe(&file).exists();
     let is_theirs =
@@ -332,6 +346,11 @@ pub(super) fn is_name_of(file: &str, diff_id: &Digest, chain: Option<&Digest>) -
         (Some(rest), None) => rest.is_empty() || rest == BESIDE,
         (None, _) => false,
     }
+}
+
+/// Returns what the files of a layer are called whose image depends on those below.
+pub(super) fn over(file: &str, chain: &Digest) -> String {
+    format!("{file}{OVER}{}", chain.hex())
 }
 
 /// Returns whether bytes are those of a digest.

@@ -100,15 +100,19 @@ impl Store {
     }
 
     /// As [`record`](Self::record), of images that came together. An index that leads to several of
-    /// them is written once.
+    /// them is written once. Images that were recorded when the user asks to stop stay.
     pub fn record_all<'a>(
         &self,
         images: impl IntoIterator<Item = (&'a NewImage, &'a [Reference])>,
+        cancel: &Cancel,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut written = HashSet::new();
         let images = images.into_iter();
         images
-            .map(|(image, references)| self.record_as(image, references, None, &mut written))
+            .map(|(image, references)| {
+                cancel.check()?;
+                self.record_as(image, references, None, &mut written)
+            })
             .collect()
     }
 

@@ -74,9 +74,10 @@ pub(super) fn keep_reserve(home: &Home) {
 /// to be asked: these are locked while somebody uses them.
 pub(super) fn drop_unfinished(home: &Home) {
     for name in sweep::names(&home.tmp()).unwrap_or_default() {
-        part::drop_unused(home, &name);
         if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
-            let _ = std::fs::remove_dir_all(home.tmp().join(&name));
+            let _ = std::fs::remove_dir_all(home.tmp().join(name));
+        } else {
+            part::drop_unused(home, &name);
         }
     }
 }

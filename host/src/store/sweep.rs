@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
-use super::publish::{BESIDE, OVER};
+use super::publish::{BESIDE, LayerKey, OVER, over};
 use super::{Home, StoreError, fs, home, lock, part, sidecar, staging};
 use crate::digest::Digest;
 use crate::fs::atomic;
@@ -32,6 +32,25 @@ pub(super) struct Known {
     removed: HashSet<String>,
     /// Whether there is a microsandbox.
     shared: bool,
+}
+
+/// What of the cache is looked at when a single image goes.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    /// Layers.
+    pub(super) layers: Vec<&'a LayerKey>,
+    /// Manifests, configurations and indexes.
+    pub(super) documents: Vec<&'a Digest>,
+    /// The manifest of an image that was removed.
+    pub(super) removed: Option<&'a Digest>,
+}
+
+/// The names of the files that may be garbage, by the directory that they are in.
+struct Candidates {
+    layers: Vec<String>,
+    fsmeta: Vec<String>,
+    vmdk: Vec<String>,
+    blobs: Vec<String>,
 }
 
 /// Files to remove, by the name that they have in common, in the order of their removal.
@@ -73,51 +92,69 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Reads what of some parts the rows of the catalogue need.
+    pub(super) fn of(
+        catalogue: &Connection,
+        foreign: &Foreign,
+        parts: &Parts<'_>,
+    ) -> Result<Self, WriteError> {
+        let mut layers = HashSet::new();
+        for key in &parts.layers {
+            let files = catalogue
+                .prepare_cached("SELECT file FROM msb_layer WHERE diff_id = ?1")?
+                .query_map([key.diff_id.to_string()], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            layers.extend(files);
+        }
+        let mut blobs = HashSet::new();
+        for digest in &parts.documents {
+            let is_needed = catalogue
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM msb_image WHERE digest = ?1)
+                         OR EXISTS (SELECT 1 FROM msb_image WHERE config_digest = ?1)
+                         OR EXISTS (SELECT 1 FROM msb_image_index WHERE digest = ?1)",
+                )?
+                .query_row([digest.to_string()], |row| row.get(0))?;
+            if is_needed {
+                blobs.insert(digest.file_stem());
+            }
+        }
+        let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
+        let mut manifests: HashSet<String> = stems(foreign.manifests()?).collect();
+        if let Some(removed) = parts.removed {
+            let is_there: bool = catalogue.query_row(
+                "SELECT EXISTS (SELECT 1 FROM msb_image WHERE digest = ?1)",
+                [removed.to_string()],
+                |row| row.get(0),
+            )?;
+            manifests.extend(is_there.then(|| removed.file_stem()));
+        }
+        Ok(Self {
+            layers,
+            their_layers: stems(foreign.layers()?).collect(),
+            blobs,
+            manifests,
+            removed: parts
+                .removed
+                .iter()
+                .map(|digest| digest.file_stem())
+                .collect(),
+            shared: foreign.is_shared()?,
+        })
+    }
+}
+
 impl Garbage {
     /// Looks through the cache. Nothing may be under way, or it would be taken for garbage.
     pub(super) fn find(home: &Home, known: &Known) -> Result<Self, StoreError> {
-        let mut garbage = Self::default();
-        let layers = names(&home.layers())?;
-        let with_recipe: HashSet<&str> = layers
-            .iter()
-            .filter_map(|name| name.strip_suffix(".recipe"))
-            .collect();
-        for name in &layers {
-            // The recipe is always ours. The image comes first: without the recipe beside it
-            // nobody could tell any more that it is ours.
-            let (file, is_garbage) = match name.rsplit_once('.') {
-                Some((file, "erofs")) => {
-                    let is_ours = !known.shared
-                        || file.ends_with(BESIDE)
-                        || (with_recipe.contains(file) && !known.their_layers.contains(file));
-                    (file, is_ours && !known.layers.contains(file))
-                }
-                Some((file, "recipe")) => (file, !known.layers.contains(file)),
-                _ => continue,
-            };
-            if is_garbage && is_digest(layer_of(file)) {
-                push(&mut garbage.layers, file, home.layers().join(name));
-            }
-        }
-        for (directory, suffix, found) in [
-            (home.fsmeta(), ".erofs", &mut garbage.fsmeta),
-            (home.vmdk(), ".vmdk", &mut garbage.vmdk),
-        ] {
-            for name in names(&directory)? {
-                let Some(file) = name.strip_suffix(suffix).filter(|file| is_digest(file)) else {
-                    continue;
-                };
-                let is_ours = !known.shared || known.removed.contains(file);
-                if is_ours && !known.manifests.contains(file) {
-                    push(found, file, directory.join(&name));
-                }
-            }
-        }
-        for name in names(&home.blobs())? {
-            if is_digest(&name) && !known.blobs.contains(&name) {
-                push(&mut garbage.others, &name, home.blobs().join(&name));
-            }
-        }
+        let candidates = Candidates {
+            layers: names(&home.layers())?,
+            fsmeta: names(&home.fsmeta())?,
+            vmdk: names(&home.vmdk())?,
+            blobs: names(&home.blobs())?,
+        };
+        let mut garbage = Self::pick(home, known, &candidates);
         for name in names(&home.tmp())? {
             let path = home.tmp().join(&name);
             if staging::is_dead(home, &name)? {
@@ -141,16 +178,100 @@ impl Garbage {
         Ok(garbage)
     }
 
-    /// Leaves all but what belongs to some digests.
-    pub(super) fn keep_only(&mut self, digests: &HashSet<String>) {
-        for found in [
-            &mut self.layers,
-            &mut self.fsmeta,
-            &mut self.vmdk,
-            &mut self.others,
-        ] {
-            found.retain(|file, _| digests.contains(layer_of(file)));
+    /// Looks at some files alone: those of the parts, and layers of these names.
+    pub(super) fn among(
+        home: &Home,
+        known: &Known,
+        parts: &Parts<'_>,
+        mut layers: HashSet<String>,
+    ) -> Result<Self, StoreError> {
+        for key in &parts.layers {
+            let file = key.diff_id.file_stem();
+            layers.extend(key.chain.iter().map(|chain| over(&file, chain)));
+            layers.insert(format!("{file}{BESIDE}"));
+            layers.insert(file);
         }
+        let mut layers: Vec<String> = layers
+            .iter()
+            .flat_map(|file| [format!("{file}.erofs"), format!("{file}.recipe")])
+            .collect();
+        layers.sort_unstable();
+        let manifest = |suffix: &str| -> Vec<String> {
+            let names = parts.removed.iter();
+            names.map(|digest| digest.file_stem() + suffix).collect()
+        };
+        let documents = parts.documents.iter();
+        let mut candidates = Candidates {
+            layers,
+            fsmeta: manifest(".erofs"),
+            vmdk: manifest(".vmdk"),
+            blobs: documents.map(|digest| digest.file_stem()).collect(),
+        };
+        for (directory, names) in [
+            (home.layers(), &mut candidates.layers),
+            (home.fsmeta(), &mut candidates.fsmeta),
+            (home.vmdk(), &mut candidates.vmdk),
+            (home.blobs(), &mut candidates.blobs),
+        ] {
+            let mut failed = Ok(());
+            names.retain(|name| match is_there(&directory.join(name)) {
+                Ok(is_there) => is_there,
+                Err(error) => {
+                    failed = Err(error);
+                    false
+                }
+            });
+            failed?;
+        }
+        Ok(Self::pick(home, known, &candidates))
+    }
+
+    /// Picks what nothing needs.
+    fn pick(home: &Home, known: &Known, candidates: &Candidates) -> Self {
+        let mut garbage = Self::default();
+        let layers = &candidates.layers;
+        let with_recipe: HashSet<&str> = layers
+            .iter()
+            .filter_map(|name| name.strip_suffix(".recipe"))
+            .collect();
+        for name in layers {
+            // The recipe is always ours. The image comes first: without the recipe beside it
+            // nobody could tell any more that it is ours.
+            let (file, is_garbage) = match name.rsplit_once('.') {
+                Some((file, "erofs")) => {
+                    let is_ours = !known.shared
+                        || file.ends_with(BESIDE)
+                        || (with_recipe.contains(file) && !known.their_layers.contains(file));
+                    (file, is_ours && !known.layers.contains(file))
+                }
+                Some((file, "recipe")) => (file, !known.layers.contains(file)),
+                _ => continue,
+            };
+            if is_garbage && is_digest(layer_of(file)) {
+                push(&mut garbage.layers, file, home.layers().join(name));
+            }
+        }
+        let (fsmeta, vmdk) = (&candidates.fsmeta, &candidates.vmdk);
+        for (directory, names, suffix, found) in [
+            (home.fsmeta(), fsmeta, ".erofs", &mut garbage.fsmeta),
+            (home.vmdk(), vmdk, ".vmdk", &mut garbage.vmdk),
+        ] {
+            for name in names {
+                let Some(file) = name.strip_suffix(suffix).filter(|file| is_digest(file)) else {
+                    continue;
+                };
+                let is_ours = !known.shared || known.removed.contains(file);
+                if is_ours && !known.manifests.contains(file) {
+                    push(found, file, directory.join(name));
+                }
+            }
+        }
+        for name in &candidates.blobs {
+            if is_digest(name) && !known.blobs.contains(name) {
+                push(&mut garbage.others, name, home.blobs().join(name));
+            }
+        }
+        garbage
     }
 }
 
@@ -240,6 +361,14 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
 fn layer_of(file: &str) -> &str {
     let file = file.split_once(OVER).map_or(file, |(layer, _)| layer);
     file.strip_suffix(BESIDE).unwrap_or(file)
+}
+
+fn is_there(path: &Path) -> Result<bool, StoreError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(failed) => Err(fs::error("inspect", path)(failed)),
+    }
 }
 
 fn file_stem(digest: &str) -> String {

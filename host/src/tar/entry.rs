@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::erofs::{Device, Timestamp};
 
 /// Extended attributes by full name, in the order of their names, each once. Entries with the same
-/// global records share them.
-pub type Xattrs = Arc<Vec<(Vec<u8>, Vec<u8>)>>;
+/// global records share them, and those with records of their own what the global ones say.
+pub type Xattrs = Arc<Vec<(Arc<[u8]>, Arc<[u8]>)>>;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

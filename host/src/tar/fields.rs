@@ -13,7 +13,7 @@ use crate::erofs::{Device, Timestamp};
 use crate::limits::Account;
 
 /// What the extension headers in front of an entry say about it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,

@@ -7,21 +7,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::entry::Xattrs;
-use super::pax::{Records, is_xattr, parse_decimal, xattrs};
+use super::pax::{Attribute, Records, attribute, is_xattr, parse_decimal, xattrs};
 use crate::limits::{Account, Overdrawn, Purpose};
 
-/// Bytes of memory that a record takes besides its key and value.
+/// Bytes of memory that a record takes besides its key and value, and an attribute besides its text.
 const RECORD: u64 = 160;
-/// Bytes of memory that a set of attributes takes besides them, and each of its attributes.
-const SET: u64 = 160;
-const ATTRIBUTE: u64 = 112;
+const ATTRIBUTE: u64 = 96;
+/// Bytes of memory that a set of attributes takes, and each attribute in it.
+const SET: u64 = 256;
+const IN_SET: u64 = 48;
 /// Maps of sparse files are about one file; nothing writes them for all.
 const SPARSE: &[u8] = b"GNU.sparse.";
 
 /// The global records in force.
 #[derive(Debug, Default)]
 pub(super) struct Globals {
-    by_key: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    by_key: BTreeMap<Box<[u8]>, Global>,
     /// Bytes of all keys and values.
     bytes: u64,
     /// How many of the keys are attributes.
@@ -30,6 +31,35 @@ pub(super) struct Globals {
     /// What was made under earlier headers stays on the account: headers that take turns cost time.
     known: HashMap<Vec<u8>, Xattrs>,
     none: Xattrs,
+}
+
+/// A global record.
+#[derive(Debug)]
+struct Global {
+    /// Empty where it is about an attribute, which has it.
+    value: Box<[u8]>,
+    attribute: Option<Attribute>,
+    /// Bytes of its key and value, and bytes of memory that it takes.
+    bytes: u64,
+    cost: u64,
+}
+
+impl Global {
+    fn new(key: &[u8], value: &[u8]) -> Self {
+        let bytes = (key.len() + value.len()) as u64;
+        let (value, attribute) = if is_xattr(key) {
+            (&[][..], attribute(key, value))
+        } else {
+            (value, None)
+        };
+        let text = attribute.as_ref().map_or(0, text_cost);
+        Self {
+            cost: RECORD + (key.len() + value.len()) as u64 + text,
+            value: value.into(),
+            attribute,
+            bytes,
+        }
+    }
 }
 
 impl Globals {
@@ -44,11 +74,10 @@ impl Globals {
             if key.starts_with(SPARSE) {
                 continue;
             }
-            let size = |value: &[u8]| (key.len() + value.len()) as u64;
             let before = self.by_key.remove(key);
             if let Some(before) = &before {
-                self.bytes -= size(before);
-                account.give_back(Purpose::Headers, RECORD + size(before));
+                self.bytes -= before.bytes;
+                account.give_back(Purpose::Headers, before.cost);
             }
             if is_xattr(key) {
                 self.attributes -= usize::from(before.is_some());
@@ -56,10 +85,11 @@ impl Globals {
             }
             // An attribute may well be empty, where there is nothing to be taken back.
             if before.is_none() || !value.is_empty() {
-                account.take(Purpose::Headers, RECORD + size(value))?;
-                self.bytes += size(value);
+                let global = Global::new(key, value);
+                account.take(Purpose::Headers, global.cost)?;
+                self.bytes += global.bytes;
                 self.attributes += usize::from(is_xattr(key));
-                self.by_key.insert(key.into(), value.into());
+                self.by_key.insert(key.into(), global);
             }
         }
         Ok(self.bytes)
@@ -73,7 +103,8 @@ impl Globals {
     ) -> Result<Xattrs, Overdrawn> {
         if self.attributes == 0 {
             return Ok(if own.iter().any(|(key, _)| is_xattr(key)) {
-                xattrs(own.iter()).into()
+                let own = own.iter();
+                xattrs(own.filter_map(|(key, value)| attribute(key, value))).into()
             } else {
                 Arc::clone(&self.none)
             });
@@ -89,28 +120,31 @@ impl Globals {
             return Ok(Arc::clone(known));
         }
         // One list and the other, both sorted by key; the entry's own win.
-        let mut merged: BTreeMap<&[u8], &[u8]> = self
+        let mut merged: BTreeMap<&[u8], Option<Attribute>> = self
             .by_key
             .iter()
-            .map(|(key, value)| (&**key, &**value))
             .filter(|(key, _)| is_xattr(key))
+            .map(|(key, global)| (&**key, global.attribute.clone()))
             .collect();
+        let mut cost = SET + said.len() as u64;
         for (key, value) in own.iter().filter(|(key, _)| is_xattr(key)) {
             if merged.remove(key).is_none() || !value.is_empty() {
-                merged.insert(key, value);
+                let attribute = attribute(key, value);
+                cost += attribute.as_ref().map_or(0, text_cost);
+                merged.insert(key, attribute);
             }
         }
-        let set: Xattrs = xattrs(merged.into_iter()).into();
-        account.take(Purpose::Attributes, cost(&set) + said.len() as u64)?;
+        let set: Xattrs = xattrs(merged.into_values().flatten()).into();
+        cost += set.len() as u64 * IN_SET;
+        account.take(Purpose::Attributes, cost)?;
         self.known.insert(said, Arc::clone(&set));
         Ok(set)
     }
 }
 
-/// Returns the bytes of memory that a set of attributes takes.
-fn cost(xattrs: &[(Vec<u8>, Vec<u8>)]) -> u64 {
-    let each = |(name, value): &(Vec<u8>, Vec<u8>)| ATTRIBUTE + (name.len() + value.len()) as u64;
-    SET + xattrs.iter().map(each).sum::<u64>()
+/// Returns the bytes of memory that the text of an attribute takes.
+fn text_cost((name, value): &Attribute) -> u64 {
+    ATTRIBUTE + (name.len() + value.len()) as u64
 }
 
 /// The records that count for one entry: its own, then the global ones.
@@ -124,7 +158,7 @@ impl<'a> InForce<'a> {
     /// Returns a value, unless it is empty: then the header itself counts.
     pub(super) fn get(&self, key: &str) -> Option<&'a [u8]> {
         let key = key.as_bytes();
-        let global = || self.globals.by_key.get(key).map(|value| &**value);
+        let global = || self.globals.by_key.get(key).map(|global| &*global.value);
         let value = self.own.get(key).or_else(global);
         value.filter(|value| !value.is_empty())
     }
@@ -148,6 +182,10 @@ mod tests {
             .iter()
             .flat_map(|(key, value)| fixture::record(key.as_bytes(), value.as_bytes()));
         Records::parse(records.collect()).unwrap()
+    }
+
+    fn pair(name: &[u8], value: &[u8]) -> Attribute {
+        (name.into(), value.into())
     }
 
     fn account() -> Account {
@@ -177,7 +215,7 @@ mod tests {
         assert_eq!(records.get("path"), None);
         assert_eq!(records.get("gid"), Some(&b"8"[..]));
         let xattrs = globals.xattrs(&own, &mut account).unwrap();
-        assert_eq!(**xattrs, [(b"user.local".to_vec(), Vec::new())]);
+        assert_eq!(**xattrs, [pair(b"user.local", b"")]);
         let none = globals.add(&parse(&[("path", ""), ("gid", "")]), &mut account);
         assert_eq!(none.unwrap(), "SCHILY.xattr.user.globalg".len() as u64);
     }
@@ -208,6 +246,30 @@ mod tests {
             .add(&parse(&[("SCHILY.xattr.user.a", "2")]), &mut account)
             .unwrap();
         let three = globals.xattrs(&own, &mut account).unwrap();
-        assert_eq!(**three, [(b"user.a".to_vec(), b"2".to_vec())]);
+        assert_eq!(**three, [pair(b"user.a", b"2")]);
+    }
+
+    #[test]
+    fn entries_with_attributes_of_their_own_share_the_global_ones() {
+        let mut account = account();
+        let mut globals = Globals::default();
+        let value = "v".repeat(10_000);
+        for key in ["SCHILY.xattr.user.a", "LIBARCHIVE.xattr.user.b"] {
+            let records = parse(&[(key, &value)]);
+            globals.add(&records, &mut account).unwrap();
+        }
+        let taken = account.used();
+        let sets: Vec<_> = (0..100)
+            .map(|number| {
+                let own = parse(&[("SCHILY.xattr.user.own", &number.to_string())]);
+                globals.xattrs(&own, &mut account).unwrap()
+            })
+            .collect();
+        for set in &sets {
+            assert_eq!(set.len(), 3);
+            assert!(Arc::ptr_eq(&set[0].1, &sets[0][0].1));
+            assert!(Arc::ptr_eq(&set[1].1, &sets[0][1].1));
+        }
+        assert!(account.used() < taken + 100_000);
     }
 }

@@ -26,7 +26,7 @@ pub use error::TarError;
 pub use expanded::Expanded;
 pub use input::{FileRange, TarInput};
 pub use payload::Payload;
-pub use reader::TarReader;
+pub use reader::{Step, TarReader};
 
 /// The unit of a tar stream: headers have this length, payloads are filled up to it.
 pub const TAR_BLOCK: u64 = 512;

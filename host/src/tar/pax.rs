@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::erofs::Timestamp;
 
@@ -120,24 +121,23 @@ pub(super) fn is_xattr(key: &[u8]) -> bool {
     key.starts_with(SCHILY) || key.starts_with(LIBARCHIVE)
 }
 
-/// Returns the extended attributes of records in the order of their keys. Where both forms of one
-/// name exist, one copy.
-pub(super) fn xattrs<'a>(
-    records: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut xattrs = BTreeMap::new();
-    // The keys of libarchive sort before those of star, so that the latter win.
-    for (key, value) in records {
-        if let Some(name) = key.strip_prefix(LIBARCHIVE) {
-            if let (Some(name), Some(value)) = (percent_decoded(name), base64_decoded(value)) {
-                xattrs.insert(name, value);
-            }
-        } else if let Some(name) = key.strip_prefix(SCHILY)
-            && !name.is_empty()
-        {
-            xattrs.insert(name.to_vec(), value.to_vec());
-        }
+/// An extended attribute: its name and its value.
+pub(super) type Attribute = (Arc<[u8]>, Arc<[u8]>);
+
+/// Returns the extended attribute that a record is about, if it makes sense.
+pub(super) fn attribute(key: &[u8], value: &[u8]) -> Option<Attribute> {
+    if let Some(name) = key.strip_prefix(LIBARCHIVE) {
+        return Some((percent_decoded(name)?.into(), base64_decoded(value)?.into()));
     }
+    let name = key.strip_prefix(SCHILY)?;
+    (!name.is_empty()).then(|| (name.into(), value.into()))
+}
+
+/// Returns the extended attributes of records in the order of their keys. Where both forms of one
+/// name exist, one of them.
+pub(super) fn xattrs(records: impl Iterator<Item = Attribute>) -> Vec<Attribute> {
+    // The keys of libarchive sort before those of star, so that the latter win.
+    let xattrs: BTreeMap<_, _> = records.collect();
     xattrs.into_iter().collect()
 }
 
@@ -309,15 +309,23 @@ mod tests {
         Records::parse(records.collect()).unwrap()
     }
 
-    fn xattr(name: &str, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        (name.into(), value.into())
+    fn xattr(name: &str, value: &[u8]) -> Attribute {
+        (name.as_bytes().into(), value.into())
+    }
+
+    fn xattrs_of(records: &Records) -> Vec<Attribute> {
+        xattrs(
+            records
+                .iter()
+                .filter_map(|(key, value)| attribute(key, value)),
+        )
     }
 
     #[test]
     fn the_length_of_a_record_decides_where_its_value_ends() {
         let value = "x\n9 path=b";
         let records = parse(&[("SCHILY.xattr.user.a", value), ("path", "c")]);
-        assert_eq!(xattrs(records.iter()), [xattr("user.a", value.as_bytes())]);
+        assert_eq!(xattrs_of(&records), [xattr("user.a", value.as_bytes())]);
         assert_eq!(records.get(b"path"), Some(&b"c"[..]));
     }
 
@@ -336,7 +344,7 @@ mod tests {
             ("LIBARCHIVE.xattr.user.c", "?"),
         ]);
         assert_eq!(
-            xattrs(records.iter()),
+            xattrs_of(&records),
             [xattr("user.a=", b"\0\x01\xff"), xattr("user.b", b"CD")]
         );
     }

@@ -18,6 +18,15 @@ const IN_EXTENSION: &str = "an extension header";
 const IN_CONTENTS: &str = "the contents of an entry";
 const IN_MAP: &str = "the map of a sparse file";
 
+/// What a reader has come to.
+#[derive(Debug)]
+pub enum Step {
+    /// An entry.
+    Entry(Box<Entry>),
+    /// A header that says something about entries to come.
+    Extension,
+}
+
 /// Reads a tar stream entry by entry.
 ///
 /// Bytes that are not payload (headers, maps, padding) are kept until [`skeleton`](Self::skeleton)
@@ -32,6 +41,8 @@ pub struct TarReader<R> {
     /// A block that was read to find out what it is, and is a header or the end.
     ahead: Option<Block>,
     globals: Globals,
+    /// What the extension headers say that have come for the next entry.
+    extensions: Extensions,
     /// Bytes of memory that the map of the current entry takes.
     map: u64,
     path_bytes: u64,
@@ -48,6 +59,7 @@ impl<R: TarInput> TarReader<R> {
             ended: false,
             ahead: None,
             globals: Globals::default(),
+            extensions: Extensions::default(),
             map: 0,
             path_bytes: limits.path_bytes,
             extension_bytes: limits.xattr_bytes,
@@ -79,6 +91,19 @@ impl<R: TarInput> TarReader<R> {
     /// Goes on to the next entry, past what is left of the current one. `None` at the end of the
     /// archive, which is two blocks of zeros, one of them, or the end of the stream.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
+        loop {
+            match self.step()? {
+                Some(Step::Entry(entry)) => return Ok(Some(*entry)),
+                Some(Step::Extension) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes on to the next entry or extension header, past what is left of the current entry. There
+    /// may be any number of extension headers in front of an entry: who calls this can take the
+    /// skeleton and stop in between.
+    pub fn step(&mut self) -> Result<Option<Step>, TarError> {
         self.finish_payload()?;
         if self.ended {
             return Ok(None);
@@ -87,45 +112,46 @@ impl<R: TarInput> TarReader<R> {
         if map > 0 {
             self.blocks.account.give_back(Purpose::SparseMaps, map);
         }
-        let mut extensions = Extensions::default();
-        loop {
-            let Some((block, offset)) = self.header_block()? else {
-                self.ended = true;
-                return if extensions.are_none() {
-                    Ok(None)
-                } else {
-                    Err(TarError::Dangling {
-                        offset: self.blocks.position,
-                    })
-                };
+        let Some((block, offset)) = self.header_block()? else {
+            self.ended = true;
+            return if self.extensions.are_none() {
+                Ok(None)
+            } else {
+                Err(TarError::Dangling {
+                    offset: self.blocks.position,
+                })
             };
-            let header = Header::new(&block, offset)?;
-            let records = |bytes: Vec<u8>| {
-                Records::parse(bytes).map_err(|reason| header.error("pax", reason))
-            };
-            // An extension header has the size that it says itself. What the ones before it say
-            // is about the entry that they all belong to.
-            match header.typeflag() {
-                b'L' => {
-                    let name = self.extension(&header, Limit::PathBytes)?;
-                    extensions.path = Some(until_nul(&name).to_vec());
-                }
-                b'K' => {
-                    let name = self.extension(&header, Limit::PathBytes)?;
-                    extensions.link = Some(until_nul(&name).to_vec());
-                }
-                // Of several, the last one counts alone.
-                b'x' | b'X' => {
-                    let bytes = self.extension(&header, Limit::XattrBytes)?;
-                    extensions.records = Some(records(bytes)?);
-                }
-                b'g' => {
-                    let bytes = self.extension(&header, Limit::XattrBytes)?;
-                    self.add_globals(&header, &records(bytes)?)?;
-                }
-                _ => return self.entry(&header, extensions).map(Some),
+        };
+        let header = Header::new(&block, offset)?;
+        let records =
+            |bytes: Vec<u8>| Records::parse(bytes).map_err(|reason| header.error("pax", reason));
+        // An extension header has the size that it says itself. What the ones before it say is about
+        // the entry that they all belong to.
+        match header.typeflag() {
+            b'L' => {
+                let name = self.extension(&header, Limit::PathBytes)?;
+                self.extensions.path = Some(until_nul(&name).to_vec());
+            }
+            b'K' => {
+                let name = self.extension(&header, Limit::PathBytes)?;
+                self.extensions.link = Some(until_nul(&name).to_vec());
+            }
+            // Of several, the last one counts alone.
+            b'x' | b'X' => {
+                let bytes = self.extension(&header, Limit::XattrBytes)?;
+                self.extensions.records = Some(records(bytes)?);
+            }
+            b'g' => {
+                let bytes = self.extension(&header, Limit::XattrBytes)?;
+                self.add_globals(&header, &records(bytes)?)?;
+            }
+            _ => {
+                let extensions = std::mem::take(&mut self.extensions);
+                let entry = self.entry(&header, extensions)?;
+                return Ok(Some(Step::Entry(Box::new(entry))));
             }
         }
+        Ok(Some(Step::Extension))
     }
 
     /// Returns a reader of what is left of the current payload.

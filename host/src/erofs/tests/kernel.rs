@@ -180,13 +180,13 @@ fn compare_inode(
         Kind::Fifo | Kind::Socket => assert_eq!(seen.len(), 0),
     }
     let names = ::xattr::list(path).unwrap();
-    let seen: BTreeMap<Box<[u8]>, Box<[u8]>> = names
+    let seen: Xattrs = names
         .map(|name| {
             let value = ::xattr::get(path, &name).unwrap().unwrap();
-            (name.as_bytes().into(), value.into())
+            (name.as_bytes().to_vec(), value)
         })
         .collect();
-    assert!(seen == *metadata.xattrs, "{path:?}");
+    assert!(seen == metadata.xattrs, "{path:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::os::unix::fs::FileExt as _;
 
 use super::format::{BLOCK, INODE_SIZE};
 use super::*;
+use crate::cancel::Cancel;
 
 /// An image being described, path by path. Parents come first.
 struct Fixture {
@@ -91,7 +92,9 @@ impl Fixture {
             uuid: *b"0123456789abcdef",
             build_time: 1_700_000_000,
         };
-        let summary = self.writer.finish(&self.tree, &options)?;
+        let summary = self
+            .writer
+            .finish(&self.tree, &options, &Cancel::default())?;
         assert_eq!(summary.size, summary.file.metadata().unwrap().len());
         Ok((summary.file, self.tree))
     }

@@ -253,3 +253,25 @@ fn directories_that_only_paths_name_are_counted_and_paid() {
         "{error}"
     );
 }
+
+#[test]
+fn ways_that_are_longer_than_the_headers_are_counted() {
+    // Each entry leads through a link with 2000 names, and takes away what is known of its way.
+    let long = "a/".repeat(2000);
+    let start = format!("file {long}f\nsymlink s -> {}\n", &long[..3998]);
+    let entries = (0..300).map(|number| format!("symlink t -> x\nfile s/{number}\n"));
+    let archive = tar(&(start + &entries.collect::<String>()));
+    let within = |entries| {
+        let limits = Limits {
+            entries,
+            ..Limits::default()
+        };
+        convert_with(&*archive, |request| request.limits = limits)
+            .map(|converted| converted.entries)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(within(10_000_000), Ok(602));
+    let error = within(10_000).unwrap_err();
+    assert!(error.contains("names to look up"), "{error}");
+    assert!(error.contains("(limit `entries`)"), "{error}");
+}

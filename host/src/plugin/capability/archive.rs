@@ -62,7 +62,7 @@ impl Guest {
                 EntryKind::Other => source::EntryKind::Other,
             },
             size: entry.size,
-            target: entry.target.clone(),
+            target: entry.target.as_deref().map(str::to_owned),
             readable: source.readable(number),
             digest: source.digest(number).map(std::string::ToString::to_string),
         }
