@@ -90,6 +90,7 @@ impl Layer {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of inputs")]
 fn small_archives_take_little_memory_or_are_refused_by_name() {
     let deep = "a/".repeat(32_000);
     let paths = (0..100).fold(Layer::new(), |layer, number| {

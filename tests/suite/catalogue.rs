@@ -135,7 +135,7 @@ fn a_damaged_catalogue_comes_back_when_the_advice_is_followed() {
     };
     for bit in (3..bits).step_by((bits / 40) | 1) {
         damage(&format!("bit {bit}"), &|bytes| {
-            bytes[bit / 8] ^= 1 << (bit % 8)
+            bytes[bit / 8] ^= 1 << (bit % 8);
         });
     }
     for block in 0..blocks.min(24) {

@@ -187,7 +187,7 @@ fn smallest(run: &dyn Fn(&TestEnv) -> Run) -> u64 {
         assert!(!succeeds(kib));
     }
     while enough - fails > 16 {
-        let middle = (fails + enough) / 2 / 4 * 4;
+        let middle = u64::midpoint(fails, enough) / 4 * 4;
         if succeeds(middle) {
             enough = middle;
         } else {

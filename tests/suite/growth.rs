@@ -30,7 +30,8 @@ const KINDS: [(&str, usize, Build); 16] = [
     ("hard links across layers", 3000, |size| {
         let links: String = (0..size)
             .map(|number| format!("h{number} => h{}\n", number + 1))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         let lower = layer(&format!("h{size} = 1\n"));
         Image::of("x:1", vec![lower, layer(&links)]).docker()
     }),

@@ -88,7 +88,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     });
     let links: String = (0..100_000)
         .map(|number| format!("h{number} => h{}\n", number + 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let big = "x".repeat(60 << 20);
     let replaced = layer(&format!("big = {big}\nbig = {big}\nbig = 1\n"));
     let many = (0..600).map(|number| layer(&format!("{number} = {number}\n")));
@@ -175,7 +176,8 @@ fn large() -> TestEnv {
     let env = TestEnv::new();
     let files: String = (0..60_000)
         .map(|number| format!("{number} = {number}\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let big = format!("big = {}\n", "x".repeat(150 << 20));
     env.write("in.tar", &Image::new("large:1", &[&big, &files]).docker());
     env.msb("load -q -i in.tar").success();
