@@ -341,8 +341,8 @@ fn a_store_of_a_newer_format_is_not_touched() {
     env.write("in.tar", &image().docker());
     env.msb("load -q -i in.tar").success();
     let catalogue = rusqlite::Connection::open(env.home().join("db/images.db")).unwrap();
-    let newer = "UPDATE msb_store SET value = '99' WHERE key = 'format'";
-    catalogue.execute(newer, []).unwrap();
+    let newer = "UPDATE msb_store SET value = '99' WHERE key = 'format'; PRAGMA user_version = 99;";
+    catalogue.execute_batch(newer).unwrap();
     env.msb("images").failure(&["has format 99", "hint: "]);
     env.msb("load -i in.tar").failure(&["has format 99"]);
 }

@@ -62,10 +62,16 @@ impl Handed {
                     self.spent.push(result?);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.failure()),
             }
         }
         Ok(())
+    }
+
+    /// Returns why the other thread has ended.
+    fn failure(&self) -> io::Error {
+        let error = self.done.try_iter().find_map(Result::err);
+        error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -75,8 +81,9 @@ impl Write for Handed {
         let mut buffer = self.spent.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(bytes);
-        let sent = self.full.send(buffer);
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        if self.full.send(buffer).is_err() {
+            return Err(self.failure());
+        }
         self.under_way += 1;
         Ok(bytes.len())
     }

@@ -349,8 +349,11 @@ fn a_store_of_another_format_is_left_alone_as_advised() {
         ),
     ] {
         let catalogue = rusqlite::Connection::open(env.home().join("db/images.db")).unwrap();
-        let sql = format!("UPDATE msb_store SET value = '{format}' WHERE key = 'format'");
-        catalogue.execute(&sql, []).unwrap();
+        let sql = format!(
+            "UPDATE msb_store SET value = '{format}' WHERE key = 'format';
+             PRAGMA user_version = {format};"
+        );
+        catalogue.execute_batch(&sql).unwrap();
         drop(catalogue);
         advises(env.msb("images"), hint);
         let other = TestEnv::new();

@@ -392,7 +392,7 @@ fn a_failure_says_what_happened_in_which_case() {
 }
 
 fn nothing_of_the_user_is_touched_or_shown() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     let folder = env.path("tmp");
     std::fs::create_dir(&folder).unwrap();
     let docker = env.path("user-home/.docker");
