@@ -10,7 +10,6 @@ mod registry;
 mod system;
 
 use msb_host::Error;
-use msb_host::archive::ArchiveError;
 use msb_host::auth::KeepError;
 use msb_host::image::{LoadError, PullError};
 use msb_host::limits::Limit;
@@ -91,10 +90,8 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
     };
     let of_file = chain(error).find_map(|error| error.downcast_ref().and_then(for_pem));
     // What does not fit from a pipe does from a file, with the limits as they are.
-    let is_of_pipe =
-        chain(error).any(|error| matches!(error.downcast_ref(), Some(ArchiveError::Passed { .. })));
     let specific = match specific {
-        Some(hint) if is_of_pipe => Some(hint),
+        Some(hint) if hint == image::READ_ONCE => Some(hint),
         specific => for_limit(error).or(of_file).or(specific),
     };
     // A full disk explains whatever else went wrong.

@@ -175,7 +175,7 @@ fn functions(cell: &str) -> impl Iterator<Item = &str> {
 /// Returns the sources that tests are in.
 fn all_sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    ["host/src", "plugins", "tests"]
+    ["cli/src", "host/src", "plugins", "tests"]
         .iter()
         .map(|folder| sources(&root.join(folder)))
         .collect()

@@ -15,6 +15,9 @@ use super::registry::for_registry;
 
 pub(super) const DAMAGED_ARCHIVE: &str =
     "the archive is damaged or was put together wrongly; save or copy it again";
+/// For what a pipe has let pass.
+pub(super) const READ_ONCE: &str =
+    "a pipe can be read only once: write the archive to a file and give that with --input";
 const CUT_OFF: &str =
     "the archive seems to be cut off, and nothing of it was loaded; save or copy it again";
 const DAMAGED_STORE: &str =
@@ -128,9 +131,7 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
-        ArchiveError::Passed { .. } => {
-            "a pipe can be read only once: write the archive to a file and give that with --input"
-        }
+        ArchiveError::Passed { .. } => READ_ONCE,
         ArchiveError::Decompress { .. } => {
             "the compressed archive is damaged, and nothing of it was loaded; make it again, or copy \
              it again from where it is whole"
