@@ -99,7 +99,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         .find(|(path, _)| path == "manifest.json")
         .unwrap();
     let mut document: serde_json::Value = serde_json::from_slice(list).unwrap();
-    let names = (0..100_000).map(|number| format!("name-{number}:1"));
+    let names = (0..10_000).map(|number| format!("name-{number}:1"));
     document[0]["RepoTags"] = names.collect::<Vec<_>>().into();
     *list = document.to_string().into_bytes();
     let mut config = Image::new("x:1", &["a = 1"]);
