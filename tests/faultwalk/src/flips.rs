@@ -19,6 +19,10 @@ pub(crate) fn run(stage: &Stage, count: usize) -> Result<Row> {
         stage.set_images(place)?;
         let mut random = fastrand::Rng::with_seed(seed);
         let folder = place.home().join("cache/plugins");
+        // Only what a load needs, so that the bit is one that it reads.
+        fs::remove_dir_all(&folder)?;
+        let words = stage.words("load --info -i IN/new.tar");
+        crate::place::finish(place.command(&words), PATIENCE)?;
         let mut files: Vec<_> = WalkDir::new(&folder)
             .into_iter()
             .flatten()
@@ -35,7 +39,6 @@ pub(crate) fn run(stage: &Stage, count: usize) -> Result<Row> {
         fs::write(file, bytes)?;
         let mut findings = Vec::new();
         let what = format!("bit {bit} of {}", file.display());
-        let words = stage.words("load --info -i IN/new.tar");
         let first = crate::place::finish(place.command(&words), PATIENCE)?;
         if !first.status.success() {
             let wrong = first.status.code().map_or(Wrong::Words, |_| Wrong::Locked);
