@@ -109,7 +109,7 @@ fn many_small_files_need_little_memory() {
 
 fn a_full_disk_is_named_and_nothing_is_left() {
     let disk = Mounted::tmpfs(3 << 20);
-    let env = TestEnv::new().with_home(&disk.path().join("home"));
+    let env = TestEnv::untouched().with_home(&disk.path().join("home"));
     let big = "x".repeat(2 << 20);
     let image = Image::new(
         "big:1",
