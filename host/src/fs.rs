@@ -33,17 +33,19 @@ pub(crate) fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
         created => created?,
     }
     fs::set_permissions(path, Permissions::from_mode(mode))?;
-    path.parent().map_or(Ok(()), sync_directory)
+    sync_directory(parent(path))
+}
+
+/// Returns the directory that a file is in: `.` for a relative path of one name.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    // What a relative path of one name lies in.
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
     ignoring_what_cannot_be_synchronised(File::open(path)?.sync_all())
 }
 

@@ -166,7 +166,7 @@ fn layers_of_nothing_and_of_archives() {
                 "rm -r /c/dir",
                 "COPY made/dir/file /c/dir/",
                 "ADD added.tar /",
-                "WORKDIR /c/work/dir",
+                "WORKDIR /c/made/dir/below",
                 "true",
             ],
         },

@@ -98,7 +98,7 @@ fn layer(page: &mut Page, layer: &LayerDetails) {
         (Some(bytes), Some(path)) => (size::bytes(bytes), path.display().to_string()),
         _ => (
             "missing".to_owned(),
-            "load the image again to make it anew".to_owned(),
+            "load the image again to restore it".to_owned(),
         ),
     };
     page.line(&format!("     {:<19}  {size:>10}  {path}", "EROFS"));

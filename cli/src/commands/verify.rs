@@ -28,11 +28,11 @@ pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one [default: all].
     #[arg(value_name = "REF")]
     references: Vec<String>,
-    /// Drop what is damaged, so that loading the image again makes it anew, and bring back a
-    /// catalogue that is damaged or lost.
+    /// Remove damaged files, which loading the image again restores, and rebuild a damaged or lost
+    /// catalogue.
     #[arg(long)]
     repair: bool,
-    /// Drop damaged layers even if existing sandboxes use them.
+    /// Remove damaged layers even if sandboxes use them.
     #[arg(long, requires = "repair")]
     force: bool,
     /// Output format.
@@ -114,7 +114,7 @@ fn failure(report: &VerifyReport, repair: bool) -> CommandError {
              load the images again",
         );
     } else if is_any(|damage| damage.dropped) {
-        error = error.hint("what was damaged is gone: load the images again to make it anew");
+        error = error.hint("the damaged files were removed; load the images again to restore them");
     } else if is_any(|damage| proven(damage) && !damage.repaired && damage.in_use_by.is_empty()) {
         error = error.hint("load the images that are missing again");
     }

@@ -8,7 +8,7 @@ use msb_host::registry::{CertificateProblem, Origin, ProxyError, RegistryError};
 use super::auth::for_auth;
 use super::image::NO_IMAGE;
 
-/// From here on nobody waits for a registry.
+/// From this many seconds on, a registry is not waited for.
 const LONG_WAIT: Duration = Duration::from_hours(24);
 
 pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
@@ -246,8 +246,8 @@ fn without_port(host: &str) -> &str {
 fn for_refused(host: &str, origin: Option<&Origin>) -> String {
     let again = format!("log in again with `msb registry login {host}`");
     match origin.map(|origin| origin.provider.as_str()) {
-        Some("env") => format!("set the variable anew, or {again}"),
-        Some("secret-file") => format!("write the file anew, or {again}"),
+        Some("env") => format!("update the variable, or {again}"),
+        Some("secret-file") => format!("update the file, or {again}"),
         _ => again,
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
             "free some space, for instance with `msb image prune`, or {place}"
         )),
         Some(io::ErrorKind::BrokenPipe) if concerns_output(error) => {
-            Some("whoever reads the archive has gone away".to_owned())
+            Some("the reader closed the pipe".to_owned())
         }
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
             if concerns_output(error) || concerns_store(error) =>

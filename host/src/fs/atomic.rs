@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 use tempfile::TempPath;
 
-use super::sync_directory;
+use super::{parent, sync_directory};
 use crate::digest::Digest;
 
 /// How the names of files begin that are not complete.
@@ -303,13 +303,6 @@ fn named_after(target: &Path) -> PathBuf {
     let digest = Digest::of(name.as_encoded_bytes());
     let ending = digest.hex().get(..TARGET_DIGITS).unwrap_or_default();
     parent(target).join(format!("{UNFINISHED}{ending}"))
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(test)]

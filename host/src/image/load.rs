@@ -95,39 +95,14 @@ pub fn load(
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<LoadReport, LoadError> {
-    let mut published = Vec::new();
-    let report = load_all(
-        store,
-        formats,
-        input,
-        options,
-        progress,
-        cancel,
-        &mut published,
-    );
-    if report.is_err() && !published.is_empty() {
-        // Where that fails too, the next prune does it.
-        let _ = store.withdraw(&published);
-    }
-    report
-}
-
-/// Loads, and tells which layers were published.
-fn load_all(
-    store: &Store,
-    formats: &Formats,
-    input: Input,
-    options: &LoadOptions,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
-    published: &mut Vec<LayerKey>,
-) -> Result<LoadReport, LoadError> {
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
         return Err(LoadError::DigestAsTag {
             tag: Box::new(tag.clone()),
         });
     }
     let progress = &few_notices(progress);
+    // Before all that pins layers, and so dropped after it.
+    let mut published = Published::of(store);
     let staging = store.staging()?;
     let budget = Budget::new(&options.limits);
     let workshop = Workshop {
@@ -177,7 +152,9 @@ fn load_all(
     };
     let loaded = Loaded::compose(composer, images, failures, cancel)?;
     progress.report(Event::Phase("Writing store"));
-    loaded.record(store, options, progress.as_ref(), cancel, published)
+    let report = loaded.record(&mut published, options, progress.as_ref(), cancel)?;
+    published.keep();
+    Ok(report)
 }
 
 /// The images of an archive as far as they are in order, and the others.
@@ -237,12 +214,12 @@ impl Loaded {
     /// Makes the images visible under their names.
     fn record(
         self,
-        store: &Store,
+        published: &mut Published<'_>,
         options: &LoadOptions,
         progress: &dyn Progress,
         cancel: &Cancel,
-        published: &mut Vec<LayerKey>,
     ) -> Result<LoadReport, LoadError> {
+        let store = published.store;
         let Self {
             mut images,
             new,
@@ -257,7 +234,7 @@ impl Loaded {
         }
         let present = layers.is_empty();
         store.publish_unless(&layers, false, cancel)?;
-        published.extend(layers.into_iter().map(|(_, facts)| facts.key));
+        published.layers = layers.into_iter().map(|(_, facts)| facts.key).collect();
         let references = images.iter().map(|image| image.references.as_slice());
         let recorded = store.record_all(new.iter().zip(references), cancel)?;
         let loaded = images.into_iter().zip(new).zip(recorded);
@@ -273,6 +250,35 @@ impl Loaded {
             images: images.collect(),
             failed,
         })
+    }
+}
+
+/// The layers that a load has published. They are withdrawn again, as far as no image needs them,
+/// unless the load succeeds.
+struct Published<'a> {
+    store: &'a Store,
+    layers: Vec<LayerKey>,
+}
+
+impl<'a> Published<'a> {
+    fn of(store: &'a Store) -> Self {
+        Self {
+            store,
+            layers: Vec::new(),
+        }
+    }
+
+    fn keep(mut self) {
+        self.layers.clear();
+    }
+}
+
+impl Drop for Published<'_> {
+    fn drop(&mut self) {
+        if !self.layers.is_empty() {
+            // Where that fails, the next prune does it.
+            let _ = self.store.withdraw(&self.layers);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use crate::fs::atomic::{AtomicFile, Mode};
-use crate::fs::ignoring_what_cannot_be_synchronised;
+use crate::fs::{ignoring_what_cannot_be_synchronised, parent};
 
 /// How many links may be followed, as in Linux's path resolution.
 const MAX_LINKS: usize = 40;
@@ -149,13 +149,6 @@ fn take_over(file: &File, existing: &Metadata) -> io::Result<()> {
         let _ = std::os::unix::fs::fchown(file, Some(existing.uid()), Some(existing.gid()));
     }
     file.set_permissions(std::fs::Permissions::from_mode(existing.mode() & KEPT_BITS))
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(test)]

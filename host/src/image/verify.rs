@@ -22,10 +22,10 @@ use crate::store::{Home, ImageRecord, LayerKey, Restored, Store, StoreError, Sto
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerifyOptions {
-    /// Drop what is damaged, so that the next load makes it anew, and bring back a catalogue that
-    /// is damaged or lost.
+    /// Remove damaged files, which the next load restores, and rebuild a damaged or lost
+    /// catalogue.
     pub repair: bool,
-    /// Drop damaged layers although sandboxes use them.
+    /// Remove damaged layers even if sandboxes use them.
     pub force: bool,
 }
 

@@ -141,7 +141,7 @@ impl PluginsFile {
                 }
             }
             signatures.push(SignaturePolicy {
-                key: KeySource::parse(&policy.key, path.parent().unwrap_or(Path::new("."))),
+                key: KeySource::parse(&policy.key, crate::fs::parent(path)),
                 source: policy.source,
                 at,
             });

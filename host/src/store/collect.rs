@@ -87,10 +87,21 @@ impl Store {
                 deleted => deleted?,
             }
         };
-        let garbage = Garbage::find(self.home(), &known)?;
-        discard(&garbage, dry_run, &mut collected, cancel)?;
+        self.discard_unknown(&known, dry_run, &mut collected, cancel)?;
         self.keep_reserve();
         Ok(collected)
+    }
+
+    /// Removes all files of the store that nothing needs, or only counts them.
+    fn discard_unknown(
+        &self,
+        known: &Known,
+        dry_run: bool,
+        collected: &mut Collected,
+        cancel: &Cancel,
+    ) -> Result<(), StoreError> {
+        let garbage = Garbage::find(self.home(), known)?;
+        discard(&garbage, dry_run, collected, cancel)
     }
 
     /// As [`prune`](Self::prune), with so little room that not all rows can be deleted at once: what
@@ -104,12 +115,7 @@ impl Store {
         let mut collected = Collected::default();
         let nothing = HashSet::new();
         let known = self.read(|catalogue| Known::read(catalogue, foreign, nothing))?;
-        discard(
-            &Garbage::find(self.home(), &known)?,
-            false,
-            &mut collected,
-            cancel,
-        )?;
+        self.discard_unknown(&known, false, &mut collected, cancel)?;
         loop {
             let before = collected.images;
             collected.in_use = 0;
@@ -124,12 +130,7 @@ impl Store {
                     cancel,
                 )
             })?;
-            discard(
-                &Garbage::find(self.home(), &known)?,
-                false,
-                &mut collected,
-                cancel,
-            )?;
+            self.discard_unknown(&known, false, &mut collected, cancel)?;
             self.checkpoint();
             if collected.images == before {
                 self.keep_reserve();

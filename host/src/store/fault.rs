@@ -109,7 +109,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 
 /// Tries what `SQLite` does beside a database: files, and so much room for them.
 pub(super) fn probe(path: &Path, room: u64) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = crate::fs::parent(path);
     // Some filesystems have as many files as there is room for, and say 0.
     if rustix::fs::statvfs(directory)
         .is_ok_and(|disk| disk.f_files > 0 && disk.f_favail < LOG_FILES)

@@ -3,7 +3,7 @@
 //! Owns reading them together, checking that they make sense, and entering them again. Values stay
 //! the text that stands in the columns, so that two copies can be compared.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::publish::is_name_of;
@@ -102,38 +102,40 @@ impl Rows {
         let Some(mut rows) = rows else {
             return Ok(None);
         };
-        rows.names = connection
-            .prepare_cached(
-                "SELECT name, digest, updated_at FROM msb_reference WHERE image = ?1 ORDER BY name",
-            )?
-            .query_map([digest], |row| {
+        rows.names = all(
+            connection,
+            "SELECT name, digest, updated_at FROM msb_reference WHERE image = ?1 ORDER BY name",
+            digest,
+            |row| {
                 Ok(NameRow {
                     name: row.get(0)?,
                     digest: row.get(1)?,
                     updated_at: row.get(2)?,
                 })
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        rows.indexes = connection
-            .prepare_cached(
-                "SELECT digest, media_type FROM msb_image_index WHERE image = ?1 ORDER BY digest",
-            )?
-            .query_map([digest], |row| {
+            },
+        )?;
+        rows.indexes = all(
+            connection,
+            "SELECT digest, media_type FROM msb_image_index WHERE image = ?1 ORDER BY digest",
+            digest,
+            |row| {
                 Ok(IndexRow {
                     digest: row.get(0)?,
                     media_type: row.get(1)?,
                 })
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        rows.uses = connection
-            .prepare_cached("SELECT sandbox, since FROM msb_use WHERE image = ?1 ORDER BY sandbox")?
-            .query_map([digest], |row| {
+            },
+        )?;
+        rows.uses = all(
+            connection,
+            "SELECT sandbox, since FROM msb_use WHERE image = ?1 ORDER BY sandbox",
+            digest,
+            |row| {
                 Ok(UseRow {
                     sandbox: row.get(0)?,
                     since: row.get(1)?,
                 })
-            })?
-            .collect::<rusqlite::Result<_>>()?;
+            },
+        )?;
         rows.layers = layers(connection, digest)?;
         Ok(Some(rows))
     }
@@ -324,16 +326,29 @@ impl FactsRow {
     }
 }
 
-fn layers(connection: &Connection, image: &str) -> rusqlite::Result<Vec<LayerRow>> {
+/// Returns the rows of an image that a statement selects.
+fn all<T>(
+    connection: &Connection,
+    select: &str,
+    image: &str,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
     connection
-        .prepare_cached(
-            "SELECT position, diff_id, chain, blob_digest, media_type, compressed_size,
-                    file, erofs_size, recipe_size, tar_size, entries, dependence, rest_start,
-                    rest_digest, recipe_digest, created_at
-             FROM msb_image_layer LEFT JOIN msb_layer USING (diff_id, chain)
-             WHERE image = ?1 ORDER BY position",
-        )?
-        .query_map([image], |row| {
+        .prepare_cached(select)?
+        .query_map([image], read)?
+        .collect()
+}
+
+fn layers(connection: &Connection, image: &str) -> rusqlite::Result<Vec<LayerRow>> {
+    all(
+        connection,
+        "SELECT position, diff_id, chain, blob_digest, media_type, compressed_size,
+                file, erofs_size, recipe_size, tar_size, entries, dependence, rest_start,
+                rest_digest, recipe_digest, created_at
+         FROM msb_image_layer LEFT JOIN msb_layer USING (diff_id, chain)
+         WHERE image = ?1 ORDER BY position",
+        image,
+        |row| {
             let file: Option<String> = row.get(6)?;
             let facts = file.map(|file| -> rusqlite::Result<_> {
                 Ok(FactsRow {
@@ -358,6 +373,6 @@ fn layers(connection: &Connection, image: &str) -> rusqlite::Result<Vec<LayerRow
                 compressed_size: row.get(5)?,
                 facts: facts.transpose()?,
             })
-        })?
-        .collect()
+        },
+    )
 }

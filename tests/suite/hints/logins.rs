@@ -112,7 +112,7 @@ fn a_variable_is_set_as_advised() {
     advises(
         refused,
         &format!(
-            "set the variable anew, or log in again with `msb registry login {}`",
+            "update the variable, or log in again with `msb registry login {}`",
             guarded.host()
         ),
     );
@@ -130,7 +130,7 @@ fn a_file_with_a_password_is_written_as_advised() {
     guarded.pull(&[]).success();
     guarded.secret("token", b"wrong", 0o600);
     let hint = format!(
-        "write the file anew, or log in again with `msb registry login {}`",
+        "update the file, or log in again with `msb registry login {}`",
         guarded.host()
     );
     advises(guarded.pull(&[]), &hint);
