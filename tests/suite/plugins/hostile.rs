@@ -231,12 +231,12 @@ fn lies_about_digests_are_found_out() {
          {mended}"
     );
     scene.fails("bad-digest", &words);
-    let words = format!(
-        "error: could not load layer `layer.tar`\n\
-         \x20 caused by: it is longer than 1 bytes\n\
-         {mended}"
-    );
-    scene.fails("lie-about-size", &words);
+    scene.load("lie-about-size").failure(&[
+        "error: could not load layer `layer.tar`\n  caused by: it is longer than 1 bytes\n",
+        mended,
+    ]);
+    scene.env.assert_clean();
+    scene.still_loads();
 }
 
 fn escape_sequences_never_reach_the_terminal() {

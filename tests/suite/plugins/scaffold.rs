@@ -207,7 +207,7 @@ fn a_new_project_in_rust_is_formatted_and_without_warnings() {
 }
 
 fn what_was_made_and_what_comes_next_is_printed() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     let made = env.msb("plugin new my-login --kind credential --lang rust --path a/b");
     assert_prints(
         &env,
@@ -232,7 +232,7 @@ fn what_was_made_and_what_comes_next_is_printed() {
 }
 
 fn what_is_no_name_or_language_is_refused_and_nothing_written() {
-    let env = TestEnv::new();
+    let env = TestEnv::untouched();
     let run = env.msb("plugin new My_Login --kind format --lang rust");
     assert_prints(
         &env,
