@@ -90,8 +90,9 @@ impl AtomicFile {
                 opened => opened?,
             };
             let aside = TempPath::try_from_path(path)?;
-            lock(&file);
-            // Until it was locked, it looked like one that was left.
+            // Until it is locked, it looks like one that was left. One who looks whether it is locks
+            // it for a moment, which is waited for.
+            let _ = file.lock();
             if file.metadata()?.nlink() > 0 {
                 return Ok(Self {
                     file,
