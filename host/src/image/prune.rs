@@ -33,8 +33,8 @@ pub struct PruneReport {
 }
 
 /// Removes every image that no sandbox uses, and then what no image needs: layers, documents and
-/// merged filesystems, and what killed processes left behind. Waits until no other operation is
-/// under way, and says so through `progress`.
+/// merged filesystems, and what killed processes left behind. Loads and pulls may go on; what they need
+/// stays. Waits its turn to remove files, and says so through `progress`.
 pub fn prune(
     store: &Store,
     options: PruneOptions,
@@ -73,7 +73,7 @@ mod tests {
         store.store.use_image("devbox", "used").unwrap();
         store.add("unused", &["b", "shared"], &["unused", "unused:1"]);
         store.add("dangling", &["c"], &[]);
-        let staging = store.store.staging().unwrap();
+        let staging = store.store.staging(&Cancel::default()).unwrap();
         store
             .store
             .publish(&[stage(&staging, "published, not recorded")], false)

@@ -156,8 +156,8 @@ impl Store {
         self.collect_parts(&parts)
     }
 
-    /// Removes layers that were published for images that could not be recorded, unless another
-    /// operation is under way that may need them.
+    /// Removes layers that were published for images that could not be recorded, unless others pin
+    /// them or hold a lease.
     pub fn withdraw(&self, layers: &[LayerKey]) -> Result<(), StoreError> {
         let parts = Parts {
             layers: layers.iter().collect(),

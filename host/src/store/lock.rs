@@ -333,7 +333,7 @@ pub(crate) fn lock_plugins(
 }
 
 /// Removes the lock files that earlier versions had: one for each layer, and one for each purpose.
-/// Nothing may be under way.
+/// The caller has the sole lease.
 pub(super) fn remove_old(home: &Home) {
     let entries = std::fs::read_dir(home.locks());
     for entry in entries.into_iter().flatten().flatten() {

@@ -189,24 +189,25 @@ impl<R: Read> Read for PartReader<'_, R> {
 
 /// Removes the part of this name in `cache/tmp`, unless a pull is at it.
 pub(super) fn drop_unused(home: &Home, name: &str) {
-    if is_idle(home, name).is_ok_and(|is_idle| is_idle) {
+    if let Ok(locks) = Locks::open(home)
+        && claim(Some(&locks), name).is_ok_and(|is_claimed| is_claimed)
+    {
         let _ = std::fs::remove_file(home.tmp().join(name));
     }
 }
 
-/// Returns whether a name in `cache/tmp` is that of a part which no pull is at.
-pub(super) fn is_idle(home: &Home, name: &str) -> Result<bool, StoreError> {
-    let Some(blob) = blob(name) else {
-        return Ok(false);
-    };
-    match Locks::open_if_writable(home)? {
-        Some(locks) => locks.try_take(Resource::Part(&blob), Mode::Exclusive),
-        None => Ok(true),
+/// Returns whether a name in `cache/tmp` is that of a part which no pull is at. None begins to use it
+/// while the locks last.
+pub(super) fn claim(locks: Option<&Locks>, name: &str) -> Result<bool, StoreError> {
+    match (blob(name), locks) {
+        (Some(blob), Some(locks)) => locks.try_take(Resource::Part(&blob), Mode::Exclusive),
+        (Some(_), None) => Ok(true),
+        (None, _) => Ok(false),
     }
 }
 
-/// Returns whether a file in `cache/tmp` is a part, and so old that nobody will come back for it.
-pub(super) fn is_given_up(path: &Path, now: SystemTime) -> bool {
+/// Returns whether a file in `cache/tmp` is a part that is too old for a pull to go on with.
+pub(super) fn is_too_old(path: &Path, now: SystemTime) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let age = || {
         let modified = std::fs::metadata(path).ok()?.modified().ok()?;
@@ -317,15 +318,29 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_given_up_after_a_week() {
+    fn an_old_part_stays_while_a_pull_is_at_it() {
+        let store = TestStore::new();
+        let digest = Digest::of(b"x");
+        let home = store.store.home();
+        let part = store.store.part(&digest, 9).unwrap().unwrap();
+        let late = SystemTime::now() + Duration::from_hours(8 * 24);
+        super::super::sweep::tidy(home, late);
+        assert!(path(home, &digest).exists());
+        drop(part);
+        super::super::sweep::tidy(home, late);
+        assert!(!path(home, &digest).exists());
+    }
+
+    #[test]
+    fn a_part_is_too_old_after_a_week() {
         let store = TestStore::new();
         let digest = Digest::of(b"x");
         read(&store.store, &digest, b"bytes");
         let (path, now) = (path(store.store.home(), &digest), SystemTime::now());
-        assert!(!is_given_up(&path, now + Duration::from_hours(6 * 24)));
-        assert!(is_given_up(&path, now + Duration::from_hours(8 * 24)));
+        assert!(!is_too_old(&path, now + Duration::from_hours(6 * 24)));
+        assert!(is_too_old(&path, now + Duration::from_hours(8 * 24)));
         let other = path.with_extension("other");
         std::fs::write(&other, "").unwrap();
-        assert!(!is_given_up(&other, now + Duration::from_hours(8 * 24)));
+        assert!(!is_too_old(&other, now + Duration::from_hours(8 * 24)));
     }
 }

@@ -4,12 +4,15 @@
 //! it. So the store keeps a reserve, as bytes and as files, and gives it up where a removal finds no
 //! room. Then goes what can be had again: what killed processes have left, and compiled plugins.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::catalogue::Store;
-use super::{Home, StoreError, fault, fs, part, staging, sweep};
+use super::{Home, StoreError, fault, fs, sweep};
 
 /// Files of the reserve, and how long each is. What removes an image needs fewer and less.
 const PIECES: u8 = 4;
@@ -18,7 +21,7 @@ const PIECE: u64 = 64 << 10;
 const NEEDED: u64 = 192 << 10;
 
 impl Store {
-    /// Returns whether there is as much room as the end of a load or pull takes.
+    /// Returns whether there is as much room as a change of the catalogue takes.
     pub(crate) fn has_room(&self) -> bool {
         has_room(self.home())
     }
@@ -60,8 +63,7 @@ pub(super) fn keep_reserve(home: &Home) {
         fs::create_directory(&home.reserve())?;
         for path in pieces(home) {
             let file = fs::open_or_create(&path)?;
-            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, PIECE)
-                .map_err(|error| fs::error("write", &path)(error.into()))?;
+            fill(&file).map_err(fs::error("write", &path))?;
         }
         Ok(())
     };
@@ -70,15 +72,19 @@ pub(super) fn keep_reserve(home: &Home) {
     }
 }
 
-/// Removes parts of blobs that no pull is at, and what killed processes have left. Nobody else has
-/// to be asked: these are locked while somebody uses them.
+/// Removes parts of blobs that no pull is at, and what killed processes have left.
 pub(super) fn drop_unfinished(home: &Home) {
-    for name in sweep::names(&home.tmp()).unwrap_or_default() {
-        if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
-            let _ = std::fs::remove_dir_all(home.tmp().join(name));
-        } else {
-            part::drop_unused(home, &name);
+    sweep::drop_unfinished(home, |_| true);
+}
+
+/// Makes a file as long as a piece, with all its blocks.
+fn fill(mut file: &File) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, PIECE) {
+        // Not every filesystem can.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            io::copy(&mut io::repeat(0xff).take(PIECE), &mut file).map(drop)
         }
+        done => Ok(done?),
     }
 }
 

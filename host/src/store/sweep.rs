@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
+use super::lock::Locks;
 use super::publish::{BESIDE, LayerKey, OVER, over};
 use super::{Home, StoreError, fs, home, lock, part, sidecar, staging};
 use crate::digest::Digest;
@@ -60,6 +61,8 @@ pub(super) struct Garbage {
     pub(super) fsmeta: BTreeMap<String, Vec<PathBuf>>,
     pub(super) vmdk: BTreeMap<String, Vec<PathBuf>>,
     pub(super) others: BTreeMap<String, Vec<PathBuf>>,
+    /// Keeps pulls from the parts among them until they are removed.
+    _claims: Option<Locks>,
 }
 
 impl Known {
@@ -146,7 +149,8 @@ impl Known {
 }
 
 impl Garbage {
-    /// Looks through the cache. Nothing may be under way, or it would be taken for garbage.
+    /// Looks through the cache. The caller has the sole lease: a file that gets its name now would be
+    /// taken for garbage.
     pub(super) fn find(home: &Home, known: &Known) -> Result<Self, StoreError> {
         let candidates = Candidates {
             layers: names(&home.layers())?,
@@ -155,12 +159,13 @@ impl Garbage {
             blobs: names(&home.blobs())?,
         };
         let mut garbage = Self::pick(home, known, &candidates);
+        let claims = Locks::open_if_writable(home)?;
         for name in names(&home.tmp())? {
             let path = home.tmp().join(&name);
             if staging::is_dead(home, &name)? {
                 push_tree(&mut garbage.others, &name, &path);
             } else if (name.starts_with(home::UNFINISHED_DOCUMENT) && path.is_file())
-                || part::is_idle(home, &name)?
+                || part::claim(claims.as_ref(), &name)?
             {
                 push(&mut garbage.others, &name, path);
             }
@@ -175,7 +180,10 @@ impl Garbage {
                 push_tree(&mut garbage.others, &name, &path);
             }
         }
-        Ok(garbage)
+        Ok(Self {
+            _claims: claims,
+            ..garbage
+        })
     }
 
     /// Looks at some files alone: those of the parts, and layers of these names.
@@ -293,16 +301,22 @@ pub(super) fn has_images(home: &Home) -> Result<bool, StoreError> {
         || !sidecar::list(home)?.is_empty())
 }
 
-/// Removes what processes that were killed have left of things that nobody will go on with, as far
-/// as it can be removed. Nothing may be under way.
+/// Removes what processes that were killed have left of things that no other will go on with, as far
+/// as it can be removed. The caller has the sole lease.
 pub(super) fn tidy(home: &Home, now: SystemTime) {
     lock::remove_old(home);
+    drop_unfinished(home, |path| part::is_too_old(path, now));
+}
+
+/// Removes staging directories of processes that are gone, and those unused parts of blobs that the
+/// caller can do without.
+pub(super) fn drop_unfinished(home: &Home, is_dispensable: impl Fn(&Path) -> bool) {
     for name in names(&home.tmp()).unwrap_or_default() {
         let path = home.tmp().join(&name);
         if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
             let _ = std::fs::remove_dir_all(&path);
-        } else if part::is_given_up(&path, now) {
-            let _ = std::fs::remove_file(&path);
+        } else if is_dispensable(&path) {
+            part::drop_unused(home, &name);
         }
     }
 }
