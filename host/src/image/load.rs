@@ -103,7 +103,7 @@ pub fn load(
     let progress = &few_notices(progress);
     // Before all that pins layers, and so dropped after it.
     let mut published = Published::of(store);
-    let staging = store.staging()?;
+    let staging = store.staging(cancel)?;
     let budget = Budget::new(&options.limits);
     let workshop = Workshop {
         staging: &staging,

@@ -95,7 +95,7 @@ pub fn pull(
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
     let progress = &few_notices(progress);
-    let staging = store.staging()?;
+    let staging = store.staging(cancel)?;
     let budget = Budget::new(&options.limits);
     let mut credentials = Lookup::new(Arc::clone(&options.chain), Arc::clone(progress));
     if let Some(auth) = &options.auth {

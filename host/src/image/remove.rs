@@ -221,7 +221,7 @@ mod tests {
     fn removing_one_image_leaves_the_garbage_of_others_alone() {
         let store = TestStore::new();
         store.add("app", &["a"], &["app"]);
-        let staging = store.store.staging().unwrap();
+        let staging = store.store.staging(&Cancel::default()).unwrap();
         let staged = crate::store::tests::stage(&staging, "unrecorded");
         store.store.publish(&[staged], false).unwrap();
         drop(staging);

@@ -371,8 +371,7 @@ impl Check<'_> {
             Err(error) => return Err(error),
         };
         if self.options.repair && !found.unreadable {
-            self.store.drop_blob(digest)?;
-            found.dropped = true;
+            found.dropped = self.store.drop_blob(digest)?;
         }
         damage.push(found);
         Ok(None)

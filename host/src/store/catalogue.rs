@@ -146,6 +146,7 @@ impl Store {
             Backup::new(&catalogue, &mut copy)?.run_to_completion(c_int::MAX, BUSY_PAUSE, None)?;
             drop(catalogue);
             copy.pragma_update(None, "foreign_keys", "ON")?;
+            schema::complete(&mut copy)?;
             statements(&copy)
         };
         run().map_err(|error| self.failed("read", error))
@@ -172,6 +173,13 @@ impl Store {
         // What could not be written stays marked, and the next one to open the store goes on.
         let _ = sidecar::refresh(&self.home, &mut connection);
         Ok(result)
+    }
+
+    /// Opens the catalogue once more, where it may have been replaced.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        *connection = open_current(&self.home)?;
+        Ok(())
     }
 
     /// Opens the catalogue for writing, if the disk was too full for that when the store was opened.
@@ -261,8 +269,11 @@ fn open_on_full_disk(home: &Home, error: StoreError) -> Result<Store, StoreError
         return Ok(store);
     }
     room::make(home);
-    let connection = open_current(home).map_err(|_| error)?;
-    Ok(Store::with(home, connection))
+    match open_current(home) {
+        Ok(connection) => Ok(Store::with(home, connection)),
+        Err(still) if still.is_full() => Err(error),
+        Err(other) => Err(other),
+    }
 }
 
 impl Drop for Store {

@@ -92,6 +92,15 @@ impl Store {
                 || (selector.len() >= MIN_PREFIX && hex.starts_with(selector))
                 || name.as_ref().is_some_and(|name| row.names.contains(name))
         });
+        if rows.len() > 1 {
+            return Err(StoreError::Ambiguous {
+                selector: selector.to_owned(),
+                candidates: rows
+                    .into_iter()
+                    .map(|row| row.digest.escape_default().to_string())
+                    .collect(),
+            });
+        }
         Ok(rows.pop())
     }
 

@@ -121,10 +121,13 @@ impl Store {
                 users,
             })
         })?;
-        // The sidecar may be that of another digest than the one that stood in the row.
+        // The sidecar may be that of another digest than the one that stood in the row. It has no name
+        // but those of the row, or it is that of another image which the catalogue has lost.
         for image in self.unlisted()? {
             let path = self.home().sidecar(&image);
-            let is_named = |rows: Rows| rows.names.iter().any(|own| row.names.contains(&own.name));
+            let is_named = |rows: Rows| {
+                !rows.names.is_empty() && rows.names.iter().all(|own| row.names.contains(&own.name))
+            };
             if sidecar::read(&path, &image).is_ok_and(is_named) {
                 fs::remove(&path)?;
             }

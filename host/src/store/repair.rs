@@ -70,7 +70,9 @@ impl Store {
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<String>>>()?;
             wrong.retain(|line| line != "ok");
-            if schema::statements(catalogue)? != schema::expected_statements()? {
+            // One that can only be read may be older than sidecars, and stays as it is.
+            let is_complete = schema::has_table(catalogue, "msb_stale_sidecar")?;
+            if is_complete && schema::statements(catalogue)? != schema::expected_statements()? {
                 wrong.push("it has other tables than it should have".to_owned());
             }
             let dangling = catalogue
@@ -141,8 +143,12 @@ impl Store {
         })
     }
 
-    /// Removes a manifest, configuration or index.
-    pub fn drop_blob(&self, digest: &Digest) -> Result<(), StoreError> {
-        fs::remove(&self.home().blob(digest))
+    /// Removes a damaged manifest, configuration or index, unless it has been written again since.
+    pub fn drop_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+        if self.blob(digest).is_ok() {
+            return Ok(false);
+        }
+        fs::remove(&self.home().blob(digest))?;
+        Ok(true)
     }
 }

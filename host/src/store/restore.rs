@@ -47,7 +47,8 @@ impl Store {
         Ok((Self::open(home)?, Some((error, restored))))
     }
 
-    /// Makes the catalogue anew. Waits until no other operation is under way.
+    /// Rebuilds the catalogue. Waits until no load or pull is under way, and keeps others from
+    /// beginning.
     pub fn restore(
         &self,
         progress: &dyn Progress,
@@ -60,9 +61,17 @@ impl Store {
         let mut connection = self.connection();
         let (images, lost) = collect(home, &connection)?;
         self.make_room();
-        if reset(&connection).is_err() {
-            *connection = replace(home)?;
+        // From here on what was in the catalogue alone is in the sidecars as well: this may end at any
+        // point, and be begun again.
+        sidecar::write_all(home, &images)?;
+        match reset(&connection) {
+            Ok(()) => {}
+            Err(error) if fault::is_damage(&error, &home.catalogue()) => {
+                *connection = replace(home)?;
+            }
+            Err(error) => return Err(failed("write", home)(error)),
         }
+        fs::step(&home.catalogue())?;
         database::configure(&connection).map_err(failed("write", home))?;
         enter(home, &mut connection, &images).map_err(|error| self.failed("write", error))?;
         for row in &lost {

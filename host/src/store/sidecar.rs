@@ -39,12 +39,14 @@ pub(super) fn mark_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// Returns the images whose sidecars are stale.
 pub(super) fn stale(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    // One that can only be read may be of before sidecars.
-    if !has_table(connection, "msb_stale_sidecar")? {
-        return Ok(BTreeSet::new());
-    }
+    // A catalogue that can only be read may be older than sidecars.
+    let select = if has_table(connection, "msb_stale_sidecar")? {
+        "SELECT image FROM msb_stale_sidecar"
+    } else {
+        "SELECT digest FROM msb_image"
+    };
     connection
-        .prepare_cached("SELECT image FROM msb_stale_sidecar")?
+        .prepare_cached(select)?
         .query_map([], |row| row.get(0))?
         .collect()
 }
@@ -69,26 +71,56 @@ pub(super) fn refresh(home: &Home, connection: &mut Connection) -> Result<(), Wr
 fn refresh_stale(home: &Home, connection: &mut Connection) -> Result<(), WriteError> {
     // Others write the same files: who holds the catalogue has the newest rows.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut has_changed = false;
     for image in stale(&transaction)? {
-        // What is no digest has no sidecar.
+        // A text that is not a digest has no sidecar.
         if let Ok(digest) = image.parse::<Digest>() {
-            match Rows::read(&transaction, &image)? {
+            let rows = match Rows::read(&transaction, &image) {
+                // A value of another type than its column.
+                Err(error) if error.sqlite_error_code().is_none() => continue,
+                rows => rows?,
+            };
+            has_changed |= match rows {
+                // The sidecar may be the only copy that makes sense: it stays, and so does the mark.
+                Some(rows) if rows.nonsense().is_some() => continue,
                 Some(rows) => write(home, &digest, &rows)?,
-                None => fs::remove(&home.sidecar(&digest))?,
-            }
+                None => fs::remove(&home.sidecar(&digest)).map(|()| true)?,
+            };
         }
         transaction.execute("DELETE FROM msb_stale_sidecar WHERE image = ?1", [&image])?;
+    }
+    // A mark goes only when what it stands for is on the disk.
+    if has_changed && home.sidecars().is_dir() {
+        fs::sync_directory(&home.sidecars())?;
     }
     fs::step(&home.catalogue())?;
     Ok(transaction.commit()?)
 }
 
-/// Writes the sidecar of an image, unless it says the same already.
-fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<(), StoreError> {
+/// Writes the sidecars of images durably, so that the catalogue may go.
+pub(super) fn write_all<'a>(
+    home: &Home,
+    images: impl IntoIterator<Item = &'a Rows>,
+) -> Result<(), StoreError> {
+    let mut has_changed = false;
+    for rows in images {
+        if let Ok(digest) = rows.digest.parse::<Digest>() {
+            has_changed |= write(home, &digest, rows)?;
+        }
+    }
+    if has_changed {
+        fs::sync_directory(&home.sidecars())?;
+    }
+    Ok(())
+}
+
+/// Writes the sidecar of an image, and returns whether it said something else before. That its name
+/// is on the disk is left to the caller.
+fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<bool, StoreError> {
     let path = home.sidecar(digest);
     let bytes = encode(rows);
     if std::fs::read(&path).is_ok_and(|there| there == bytes) {
-        return Ok(());
+        return Ok(false);
     }
     fs::create_directory(&home.sidecars())?;
     let written = fs::write_aside(&bytes, &path).and_then(fs::Aside::persist);
@@ -96,10 +128,10 @@ fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<(), StoreError> {
         // One that says what is not so any more is worse than none.
         let _ = fs::remove(&path);
     }
-    written
+    written.map(|()| true)
 }
 
-/// Reads a sidecar. An error is the text that says what is wrong with it.
+/// Reads a sidecar.
 pub(super) fn read(path: &Path, digest: &Digest) -> Result<Rows, Unusable> {
     let bytes = std::fs::read(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {

@@ -33,9 +33,9 @@ pub struct StagedLayer {
 }
 
 impl Store {
-    /// Makes a staging directory. Those of processes that were killed are removed, unless something
-    /// is under way.
-    pub fn staging(&self) -> Result<Staging, StoreError> {
+    /// Makes a staging directory. Those of processes that were killed are removed, unless another
+    /// process has a lease.
+    pub fn staging(&self, cancel: &Cancel) -> Result<Staging, StoreError> {
         self.prepare()?;
         if let Some(_sole) = self.try_sole_lease()? {
             sweep::tidy(self.home(), SystemTime::now());
@@ -47,9 +47,11 @@ impl Store {
         // Locked before it is there, or it would be taken for one that was left.
         let lock = Locks::open(self.home())?;
         lock.try_take(Resource::Staging(&name), Mode::Exclusive)?;
-        // It waits only while a catalogue is brought back.
-        let cancel = Cancel::default();
-        lock.take(Resource::Operations, Mode::Shared, &mut || {}, &cancel)?;
+        if !lock.try_take(Resource::Operations, Mode::Shared)? {
+            // The catalogue is being brought back, and may be another file afterwards.
+            lock.take(Resource::Operations, Mode::Shared, &mut || {}, cancel)?;
+            self.reopen()?;
+        }
         let directory = fs::temporary_directory(&self.home().tmp(), &name, 0)?;
         Ok(Staging {
             directory,

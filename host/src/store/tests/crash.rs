@@ -40,7 +40,7 @@ fn die_at_each_step(
 
 /// Loads an image, and if it fails leaves all behind as a killed process does.
 fn load(store: &Store, label: &str, layers: &[&str], reference: &str) -> Result<(), StoreError> {
-    let staging = store.staging()?;
+    let staging = store.staging(&Cancel::default())?;
     let staged: Vec<_> = layers.iter().map(|layer| stage(&staging, layer)).collect();
     let result = store
         .publish(&staged, false)
@@ -138,7 +138,7 @@ fn what_a_killed_process_staged_is_removed_by_prune_and_what_lives_is_not() {
         "crash::what_a_killed_process_staged_is_removed_by_prune_and_what_lives_is_not";
     if let Some(home) = child_argument() {
         let store = Store::open(&Home::at(home)).unwrap();
-        let staging = store.staging().unwrap();
+        let staging = store.staging(&Cancel::default()).unwrap();
         let _staged = stage(&staging, "never published");
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
             .unwrap();

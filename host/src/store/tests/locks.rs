@@ -33,7 +33,7 @@ fn the_second_writer_of_a_layer_waits_and_finds_it_done() {
     let made = AtomicUsize::new(0);
     let waited = AtomicUsize::new(0);
     let write = |store: &Store| {
-        let staging = store.staging().unwrap();
+        let staging = store.staging(&Cancel::default()).unwrap();
         let mut on_wait = || {
             waited.fetch_add(1, Ordering::Relaxed);
         };
@@ -115,12 +115,12 @@ fn many_layers_are_locked_through_one_file_and_given_back_one_by_one() {
 #[test]
 fn lock_files_of_earlier_versions_go() {
     let store = TestStore::new();
-    drop(store.store.staging().unwrap());
+    drop(store.store.staging(&Cancel::default()).unwrap());
     let old = format!("{}.lock", Digest::of(b"a").file_stem());
     for name in [&old, "layers.lock", "plugins.lock"] {
         std::fs::write(store.path("cache/locks").join(name), "").unwrap();
     }
-    drop(store.store.staging().unwrap());
+    drop(store.store.staging(&Cancel::default()).unwrap());
     assert_eq!(store.names("cache/locks"), ["store.lock"]);
 }
 
@@ -135,7 +135,7 @@ fn only_the_owner_of_the_store_can_open_its_locks() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         std::fs::set_permissions(store.path(path), mode).unwrap();
     };
-    drop(store.store.staging().unwrap());
+    drop(store.store.staging(&Cancel::default()).unwrap());
     for _ in 0..2 {
         assert_eq!(mode("cache/locks"), 0o700);
         assert_eq!(mode("cache/locks/store.lock"), 0o600);
@@ -190,7 +190,7 @@ fn prune_does_not_wait_for_an_operation_and_leaves_what_that_one_needs() {
     store.add("old", &["a", "b"], &["old"]);
     let digest = Digest::of(b"blob");
     let other = store.again();
-    let staging = other.staging().unwrap();
+    let staging = other.staging(&Cancel::default()).unwrap();
     let part = other.part(&digest, 100).unwrap().unwrap();
     let pins = pin(&other, &["a", "c"]);
     other.publish(&[stage(&staging, "c")], false).unwrap();

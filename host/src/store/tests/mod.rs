@@ -69,7 +69,7 @@ impl TestStore {
 }
 
 pub(crate) fn add(store: &Store, label: &str, layers: &[&str], references: &[&str]) -> NewImage {
-    let staging = store.staging().unwrap();
+    let staging = store.staging(&Cancel::default()).unwrap();
     let _pins = pin(store, layers);
     let staged: Vec<_> = layers.iter().map(|layer| stage(&staging, layer)).collect();
     store.publish(&staged, false).unwrap();

@@ -123,7 +123,7 @@ fn a_store_that_cannot_be_written_can_be_read() {
         let cancel = Cancel::default();
         let would = crate::image::prune(&store, rehearsal, &Silent, &cancel).unwrap();
         assert_eq!((would.manifests_removed, would.skipped_in_use), (0, 1));
-        assert!(store.staging().is_err());
+        assert!(store.staging(&Cancel::default()).is_err());
         assert!(store.forget("app", true).is_err());
         assert!(store.use_image("another", "app").is_err());
         return;
@@ -135,6 +135,33 @@ fn a_store_that_cannot_be_written_can_be_read() {
     drop(store);
     read_only_child(
         "a_store_that_cannot_be_written_can_be_read",
+        module_path!(),
+        directory.path(),
+    );
+}
+
+#[test]
+fn a_store_of_before_sidecars_that_cannot_be_written_is_in_order() {
+    if let Some(home) = child_argument() {
+        let store = Store::open(&Home::at(home)).unwrap();
+        assert_eq!(store.check_catalogue().unwrap(), [""; 0]);
+        assert_eq!(store.check_sidecars(false).unwrap(), []);
+        let would = store.prune(true, &Silent, &Cancel::default()).unwrap();
+        assert_eq!(would.images, 1);
+        return;
+    }
+    let test = TestStore::new();
+    test.add("app", &["a"], &["app"]);
+    let TestStore { store, directory } = test;
+    let home = store.home().clone();
+    drop(store);
+    rusqlite::Connection::open(home.catalogue())
+        .unwrap()
+        .execute_batch("DROP TABLE msb_stale_sidecar; PRAGMA user_version = 0;")
+        .unwrap();
+    std::fs::remove_dir_all(home.sidecars()).unwrap();
+    read_only_child(
+        "a_store_of_before_sidecars_that_cannot_be_written_is_in_order",
         module_path!(),
         directory.path(),
     );

@@ -49,7 +49,7 @@ fn a_layer_with_a_missing_or_damaged_file_is_no_layer_and_is_made_again() {
 fn a_layer_that_is_there_stays_as_it_is() {
     let store = TestStore::new();
     store.add("app", &["a"], &["app"]);
-    let staging = store.store.staging().unwrap();
+    let staging = store.store.staging(&Cancel::default()).unwrap();
     let (staged, facts) = stage(&staging, "a");
     std::fs::write(staged.erofs(), "something else").unwrap();
     let published = store.store.publish(&[(staged, facts)], false).unwrap();

@@ -218,6 +218,100 @@ fn a_bad_row_harms_its_image_alone_and_can_be_removed() {
 }
 
 #[test]
+fn a_sidecar_is_not_written_from_a_row_that_makes_no_sense() {
+    for change in [
+        "config_digest = 'nonsense'",
+        // Of another type than its column.
+        "created_at = x'ff'",
+    ] {
+        let (_directory, home, _) = closed();
+        let store = Store::open(&home).unwrap();
+        let image = store.find("two").unwrap().image;
+        let digest = image.digest.to_string();
+        Connection::open(home.catalogue())
+            .unwrap()
+            .execute(
+                &format!("UPDATE msb_image SET {change} WHERE digest = ?1"),
+                [&digest],
+            )
+            .unwrap();
+        // Each of them changes the image, and marks its sidecar.
+        store.release("other").unwrap();
+        add(&store, "three", &["d"], &["two"]);
+        assert!(
+            home.sidecar(&digest_of(&store, "three")).exists(),
+            "{change}"
+        );
+        drop(store);
+        let store = repaired(&home);
+        let found = store.images().unwrap();
+        let found = found.iter().find(|found| found.digest == image.digest);
+        assert_eq!(
+            found.unwrap().config_digest,
+            image.config_digest,
+            "{change}"
+        );
+    }
+}
+
+fn digest_of(store: &Store, name: &str) -> Digest {
+    let expected = super::image(name, &["d"]).manifest_digest;
+    assert!(store.has_image(&expected).unwrap());
+    expected
+}
+
+#[test]
+fn a_repair_that_dies_is_finished_by_the_next_one() {
+    let mut steps = 0;
+    loop {
+        let (_directory, home, before) = closed();
+        let store = Store::open(&home).unwrap();
+        // What is in the catalogue alone is not lost either.
+        let image = store.find("two").unwrap().image.digest;
+        std::fs::remove_file(home.sidecar(&image)).unwrap();
+        crate::store::fs::crash::after(steps);
+        let result = store.restore(&Silent, &Cancel::default());
+        crate::store::fs::crash::after(u32::MAX);
+        drop(store);
+        let store = repaired(&home);
+        assert_eq!(contents(&store), before, "after {steps} steps");
+        if result.is_ok() {
+            break;
+        }
+        steps += 1;
+    }
+    // The sidecar, the empty catalogue, the sidecars of its new rows.
+    assert!(steps >= 3, "only {steps} steps");
+}
+
+#[test]
+fn removing_a_bad_row_leaves_the_sidecar_of_another_lost_image() {
+    let store = TestStore::new();
+    let one = store.add("one", &["a"], &["one"]);
+    let two = store.add("two", &["b"], &["two", "two:b"]);
+    let catalogue = Connection::open(store.path("db/images.db")).unwrap();
+    for (sql, image) in [
+        ("DELETE FROM msb_reference WHERE image = ?1", &two),
+        ("DELETE FROM msb_image_layer WHERE image = ?1", &two),
+        ("DELETE FROM msb_image WHERE digest = ?1", &two),
+        (
+            "UPDATE msb_reference SET name = 'docker.io/library/two:latest' WHERE image = ?1",
+            &one,
+        ),
+        (
+            "UPDATE msb_image SET config_digest = 'nonsense' WHERE digest = ?1",
+            &one,
+        ),
+    ] {
+        let digest = image.manifest_digest.to_string();
+        assert!(catalogue.execute(sql, [digest]).unwrap() > 0, "{sql}");
+    }
+    store.store.forget("two", false).unwrap();
+    let sidecar = store.store.home().sidecar(&two.manifest_digest);
+    assert!(sidecar.exists(), "it has the name two:b as well");
+}
+
+#[test]
 fn a_path_out_of_the_catalogue_is_damage_and_nothing_is_removed_there() {
     let (directory, home, before) = closed();
     let outside = directory.path().join("precious");

@@ -56,7 +56,7 @@ fn the_reserve_is_given_up_at_once_and_made_again() {
 #[test]
 fn what_nobody_is_at_is_given_up_and_what_lives_is_not() {
     let store = filled();
-    let staging = store.store.staging().unwrap();
+    let staging = store.store.staging(&Cancel::default()).unwrap();
     let (dead, digest) = (store.path("cache/tmp/4194304-dead"), Digest::of(b"part"));
     std::fs::create_dir(&dead).unwrap();
     let part = store.store.part(&digest, 9).unwrap();
