@@ -59,7 +59,7 @@ pub enum SettingsError {
         source: io::Error,
     },
     /// It is not JSON, or a value is not of its type.
-    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
+    #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum SettingsError {
         source: io::Error,
     },
     /// Something that should be an object is none.
-    #[error("`{}` is not valid at `{key}`: it is no object", path.display())]
+    #[error("`{}` is not valid at `{}`: it is not an object", path.display(), key_shown(key))]
     NoObject {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum SettingsError {
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
     /// A value of `registries` means nothing.
-    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
+    #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Registries {
         /// The file.
         path: PathBuf,
@@ -111,7 +111,7 @@ pub enum SettingsError {
         source: RegistriesProblem,
     },
     /// A value of `plugins` means nothing.
-    #[error("`{}` is not valid at `{}`", path.display(), address::shown(key))]
+    #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Plugins {
         /// The file.
         path: PathBuf,
@@ -199,6 +199,17 @@ impl Settings {
     }
 }
 
+/// Returns the keys that lead to a value without what is secret in them: the name of a host may have
+/// been written with a password before it.
+pub(crate) fn key_shown(key: &str) -> String {
+    for parent in ["registries.auth.", "registries.hosts."] {
+        if let Some(host) = key.strip_prefix(parent) {
+            return format!("{parent}{}", address::shown_as_registry(host));
+        }
+    }
+    address::shown_in_text(key)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -264,5 +275,31 @@ mod tests {
                 .to_string()
                 .ends_with("sets `limits.entires`, which is no limit")
         );
+    }
+
+    #[test]
+    fn keys_are_shown_without_passwords() {
+        for (text, expected) in [
+            (
+                r#"{"registries": {"auth": {"u:secret@share.example:5000": {}}}}"#,
+                "`registries.auth.share.example:5000`",
+            ),
+            (
+                r#"{"registries": {"hosts": {"u:12/secret@h": {}}}}"#,
+                "`registries.hosts.h`",
+            ),
+            (
+                r#"{"registries": {"hosts": {"https://u:secret@h": {"insecure": 5}}}}"#,
+                "`registries.hosts.https://h.insecure`",
+            ),
+            (
+                r#"{"plugins": {"settings": {"a:1@b": {}}}}"#,
+                "`plugins.settings.a:1@b`",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::tar::TarError;
 #[non_exhaustive]
 pub enum ArchiveError {
     /// The input could not be opened.
-    #[error("could not open `{}`", address::shown(&path.display().to_string()))]
+    #[error("could not open `{}`", address::shown_in_text(&path.display().to_string()))]
     Open {
         /// Which file.
         path: PathBuf,

@@ -4,16 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::provider::ProviderError;
-use crate::address;
 use crate::cancel::Cancelled;
-use crate::settings::AuthProblem;
+use crate::settings::{AuthProblem, key_shown};
 
 /// A question that ended without an answer, although somebody should have had one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// What is set for the registry makes no sense.
-    #[error("`{}` is not valid at `{}`", file.display(), address::shown(key))]
+    #[error("`{}` is not valid at `{}`", file.display(), key_shown(key))]
     Settings {
         /// The file of settings.
         file: PathBuf,

@@ -66,12 +66,12 @@ pub struct LoggedIn {
 #[non_exhaustive]
 pub enum KeepError {
     /// A text is no registry.
-    #[error("`{}` is not a registry: a host name, with a port or without", address::shown(.0))]
+    #[error("`{}` is not a registry: a host name, with a port or without", address::shown_as_registry(.0))]
     NotARegistry(String),
     /// A text is more than a registry.
     #[error(
         "credentials are stored per registry; use `{registry}` instead of `{}`",
-        address::shown(text)
+        address::shown_as_registry(text)
     )]
     Path {
         /// The text.
@@ -300,6 +300,10 @@ impl Login {
 pub fn registry_named(text: &str) -> Result<String, KeepError> {
     if let Some(registry) = canonical_host(text) {
         return Ok(registry);
+    }
+    // Before an `@` stands a password as often as a registry: `me:123/x@h`.
+    if address::shown_as_registry(text) != text {
+        return Err(KeepError::NotARegistry(text.to_owned()));
     }
     let path = text.trim();
     let (scheme, rest) = match path.split_once("://") {

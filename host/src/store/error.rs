@@ -57,7 +57,7 @@ pub enum StoreError {
         found: u32,
     },
     /// No image has this name.
-    #[error("image not found: {}", address::shown(.0))]
+    #[error("image not found: {}", address::shown_as_name(.0))]
     NotFound(String),
     /// Several images have an ID like this.
     #[error("`{selector}` is ambiguous: it could be {}", candidates.join(", "))]

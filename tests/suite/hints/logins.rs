@@ -177,13 +177,29 @@ fn a_login_is_written_as_advised() {
         let line = format!("plugin explain-auth {text}");
         guarded.env.msb(&line).success();
     }
-    // What is no registry may be an address with a password.
+    // What was typed in place of a registry may have a password in it.
     for text in [
         "https://me:secret-pass@h.example",
         "me:secret-pass@h.example",
+        "me:secret-pass@share.example:5000",
+        "me:secret-pass@shadow.example:5000/x",
+        "me:secret-pass@shaw.example:5000",
+        "me:secret-pass@md5.example:5000",
+        "me:12/secret-pass@h.example",
+        "me:pa/secret-pass@h.example",
+        "https://me:12/secret-pass@h.example",
+        "secret-pass@h.example",
     ] {
-        let run = guarded.login(&format!("{text} -u me {rest}"), "x");
-        assert!(!run.stderr.contains("secret-pass"), "{run:#?}");
+        for run in [
+            guarded.login(&format!("{text} -u me {rest}"), "x"),
+            guarded.env.msb(&format!("registry logout {text}")),
+            guarded.env.msb(&format!("plugin explain-auth {text}")),
+        ] {
+            let run = run.failure(&["is not a registry"]);
+            let lines = format!("{}{}", run.stdout, run.stderr);
+            assert!(!lines.contains("secret-pass"), "{run:#?}");
+            assert!(!lines.contains("me:"), "{run:#?}");
+        }
     }
 }
 
@@ -203,6 +219,8 @@ fn a_login_goes_another_way_as_advised() {
         })
         .collect();
     assert_eq!(entries.len(), 2, "{run:#?}");
+    let file = "or a file below secrets/registries in the home of msb: ";
+    assert!(run.stderr.contains(file), "{run:#?}");
     let text = |entry: &Value| {
         let text = entry.to_string().replace("NAME", "me");
         text.replace("VARIABLE", "TOKEN")

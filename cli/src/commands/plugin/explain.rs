@@ -44,7 +44,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = canonical_host(&args.registry).ok_or_else(|| {
         CommandError::new(format!(
             "`{}` is not a registry",
-            address::shown(&args.registry)
+            address::shown_as_registry(&args.registry)
         ))
         .hint("write it like ghcr.io or host:5000")
     })?;

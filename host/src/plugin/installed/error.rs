@@ -38,7 +38,7 @@ pub enum InstalledError {
         known: u32,
     },
     /// There is no plugin of that name.
-    #[error("there is no plugin `{}`", address::shown(name))]
+    #[error("there is no plugin `{}`", address::shown_as_name(name))]
     NotInstalled {
         /// The name.
         name: String,
