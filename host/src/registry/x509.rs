@@ -5,15 +5,15 @@
 //! Of one that cannot be read all is left to that library. Source: RFC 5280 section 4.2.1.
 
 use x509_cert::certificate::{Certificate, Version};
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, UintRef};
+use x509_cert::der::{self, Decode as _, Encode as _};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
 
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// Bytes of an RSA key of 2048 bits, at least.
-const LONG_ENOUGH: usize = 256;
+/// Bits of the modulus of an RSA key that is accepted, at least.
+const LONG_ENOUGH: usize = 2048;
 
 /// Returns whether a certificate may issue others. One of version 1 cannot say that it may not.
 pub(super) fn may_issue(der: &[u8]) -> bool {
@@ -48,8 +48,21 @@ pub(super) fn is_for_servers(der: &[u8]) -> bool {
 pub(super) fn has_short_key(der: &[u8]) -> bool {
     read(der).is_some_and(|certificate| {
         let key = certificate.tbs_certificate().subject_public_key_info();
-        key.algorithm.oid == RSA && key.subject_public_key.raw_bytes().len() < LONG_ENOUGH
+        let bits = rsa_bits(key.subject_public_key.raw_bytes());
+        key.algorithm.oid == RSA && bits.is_some_and(|bits| bits < LONG_ENOUGH)
     })
+}
+
+/// Returns the bits of the modulus of an RSA key. Source: RFC 8017 appendix A.1.1.
+fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let modulus = AnyRef::from_der(key).ok()?.sequence(|reader| {
+        let modulus = UintRef::decode(reader)?;
+        UintRef::decode(reader)?;
+        Ok::<_, der::Error>(modulus)
+    });
+    let modulus = modulus.ok()?.as_bytes();
+    let zeros = modulus.first()?.leading_zeros() as usize;
+    Some(modulus.len() * 8 - zeros)
 }
 
 /// Returns the public key of a certificate, DER.
@@ -61,4 +74,45 @@ pub(super) fn public_key(der: &[u8]) -> Option<Vec<u8>> {
 
 fn read(der: &[u8]) -> Option<Certificate> {
     Certificate::from_der(der).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an RSA key, DER: a modulus of these bits, and 65537.
+    fn key(bits: usize) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        match bits % 8 {
+            // The highest bit would make it negative.
+            0 => modulus.insert(0, 0),
+            rest => modulus[0] = 0xff >> (8 - rest),
+        }
+        let number = |bytes: &[u8]| {
+            let [high, low] = u16::try_from(bytes.len()).unwrap_or_default().to_be_bytes();
+            let head: &[u8] = match high {
+                0 if low < 128 => &[2, low],
+                0 => &[2, 0x81, low],
+                _ => &[2, 0x82, high, low],
+            };
+            [head, bytes].concat()
+        };
+        let content = [number(&modulus), number(&[1, 0, 1])].concat();
+        let [high, low] = u16::try_from(content.len())
+            .unwrap_or_default()
+            .to_be_bytes();
+        let head: &[u8] = match high {
+            0 => &[0x30, 0x81, low],
+            _ => &[0x30, 0x82, high, low],
+        };
+        [head, &content].concat()
+    }
+
+    #[test]
+    fn the_length_of_a_key_is_that_of_its_modulus() {
+        for bits in [1024, 1984, 2047, 2048, 3072] {
+            assert_eq!(rsa_bits(&key(bits)), Some(bits));
+        }
+        assert_eq!(rsa_bits(b"x"), None);
+    }
 }
