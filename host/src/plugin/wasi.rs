@@ -19,6 +19,7 @@ use super::access::Access;
 use super::bindings::msb::plugin::types::Refusal;
 use super::capability::http::{self, Sending};
 use super::guest::{Guest, first_bytes};
+use crate::progress::Progress;
 
 /// Bytes that a component may write to its standard error.
 const MAX_STDERR: usize = 1 << 20;
@@ -39,11 +40,17 @@ struct Hooks {
     plugin: Arc<str>,
     access: Access,
     deadline: Option<Instant>,
+    progress: Arc<dyn Progress>,
     denied: Arc<Mutex<Option<String>>>,
 }
 
 impl Wasi {
-    pub(super) fn new(plugin: Arc<str>, access: Access, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(
+        plugin: Arc<str>,
+        access: Access,
+        deadline: Option<Instant>,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
         let stderr = MemoryOutputPipe::new(MAX_STDERR);
         Self {
             context: WasiCtx::builder().stderr(stderr.clone()).build(),
@@ -53,6 +60,7 @@ impl Wasi {
                 plugin,
                 access,
                 deadline,
+                progress,
                 denied: Arc::default(),
             },
         }
@@ -93,6 +101,7 @@ impl Guest {
                 Arc::clone(&self.plugin),
                 self.access.clone(),
                 self.meter.deadline(),
+                Arc::clone(&self.progress),
             )
         });
         (wasi, &mut self.table)
@@ -132,6 +141,7 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Result<(::http::Response<WasiBody>, Sent), Error>> + Send> {
         let (plugin, access, deadline) =
             (Arc::clone(&self.plugin), self.access.clone(), self.deadline);
+        let progress = Arc::clone(&self.progress);
         let denied = Arc::clone(&self.denied);
         Box::new(async move {
             let (parts, body) = request.into_parts();
@@ -150,7 +160,7 @@ impl WasiHttpHooks for Hooks {
                 headers,
                 body,
             };
-            let received = http::send(plugin, access, deadline, sending)
+            let received = http::send(plugin, access, deadline, progress, sending)
                 .await
                 .map_err(|refusal| {
                     if let Refusal::Denied(text) = &refusal {

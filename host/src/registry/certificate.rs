@@ -6,7 +6,7 @@
 //! section 6; RFC 9525.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -102,10 +102,18 @@ pub enum CertificateProblem {
 /// The certificates that are trusted: those of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR`
 /// replace, and those that the user has named.
 pub(super) struct Trust {
-    certificates: Vec<CertificateDer<'static>>,
+    /// Those that the user has named.
+    named: Vec<CertificateDer<'static>>,
     /// None where no certificate is trusted at all.
     chain: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
+}
+
+/// The certificates of the system.
+struct System {
+    certificates: Vec<CertificateDer<'static>>,
+    /// Those of authorities among them.
+    roots: RootCertStore,
 }
 
 /// Looks at no certificate. The handshake is still checked against the one that is shown.
@@ -176,11 +184,9 @@ impl Trust {
     /// cannot be read is passed over, as all tools do. What says of itself that it may issue nothing
     /// is trusted for itself alone.
     pub(super) fn new(named: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self, Error> {
-        let mut certificates = rustls_native_certs::load_native_certs().certs;
-        certificates.extend(named.iter().map(|der| CertificateDer::from(der.clone())));
-        let mut roots = RootCertStore::empty();
-        let issuers = certificates.iter().filter(|der| x509::may_issue(der));
-        roots.add_parsable_certificates(issuers.cloned());
+        let named: Vec<_> = named.iter().cloned().map(CertificateDer::from).collect();
+        let mut roots = System::get().roots.clone();
+        roots.add_parsable_certificates(issuers(&named));
         let chain = (!roots.is_empty())
             .then(|| {
                 WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
@@ -189,10 +195,16 @@ impl Trust {
             })
             .transpose()?;
         Ok(Self {
-            certificates,
+            named,
             chain,
             provider,
         })
+    }
+
+    /// Returns whether a certificate is trusted itself.
+    fn has(&self, certificate: &CertificateDer<'_>) -> bool {
+        let system = &System::get().certificates;
+        self.named.iter().chain(system).any(|it| it == certificate)
     }
 
     /// Checks a certificate that is trusted itself: it needs no issuer, and name, dates and purpose
@@ -226,6 +238,22 @@ impl Trust {
     }
 }
 
+impl System {
+    /// Returns them as they were when they were first asked for: they are read once.
+    fn get() -> &'static Self {
+        static SYSTEM: OnceLock<System> = OnceLock::new();
+        SYSTEM.get_or_init(|| {
+            let certificates = rustls_native_certs::load_native_certs().certs;
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(issuers(&certificates));
+            Self {
+                certificates,
+                roots,
+            }
+        })
+    }
+}
+
 impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
@@ -242,9 +270,7 @@ impl ServerCertVerifier for Trust {
             },
         );
         match chain {
-            Err(_) if self.certificates.iter().any(|it| it == end_entity) => {
-                self.verify_trusted(end_entity, server_name, now)
-            }
+            Err(_) if self.has(end_entity) => self.verify_trusted(end_entity, server_name, now),
             // One of the trusted has the name of its issuer, and has not issued it.
             Err(error)
                 if is_about_issuer(&error) || error == CertificateError::BadSignature.into() =>
@@ -330,7 +356,7 @@ impl fmt::Debug for Trust {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Trust")
-            .field("certificates", &self.certificates.len())
+            .field("named", &self.named.len())
             .finish_non_exhaustive()
     }
 }
@@ -341,11 +367,19 @@ impl fmt::Debug for Unverified {
     }
 }
 
+/// Returns those of some certificates that may issue others.
+fn issuers<'a>(
+    certificates: &'a [CertificateDer<'static>],
+) -> impl Iterator<Item = CertificateDer<'static>> + 'a {
+    let issuers = certificates.iter().filter(|der| x509::may_issue(der));
+    issuers.cloned()
+}
+
 fn problem(problem: CertificateProblem) -> Error {
     CertificateError::Other(OtherError(Arc::new(problem))).into()
 }
 
-/// Returns whether an error says nothing of a certificate but that nobody vouches for it. webpki
+/// Returns whether an error says nothing of a certificate but that its issuer is not trusted. webpki
 /// looks at dates first, then at the mark of an authority, and at issuers last.
 fn is_about_issuer(error: &Error) -> bool {
     match error {

@@ -258,6 +258,9 @@ impl Client {
             Err(TransportError::Hosts(error)) => return Err(error.into()),
             Err(error) => return Err(setup(error.to_string())),
         };
+        for notice in connection.notices.iter() {
+            self.notices.add(notice.clone());
+        }
         let host = authority(at);
         let identity = HeaderValue::from_static("identity");
         let request = connection

@@ -364,7 +364,7 @@ impl Place {
         self.transport.connection(url, side).map_err(|error| {
             let host = match side {
                 Side::Registry => self.endpoint.host.clone(),
-                Side::Elsewhere => authority(url),
+                Side::TokenService | Side::Elsewhere => authority(url),
             };
             match error {
                 TransportError::Proxy(source) => RegistryError::Proxy { host, source },

@@ -6,7 +6,7 @@
 mod certs_d;
 mod error;
 #[cfg(test)]
-mod fixtures;
+pub(super) mod fixtures;
 mod location;
 mod paths;
 mod pem;
@@ -120,6 +120,18 @@ pub struct TlsSettings {
     pub identity: Option<ClientIdentity>,
     /// Whether certificates are checked.
     pub verify: bool,
+}
+
+impl Default for TlsSettings {
+    /// What holds for a host for which nothing is set.
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            notices: Vec::new(),
+            identity: None,
+            verify: true,
+        }
+    }
 }
 
 /// What our settings say of a host, its files read.
@@ -292,7 +304,12 @@ impl Hosts {
         (self.insecure && host != DOCKER_HUB.0).then_some(true)
     }
 
-    /// Returns how a host that is no registry proves who it is, and how we do.
+    /// Returns whether the user has set anything for a host: here, or where other tools keep it.
+    pub(super) fn has_settings(&self, host: &str) -> bool {
+        self.by_name.contains_key(host) || certs_d::has_directory(&self.paths, host)
+    }
+
+    /// Returns how a host that need not be a registry proves who it is, and how we do.
     ///
     /// # Errors
     /// [`HostsError`] when the certificates that other tools keep for it cannot be used.

@@ -116,9 +116,12 @@ impl Place {
             found,
             what,
         } = application;
+        let origin = url.origin();
         let connection = |url: &Url| {
             let side = if url.host() == base.host() {
                 Side::Registry
+            } else if url.origin() == origin {
+                Side::TokenService
             } else {
                 Side::Elsewhere
             };
@@ -143,7 +146,6 @@ impl Place {
             }
             return self.read_token(asking, &url, response, application);
         }
-        let origin = url.origin();
         {
             let mut query = url.query_pairs_mut();
             query.extend_pairs(&fields);

@@ -38,9 +38,11 @@ pub(super) struct Transport {
 }
 
 /// A client, and what the user should know of it.
-type Noted = (reqwest::Client, Arc<[String]>);
+pub(crate) type Noted = (reqwest::Client, Arc<[String]>);
 
-/// What tells clients apart: who is asked, by name where it is another server, and the proxy.
+/// What tells clients apart: who is asked, by name where the user has set something for another
+/// server, and the proxy. So there are no more clients than there are settings, whatever names a
+/// registry refers to.
 type Key = (Side, Option<String>, Option<ProxyServer>);
 
 /// Who is asked.
@@ -48,9 +50,12 @@ type Key = (Side, Option<String>, Option<ProxyServer>);
 pub(super) enum Side {
     /// The registry itself, wherever it is.
     Registry,
-    /// A server that it refers to. What the user has set for the registry is not for it, but for
-    /// the certificates that are trusted; what is set for its own host is. A name of it must not
+    /// The token service that it names. What the user has set for the registry is not for it, but
+    /// for the certificates that are trusted; what is set for its own host is. A name of it must not
     /// lead where the registry may not lead.
+    TokenService,
+    /// Another server that it refers to: the same, but no client certificate is shown. Only the
+    /// user, and no registry, decides to whom that is shown.
     Elsewhere,
 }
 
@@ -98,20 +103,18 @@ impl Transport {
     /// Returns what a request to an address is sent with.
     pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, TransportError> {
         let proxy = self.proxies.find(url)?;
-        let name = (side == Side::Elsewhere).then(|| authority(url));
+        let key = match (side, authority(url)) {
+            (Side::Registry, _) => (side, None, proxy),
+            (_, name) if self.hosts.has_settings(&name) => (side, Some(name), proxy),
+            _ => (Side::Elsewhere, None, proxy),
+        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (side, name, proxy);
         let (client, notices) = if let Some(known) = clients.get(&key) {
             known.clone()
         } else {
-            let new = match &key.1 {
-                None => (self.client(side, &self.tls, key.2.as_ref())?, [].into()),
-                Some(name) => {
-                    let tls = self.tls_of(name)?;
-                    let client = self.client(side, &tls, key.2.as_ref())?;
-                    (client, tls.notices.into())
-                }
-            };
+            let tls = self.tls_of(&key)?;
+            let client = self.client(key.0, &tls, key.2.as_ref())?;
+            let new = (client, tls.notices.as_slice().into());
             clients.insert(key.clone(), new.clone());
             new
         };
@@ -119,16 +122,28 @@ impl Transport {
             client,
             side,
             proxy: key.2,
-            notices,
+            notices: match url.scheme() {
+                "https" => notices,
+                _ => [].into(),
+            },
         })
     }
 
-    /// Returns how another server proves who it is: as the user has set for it, or by what the
-    /// registry is trusted for.
-    fn tls_of(&self, name: &str) -> Result<TlsSettings, HostsError> {
-        let mut tls = self.hosts.tls(name)?;
+    /// Returns how a server proves who it is, and how we do. Another server than the registry is
+    /// trusted as the user has set for it, and by what the registry is trusted for.
+    fn tls_of(&self, (side, name, _): &Key) -> Result<Arc<TlsSettings>, HostsError> {
+        if *side == Side::Registry {
+            return Ok(Arc::clone(&self.tls));
+        }
+        let mut tls = match name {
+            Some(name) => self.hosts.tls(name)?,
+            None => TlsSettings::default(),
+        };
         tls.roots.extend(self.tls.roots.iter().cloned());
-        Ok(tls)
+        if *side != Side::TokenService {
+            tls.identity = None;
+        }
+        Ok(Arc::new(tls))
     }
 
     fn client(
@@ -145,7 +160,7 @@ impl Transport {
             .tls_backend_preconfigured(config(tls)?);
         builder = match (proxy, side) {
             (Some(proxy), _) => builder.proxy(Proxy::all(proxy.url().clone())?),
-            (None, Side::Elsewhere) => builder.dns_resolver(Lookup {
+            (None, Side::TokenService | Side::Elsewhere) => builder.dns_resolver(Lookup {
                 peer: self.peer.clone(),
                 registry: self.registry.clone(),
             }),
@@ -181,13 +196,13 @@ fn config(tls: &TlsSettings) -> Result<ClientConfig, rustls::Error> {
 }
 
 /// Returns a client for a server that need not be a registry: with the certificates that are set
-/// for its host, and without redirects.
+/// for its host, and without redirects. And what the user should know of the connection.
 pub(crate) fn client_for(
     hosts: &Arc<Hosts>,
     url: &Url,
-) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+) -> Result<Noted, Box<dyn Error + Send + Sync>> {
     let connection = transport_for(hosts, url)?.connection(url, Side::Registry)?;
-    Ok(connection.client)
+    Ok((connection.client, connection.notices))
 }
 
 /// Returns the connections for a server that need not be a registry, and for those that it refers
@@ -263,7 +278,6 @@ pub(super) fn has_nothing_in_common(error: &reqwest::Error) -> bool {
                     rustls::AlertDescription::HandshakeFailure
                         | rustls::AlertDescription::ProtocolVersion
                         | rustls::AlertDescription::InsufficientSecurity
-                        | rustls::AlertDescription::UnrecognisedName
                 )
         )
     )
@@ -294,4 +308,77 @@ pub(super) fn cause<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
         };
     }
     None
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
+    use crate::registry::hosts::{ConfigPaths, HostOverrides};
+    use crate::settings::Settings;
+
+    /// Returns the connections of `r.example` for a user who has set something for two other hosts:
+    /// one in our settings and one in `certs.d`. Both want a client certificate.
+    fn transport(folder: &std::path::Path) -> Transport {
+        let certs_d = folder.join("etc/containers/certs.d/shared.example");
+        std::fs::create_dir_all(&certs_d).unwrap();
+        std::fs::write(certs_d.join("client.cert"), CERTIFICATE).unwrap();
+        std::fs::write(certs_d.join("client.key"), KEY).unwrap();
+        std::fs::write(folder.join("own.pem"), [CERTIFICATE, KEY].concat()).unwrap();
+        let settings = folder.join("config.json");
+        let text = r#"{"registries": {"hosts": {
+            "own.example:5000": {"client_cert": "own.pem", "tls_verify": false}
+        }}}"#;
+        std::fs::write(&settings, text).unwrap();
+        let paths = ConfigPaths {
+            home: None,
+            etc: folder.join("etc"),
+            registries_conf: None,
+        };
+        let settings = Settings::read_from(&settings).unwrap();
+        let hosts = Hosts::read_at(&settings, &HostOverrides::default(), paths).unwrap();
+        let mut tls = hosts.tls("r.example").unwrap();
+        tls.identity = hosts.tls("shared.example").unwrap().identity;
+        Transport::new(&Arc::new(hosts), Arc::new(tls), "r.example")
+    }
+
+    #[test]
+    fn servers_for_which_nothing_is_set_share_one_client() {
+        let folder = tempfile::tempdir().unwrap();
+        let transport = transport(folder.path());
+        let ask = |text: &str, side| transport.connection(&text.parse().unwrap(), side).unwrap();
+        for number in 0..1000 {
+            ask(&format!("https://n{number}.example/x"), Side::Elsewhere);
+            ask(&format!("https://t{number}.example/x"), Side::TokenService);
+        }
+        assert_eq!(transport.clients.lock().unwrap().len(), 1);
+        ask("https://r.example/v2/", Side::Registry);
+        ask("https://shared.example/x", Side::Elsewhere);
+        let own = ask("https://own.example:5000/x", Side::Elsewhere);
+        assert!(
+            own.notices
+                .concat()
+                .contains("own.example:5000 is not verified")
+        );
+        let plain = ask("http://own.example:5000/x", Side::Elsewhere);
+        assert!(plain.notices.is_empty());
+        assert_eq!(transport.clients.lock().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_client_certificate_is_for_the_registry_and_its_token_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let transport = transport(folder.path());
+        let shows = |side, name: Option<&str>| {
+            let key = (side, name.map(str::to_owned), None);
+            transport.tls_of(&key).unwrap().identity.is_some()
+        };
+        assert!(shows(Side::Registry, None));
+        for name in ["shared.example", "own.example:5000"] {
+            assert!(shows(Side::TokenService, Some(name)));
+            assert!(!shows(Side::Elsewhere, Some(name)));
+        }
+        assert!(!shows(Side::Elsewhere, None));
+    }
 }

@@ -22,6 +22,7 @@ tests! {
     a_certificate_of_version_1_is_told_with_a_cure needs DockerRegistry, Openssl;
     a_certificate_of_another_name_is_told_with_the_names_it_has needs DockerRegistry, Openssl;
     no_certificate_is_needed_where_the_user_gives_it_up needs DockerRegistry, Openssl;
+    a_plugin_from_a_server_that_is_not_verified_is_told needs DockerRegistry, Openssl;
     a_login_trusts_what_a_pull_trusts needs DockerRegistry, Openssl;
     plain_http_to_a_registry_of_https_is_told_with_a_cure needs DockerRegistry, Openssl;
     a_registry_of_https_that_closes_what_is_plain_is_told_at_once needs DockerRegistry, Openssl;
@@ -29,6 +30,9 @@ tests! {
 
 /// What a pull says that has reached a registry in which nothing is.
 const REACHED: &str = "not found";
+/// What it advises where a certificate is not trusted.
+const TRUST: &str = "hint: give the certificate of its authority, or its own, with `--ca-certs PATH`, \
+                     or for good with `registries.ca_certs` in config.json";
 const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1";
 
 fn served(pair: &Pair) -> Scene {
@@ -39,12 +43,12 @@ fn served(pair: &Pair) -> Scene {
 }
 
 /// Pulls with a certificate that is given in one way after the other, each alone.
-fn reached_in_every_way(pair: &Pair) {
+fn reached_in_every_way(pair: &Pair, advised: &str) {
     let scene = served(pair);
     let host = scene.registry.host().to_owned();
     scene
         .pull("", "app:1")
-        .failure(&["its certificate is not trusted"]);
+        .failure(&["its certificate is not trusted", advised]);
     let file = pair.certificate.to_str().unwrap();
     scene
         .pull(&format!("--ca-certs {file}"), "app:1")
@@ -71,14 +75,14 @@ fn reached_in_every_way(pair: &Pair) {
 fn a_self_signed_certificate_is_trusted_where_it_was_given() {
     // As the manual has it, it is an authority and a server at once.
     let (_folder, pair) = Authority::self_signed_server(&[NAMES]);
-    reached_in_every_way(&pair);
+    reached_in_every_way(&pair, TRUST);
     let none = "basicConstraints=critical,CA:FALSE";
     let (_folder, pair) = Authority::self_signed_server(&[NAMES, none]);
-    reached_in_every_way(&pair);
+    reached_in_every_way(&pair, TRUST);
 }
 
 fn a_certificate_whose_authority_is_unknown_is_trusted_where_it_was_given() {
-    reached_in_every_way(&Authority::new().server());
+    reached_in_every_way(&Authority::new().server(), TRUST);
 }
 
 fn a_certificate_that_was_given_still_needs_the_name() {
@@ -151,8 +155,7 @@ fn a_certificate_of_another_name_is_told_with_the_names_it_has() {
         .pull(&format!("--ca-certs {file}"), "app:1")
         .failure(&[
             "its certificate is for `localhost`, not for the name `127.0.0.1`",
-            "hint: ",
-            &format!("call it `{other}`"),
+            &format!("hint: if it is the same registry, call it `{other}`; else have a certificate made for"),
         ]);
     assert!(!run.stderr.contains("--ca-certs"), "{run:#?}");
     // What is advised helps.
@@ -188,6 +191,21 @@ fn no_certificate_is_needed_where_the_user_gives_it_up() {
     let only = json!({"hosts": {plain_host: {"tls_verify": false, "insecure": false}}});
     plain.settings(&only);
     plain.pull("", "app:1").failure(&["does not speak HTTPS"]);
+}
+
+fn a_plugin_from_a_server_that_is_not_verified_is_told() {
+    let (_folder, pair) = Authority::self_signed_server(&[NAMES]);
+    let scene = served(&pair);
+    let host = scene.registry.host().to_owned();
+    let install = || {
+        let line = format!("plugin install https://{host}/a.wasm");
+        checked(scene.env.msb(&line))
+    };
+    let run = install().failure(&["its certificate is not trusted"]);
+    assert!(!run.stderr.contains("is not verified"), "{run:#?}");
+    scene.settings(&json!({"hosts": {&host: {"tls_verify": false}}}));
+    let note = format!("note: server {host} is not verified: ");
+    install().failure(&["answered 404", &note]);
 }
 
 fn a_login_trusts_what_a_pull_trusts() {

@@ -17,6 +17,7 @@ use crate::plugin::bindings::msb::plugin::http::{self, Request, Response, Value}
 use crate::plugin::bindings::msb::plugin::types::Refusal;
 use crate::plugin::grant::Capability;
 use crate::plugin::guest::Guest;
+use crate::progress::Progress;
 
 /// Bytes of an answer.
 const MAX_BODY: usize = 4 << 20;
@@ -58,6 +59,7 @@ impl http::Host for Guest {
                 Arc::clone(&guest.plugin),
                 guest.access.clone(),
                 deadline,
+                Arc::clone(&guest.progress),
                 sending,
             )
             .await;
@@ -118,6 +120,7 @@ pub(in crate::plugin) async fn send(
     plugin: Arc<str>,
     access: Access,
     deadline: Option<Instant>,
+    progress: Arc<dyn Progress>,
     sending: Sending,
 ) -> Result<Received, Refusal> {
     let url: Url = sending.url.parse().map_err(|error| {
@@ -160,7 +163,7 @@ pub(in crate::plugin) async fn send(
     let staged = access.environment.stage().map(|stage| stage.server(&url));
     let client = match staged {
         Some(_) => servers.nearby_client(),
-        None => servers.client(&url),
+        None => servers.client(&url, progress.as_ref()),
     }
     .map_err(|error| Refusal::Unavailable(format!("could not prepare for `{server}`: {error}")))?;
     let limit = deadline.map_or(PATIENCE, |deadline| {

@@ -40,6 +40,11 @@ pub(super) fn read(paths: &ConfigPaths, host: &str) -> Result<HostCertificates, 
     Ok(HostCertificates::default())
 }
 
+/// Returns whether there is a directory for a host.
+pub(super) fn has_directory(paths: &ConfigPaths, host: &str) -> bool {
+    paths.certs_d(host).iter().any(|path| path.is_dir())
+}
+
 fn list(directory: &Path) -> io::Result<BTreeSet<PathBuf>> {
     read_dir(directory)?
         .map(|entry| entry.map(|entry| entry.path()))
@@ -144,6 +149,23 @@ mod tests {
         assert_eq!(count(), 2);
         write(&user, &CERTIFICATE.repeat(3));
         assert_eq!(count(), 3);
+    }
+
+    #[test]
+    fn only_a_name_leads_to_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        write(&root.path().join("etc/containers/x.crt"), CERTIFICATE);
+        write(
+            &root.path().join("etc/containers/certs.d/x.crt"),
+            CERTIFICATE,
+        );
+        for host in ["..", ".", "", "../certs.d", "a/..", "/", "x.crt/"] {
+            assert!(paths(root.path()).certs_d(host).is_empty(), "{host}");
+            let found = read(&paths(root.path()), host).unwrap();
+            assert!(found.roots == Roots::default(), "{host}");
+            assert!(!has_directory(&paths(root.path()), host), "{host}");
+        }
+        assert_eq!(paths(root.path()).certs_d("[::1]:5000").len(), 3);
     }
 
     #[test]

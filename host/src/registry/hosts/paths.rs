@@ -1,7 +1,7 @@
 //! Where the files of other tools are that msb reads.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The directories and variables that decide which files are read.
 #[derive(Clone, Debug)]
@@ -29,8 +29,13 @@ impl ConfigPaths {
         }
     }
 
-    /// Returns the directories that may have certificates for a host, the best first.
+    /// Returns the directories that may have certificates for a host, the best first. A host may be
+    /// a text that a registry refers to: none for one that would lead elsewhere, such as `..`.
     pub(super) fn certs_d(&self, host: &str) -> Vec<PathBuf> {
+        let mut parts = Path::new(host).components();
+        if parts.next() != Some(Component::Normal(host.as_ref())) {
+            return Vec::new();
+        }
         let user = self.user().map(|user| user.join("certs.d"));
         user.into_iter()
             .chain([
