@@ -4,6 +4,7 @@
 //! Owns where the metadata of a login is in the settings, and the file that holds a password where
 //! the user has chosen one.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl Keeping<'_> {
         self.home.passwords().join(file_name(registry))
     }
 
-    /// Writes a password, which nobody else may read, to a file that gets its name later: then
+    /// Writes a password, for the user alone to read, to a file that gets its name later: then
     /// little can go wrong any more, and a process that is killed until then leaves no password.
     pub(super) fn prepare_file(
         &self,
@@ -69,22 +70,28 @@ impl Keeping<'_> {
         atomic::set_aside(&path).map_err(failed("remove", &path))
     }
 
-    /// Removes a file that was set aside if the settings were written, and restores it otherwise.
-    pub(super) fn let_go(
+    /// Removes a file that was set aside.
+    pub(super) fn remove(&self, registry: &str, file: Option<&SetAside>) -> Result<(), KeepError> {
+        let removed = file.map_or(Ok(()), SetAside::remove);
+        removed.map_err(failed("remove", &self.file(registry)))
+    }
+
+    /// Gives a file that was set aside its name back after an error, and makes the settings what
+    /// they were where they were written. Returns the error, with the file for which this fails.
+    pub(super) fn undone(
         &self,
         registry: &str,
         file: Option<SetAside>,
-        written: Result<(), KeepError>,
-    ) -> Result<(), KeepError> {
-        match (file, written) {
-            (None, written) => written,
-            (Some(file), Ok(())) => file
-                .remove()
-                .map_err(failed("remove", &self.file(registry))),
-            (Some(file), Err(error)) => {
-                let _ = file.restore();
-                Err(error)
-            }
+        written: Option<&Edit>,
+        error: KeepError,
+    ) -> KeepError {
+        let error = match file.map_or(Ok(()), SetAside::restore) {
+            Ok(()) => error,
+            Err(reason) => not_restored(self.file(registry), &reason, error),
+        };
+        match written.map_or(Ok(()), Edit::undo) {
+            Ok(()) => error,
+            Err(reason) => not_restored(self.settings.clone(), &reason, error),
         }
     }
 
@@ -103,6 +110,15 @@ pub(super) fn failed(
         operation,
         path,
         source,
+    }
+}
+
+fn not_restored(path: PathBuf, reason: &dyn Error, first: KeepError) -> KeepError {
+    let cause = std::iter::successors(Some(reason), |&error| error.source()).last();
+    KeepError::NotRestored {
+        path,
+        reason: cause.map_or_else(String::new, ToString::to_string),
+        first: Box::new(first),
     }
 }
 

@@ -120,6 +120,17 @@ pub enum KeepError {
     /// The settings could not be changed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A file that was changed before an error did not become what it was.
+    #[error("could not restore `{}` ({reason}) after an error", path.display())]
+    NotRestored {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+        /// The error.
+        #[source]
+        first: Box<Self>,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -217,32 +228,32 @@ impl Login {
             .provider(KEYCHAIN)
             .ok_or(KeepError::NoKeychain)?;
         let request = login_request(&self.registry);
-        let before = keychain.get(&request, around).ok();
-        keychain
-            .store(&request, auth, around)
+        let before = keychain.get(&request, around);
+        let mut edit = Edit::open(&keeping.settings, around.cancel)?;
+        keeping.tidy();
+        let old = keeping.set_aside(&self.registry)?;
+        let source = ("store", "keyring");
+        // Settings come first: a password that they do not name would stay unnoticed.
+        if let Err(error) = write_down(&mut edit, &self.registry, &self.username, source) {
+            return Err(keeping.undone(&self.registry, old, None, error));
+        }
+        let stored = keychain.store(&request, auth, around);
+        let is_stored = stored.is_ok();
+        let done = stored
             .map_err(|source| KeepError::Store {
                 registry: self.registry.clone(),
                 source,
-            })?;
-        let written = || -> Result<(), KeepError> {
-            let mut edit = Edit::open(&keeping.settings, around.cancel)?;
-            keeping.tidy();
-            let old = keeping.set_aside(&self.registry)?;
-            let written = write_down(
-                &mut edit,
-                &self.registry,
-                &self.username,
-                ("store", "keyring"),
-            );
-            keeping.let_go(&self.registry, old, written)
-        };
-        if let Err(error) = written() {
-            // What was not written down is not kept.
+            })
+            .and_then(|()| keeping.remove(&self.registry, old.as_ref()));
+        if let Err(error) = done {
+            // What is not written down is not kept, and what was there before is.
             let _ = match before {
-                Some(before) => keychain.store(&request, &before.credential, around),
-                None => keychain.erase(&request, around),
+                Ok(before) => keychain.store(&request, &before.credential, around),
+                Err(ProviderError::NotFound) => keychain.erase(&request, around),
+                Err(_) if is_stored => keychain.erase(&request, around),
+                Err(_) => Ok(()),
             };
-            return Err(error);
+            return Err(keeping.undone(&self.registry, old, Some(&edit), error));
         }
         Ok(())
     }
@@ -267,8 +278,8 @@ impl Login {
             if is_new {
                 let _ = std::fs::remove_file(&path);
             }
-            let _ = edit.undo();
-            return Err(failed("write", &path)(error));
+            let error = failed("write", &path)(error);
+            return Err(keeping.undone(&self.registry, None, Some(&edit), error));
         }
         drop(edit);
         // What an earlier login has kept would answer first.
@@ -321,7 +332,8 @@ pub fn registry_named(text: &str) -> Result<String, KeepError> {
 }
 
 /// Returns the password in what a program or a person has typed: all of it but the line ends after
-/// it, as Docker takes it. A password may have several lines, as the key of a service account has, and any
+/// it, however many there are. Docker removes one alone, which leaves a part of `\n\n` in the
+/// password. A password may have several lines, as the key of a service account has, and any
 /// character: RFC 7617 forbids control characters, but they travel in base64, and registries take
 /// them.
 ///

@@ -66,18 +66,24 @@ pub fn logout(
     done.left = source.as_ref().and_then(|source| named(source, registry));
     let file = keeping.set_aside(registry)?;
     done.file = file.is_some().then(|| keeping.file(registry));
-    let mut written = Ok(());
-    if let Some(mut edit) = edit {
-        for keys in places(&edit, registry) {
+    let mut written = None;
+    if let Some(edit) = &mut edit {
+        for keys in places(edit, registry) {
             if edit.remove(&strs(&keys)) {
                 done.settings.push(keys.join("."));
             }
         }
         if !done.settings.is_empty() {
-            written = edit.save().map_err(KeepError::from);
+            if let Err(error) = edit.save() {
+                return Err(keeping.undone(registry, file, None, error.into()));
+            }
+            written = Some(&*edit);
         }
     }
-    keeping.let_go(registry, file, written)?;
+    if let Err(error) = keeping.remove(registry, file.as_ref()) {
+        return Err(keeping.undone(registry, file, written, error));
+    }
+    drop(edit);
     let chain = Chain::new(providers(keeping.chain), &settings);
     if let Ok(steps) = chain.explain(&question(registry), around) {
         done.remaining = steps

@@ -184,7 +184,7 @@ pub(crate) fn set_aside(target: &Path) -> io::Result<Option<SetAside>> {
 
 impl SetAside {
     /// Removes the file, durably.
-    pub(crate) fn remove(self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         std::fs::remove_file(&self.aside)?;
         sync_directory(parent(&self.aside))
     }

@@ -25,6 +25,8 @@ tests! {
     a_registry_that_asks_nobody_who_they_are_is_told;
     a_login_that_cannot_be_written_down_is_not_kept;
     a_login_that_cannot_be_kept_is_not_written_down;
+    the_settings_name_a_password_before_it_is_kept;
+    a_login_whose_old_file_cannot_be_removed_changes_nothing;
     a_login_replaces_what_the_settings_say_where_they_say_it;
     a_login_in_a_file_takes_the_place_of_one_in_the_keychain;
     a_login_says_who_would_answer_before_it;
@@ -222,6 +224,43 @@ fn a_login_that_cannot_be_kept_is_not_written_down() {
     );
     assert!(text.contains("there is no bus"), "{text}");
     assert_eq!(desk.text(), "");
+}
+
+fn the_settings_name_a_password_before_it_is_kept() {
+    let keychain = keychain();
+    let desk = Desk::new(&[&keychain]);
+    let (settings, host) = (desk.path(), desk.registry());
+    let named = format!("\"{host}\"");
+    // Where the process is killed here, nothing is kept that the settings do not name.
+    keychain.before_store(move || {
+        assert!(std::fs::read_to_string(&settings).unwrap().contains(&named));
+    });
+    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    assert!(keychain.has(&host));
+}
+
+fn a_login_whose_old_file_cannot_be_removed_changes_nothing() {
+    let (keychain, files) = (keychain(), secret_file());
+    let desk = Desk::new(&[&keychain, &files]);
+    let host = desk.registry();
+    let file = desk.login(&host, "secret-pass", Store::File).unwrap();
+    let file = file.file.unwrap();
+    let settings = desk.text();
+    let folder = file.parent().unwrap().to_owned();
+    // Another program takes the file away, under whatever name it has.
+    keychain.before_store(move || {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    });
+    let error = desk.login(&host, "secret-pass", Store::Keyring);
+    let text = told(&error.unwrap_err());
+    let restore = format!("could not restore `{}` (", file.display());
+    assert!(text.starts_with(&restore), "{text}");
+    let remove = format!("could not remove `{}`", file.display());
+    assert!(text.contains(&remove), "{text}");
+    assert!(!keychain.has(&host));
+    assert_eq!(desk.text(), settings);
 }
 
 fn a_login_replaces_what_the_settings_say_where_they_say_it() {

@@ -22,6 +22,8 @@ pub(super) struct Known {
     asked: AtomicUsize,
     reports: Mutex<Vec<Outcome>>,
     broken: Mutex<bool>,
+    /// What is done before something is kept.
+    before_store: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 impl Known {
@@ -46,6 +48,7 @@ impl Known {
             asked: AtomicUsize::new(0),
             reports: Mutex::default(),
             broken: Mutex::new(false),
+            before_store: Mutex::default(),
         })
     }
 
@@ -63,6 +66,11 @@ impl Known {
     /// Returns one that has only what it is given to keep.
     pub(super) fn empty(name: &'static str) -> Arc<Self> {
         Self::saying(name, |_| Err(ProviderError::NotFound))
+    }
+
+    /// Has something done whenever it is given something to keep, before it keeps it.
+    pub(super) fn before_store(&self, act: impl Fn() + Send + 'static) {
+        *self.before_store.lock().unwrap() = Some(Box::new(act));
     }
 
     /// Keeps nothing any more, and forgets nothing.
@@ -142,6 +150,9 @@ impl Provider for Known {
         credential: &RegistryAuth,
         _: &Surroundings<'_>,
     ) -> Result<(), ProviderError> {
+        if let Some(act) = &*self.before_store.lock().unwrap() {
+            act();
+        }
         self.usable()?;
         let (registry, auth) = (request.registry.clone(), credential.clone());
         self.kept.lock().unwrap().insert(registry, auth);
