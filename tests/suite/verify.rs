@@ -241,7 +241,7 @@ fn verify_prints_what_it_found() {
     let env = loaded();
     let run = env.msb("image verify app:1").success();
     let lines: Vec<&str> = run.stdout.lines().collect();
-    assert!(lines[0].starts_with("sound     sha256:"), "{run:?}");
+    assert!(lines[0].starts_with("sound       sha256:"), "{run:?}");
     assert!(lines[0].ends_with("  app:1"), "{run:?}");
     assert_eq!(lines[1], "1 image, 2 layers, 22.5 KiB of tar");
     assert_eq!(env.msb("image verify --quiet").success().stdout, "");

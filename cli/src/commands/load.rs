@@ -25,6 +25,9 @@ use crate::ui::Ui;
 /// for this machine are loaded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+An image that cannot be loaded does not keep the others of the archive from loading; the exit code is
+then 1.
+
 Examples:
   docker save my-image:latest | msb load
   msb load --input my-image.tar

@@ -52,12 +52,18 @@ fn remove_each(
     for selector in selectors {
         match remove(selector) {
             Ok(removed) => report(ui, selector, &removed),
-            // The only image's error is the error of the command.
-            Err(error) if error.is_full() => return Err(without_room(&error)),
-            Err(error) if selectors.len() == 1 => return Err(error.into()),
             Err(error) => {
+                let error = if error.is_full() {
+                    without_room(&error)
+                } else {
+                    error.into()
+                };
+                // The only image's error is the error of the command.
+                if selectors.len() == 1 {
+                    return Err(error);
+                }
                 failed += 1;
-                ui.error(&error.into());
+                ui.error(&error);
             }
         }
     }
@@ -75,7 +81,7 @@ fn report(ui: Ui, selector: &str, removed: &Removed) {
         Some(_) => "Removed",
         None => "Untagged",
     };
-    // Whoever names an image by its ID would like to see which references are gone with it.
+    // For an image that was named by its ID: the references that are gone with it.
     let mut names: Vec<String> = removed.untagged.iter().map(Reference::familiar).collect();
     if names.is_empty() {
         names.push(selector.to_owned());
@@ -100,24 +106,36 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_removed_does_not_keep_the_others() {
-        let tried = std::cell::RefCell::new(Vec::new());
-        let remove = |selector: &str| {
-            tried.borrow_mut().push(selector.to_owned());
-            if selector == "b" {
-                return Err(StoreError::NotFound(selector.to_owned()));
-            }
-            Ok(Removed {
-                untagged: Vec::new(),
-                image: None,
-                layers: 0,
-                bytes: Some(0),
-                users: Vec::new(),
-            })
+        let full = |_: &str| StoreError::Io {
+            operation: "write",
+            path: "/x".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
         };
-        let ui = Ui::new(None).quiet(true);
+        let missing = |selector: &str| StoreError::NotFound(selector.to_owned());
         let selectors = ["a", "b", "c"].map(str::to_owned);
-        let error = remove_each(ui, &selectors, remove).map_err(|error| error.exit());
-        assert_eq!(error, Err(Exit::Failure));
-        assert_eq!(tried.take(), selectors);
+        for failure in [&full as &dyn Fn(&str) -> StoreError, &missing] {
+            let tried = std::cell::RefCell::new(Vec::new());
+            let remove = |selector: &str| {
+                tried.borrow_mut().push(selector.to_owned());
+                if selector == "b" {
+                    return Err(failure(selector));
+                }
+                Ok(Removed {
+                    untagged: Vec::new(),
+                    image: None,
+                    layers: 0,
+                    bytes: Some(0),
+                    users: Vec::new(),
+                })
+            };
+            let ui = Ui::new(None).quiet(true);
+            let error = remove_each(ui, &selectors, remove).map_err(|error| error.exit());
+            assert_eq!(error, Err(Exit::Failure));
+            assert_eq!(tried.take(), selectors);
+        }
+        let only = ["b".to_owned()];
+        let error = remove_each(Ui::new(None).quiet(true), &only, |_| Err(full("b")));
+        let shown = format!("{:?}", error.err());
+        assert!(shown.contains("remove something else"), "{shown}");
     }
 }

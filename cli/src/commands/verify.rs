@@ -23,7 +23,8 @@ or left.
 Examples:
   msb image verify
   msb image verify python --format json
-  msb image verify --repair && echo whole")]
+  msb image verify --repair && echo whole
+  msb image verify --repair --force   # Also what sandboxes use")]
 pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one [default: all].
     #[arg(value_name = "REF")]
@@ -159,7 +160,7 @@ fn heading(image: &VerifiedImage) -> String {
         "damaged"
     };
     format!(
-        "{state:<8}  {}  {}",
+        "{state:<10}  {}  {}",
         short_digest(&image.digest),
         image.reference
     )
