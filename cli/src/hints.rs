@@ -213,8 +213,12 @@ mod tests {
             path: "/x".into(),
             source: io::Error::from_raw_os_error(number),
         };
-        assert_hint(LoadError::from(failed(5)), "dmesg");
-        assert_hint(failed(24), "ulimit -n");
+        assert_hint(
+            LoadError::from(failed(5)),
+            "the log of the system (`dmesg`)",
+        );
+        assert_hint(failed(24), "allow more open files: `ulimit -n 4096`");
+        assert_hint(failed(23), "or raise `fs.file-max` with `sysctl`");
     }
 
     #[test]

@@ -421,8 +421,27 @@ fn what_is_no_archive_is_called_what_it_is() {
     let after = |magic: &[u8]| [magic, &whole].concat();
     for (bytes, words) in [
         (utf_16(&whole), ["UTF-16", "PowerShell", "--output"]),
-        (html.into_bytes(), ["web page", "HTML", "browser"]),
+        (
+            html.into_bytes(),
+            ["web page", "HTML", "open the address in a browser"],
+        ),
         (after(b"\x04\x22\x4d\x18"), ["lz4", "lz4 -dc", "| msb load"]),
+        (
+            after(b"LZIP"),
+            [
+                "lzip data",
+                "hint: ",
+                "decompress it: `lzip -dc FILE | msb load`",
+            ],
+        ),
+        (
+            after(b"\x1f\x9d\x90"),
+            [
+                "data of `compress` (.Z)",
+                "hint: ",
+                "decompress it: `gzip -dc FILE | msb load`",
+            ],
+        ),
         (after(b"PK\x03\x04"), ["a zip archive", "unpack", "hint: "]),
         (after(b"7z\xbc\xaf\x27\x1c"), ["7z", "unpack", "hint: "]),
         (
@@ -456,6 +475,14 @@ fn what_holds_no_image_is_called_what_it_is() {
         (
             "Dockerfile = FROM scratch\nmain.c = x",
             ["no installed format plugin", "docker build", "hint"],
+        ),
+        (
+            "Chart.yaml = x\ntemplates/a.yaml = x",
+            [
+                "no installed format plugin",
+                "this looks like a chart of Helm",
+                "has none in it",
+            ],
         ),
         (
             "image.tar.gz = x",

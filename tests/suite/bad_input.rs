@@ -263,6 +263,11 @@ fn an_image_for_another_platform_loads_when_asked_for() {
     let mut image = image();
     image.config["architecture"] = json!(other_architecture());
     env.write("in.tar", &image.docker());
+    let advised = format!(
+        "hint: load an image for another platform with `--platform linux/{}`",
+        other_architecture()
+    );
+    env.msb("load -i in.tar").failure(&[&advised]);
     let line = format!("load -i in.tar --platform linux/{}", other_architecture());
     env.msb(&line).success();
     let row = &env.json("images --format json")[0];
@@ -328,6 +333,10 @@ fn a_reader_that_goes_away_ends_save_with_a_message() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(
         stderr.contains("could not write `standard output`"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: the reader closed the pipe"),
         "{stderr}"
     );
     assert!(

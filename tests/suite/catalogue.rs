@@ -15,6 +15,7 @@ tests! {
     a_lost_catalogue_is_noticed_by_every_command_and_comes_back;
     a_damaged_catalogue_comes_back_when_the_advice_is_followed;
     images_that_the_catalogue_does_not_list_are_not_pruned;
+    an_image_that_cannot_be_brought_back_is_loaded_again_as_advised;
     a_bad_row_harms_its_image_alone_and_rmi_removes_it;
     a_path_outside_of_the_store_is_damage_and_stays;
     layers_in_use_are_dropped_by_force_only;
@@ -171,6 +172,31 @@ fn images_that_the_catalogue_does_not_list_are_not_pruned() {
     assert_eq!(contents(&env), before);
 }
 
+fn an_image_that_cannot_be_brought_back_is_loaded_again_as_advised() {
+    let env = loaded();
+    let digest = env.json("image inspect app:2 --format json")["digest"].clone();
+    let hex = digest.as_str().unwrap().replace("sha256:", "");
+    let sidecar = files(&env, "sidecars");
+    let sidecar = sidecar
+        .iter()
+        .find(|it| it.to_string_lossy().contains(&hex));
+    std::fs::write(sidecar.unwrap(), "{}").unwrap();
+    std::fs::remove_file(catalogue(&env)).unwrap();
+    let run = env.msb("image verify --repair");
+    let run = run.failure(&["hint: load the images that are missing again"]);
+    let lost = format!(
+        "image {} could not be brought back",
+        digest.as_str().unwrap()
+    );
+    assert!(run.stdout.contains(&lost), "{run:?}");
+    env.msb("image inspect app:1").success();
+    let image = Image::new("app:2", &["base/ \nbase/x = 1", "z = 3"]).compressed(gzip);
+    env.write("in.tar", &image.oci());
+    env.msb("load -q -i in.tar").success();
+    env.msb("image verify").success();
+    env.msb("image inspect app:2").success();
+}
+
 fn a_bad_row_harms_its_image_alone_and_rmi_removes_it() {
     for change in [
         "msb_image SET config_digest = 'sha256:zz' WHERE digest = ",
@@ -248,7 +274,7 @@ fn what_cannot_be_opened_is_unreadable_and_stays() {
     let env = loaded();
     let kept = [files(&env, "layers"), files(&env, "blobs")].concat();
     // So few open files that layers cannot be opened.
-    let mut refused = 0;
+    let mut advised = [0; 2];
     for files_open in 6..14 {
         let mut command = std::process::Command::new("sh");
         command
@@ -267,10 +293,19 @@ fn what_cannot_be_opened_is_unreadable_and_stays() {
                 "{run:?}"
             );
             assert!(!run.stdout.contains("(dropped)"), "{run:?}");
-            refused += 1;
+            let is_advised = [
+                "what cannot be read is not dropped: look at the cause, such as a failing disk or \
+                 too few open files, and verify again",
+                "allow more open files: `ulimit -n 4096`",
+            ]
+            .map(|advised| run.stderr.contains(&format!("hint: {advised}")));
+            assert!(is_advised.contains(&true), "{run:?}");
+            for (count, is_advised) in advised.iter_mut().zip(is_advised) {
+                *count += usize::from(is_advised);
+            }
         }
         assert_eq!([files(&env, "layers"), files(&env, "blobs")].concat(), kept);
     }
-    assert!(refused > 0);
+    assert!(advised.iter().all(|count| *count > 0), "{advised:?}");
     env.msb("image verify").success();
 }

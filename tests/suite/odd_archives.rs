@@ -202,7 +202,10 @@ fn case_92_a_layer_of_the_store_may_be_missing_in_an_archive() {
         files.retain(|(path, _)| *path != name);
         let delta = archive(&files);
         let first = sha256(&base.layers[0]);
-        assert_refused(&delta, &["neither in the archive nor in the store", &first]);
+        let advised = "hint: save the image with all of its layers, or load the image that it \
+                       builds on first";
+        let words = ["neither in the archive nor in the store", &first, advised];
+        assert_refused(&delta, &words);
         let env = TestEnv::new();
         env.write("base.tar", &base.docker());
         env.msb("load -i base.tar").success();

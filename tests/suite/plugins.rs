@@ -146,6 +146,7 @@ fn without_a_terminal_nothing_is_granted_and_the_command_that_grants_is_printed(
         .msb(&format!("plugin install {}", path.display()))
         .failure(&[
             "asks for permissions",
+            "hint: it asks for `env=VAULT_TOKEN`",
             "the token that opens the server",
             "--grant env=VAULT_TOKEN",
             "--grant clock",
@@ -545,8 +546,11 @@ fn a_signature_that_is_wanted_must_be_there_and_right() {
     )
     .unwrap();
     let install = format!("plugin install {}", path.display());
-    env.msb(&install)
-        .failure(&["not taken for signed", ".minisig"]);
+    env.msb(&install).failure(&[
+        "not taken for signed",
+        ".minisig",
+        "do not use it unless you know why; `plugins.signatures` in config.json",
+    ]);
     minisign(&["-S", "-s", &secret, "-m", "made.wasm"]);
     env.msb(&install).success();
     assert!(row(&env, "made")["key"].as_str().unwrap().starts_with("RW"));

@@ -81,8 +81,13 @@ fn an_id_that_begins_several_images_is_refused_with_the_candidates() {
         .unwrap();
     let env = with(&[first.clone(), second]);
     let prefix = &first.id()[7..11];
-    env.msb(&format!("image inspect {prefix}"))
-        .failure(&["ambiguous", prefix, "hint: "]);
+    env.msb(&format!("image inspect {prefix}")).failure(&[
+        "ambiguous",
+        prefix,
+        "hint: give more digits of the ID, or a reference",
+    ]);
+    env.msb(&format!("image inspect {}", &first.id()[7..27]))
+        .success();
 }
 
 fn an_image_without_a_tag_is_kept_and_listed() {

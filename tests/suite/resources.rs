@@ -140,7 +140,8 @@ fn a_full_disk_behind_save_is_named() {
     env.msb(&format!("save -o {out} big:1")).failure(&[
         "could not write",
         "No space left on device",
-        "hint: ",
+        "hint: free some space, for instance with `msb image prune`, or choose another place with \
+         --output",
     ]);
     let left = std::fs::read_dir(disk.path()).unwrap().count();
     assert_eq!(left, 0);

@@ -37,8 +37,7 @@ fn an_image_in_use_is_refused_by_rmi_and_skipped_by_prune() {
     store(&env).use_image("my-sandbox", "used:1").unwrap();
     env.msb("rmi used:1").failure(&[
         "image `used:1` is in use by sandbox my-sandbox",
-        "hint: ",
-        "--force",
+        "hint: remove the sandbox first, or remove the image all the same with --force",
     ]);
     let report = env.json("image prune -y --format json");
     assert_eq!(report["skipped_in_use"], 1);

@@ -150,7 +150,11 @@ fn a_closed_standard_output_is_an_error() {
         "image inspect sample:1",
         "images --format json",
     ] {
-        run(&format!("{line} >&-")).failure(&["standard output", "closed", "hint: "]);
+        run(&format!("{line} >&-")).failure(&[
+            "standard output",
+            "closed",
+            "hint: redirect it to a file, a pipe or /dev/null instead of closing it",
+        ]);
         // What the hint says helps.
         run(&format!("{line} >/dev/null")).success();
         run(&format!("{line} <>/dev/null >&0")).success();

@@ -166,6 +166,7 @@ fn load_refuses_to_read_from_a_terminal() {
     terminal.enter("msb load; echo exit $?");
     let screen = terminal.wait_for("exit 1");
     assert!(screen.contains("standard input is a terminal"), "{screen}");
+    assert!(screen.contains("name a file with --input"), "{screen}");
 }
 
 fn prune_asks_on_a_terminal() {

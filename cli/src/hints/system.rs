@@ -1,4 +1,4 @@
-//! What to do about failures of the operating system, whatever they befell.
+//! What to do about failures of the operating system, whatever failed.
 
 use std::io;
 
@@ -29,8 +29,15 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
                     .to_owned(),
             );
         }
-        Some(EMFILE | ENFILE) => {
+        Some(EMFILE) => {
             return Some("allow more open files: `ulimit -n 4096`".to_owned());
+        }
+        Some(ENFILE) => {
+            return Some(
+                "all programs of this machine together have too many files open: end some of them, \
+                 or raise `fs.file-max` with `sysctl`"
+                    .to_owned(),
+            );
         }
         _ => {}
     }

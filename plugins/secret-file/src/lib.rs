@@ -177,6 +177,7 @@ mod tests {
             problem.message.contains("belongs to another user"),
             "{problem:?}"
         );
+        assert_eq!(problem.hint.unwrap(), format!("chown it: {PATH}"));
     }
 
     #[test]
@@ -211,6 +212,8 @@ mod tests {
                 problem.message.contains("not the name of a file"),
                 "{problem:?}"
             );
+            let advised = "name a file in secrets/registries, without its folder";
+            assert_eq!(problem.hint.unwrap(), advised);
             assert_eq!(system.calls(), [""; 0], "{name}");
         }
     }

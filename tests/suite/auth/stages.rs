@@ -324,12 +324,17 @@ fn a_variable_that_is_named_and_not_set_ends_the_pull() {
     stage.settings(&json!({&host: {"username": "me", "password_env": "MSB_TEST_TOKEN"}}));
     let key = format!("registries.auth.{host}");
     let words = ["`env`", "MSB_TEST_TOKEN", &key, "config.json"];
-    stage.pull(|_| {}).failure(&words);
+    let advised = "hint: set MSB_TEST_TOKEN to the password of me";
+    stage.pull(|_| {}).failure(&words).failure(&[advised]);
     for value in [&b""[..], b"secret-\xff"] {
         let run = stage.pull(|command| {
             command.env("MSB_TEST_TOKEN", std::ffi::OsStr::from_bytes(value));
         });
-        run.failure(&words);
+        let advised = match value {
+            [] => advised,
+            _ => "hint: set the variable, or take the entry out of config.json",
+        };
+        run.failure(&words).failure(&[advised]);
     }
     assert!(stage.registry.asked(&On::Token).is_empty());
     let run = stage.pull(|command| {
@@ -354,6 +359,10 @@ fn a_file_that_is_named_and_not_there_ends_the_pull() {
     let folder = stage.env.home().join("secrets/registries");
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("token");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let advised = "hint: put it there, or take the entry out of config.json";
+    stage.pull(|_| {}).failure(&["is empty", advised]);
     for text in ["secret-f", "secret-f\n", "secret-f\r\n"] {
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();

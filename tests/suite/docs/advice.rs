@@ -1,5 +1,5 @@
-//! That each hint that msb prints has a row in `docs/hints.md`, with the test in which it was
-//! followed.
+//! That each hint that msb prints has a row in `docs/hints.md`, with a test that says some of its
+//! words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use crate::tests;
 tests! {
     every_hint_has_its_row_and_its_test;
     texts_are_found_in_sources;
+    words_of_a_test_are_found_in_sources;
 }
 
 pub(crate) const HINTS: &str = include_str!("../../../docs/hints.md");
@@ -45,12 +46,63 @@ fn every_hint_has_its_row_and_its_test() {
     assert!(gone.is_empty(), "no hint any more: {gone:#?}");
     let sources = all_sources();
     let defined = defined(&sources);
+    let mut unsaid = Vec::new();
     for (hint, tests) in rows {
         assert!(tests.contains('`'), "no test of: {hint}");
+        let mut is_said = false;
         for test in functions(&tests) {
             assert!(defined.contains(test), "no `fn {test}`: {hint}");
+            let words = words(&sources, test);
+            is_said |= parts(&hint).iter().any(|part| words.contains(part));
+        }
+        if !is_said {
+            unsaid.push(hint);
         }
     }
+    assert!(unsaid.is_empty(), "not in the test of its row: {unsaid:#?}");
+}
+
+/// Returns the parts of a hint of which its test must have one: so many characters in a row, or all
+/// that there are between two values.
+fn parts(hint: &str) -> BTreeSet<String> {
+    const ENOUGH: usize = 12;
+    let between: Vec<Vec<char>> = hint.split('…').map(|it| it.chars().collect()).collect();
+    let longest = between.iter().map(Vec::len).max().unwrap_or(0);
+    let windows = between
+        .iter()
+        .flat_map(|it| it.windows(longest.clamp(1, ENOUGH)));
+    windows.map(|window| window.iter().collect()).collect()
+}
+
+/// Returns all texts in the functions of a name, and in the constants that they use.
+fn words(sources: &str, name: &str) -> String {
+    let mut words = String::new();
+    for body in bodies(sources, &format!("fn {name}(")) {
+        words += &literals(body).join("\n");
+        let is_constant = |word: &&str| {
+            word.len() > 1 && word.bytes().all(|it| it.is_ascii_uppercase() || it == b'_')
+        };
+        let names = body.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+        for constant in names.filter(is_constant) {
+            for definition in sources.split(&format!("const {constant}: &str")).skip(1) {
+                words.extend(literals(definition.split(";\n").next().unwrap()));
+            }
+        }
+    }
+    words.replace("{{", "{").replace("}}", "}")
+}
+
+/// Returns the functions that begin like this, each up to the brace in the column where it begins.
+fn bodies<'a>(sources: &'a str, head: &str) -> Vec<&'a str> {
+    let at_heads = sources.match_indices(head);
+    let body = |at: usize| {
+        let line = sources[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = sources[line..].len() - sources[line..].trim_start().len();
+        let end = format!("\n{}}}\n", " ".repeat(column));
+        let from = &sources[line..];
+        from.find(&end).map_or(from, |end| &from[..end])
+    };
+    at_heads.map(|(at, _)| body(at)).collect()
 }
 
 /// Returns all hints of msb and of the plugins that ship with it, with what is filled in left out.
@@ -213,4 +265,26 @@ fn texts_are_found_in_sources() {
         "raw \"text\"",
     ];
     assert_eq!(texts, expected);
+}
+
+fn words_of_a_test_are_found_in_sources() {
+    let source = "
+const WORDS: &str = \"from a constant\";
+mod tests {
+    fn first() {
+        says(\"of the first\", WORDS, format!(\"{{}}\"));
+    }
+
+    fn second() {
+        says(\"of the second\");
+    }
+}
+";
+    let first = words(source, "first");
+    assert!(first.contains("of the first") && first.contains("from a constant"));
+    assert!(first.contains("{}") && !first.contains("second"));
+    assert!(words(source, "second").contains("of the second"));
+    let listed: Vec<String> = parts("be quick: …").into_iter().collect();
+    assert_eq!(listed, ["be quick: "]);
+    assert!(parts("a…choose another one").contains("choose anoth"));
 }

@@ -40,7 +40,8 @@ fn a_realm_at_a_private_address_is_refused() {
         for scheme in ["http", "https"] {
             let scene = Scene::new();
             let realm = format!("{scheme}://{address}/token");
-            refused(&scene, &realm, &[&scene.registry.host(), "token"]);
+            let advised = "hint: do not trust this registry, unless it is yours";
+            refused(&scene, &realm, &[&scene.registry.host(), "token", advised]);
         }
     }
 }

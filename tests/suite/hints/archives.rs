@@ -188,8 +188,10 @@ fn a_damaged_copy_in_the_store_is_repaired_as_advised() {
     let hint = "the copy in the store is damaged: `msb image verify --repair` drops it, then load it \
                 again";
     advises(env.msb("save -o out.tar app:1"), hint);
-    env.msb("image verify --repair");
+    let hint = "the damaged files were removed; load the images again to restore them";
+    advises(env.msb("image verify --repair"), hint);
     env.msb("load -i app.tar").success();
+    env.msb("image verify").success();
     env.msb("save -o out.tar app:1").success();
 }
 
@@ -356,9 +358,21 @@ fn a_store_of_another_format_is_left_alone_as_advised() {
         catalogue.execute_batch(&sql).unwrap();
         drop(catalogue);
         advises(env.msb("images"), hint);
-        let other = TestEnv::new();
-        other.write("app.tar", &image().docker());
-        other.msb("load -i app.tar").success();
+        let files = || {
+            let files = walkdir::WalkDir::new(env.home()).sort_by_file_name();
+            let files = files.into_iter().map(|it| it.unwrap().into_path());
+            let files = files.filter(|path| path.is_file());
+            files
+                .map(|path| (std::fs::read(&path).unwrap(), path))
+                .collect::<Vec<_>>()
+        };
+        let before = files();
+        let other = env.path(&format!("other-{format}"));
+        for line in ["load -i app.tar", "save -o out.tar app:1"] {
+            let mut command = env.command(line.split(' '));
+            Run::of(command.env("MSB_HOME", &other)).success();
+        }
+        assert!(files() == before, "the old store has changed");
     }
 }
 

@@ -13,6 +13,8 @@ tests! {
     what_is_not_locked_is_installed_first_as_advised;
     a_component_that_was_damaged_is_fetched_again_as_advised;
     what_was_not_granted_is_listed_as_advised;
+    a_plugin_is_named_as_advised;
+    a_plugin_for_another_msb_is_replaced_as_advised;
     a_project_is_named_as_advised;
 }
 
@@ -119,6 +121,37 @@ fn a_component_that_was_damaged_is_fetched_again_as_advised() {
     other.msb("plugin verify").success();
 }
 
+fn a_plugin_is_named_as_advised() {
+    let env = TestEnv::new();
+    install(&env, "image-json").success();
+    let run = env.msb("plugin inspect nothing");
+    let run = run.failure(&["there is no plugin `nothing`", "hint: there are "]);
+    let names = run.stderr.split("hint: there are ").nth(1).unwrap();
+    let mut names = names.trim().split(", ");
+    assert!(names.clone().any(|name| name == "image-json"), "{run:#?}");
+    let first = names.next().unwrap();
+    env.msb(&format!("plugin inspect {first}")).success();
+}
+
+fn a_plugin_for_another_msb_is_replaced_as_advised() {
+    let env = TestEnv::new();
+    let mut bytes = std::fs::read(component("image-json")).unwrap();
+    let (offered, other) = (b"msb:plugin/archive@0.1.0", b"msb:plugin/archive@0.9.0");
+    let places: Vec<usize> = (0..bytes.len() - offered.len())
+        .filter(|&at| bytes[at..].starts_with(offered))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + other.len()].copy_from_slice(other);
+    }
+    env.write("other.wasm", &bytes);
+    advises(
+        env.msb("plugin install --yes other.wasm"),
+        "the plugin was made for another version of msb; install one for this version",
+    );
+    install(&env, "image-json").success();
+}
+
 fn what_was_not_granted_is_listed_as_advised() {
     let env = TestEnv::new();
     install(&env, "vault").success();
@@ -127,6 +160,11 @@ fn what_was_not_granted_is_listed_as_advised() {
     let first = has.split([',', '\n']).next().unwrap().trim().to_owned();
     assert_ne!(first, "nothing", "{run:#?}");
     env.msb(&format!("plugin revoke vault {first}")).success();
+    install(&env, "image-json").success();
+    advises(
+        env.msb("plugin revoke image-json env=NOTHING"),
+        "it has nothing",
+    );
 }
 
 fn a_project_is_named_as_advised() {

@@ -127,6 +127,11 @@ fn a_token_server_of_plain_http_that_the_user_has_named_is_asked() {
     let scene = Scene::new();
     scene.password();
     scene.realm(REALM);
+    let advised = "hint: let the registry name a token service of HTTPS; if you trust the network";
+    scene
+        .pull(&format!("pull --insecure {HOST}/app:1"))
+        .failure(&[advised]);
+    assert!(scene.other.requests().is_empty());
     // As the hint says.
     let hosts = json!({HOST: {"insecure": true}, OTHER: {"insecure": true}});
     settings(&scene.env, &json!({"hosts": hosts}));

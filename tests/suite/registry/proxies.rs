@@ -113,7 +113,9 @@ fn a_proxy_that_is_none_is_told() {
     ] {
         let run = through(&scene, "", &[(variable, url)]);
         let words = format!("{variable} is not the address of a proxy");
-        run.failure(&[HOST, &words, "hint: ", &format!("correct `{variable}`")]);
+        let hint =
+            format!("hint: correct `{variable}` or unset it, or add registry.test to `NO_PROXY`");
+        run.failure(&[HOST, &words, &hint]);
         // What is advised helps: the host is then looked for, and is not known.
         let variables = [(variable, url), ("NO_PROXY", "registry.test")];
         let run = through(&scene, "", &variables).failure(&["could not connect"]);
@@ -249,8 +251,7 @@ fn a_proxy_that_is_not_there_is_told() {
     through(&scene, "", &variables).failure(&[
         HOST,
         "through the proxy http://127.0.0.1:1 (variable `ALL_PROXY`)",
-        "hint: ",
-        "unset `ALL_PROXY`",
+        "hint: check that the proxy is there; else correct or unset `ALL_PROXY`",
     ]);
     let variables = [("https_proxy", "http://user:secret-pass@127.0.0.1:1")];
     through(&scene, "", &variables).failure(&["http://127.0.0.1:1", "`https_proxy`"]);

@@ -187,8 +187,10 @@ fn a_registry_that_wants_a_certificate_and_gets_none_is_told() {
     let authority = Authority::new();
     let scene = mutual(&authority);
     scene.settings(&json!({"ca_certs": authority.file(), "attempts": 2}));
+    let advised = "hint: name the certificate that you have for this registry, and its key, in \
+                   config.json: ";
     let run = scene.pull("", "app:1");
-    run.failure(&[scene.registry.host(), "certificate", "client_cert"]);
+    run.failure(&[scene.registry.host(), "certificate", advised]);
     // One of an authority that the registry does not know is no better.
     let others = Authority::new();
     let stranger = others.client();
@@ -200,9 +202,7 @@ fn a_registry_that_wants_a_certificate_and_gets_none_is_told() {
             "client_key": stranger.key,
         }),
     );
-    scene
-        .pull("", "app:1")
-        .failure(&["certificate", "client_cert"]);
+    scene.pull("", "app:1").failure(&["certificate", advised]);
     scene.env.assert_clean();
 }
 
