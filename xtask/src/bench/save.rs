@@ -58,12 +58,15 @@ fn contenders(place: &Place, archive: &Path, stores: &Path) -> Result<Vec<Conten
         let folder = stores.join("podman");
         let podman = PODMAN.replace("$P", &folder.display().to_string());
         let script = format!("{podman} load -q -i {}", archive.display());
+        let list = format!("{podman} images -q");
         if run(Command::new("bash").args(["-c", &script])).is_ok() {
+            // Looked up here: it is not a part of saving.
+            let ids = answer(Command::new("bash").args(["-c", &list]));
+            let id = ids.as_deref().and_then(|ids| ids.lines().next());
+            let id = id.ok_or("podman lists no image")?;
             contenders.push(Contender {
                 name: "podman",
-                script: format!(
-                    "{podman} save -q $({podman} images -q | head -n 1) -o $W/archive.tar"
-                ),
+                script: format!("{podman} save -q {id} -o $W/archive.tar"),
             });
         }
     }
