@@ -79,6 +79,15 @@ fn is_open_to_others(metadata: &fs::Metadata) -> bool {
     metadata.mode() & 0o077 != 0
 }
 
+/// Returns whether there is a regular file with this length, in bytes.
+pub(super) fn has_length(path: &Path, length: u64) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file() && metadata.len() == length),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(failed) => Err(error("inspect", path)(failed)),
+    }
+}
+
 /// Opens a file for reading and writing, and makes it if there is none.
 pub(super) fn open_or_create(path: &Path) -> Result<File, StoreError> {
     open_or_create_with(path, FILE_MODE)

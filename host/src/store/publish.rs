@@ -82,12 +82,9 @@ impl StoredLayer {
     }
 
     /// Returns whether its files are there, with the lengths that they had.
-    pub fn has_files(&self) -> bool {
-        let has_size = |path: &Path, size| {
-            std::fs::metadata(path)
-                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
-        };
-        has_size(&self.erofs_path, self.erofs_size) && has_size(&self.recipe_path, self.recipe_size)
+    fn has_files(&self) -> Result<bool, StoreError> {
+        Ok(fs::has_length(&self.erofs_path, self.erofs_size)?
+            && fs::has_length(&self.recipe_path, self.recipe_size)?)
     }
 
     /// Opens the tar recipe.
@@ -100,8 +97,10 @@ impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
     /// had. Anything less is as good as no layer: whoever needs it makes it again.
     pub fn layer(&self, key: &LayerKey) -> Result<Option<StoredLayer>, StoreError> {
-        let layer = self.recorded_layer(key)?;
-        Ok(layer.filter(StoredLayer::has_files))
+        match self.recorded_layer(key)? {
+            Some(layer) if layer.has_files()? => Ok(Some(layer)),
+            _ => Ok(None),
+        }
     }
 
     /// Returns a layer with these contents, whichever layers it was made for: its tar can be
