@@ -34,6 +34,7 @@ mod full_disk;
 mod growth;
 mod hints;
 mod home;
+mod incumbent;
 mod indexes;
 mod interrupts;
 mod mount;
@@ -118,6 +119,7 @@ fn main() {
         outputs::tests(),
         partial_loads::tests(),
         indexes::tests(),
+        incumbent::program().map_or_else(Vec::new, |_| incumbent::tests()),
         archive_forms::tests(),
         save_output::tests(),
         sandboxes::tests(),

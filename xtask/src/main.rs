@@ -17,6 +17,7 @@ mod dependencies;
 mod faults;
 mod fuzz;
 mod guests;
+mod incumbent;
 mod link;
 mod setup;
 mod test;
@@ -35,6 +36,7 @@ Commands:
   test    Run all checks (`--quick` for the fast part)
   bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
+  incumbent  Use one home with msb and with microsandbox, in both orders
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)
 ";
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "bench" => bench::run_all(rest),
         "faults" => faults::run_all(rest),
         "fuzz" => fuzz::run_all(rest),
+        "incumbent" => incumbent::run_all(),
         // For cargo, not for people.
         "link" => link::link(rest),
         program if compiler::is_meant(program) => compiler::compile(program, rest),
