@@ -1,18 +1,12 @@
-//! The wish to stop, handed down from whoever runs an operation.
+//! The wish to stop, handed down from the caller of an operation.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag shared by everybody who works on one operation. Cloning shares it.
+use tokio_util::sync::CancellationToken;
+
+/// A flag that all threads of one operation share. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<Flag>);
-
-#[derive(Debug, Default)]
-struct Flag {
-    raised: AtomicBool,
-    parent: Option<Cancel>,
-}
+pub struct Cancel(CancellationToken);
 
 /// The operation was stopped because the user asked for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
@@ -24,25 +18,26 @@ impl Cancel {
     /// when one of several workers has failed and the others need not go on.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(Arc::new(Flag {
-            raised: AtomicBool::new(false),
-            parent: Some(self.clone()),
-        }))
+        Self(self.0.child_token())
     }
 
-    /// Asks everybody to stop at the next convenient point.
+    /// Asks all to stop at the next point where they can.
     pub fn cancel(&self) {
-        self.0.raised.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
-    /// Returns whether somebody asked to stop.
+    /// Returns whether this or a parent was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.raised.load(Ordering::Relaxed)
-            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+        self.0.is_cancelled()
     }
 
-    /// Returns a reader that gives an error instead of bytes once somebody asked to stop. For
-    /// input that a decoder reads: it may take any amount of it to give one byte.
+    /// Returns the token of `tokio-util` that this is made of.
+    pub fn token(&self) -> &CancellationToken {
+        &self.0
+    }
+
+    /// Returns a reader that gives an error instead of bytes once it was asked to stop. For
+    /// input that a decoder reads, which may take any amount of it to give one byte.
     pub fn reader<R: Read>(&self, inner: R) -> CancelReader<R> {
         CancelReader {
             inner,
@@ -50,7 +45,7 @@ impl Cancel {
         }
     }
 
-    /// Returns an error once somebody asked to stop. Called in every loop over bytes or entries.
+    /// Returns an error once it was asked to stop. Called in every loop over bytes or entries.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() {
             Err(Cancelled)
@@ -60,7 +55,13 @@ impl Cancel {
     }
 }
 
-/// A reader that ends with an error once somebody asked to stop.
+impl From<CancellationToken> for Cancel {
+    fn from(token: CancellationToken) -> Self {
+        Self(token)
+    }
+}
+
+/// A reader that ends with an error once it was asked to stop.
 #[derive(Debug)]
 pub struct CancelReader<R> {
     inner: R,

@@ -39,7 +39,6 @@ pub mod auth;
 pub mod blob;
 pub mod cancel;
 pub mod digest;
-pub mod erofs;
 mod error;
 mod excerpt;
 mod fs;

@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use msb_erofs::BLOCK_SIZE;
+
 use super::LayerError;
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
-use crate::erofs::BLOCK_SIZE;
 
 const BUFFER: usize = 256 << 10;
 

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use msb_erofs::Xattrs;
+
 use super::tree::text_size;
 use super::xattr::select;
-use crate::erofs::Xattrs;
 use crate::limits::{Account, Overdrawn, Purpose};
 use crate::tar;
 

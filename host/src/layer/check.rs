@@ -7,13 +7,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 
+use msb_erofs::{self as erofs, BLOCK_SIZE, Finding, ReadAt};
+
 use super::LayerError;
 use super::account::{Rest, digest_of, each};
 use super::rebuild::{self, rebuild};
 use super::recipe::Step;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::erofs::{self, BLOCK_SIZE, Finding, ReadAt};
 
 /// What is known of a layer.
 #[derive(Clone, Copy, Debug)]

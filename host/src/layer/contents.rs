@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _};
 
+use msb_erofs::{BLOCK_SIZE, Device, Extent, ImageWriter, Inode, Kind, Metadata};
+
 use super::error::{LayerError, lossy};
 use super::notices::Notices;
 use super::path::{Cleaner, Role};
@@ -15,7 +17,6 @@ use super::recipe::RecipeWriter;
 use super::tree::LayerTree;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::erofs::{BLOCK_SIZE, Device, Extent, ImageWriter, Inode, Kind, Metadata};
 use crate::limits::{Budget, Limit, Limits};
 use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, Step, TarReader};
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, Read, Seek as _};
 
+use msb_erofs::{ImageOptions, Summary};
 use uuid::Uuid;
 
 use super::LayerError;
@@ -19,7 +20,6 @@ use super::source::Source;
 use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest};
-use crate::erofs::{ImageOptions, Summary};
 use crate::limits::{Budget, Limits};
 
 /// Layers have UUIDs of their own namespace: version 5, of the URL namespace and this name.
@@ -257,7 +257,8 @@ fn finish<R: Read>(
         uuid: uuid(&diff_id, chain.as_ref().map(|chain| &chain.id)),
         build_time: 0,
     };
-    let Summary { size, file, .. } = image.finish(&settled.tree, &image_options, options.cancel)?;
+    let Summary { size, file, .. } =
+        image.finish(&settled.tree, &image_options, options.cancel.token())?;
     options
         .budget
         .write(size.saturating_sub(rest_start).saturating_add(recipe_size))?;

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use msb_erofs::ErofsError;
+
 use crate::blob::BlobError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
-use crate::erofs::ErofsError;
 use crate::excerpt::excerpt_of;
 use crate::limits::{Limit, Overdrawn};
 use crate::tar::TarError;
@@ -171,7 +172,7 @@ impl LayerError {
 impl From<ErofsError> for LayerError {
     fn from(error: ErofsError) -> Self {
         match error {
-            ErofsError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            ErofsError::Cancelled => Self::Cancelled(Cancelled),
             error => Self::Erofs(error),
         }
     }

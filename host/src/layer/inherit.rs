@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use msb_erofs::{FileType, ImageWriter, InodeId, Kind, Metadata};
+
 use super::LayerError;
 use super::convert::ConvertOptions;
 use super::lower::{LowerInode, LowerLayers, LowerNode};
@@ -13,7 +15,6 @@ use super::notices::Notices;
 use super::settle::Settled;
 use super::tree::LayerTree;
 use crate::cancel::{Cancel, Cancelled};
-use crate::erofs::{FileType, ImageWriter, InodeId, Kind, Metadata};
 use crate::limits::Limit;
 
 /// Bytes of a file that are copied at a time.

@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use msb_erofs::{Inode, InodeId, Kind};
+
 use super::LayerError;
 use super::error::lossy;
 use super::inherit::Copied;
@@ -15,7 +17,6 @@ use super::lower::{LowerInode, LowerLayers, LowerNode};
 use super::path::{clean, components};
 use super::tree::{LayerTree, Located};
 use crate::cancel::Cancel;
-use crate::erofs::{Inode, InodeId, Kind};
 
 /// A hard link that waits.
 #[derive(Debug)]
@@ -220,8 +221,8 @@ pub(super) fn to_directory(path: &[u8]) -> LayerError {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::erofs::{Extent, Metadata};
     use crate::limits::{Budget, Limits};
+    use msb_erofs::{Extent, Metadata};
 
     /// Links that each lead to the next, the last one to a file if there is one; returns how often
     /// one was looked at.

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use msb_erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
+
 use super::LayerError;
 use super::names::{Directory, Names};
 use super::path::components;
@@ -15,7 +17,6 @@ use super::settle::Dependence;
 use super::tree::implied_directory;
 use super::walk::Steps;
 use crate::cancel::Cancel;
-use crate::erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
 use crate::limits::{Budget, Limits};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
+use msb_erofs::{FileType, Nid};
+
 use super::LayerError;
 use super::lower::{LowerDirectory, LowerInode, LowerNode, Stack, is_whiteout};
 use super::settle::OPAQUE_XATTR;
-use crate::erofs::{FileType, Nid};
 use crate::limits::{Account, Budget, Purpose};
 
 /// Bytes of memory that a name takes, and a place where it stands.

@@ -18,8 +18,9 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 
+use msb_erofs::BLOCK_SIZE;
+
 use super::LayerError;
-use crate::erofs::BLOCK_SIZE;
 
 pub(super) const MAGIC: &[u8; 17] = b"msb tar recipe 1\n";
 const LITERAL: u8 = 0;

@@ -8,11 +8,12 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 
+use msb_erofs::{BLOCK_SIZE, Extent, ImageWriter};
+
 use super::LayerError;
 use super::rebuild;
 use super::recipe::{RecipeWriter, Step, read_error, write_error};
 use crate::cancel::Cancel;
-use crate::erofs::{BLOCK_SIZE, Extent, ImageWriter};
 
 const BUFFER: usize = 256 << 10;
 

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use msb_erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
+
 use super::LayerError;
 use super::inherit::{Copied, Reach};
 use super::links::Deferred;
@@ -13,7 +15,6 @@ use super::lower::LowerLayers;
 use super::notices::Notices;
 use super::tree::LayerTree;
 use crate::cancel::Cancel;
-use crate::erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
 
 /// Overlayfs does not look at it on the root of a layer. Whoever mounts layers and finds it there
 /// leaves out those below.

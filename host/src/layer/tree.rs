@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use msb_erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
+
 use super::LayerError;
 use super::attributes::Attributes;
 use super::links::{Deferred, Waiting, to_directory};
 use super::path::{Cleaner, split};
 use super::walk::{Recent, Steps};
-use crate::erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
 use crate::limits::{Account, Budget, Purpose};
 
 /// Permissions of a directory that no entry is for.

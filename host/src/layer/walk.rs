@@ -1,9 +1,10 @@
 //! The way from a path to a directory of the tree, through symbolic links of the same layer.
 
+use msb_erofs::{InodeId, Kind};
+
 use super::LayerError;
 use super::path::{AUFS_LINKS, check_name, components};
 use super::tree::{LayerTree, Located};
-use crate::erofs::{InodeId, Kind};
 use crate::limits::{Limit, Limits};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.

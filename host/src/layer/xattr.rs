@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erofs::{Xattrs, is_storable_xattr};
+use msb_erofs::{Xattrs, is_storable_xattr};
 
 /// What overlayfs takes for its own. An archive must not speak to it, so these get another
 /// `overlay.` in between, which overlayfs takes away again (Linux 6.7, `overlayfs.rst`).

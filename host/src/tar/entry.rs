@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erofs::{Device, Timestamp};
+use msb_erofs::{Device, Timestamp};
 
 /// Extended attributes by full name, in the order of their names, each once. Entries with the same
 /// global records share them, and those with records of their own what the global ones say.

@@ -3,13 +3,14 @@
 //! Owns precedence and ranges: records of the entry, global records, GNU names, the header itself.
 //! Reads nothing.
 
+use msb_erofs::{Device, Timestamp};
+
 use super::TarError;
 use super::entry::{Entry, EntryKind, SparseMap};
 use super::globals::{Globals, InForce};
 use super::header::Header;
 use super::pax::{self, Records};
 use super::sparse;
-use crate::erofs::{Device, Timestamp};
 use crate::limits::Account;
 
 /// What the extension headers in front of an entry say about it.

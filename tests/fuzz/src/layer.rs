@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use msb_host::cancel::Cancel;
 use msb_host::digest::Digest;
-use msb_host::erofs::{self, Image};
+use msb_erofs::{self as erofs, Image};
 use msb_host::layer::{
     Chain, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
 };

@@ -1,7 +1,8 @@
 //! Paths that come twice.
 
+use msb_erofs::BLOCK_SIZE;
+
 use super::*;
-use crate::erofs::BLOCK_SIZE;
 
 /// Asserts that the image has data of this many bytes, and nothing else of it.
 fn assert_data(layer: &Layer, present: &[&str], absent: &[&str]) {

@@ -20,10 +20,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek as _};
 
+use msb_erofs::{self as erofs, Device, FileType, Image, InodeInfo};
+
 use super::*;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::erofs::{self, Device, FileType, Image, InodeInfo};
 use crate::limits::{Budget, Limits};
 use crate::tar::fixture::{fill, tar, unended};
 

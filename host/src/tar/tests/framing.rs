@@ -1,7 +1,8 @@
 //! Headers, payloads, and the end.
 
+use msb_erofs::{Device, Timestamp};
+
 use super::*;
-use crate::erofs::{Device, Timestamp};
 use crate::tar::fixture::{fill, sign};
 
 /// Puts bytes into the first header and corrects its checksum.

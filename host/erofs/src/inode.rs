@@ -4,7 +4,7 @@
 
 use super::ErofsError;
 use super::format::{BLOCK_SIZE, DataLayout, FileType, INODE_SIZE, Nid};
-use super::tree::{Device, Timestamp};
+use super::metadata::{Device, Timestamp};
 
 /// An inode of an image. Its data is known to lie inside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

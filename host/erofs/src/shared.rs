@@ -8,10 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use super::error::{ErofsError, check};
 use super::format::{XATTR_HEADER_SIZE, XATTR_ID_SIZE};
 use super::tree::{InodeId, Tree, Xattrs};
 use super::xattr;
-use crate::cancel::{Cancel, Cancelled};
 
 /// Bytes that copies of attributes may take before they are shared.
 const SHARED_FROM: u64 = 1 << 20;
@@ -48,11 +50,11 @@ impl<'t> Shared<'t> {
     pub(super) fn plan(
         tree: &'t Tree,
         order: &[InodeId],
-        cancel: &Cancel,
-    ) -> Result<Self, Cancelled> {
+        cancel: &CancellationToken,
+    ) -> Result<Self, ErofsError> {
         let mut sets: HashMap<usize, (&'t Xattrs, u64)> = HashMap::new();
         for id in order {
-            cancel.check()?;
+            check(cancel)?;
             let xattrs = &tree.get(*id).metadata.xattrs;
             if !xattrs.is_empty() {
                 sets.entry(xattrs.address()).or_insert((xattrs, 0)).1 += 1;
@@ -60,7 +62,7 @@ impl<'t> Shared<'t> {
         }
         let mut found: HashMap<Address, (Pair<'t>, u64)> = HashMap::new();
         for (xattrs, count) in sets.values() {
-            cancel.check()?;
+            check(cancel)?;
             for (name, value) in *xattrs {
                 let place = found.entry(address(name, value));
                 place.or_insert(((&**name, &**value), 0)).1 += count;
@@ -68,7 +70,7 @@ impl<'t> Shared<'t> {
         }
         let mut counts: BTreeMap<Pair<'t>, u64> = BTreeMap::new();
         for (pair, count) in found.values() {
-            cancel.check()?;
+            check(cancel)?;
             *counts.entry(*pair).or_default() += count;
         }
         counts.retain(|(name, value), count| {
@@ -85,7 +87,7 @@ impl<'t> Shared<'t> {
         // An inode has room for so many of them; what no inode refers to is not in the area.
         let mut referred = HashSet::new();
         for (xattrs, _) in sets.values() {
-            cancel.check()?;
+            check(cancel)?;
             let addresses = xattrs.iter().map(|(name, value)| address(name, value));
             let shared = addresses.filter(|address| found.contains_key(address));
             referred.extend(shared.take(SHARED_MAX));
@@ -108,7 +110,7 @@ impl<'t> Shared<'t> {
             .filter_map(|(address, (pair, _))| Some((address, *numbers.get(&pair)?)));
         let numbers: HashMap<Address, u32> = numbers.collect();
         for (address, (xattrs, _)) in sets {
-            cancel.check()?;
+            check(cancel)?;
             let body = Body::plan(xattrs, &numbers);
             shared.bodies.insert(address, body);
         }

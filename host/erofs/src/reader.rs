@@ -17,8 +17,9 @@ use super::format::{
     XATTR_ENTRY_SIZE, XATTR_ID_SIZE, field, superblock_checksum,
 };
 use super::inode::InodeInfo;
+use super::metadata::Timestamp;
 use super::source::{ReadAt, Source};
-use super::tree::{Extent, Timestamp, Xattrs};
+use super::tree::{Extent, Xattrs};
 use super::xattr::{self, Pair};
 
 /// Sets of shared attributes that are kept at hand.

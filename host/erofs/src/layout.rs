@@ -5,15 +5,17 @@
 
 use std::collections::HashSet;
 
-use super::ErofsError;
+use tokio_util::sync::CancellationToken;
+
 use super::dirent;
+use super::error::{ErofsError, check};
 use super::format::{
     BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX, XATTR_HEADER_SIZE,
 };
+use super::metadata::Device;
 use super::shared::Shared;
-use super::tree::{Device, Inode, InodeId, Kind, Tree};
+use super::tree::{Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
-use crate::cancel::Cancel;
 
 /// Bytes of an inode without its attributes.
 const HEAD: u64 = INODE_SIZE as u64;
@@ -111,7 +113,11 @@ impl<'t> Layout<'t> {
     ///
     /// The children of a directory follow one another, in the order of their names, then come
     /// those of its first subdirectory: listing a directory reads consecutive blocks.
-    pub(super) fn plan(tree: &'t Tree, data_end: u64, cancel: &Cancel) -> Result<Self, ErofsError> {
+    pub(super) fn plan(
+        tree: &'t Tree,
+        data_end: u64,
+        cancel: &CancellationToken,
+    ) -> Result<Self, ErofsError> {
         let mut layout = Self {
             order: Vec::new(),
             places: vec![Place::default(); tree.len()],
@@ -125,7 +131,7 @@ impl<'t> Layout<'t> {
         let mut checked = HashSet::new();
         let mut head_end = 0;
         for id in &order {
-            cancel.check()?;
+            check(cancel)?;
             layout.check(tree, *id, data_end)?;
             // Inodes that share their attributes share what is wrong with them.
             if checked.insert(tree.get(*id).metadata.xattrs.address()) {
@@ -174,7 +180,7 @@ impl<'t> Layout<'t> {
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
-    fn link(&mut self, tree: &Tree, cancel: &Cancel) -> Result<(), ErofsError> {
+    fn link(&mut self, tree: &Tree, cancel: &CancellationToken) -> Result<(), ErofsError> {
         self.order.push(InodeId::ROOT);
         self.place_mut(InodeId::ROOT).nlink = 2;
         let mut pending = vec![InodeId::ROOT];
@@ -184,7 +190,7 @@ impl<'t> Layout<'t> {
             };
             let first = pending.len();
             for (name, child) in entries {
-                cancel.check()?;
+                check(cancel)?;
                 self.check_name(tree, directory, name)?;
                 let is_directory = matches!(tree.get(*child).kind, Kind::Directory(_));
                 let known = self.place(*child).nlink > 0;

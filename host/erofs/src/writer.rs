@@ -6,8 +6,10 @@
 
 use std::fs::File;
 
-use super::ErofsError;
+use tokio_util::sync::CancellationToken;
+
 use super::dirent::{self, Packer};
+use super::error::{ErofsError, check};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
     RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
@@ -16,7 +18,6 @@ use super::layout::{Layout, Shape};
 use super::output::Output;
 use super::tree::{Extent, InodeId, Kind, Tree};
 use super::xattr;
-use crate::cancel::Cancel;
 
 /// Writes one image: the data of every file, then [`finish`](Self::finish).
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl ImageWriter {
         mut self,
         tree: &Tree,
         options: &ImageOptions,
-        cancel: &Cancel,
+        cancel: &CancellationToken,
     ) -> Result<Summary, ErofsError> {
         if self.open.is_some() {
             return Err(ErofsError::OutOfOrder {
@@ -213,10 +214,10 @@ impl ImageWriter {
         &mut self,
         tree: &Tree,
         layout: &Layout<'_>,
-        cancel: &Cancel,
+        cancel: &CancellationToken,
     ) -> Result<(), ErofsError> {
         for id in &layout.order {
-            cancel.check()?;
+            check(cancel)?;
             let shape = layout.shape(tree, *id);
             if shape.blocks() == 0 {
                 continue;
@@ -225,7 +226,7 @@ impl ImageWriter {
                 Kind::Directory(_) => {
                     let output = &mut self.output;
                     let last = pack(tree, layout, *id, |block| {
-                        cancel.check()?;
+                        check(cancel)?;
                         output.append(block)
                     })?;
                     if shape.layout == DataLayout::Plain {
@@ -242,9 +243,13 @@ impl ImageWriter {
     }
 
     /// Writes the attributes that many inodes have.
-    fn write_shared(&mut self, layout: &Layout<'_>, cancel: &Cancel) -> Result<(), ErofsError> {
+    fn write_shared(
+        &mut self,
+        layout: &Layout<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), ErofsError> {
         for entry in layout.shared.entries() {
-            cancel.check()?;
+            check(cancel)?;
             self.output.append(&entry)?;
         }
         let end = self.output.position().next_multiple_of(BLOCK_SIZE);
@@ -257,12 +262,12 @@ impl ImageWriter {
         tree: &Tree,
         layout: &Layout<'_>,
         mut block: u32,
-        cancel: &Cancel,
+        cancel: &CancellationToken,
     ) -> Result<(), ErofsError> {
         let area = self.output.position();
         let mut xattrs = Vec::new();
         for (ino, id) in (1..).zip(&layout.order) {
-            cancel.check()?;
+            check(cancel)?;
             let shape = layout.shape(tree, *id);
             let inode = raw_inode(tree, layout, *id, shape, ino, block)?;
             self.output.pad_to(area + layout.nid(*id).0 * SLOT_SIZE)?;

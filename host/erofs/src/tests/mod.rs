@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use tokio_util::sync::CancellationToken;
+
 use super::format::{BLOCK, INODE_SIZE};
 use super::*;
-use crate::cancel::Cancel;
 
 /// An image being described, path by path. Parents come first.
 struct Fixture {
@@ -94,7 +95,7 @@ impl Fixture {
         };
         let summary = self
             .writer
-            .finish(&self.tree, &options, &Cancel::default())?;
+            .finish(&self.tree, &options, &CancellationToken::new())?;
         assert_eq!(summary.size, summary.file.metadata().unwrap().len());
         Ok((summary.file, self.tree))
     }

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use super::format::Nid;
-use crate::cancel::Cancelled;
+use tokio_util::sync::CancellationToken;
 
-/// An error of this room. Paths are those inside the image; the caller knows the image file.
+use super::format::Nid;
+
+/// An error of this crate. Paths are those inside the image; the caller knows the image file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErofsError {
@@ -20,9 +21,9 @@ pub enum ErofsError {
         #[source]
         source: io::Error,
     },
-    /// The user asked to stop.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Cancelled,
     /// A number does not fit its field in the format.
     #[error("`{path}`: {what} is {actual}, and EROFS stores {limit} at most")]
     Limit {
@@ -92,10 +93,19 @@ pub enum ErofsError {
         /// The rule that it breaks.
         what: &'static str,
     },
-    /// An image that uses a part of the format that msb neither writes nor reads.
-    #[error("the image has {what}, which msb does not read")]
+    /// An image that uses a part of the format that this crate neither writes nor reads.
+    #[error("the image has {what}, which is not supported")]
     Unsupported {
         /// The part.
         what: &'static str,
     },
+}
+
+/// Returns an error once the caller asked to stop. Called in every loop over inodes or bytes.
+pub(super) fn check(cancel: &CancellationToken) -> Result<(), ErofsError> {
+    if cancel.is_cancelled() {
+        Err(ErofsError::Cancelled)
+    } else {
+        Ok(())
+    }
 }

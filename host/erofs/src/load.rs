@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::ErofsError;
 use super::format::{FileType, INODE_SIZE};
 use super::inode::InodeInfo;
+use super::metadata::Metadata;
 use super::reader::Image;
 use super::source::ReadAt;
-use super::tree::{Inode, InodeId, Kind, Metadata, Tree};
+use super::tree::{Inode, InodeId, Kind, Tree};
 
 impl<R: ReadAt> Image<R> {
     /// Returns the tree of the image. Names of one inode lead to one inode again.
