@@ -33,8 +33,9 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 10] = [
+const DOCUMENTS: [(&str, &str); 11] = [
     ("README.md", include_str!("../../README.md")),
+    ("docs/STYLE.md", include_str!("../../docs/STYLE.md")),
     (
         "docs/architecture.md",
         include_str!("../../docs/architecture.md"),
