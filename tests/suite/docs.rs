@@ -176,7 +176,7 @@ fn functions(cell: &str) -> impl Iterator<Item = &str> {
 /// Returns the sources that tests are in.
 fn all_sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    ["cli/src", "host/src", "plugins", "tests"]
+    ["cli/src", "host/src", "host/erofs", "plugins", "tests"]
         .iter()
         .map(|folder| sources(&root.join(folder)))
         .collect()
