@@ -1,7 +1,9 @@
 //! Opening a store.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -103,7 +105,15 @@ pub(super) fn read_only_child(test: &str, module: &str, home: &Path) {
         // Modes do not hold root back.
         command.uid(65534).gid(65534);
     }
-    let status = command.status();
+    // A process that another test has just begun may have the copy open for a moment.
+    let status = loop {
+        match command.status() {
+            Err(busy) if busy.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            ended => break ended,
+        }
+    };
     set(0o755);
     assert!(status.unwrap().success());
 }
