@@ -1,8 +1,10 @@
 //! Whether the dependencies are what `deny.toml` allows: their licences, where they come from, and
-//! that each is named with a version.
+//! that each is named with a version; and whether each is used.
 //!
 //! `cargo deny check` reads the same file and looks at advisories too; building it takes longer than
 //! all of this workspace's own crates.
+
+mod unused;
 
 use std::path::Path;
 use std::process::Command;
@@ -34,6 +36,9 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         println!("{manifest}: {} packages", packages.len());
         for package in packages {
             faults.extend(faults_of(package, &allowed));
+            if package["source"].is_null() {
+                faults.extend(unused::of(package)?);
+            }
         }
     }
     if faults.is_empty() {

@@ -17,7 +17,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     // As for the tests: for two packages alone, libraries would be built with other features.
     run(Command::new(cargo())
         .current_dir(root()?)
-        .args(["build", "--workspace", "--all-targets"])
+        .args(["build", "--all-targets"])
         .env_remove("CARGO_MANIFEST_DIR"))?;
     walk(arguments)
 }

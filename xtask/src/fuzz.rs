@@ -1,12 +1,15 @@
 //! `cargo xtask fuzz`: feeds msb what nobody would write by hand.
 //!
 //! The targets are those of `tests/fuzz`, a crate that cargo-fuzz knows its way around in, too.
-//! This needs nothing but the compiler: the instrumentation is that of stable rustc.
+//! This needs nothing but the compiler: the instrumentation is that of stable rustc. A run of
+//! `cargo xtask fuzz` instruments all code and has a build folder of its own; the smoke test
+//! instruments the crates of this workspace and shares all others with the other checks.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
@@ -47,18 +50,21 @@ const TARGETS: &[Target] = &[
 ];
 
 /// What makes the compiler count how often every edge of the program is taken.
-const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares";
+const INSTRUMENTED: [&str; 6] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
 
 /// Seconds that one input may take. Machines that do other things as well are slow at times.
 const PATIENCE: u32 = 30;
 /// Lines of the fuzzer that are shown when it found something.
 const LAST_LINES: usize = 30;
 /// Inputs per target in [`smoke`].
-const SMOKE: u64 = 2000;
+const SMOKE: u64 = 500;
 /// Seconds per target where nothing is said.
 const SECONDS: u64 = 60;
 
@@ -74,7 +80,7 @@ enum Until {
 /// Fuzzes the targets that are named, or all of them, one after the other.
 pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     let (targets, until) = parse(arguments)?;
-    let fuzzer = Fuzzer::build()?;
+    let fuzzer = Fuzzer::build(Build::Thorough)?;
     let mut found = Vec::new();
     for target in targets {
         fuzzer.regressions(target)?;
@@ -95,7 +101,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
 /// Runs every finding that was fixed, then a small number of inputs that is the same every time.
 pub(crate) fn smoke() -> Result<()> {
     println!("\n== fuzzing, a little of it");
-    let fuzzer = Fuzzer::build()?;
+    let fuzzer = Fuzzer::build(Build::Shared)?;
     for target in TARGETS {
         fuzzer.regressions(target)?;
         let corpus = tempfile::tempdir()?;
@@ -137,6 +143,46 @@ fn no_target(name: &str) -> String {
     )
 }
 
+/// How targets are built.
+#[derive(Clone, Copy, Debug)]
+enum Build {
+    /// With what the other checks compiled.
+    Shared,
+    /// With instrumentation in every crate.
+    Thorough,
+}
+
+/// The name of this program as the compiler of [`Build::Shared`]. By the name of its compiler, cargo
+/// tells what is instrumented from what is not.
+const COMPILER: &str = "fuzz-compiler";
+
+/// Gives this program its name as a compiler.
+fn compiler(target: &Path) -> Result<PathBuf> {
+    let link = target.join(COMPILER);
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(target.join("debug/xtask"), &link)?;
+    Ok(link)
+}
+
+/// Whether cargo has called this program to instrument a crate.
+pub(crate) fn is_compiler() -> bool {
+    let name = std::env::args_os().next();
+    name.is_some_and(|name| Path::new(&name).ends_with(COMPILER))
+}
+
+/// Compiles as the compiler `rustc` would, and instruments what is compiled.
+pub(crate) fn instrument(rustc: &str, arguments: &[String]) -> Result<()> {
+    let mut command = Command::new(rustc);
+    command.args(arguments);
+    // Questions that cargo asks name no crate, and build scripts are not linked with the fuzzer.
+    let mut words = arguments.iter().skip_while(|word| *word != "--crate-name");
+    let name = words.nth(1);
+    if name.is_some_and(|name| name != "___" && name != "build_script_build") {
+        command.args(INSTRUMENTED);
+    }
+    Err(command.exec().into())
+}
+
 /// Targets that were built, and seeds for them.
 struct Fuzzer {
     /// The crate.
@@ -147,27 +193,42 @@ struct Fuzzer {
 }
 
 impl Fuzzer {
-    fn build() -> Result<Self> {
+    fn build(build: Build) -> Result<Self> {
         let root = root()?;
         let source = root.join("tests/fuzz");
         let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), |target| root.join(target))
-            .join("fuzz");
-        // With a target of its own, build scripts and macros are not instrumented.
-        let host = host()?;
-        run(Command::new(cargo())
-            .current_dir(&source)
-            .args(["build", "--quiet", "--bins", "--example", "seeds"])
-            .args(["--target", &host])
-            .env("CARGO_TARGET_DIR", &target)
-            .env("RUSTFLAGS", INSTRUMENTED)
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env_remove("CARGO_MANIFEST_DIR"))?;
-        let programs = target.join(host).join("debug");
+            .map_or_else(|| root.join("target"), |target| root.join(target));
+        let folder = target.join("fuzz-corpus");
+        let mut command = Command::new(cargo());
+        command
+            .current_dir(&root)
+            .args(["build", "--quiet", "--package", "msb-fuzz"])
+            .args(["--bins", "--example", "seeds"])
+            .env_remove("CARGO_MANIFEST_DIR");
+        let programs = match build {
+            Build::Shared => {
+                command.env("RUSTC_WORKSPACE_WRAPPER", compiler(&target)?);
+                target.join("debug")
+            }
+            // With a target of its own, build scripts and macros are not instrumented.
+            Build::Thorough => {
+                let host = host()?;
+                let target = target.join("fuzz");
+                command
+                    .args(["--target", &host])
+                    .env("CARGO_TARGET_DIR", &target)
+                    .env("RUSTFLAGS", INSTRUMENTED.join(" "))
+                    .env_remove("CARGO_ENCODED_RUSTFLAGS")
+                    // Worth its time only for many inputs.
+                    .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+                target.join(host).join("debug")
+            }
+        };
+        run(&mut command)?;
         let fuzzer = Self {
             source,
             programs,
-            folder: target.with_file_name("fuzz-corpus"),
+            folder,
         };
         let seeds = fuzzer.folder.join("seeds");
         let _ = fs::remove_dir_all(&seeds);

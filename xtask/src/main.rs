@@ -34,6 +34,7 @@ Commands:
   authors Install what builds plugins in JavaScript and Python, for the tests
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
+  dependencies  Check licences, sources and use of the dependencies
   bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
   incumbent  Use one home with msb and with microsandbox, in both orders
@@ -52,12 +53,15 @@ fn main() -> ExitCode {
         "authors" => authors::ensure(),
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
+        "dependencies" => command::root().and_then(|root| dependencies::check(&root)),
         "bench" => bench::run_all(rest),
         "faults" => faults::run_all(rest),
         "fuzz" => fuzz::run_all(rest),
         "incumbent" => incumbent::run_all(),
         // For cargo, not for people.
         "link" => link::link(rest),
+        // For cargo as well, and in place of the compiler.
+        program if fuzz::is_compiler() => fuzz::instrument(program, rest),
         program if compiler::is_meant(program) => compiler::compile(program, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

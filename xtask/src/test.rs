@@ -72,19 +72,15 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "format of plugins",
         &mut cargo_in(&plugins, "fmt --all --check"),
     )?;
-    step(
-        "format of fuzz targets",
-        &mut cargo_in(&root.join("tests/fuzz"), "fmt --check"),
-    )?;
     // All targets at once: for msb alone, libraries would be built with other features, and again
     // for the tests.
     step(
         "build, lints and documentation",
-        cargo_in(&root, "build --workspace --all-targets").args(compiler::setting()?),
+        cargo_in(&root, "build --all-targets").args(compiler::setting()?),
     )?;
     let components = plugins.join("target/components");
     let building = link::variables(&setup::ensure()?, &components)?;
-    let mut tests = cargo_in(&root, "test --workspace --no-fail-fast");
+    let mut tests = cargo_in(&root, "test --no-fail-fast");
     tests
         .args(compiler::setting()?)
         .env("MSB_TEST_PLUGIN_BUILD", building);

@@ -8,8 +8,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use msb_fuzz::{edits, seeds};
 use msb_erofs::{self as erofs, FileType, Image, Nid};
+use msb_fuzz::{edits, seeds};
 
 const BLOCK: usize = 4096;
 const SUPERBLOCK: usize = 1024;

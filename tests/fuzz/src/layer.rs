@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
 
+use msb_erofs::{self as erofs, Image};
 use msb_host::cancel::Cancel;
 use msb_host::digest::Digest;
-use msb_erofs::{self as erofs, Image};
 use msb_host::layer::{
     Chain, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
 };
