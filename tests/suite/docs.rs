@@ -6,6 +6,7 @@
 //! `app:1`, is there from the start, and so is a plugin, `my-provider.wasm`.
 
 pub(crate) mod advice;
+pub(crate) mod modules;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -131,6 +131,7 @@ fn main() {
         faults::all(),
         hints::all(),
         docs::advice::tests(),
+        docs::modules::tests(),
         plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),
