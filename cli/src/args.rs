@@ -36,16 +36,16 @@ struct Verbosity {
     /// Show only errors.
     #[arg(long, global = true, group = "verbosity")]
     error: bool,
-    /// Show notices as well (the default).
+    /// Also show notices (the default).
     #[arg(long, global = true, group = "verbosity")]
     warn: bool,
-    /// Show each step as well.
+    /// Also show each step.
     #[arg(long, global = true, group = "verbosity")]
     info: bool,
-    /// Show what helps to find a fault as well.
+    /// Also show debug messages.
     #[arg(long, global = true, group = "verbosity")]
     debug: bool,
-    /// Show everything that plugins log.
+    /// Also show everything that plugins log.
     #[arg(long, global = true, group = "verbosity")]
     trace: bool,
 }
@@ -57,13 +57,13 @@ pub(crate) enum Command {
     Save(save::Args),
     Images(images::Args),
     Rmi(rmi::Args),
-    /// Work with images: all commands about them.
+    /// Manage images.
     #[command(subcommand)]
     Image(ImageCommand),
     /// Manage registry authentication.
     #[command(subcommand, visible_aliases = ["registries", "regs"])]
     Registry(RegistryCommand),
-    /// Install plugins, and decide what they may do.
+    /// Install plugins and manage their permissions.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
 }

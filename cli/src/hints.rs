@@ -109,7 +109,7 @@ fn for_limit(error: &Error) -> Option<String> {
         Limit::by_name(name.split('`').next()?)
     })?;
     Some(format!(
-        "if this is meant to be, raise the limit in config.json: {{\"limits\": {{\"{}\": NUMBER}}}}",
+        "if this is intended, raise the limit in config.json: {{\"limits\": {{\"{}\": NUMBER}}}}",
         limit.name()
     ))
 }
@@ -138,7 +138,7 @@ fn for_settings(error: &SettingsError) -> Option<String> {
             Some(format!("limits are {}", names.join(", ")))
         }
         SettingsError::Invalid { .. } => {
-            Some("mend the file, or let MSB_CONFIG_PATH name another one".to_owned())
+            Some("fix the file, or point MSB_CONFIG_PATH to another one".to_owned())
         }
         _ => None,
     }

@@ -233,7 +233,7 @@ fn layers_share_what_they_may_write() {
     env.write("in.tar", &two.docker());
     env.msb("load -i in.tar").failure(&[
         "the layers take more than 1048576 bytes on disk together (limit `image_bytes`)",
-        r#"hint: if this is meant to be, raise the limit in config.json: {"limits": {"image_bytes": NUMBER}}"#,
+        r#"hint: if this is intended, raise the limit in config.json: {"limits": {"image_bytes": NUMBER}}"#,
     ]);
     assert_eq!(env.references(), ["one:1"]);
 }

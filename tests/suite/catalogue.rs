@@ -22,7 +22,7 @@ tests! {
     what_cannot_be_opened_is_unreadable_and_stays;
 }
 
-const ADVICE: &str = "hint: `msb image verify --repair` brings the catalogue back";
+const ADVICE: &str = "hint: `msb image verify --repair` restores the catalogue";
 
 fn loaded() -> TestEnv {
     let env = TestEnv::new();

@@ -22,7 +22,7 @@ fn limits_of_the_settings_are_kept() {
     let env = with_settings(r#"{"profiles": {"x": 1}, "limits": {"entries": 1}}"#);
     env.msb("load -i in.tar").failure(&[
         "it has more than 1 entries (limit `entries`)",
-        r#"hint: if this is meant to be, raise the limit in config.json: {"limits": {"entries": NUMBER}}"#,
+        r#"hint: if this is intended, raise the limit in config.json: {"limits": {"entries": NUMBER}}"#,
     ]);
     env.assert_clean();
     let other = env.write("other.json", br#"{"limits": {"entries": 2}}"#);
@@ -41,7 +41,7 @@ fn settings_that_are_broken_are_told_and_nothing_is_done() {
             r#"{"limits": {"entires": 2}}"#,
             ["`limits.entires`", "hint: limits are layer_bytes, "],
         ),
-        ("{", ["not valid", "hint: mend the file"]),
+        ("{", ["not valid", "hint: fix the file"]),
     ] {
         let env = with_settings(text);
         env.msb("load -i in.tar").failure(&words);

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Skip the confirmation prompt.
     #[arg(short, long)]
     yes: bool,
-    /// Remove nothing, and show what would be removed.
+    /// Show what would be removed, without removing it.
     #[arg(long)]
     dry_run: bool,
     /// Output format.

@@ -20,8 +20,8 @@ use crate::ui::Ui;
 
 /// Pull images from registries to the local cache.
 ///
-/// An image that is there already is not asked for again. A pull that was stopped goes on where it
-/// was when the same command is run once more.
+/// An image that is already in the store is not pulled again. If a pull stops, the same command
+/// continues where it stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -87,7 +87,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             }
             Err(error) if error.exit() == Exit::Interrupted => {
                 return Err(error.hint(
-                    "what was received is kept: the same command goes on where this one stopped",
+                    "what was received is kept: the same command continues where this one stopped",
                 ));
             }
             Err(error) => {

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
-    /// Show nothing but errors.
+    /// Show only errors.
     #[arg(short, long)]
     quiet: bool,
 }
@@ -111,7 +111,7 @@ fn failure(report: &VerifyReport, repair: bool) -> CommandError {
     }
     if !repair && is_any(proven) {
         error = error.hint(
-            "`msb image verify --repair` brings back the catalogue and drops what is damaged; then \
+            "`msb image verify --repair` restores the catalogue and drops what is damaged; then \
              load the images again",
         );
     } else if is_any(|damage| damage.dropped) {

@@ -23,7 +23,7 @@ const CUT_OFF: &str =
 const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
-const REBUILD: &str = "`msb image verify --repair` brings the catalogue back";
+const REBUILD: &str = "`msb image verify --repair` restores the catalogue";
 
 /// What to do about something that is in order and no image.
 pub(super) const NO_IMAGE: &str = "msb keeps images whose layers are tars; artifacts, charts, \
@@ -111,7 +111,7 @@ fn for_output(path: &Path, kind: io::ErrorKind) -> Option<String> {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())?;
             Some(format!(
-                "make the folder first: `mkdir -p {}`",
+                "create the directory first: `mkdir -p {}`",
                 folder.display()
             ))
         }
@@ -124,7 +124,7 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Open { path, .. } if is_address(path) => {
             "msb loads files, not addresses: `curl --fail --location ADDRESS | msb load`"
         }
-        ArchiveError::Empty { .. } => "did the command in front of the pipe fail?",
+        ArchiveError::Empty { .. } => "did the command before the pipe fail?",
         ArchiveError::NotAnArchive { foreign, .. } => for_foreign(*foreign),
         ArchiveError::Tar { source, .. } if source.is_truncated() => CUT_OFF,
         ArchiveError::Tar { .. } => DAMAGED_ARCHIVE,
@@ -202,10 +202,10 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
         }
         StoreError::SeveralReferences { .. } => "name one of them, or remove all with --force",
         StoreError::OldFormat { .. } => {
-            "let MSB_HOME name another directory and load the images there"
+            "point MSB_HOME to another directory and load the images there"
         }
-        StoreError::Format { .. } => "use the newer msb, or let MSB_HOME name another store",
-        StoreError::NoHome => "let MSB_HOME name a directory for the store",
+        StoreError::Format { .. } => "use the newer msb, or point MSB_HOME to another store",
+        StoreError::NoHome => "point MSB_HOME to a directory for the store",
         StoreError::DamagedBlob { .. } => DAMAGED_STORE,
         StoreError::DamagedCatalogue { .. }
         | StoreError::LostImages { .. }

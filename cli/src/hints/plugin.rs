@@ -25,7 +25,7 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         }
         InstalledError::Plugin(error) => return for_plugin(error),
         InstalledError::Lock { .. } => {
-            "mend the file, or move it away and install the plugins again"
+            "fix the file, or move it away and install the plugins again"
         }
         InstalledError::LockVersion { .. } => "use the newer msb",
         InstalledError::NotInstalled { installed, .. } => {
@@ -53,7 +53,7 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         }
         InstalledError::Changed { name, .. } => {
             return Some(format!(
-                "if the change is meant to be: `msb plugin update {name}`"
+                "if the change is intended: `msb plugin update {name}`"
             ));
         }
         InstalledError::NotLocked { .. } => {
@@ -93,7 +93,7 @@ pub(super) fn for_scaffold(error: &ScaffoldError) -> Option<String> {
             "a name has lower-case ASCII letters, digits and single dashes, at most 32 of them, \
              begins with a letter and does not end with a dash"
         }
-        ScaffoldError::Occupied(_) => "name another folder with --path",
+        ScaffoldError::Occupied(_) => "name another directory with --path",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -110,7 +110,7 @@ pub(super) fn for_format(error: &FormatError) -> Option<String> {
         FormatError::Unrecognised { contents, .. } => return Some(for_contents(contents.as_ref())),
         FormatError::Plugin(error) => return for_plugin(error),
         FormatError::Archive(error) => return for_archive(error),
-        FormatError::Engine(_) => "let MSB_HOME name a directory that you may write to",
+        FormatError::Engine(_) => "point MSB_HOME to a directory that you may write to",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -18,7 +18,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             format!("pull the image for another platform with `--platform {platform}`")
         }
         RegistryError::Denied { host, .. } => format!(
-            "look at the name; if the image is not for everybody, log in with \
+            "check the name; if the image is private, log in with \
              `msb registry login {host}`"
         ),
         RegistryError::Credentials { host, origin, .. } => for_refused(host, origin.as_deref()),
@@ -69,7 +69,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             retry_after: Some(after),
             ..
         } if *after > LONG_WAIT => "ask those who run the registry when it is back; what was \
-                                    received is kept, and the same command goes on from there"
+                                    received is kept, and the same command continues from there"
             .to_owned(),
         error => for_any(error)?.to_owned(),
     };
@@ -79,7 +79,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
 /// Returns what to do about an error whatever the values in it.
 fn for_any(error: &RegistryError) -> Option<&'static str> {
     Some(match error {
-        RegistryError::NotFound { .. } => "look at the name and the tag",
+        RegistryError::NotFound { .. } => "check the name and the tag",
         RegistryError::PlainHttp { .. } => {
             "if you trust the network between here and there, use `--insecure`"
         }
@@ -128,7 +128,7 @@ fn for_any(error: &RegistryError) -> Option<&'static str> {
         | RegistryError::Stalled { .. }
         | RegistryError::Status { .. }
         | RegistryError::Elsewhere { .. } => {
-            "try again later: what was received is kept, and the same command goes on from there"
+            "try again later: what was received is kept, and the same command continues from there"
         }
         RegistryError::Digest { .. }
         | RegistryError::Size { .. }
@@ -143,11 +143,11 @@ fn for_any(error: &RegistryError) -> Option<&'static str> {
 pub(super) fn for_verify(error: &RegistryError) -> Option<String> {
     let hint = match error {
         RegistryError::Credentials { .. } | RegistryError::Denied { .. } => {
-            "nothing was stored: look at the name and the password, which many registries want a \
+            "nothing was stored: check the name and the password, which many registries want a \
              token for"
         }
         RegistryError::NotFound { .. } | RegistryError::Connect { proxy: None, .. } => {
-            "look at the name of the registry; `--no-verify` stores the credentials without \
+            "check the name of the registry; `--no-verify` stores the credentials without \
              trying them, `--insecure` speaks plain HTTP"
         }
         error => return for_registry(error),

@@ -18,7 +18,7 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
     let place = if concerns_output(error) {
         "choose another place with --output"
     } else {
-        "let MSB_HOME name a directory elsewhere"
+        "point MSB_HOME to a directory elsewhere"
     };
     // Numbers that have no kind in the standard library, on all systems that msb runs on.
     match errno(error) {

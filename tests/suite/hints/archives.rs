@@ -74,7 +74,7 @@ fn a_limit_is_raised_as_advised() {
     settings(&env, r#"{"limits": {"entries": 1}}"#);
     advises(
         env.msb("load -i app.tar"),
-        r#"if this is meant to be, raise the limit in config.json: {"limits": {"entries": NUMBER}}"#,
+        r#"if this is intended, raise the limit in config.json: {"limits": {"entries": NUMBER}}"#,
     );
     settings(&env, r#"{"limits": {"entries": 1000}}"#);
     env.msb("load -i app.tar").success();
@@ -141,7 +141,7 @@ fn what_another_engine_has_is_loaded_as_advised() {
 fn broken_settings_are_mended_or_replaced_as_advised() {
     let env = with_archive();
     settings(&env, "{");
-    let hint = "mend the file, or let MSB_CONFIG_PATH name another one";
+    let hint = "fix the file, or point MSB_CONFIG_PATH to another one";
     advises(env.msb("load -i app.tar"), hint);
     let other = env.write("other.json", b"{}");
     let mut command = env.command(["load", "-i", "app.tar"]);
@@ -240,7 +240,7 @@ fn an_output_is_named_as_advised() {
     env.msb("save app:1 --output folder/image.tar").success();
     advises(
         env.msb("save app:1 -o new/place/app.tar"),
-        "make the folder first: `mkdir -p new/place`",
+        "create the directory first: `mkdir -p new/place`",
     );
     std::fs::create_dir_all(env.path("new/place")).unwrap();
     env.msb("save app:1 -o new/place/app.tar").success();
@@ -249,7 +249,7 @@ fn an_output_is_named_as_advised() {
 fn what_the_pipe_lacked_is_sent_as_advised() {
     let env = with_archive();
     let run = env.msb_with_input("load", b"");
-    advises(run, "did the command in front of the pipe fail?");
+    advises(run, "did the command before the pipe fail?");
     let archive = std::fs::read(env.path("app.tar")).unwrap();
     env.msb_with_input("load", &archive).success();
 }
@@ -328,10 +328,10 @@ fn a_place_is_chosen_as_advised() {
     // Nothing can be made there, whoever one is.
     let mut command = env.command(["load", "-i", "app.tar"]);
     let run = Run::of(command.env("MSB_HOME", "/sys/msb"));
-    advises(run, "let MSB_HOME name a directory elsewhere");
+    advises(run, "point MSB_HOME to a directory elsewhere");
     let mut command = env.command(["images"]);
     let run = Run::of(command.env_remove("MSB_HOME").env_remove("HOME"));
-    advises(run, "let MSB_HOME name a directory for the store");
+    advises(run, "point MSB_HOME to a directory for the store");
     env.msb("load -i app.tar").success();
     let run = env.msb("save -o /sys/msb.tar app:1");
     advises(run, "choose another place with --output");
@@ -343,11 +343,11 @@ fn a_store_of_another_format_is_left_alone_as_advised() {
     for (format, hint) in [
         (
             "99",
-            "use the newer msb, or let MSB_HOME name another store",
+            "use the newer msb, or point MSB_HOME to another store",
         ),
         (
             "1",
-            "let MSB_HOME name another directory and load the images there",
+            "point MSB_HOME to another directory and load the images there",
         ),
     ] {
         let catalogue = rusqlite::Connection::open(env.home().join("db/images.db")).unwrap();

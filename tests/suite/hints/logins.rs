@@ -78,9 +78,8 @@ impl Guarded {
 fn a_private_image_is_logged_in_for_as_advised() {
     let guarded = Guarded::new();
     let host = guarded.host();
-    let advised = format!(
-        "look at the name; if the image is not for everybody, log in with `msb registry login {host}`"
-    );
+    let advised =
+        format!("check the name; if the image is private, log in with `msb registry login {host}`");
     advises(guarded.pull(&[]), &advised);
     let line = format!("{host} -u me --password-stdin --store file");
     guarded.login(&line, "secret-pass").success();
@@ -246,14 +245,14 @@ fn a_login_that_is_refused_is_tried_again_as_advised() {
     let line = |host: &str| format!("{host} -u me --password-stdin --store file");
     advises(
         guarded.login(&line(&host), "wrong"),
-        "nothing was stored: look at the name and the password, which many registries want a token \
+        "nothing was stored: check the name and the password, which many registries want a token \
          for",
     );
     guarded.login(&line(&host), "secret-pass").success();
     let gone = "127.0.0.1:1";
     advises(
         guarded.login(&line(gone), "secret-pass"),
-        "look at the name of the registry; `--no-verify` stores the credentials without trying them",
+        "check the name of the registry; `--no-verify` stores the credentials without trying them",
     );
     guarded
         .login(&format!("{} --no-verify", line(gone)), "secret-pass")

@@ -31,7 +31,7 @@ fn a_lock_that_is_damaged_is_moved_away_as_advised() {
     let lock = env.home().join("plugins/plugins.lock");
     let good = std::fs::read(&lock).unwrap();
     std::fs::write(&lock, "version = 1\nplugin = 7\n").unwrap();
-    let hint = "mend the file, or move it away and install the plugins again";
+    let hint = "fix the file, or move it away and install the plugins again";
     advises(env.msb("plugin ls"), hint);
     std::fs::write(&lock, &good).unwrap();
     env.msb("plugin ls").success();
@@ -176,7 +176,7 @@ fn a_project_is_named_as_advised() {
     );
     env.msb("plugin new --kind format --lang rust my-plugin")
         .success();
-    let hint = "name another folder with --path";
+    let hint = "name another directory with --path";
     advises(
         env.msb("plugin new --kind format --lang rust my-plugin"),
         hint,

@@ -104,7 +104,7 @@ fn a_platform_is_asked_for_as_advised() {
 
 fn a_name_is_looked_at_as_advised() {
     let scene = Scene::new();
-    advises(scene.pull("app:2"), "look at the name and the tag");
+    advises(scene.pull("app:2"), "check the name and the tag");
     scene.pull("app:1").success();
 }
 
@@ -125,8 +125,8 @@ fn what_is_no_image_is_left_to_others_as_advised() {
 fn a_registry_is_waited_for_as_advised() {
     let scene = Scene::new();
     let later =
-        "try again later: what was received is kept, and the same command goes on from there";
-    // What was received is kept, and the same command goes on from there.
+        "try again later: what was received is kept, and the same command continues from there";
+    // What was received is kept, and the same command continues from there.
     let half = 2 << 20;
     let image = Image::new("", &[&format!("big = {}", "x".repeat(2 * half))]);
     scene.registry.put_image("large", "1", &image);
@@ -149,7 +149,7 @@ fn a_registry_is_waited_for_as_advised() {
         On::Manifest,
         fault::unavailable("1000000"),
         "ask those who run the registry when it is back; what was received is kept, and the same \
-         command goes on from there",
+         command continues from there",
     );
 }
 

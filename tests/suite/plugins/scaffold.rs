@@ -280,7 +280,7 @@ fn a_folder_with_something_in_it_is_left_as_it_is() {
          --- stdout
          --- stderr
          error: `[DIR]/shelf` exists and is not an empty folder
-         hint: name another folder with --path",
+         hint: name another directory with --path",
     );
     let left = std::fs::read_dir(env.path("shelf")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();

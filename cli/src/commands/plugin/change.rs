@@ -58,7 +58,7 @@ pub(crate) struct GrantArgs {
     grants: Vec<String>,
 }
 
-/// Take permissions away from a plugin; all of them where none is named.
+/// Revoke permissions of a plugin; all of them unless some are named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RevokeArgs {
     /// The plugin.
@@ -82,10 +82,10 @@ pub(crate) struct OrderArgs {
     /// The plugins.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Move it in front of this one.
+    /// Move it before this plugin.
     #[arg(long, value_name = "NAME", conflicts_with = "after")]
     before: Option<String>,
-    /// Move it behind this one.
+    /// Move it after this plugin.
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
 }

@@ -43,10 +43,10 @@ pub(crate) struct Args {
     /// Grant what it asks for, without a question.
     #[arg(short, long, conflicts_with = "grant")]
     yes: bool,
-    /// Ask it before this one.
+    /// Ask it before this plugin.
     #[arg(long, value_name = "NAME", conflicts_with = "after")]
     before: Option<String>,
-    /// Ask it after this one.
+    /// Ask it after this plugin.
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
     /// It must be signed with this key of minisign or cosign, or the one in this file.

@@ -24,9 +24,9 @@ Examples:
   msb plugin update
   msb plugin update vault --check")]
 pub(crate) struct Args {
-    /// The plugins; all of them where none is named.
+    /// The plugins [default: all].
     names: Vec<String>,
-    /// Only tell what there is.
+    /// Only show available updates.
     #[arg(long)]
     check: bool,
     /// Grant this and nothing else.

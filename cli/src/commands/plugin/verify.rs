@@ -43,7 +43,7 @@ pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
     }
     match damaged {
         0 if verified.is_empty() => {
-            ui.status("No plugins are installed beside those of msb.");
+            ui.status("Only the plugins that ship with msb are installed.");
             Ok(())
         }
         0 => Ok(()),

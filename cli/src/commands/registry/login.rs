@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Read password from stdin.
     #[arg(long)]
     password_stdin: bool,
-    /// Store the credentials without trying them.
+    /// Store the credentials without verifying them.
     #[arg(long)]
     no_verify: bool,
     /// Where the password is kept.
@@ -102,14 +102,16 @@ fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
     if done.welcome == Some(Welcome::Open) {
         ui.log(
             LogLevel::Warn,
-            &format!("{registry} lets everybody in, so the password could not be tried"),
+            &format!(
+                "{registry} does not require authentication, so the password was not verified"
+            ),
         );
     }
     if let Some(path) = &done.file {
         let path = path.display();
         ui.log(
             LogLevel::Warn,
-            &format!("the password is in `{path}` as plain text, for nobody but you to read"),
+            &format!("the password is in `{path}` as plain text, which only you can read"),
         );
     }
     if let Some(key) = done.replaced {
