@@ -15,7 +15,7 @@ use msb_host::image::{LoadError, PullError};
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
 use msb_host::reference::{Instead, ParseReferenceError};
-use msb_host::registry::{RegistryError, Stranger};
+use msb_host::registry::{DeniedIdentity, RegistryError};
 use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
@@ -46,13 +46,13 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
 }
 
 /// Returns who was asked for credentials and had none.
-fn without_credentials(host: &str, identity: &Stranger) -> Vec<String> {
+fn without_credentials(host: &str, identity: &DeniedIdentity) -> Vec<String> {
     if identity.with_credentials || identity.tried.is_empty() {
         return Vec::new();
     }
     let failed = identity.tried.iter().filter(|tried| tried.failed);
     let mut lines: Vec<String> = failed
-        .map(|tried| format!("`{}`: {}", tried.provider, tried.said))
+        .map(|tried| format!("`{}`: {}", tried.provider, tried.message))
         .collect();
     let empty: Vec<String> = identity
         .tried

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msb_host::registry::hosts::PemError;
-use msb_host::registry::{CertificateProblem, Origin, ProxyError, RegistryError};
+use msb_host::registry::{CertificateProblem, CredentialSource, ProxyError, RegistryError};
 
 use super::auth::for_auth;
 use super::image::NO_IMAGE;
@@ -243,7 +243,7 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Returns what to do about credentials that a registry does not take.
-fn for_refused(host: &str, origin: Option<&Origin>) -> String {
+fn for_refused(host: &str, origin: Option<&CredentialSource>) -> String {
     let again = format!("log in again with `msb registry login {host}`");
     match origin.map(|origin| origin.provider.as_str()) {
         Some("env") => format!("update the variable, or {again}"),

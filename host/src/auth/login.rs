@@ -17,7 +17,7 @@ use crate::address;
 use crate::cancel::Cancelled;
 use crate::progress::Event;
 use crate::reference::canonical_host;
-use crate::registry::{Client, RegistryAuth, VerifyError, Welcome};
+use crate::registry::{Client, LoginCheck, RegistryAuth, VerifyError};
 use crate::settings::edit::Edit;
 use crate::settings::{AuthSource, Settings, SettingsError};
 
@@ -52,7 +52,7 @@ pub struct Login {
 #[derive(Clone, Debug)]
 pub struct LoggedIn {
     /// What the registry said, if it was asked.
-    pub welcome: Option<Welcome>,
+    pub welcome: Option<LoginCheck>,
     /// What the settings named before: `password_env`, `secret_name`.
     pub replaced: Option<&'static str>,
     /// Who will answer in place of what was kept, if somebody will.

@@ -10,7 +10,8 @@ use super::trace::Said;
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::registry::{
-    Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, RegistryError, Tried,
+    Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, RegistryError,
+    ResolvedCredential, TriedProvider,
 };
 
 /// Finds credentials for one operation.
@@ -53,11 +54,11 @@ impl Credentials for Lookup {
         &self,
         request: &CredentialRequest<'_>,
         cancel: &Cancel,
-    ) -> Result<Found, RegistryError> {
+    ) -> Result<ResolvedCredential, RegistryError> {
         if let Some((registry, auth)) = &self.given
             && registry == request.host
         {
-            return Ok(Found::from(auth.clone()));
+            return Ok(ResolvedCredential::from(auth.clone()));
         }
         let question = question(request);
         match self.chain.ask(&question, &self.around(cancel)) {
@@ -73,7 +74,7 @@ impl Credentials for Lookup {
     fn report(
         &self,
         request: &CredentialRequest<'_>,
-        origin: &Origin,
+        origin: &CredentialSource,
         accepted: bool,
         cancel: &Cancel,
     ) {
@@ -118,9 +119,9 @@ fn question<'a>(request: &CredentialRequest<'a>) -> Question<'a> {
     }
 }
 
-fn found(finding: &Finding) -> Found {
+fn found(finding: &Finding) -> ResolvedCredential {
     let origin = finding.from.as_ref().map(|from| {
-        Arc::new(Origin {
+        Arc::new(CredentialSource {
             provider: from.provider.clone(),
             source: from.source.clone(),
             ambient: from.tier == Tier::Ambient,
@@ -128,21 +129,21 @@ fn found(finding: &Finding) -> Found {
         })
     });
     let tried = finding.steps.iter().filter_map(|step| match &step.said {
-        Said::Nothing(said) => Some(Tried {
+        Said::Nothing(said) => Some(TriedProvider {
             provider: step.provider.clone(),
-            said: (*said).to_owned(),
+            message: (*said).to_owned(),
             failed: false,
         }),
         Said::Failed {
             message, is_news, ..
-        } => Some(Tried {
+        } => Some(TriedProvider {
             provider: step.provider.clone(),
-            said: message.clone(),
+            message: message.clone(),
             failed: *is_news,
         }),
         _ => None,
     });
-    Found {
+    ResolvedCredential {
         auth: finding.credential.clone(),
         origin,
         tried: tried.collect(),

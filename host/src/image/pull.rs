@@ -374,7 +374,7 @@ impl LayerSource for Pull<'_> {
             size,
             urls: elsewhere(layer),
             offset: part.as_ref().map_or(0, Part::length),
-            passed_places: failed.get(digest).copied().unwrap_or(0),
+            passed_endpoints: failed.get(digest).copied().unwrap_or(0),
         };
         let progress = self.workshop.progress;
         let on_retry = move |retry: &Retry<'_>| {

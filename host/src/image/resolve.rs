@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::registry::{Fetched, RegistryError, Repository, Retry, Which};
+use crate::registry::{FetchedManifest, ManifestRef, RegistryError, Repository, Retry};
 use crate::store::NewImageIndex;
 
 /// How deep an index may lie in others.
@@ -82,8 +82,8 @@ impl Resolver<'_> {
     /// Finds the image.
     pub(super) fn resolve(&self) -> Result<Resolved, PullError> {
         let which = match (self.reference.digest(), self.reference.tag()) {
-            (Some(digest), _) => Which::Digest(digest),
-            (None, tag) => Which::Tag(tag.unwrap_or("latest")),
+            (Some(digest), _) => ManifestRef::Digest(digest),
+            (None, tag) => ManifestRef::Tag(tag.unwrap_or("latest")),
         };
         let mut search = Search::default();
         let top = self.fetch(which, &mut search)?;
@@ -120,7 +120,7 @@ impl Resolver<'_> {
     /// platform.
     fn look_into(
         &self,
-        fetched: Fetched,
+        fetched: FetchedManifest,
         way: Way<'_>,
         search: &mut Search,
     ) -> Result<Option<Resolved>, PullError> {
@@ -156,7 +156,7 @@ impl Resolver<'_> {
     /// Returns the image of an index.
     fn choose(
         &self,
-        fetched: &Fetched,
+        fetched: &FetchedManifest,
         index: &Index,
         depth: usize,
         search: &mut Search,
@@ -176,7 +176,7 @@ impl Resolver<'_> {
                     continue;
                 }
             };
-            let inner = self.fetch(Which::Digest(&digest), search)?;
+            let inner = self.fetch(ManifestRef::Digest(&digest), search)?;
             let called = Some(descriptor.media_type.as_str());
             let way = Way {
                 called: called.filter(|it| media_type::is_index(it) || media_type::is_manifest(it)),
@@ -273,7 +273,11 @@ impl Resolver<'_> {
         Ok(None)
     }
 
-    fn fetch(&self, which: Which<'_>, search: &mut Search) -> Result<Fetched, PullError> {
+    fn fetch(
+        &self,
+        which: ManifestRef<'_>,
+        search: &mut Search,
+    ) -> Result<FetchedManifest, PullError> {
         search.fetched += 1;
         if search.fetched > MAX_MANIFESTS {
             let reason = format!("it takes more than {MAX_MANIFESTS} manifests to find the image");
@@ -294,7 +298,7 @@ impl Resolver<'_> {
     }
 }
 
-fn no_image(fetched: &Fetched, reason: String) -> RegistryError {
+fn no_image(fetched: &FetchedManifest, reason: String) -> RegistryError {
     RegistryError::NoImage {
         host: fetched.host.clone(),
         what: format!("manifest {}", fetched.digest),

@@ -1,6 +1,6 @@
 //! Answering a challenge: which credentials, and what becomes of those that are refused.
 //!
-//! Owns what is shown to a place, and the rule that credentials which nobody has asked for never
+//! Owns what is shown to an endpoint, and the rule that ambient credentials never
 //! keep a user from what everybody may read. How a token is asked for is not its matter.
 
 use std::fmt;
@@ -12,74 +12,76 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use super::challenge::{Challenge, challenges};
 use super::client::Client;
-use super::credentials::{Access, Account, CredentialRequest, Found, Origin, Tried};
-use super::error::Said;
-use super::exchange::{Asking, Place};
+use super::credentials::{
+    Access, Account, CredentialRequest, CredentialSource, ResolvedCredential, TriedProvider,
+};
+use super::error::ServerMessage;
+use super::exchange::{Endpoint, RequestContext};
 use super::token::TokenKey;
-use super::token_request::{Bearer, basic, bearer};
+use super::token_request::{BearerChallenge, basic, bearer};
 use super::{RegistryAuth, RegistryError};
 
-/// What is shown to a place.
+/// An `Authorization` header for an endpoint.
 #[derive(Clone)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
-    /// Who we say that we are.
+    /// The identity that the header claims.
     pub(super) identity: Identity,
     /// The token that it shows.
     key: Option<TokenKey>,
     number: u64,
 }
 
-/// Who we say that we are, without a secret.
+/// The identity behind a request, without its secret.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
-    /// Somebody, and not nobody.
+    /// It is not anonymous.
     pub(super) known: bool,
-    /// Whose answer it was.
-    pub(super) origin: Option<Arc<Origin>>,
-    /// Who was asked before and had nothing.
-    pub(super) tried: Arc<[Tried]>,
+    /// Which provider the credentials came from.
+    pub(super) origin: Option<Arc<CredentialSource>>,
+    /// Providers that were asked before and had none.
+    pub(super) tried: Arc<[TriedProvider]>,
     /// Name and password go to the registry itself, with every request.
     pub(super) direct: bool,
 }
 
-/// What was shown to a place so far.
+/// What was sent to an endpoint as authorization so far.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     shown: Option<Authorization>,
     count: u64,
-    /// Who has nothing for the place.
-    tried: Arc<[Tried]>,
+    /// Providers that have no credentials for the endpoint.
+    tried: Arc<[TriedProvider]>,
     /// Whose credentials were found last.
     account: Option<Account>,
     /// What was refused and may be replaced.
-    renewed: Option<Refused>,
-    /// What was refused for good: we are nobody since.
-    given_up: Option<Refused>,
+    renewed: Option<RefusedCredential>,
+    /// What was refused for good: requests have been anonymous since.
+    given_up: Option<RefusedCredential>,
     accepted: bool,
 }
 
 /// Credentials that a registry did not accept.
 #[derive(Clone, Debug)]
-struct Refused {
+struct RefusedCredential {
     account: Option<Account>,
-    origin: Arc<Origin>,
-    said: Option<Said>,
+    origin: Arc<CredentialSource>,
+    message: Option<ServerMessage>,
 }
 
-/// What a place asks for when it answers 401.
+/// The challenges of an answer 401.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) challenges: Vec<Challenge>,
-    /// The same as the place wrote it.
+pub(super) struct Challenges {
+    pub(super) parsed: Vec<Challenge>,
+    /// The values of `WWW-Authenticate` as they came.
     raw: Vec<String>,
 }
 
-impl Asked {
+impl Challenges {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let raw = headers.get_all(WWW_AUTHENTICATE).into_iter();
         Self {
-            challenges: challenges(headers),
+            parsed: challenges(headers),
             raw: raw
                 .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
                 .collect(),
@@ -88,7 +90,7 @@ impl Asked {
 
     /// Returns whether the token that was shown was not good for the request.
     pub(super) fn is_insufficient(&self) -> bool {
-        self.challenges.iter().any(|challenge| {
+        self.parsed.iter().any(|challenge| {
             matches!(
                 challenge,
                 Challenge::Bearer {
@@ -109,7 +111,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-impl Place {
+impl Endpoint {
     /// Returns what to show: what was good the last time, unless its time is over.
     pub(super) fn shown(&self, client: &Client) -> Option<Authorization> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,9 +124,9 @@ impl Place {
     /// was shown before. Several threads may come at once; the first one does the work.
     pub(super) fn authorize(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         base: &Url,
-        asked: &Asked,
+        challenges: &Challenges,
         refused: Option<&Authorization>,
         what: &str,
     ) -> Result<bool, RegistryError> {
@@ -133,14 +135,14 @@ impl Place {
         if session.shown.is_some() && session.count > refused_number {
             return Ok(true);
         }
-        if asked.challenges.is_empty() {
+        if challenges.parsed.is_empty() {
             return Ok(false);
         }
-        let found = self.find(asking, &session, &asked.raw, what)?;
-        session.tried = Arc::clone(&found.tried);
-        session.account = (!found.auth.is_anonymous()).then(|| found.auth.account());
-        for challenge in &asked.challenges {
-            let shown = match (challenge, &found.auth) {
+        let credential = self.find(context, &session, &challenges.raw, what)?;
+        session.tried = Arc::clone(&credential.tried);
+        session.account = (!credential.auth.is_anonymous()).then(|| credential.auth.account());
+        for challenge in &challenges.parsed {
+            let shown = match (challenge, &credential.auth) {
                 (Challenge::Basic, RegistryAuth::Basic { username, password }) => {
                     Some((basic(username, password), None))
                 }
@@ -157,14 +159,14 @@ impl Place {
                     },
                     _,
                 ) => {
-                    let wanted = Bearer {
+                    let wanted = BearerChallenge {
                         realm,
                         service: service.as_deref(),
                         scope: scope.as_deref(),
                     };
                     let is_refused = refused.is_some();
                     let (header, key) =
-                        self.token(asking, base, &wanted, &found, is_refused, what)?;
+                        self.token(context, base, &wanted, &credential, is_refused, what)?;
                     Some((header, Some(key)))
                 }
             };
@@ -179,7 +181,7 @@ impl Place {
                 header,
                 identity: Identity {
                     direct: key.is_none(),
-                    ..Identity::of(&found)
+                    ..Identity::of(&credential)
                 },
                 key,
                 number: session.count,
@@ -192,63 +194,63 @@ impl Place {
     /// Finds credentials, unless those that there are were refused before.
     fn find(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         session: &Session,
         challenges: &[String],
         what: &str,
-    ) -> Result<Found, RegistryError> {
+    ) -> Result<ResolvedCredential, RegistryError> {
         if session.given_up.is_some() {
-            return Ok(Found {
+            return Ok(ResolvedCredential {
                 tried: Arc::clone(&session.tried),
-                ..Found::default()
+                ..ResolvedCredential::default()
             });
         }
         let request = CredentialRequest {
             attempt: 1 + u32::from(session.renewed.is_some()),
             challenges,
-            ..self.request(asking)
+            ..self.request(context)
         };
-        let found = asking.credentials.find(&request, asking.cancel)?;
+        let credential = context.credentials.find(&request, context.cancel)?;
         match &session.renewed {
-            Some(old) if old.account == Some(found.auth.account()) => {
+            Some(old) if old.account == Some(credential.auth.account()) => {
                 Err(RegistryError::Credentials {
-                    host: self.endpoint.host.clone(),
+                    host: self.config.host.clone(),
                     what: what.to_owned(),
                     origin: Some(Arc::clone(&old.origin)),
-                    said: old.said.clone(),
+                    message: old.message.clone(),
                 })
             }
-            _ => Ok(found),
+            _ => Ok(credential),
         }
     }
 
     /// Returns whether a request may be repeated after credentials were refused: with others of
     /// the same provider, or, where only reading is wanted and the user has not asked for the
     /// provider, as nobody.
-    pub(super) fn reconsider(&self, asking: Asking<'_>, error: &RegistryError) -> bool {
+    pub(super) fn reconsider(&self, context: RequestContext<'_>, error: &RegistryError) -> bool {
         let RegistryError::Credentials {
             origin: Some(origin),
-            said,
+            message,
             ..
         } = error
         else {
             return false;
         };
-        let request = self.request(asking);
+        let request = self.request(context);
         let report = || {
-            asking
+            context
                 .credentials
-                .report(&request, origin, false, asking.cancel);
+                .report(&request, origin, false, context.cancel);
         };
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if session.given_up.is_some() {
             return true;
         }
         session.shown = None;
-        let refused = Refused {
+        let refused = RefusedCredential {
             account: session.account,
             origin: Arc::clone(origin),
-            said: said.clone(),
+            message: message.clone(),
         };
         if origin.renewable && session.renewed.is_none() {
             report();
@@ -258,11 +260,11 @@ impl Place {
         if session.renewed.is_none() {
             report();
         }
-        if !origin.ambient || asking.access != Access::Pull {
+        if !origin.ambient || context.access != Access::Pull {
             return false;
         }
-        let host = &self.endpoint.host;
-        asking.client.notices.add(format!(
+        let host = &self.config.host;
+        context.client.notices.add(format!(
             "registry {host} does not accept the credentials of {origin}; going on without any \
              (log in again with `msb registry login {host}`)"
         ));
@@ -284,14 +286,14 @@ impl Place {
                 host,
                 what,
                 origin: Some(Arc::clone(&refused.origin)),
-                said: refused.said.clone(),
+                message: refused.message.clone(),
             },
             (error, _) => error,
         }
     }
 
     /// Takes note of an answer that shows that we were let in.
-    pub(super) fn accepted(&self, asking: Asking<'_>, shown: &Authorization) {
+    pub(super) fn accepted(&self, context: RequestContext<'_>, shown: &Authorization) {
         let Some(origin) = &shown.identity.origin else {
             return;
         };
@@ -300,24 +302,24 @@ impl Place {
             return;
         }
         drop(session);
-        let request = self.request(asking);
-        asking
+        let request = self.request(context);
+        context
             .credentials
-            .report(&request, origin, true, asking.cancel);
+            .report(&request, origin, true, context.cancel);
     }
 
-    /// Returns who had nothing when somebody was wanted.
-    pub(super) fn tried(&self) -> Arc<[Tried]> {
+    /// Returns the providers that had no credentials when the endpoint wanted some.
+    pub(super) fn tried(&self) -> Arc<[TriedProvider]> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&session.tried)
     }
 
-    fn request<'a>(&'a self, asking: Asking<'_>) -> CredentialRequest<'a> {
-        let repository = &self.endpoint.repository;
+    fn request<'a>(&'a self, context: RequestContext<'_>) -> CredentialRequest<'a> {
+        let repository = &self.config.repository;
         CredentialRequest {
-            host: &self.endpoint.host,
+            host: &self.config.host,
             repository: (!repository.is_empty()).then_some(repository),
-            access: asking.access,
+            access: context.access,
             challenges: &[],
             attempt: 1,
         }
@@ -325,11 +327,11 @@ impl Place {
 }
 
 impl Identity {
-    pub(super) fn of(found: &Found) -> Self {
+    pub(super) fn of(credential: &ResolvedCredential) -> Self {
         Self {
-            known: !found.auth.is_anonymous(),
-            origin: found.origin.clone(),
-            tried: Arc::clone(&found.tried),
+            known: !credential.auth.is_anonymous(),
+            origin: credential.origin.clone(),
+            tried: Arc::clone(&credential.tried),
             direct: false,
         }
     }

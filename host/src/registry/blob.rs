@@ -1,4 +1,4 @@
-//! Reading a blob as one stream, over as many connections and places as it takes.
+//! Reading a blob as one stream, over as many connections and endpoints as it takes.
 //!
 //! Owns going on where a connection broke off: with a range where the registry knows ranges, else
 //! by passing over what came already. Who reads sees only bytes, and an error at the end of all
@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 
 use super::encoding::{self, Encoding};
-use super::exchange::{Place, Request};
+use super::exchange::{Endpoint, EndpointRequest};
 use super::incoming::{Incoming, Unread};
 use super::retry::Attempts;
 use super::{RegistryError, Repository, Retry, body, page};
@@ -31,12 +31,12 @@ pub struct BlobRequest<'a> {
     pub digest: &'a Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// Where it can be had when no place has it: the `urls` of its descriptor.
+    /// Where it can be had when no endpoint has it: the `urls` of its descriptor.
     pub urls: &'a [String],
     /// The byte to begin with.
     pub offset: u64,
-    /// How many places to pass over, because what they gave was wrong. The last one always stays.
-    pub passed_places: usize,
+    /// How many endpoints to pass over, because what they gave was wrong. The last one always stays.
+    pub passed_endpoints: usize,
 }
 
 /// The bytes of a blob.
@@ -70,7 +70,7 @@ enum Body<'a> {
 /// Where the bytes come from.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    Place(usize),
+    Endpoint(usize),
     Url(usize),
 }
 
@@ -82,16 +82,16 @@ impl Repository {
         on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
         cancel: &'a Cancel,
     ) -> BlobReader<'a> {
-        let last = self.places.len().saturating_sub(1);
-        let first = self.next_place(request.passed_places.min(last));
-        let attempts = match self.places.get(first) {
-            Some(place) => self.attempts(place, Duration::ZERO),
+        let last = self.endpoints.len().saturating_sub(1);
+        let first = self.next_endpoint(request.passed_endpoints.min(last));
+        let attempts = match self.endpoints.get(first) {
+            Some(endpoint) => self.attempts(endpoint, Duration::ZERO),
             None => Attempts::new(self.client().policy, &self.client().health.traffic),
         };
         BlobReader {
             repository: self,
             what: format!("layer {}", request.digest),
-            source: Source::Place(first),
+            source: Source::Endpoint(first),
             attempts,
             offset: request.offset,
             body: None,
@@ -108,25 +108,25 @@ impl Repository {
     /// Asks how long a blob is, for a descriptor that does not say it.
     ///
     /// # Errors
-    /// What the last place says, which is the registry itself.
+    /// What the last endpoint says, which is the registry itself.
     pub fn blob_length(
         &self,
         digest: &Digest,
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
     ) -> Result<u64, RegistryError> {
-        self.at_each_place(true, on_retry, cancel, |place, asking| {
+        self.at_each_endpoint(true, on_retry, cancel, |endpoint, context| {
             let what = format!("length of layer {digest}");
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
-            let request = Request {
+            let request = EndpointRequest {
                 path: format!("blobs/{digest}"),
                 headers,
                 what: &what,
                 upload: None,
             };
-            let response = place.send(asking, &request)?;
+            let response = endpoint.send(context, &request)?;
             let length = if response.status() == StatusCode::PARTIAL_CONTENT {
                 let range = response.headers().get(CONTENT_RANGE);
                 range.and_then(|range| range.to_str().ok()?.rsplit_once('/')?.1.parse().ok())
@@ -134,7 +134,7 @@ impl Repository {
                 response.content_length()
             };
             let unsaid = "neither the manifest nor the registry says it";
-            length.ok_or_else(|| place.malformed(&what, &unsaid))
+            length.ok_or_else(|| endpoint.malformed(&what, &unsaid))
         })
     }
 }
@@ -229,7 +229,7 @@ impl<'a> BlobReader<'a> {
         {
             headers.insert(RANGE, range);
         }
-        let request = Request {
+        let request = EndpointRequest {
             path: format!("blobs/{}", self.request.digest),
             headers,
             what: &self.what,
@@ -237,29 +237,29 @@ impl<'a> BlobReader<'a> {
         };
         let repository = self.repository;
         let patience = Arc::clone(&self.attempts.patience);
-        let asking = repository.asking(&patience, self.attempts.number(), self.cancel);
-        let place = self.place()?;
+        let context = repository.context(&patience, self.attempts.number(), self.cancel);
+        let endpoint = self.endpoint()?;
         let response = match self.source {
-            Source::Place(_) => place.send(asking, &request)?,
+            Source::Endpoint(_) => endpoint.send(context, &request)?,
             Source::Url(number) => {
                 let url = self.request.urls.get(number).map_or("", String::as_str);
-                place.send_elsewhere(asking, url, &request)?
+                endpoint.send_elsewhere(context, url, &request)?
             }
         };
-        repository.answered(place);
+        repository.answered(endpoint);
         let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
         if is_part {
             let range = response.headers().get(CONTENT_RANGE);
             let begin = range.and_then(|value| begin(value.to_str().ok()?));
             if begin != Some(self.offset) {
                 let reason = "the range is not the one that was asked for";
-                return Err(place.malformed(&self.what, &reason));
+                return Err(endpoint.malformed(&self.what, &reason));
             }
         }
         let begin = if is_part { self.offset } else { 0 };
         let length = response.content_length();
         let total = length.map(|length| begin.saturating_add(length));
-        self.elsewhere = place.elsewhere(response.url());
+        self.elsewhere = endpoint.elsewhere(response.url());
         let host = self.elsewhere.clone().unwrap_or_else(|| self.host());
         let waiter = repository.waiter(self.cancel);
         let mut incoming = Incoming::new(waiter, patience, response, &host, &self.what);
@@ -273,7 +273,7 @@ impl<'a> BlobReader<'a> {
         match (encoding, total) {
             (Ok(None), Some(total)) => Err(self.size_error(total)),
             (Ok(None) | Err(_), None) => Ok(Body::Plain(Box::new(incoming))),
-            (Err(name), Some(_)) => Err(self.place()?.malformed(
+            (Err(name), Some(_)) => Err(self.endpoint()?.malformed(
                 &self.what,
                 &format!("it is encoded in a way that msb has not asked for: {name}"),
             )),
@@ -309,7 +309,7 @@ impl<'a> BlobReader<'a> {
         let url = incoming.response().url().clone();
         let bytes = incoming.peek().map_err(|unread| self.unread(unread))?;
         let found = self
-            .place()?
+            .endpoint()?
             .page(&url, content_type.as_deref(), bytes, &self.what);
         found.map_or(Ok(()), Err)
     }
@@ -329,17 +329,17 @@ impl<'a> BlobReader<'a> {
         // It is a tar, or a compressed tar that is called encoded. The digest would tell, and does
         // the next time.
         let is_tar = self.request.size.is_multiple_of(512);
-        let was_wrong = self.request.passed_places % 2 == 1;
+        let was_wrong = self.request.passed_endpoints % 2 == 1;
         Ok(is_tar != was_wrong)
     }
 
-    /// Waits for another attempt or turns to the next place. When there is neither, that is the
+    /// Waits for another attempt or turns to the next endpoint. When there is neither, that is the
     /// end.
     fn go_on_after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         if !error.is_of_the_place() {
             return Err(error);
         }
-        // No error of the blob: the same place may still have it as a whole.
+        // No error of the blob: the same endpoint may still have it as a whole.
         if error.refuses_range() && self.offset > 0 && !self.wants_all {
             self.wants_all = true;
             return Ok(());
@@ -349,7 +349,7 @@ impl<'a> BlobReader<'a> {
         let is_final = matches!(self.source, Source::Url(_)) && error.is_refusal_elsewhere();
         if !is_final
             && repository.wait_for_another(
-                self.place()?,
+                self.endpoint()?,
                 &mut self.attempts,
                 &error,
                 &self.on_retry,
@@ -358,13 +358,15 @@ impl<'a> BlobReader<'a> {
         {
             return Ok(());
         }
-        repository.give_up(self.place()?, &error);
+        repository.give_up(self.endpoint()?, &error);
         let next = match self.source {
-            Source::Place(number) if number + 1 < repository.places.len() => {
-                Source::Place(repository.next_place(number + 1))
+            Source::Endpoint(number) if number + 1 < repository.endpoints.len() => {
+                Source::Endpoint(repository.next_endpoint(number + 1))
             }
-            Source::Place(_) if matches!(error, RegistryError::NotFound { .. }) => Source::Url(0),
-            Source::Place(_) => return Err(error),
+            Source::Endpoint(_) if matches!(error, RegistryError::NotFound { .. }) => {
+                Source::Url(0)
+            }
+            Source::Endpoint(_) => return Err(error),
             Source::Url(number) => Source::Url(number + 1),
         };
         if matches!(next, Source::Url(number) if number >= self.request.urls.len()) {
@@ -373,31 +375,31 @@ impl<'a> BlobReader<'a> {
         self.source = next;
         self.wants_all = false;
         let silence = self.attempts.patience.silent();
-        self.attempts = repository.attempts(self.place()?, silence);
+        self.attempts = repository.attempts(self.endpoint()?, silence);
         Ok(())
     }
 
-    fn place(&self) -> Result<&'a Place, RegistryError> {
+    fn endpoint(&self) -> Result<&'a Endpoint, RegistryError> {
         let repository = self.repository;
         let number = match self.source {
-            Source::Place(number) => number,
-            Source::Url(_) => repository.places.len().saturating_sub(1),
+            Source::Endpoint(number) => number,
+            Source::Url(_) => repository.endpoints.len().saturating_sub(1),
         };
-        let place = repository.places.get(number);
-        place.ok_or_else(|| RegistryError::Setup {
+        let endpoint = repository.endpoints.get(number);
+        endpoint.ok_or_else(|| RegistryError::Setup {
             host: "none".to_owned(),
             source: "no place is configured for the repository".into(),
         })
     }
 
     fn host(&self) -> String {
-        let place = self.place().ok();
-        place.map_or_else(String::new, |place| place.endpoint.host.clone())
+        let endpoint = self.endpoint().ok();
+        endpoint.map_or_else(String::new, |endpoint| endpoint.config.host.clone())
     }
 
     fn unread(&self, unread: Unread) -> RegistryError {
-        match self.place() {
-            Ok(place) => place.unread(unread, self.elsewhere.clone(), &self.what),
+        match self.endpoint() {
+            Ok(endpoint) => endpoint.unread(unread, self.elsewhere.clone(), &self.what),
             Err(error) => error,
         }
     }

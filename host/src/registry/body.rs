@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use super::encoding::{Encoding, NotUndone};
-use super::error::Said;
+use super::error::ServerMessage;
 use super::incoming::{Incoming, Unread, Waiter};
 use super::page;
 
@@ -72,7 +72,7 @@ pub(super) fn content_type(response: &Response) -> Option<String> {
 }
 
 /// Returns what a registry says about an error, if it says it in a form for people.
-pub(super) fn said(waiter: Waiter<'_>, response: &mut Response) -> Option<Said> {
+pub(super) fn server_message(waiter: Waiter<'_>, response: &mut Response) -> Option<ServerMessage> {
     let content_type = content_type(response);
     let encoding = Encoding::of(response.headers()).ok()?;
     let mut bytes = beginning(waiter, response);
@@ -83,13 +83,13 @@ pub(super) fn said(waiter: Waiter<'_>, response: &mut Response) -> Option<Said> 
         }
     }
     if let Some(title) = page::title(content_type.as_deref(), &bytes) {
-        return (!title.is_empty()).then(|| Said(format!("(a web page) {title}")));
+        return (!title.is_empty()).then(|| ServerMessage(format!("(a web page) {title}")));
     }
     errors(&bytes).or_else(|| {
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
         // What is for programs tells people nothing here.
-        (!line.starts_with(['<', '{', '['])).then(|| Said(shortened(line, SAID)))
+        (!line.starts_with(['<', '{', '['])).then(|| ServerMessage(shortened(line, SAID)))
     })
 }
 
@@ -122,7 +122,7 @@ struct Line {
 }
 
 /// Reads errors as registries write them. Source: OCI distribution-spec, "Error Codes".
-fn errors(bytes: &[u8]) -> Option<Said> {
+fn errors(bytes: &[u8]) -> Option<ServerMessage> {
     let Errors { errors } = serde_json::from_slice(bytes).ok()?;
     let texts: Vec<String> = errors
         .into_iter()
@@ -136,7 +136,7 @@ fn errors(bytes: &[u8]) -> Option<Said> {
         )
         .filter(|text| !text.is_empty())
         .collect();
-    (!texts.is_empty()).then(|| Said(shortened(&texts.join("; "), SAID)))
+    (!texts.is_empty()).then(|| ServerMessage(shortened(&texts.join("; "), SAID)))
 }
 
 /// Returns the beginning of a text, of so many characters at most.

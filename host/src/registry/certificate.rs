@@ -40,7 +40,7 @@ pub enum CertificateProblem {
         /// The hosts that it is for; untrusted text.
         names: Vec<String>,
     },
-    /// It names no host in the place where names count.
+    /// It names no host in the endpoint where names count.
     #[error(
         "its certificate has no name of a host: it lacks a subject alternative name, and a common name does not count"
     )]

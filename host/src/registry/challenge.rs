@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
             }
             let word = self.take(is_of_token);
             let Some((name, is_parameter)) = self.kind_of(word) else {
-                // Nobody can tell what the challenge at hand was meant to say.
+                // What the challenge at hand was meant to say is unknown.
                 found.pop();
                 return found;
             };

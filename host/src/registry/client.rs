@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::credentials::{Access, Credentials};
 use super::health::Health;
-use super::hosts::{Endpoint, Hosts};
+use super::hosts::{EndpointConfig, Hosts};
 use super::notices::Notices;
 use super::retry::RetryPolicy;
 use super::runtime::Runtime;
@@ -25,7 +25,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Returns a client that has asked nobody anything yet.
+    /// Returns a client that has sent nothing yet.
     ///
     /// # Errors
     /// [`RegistryError::Setup`] when the system has no threads left.
@@ -44,7 +44,7 @@ impl Client {
         })
     }
 
-    /// Returns the repository of a reference, at every place that has it, for something that is to
+    /// Returns the repository of a reference, at every endpoint that has it, for something that is to
     /// be done there.
     ///
     /// # Errors
@@ -55,21 +55,21 @@ impl Client {
         access: Access,
         credentials: Arc<dyn Credentials>,
     ) -> Result<Repository, HostsError> {
-        let endpoints = self.hosts.endpoints(reference)?;
-        for endpoint in &endpoints {
-            self.warn(endpoint);
+        let configs = self.hosts.endpoints(reference)?;
+        for config in &configs {
+            self.warn(config);
         }
         let client = Arc::clone(self);
-        Ok(Repository::new(client, endpoints, access, credentials))
+        Ok(Repository::new(client, configs, access, credentials))
     }
 
-    /// Takes note of what the user gives up at a place, and of what of the user's is not used.
-    pub(super) fn warn(&self, endpoint: &Endpoint) {
-        for notice in &endpoint.tls.notices {
+    /// Takes note of what the user gives up at an endpoint, and of what of the user's is not used.
+    pub(super) fn warn(&self, config: &EndpointConfig) {
+        for notice in &config.tls.notices {
             self.notices.add(notice.clone());
         }
-        if let Some(given_up) = endpoint.unverified {
-            let host = &endpoint.host;
+        if let Some(given_up) = config.unverified {
+            let host = &config.host;
             self.notices
                 .add(format!("registry {host} is not verified: {given_up}"));
         }

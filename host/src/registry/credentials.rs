@@ -1,7 +1,7 @@
-//! Who we are to a registry.
+//! Credentials for registries.
 //!
-//! Owns the kinds of credentials and the one question by which they are found. Where they come
-//! from is the matter of those who answer it.
+//! Owns the kinds of credentials and the trait that finds them. Where they come
+//! from is up to its implementations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum RegistryAuth {
 /// What credentials are wanted for.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialRequest<'a> {
-    /// The registry, in its one spelling: `docker.io`, `ghcr.io`, `host:5000`.
+    /// The registry, in its canonical form: `docker.io`, `ghcr.io`, `host:5000`.
     pub host: &'a str,
     /// The repository on it; none where we only want to know whether we are known.
     pub repository: Option<&'a str>,
@@ -59,20 +59,20 @@ pub enum Access {
     Login,
 }
 
-/// What was found.
+/// The credentials for a registry, and where they came from.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Who we are.
+pub struct ResolvedCredential {
+    /// The credentials.
     pub auth: RegistryAuth,
-    /// Whose answer it is; none where the caller has given the credentials, or there are none.
-    pub origin: Option<Arc<Origin>>,
-    /// Who was asked before and had nothing.
-    pub tried: Arc<[Tried]>,
+    /// Where they came from; `None` when the caller gave them, or when there are none.
+    pub origin: Option<Arc<CredentialSource>>,
+    /// Providers that were asked before and had none.
+    pub tried: Arc<[TriedProvider]>,
 }
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct CredentialSource {
     /// The provider's name.
     pub provider: String,
     /// Where it found them. Untrusted text.
@@ -84,31 +84,31 @@ pub struct Origin {
     pub renewable: bool,
 }
 
-/// Somebody who had no credentials.
+/// A provider that gave no credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
+pub struct TriedProvider {
     /// The provider's name.
     pub provider: String,
-    /// What it said. Untrusted text.
-    pub said: String,
+    /// Why not, in its own words. Untrusted text.
+    pub message: String,
     /// It should have had an answer, and could not give it.
     pub failed: bool,
 }
 
-/// Finds credentials. Asked when a place wants some.
+/// Finds credentials when a registry demands some.
 pub trait Credentials: Send + Sync + fmt::Debug {
     /// Returns what to show to a registry.
     fn find(
         &self,
         request: &CredentialRequest<'_>,
         cancel: &Cancel,
-    ) -> Result<Found, RegistryError>;
+    ) -> Result<ResolvedCredential, RegistryError>;
 
     /// Hears whether the registry has accepted them.
     fn report(
         &self,
         request: &CredentialRequest<'_>,
-        origin: &Origin,
+        origin: &CredentialSource,
         accepted: bool,
         cancel: &Cancel,
     ) {
@@ -116,9 +116,13 @@ pub trait Credentials: Send + Sync + fmt::Debug {
     }
 }
 
-/// The same for every registry: nobody, or somebody who is only asked for at one.
+/// The same credentials for every registry.
 impl Credentials for RegistryAuth {
-    fn find(&self, _: &CredentialRequest<'_>, _: &Cancel) -> Result<Found, RegistryError> {
+    fn find(
+        &self,
+        _: &CredentialRequest<'_>,
+        _: &Cancel,
+    ) -> Result<ResolvedCredential, RegistryError> {
         Ok(self.clone().into())
     }
 }
@@ -146,7 +150,7 @@ impl RegistryAuth {
         Self::RegistryToken(SecretString::from(token.into()))
     }
 
-    /// Returns whether it is nobody.
+    /// Returns whether these are no credentials.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Anonymous)
     }
@@ -178,7 +182,7 @@ impl RegistryAuth {
     }
 }
 
-impl From<RegistryAuth> for Found {
+impl From<RegistryAuth> for ResolvedCredential {
     fn from(auth: RegistryAuth) -> Self {
         Self {
             auth,
@@ -187,7 +191,7 @@ impl From<RegistryAuth> for Found {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "`{}`", self.provider)?;
         match &self.source {
@@ -205,7 +209,7 @@ mod tests {
     fn a_password_is_never_printed() {
         let auth = RegistryAuth::basic("me", "hunter2");
         assert!(!format!("{auth:?}").contains("hunter2"));
-        assert!(!format!("{:?}", Found::from(auth)).contains("hunter2"));
+        assert!(!format!("{:?}", ResolvedCredential::from(auth)).contains("hunter2"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub enum DownloadError {
         url: Address,
         /// The proxy in between.
         proxy: Option<Box<ProxyServer>>,
-        /// Why.
+        /// The error of the HTTP client.
         #[source]
         source: reqwest::Error,
     },
@@ -52,7 +52,7 @@ pub enum DownloadError {
         url: Address,
         /// The server.
         host: String,
-        /// Why.
+        /// What is wrong with the certificate.
         #[source]
         source: Box<CertificateProblem>,
     },
@@ -61,7 +61,7 @@ pub enum DownloadError {
     Proxy {
         /// The address.
         url: Address,
-        /// Why.
+        /// What is wrong with the variable.
         #[source]
         source: ProxyError,
     },
@@ -94,7 +94,7 @@ pub enum DownloadError {
     Refused {
         /// The address.
         url: Address,
-        /// Why not.
+        /// The reason, for a sentence.
         reason: String,
     },
     /// What is secret in the address was left out where it was kept.
@@ -116,7 +116,7 @@ pub enum DownloadError {
     Setup {
         /// The address.
         url: Address,
-        /// Why.
+        /// The reason, for a sentence.
         reason: String,
     },
     /// What is configured of the server cannot be used.

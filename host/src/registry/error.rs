@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry.
+//! What can go wrong with a registry.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::authorize::Identity;
 use super::certificate::CertificateProblem;
-use super::credentials::{Origin, Tried};
+use super::credentials::{CredentialSource, TriedProvider};
 use super::proxy::{ProxyError, ProxyServer};
 use crate::address;
 use crate::auth::AuthError;
@@ -35,26 +35,26 @@ pub enum RegistryError {
         what: String,
         /// The proxy in between.
         proxy: Option<Box<ProxyServer>>,
-        /// Why.
+        /// The error of the HTTP client.
         #[source]
         source: reqwest::Error,
     },
-    /// The registry proves its identity with a certificate that nobody we trust has signed, or not
+    /// The registry proves its identity with a certificate that no trusted authority has signed, or not
     /// at all.
     #[error("no trusted connection to registry {host}")]
     Certificate {
         /// The registry or mirror, or the server that it refers to.
         host: String,
-        /// Why.
+        /// What is wrong with the certificate.
         #[source]
         source: CertificateProblem,
     },
-    /// The registry wants a certificate of us, or another one than ours.
+    /// The registry requires a client certificate: none was sent, or the wrong one.
     #[error("registry {host} wants a certificate of us, or another one than it got")]
     ClientCertificate {
         /// The registry or mirror.
         host: String,
-        /// Why.
+        /// The error of the HTTP client.
         #[source]
         source: reqwest::Error,
     },
@@ -66,7 +66,7 @@ pub enum RegistryError {
     Handshake {
         /// The registry or mirror, or the server that it refers to.
         host: String,
-        /// Why.
+        /// The error of the HTTP client.
         #[source]
         source: reqwest::Error,
     },
@@ -87,7 +87,7 @@ pub enum RegistryError {
     Proxy {
         /// The registry or mirror, or the server that it refers to.
         host: String,
-        /// Why.
+        /// What is wrong with the variable.
         #[source]
         source: ProxyError,
     },
@@ -100,7 +100,7 @@ pub enum RegistryError {
         elsewhere: Option<String>,
         /// What was being fetched.
         what: String,
-        /// Why.
+        /// The error of the HTTP client.
         #[source]
         source: Option<reqwest::Error>,
     },
@@ -165,20 +165,20 @@ pub enum RegistryError {
         what: String,
         /// What the registry says.
         #[source]
-        said: Option<Said>,
+        message: Option<ServerMessage>,
     },
-    /// The registry refuses us. Many say the same of what is not there.
+    /// The registry denies access. Many answer the same for what does not exist.
     #[error("{what} on registry {host}: not found, or no access{identity}")]
     Denied {
         /// The registry or mirror.
         host: String,
         /// What was wanted.
         what: String,
-        /// Who we were.
-        identity: Box<Stranger>,
+        /// The identity that was denied.
+        identity: Box<DeniedIdentity>,
         /// What the registry says.
         #[source]
-        said: Option<Said>,
+        message: Option<ServerMessage>,
     },
     /// The registry does not accept the credentials.
     #[error("registry {host} does not accept the credentials{} for {what}", of(.origin.as_deref()))]
@@ -187,18 +187,18 @@ pub enum RegistryError {
         host: String,
         /// What was wanted.
         what: String,
-        /// Whose they are; none where the caller has given them.
-        origin: Option<Arc<Origin>>,
+        /// Where they came from; `None` when the caller gave them.
+        origin: Option<Arc<CredentialSource>>,
         /// What the registry says.
         #[source]
-        said: Option<Said>,
+        message: Option<ServerMessage>,
     },
-    /// Nobody could say who we are.
+    /// The credentials could not be found out.
     #[error("credentials for registry {host} cannot be had")]
     Auth {
         /// The registry or mirror.
         host: String,
-        /// Why.
+        /// The error of the search for credentials.
         #[source]
         source: Box<AuthError>,
     },
@@ -207,11 +207,11 @@ pub enum RegistryError {
     RateLimited {
         /// The registry or mirror.
         host: String,
-        /// How long it wants us to wait.
+        /// How long it asks to wait, where it says so.
         retry_after: Option<Duration>,
         /// What the registry says.
         #[source]
-        said: Option<Said>,
+        message: Option<ServerMessage>,
     },
     /// Another answer than one to go on with.
     #[error("registry {host} answered {status} to the request for {what}{}", wait(*.retry_after))]
@@ -222,11 +222,11 @@ pub enum RegistryError {
         what: String,
         /// The HTTP status.
         status: u16,
-        /// How long it wants us to wait.
+        /// How long it asks to wait, where it says so.
         retry_after: Option<Duration>,
         /// What the registry says.
         #[source]
-        said: Option<Said>,
+        message: Option<ServerMessage>,
     },
     /// The server that the registry sent us to did not give what was wanted.
     #[error("{elsewhere}, to which registry {host} refers for {what}, answered {status}{}", wait(*.retry_after))]
@@ -239,7 +239,7 @@ pub enum RegistryError {
         what: String,
         /// The HTTP status.
         status: u16,
-        /// How long it wants us to wait.
+        /// How long it asks to wait, where it says so.
         retry_after: Option<Duration>,
     },
     /// A redirect that is not followed.
@@ -259,7 +259,7 @@ pub enum RegistryError {
         host: String,
         /// The address.
         realm: String,
-        /// Why not.
+        /// The reason, for a sentence.
         reason: String,
         /// It would be asked if the user named its host as one of plain HTTP.
         is_plain: bool,
@@ -271,7 +271,7 @@ pub enum RegistryError {
         host: String,
         /// The token server.
         server: String,
-        /// Why not.
+        /// The reason, for a sentence.
         reason: String,
     },
     /// An answer is longer than the limit.
@@ -359,7 +359,7 @@ pub enum RegistryError {
     Setup {
         /// The registry or mirror.
         host: String,
-        /// Why.
+        /// The underlying error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -368,18 +368,18 @@ pub enum RegistryError {
     Cancelled(#[from] Cancelled),
 }
 
-/// Somebody whom a registry does not let in.
+/// The identity that a registry denied access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stranger {
-    /// We have shown credentials, and they were good.
+pub struct DeniedIdentity {
+    /// Credentials were sent, and the registry accepted them as such.
     pub with_credentials: bool,
-    /// Whose credentials these were; none where the caller has given them.
-    pub origin: Option<Arc<Origin>>,
-    /// Who was asked for some and had none.
-    pub tried: Arc<[Tried]>,
+    /// Where they came from; `None` when the caller gave them.
+    pub origin: Option<Arc<CredentialSource>>,
+    /// Providers that were asked and had none.
+    pub tried: Arc<[TriedProvider]>,
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for DeniedIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Some(origin) => write!(formatter, " with the credentials of {origin}"),
@@ -388,7 +388,7 @@ impl fmt::Display for Stranger {
     }
 }
 
-impl From<Identity> for Stranger {
+impl From<Identity> for DeniedIdentity {
     fn from(identity: Identity) -> Self {
         Self {
             with_credentials: identity.known,
@@ -401,9 +401,9 @@ impl From<Identity> for Stranger {
 /// What a registry says in the body of an error; untrusted text.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the registry says: {0}")]
-pub struct Said(pub String);
+pub struct ServerMessage(pub String);
 
-impl Said {
+impl ServerMessage {
     /// Returns whether it is the credentials that are at fault, and not what was asked for.
     pub(super) fn is_about_credentials(&self) -> bool {
         let text = self.0.to_ascii_lowercase();
@@ -435,7 +435,7 @@ fn amount(bytes: u64) -> String {
     }
 }
 
-fn of(origin: Option<&Origin>) -> String {
+fn of(origin: Option<&CredentialSource>) -> String {
     origin.map_or_else(String::new, |origin| format!(" of {origin}"))
 }
 

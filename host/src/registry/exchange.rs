@@ -1,6 +1,6 @@
-//! One request to one place: its connection, credentials and redirects.
+//! One request to one endpoint: its connection, credentials and redirects.
 //!
-//! Which scheme the place speaks, and what an answer means, are in modules of their own.
+//! Which scheme the endpoint speaks, and what an answer means, are in modules of their own.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 
-use super::authorize::{Asked, Authorization, Session};
+use super::authorize::{Authorization, Challenges, Session};
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::hosts::{Endpoint, Hosts};
+use super::hosts::{EndpointConfig, Hosts};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::patience::Patience;
@@ -27,29 +27,29 @@ use crate::progress::{LogLevel, Progress};
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 10;
 
-/// A registry or mirror, and what was learnt of it.
+/// A registry or mirror, and what its answers have shown so far.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) endpoint: Endpoint,
+pub(super) struct Endpoint {
+    pub(super) config: EndpointConfig,
     transport: Transport,
     pub(super) base: Mutex<Option<Url>>,
-    /// It was looked whether the registry speaks HTTPS where plain HTTP did not work.
+    /// HTTPS was tried after plain HTTP had failed.
     pub(super) probed: AtomicBool,
     pub(super) session: Mutex<Session>,
-    /// It is of no use for this repository.
+    /// It failed in a way that makes it useless for this repository.
     pub(super) is_passed_over: AtomicBool,
 }
 
-/// What is asked for.
+/// One request to an endpoint, without its address and credentials.
 #[derive(Clone, Debug)]
-pub(super) struct Request<'a> {
-    /// The path behind `/v2/<repository>/`.
+pub(super) struct EndpointRequest<'a> {
+    /// The path after `/v2/<repository>/`.
     pub(super) path: String,
-    /// Headers beside those of the connection.
+    /// Headers in addition to those of the connection.
     pub(super) headers: HeaderMap,
-    /// What it is, for people.
+    /// What is requested, for messages: `manifest library/python:3`.
     pub(super) what: &'a str,
-    /// What is sent, and how; nothing where something is fetched.
+    /// What is sent; `None` for a `GET`.
     pub(super) upload: Option<Upload>,
 }
 
@@ -64,15 +64,15 @@ pub(super) struct Upload {
     pub(super) body: Bytes,
 }
 
-/// What requests of one operation have in common.
+/// What all requests of one operation share.
 #[derive(Clone, Copy)]
-pub(super) struct Asking<'a> {
+pub(super) struct RequestContext<'a> {
     pub(super) client: &'a Client,
     pub(super) credentials: &'a dyn Credentials,
     pub(super) access: Access,
     pub(super) cancel: &'a Cancel,
     pub(super) progress: &'a dyn Progress,
-    /// How long nothing may come.
+    /// How much silence is left before the endpoint is given up.
     pub(super) patience: &'a Arc<Patience>,
     /// The number of the attempt, from 1.
     pub(super) attempt: u32,
@@ -84,7 +84,7 @@ pub(super) struct Followed {
     pub(super) elsewhere: Option<String>,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> RequestContext<'a> {
     pub(super) fn waiter(self) -> Waiter<'a> {
         Waiter {
             client: self.client,
@@ -94,11 +94,11 @@ impl<'a> Asking<'a> {
     }
 }
 
-impl Place {
-    pub(super) fn new(hosts: &Arc<Hosts>, endpoint: Endpoint) -> Self {
+impl Endpoint {
+    pub(super) fn new(hosts: &Arc<Hosts>, config: EndpointConfig) -> Self {
         Self {
-            transport: Transport::new(hosts, Arc::clone(&endpoint.tls), &endpoint.authority),
-            endpoint,
+            transport: Transport::new(hosts, Arc::clone(&config.tls), &config.authority),
+            config,
             base: Mutex::default(),
             probed: AtomicBool::new(false),
             session: Mutex::default(),
@@ -106,14 +106,15 @@ impl Place {
         }
     }
 
-    /// Asks once, and again where credentials are wanted. Every answer but success is an error.
+    /// Sends a request, and repeats it with credentials when it is challenged. Every answer but
+    /// success is an error.
     pub(super) fn send(
         &self,
-        asking: Asking<'_>,
-        request: &Request<'_>,
+        context: RequestContext<'_>,
+        request: &EndpointRequest<'_>,
     ) -> Result<Response, RegistryError> {
-        let base = self.base(asking, request.what)?;
-        let path = match self.endpoint.repository.as_str() {
+        let base = self.base(context, request.what)?;
+        let path = match self.config.repository.as_str() {
             "" => format!("/v2/{}", request.path),
             repository => format!("/v2/{repository}/{}", request.path),
         };
@@ -128,67 +129,67 @@ impl Place {
                 .map_err(|error| self.malformed(request.what, &error))?,
         };
         loop {
-            let error = match self.send_once(asking, &base, &url, request) {
+            let error = match self.send_once(context, &base, &url, request) {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            if self.speaks_https(asking, &base, &error) {
-                let host = self.endpoint.host.clone();
+            if self.speaks_https(context, &base, &error) {
+                let host = self.config.host.clone();
                 return Err(RegistryError::SpeaksHttps { host });
             }
-            if !self.reconsider(asking, &error) {
+            if !self.reconsider(context, &error) {
                 return Err(self.first_refusal(error));
             }
         }
     }
 
-    /// Asks, and again where credentials are wanted.
+    /// Sends a request, and repeats it with credentials when it is challenged.
     fn send_once(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         base: &Url,
         url: &Url,
-        request: &Request<'_>,
+        request: &EndpointRequest<'_>,
     ) -> Result<Response, RegistryError> {
         let inside = url.origin() == base.origin();
         let mut renewals = 0;
         loop {
-            let shown = self.shown(asking.client);
+            let shown = self.shown(context.client);
             let origin = inside.then(|| url.origin());
-            let place = (base, origin.as_ref());
-            let followed = self.follow(asking, url.clone(), request, shown.as_ref(), place)?;
+            let trusted = (base, origin.as_ref());
+            let followed = self.follow(context, url.clone(), request, shown.as_ref(), trusted)?;
             if followed.elsewhere.is_none()
                 && followed.response.status() == StatusCode::UNAUTHORIZED
                 && renewals < 2
             {
-                let mut asked = Asked::of(followed.response.headers());
-                if asked.challenges.is_empty() && renewals == 0 {
-                    // Some say what they want only where everybody asks first.
-                    asked = Asked::of(self.ping(asking, base, request.what)?.headers());
+                let mut challenges = Challenges::of(followed.response.headers());
+                if challenges.parsed.is_empty() && renewals == 0 {
+                    // Some registries send their challenge on `/v2/` alone.
+                    challenges = Challenges::of(self.ping(context, base, request.what)?.headers());
                 }
-                if (renewals == 0 || asked.is_insufficient())
-                    && self.authorize(asking, base, &asked, shown.as_ref(), request.what)?
+                if (renewals == 0 || challenges.is_insufficient())
+                    && self.authorize(context, base, &challenges, shown.as_ref(), request.what)?
                 {
                     renewals += 1;
                     continue;
                 }
             }
-            let judged = self.judge(asking, followed, request, shown.as_ref());
+            let judged = self.judge(context, followed, request, shown.as_ref());
             if let (Ok(_), Some(shown)) = (&judged, &shown) {
-                self.accepted(asking, shown);
+                self.accepted(context, shown);
             }
             return judged;
         }
     }
 
-    /// Asks a server that a manifest names, without credentials.
+    /// Sends a request without credentials to a server that a manifest names.
     pub(super) fn send_elsewhere(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         url: &str,
-        request: &Request<'_>,
+        request: &EndpointRequest<'_>,
     ) -> Result<Response, RegistryError> {
-        let base = self.base(asking, request.what)?;
+        let base = self.base(context, request.what)?;
         let url: Url = url
             .parse()
             .map_err(|error| self.malformed(request.what, &error))?;
@@ -197,29 +198,29 @@ impl Place {
             let reason = "the address of a foreign layer is not one of HTTPS";
             return Err(self.malformed(request.what, &reason));
         }
-        let followed = self.follow(asking, url, request, None, (&base, None))?;
-        self.judge(asking, followed, request, None)
+        let followed = self.follow(context, url, request, None, (&base, None))?;
+        self.judge(context, followed, request, None)
     }
 
     /// Sends a request and follows where it leads. Credentials stay with the registry, at the
     /// origin beside its address, if the request begins there.
     fn follow(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         mut url: Url,
-        request: &Request<'_>,
+        request: &EndpointRequest<'_>,
         shown: Option<&Authorization>,
         (base, origin): (&Url, Option<&url::Origin>),
     ) -> Result<Followed, RegistryError> {
         let refused = |reason: String| RegistryError::Redirect {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             what: request.what.to_owned(),
             reason,
         };
         for _ in 0..=MAX_REDIRECTS {
             let inside = origin == Some(&url.origin());
             if !inside {
-                let checked = self.referrer(asking, base).check(&url);
+                let checked = self.referrer(context, base).check(&url);
                 checked.map_err(|reason| refused(format!("to `{}`, but {reason}", at(&url))))?;
             }
             let side = if inside {
@@ -239,10 +240,10 @@ impl Place {
             if let Some(shown) = shown.filter(|_| inside) {
                 builder = builder.header(AUTHORIZATION, shown.header.clone());
             }
-            let response = self.answer(asking, &connection, builder, request.what)?;
+            let response = self.answer(context, &connection, builder, request.what)?;
             if inside {
-                let host = &self.endpoint.host;
-                asking.client.notices.take(host, response.headers());
+                let host = &self.config.host;
+                context.client.notices.take(host, response.headers());
             }
             let Some(location) = redirect::location(&response) else {
                 let elsewhere = (!inside).then(|| url.host_str().unwrap_or("?").to_owned());
@@ -269,37 +270,37 @@ impl Place {
     /// Sends a request, and waits for the head of the answer.
     pub(super) fn answer(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         connection: &Connection,
         builder: reqwest::RequestBuilder,
         what: &str,
     ) -> Result<Response, RegistryError> {
         for notice in connection.notices.iter() {
-            asking.client.notices.add(notice.clone());
+            context.client.notices.add(notice.clone());
         }
         let (http, request) = builder.build_split();
         let request = request.map_err(|error| self.failed(error, connection, None, what))?;
         let elsewhere = self.elsewhere(request.url());
         let mut entry = Entry::new(&request, elsewhere.is_none());
         entry.note(match &elsewhere {
-            None if self.endpoint.is_mirror => "a mirror".to_owned(),
+            None if self.config.is_mirror => "a mirror".to_owned(),
             None => "the registry".to_owned(),
-            Some(_) => format!("for {}", self.endpoint.host),
+            Some(_) => format!("for {}", self.config.host),
         });
-        if asking.attempt > 1 {
-            entry.note(format!("attempt {}", asking.attempt));
+        if context.attempt > 1 {
+            entry.note(format!("attempt {}", context.attempt));
         }
         if let Some(proxy) = &connection.proxy {
             entry.note(format!("through proxy {proxy}"));
         }
-        let waiter = asking.waiter();
-        let host = elsewhere.as_deref().unwrap_or(&self.endpoint.host);
-        let limit = asking.client.policy.stall_timeout;
-        let limit = limit.min(asking.patience.left());
+        let waiter = context.waiter();
+        let host = elsewhere.as_deref().unwrap_or(&self.config.host);
+        let limit = context.client.policy.stall_timeout;
+        let limit = limit.min(context.patience.left());
         let begun = Instant::now();
         let outcome = waiter.wait(limit, host, what, http.execute(request));
         let took = begun.elapsed();
-        asking.patience.spend(took);
+        context.patience.spend(took);
         match outcome {
             Ok(Ok(response)) => {
                 waiter.log(LogLevel::Debug, &entry.answered(&response, took));
@@ -318,7 +319,7 @@ impl Place {
             Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
             Err(NoAnswer::Late) => {
                 waiter.log(LogLevel::Debug, &entry.failed("no answer", took));
-                let stalled = Unread::Stalled(asking.patience.silent());
+                let stalled = Unread::Stalled(context.patience.silent());
                 Err(self.unread(stalled, elsewhere, what))
             }
         }
@@ -327,19 +328,19 @@ impl Place {
     /// Returns the body of an answer, to be read with the same patience.
     pub(super) fn incoming<'a>(
         &self,
-        asking: Asking<'a>,
+        context: RequestContext<'a>,
         response: Response,
         what: &str,
     ) -> Incoming<'a> {
         let elsewhere = self.elsewhere(response.url());
-        let host = elsewhere.as_deref().unwrap_or(&self.endpoint.host);
-        let patience = Arc::clone(asking.patience);
-        Incoming::new(asking.waiter(), patience, response, host, what)
+        let host = elsewhere.as_deref().unwrap_or(&self.config.host);
+        let patience = Arc::clone(context.patience);
+        Incoming::new(context.waiter(), patience, response, host, what)
     }
 
     /// Returns the host of an address, with its port, where that is not the registry.
     pub(super) fn elsewhere(&self, url: &Url) -> Option<String> {
-        let own = Url::parse(&format!("{}://{}/", url.scheme(), self.endpoint.authority));
+        let own = Url::parse(&format!("{}://{}/", url.scheme(), self.config.authority));
         if own.is_ok_and(|own| own.origin() == url.origin()) {
             return None;
         }
@@ -351,11 +352,11 @@ impl Place {
     }
 
     /// Returns the registry as what refers to other servers.
-    pub(super) fn referrer<'a>(&self, asking: Asking<'a>, base: &'a Url) -> Referrer<'a> {
+    pub(super) fn referrer<'a>(&self, context: RequestContext<'a>, base: &'a Url) -> Referrer<'a> {
         Referrer {
             base,
             peer: self.transport.peer.get(),
-            hosts: &asking.client.hosts,
+            hosts: &context.client.hosts,
         }
     }
 
@@ -363,7 +364,7 @@ impl Place {
     pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, RegistryError> {
         self.transport.connection(url, side).map_err(|error| {
             let host = match side {
-                Side::Registry => self.endpoint.host.clone(),
+                Side::Registry => self.config.host.clone(),
                 Side::TokenService | Side::Elsewhere => authority(url),
             };
             match error {

@@ -1,4 +1,4 @@
-//! What a failure says of a place: whether to try again, and whether another place may do better.
+//! What a failure says of an endpoint: whether to try again, and whether another endpoint may do better.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl RegistryError {
         )
     }
 
-    /// Returns whether another place may have what this one has not.
+    /// Returns whether another endpoint may have what this one has not.
     pub(super) fn is_of_the_place(&self) -> bool {
         !matches!(
             self,

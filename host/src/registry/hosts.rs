@@ -1,7 +1,7 @@
 //! Where registries are, and how they are to be spoken to, as the user has configured it.
 //!
 //! Owns the precedence: the command line, then our settings, then the files that other tools share
-//! with us. Asks nobody anything; what cannot be used is an error before the first request.
+//! with us. Sends no requests; what cannot be used is an error before the first request.
 
 mod certs_d;
 mod error;
@@ -66,14 +66,14 @@ pub struct HostOverrides {
     pub ca_certs: Vec<PathBuf>,
 }
 
-/// One place where a repository is asked for.
+/// How one endpoint of a repository is reached.
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub struct EndpointConfig {
     /// The host for messages and credentials.
     pub host: String,
     /// The host and port to connect to.
     pub authority: String,
-    /// The repository at that place.
+    /// The repository on that endpoint.
     pub repository: String,
     /// Whether plain HTTP is used.
     pub plain: Plain,
@@ -144,11 +144,11 @@ struct Host {
     mirrors: Option<Vec<MirrorSettings>>,
 }
 
-/// A place before it is known how to speak to it.
-struct Place<'a> {
+/// An endpoint before its host's settings are applied.
+struct Candidate<'a> {
     host: &'a str,
     repository: String,
-    /// What was decided for this place above all settings of its host.
+    /// What was decided for this endpoint above all settings of its host.
     insecure: Option<bool>,
     /// The same of certificates.
     tls_verify: Option<bool>,
@@ -199,7 +199,7 @@ impl Hosts {
     /// # Errors
     /// [`HostsError::Blocked`] when the repository is forbidden, and others when certificates of
     /// one of the hosts cannot be used.
-    pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, HostsError> {
+    pub fn endpoints(&self, reference: &Reference) -> Result<Vec<EndpointConfig>, HostsError> {
         let found = self.conf.find(reference);
         if let Some((registry, _)) = &found
             && registry.blocked
@@ -210,11 +210,15 @@ impl Hosts {
             });
         }
         let own = self.by_name.get(reference.registry());
-        let mut places = Vec::new();
+        let mut candidates = Vec::new();
         if let Some(mirrors) = own.and_then(|host| host.mirrors.as_ref()) {
-            places.extend(mirrors.iter().map(|mirror| Place::own(mirror, reference)));
+            candidates.extend(
+                mirrors
+                    .iter()
+                    .map(|mirror| Candidate::own(mirror, reference)),
+            );
         } else if let Some((registry, rest)) = &found {
-            places.extend(registry.mirrors.iter().map(|mirror| Place {
+            candidates.extend(registry.mirrors.iter().map(|mirror| Candidate {
                 host: &mirror.location.host,
                 repository: mirror.location.repository(rest),
                 insecure: by_scheme(&mirror.location),
@@ -226,13 +230,13 @@ impl Hosts {
         }
         // A digest beside the tag is what counts.
         if reference.digest().is_some() {
-            places.retain(|place| place.usage != MirrorUsage::TagOnly);
+            candidates.retain(|candidate| candidate.usage != MirrorUsage::TagOnly);
         }
         let moved = found
             .as_ref()
             .and_then(|(registry, rest)| Some((registry.location.as_ref()?, rest)));
         let host = moved.map_or(reference.registry(), |(location, _)| &location.host);
-        places.push(Place {
+        candidates.push(Candidate {
             host,
             repository: moved.map_or_else(
                 || reference.repository().to_owned(),
@@ -249,17 +253,19 @@ impl Hosts {
             is_mirror: false,
         });
         if let Some((registry, _)) = &found
-            && let Some(place) = places.iter().find(|place| place.repository.is_empty())
+            && let Some(candidate) = candidates
+                .iter()
+                .find(|candidate| candidate.repository.is_empty())
         {
             return Err(HostsError::NoRepository {
                 name: reference.name(),
-                host: place.host.to_owned(),
+                host: candidate.host.to_owned(),
                 path: registry.file.clone(),
             });
         }
-        places
+        candidates
             .into_iter()
-            .map(|place| self.endpoint(place))
+            .map(|candidate| self.endpoint(candidate))
             .collect()
     }
 
@@ -267,8 +273,8 @@ impl Hosts {
     ///
     /// # Errors
     /// [`HostsError`] when its certificates cannot be used.
-    pub fn registry(&self, host: &str) -> Result<Endpoint, HostsError> {
-        self.endpoint(Place {
+    pub fn registry(&self, host: &str) -> Result<EndpointConfig, HostsError> {
+        self.endpoint(Candidate {
             host,
             repository: String::new(),
             insecure: self.of_command(host),
@@ -338,14 +344,14 @@ impl Hosts {
         }
     }
 
-    fn endpoint(&self, place: Place<'_>) -> Result<Endpoint, HostsError> {
+    fn endpoint(&self, candidate: Candidate<'_>) -> Result<EndpointConfig, HostsError> {
         let none = Host::default();
-        let own = self.by_name.get(place.host).unwrap_or(&none);
-        let insecure = place.insecure.or(own.insecure);
-        let tls_verify = place.tls_verify.or(own.tls_verify);
+        let own = self.by_name.get(candidate.host).unwrap_or(&none);
+        let insecure = candidate.insecure.or(own.insecure);
+        let tls_verify = candidate.tls_verify.or(own.tls_verify);
         let may_fall_back = match tls_verify {
-            Some(verify) => !verify && place.host != DOCKER_HUB.0,
-            None => place.lenient || is_loopback(place.host),
+            Some(verify) => !verify && candidate.host != DOCKER_HUB.0,
+            None => candidate.lenient || is_loopback(candidate.host),
         };
         let plain = match insecure {
             Some(true) => Plain::Only,
@@ -360,23 +366,23 @@ impl Hosts {
             (Some(false), Plain::Never) => Some(NOT_CHECKED),
             _ => None,
         };
-        let shared = certs_d::read(&self.paths, place.host)?;
-        Ok(Endpoint {
-            host: place.host.to_owned(),
-            authority: match place.host {
+        let shared = certs_d::read(&self.paths, candidate.host)?;
+        Ok(EndpointConfig {
+            host: candidate.host.to_owned(),
+            authority: match candidate.host {
                 host if host == DOCKER_HUB.0 => DOCKER_HUB.1.to_owned(),
                 host => host.to_owned(),
             },
-            repository: place.repository,
+            repository: candidate.repository,
             plain,
-            usage: place.usage,
-            is_mirror: place.is_mirror,
+            usage: candidate.usage,
+            is_mirror: candidate.is_mirror,
             unverified,
             tls: Arc::new(self.tls_settings(
                 own,
                 shared,
                 // Where we were told of plain HTTP or against it, no other file has a say.
-                tls_verify.unwrap_or(!place.lenient || insecure.is_some()),
+                tls_verify.unwrap_or(!candidate.lenient || insecure.is_some()),
             )),
         })
     }
@@ -397,7 +403,7 @@ impl Host {
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> Candidate<'a> {
     fn own(mirror: &'a MirrorSettings, reference: &Reference) -> Self {
         Self {
             host: &mirror.location.host,

@@ -1,4 +1,4 @@
-//! Whether a registry knows somebody: what is asked before credentials are kept. Source: OCI
+//! Checking a login before its credentials are stored. Source: OCI
 //! distribution-spec, "Determining Support".
 
 use reqwest::Response;
@@ -8,36 +8,36 @@ use super::RegistryError;
 use super::body;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::exchange::{Asking, Place, Request};
+use super::exchange::{Endpoint, EndpointRequest, RequestContext};
 use super::hosts::HostsError;
 use super::incoming::Unread;
 use super::retry::Attempts;
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
-/// What a registry says to somebody who shows credentials.
+/// What a registry says of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Welcome {
-    /// It knows them.
+pub enum LoginCheck {
+    /// It accepts them.
     Known,
-    /// It lets everybody in at its door, and asks who they are further in or not at all.
+    /// `/v2/` is open without credentials, so they could not be checked.
     Open,
 }
 
-/// Why it is not known whether a registry knows somebody.
+/// Why a login could not be checked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
     /// The configuration of the registry cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
-    /// The registry does not know them, or could not be asked.
+    /// The registry refuses them, or could not be reached.
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }
 
 impl Client {
-    /// Asks a registry whether it knows somebody. `who` names them in messages.
+    /// Asks a registry whether it accepts credentials. `who` names their user in messages.
     ///
     /// # Errors
     /// [`RegistryError::Credentials`] when it does not.
@@ -48,12 +48,12 @@ impl Client {
         credentials: &dyn Credentials,
         progress: &dyn Progress,
         cancel: &Cancel,
-    ) -> Result<Welcome, VerifyError> {
-        let endpoint = self.hosts.registry(registry)?;
-        self.warn(&endpoint);
-        let place = Place::new(&self.hosts, endpoint);
+    ) -> Result<LoginCheck, VerifyError> {
+        let config = self.hosts.registry(registry)?;
+        self.warn(&config);
+        let endpoint = Endpoint::new(&self.hosts, config);
         let attempts = Attempts::new(self.policy, &self.health.traffic);
-        let asking = Asking {
+        let context = RequestContext {
             client: self,
             credentials,
             access: Access::Login,
@@ -63,35 +63,35 @@ impl Client {
             attempt: 1,
         };
         let what = format!("the login of {who}");
-        let request = Request {
+        let request = EndpointRequest {
             path: String::new(),
             headers: HeaderMap::new(),
             what: &what,
             upload: None,
         };
-        let response = place.send(asking, &request)?;
-        refuse_page(&place, asking, response, &what)?;
-        let shown = place.shown(self);
+        let response = endpoint.send(context, &request)?;
+        refuse_page(&endpoint, context, response, &what)?;
+        let shown = endpoint.shown(self);
         Ok(if shown.is_some_and(|shown| shown.identity.known) {
-            Welcome::Known
+            LoginCheck::Known
         } else {
-            Welcome::Open
+            LoginCheck::Open
         })
     }
 }
 
-/// Refuses the page of a portal, which lets everybody in. What else an answer says does not matter.
+/// Refuses the page of a captive portal, which answers every request with success. What else an answer says does not matter.
 fn refuse_page(
-    place: &Place,
-    asking: Asking<'_>,
+    endpoint: &Endpoint,
+    context: RequestContext<'_>,
     response: Response,
     what: &str,
 ) -> Result<(), RegistryError> {
     let url = response.url().clone();
-    let mut incoming = place.incoming(asking, response, what);
+    let mut incoming = endpoint.incoming(context, response, what);
     let content_type = body::content_type(incoming.response());
     let found = match incoming.peek() {
-        Ok(bytes) => place.page(&url, content_type.as_deref(), bytes, what),
+        Ok(bytes) => endpoint.page(&url, content_type.as_deref(), bytes, what),
         Err(Unread::Cancelled(cancelled)) => return Err(cancelled.into()),
         Err(_) => None,
     };

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::body::{self, Body};
 use super::encoding::NotUndone;
-use super::exchange::{Asking, Place, Request};
+use super::exchange::{Endpoint, EndpointRequest, RequestContext};
 use super::incoming::Unread;
 use super::{RegistryError, Repository, Retry};
 use crate::cancel::Cancel;
@@ -20,9 +20,9 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// Which manifest.
+/// How a manifest is named: by tag or by digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which<'a> {
+pub enum ManifestRef<'a> {
     /// The one that a tag names now.
     Tag(&'a str),
     /// The one of a digest.
@@ -31,7 +31,7 @@ pub enum Which<'a> {
 
 /// A manifest or index as a registry gave it. Its digest was checked.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub struct FetchedManifest {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Their digest.
@@ -42,10 +42,10 @@ pub struct Fetched {
     pub content_type: Option<String>,
 }
 
-/// What was wanted of a place, with the words for it.
+/// A request for a manifest or configuration, with the words for messages.
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
-    place: &'a Place,
+struct DocumentRequest<'a> {
+    endpoint: &'a Endpoint,
     what: &'a str,
     /// The most bytes, and the setting that says so.
     limit: (u64, &'static str),
@@ -55,50 +55,50 @@ impl Repository {
     /// Fetches a manifest or index and checks its digest.
     ///
     /// # Errors
-    /// What the last place says, which is the registry itself.
+    /// What the last endpoint says, which is the registry itself.
     pub fn manifest(
         &self,
-        which: Which<'_>,
+        which: ManifestRef<'_>,
         limit: u64,
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
-    ) -> Result<Fetched, RegistryError> {
+    ) -> Result<FetchedManifest, RegistryError> {
         let selector = match which {
-            Which::Tag(tag) => tag.to_owned(),
-            Which::Digest(digest) => digest.to_string(),
+            ManifestRef::Tag(tag) => tag.to_owned(),
+            ManifestRef::Digest(digest) => digest.to_string(),
         };
-        let is_digest = matches!(which, Which::Digest(_));
-        self.at_each_place(is_digest, on_retry, cancel, |place, asking| {
+        let is_digest = matches!(which, ManifestRef::Digest(_));
+        self.at_each_endpoint(is_digest, on_retry, cancel, |endpoint, context| {
             let mark = if is_digest { '@' } else { ':' };
-            let what = format!("manifest {}{mark}{selector}", place.endpoint.repository);
+            let what = format!("manifest {}{mark}{selector}", endpoint.config.repository);
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let request = Request {
+            let request = EndpointRequest {
                 path: format!("manifests/{selector}"),
                 headers,
                 what: &what,
                 upload: None,
             };
-            let response = place.send(asking, &request)?;
+            let response = endpoint.send(context, &request)?;
             let header = response.headers().get("docker-content-digest");
             let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
             let content_type = body::content_type(&response)
                 .and_then(|text| Some(text.split(';').next()?.trim().to_ascii_lowercase()));
             let stated = match which {
-                Which::Digest(digest) => Some(digest.clone()),
-                Which::Tag(_) => stated,
+                ManifestRef::Digest(digest) => Some(digest.clone()),
+                ManifestRef::Tag(_) => stated,
             };
-            let wanted = Wanted {
-                place,
+            let wanted = DocumentRequest {
+                endpoint,
                 what: &what,
                 limit: (limit, "manifest_bytes"),
             };
-            let (bytes, digest) = wanted.read(asking, response, stated, None)?;
-            Ok(Fetched {
+            let (bytes, digest) = wanted.read(context, response, stated, None)?;
+            Ok(FetchedManifest {
                 bytes,
                 digest,
-                host: place.endpoint.host.clone(),
+                host: endpoint.config.host.clone(),
                 content_type,
             })
         })
@@ -108,7 +108,7 @@ impl Repository {
     /// where that is known.
     ///
     /// # Errors
-    /// What the last place says, which is the registry itself.
+    /// What the last endpoint says, which is the registry itself.
     pub fn small_blob(
         &self,
         digest: &Digest,
@@ -117,47 +117,47 @@ impl Repository {
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
     ) -> Result<Vec<u8>, RegistryError> {
-        self.at_each_place(true, on_retry, cancel, |place, asking| {
-            let what = format!("configuration {digest} of {}", place.endpoint.repository);
+        self.at_each_endpoint(true, on_retry, cancel, |endpoint, context| {
+            let what = format!("configuration {digest} of {}", endpoint.config.repository);
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let request = Request {
+            let request = EndpointRequest {
                 path: format!("blobs/{digest}"),
                 headers,
                 what: &what,
                 upload: None,
             };
-            let wanted = Wanted {
-                place,
+            let wanted = DocumentRequest {
+                endpoint,
                 what: &what,
                 limit: (limit, "config_bytes"),
             };
             if size.is_some_and(|size| size > limit) {
                 return Err(wanted.too_large());
             }
-            let response = place.send(asking, &request)?;
-            let (bytes, _) = wanted.read(asking, response, Some(digest.clone()), size)?;
+            let response = endpoint.send(context, &request)?;
+            let (bytes, _) = wanted.read(context, response, Some(digest.clone()), size)?;
             Ok(bytes)
         })
     }
 }
 
-impl Wanted<'_> {
+impl DocumentRequest<'_> {
     /// Reads an answer whole, and checks its digest, and its length where that is known.
     fn read(
         self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         response: Response,
         stated: Option<Digest>,
         size: Option<u64>,
     ) -> Result<(Vec<u8>, Digest), RegistryError> {
         let url = response.url().clone();
-        let mut incoming = self.place.incoming(asking, response, self.what);
+        let mut incoming = self.endpoint.incoming(context, response, self.what);
         let body = body::read(&mut incoming, self.limit.0).map_err(|unread| match unread {
             Unread::TooLong => self.too_large(),
             unread => self
-                .place
-                .unread(unread, self.place.elsewhere(&url), self.what),
+                .endpoint
+                .unread(unread, self.endpoint.elsewhere(&url), self.what),
         })?;
         let content_type = body.content_type.clone();
         let (bytes, digest) = self.settled(body, stated.as_ref())?;
@@ -167,12 +167,12 @@ impl Wanted<'_> {
             return Ok((bytes, digest));
         }
         let page = self
-            .place
+            .endpoint
             .page(&url, content_type.as_deref(), &bytes, self.what);
         if let Some(page) = page {
             return Err(page);
         }
-        let host = self.place.endpoint.host.clone();
+        let host = self.endpoint.config.host.clone();
         let what = self.what.to_owned();
         match (size, stated) {
             (Some(size), _) if size != bytes.len() as u64 => Err(RegistryError::Size {
@@ -217,7 +217,7 @@ impl Wanted<'_> {
             Ok(None) => return Ok((body.bytes, digest)),
             Ok(Some(encoding)) => encoding,
             Err(name) => {
-                return Err(self.place.malformed(
+                return Err(self.endpoint.malformed(
                     self.what,
                     &format!("it is encoded in a way that msb has not asked for: {name}"),
                 ));
@@ -244,7 +244,7 @@ impl Wanted<'_> {
 
     fn garbled(self, reason: &impl ToString) -> RegistryError {
         RegistryError::Garbled {
-            host: self.place.endpoint.host.clone(),
+            host: self.endpoint.config.host.clone(),
             what: self.what.to_owned(),
             reason: reason.to_string(),
         }
@@ -252,7 +252,7 @@ impl Wanted<'_> {
 
     fn too_large(self) -> RegistryError {
         RegistryError::TooLarge {
-            host: self.place.endpoint.host.clone(),
+            host: self.endpoint.config.host.clone(),
             what: self.what.to_owned(),
             limit: self.limit.0,
             setting: self.limit.1,

@@ -2,7 +2,7 @@
 //!
 //! Owns the protocol: challenges and tokens, manifests and blobs by digest, redirects, retries and
 //! resuming. Knows nothing of the store, of layers and of EROFS; what it fetches is bytes whose
-//! digest somebody checks. Source: OCI distribution-spec, and the token specification of the
+//! digest is checked. Source: OCI distribution-spec, and the token specification of the
 //! distribution project.
 
 mod authorize;
@@ -45,11 +45,14 @@ mod x509;
 pub use blob::{BlobReader, BlobRequest};
 pub use certificate::CertificateProblem;
 pub use client::Client;
-pub use credentials::{Access, CredentialRequest, Credentials, Found, Origin, RegistryAuth, Tried};
+pub use credentials::{
+    Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, ResolvedCredential,
+    TriedProvider,
+};
 pub use download::DownloadError;
-pub use error::{RegistryError, Said, Stranger};
-pub use login::{VerifyError, Welcome};
-pub use manifest::{Fetched, Which};
+pub use error::{DeniedIdentity, RegistryError, ServerMessage};
+pub use login::{LoginCheck, VerifyError};
+pub use manifest::{FetchedManifest, ManifestRef};
 pub use proxy::{ProxyError, ProxyServer};
 pub use repository::Repository;
 pub use retry::{Retry, RetryPolicy};

@@ -13,11 +13,11 @@ const FEW: u64 = 10;
 /// What was said by the registries of one operation and not passed on yet.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    said: Mutex<Said>,
+    queue: Mutex<NoticeQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Said {
+struct NoticeQueue {
     known: BTreeSet<String>,
     new: Vec<String>,
 }
@@ -46,14 +46,14 @@ impl Notices {
 
     /// Takes note of something that the user should know.
     pub(super) fn add(&self, text: String) {
-        let mut said = self.lock();
-        if said.known.insert(text.clone()) {
-            said.new.push(text);
+        let mut queue = self.lock();
+        if queue.known.insert(text.clone()) {
+            queue.new.push(text);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, NoticeQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

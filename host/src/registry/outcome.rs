@@ -6,22 +6,22 @@ use reqwest::{Response, StatusCode, Url};
 
 use super::authorize::{Authorization, Identity};
 use super::certificate::CertificateProblem;
-use super::exchange::{Asking, Followed, Place, Request};
+use super::exchange::{Endpoint, EndpointRequest, Followed, RequestContext};
 use super::incoming::Unread;
 use super::network::ForbiddenAddress;
 use super::retry::retry_after;
 use super::transport::{
     Connection, cause, has_nothing_in_common, speaks_no_tls, wants_certificate,
 };
-use super::{RegistryError, Said, body, page};
+use super::{RegistryError, ServerMessage, body, page};
 
-impl Place {
+impl Endpoint {
     /// Tells what an answer means.
     pub(super) fn judge(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         followed: Followed,
-        request: &Request<'_>,
+        request: &EndpointRequest<'_>,
         shown: Option<&Authorization>,
     ) -> Result<Response, RegistryError> {
         let mut response = followed.response;
@@ -29,17 +29,17 @@ impl Place {
         if status.is_success() {
             return Ok(response);
         }
-        let host = self.endpoint.host.clone();
+        let host = self.config.host.clone();
         let what = request.what.to_owned();
         let retry_after = retry_after(response.headers(), SystemTime::now());
         if status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
             let elsewhere = self.elsewhere(response.url());
-            let said = body::said(asking.waiter(), &mut response);
+            let message = body::server_message(context.waiter(), &mut response);
             return Err(RegistryError::WebPage {
                 host,
                 elsewhere,
                 what,
-                title: said.map_or_else(String::new, |said| said.0),
+                title: message.map_or_else(String::new, |message| message.0),
             });
         }
         if status.is_redirection() {
@@ -58,7 +58,7 @@ impl Place {
                 retry_after,
             });
         }
-        let said = body::said(asking.waiter(), &mut response);
+        let message = body::server_message(context.waiter(), &mut response);
         let identity = shown.map_or_else(
             || Identity {
                 tried: self.tried(),
@@ -69,34 +69,43 @@ impl Place {
         // With a token in between, it is the token server that does not know us.
         let is_unknown = match status.as_u16() {
             401 => identity.known,
-            403 => identity.direct && said.as_ref().is_some_and(Said::is_about_credentials),
+            403 => {
+                identity.direct
+                    && message
+                        .as_ref()
+                        .is_some_and(ServerMessage::is_about_credentials)
+            }
             _ => false,
         };
         Err(match status.as_u16() {
-            404 => RegistryError::NotFound { host, what, said },
+            404 => RegistryError::NotFound {
+                host,
+                what,
+                message,
+            },
             _ if is_unknown => RegistryError::Credentials {
                 host,
                 what,
                 origin: identity.origin,
-                said,
+                message,
             },
             401 | 403 => RegistryError::Denied {
                 host,
                 what,
                 identity: Box::new(identity.into()),
-                said,
+                message,
             },
             429 => RegistryError::RateLimited {
                 host,
                 retry_after,
-                said,
+                message,
             },
             status => RegistryError::Status {
                 host,
                 what,
                 status,
                 retry_after,
-                said,
+                message,
             },
         })
     }
@@ -110,12 +119,12 @@ impl Place {
         what: &str,
     ) -> RegistryError {
         // What is wrong with a certificate is so with that of the server that showed it.
-        let peer = elsewhere.as_ref().unwrap_or(&self.endpoint.host).clone();
+        let peer = elsewhere.as_ref().unwrap_or(&self.config.host).clone();
         // The address may be signed.
         let source = error.without_url();
         if let Some(forbidden) = cause::<ForbiddenAddress>(&source) {
             return RegistryError::Redirect {
-                host: self.endpoint.host.clone(),
+                host: self.config.host.clone(),
                 what: what.to_owned(),
                 reason: format!("to `{peer}`, but {forbidden}"),
             };
@@ -131,7 +140,7 @@ impl Place {
             RegistryError::PlainHttp { host: peer }
         } else if source.is_connect() {
             RegistryError::Connect {
-                host: self.endpoint.host.clone(),
+                host: self.config.host.clone(),
                 elsewhere,
                 what: what.to_owned(),
                 proxy: connection.proxy.clone().map(Box::new),
@@ -149,7 +158,7 @@ impl Place {
         elsewhere: Option<String>,
         what: &str,
     ) -> RegistryError {
-        let host = self.endpoint.host.clone();
+        let host = self.config.host.clone();
         let what = what.to_owned();
         match unread {
             Unread::Broken(source) => RegistryError::Broken {
@@ -185,7 +194,7 @@ impl Place {
         what: &str,
     ) -> Option<RegistryError> {
         page::title(content_type, bytes).map(|title| RegistryError::WebPage {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             elsewhere: self.elsewhere(url),
             what: what.to_owned(),
             title,
@@ -194,7 +203,7 @@ impl Place {
 
     pub(super) fn malformed(&self, what: &str, reason: &impl ToString) -> RegistryError {
         RegistryError::Malformed {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             what: what.to_owned(),
             reason: reason.to_string(),
         }

@@ -208,7 +208,7 @@ impl Exception {
     }
 }
 
-/// Reads an address, or one with the number of its bits behind it.
+/// Reads an address, or one with the number of its bits after it.
 fn network(text: &str) -> Option<Exception> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::exchange::{Asking, Place, Request, Upload};
+use super::exchange::{Endpoint, EndpointRequest, RequestContext, Upload};
 use super::{RegistryError, Repository, Retry, redirect};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -26,8 +26,8 @@ impl Repository {
     ) -> Result<bool, RegistryError> {
         let digest = Digest::of(bytes);
         let what = format!("blob {digest}");
-        self.written(on_retry, cancel, |place, asking| {
-            let request = |method, path: String, url, body: &Bytes| Request {
+        self.written(on_retry, cancel, |endpoint, context| {
+            let request = |method, path: String, url, body: &Bytes| EndpointRequest {
                 path,
                 headers: octets(),
                 what: &what,
@@ -39,24 +39,24 @@ impl Repository {
             };
             let none = Bytes::new();
             let here = request(Method::HEAD, format!("blobs/{digest}"), None, &none);
-            match place.send(asking, &here) {
+            match endpoint.send(context, &here) {
                 Ok(_) => return Ok(false),
                 Err(RegistryError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
             let begin = request(Method::POST, "blobs/uploads/".to_owned(), None, &none);
-            let response = place.send(asking, &begin)?;
+            let response = endpoint.send(context, &begin)?;
             let mut target: Url = redirect::named(response.url(), response.headers())
-                .ok_or_else(|| place.malformed(&what, &"it names no place to upload to"))?;
+                .ok_or_else(|| endpoint.malformed(&what, &"it names no place to upload to"))?;
             if response.url().scheme() == "https" && target.scheme() != "https" {
                 let reason = "the place to upload to is one of plain HTTP";
-                return Err(place.malformed(&what, &reason));
+                return Err(endpoint.malformed(&what, &reason));
             }
             target
                 .query_pairs_mut()
                 .append_pair("digest", &digest.to_string());
             let put = request(Method::PUT, String::new(), Some(target), bytes);
-            place.send(asking, &put)?;
+            endpoint.send(context, &put)?;
             Ok(true)
         })
     }
@@ -76,10 +76,10 @@ impl Repository {
         let digest = Digest::of(bytes);
         let selector = tag.map_or_else(|| digest.to_string(), str::to_owned);
         let what = format!("manifest {selector}");
-        self.written(on_retry, cancel, |place, asking| {
+        self.written(on_retry, cancel, |endpoint, context| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-            let request = Request {
+            let request = EndpointRequest {
                 path: format!("manifests/{selector}"),
                 headers,
                 what: &what,
@@ -89,7 +89,7 @@ impl Repository {
                     body: bytes.clone(),
                 }),
             };
-            place.send(asking, &request)?;
+            endpoint.send(context, &request)?;
             Ok(digest.clone())
         })
     }
@@ -99,19 +99,19 @@ impl Repository {
         &self,
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
-        write: impl Fn(&Place, Asking<'_>) -> Result<T, RegistryError>,
+        write: impl Fn(&Endpoint, RequestContext<'_>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let place = self.places.last().ok_or_else(|| RegistryError::Setup {
+        let endpoint = self.endpoints.last().ok_or_else(|| RegistryError::Setup {
             host: "none".to_owned(),
             source: "no place is configured for the repository".into(),
         })?;
-        let mut attempts = self.attempts(place, Duration::ZERO);
+        let mut attempts = self.attempts(endpoint, Duration::ZERO);
         loop {
-            let asking = self.asking(&attempts.patience, attempts.number(), cancel);
-            match write(place, asking) {
+            let context = self.context(&attempts.patience, attempts.number(), cancel);
+            match write(endpoint, context) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    if !self.wait_for_another(place, &mut attempts, &error, on_retry, cancel)? {
+                    if !self.wait_for_another(endpoint, &mut attempts, &error, on_retry, cancel)? {
                         return Err(error);
                     }
                 }

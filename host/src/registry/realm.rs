@@ -178,7 +178,7 @@ mod tests {
         ] {
             ask(realm, registry).unwrap();
         }
-        // Nothing of nobody's can be stolen.
+        // Anonymous requests carry nothing to steal.
         asked("http://auth.example/t", "http://r.example", None, false).unwrap();
         assert!(asked("http://auth.example/t", "https://r.example", None, false).is_err());
     }

@@ -1,6 +1,6 @@
-//! A repository at all the places that have it: mirrors first, the registry last.
+//! A repository at all endpoints that have it: mirrors first, the registry last.
 //!
-//! Owns the order of places, and trying again. What is fetched is read elsewhere.
+//! Owns the order of endpoints, and trying again. What is fetched is read elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::exchange::{Asking, Place};
+use super::exchange::{Endpoint, RequestContext};
 use super::failure::Extent;
-use super::hosts::{Endpoint, MirrorUsage};
+use super::hosts::{EndpointConfig, MirrorUsage};
 use super::incoming::Waiter;
 use super::patience::Patience;
 use super::retry::{Attempts, Retry};
@@ -19,17 +19,17 @@ use super::{RegistryError, RetryPolicy};
 use crate::cancel::Cancel;
 use crate::progress::{Progress, Silent};
 
-/// Attempts at a mirror: there is always another place.
+/// Attempts at a mirror: there is always another endpoint.
 const MIRROR_ATTEMPTS: u32 = 2;
-/// Attempts at a place that cannot be connected to: most likely there is none.
+/// Attempts at an endpoint that cannot be connected to: most likely there is none.
 const CONNECT_ATTEMPTS: u32 = 2;
-/// How long a mirror may make us wait, where another place can be asked at once.
+/// How long a mirror may make us wait, where another endpoint can be asked at once.
 const MIRROR_WAIT: Duration = Duration::from_secs(5);
 
 /// A repository of images.
 pub struct Repository {
     client: Arc<Client>,
-    pub(super) places: Vec<Place>,
+    pub(super) endpoints: Vec<Endpoint>,
     access: Access,
     credentials: Arc<dyn Credentials>,
     progress: Arc<dyn Progress>,
@@ -41,14 +41,14 @@ pub(super) type OnRetry<'a> = &'a (dyn Fn(&Retry<'_>) + Sync);
 impl Repository {
     pub(super) fn new(
         client: Arc<Client>,
-        endpoints: Vec<Endpoint>,
+        configs: Vec<EndpointConfig>,
         access: Access,
         credentials: Arc<dyn Credentials>,
     ) -> Self {
-        let places = endpoints.into_iter();
-        let places = places.map(|endpoint| Place::new(&client.hosts, endpoint));
+        let endpoints = configs.into_iter();
+        let endpoints = endpoints.map(|config| Endpoint::new(&client.hosts, config));
         Self {
-            places: places.collect(),
+            endpoints: endpoints.collect(),
             client,
             access,
             credentials,
@@ -56,8 +56,8 @@ impl Repository {
         }
     }
 
-    /// Tells of requests, and of waiting for answers, while they go on. Without this nobody hears
-    /// of them.
+    /// Tells of requests, and of waiting for answers, while they go on. Without this they go
+    /// unreported.
     #[must_use]
     pub fn telling(self, progress: Arc<dyn Progress>) -> Self {
         Self { progress, ..self }
@@ -68,13 +68,13 @@ impl Repository {
         self.client.notices()
     }
 
-    pub(super) fn asking<'a>(
+    pub(super) fn context<'a>(
         &'a self,
         patience: &'a Arc<Patience>,
         attempt: u32,
         cancel: &'a Cancel,
-    ) -> Asking<'a> {
-        Asking {
+    ) -> RequestContext<'a> {
+        RequestContext {
             client: &self.client,
             credentials: self.credentials.as_ref(),
             access: self.access,
@@ -97,16 +97,16 @@ impl Repository {
         &self.client
     }
 
-    /// Returns how patient we are with a place, after so much silence of others at the same thing.
+    /// Returns how patient we are with an endpoint, after so much silence of others at the same thing.
     /// A mirror has half of all patience, and so has what has failed before in the same operation.
-    pub(super) fn attempts(&self, place: &Place, silence_before: Duration) -> Attempts {
+    pub(super) fn attempts(&self, endpoint: &Endpoint, silence_before: Duration) -> Attempts {
         let policy = self.client.policy;
-        let endpoint = &place.endpoint;
+        let config = &endpoint.config;
         let half = policy.give_up_after / 2;
         let rest = policy.give_up_after.saturating_sub(silence_before);
-        let (attempts, give_up_after) = if endpoint.is_mirror {
+        let (attempts, give_up_after) = if config.is_mirror {
             (policy.attempts.min(MIRROR_ATTEMPTS), half)
-        } else if self.client.health.has_failed(&endpoint.host) {
+        } else if self.client.health.has_failed(&config.host) {
             (1, half)
         } else {
             (policy.attempts, rest.max(half))
@@ -119,30 +119,30 @@ impl Repository {
         Attempts::new(policy, &self.client.health.traffic)
     }
 
-    /// Returns the first place from a number on that is worth asking; the last one always is.
-    pub(super) fn next_place(&self, from: usize) -> usize {
-        let last = self.places.len().saturating_sub(1);
-        let places = self.places.iter().enumerate().skip(from);
-        let mut worth = places.filter(|(_, place)| !self.is_passed_over(place));
+    /// Returns the first endpoint from a number on that is worth asking; the last one always is.
+    pub(super) fn next_endpoint(&self, from: usize) -> usize {
+        let last = self.endpoints.len().saturating_sub(1);
+        let endpoints = self.endpoints.iter().enumerate().skip(from);
+        let mut worth = endpoints.filter(|(_, endpoint)| !self.is_passed_over(endpoint));
         worth.next().map_or(last, |(number, _)| number.min(last))
     }
 
-    fn is_passed_over(&self, place: &Place) -> bool {
-        place.endpoint.is_mirror
-            && (place.is_passed_over.load(Ordering::Relaxed)
-                || self.client.health.has_failed(&place.endpoint.host))
+    fn is_passed_over(&self, endpoint: &Endpoint) -> bool {
+        endpoint.config.is_mirror
+            && (endpoint.is_passed_over.load(Ordering::Relaxed)
+                || self.client.health.has_failed(&endpoint.config.host))
     }
 
     /// Waits before another attempt, if there shall be one, and returns whether there shall.
     pub(super) fn wait_for_another(
         &self,
-        place: &Place,
+        endpoint: &Endpoint,
         attempts: &mut Attempts,
         error: &RegistryError,
         on_retry: OnRetry<'_>,
         cancel: &Cancel,
     ) -> Result<bool, RegistryError> {
-        let is_mirror = place.endpoint.is_mirror;
+        let is_mirror = endpoint.config.is_mirror;
         if is_mirror && error.is_out_of_reach() {
             return Ok(false);
         }
@@ -163,39 +163,45 @@ impl Repository {
         Ok(true)
     }
 
-    /// Asks place after place, each as often as it deserves.
-    pub(super) fn at_each_place<T>(
+    /// Asks one endpoint after the other, each as often as it deserves.
+    pub(super) fn at_each_endpoint<T>(
         &self,
         by_digest: bool,
         on_retry: OnRetry<'_>,
         cancel: &Cancel,
-        ask: impl Fn(&Place, Asking<'_>) -> Result<T, RegistryError>,
+        ask: impl Fn(&Endpoint, RequestContext<'_>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let mut last = None;
         let mut silence = Duration::ZERO;
-        for place in &self.places {
-            let is_of_no_use = !by_digest && place.endpoint.usage == MirrorUsage::DigestOnly;
-            if is_of_no_use || self.is_passed_over(place) {
+        for endpoint in &self.endpoints {
+            let is_of_no_use = !by_digest && endpoint.config.usage == MirrorUsage::DigestOnly;
+            if is_of_no_use || self.is_passed_over(endpoint) {
                 continue;
             }
-            let mut attempts = self.attempts(place, silence);
+            let mut attempts = self.attempts(endpoint, silence);
             let error = loop {
-                let asking = self.asking(&attempts.patience, attempts.number(), cancel);
-                match ask(place, asking) {
+                let context = self.context(&attempts.patience, attempts.number(), cancel);
+                match ask(endpoint, context) {
                     Ok(answer) => {
-                        self.answered(place);
+                        self.answered(endpoint);
                         return Ok(answer);
                     }
                     Err(error) if !error.is_of_the_place() => return Err(error),
                     Err(error) => {
-                        if !self.wait_for_another(place, &mut attempts, &error, on_retry, cancel)? {
+                        if !self.wait_for_another(
+                            endpoint,
+                            &mut attempts,
+                            &error,
+                            on_retry,
+                            cancel,
+                        )? {
                             break error;
                         }
                     }
                 }
             };
             silence += attempts.patience.silent();
-            self.give_up(place, &error);
+            self.give_up(endpoint, &error);
             last = Some(error);
         }
         Err(last.unwrap_or_else(|| RegistryError::Setup {
@@ -206,17 +212,17 @@ impl Repository {
 
     /// Takes note of a registry that answers. A mirror that has failed is not asked again, whatever
     /// else was on its way from it.
-    pub(super) fn answered(&self, place: &Place) {
-        if !place.endpoint.is_mirror {
-            self.client.health.recover(&place.endpoint.host);
+    pub(super) fn answered(&self, endpoint: &Endpoint) {
+        if !endpoint.config.is_mirror {
+            self.client.health.recover(&endpoint.config.host);
         }
     }
 
-    /// Takes note of a place that has failed. The user hears once of a mirror that does not work,
+    /// Takes note of an endpoint that has failed. The user hears once of a mirror that does not work,
     /// and then it is asked no more; that it has not everything is no news.
-    pub(super) fn give_up(&self, place: &Place, error: &RegistryError) {
-        let host = &place.endpoint.host;
-        if !place.endpoint.is_mirror {
+    pub(super) fn give_up(&self, endpoint: &Endpoint, error: &RegistryError) {
+        let host = &endpoint.config.host;
+        if !endpoint.config.is_mirror {
             if error.is_out_of_reach() {
                 self.client.health.fail(host);
             }
@@ -225,7 +231,7 @@ impl Repository {
         let (is_news, how_long) = match error.extent() {
             Extent::Host => (self.client.health.fail(host), " from here on"),
             Extent::Repository => {
-                let before = place.is_passed_over.swap(true, Ordering::Relaxed);
+                let before = endpoint.is_passed_over.swap(true, Ordering::Relaxed);
                 (!before, " for this image")
             }
             Extent::Content => (!matches!(error, RegistryError::NotFound { .. }), ""),
@@ -241,7 +247,7 @@ impl fmt::Debug for Repository {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Repository")
-            .field("places", &self.places)
+            .field("endpoints", &self.endpoints)
             .field("access", &self.access)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()

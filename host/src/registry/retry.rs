@@ -223,7 +223,7 @@ mod tests {
         let missing = RegistryError::NotFound {
             host: "h".to_owned(),
             what: "w".to_owned(),
-            said: None,
+            message: None,
         };
         assert_eq!(attempts(5).after(&missing), None);
     }
@@ -247,7 +247,7 @@ mod tests {
         let limited = |seconds| RegistryError::RateLimited {
             host: "h".to_owned(),
             retry_after: Some(Duration::from_secs(seconds)),
-            said: None,
+            message: None,
         };
         assert_eq!(attempts(5).after(&limited(7)), Some(Duration::from_secs(7)));
         assert_eq!(attempts(5).after(&limited(86_400)), None);
@@ -256,7 +256,7 @@ mod tests {
             what: "w".to_owned(),
             status: 503,
             retry_after: Some(Duration::from_secs(seconds)),
-            said: None,
+            message: None,
         };
         assert_eq!(attempts(5).after(&busy(7)), Some(Duration::from_secs(7)));
         assert_eq!(attempts(5).after(&busy(86_400)), None);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::cancel::{Cancel, Cancelled};
 
-/// How often somebody who waits for the network looks whether it was cancelled.
+/// How often a thread that waits for the network checks for cancellation.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Drives connections on a thread of its own; whoever wants an answer waits on theirs.

@@ -6,27 +6,31 @@ use std::sync::atomic::Ordering;
 use reqwest::{Response, Url};
 
 use super::RegistryError;
-use super::exchange::{Asking, Place};
+use super::exchange::{Endpoint, RequestContext};
 use super::hosts::Plain;
 use super::transport::Side;
 
-impl Place {
+impl Endpoint {
     /// Returns the address of the registry. Where plain HTTP may be, HTTPS is tried first.
-    pub(super) fn base(&self, asking: Asking<'_>, what: &str) -> Result<Url, RegistryError> {
+    pub(super) fn base(
+        &self,
+        context: RequestContext<'_>,
+        what: &str,
+    ) -> Result<Url, RegistryError> {
         let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = &*base {
             return Ok(base.clone());
         }
         let at = |scheme: &str| {
-            Url::parse(&format!("{scheme}://{}/", self.endpoint.authority))
+            Url::parse(&format!("{scheme}://{}/", self.config.authority))
                 .map_err(|error| self.malformed(what, &error))
         };
-        let found = match self.endpoint.plain {
+        let found = match self.config.plain {
             Plain::Never => at("https")?,
             Plain::Only => at("http")?,
             Plain::Fallback => {
                 let secure = at("https")?;
-                match self.ping(asking, &secure, what) {
+                match self.ping(context, &secure, what) {
                     Ok(_) => secure,
                     Err(
                         error @ (RegistryError::Certificate { .. }
@@ -36,7 +40,7 @@ impl Place {
                     ) => return Err(error),
                     Err(_) => {
                         let plain = at("http")?;
-                        self.ping(asking, &plain, what)?;
+                        self.ping(context, &plain, what)?;
                         plain
                     }
                 }
@@ -49,7 +53,7 @@ impl Place {
     /// Asks whether there is a registry. Source: OCI distribution-spec, "Determining Support".
     pub(super) fn ping(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         base: &Url,
         what: &str,
     ) -> Result<Response, RegistryError> {
@@ -58,14 +62,14 @@ impl Place {
             .map_err(|error| self.malformed(what, &error))?;
         let connection = self.connection(&url, Side::Registry)?;
         let request = connection.client.get(url);
-        self.answer(asking, &connection, request, what)
+        self.answer(context, &connection, request, what)
     }
 
     /// Returns whether plain HTTP does not work because the registry speaks HTTPS. Looks once, when
     /// there is reason to, and shows nothing.
     pub(super) fn speaks_https(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         base: &Url,
         error: &RegistryError,
     ) -> bool {
@@ -80,16 +84,16 @@ impl Place {
         };
         if !is_reason
             || base.scheme() != "http"
-            || self.endpoint.plain != Plain::Only
+            || self.config.plain != Plain::Only
             || self.probed.swap(true, Ordering::Relaxed)
         {
             return false;
         }
-        let Ok(secure) = Url::parse(&format!("https://{}/", self.endpoint.authority)) else {
+        let Ok(secure) = Url::parse(&format!("https://{}/", self.config.authority)) else {
             return false;
         };
         matches!(
-            self.ping(asking, &secure, "a look at whether it speaks HTTPS"),
+            self.ping(context, &secure, "a look at whether it speaks HTTPS"),
             Ok(_)
                 | Err(RegistryError::Certificate { .. }
                     | RegistryError::ClientCertificate { .. }

@@ -42,7 +42,7 @@ pub(super) struct Token {
 pub(super) struct Tokens(Mutex<HashMap<TokenKey, Token>>);
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     #[serde(default)]
     token: Option<SecretString>,
     #[serde(default)]
@@ -59,7 +59,7 @@ impl Token {
     pub(super) fn read(bytes: &[u8], now: Instant) -> Result<Self, String> {
         use secrecy::ExposeSecret as _;
         // What the parser says could show a part of the token.
-        let answer: Answer =
+        let answer: TokenResponse =
             serde_json::from_slice(bytes).map_err(|_| "its answer is not understood".to_owned())?;
         let secret = [answer.token, answer.access_token]
             .into_iter()

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::authorize::Identity;
 use super::body;
-use super::credentials::{Access, Found};
-use super::exchange::{Asking, Place};
+use super::credentials::{Access, ResolvedCredential};
+use super::exchange::{Endpoint, RequestContext};
 use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
@@ -25,64 +25,64 @@ const MAX_REDIRECTS: usize = 5;
 /// What we are called where a token server wants a name.
 const CLIENT_ID: &str = "msb";
 
-/// What a place asks for a token with.
-pub(super) struct Bearer<'a> {
+/// The parameters of a `Bearer` challenge.
+pub(super) struct BearerChallenge<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
-    /// The scope that the place names.
+    /// The scope that the endpoint names.
     pub(super) scope: Option<&'a str>,
 }
 
-/// What is asked for, of whom, by whom, and in which words.
+/// A request for a token.
 #[derive(Clone, Copy)]
-struct Application<'a> {
+struct TokenRequest<'a> {
     base: &'a Url,
     key: &'a TokenKey,
-    found: &'a Found,
+    credential: &'a ResolvedCredential,
     what: &'a str,
 }
 
-impl Place {
+impl Endpoint {
     /// Returns a token: one that is kept, or a new one.
     pub(super) fn token(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         base: &Url,
-        wanted: &Bearer<'_>,
-        found: &Found,
+        wanted: &BearerChallenge<'_>,
+        credential: &ResolvedCredential,
         is_refused: bool,
         what: &str,
     ) -> Result<(Option<HeaderValue>, TokenKey), RegistryError> {
         let url = self
-            .referrer(asking, base)
-            .token_server(wanted.realm, !found.auth.is_anonymous())
+            .referrer(context, base)
+            .token_server(wanted.realm, !credential.auth.is_anonymous())
             .map_err(|reason| self.refused_realm(wanted.realm, reason))?;
         let key = TokenKey {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             realm: url.to_string(),
             service: wanted.service.map(str::to_owned),
-            scopes: self.scopes(asking.access, wanted.scope),
-            account: (!found.auth.is_anonymous()).then(|| found.auth.account()),
+            scopes: self.scopes(context.access, wanted.scope),
+            account: (!credential.auth.is_anonymous()).then(|| credential.auth.account()),
         };
         if is_refused {
-            asking.client.tokens.forget(&key);
+            context.client.tokens.forget(&key);
         }
-        if let Some(secret) = asking.client.tokens.get(&key, Instant::now()) {
+        if let Some(secret) = context.client.tokens.get(&key, Instant::now()) {
             return Ok((bearer(&secret), key));
         }
-        let application = Application {
+        let token_request = TokenRequest {
             base,
             key: &key,
-            found,
+            credential,
             what,
         };
-        let token = self.ask_for_token(asking, url, application)?;
+        let token = self.ask_for_token(context, url, token_request)?;
         let header = bearer(&token.secret);
-        asking.client.tokens.put(key.clone(), token);
+        context.client.tokens.put(key.clone(), token);
         Ok((header, key))
     }
 
-    /// Returns what the token shall be good for, sorted: what is to be done, and of what the place
+    /// Returns what the token shall be good for, sorted: what is to be done, and of what the endpoint
     /// names only another word for that. It has no say in what it gets to see.
     fn scopes(&self, access: Access, demanded: Option<&str>) -> Vec<String> {
         let actions = match access {
@@ -90,10 +90,9 @@ impl Place {
             Access::Push => Some("pull,push"),
             Access::Login => None,
         };
-        let own =
-            actions.map(|actions| format!("repository:{}:{actions}", self.endpoint.repository));
+        let own = actions.map(|actions| format!("repository:{}:{actions}", self.config.repository));
         let is_same = |scope: &&str| {
-            actions.is_some_and(|actions| is_within(scope, &self.endpoint.repository, actions))
+            actions.is_some_and(|actions| is_within(scope, &self.config.repository, actions))
         };
         let demanded = demanded.into_iter().flat_map(str::split_whitespace);
         let mut scopes: Vec<String> = own.into_iter().collect();
@@ -106,16 +105,16 @@ impl Place {
     /// Asks a token server: by GET, or by POST where there is a refresh token or GET is not known.
     fn ask_for_token(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         mut url: Url,
-        application: Application<'_>,
+        token_request: TokenRequest<'_>,
     ) -> Result<Token, RegistryError> {
-        let Application {
+        let TokenRequest {
             base,
             key,
-            found,
+            credential,
             what,
-        } = application;
+        } = token_request;
         let origin = url.origin();
         let connection = |url: &Url| {
             let side = if url.host() == base.host() {
@@ -130,7 +129,7 @@ impl Place {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(key.service.as_deref().map(|service| ("service", service)));
         let scope = key.scopes.join(" ");
-        if let RegistryAuth::IdentityToken(token) = &found.auth {
+        if let RegistryAuth::IdentityToken(token) = &credential.auth {
             if !scope.is_empty() {
                 fields.push(("scope", &scope));
             }
@@ -139,18 +138,18 @@ impl Place {
                 ("grant_type", "refresh_token"),
                 ("refresh_token", token.expose_secret()),
             ]);
-            let response = self.send_form(asking, &connection(&url)?, &url, &fields, what)?;
+            let response = self.send_form(context, &connection(&url)?, &url, &fields, what)?;
             if matches!(response.status().as_u16(), 404 | 405) {
                 let reason = "it takes no identity tokens".to_owned();
                 return Err(self.no_token(&url, reason));
             }
-            return self.read_token(asking, &url, response, application);
+            return self.read_token(context, &url, response, token_request);
         }
         {
             let mut query = url.query_pairs_mut();
             query.extend_pairs(&fields);
             query.extend_pairs(key.scopes.iter().map(|scope| ("scope", scope)));
-            if let RegistryAuth::Basic { username, .. } = &found.auth {
+            if let RegistryAuth::Basic { username, .. } = &credential.auth {
                 query.append_pair("account", username);
                 query.append_pair("client_id", CLIENT_ID);
             }
@@ -158,16 +157,16 @@ impl Place {
         for _ in 0..=MAX_REDIRECTS {
             let connection = connection(&url)?;
             let mut request = connection.client.get(url.clone());
-            if let RegistryAuth::Basic { username, password } = &found.auth {
+            if let RegistryAuth::Basic { username, password } = &credential.auth {
                 let header = basic(username, password)
                     .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
                 request = request.header(AUTHORIZATION, header);
             }
             let response = self
-                .answer(asking, &connection, request, what)
+                .answer(context, &connection, request, what)
                 .map_err(|error| self.of_realm(error, &url))?;
             let status = response.status().as_u16();
-            if let RegistryAuth::Basic { username, password } = &found.auth
+            if let RegistryAuth::Basic { username, password } = &credential.auth
                 && matches!(status, 404 | 405)
             {
                 url.set_query(None);
@@ -180,11 +179,11 @@ impl Place {
                     ("username", username),
                     ("password", password.expose_secret()),
                 ]);
-                let response = self.send_form(asking, &connection, &url, &fields, what)?;
-                return self.read_token(asking, &url, response, application);
+                let response = self.send_form(context, &connection, &url, &fields, what)?;
+                return self.read_token(context, &url, response, token_request);
             }
             let Some(location) = redirect::location(&response).cloned() else {
-                return self.read_token(asking, &url, response, application);
+                return self.read_token(context, &url, response, token_request);
             };
             let refused = |reason: String| {
                 let realm = String::from_utf8_lossy(location.as_bytes());
@@ -192,8 +191,8 @@ impl Place {
             };
             let next = redirect::target(&url, &location);
             url = next.ok_or_else(|| refused("it is not an address".to_owned()))?;
-            let has_secret = !found.auth.is_anonymous();
-            let referrer = self.referrer(asking, base);
+            let has_secret = !credential.auth.is_anonymous();
+            let referrer = self.referrer(context, base);
             referrer
                 .check_token_server(&url, has_secret)
                 .map_err(refused)?;
@@ -211,42 +210,42 @@ impl Place {
 
     fn read_token(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         url: &Url,
         mut response: Response,
-        application: Application<'_>,
+        token_request: TokenRequest<'_>,
     ) -> Result<Token, RegistryError> {
         let status = response.status();
         if !status.is_success() {
-            let host = self.endpoint.host.clone();
-            let what = application.what.to_owned();
+            let host = self.config.host.clone();
+            let what = token_request.what.to_owned();
             let after = retry_after(response.headers(), SystemTime::now());
-            let said = body::said(asking.waiter(), &mut response);
-            let identity = Identity::of(application.found);
+            let message = body::server_message(context.waiter(), &mut response);
+            let identity = Identity::of(token_request.credential);
             return Err(match status.as_u16() {
                 401 | 403 if !identity.known => RegistryError::Denied {
                     host,
                     what,
                     identity: Box::new(identity.into()),
-                    said,
+                    message,
                 },
                 400 | 401 | 403 if identity.known => RegistryError::Credentials {
                     host,
                     what,
                     origin: identity.origin,
-                    said,
+                    message,
                 },
                 429 => RegistryError::RateLimited {
                     host,
                     retry_after: after,
-                    said,
+                    message,
                 },
                 status @ (408 | 500..) => RegistryError::Status {
                     host,
                     what: format!("a token for {what}"),
                     status,
                     retry_after: after,
-                    said,
+                    message,
                 },
                 status => self.no_token(url, format!("it answers {status}")),
             });
@@ -254,7 +253,7 @@ impl Place {
         let wanted = "a token";
         let url_of_answer = response.url().clone();
         let elsewhere = self.elsewhere(&url_of_answer);
-        let mut incoming = self.incoming(asking, response, wanted);
+        let mut incoming = self.incoming(context, response, wanted);
         let unread = |unread| match unread {
             Unread::TooLong => {
                 self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
@@ -273,14 +272,14 @@ impl Place {
     /// Sends fields as a browser sends them.
     fn send_form(
         &self,
-        asking: Asking<'_>,
+        context: RequestContext<'_>,
         connection: &Connection,
         url: &Url,
         fields: &[(&str, &str)],
         what: &str,
     ) -> Result<Response, RegistryError> {
         let request = form(&connection.client, url.clone(), fields);
-        self.answer(asking, connection, request, what)
+        self.answer(context, connection, request, what)
             .map_err(|error| self.of_realm(error, url))
     }
 
@@ -296,7 +295,7 @@ impl Place {
 
     fn refused_realm(&self, named: &str, reason: String) -> RegistryError {
         RegistryError::Realm {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             realm: named.to_owned(),
             is_plain: reason == realm::PLAIN,
             reason,
@@ -305,7 +304,7 @@ impl Place {
 
     fn no_token(&self, url: &Url, reason: String) -> RegistryError {
         RegistryError::Token {
-            host: self.endpoint.host.clone(),
+            host: self.config.host.clone(),
             server: url.origin().ascii_serialization(),
             reason,
         }

@@ -1,4 +1,4 @@
-//! HTTP connections for one place: TLS, proxies, names, limits of time.
+//! HTTP connections for one endpoint: TLS, proxies, names, limits of time.
 //!
 //! Owns which client a request is sent with. One is made when the first request needs it, so that
 //! no setting matters to a request that does not use it.

@@ -11,7 +11,7 @@ use msb_host::auth::{
 };
 use msb_host::cancel::Cancel;
 use msb_host::progress::{Progress, Silent};
-use msb_host::registry::{RegistryAuth, Welcome};
+use msb_host::registry::{LoginCheck, RegistryAuth};
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 
@@ -142,7 +142,7 @@ fn a_login_is_tried_kept_and_written_down_without_the_password() {
     let done = desk
         .login(&desk.registry(), "secret-pass", Store::Keyring)
         .unwrap();
-    assert_eq!(done.welcome, Some(Welcome::Known));
+    assert_eq!(done.welcome, Some(LoginCheck::Known));
     assert!(done.shadowed_by.is_none() && done.replaced.is_none());
     assert!(keychain.has(&desk.registry()));
     let expected = format!(
@@ -187,7 +187,7 @@ fn a_registry_that_asks_nobody_who_they_are_is_told() {
     let done = desk
         .login(&desk.registry(), "secret-pass", Store::Keyring)
         .unwrap();
-    assert_eq!(done.welcome, Some(Welcome::Open));
+    assert_eq!(done.welcome, Some(LoginCheck::Open));
 }
 
 fn a_login_that_cannot_be_written_down_is_not_kept() {

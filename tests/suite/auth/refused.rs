@@ -6,7 +6,7 @@ use msb_host::auth::{Chain, Lookup, Outcome};
 use msb_host::cancel::Cancel;
 use msb_host::image::PullOptions;
 use msb_host::progress::Silent;
-use msb_host::registry::{Access, RegistryAuth, Which};
+use msb_host::registry::{Access, ManifestRef, RegistryAuth};
 
 use super::provider::Known;
 use super::{Scene, told, with};
@@ -126,7 +126,7 @@ fn writing_is_never_tried_as_nobody() {
         .repository(&reference, Access::Push, Arc::new(lookup))
         .unwrap();
     let error = repository
-        .manifest(Which::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())
+        .manifest(ManifestRef::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())
         .unwrap_err();
     assert!(told(&error).contains("`docker-config`"));
     assert_eq!(scene.registry.asked(&On::Token).len(), 1);

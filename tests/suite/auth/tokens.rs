@@ -6,7 +6,7 @@ use msb_host::auth::{Cache, Chain, Lookup, Provider};
 use msb_host::cancel::Cancel;
 use msb_host::image::PullOptions;
 use msb_host::progress::Silent;
-use msb_host::registry::{Access, RegistryAuth, Which};
+use msb_host::registry::{Access, ManifestRef, RegistryAuth};
 
 use super::provider::{Known, answer};
 use super::{Scene, told, with};
@@ -219,7 +219,7 @@ fn a_token_is_not_used_for_another_account_repository_or_action() {
         .repository(&reference, Access::Push, Arc::new(lookup))
         .unwrap();
     repository
-        .manifest(Which::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())
+        .manifest(ManifestRef::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())
         .unwrap();
     assert_eq!(count(), 6, "writing");
     let asked = scene.registry.asked(&On::Token);

@@ -9,7 +9,7 @@ use msb_host::auth::{
 };
 use msb_host::progress::LogLevel;
 use msb_host::registry::hosts::Hosts;
-use msb_host::registry::{Client, Welcome};
+use msb_host::registry::{Client, LoginCheck};
 
 use super::{Desk, has};
 use crate::commands::connection::Connection;
@@ -99,7 +99,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 }
 
 fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
-    if done.welcome == Some(Welcome::Open) {
+    if done.welcome == Some(LoginCheck::Open) {
         ui.log(
             LogLevel::Warn,
             &format!(

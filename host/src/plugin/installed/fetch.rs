@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::registry::{Access, Client, Credentials, RegistryError, Repository, Which};
+use crate::registry::{Access, Client, Credentials, ManifestRef, RegistryError, Repository};
 use crate::store;
 
 /// The most bytes of a component.
@@ -111,8 +111,8 @@ fn from_registry(
         .repository(reference, Access::Pull, credentials)?
         .telling(Arc::clone(&network.progress));
     let which = match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => Which::Digest(digest),
-        (None, tag) => Which::Tag(tag.unwrap_or("latest")),
+        (Some(digest), _) => ManifestRef::Digest(digest),
+        (None, tag) => ManifestRef::Tag(tag.unwrap_or("latest")),
     };
     let fetched = repository.manifest(which, MAX_DOCUMENT, &|_| {}, cancel)?;
     let found = artifact::find(&fetched.bytes).map_err(|reason| InstalledError::NoArtifact {
@@ -143,7 +143,7 @@ fn cosign(
     cancel: &Cancel,
 ) -> Result<Vec<Cosign>, InstalledError> {
     let tag = signature::cosign_tag(manifest);
-    let fetched = match repository.manifest(Which::Tag(&tag), MAX_DOCUMENT, &|_| {}, cancel) {
+    let fetched = match repository.manifest(ManifestRef::Tag(&tag), MAX_DOCUMENT, &|_| {}, cancel) {
         Ok(fetched) => fetched,
         Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),

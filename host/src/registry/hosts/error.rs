@@ -24,22 +24,22 @@ pub enum HostsError {
     /// A file of certificates cannot be read.
     #[error("could not read `{}`, which {named_by} names", path.display())]
     Certificates {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Who named it.
         named_by: Box<NamedBy>,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// A file of certificates has not what it should have.
     #[error("`{}`, which {named_by} names, cannot be used", path.display())]
     Pem {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Who named it.
         named_by: Box<NamedBy>,
-        /// Why.
+        /// What is wrong with the file.
         #[source]
         source: PemError,
     },
@@ -56,38 +56,38 @@ pub enum HostsError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// A `registries.conf` cannot be read.
     #[error("could not read `{}`", path.display())]
     RegistriesConf {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// A `registries.conf` is not TOML, or a value is not of its type.
     #[error("line {line} of `{}` is not valid", path.display())]
     Toml {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// Why.
+        /// What is wrong with the TOML.
         #[source]
         source: NotToml,
     },
     /// A table of a `registries.conf` means nothing.
     #[error("line {line} of `{}` is not valid", path.display())]
     Table {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// Why.
+        /// What is wrong with the TOML.
         #[source]
         source: TableProblem,
     },
@@ -96,7 +96,7 @@ pub enum HostsError {
     Blocked {
         /// Registry and repository.
         name: String,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// A `registries.conf` leads to a host, and to no repository there.
@@ -106,7 +106,7 @@ pub enum HostsError {
         name: String,
         /// Where it leads.
         host: String,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
 }

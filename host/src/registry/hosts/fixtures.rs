@@ -1,4 +1,4 @@
-//! Certificates and keys for tests. They are known to everybody and good for nothing else.
+//! Certificates and keys for tests. They are public, and good for nothing else.
 
 /// A certificate that signed itself.
 pub(in crate::registry) const CERTIFICATE: &str = "\

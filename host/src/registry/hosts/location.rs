@@ -8,7 +8,7 @@ use crate::reference::{canonical_host, is_component};
 /// A place on a host: `host[:port][/namespace]`, with a scheme or without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The host in its one spelling.
+    /// The host in its canonical form.
     pub host: String,
     /// What stands before the names of its repositories; may be empty.
     pub namespace: String,
@@ -25,7 +25,7 @@ pub enum Scheme {
     Https,
 }
 
-/// A text that is no place.
+/// A text that is not a location.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not `host[:port][/namespace]`: {reason}")]
 pub struct LocationError {
@@ -34,7 +34,7 @@ pub struct LocationError {
 }
 
 impl Location {
-    /// Returns the repository as this place names it. `rest` is what is left of the name.
+    /// Returns the repository as this location names it. `rest` is what is left of the name.
     pub(super) fn repository(&self, rest: &str) -> String {
         let rest = rest.trim_start_matches('/');
         match (self.namespace.as_str(), rest) {

@@ -19,7 +19,7 @@ const MAX_TOLD: usize = 3;
 /// A file, and who named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFile {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
     /// Who named it.
     pub named_by: NamedBy,
@@ -99,7 +99,7 @@ pub enum PemError {
     Certificate {
         /// Which, from 1.
         number: usize,
-        /// Why.
+        /// What is wrong with the contents.
         #[source]
         source: Damage,
     },

@@ -33,7 +33,7 @@ pub(super) struct Registry {
     pub(super) file: PathBuf,
 }
 
-/// A place that stands in for a registry.
+/// A mirror of a registry.
 #[derive(Clone, Debug)]
 pub(super) struct Mirror {
     pub(super) location: Location,
@@ -121,7 +121,7 @@ impl RegistriesConf {
         tables.any(|registry| registry.insecure && registry.prefix == host)
     }
 
-    /// Returns the table of the longest prefix, and what of the name is left behind that.
+    /// Returns the table of the longest prefix, and what of the name is left after it.
     pub(super) fn find(&self, reference: &Reference) -> Option<(&Registry, String)> {
         let canonical = reference.canonical();
         let (length, registry) = self
@@ -158,7 +158,7 @@ impl Registry {
     }
 }
 
-/// Splits behind the host; the slash stays with the rest.
+/// Splits after the host; the slash stays with the rest.
 fn split_host(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))
 }
@@ -231,7 +231,7 @@ type Located = (Option<Range<usize>>, TableProblem);
 
 fn resolve(table: Spanned<RegistryTable>, file: &Path) -> Result<Registry, Located> {
     let table = table.into_inner();
-    let location = table.location.as_ref().map(place).transpose()?;
+    let location = table.location.as_ref().map(parsed).transpose()?;
     let prefix = match (
         table.prefix.filter(|prefix| !prefix.as_ref().is_empty()),
         &location,
@@ -260,7 +260,7 @@ fn resolve(table: Spanned<RegistryTable>, file: &Path) -> Result<Registry, Locat
             (false, Some(Pull::All) | None) => MirrorUsage::Any,
         };
         Ok(Mirror {
-            location: place(&mirror.location)?,
+            location: parsed(&mirror.location)?,
             insecure: mirror.insecure,
             usage,
         })
@@ -279,7 +279,7 @@ fn resolve(table: Spanned<RegistryTable>, file: &Path) -> Result<Registry, Locat
     })
 }
 
-fn place(text: &Spanned<String>) -> Result<Location, Located> {
+fn parsed(text: &Spanned<String>) -> Result<Location, Located> {
     text.as_ref()
         .parse()
         .map_err(|source: LocationError| (Some(text.span()), source.into()))

@@ -5,7 +5,7 @@ mod settings;
 
 use std::path::PathBuf;
 
-use super::{ConfigPaths, Endpoint, HostOverrides, Hosts, HostsError};
+use super::{ConfigPaths, EndpointConfig, HostOverrides, Hosts, HostsError};
 use crate::settings::Settings;
 
 /// A machine with files of its own.
@@ -48,12 +48,12 @@ impl Machine {
         self.hosts_with(&HostOverrides::default())
     }
 
-    fn endpoints(&self, reference: &str) -> Vec<Endpoint> {
+    fn endpoints(&self, reference: &str) -> Vec<EndpointConfig> {
         endpoints(&self.hosts().unwrap(), reference)
     }
 
     /// Returns the endpoints as `host/repository`, mirrors first.
-    fn places(&self, reference: &str) -> Vec<String> {
+    fn repositories(&self, reference: &str) -> Vec<String> {
         let endpoints = self.endpoints(reference);
         endpoints
             .iter()
@@ -62,6 +62,6 @@ impl Machine {
     }
 }
 
-fn endpoints(hosts: &Hosts, reference: &str) -> Vec<Endpoint> {
+fn endpoints(hosts: &Hosts, reference: &str) -> Vec<EndpointConfig> {
     hosts.endpoints(&reference.parse().unwrap()).unwrap()
 }

@@ -33,12 +33,15 @@ fn a_registry_is_where_its_table_says() {
         "x" = "y/x"
         "#,
     );
-    assert_eq!(machine.places("python"), ["b.example:5000/hub/python"]);
     assert_eq!(
-        machine.places("docker.io/library2/x"),
+        machine.repositories("python"),
+        ["b.example:5000/hub/python"]
+    );
+    assert_eq!(
+        machine.repositories("docker.io/library2/x"),
         ["docker.io/library2/x"]
     );
-    assert_eq!(machine.places("plain.example/x"), ["plain.example/x"]);
+    assert_eq!(machine.repositories("plain.example/x"), ["plain.example/x"]);
     assert!(!machine.endpoints("python")[0].is_mirror);
 }
 
@@ -74,14 +77,14 @@ fn the_longest_prefix_wins() {
         ("a.example.com:5000/x", "a.example.com:5000/x"),
         ("other/a.example.com/x", "docker.io/other/a.example.com/x"),
     ] {
-        assert_eq!(machine.places(reference), [expected], "{reference}");
+        assert_eq!(machine.repositories(reference), [expected], "{reference}");
     }
 }
 
 #[test]
 fn a_wildcard_without_location_leaves_names_as_they_are() {
     let machine = with_conf("[[registry]]\nprefix = \"*.example.com\"\ninsecure = true");
-    assert_eq!(machine.places("a.example.com/x"), ["a.example.com/x"]);
+    assert_eq!(machine.repositories("a.example.com/x"), ["a.example.com/x"]);
     assert_eq!(
         machine.endpoints("a.example.com/x")[0].plain,
         Plain::Fallback
@@ -126,7 +129,7 @@ fn mirrors_are_asked_for_what_the_file_says() {
         "#,
     );
     assert_eq!(
-        machine.places("python"),
+        machine.repositories("python"),
         [
             "all.example/hub/python",
             "digest.example/python",
@@ -145,7 +148,7 @@ fn mirrors_are_asked_for_what_the_file_says() {
     assert_eq!(found[2].usage, MirrorUsage::TagOnly);
     assert!(found[3].tls.verify);
     // A mirror for tags is of no use where there is a digest.
-    let pinned = machine.places(&format!("python:3@{DIGEST}"));
+    let pinned = machine.repositories(&format!("python:3@{DIGEST}"));
     assert_eq!(pinned.len(), 3);
     assert!(!pinned.contains(&"tag.example/python".to_owned()));
 }
@@ -177,7 +180,7 @@ fn our_mirrors_replace_those_of_the_file() {
         let settings =
             format!(r#"{{"registries": {{"hosts": {{"a.example": {{"mirrors": {mirrors}}}}}}}}}"#);
         let machine = with_conf(text).with("config.json", &settings);
-        assert_eq!(machine.places("a.example/x"), expected, "{mirrors}");
+        assert_eq!(machine.repositories("a.example/x"), expected, "{mirrors}");
     }
 }
 
@@ -200,16 +203,16 @@ fn a_blocked_registry_is_an_error_that_names_the_file() {
 fn files_are_read_in_order_and_a_later_table_replaces_an_earlier_one() {
     let system = |name: &str| format!("etc/containers/registries.conf.d/{name}");
     let user = |name: &str| format!("home/.config/containers/{name}");
-    let place = |machine: &Machine| machine.places("a.example/x").concat();
+    let repository = |machine: &Machine| machine.repositories("a.example/x").concat();
     let machine = Machine::new().with(SYSTEM, &moved("one"));
-    assert_eq!(place(&machine), "one/x");
+    assert_eq!(repository(&machine), "one/x");
     let machine = machine
         .with(&system("b.conf"), &moved("three"))
         .with(&system("a.conf"), &moved("two"))
         .with(&system("c.txt"), "garbage");
-    assert_eq!(place(&machine), "three/x");
+    assert_eq!(repository(&machine), "three/x");
     let machine = machine.with(&user("registries.conf.d/0.conf"), &moved("four"));
-    assert_eq!(place(&machine), "four/x");
+    assert_eq!(repository(&machine), "four/x");
 }
 
 #[test]
@@ -217,7 +220,7 @@ fn a_file_of_the_user_stands_for_all_of_the_system() {
     let machine = with_conf("garbage")
         .with("etc/containers/registries.conf.d/a.conf", "garbage")
         .with("home/.config/containers/registries.conf", &moved("mine"));
-    assert_eq!(machine.places("a.example/x"), ["mine/x"]);
+    assert_eq!(machine.repositories("a.example/x"), ["mine/x"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Machine, endpoints};
 use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
-use crate::registry::hosts::{Endpoint, HostOverrides, HostsError, MirrorUsage, Plain};
+use crate::registry::hosts::{EndpointConfig, HostOverrides, HostsError, MirrorUsage, Plain};
 
 #[test]
 fn without_configuration_the_registry_itself_is_asked_over_https() {
@@ -89,7 +89,7 @@ fn certificates_are_checked_unless_the_user_gives_that_up() {
             "[[registry]]\nlocation = 'strict.example'\ninsecure = true\n\
          [[registry]]\nlocation = 'conf.example'\ninsecure = true\n",
         );
-    let seen = |found: &Endpoint| (found.tls.verify, found.plain, found.unverified.is_some());
+    let seen = |found: &EndpointConfig| (found.tls.verify, found.plain, found.unverified.is_some());
     let at = |verify: Option<bool>, name: &str| {
         let overrides = HostOverrides {
             tls_verify: verify,
@@ -130,7 +130,7 @@ fn mirrors_come_first_and_in_their_order() {
             {"location": "docker.io/copy", "by_digest_only": true}]}}}}"#,
     );
     assert_eq!(
-        machine.places("python"),
+        machine.repositories("python"),
         [
             "m.example/hub/library/python",
             "n:5000/library/python",
@@ -143,7 +143,7 @@ fn mirrors_come_first_and_in_their_order() {
     assert_eq!(are_mirrors, [true, true, true, false]);
     assert_eq!(found[2].usage, MirrorUsage::DigestOnly);
     assert_eq!(found[2].authority, "registry-1.docker.io");
-    assert_eq!(machine.places("ghcr.io/a"), ["ghcr.io/a"]);
+    assert_eq!(machine.repositories("ghcr.io/a"), ["ghcr.io/a"]);
 }
 
 #[test]
