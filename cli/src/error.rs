@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use msb_host::auth::{AuthError, KeepError};
+use msb_host::auth::{AuthError, LoginError};
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::conformance::ConformanceError;
@@ -165,7 +165,7 @@ from_host!(
     FormatError,
     HostsError,
     InstalledError,
-    KeepError,
+    LoginError,
     LoadError,
     ParsePlatformError,
     ParseReferenceError,

@@ -10,7 +10,7 @@ mod registry;
 mod system;
 
 use msb_host::Error;
-use msb_host::auth::KeepError;
+use msb_host::auth::LoginError;
 use msb_host::image::{LoadError, PullError};
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
@@ -69,7 +69,7 @@ fn without_credentials(host: &str, identity: &DeniedIdentity) -> Vec<String> {
 /// Returns sentences that tell what to do, the most helpful first.
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     let specific = match error {
-        Error::Keep(KeepError::Store { registry, source }) => {
+        Error::Keep(LoginError::Store { registry, source }) => {
             return for_missing_store(registry, source);
         }
         // What it fails on is not the store, which is what the advice about disks is about.

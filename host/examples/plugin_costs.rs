@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use msb_host::archive::Input;
-use msb_host::auth::{Action, Provider, Request, Surroundings};
+use msb_host::auth::{Action, Provider, ProviderContext, ProviderRequest};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions};
 use msb_host::plugin::{
@@ -221,11 +221,11 @@ fn answers(name: &str, provider: &Arc<dyn Provider>) -> Result<()> {
     let ledger = Arc::new(Ledger::default());
     let progress: Arc<dyn Progress> = Arc::clone(&ledger) as _;
     let cancel = Cancel::default();
-    let around = Surroundings {
+    let context = ProviderContext {
         progress: &progress,
         cancel: &cancel,
     };
-    let request = Request {
+    let request = ProviderRequest {
         registry: REGISTRY.to_owned(),
         repository: None,
         action: Action::Pull,
@@ -234,12 +234,12 @@ fn answers(name: &str, provider: &Arc<dyn Provider>) -> Result<()> {
         attempt: 1,
         settings: None,
     };
-    provider.get(&request, &around)?;
+    provider.get(&request, &context)?;
     ledger.take();
     let (mut took, mut start, mut guest) = (vec![], vec![], vec![]);
     for _ in 0..MANY {
         let started = Instant::now();
-        provider.get(&request, &around)?;
+        provider.get(&request, &context)?;
         took.push(milliseconds(started.elapsed()));
         let items = ledger.take();
         start.push(sum(&items, |work| work == PluginWork::Start));

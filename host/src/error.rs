@@ -1,6 +1,6 @@
 //! One error for callers that do not care which room it comes from.
 
-use crate::auth::{AuthError, KeepError};
+use crate::auth::{AuthError, LoginError};
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::conformance::ConformanceError;
@@ -26,7 +26,7 @@ pub enum Error {
     Auth(#[from] AuthError),
     /// Credentials could not be kept or forgotten.
     #[error(transparent)]
-    Keep(#[from] KeepError),
+    Keep(#[from] LoginError),
     /// A registry could not be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use msb_host::archive::Input;
-use msb_host::auth::{self, Action, Chain, ProviderError, Surroundings};
+use msb_host::auth::{self, Action, Chain, ProviderContext, ProviderError};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
@@ -353,11 +353,11 @@ fn keep_and_forget(host: &str) {
     let provider = Arc::clone(&providers[0]);
     let progress = silent();
     let cancel = Cancel::default();
-    let around = Surroundings {
+    let context = ProviderContext {
         progress: &progress,
         cancel: &cancel,
     };
-    let request = auth::Request {
+    let request = auth::ProviderRequest {
         registry: host.to_owned(),
         repository: None,
         action: Action::Login,
@@ -373,15 +373,15 @@ fn keep_and_forget(host: &str) {
     };
     pull().unwrap_err();
     let login = RegistryAuth::basic("ann", PASSWORD);
-    provider.store(&request, &login, &around).unwrap();
-    let listed = provider.list(&around).unwrap();
+    provider.store(&request, &login, &context).unwrap();
+    let listed = provider.list(&context).unwrap();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!(listed[0].registry, host);
     assert_eq!(listed[0].username.as_deref(), Some("ann"));
     pull().unwrap();
-    provider.erase(&request, &around).unwrap();
-    assert!(provider.list(&around).unwrap().is_empty());
-    let again = provider.erase(&request, &around);
+    provider.erase(&request, &context).unwrap();
+    assert!(provider.list(&context).unwrap().is_empty());
+    let again = provider.erase(&request, &context);
     assert!(matches!(again, Err(ProviderError::NotFound)), "{again:?}");
 }
 

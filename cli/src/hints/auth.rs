@@ -1,6 +1,6 @@
 //! What to do about credentials: where they are missing, and where they cannot be kept.
 
-use msb_host::auth::{AuthError, KeepError, ProviderError};
+use msb_host::auth::{AuthError, LoginError, ProviderError};
 use msb_host::registry::VerifyError;
 
 use super::for_settings;
@@ -33,14 +33,14 @@ pub(super) fn for_auth(error: &AuthError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-pub(super) fn for_keep(error: &KeepError) -> Option<String> {
+pub(super) fn for_keep(error: &LoginError) -> Option<String> {
     let hint = match error {
-        KeepError::Path { registry, .. } => {
+        LoginError::Path { registry, .. } => {
             return Some(format!("log in with `msb registry login {registry}`"));
         }
-        KeepError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
-        KeepError::Verify(VerifyError::Registry(error)) => return for_verify(error),
-        KeepError::Settings(error) => return for_settings(error),
+        LoginError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
+        LoginError::Verify(VerifyError::Registry(error)) => return for_verify(error),
+        LoginError::Settings(error) => return for_settings(error),
         _ => return None,
     };
     Some(hint.to_owned())

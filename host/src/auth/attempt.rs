@@ -1,4 +1,4 @@
-//! Who was asked for credentials, and what each said. No secret is in it.
+//! The providers that were asked for credentials, and what each replied. Holds no secret.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use crate::registry::RegistryAuth;
 
 /// One provider's part in the search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ProviderAttempt {
     /// The provider's name.
     pub provider: String,
-    /// Its place.
+    /// Its position in the chain.
     pub tier: Tier,
-    /// What it said.
-    pub said: Said,
+    /// What it replied.
+    pub reply: ProviderReply,
 }
 
-/// What a provider said, or why it was not asked.
+/// What a provider replied, or why it was not asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ProviderReply {
     /// It was not asked: the registry is none of its patterns.
     OtherRegistries,
     /// It was not asked: the user has set nothing for the registry.
@@ -37,7 +37,7 @@ pub enum Said {
     },
     /// It could not answer. Untrusted text.
     Failed {
-        /// Why.
+        /// The reason, for a sentence.
         message: String,
         /// What to do.
         hint: Option<String>,
@@ -48,7 +48,7 @@ pub enum Said {
     },
 }
 
-impl Said {
+impl ProviderReply {
     pub(super) fn answer(answer: &Answer) -> Self {
         let (kind, username) = match &answer.credential {
             RegistryAuth::Anonymous => ("nobody, on purpose", None),
@@ -83,7 +83,7 @@ impl Said {
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ProviderReply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherRegistries => formatter.write_str("not asked: it is for other registries"),

@@ -1,42 +1,43 @@
 //! The order in which providers are asked, and what becomes of their errors.
 //!
-//! Owns the policy: who is asked, who answers for the others, and whose fault ends the search.
+//! Owns the policy: which provider is asked, whose answer counts, and whose error ends the search.
 //! Knows nothing of where credentials come from, and nothing of what registries do with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::answers::Answers;
+use super::attempt::{ProviderAttempt, ProviderReply};
+use super::credential_cache::CredentialCache;
 use super::error::{AuthError, Named};
-use super::finding::{Finding, Source};
 use super::link::{KEYCHAIN, Link, Tier};
 use super::pattern;
 use super::provider::{
-    Action, Answer, Cache, Extent, Outcome, Provider, ProviderError, Request, Surroundings,
+    Action, Answer, Cache, CredentialExtent, Outcome, Provider, ProviderContext, ProviderError,
+    ProviderRequest,
 };
-use super::trace::{Said, Step};
+use super::resolution::{ProviderSource, Resolution};
 use crate::progress::{Event, LogLevel};
 use crate::registry::RegistryAuth;
 use crate::settings::{AuthEntry, AuthSettings, AuthSource};
 
-/// All providers in their order, and what they have said in this process.
+/// All providers in their order, and what they answered in this process.
 #[derive(Debug, Default)]
 pub struct Chain {
     links: Vec<Link>,
     settings: BTreeMap<String, AuthEntry>,
-    answers: Answers,
+    cached: CredentialCache,
     warned: Mutex<BTreeSet<String>>,
 }
 
-/// What somebody wants to know of the chain.
+/// A search for credentials.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The registry in its one spelling.
+pub struct CredentialQuery<'a> {
+    /// The registry in its canonical form.
     pub registry: &'a str,
     /// The repository.
     pub repository: Option<&'a str>,
-    /// What for.
+    /// What the credentials are for.
     pub action: Action,
     /// The values of `WWW-Authenticate` that the registry answered with.
     pub challenges: &'a [String],
@@ -73,37 +74,37 @@ impl Chain {
         &self.settings
     }
 
-    /// Returns who the user is to a registry. Of several threads with the same question one asks,
+    /// Returns the credentials for a registry. Of several threads with the same query one asks,
     /// and the others wait for what it finds.
     pub fn ask(
         &self,
-        question: &Question<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<Arc<Finding>, AuthError> {
-        let registry = self.answers.of(question.registry);
+        query: &CredentialQuery<'_>,
+        context: &ProviderContext<'_>,
+    ) -> Result<Arc<Resolution>, AuthError> {
+        let registry = self.cached.of(query.registry);
         let mut turn = registry.turn();
-        let (repository, action) = (question.repository, question.action);
-        if question.attempt <= 1
-            && let Some(finding) = turn.get(repository, action, SystemTime::now())
+        let (repository, action) = (query.repository, query.action);
+        if query.attempt <= 1
+            && let Some(resolution) = turn.get(repository, action, SystemTime::now())
         {
-            return Ok(finding);
+            return Ok(resolution);
         }
-        let (finding, life) = self.search(question, around)?;
-        let finding = Arc::new(finding);
-        turn.put(repository, action, &finding, life);
-        Ok(finding)
+        let (resolution, life) = self.search(query, context)?;
+        let resolution = Arc::new(resolution);
+        turn.put(repository, action, &resolution, life);
+        Ok(resolution)
     }
 
     /// Takes note of what became of an answer, and tells the provider, if it wants to know.
     pub fn report(
         &self,
-        question: &Question<'_>,
-        from: &Source,
+        query: &CredentialQuery<'_>,
+        from: &ProviderSource,
         outcome: Outcome,
-        around: &Surroundings<'_>,
+        context: &ProviderContext<'_>,
     ) {
         if outcome == Outcome::Rejected {
-            self.answers.of(question.registry).turn().forget();
+            self.cached.of(query.registry).turn().forget();
         }
         let Some(provider) = self.provider(&from.provider) else {
             return;
@@ -111,73 +112,74 @@ impl Chain {
         if !provider.operations().report {
             return;
         }
-        let request = self.request(question);
-        if let Err(error) = provider.report(&request, outcome, around) {
+        let request = self.request(query);
+        if let Err(error) = provider.report(&request, outcome, context) {
             let text = format!("`{}` could not take note: {error}", from.provider);
-            log(around, LogLevel::Debug, &text);
+            log(context, LogLevel::Debug, &text);
         }
     }
 
     /// Asks every provider, also those that others answer for.
     pub fn explain(
         &self,
-        question: &Question<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<Vec<Step>, AuthError> {
-        let request = self.request(question);
-        let mut steps = Vec::new();
+        query: &CredentialQuery<'_>,
+        context: &ProviderContext<'_>,
+    ) -> Result<Vec<ProviderAttempt>, AuthError> {
+        let request = self.request(query);
+        let mut attempts = Vec::new();
         for link in &self.links {
-            around.cancel.check()?;
-            let said = match self.skipped(link, question) {
-                Some(said) => said,
-                None => match link.provider.get(&request, around) {
-                    Ok(answer) => Said::answer(&answer),
+            context.cancel.check()?;
+            let reply = match self.skipped(link, query) {
+                Some(reply) => reply,
+                None => match link.provider.get(&request, context) {
+                    Ok(answer) => ProviderReply::answer(&answer),
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                     Err(error) => {
-                        let is_news = self.is_news(question.registry, link.provider.name());
-                        Said::error(&error, link.stops_at(&error), is_news)
+                        let is_news = self.is_news(query.registry, link.provider.name());
+                        ProviderReply::error(&error, link.stops_at(&error), is_news)
                     }
                 },
             };
-            steps.push(link.step(said));
+            attempts.push(link.attempt(reply));
         }
-        Ok(steps)
+        Ok(attempts)
     }
 
     fn search(
         &self,
-        question: &Question<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<(Finding, (Cache, Extent)), AuthError> {
-        let registry = question.registry;
+        query: &CredentialQuery<'_>,
+        context: &ProviderContext<'_>,
+    ) -> Result<(Resolution, (Cache, CredentialExtent)), AuthError> {
+        let registry = query.registry;
         let entry = self.entry(registry)?;
-        let request = self.request(question);
-        let mut steps = Vec::new();
+        let request = self.request(query);
+        let mut attempts = Vec::new();
         for (number, link) in self.links.iter().enumerate() {
-            around.cancel.check()?;
+            context.cancel.check()?;
             Self::check_answered(entry, &self.links[number..])?;
             let name = link.provider.name();
-            if let Some(said) = self.skipped(link, question) {
-                log(around, LogLevel::Debug, &told(registry, name, &said));
-                steps.push(link.step(said));
+            if let Some(reply) = self.skipped(link, query) {
+                log(context, LogLevel::Debug, &told(registry, name, &reply));
+                attempts.push(link.attempt(reply));
                 continue;
             }
-            match link.provider.get(&request, around) {
+            match link.provider.get(&request, context) {
                 Ok(answer) => {
-                    let said = Said::answer(&answer);
-                    log(around, LogLevel::Debug, &told(registry, name, &said));
-                    steps.push(link.step(said));
-                    return Ok(found(link, answer, steps));
+                    let reply = ProviderReply::answer(&answer);
+                    log(context, LogLevel::Debug, &told(registry, name, &reply));
+                    attempts.push(link.attempt(reply));
+                    return Ok(found(link, answer, attempts));
                 }
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
                     let is_the_end = link.stops_at(&error);
-                    let said = Said::error(&error, is_the_end, self.is_news(registry, name));
-                    log(around, LogLevel::Debug, &told(registry, name, &said));
+                    let reply =
+                        ProviderReply::error(&error, is_the_end, self.is_news(registry, name));
+                    log(context, LogLevel::Debug, &told(registry, name, &reply));
                     if is_the_end {
                         return Err(stopped(registry, link, entry, error));
                     }
-                    let said = match entry {
+                    let reply = match entry {
                         Some((entry, settings))
                             if name == KEYCHAIN
                                 && settings.source == AuthSource::Keyring
@@ -185,29 +187,29 @@ impl Chain {
                         {
                             promised(entry)
                         }
-                        _ => said,
+                        _ => reply,
                     };
-                    self.warn(question, link, &said, around);
-                    steps.push(link.step(said));
+                    self.warn(query, link, &reply, context);
+                    attempts.push(link.attempt(reply));
                 }
             }
         }
         Self::check_answered(entry, &[])?;
         log(
-            around,
+            context,
             LogLevel::Debug,
             &format!("credentials for {registry}: nobody has any"),
         );
-        let nobody = Finding {
+        let nobody = Resolution {
             credential: RegistryAuth::Anonymous,
             from: None,
-            steps,
+            attempts,
         };
-        Ok((nobody, (Cache::Session, Extent::Repository)))
+        Ok((nobody, (Cache::Session, CredentialExtent::Repository)))
     }
 
-    /// Ends the search where the settings name a source of a password and none of those who would
-    /// look there is still to be asked.
+    /// Ends the search where the settings name a source of a password and no provider
+    /// that reads it is left to be asked.
     fn check_answered(
         entry: Option<(&AuthEntry, &AuthSettings)>,
         to_come: &[Link],
@@ -241,38 +243,38 @@ impl Chain {
     }
 
     /// Returns why a provider is not asked, if it is not.
-    fn skipped(&self, link: &Link, question: &Question<'_>) -> Option<Said> {
+    fn skipped(&self, link: &Link, query: &CredentialQuery<'_>) -> Option<ProviderReply> {
         let patterns = link.provider.registries();
-        let is_its = |pattern: &String| pattern::matches(pattern, question.registry);
+        let is_its = |pattern: &String| pattern::matches(pattern, query.registry);
         if !patterns.iter().any(is_its) {
-            return Some(Said::OtherRegistries);
+            return Some(ProviderReply::OtherRegistries);
         }
-        let is_set = self.settings.get(question.registry).is_some_and(|entry| {
+        let is_set = self.settings.get(query.registry).is_some_and(|entry| {
             let settings = entry.content.as_ref();
             settings.is_ok_and(|settings| settings.source != AuthSource::Keyring)
         });
-        (link.tier == Tier::Configured && !is_set).then_some(Said::NothingSet)
+        (link.tier == Tier::Configured && !is_set).then_some(ProviderReply::NothingSet)
     }
 
-    pub(super) fn request(&self, question: &Question<'_>) -> Request {
-        let entry = self.settings.get(question.registry);
+    pub(super) fn request(&self, query: &CredentialQuery<'_>) -> ProviderRequest {
+        let entry = self.settings.get(query.registry);
         let settings = entry.and_then(|entry| entry.content.as_ref().ok());
-        Request {
-            registry: question.registry.to_owned(),
-            repository: question.repository.map(str::to_owned),
-            action: question.action,
-            challenges: question.challenges.to_vec(),
+        ProviderRequest {
+            registry: query.registry.to_owned(),
+            repository: query.repository.map(str::to_owned),
+            action: query.action,
+            challenges: query.challenges.to_vec(),
             // A name that goes with another source says nothing of what the keychain may have.
             username: settings
                 .filter(|settings| settings.source == AuthSource::Keyring)
                 .and_then(|settings| settings.username.clone()),
-            attempt: question.attempt,
+            attempt: query.attempt,
             settings: settings.map(AuthSettings::to_json),
         }
     }
 
     /// Returns whether the user should hear that a provider does not work. That the system has no
-    /// store of credentials is no news to somebody who has put nothing there.
+    /// store of credentials only matters to a user who has put something there.
     fn is_news(&self, registry: &str, provider: &str) -> bool {
         provider != KEYCHAIN
             || self.settings.get(registry).is_some_and(|entry| {
@@ -282,41 +284,48 @@ impl Chain {
     }
 
     /// Lets the user know of a provider that does not work, once.
-    fn warn(&self, question: &Question<'_>, link: &Link, said: &Said, around: &Surroundings<'_>) {
-        let Said::Failed { message, hint, .. } = said else {
+    fn warn(
+        &self,
+        query: &CredentialQuery<'_>,
+        link: &Link,
+        reply: &ProviderReply,
+        context: &ProviderContext<'_>,
+    ) {
+        let ProviderReply::Failed { message, hint, .. } = reply else {
             return;
         };
         let name = link.provider.name();
-        let mut text = format!(
-            "`{name}` was passed over for {}: {message}",
-            question.registry
-        );
+        let mut text = format!("`{name}` was passed over for {}: {message}", query.registry);
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }
-        if !self.is_news(question.registry, name) {
-            return log(around, LogLevel::Info, &text);
+        if !self.is_news(query.registry, name) {
+            return log(context, LogLevel::Info, &text);
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(text.clone()) {
-            around.progress.report(Event::Notice(&text));
+            context.progress.report(Event::Notice(&text));
         }
     }
 }
 
-fn found(link: &Link, answer: Answer, steps: Vec<Step>) -> (Finding, (Cache, Extent)) {
+fn found(
+    link: &Link,
+    answer: Answer,
+    attempts: Vec<ProviderAttempt>,
+) -> (Resolution, (Cache, CredentialExtent)) {
     let life = (answer.cache, answer.extent);
-    let finding = Finding {
+    let resolution = Resolution {
         credential: answer.credential,
-        from: Some(Source {
+        from: Some(ProviderSource {
             provider: link.provider.name().to_owned(),
             source: answer.source,
             tier: link.tier,
             renewable: answer.cache != Cache::Session,
         }),
-        steps,
+        attempts,
     };
-    (finding, life)
+    (resolution, life)
 }
 
 fn stopped(
@@ -346,9 +355,9 @@ fn stopped(
     }
 }
 
-/// Returns what it means that the keychain has nothing where the settings say that it has.
-fn promised(entry: &AuthEntry) -> Said {
-    Said::Failed {
+/// Returns the reply for a keychain that has nothing although the settings say that it has.
+fn promised(entry: &AuthEntry) -> ProviderReply {
+    ProviderReply::Failed {
         message: format!(
             "it has nothing for this registry, although `{}` in `{}` says so",
             entry.key,
@@ -360,10 +369,10 @@ fn promised(entry: &AuthEntry) -> Said {
     }
 }
 
-fn told(registry: &str, provider: &str, said: &Said) -> String {
-    format!("credentials for {registry}: `{provider}`: {said}")
+fn told(registry: &str, provider: &str, reply: &ProviderReply) -> String {
+    format!("credentials for {registry}: `{provider}`: {reply}")
 }
 
-fn log(around: &Surroundings<'_>, level: LogLevel, message: &str) {
-    around.progress.report(Event::Log { level, message });
+fn log(context: &ProviderContext<'_>, level: LogLevel, message: &str) {
+    context.progress.report(Event::Log { level, message });
 }

@@ -1,46 +1,46 @@
-//! The answers of one process: each registry is asked about once at a time, and again only when an
+//! The credentials found by one process: each registry is asked about once at a time, and again only when an
 //! answer is over or good for something else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::finding::Finding;
-use super::provider::{Action, Cache, Extent};
+use super::provider::{Action, Cache, CredentialExtent};
+use super::resolution::Resolution;
 
 /// An answer is not used in the last moments of its life: the request takes time as well.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// What is known of all registries.
+/// The credentials that were found, by registry.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Mutex<HashMap<String, Arc<Registry>>>);
+pub(super) struct CredentialCache(Mutex<HashMap<String, Arc<RegistryCache>>>);
 
-/// What is known of a registry. Whoever holds the lock is the one who asks.
+/// The credentials for one registry. The thread that holds the lock asks the providers.
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<Vec<Kept>>);
+pub(super) struct RegistryCache(Mutex<Vec<CachedCredential>>);
 
-/// The right to ask about a registry, and what is known.
+/// The lock on a registry's credentials.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(MutexGuard<'a, Vec<Kept>>);
+pub(super) struct Turn<'a>(MutexGuard<'a, Vec<CachedCredential>>);
 
 #[derive(Debug)]
-struct Kept {
+struct CachedCredential {
     /// The repository that it is good for; all of them without one.
     repository: Option<String>,
     action: Action,
     until: Option<SystemTime>,
-    finding: Arc<Finding>,
+    resolution: Arc<Resolution>,
 }
 
-impl Answers {
-    pub(super) fn of(&self, registry: &str) -> Arc<Registry> {
+impl CredentialCache {
+    pub(super) fn of(&self, registry: &str) -> Arc<RegistryCache> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(registry.to_owned()).or_default())
     }
 }
 
-impl Registry {
-    /// Waits until nobody else asks about the registry.
+impl RegistryCache {
+    /// Waits until no other thread searches for the registry.
     pub(super) fn turn(&self) -> Turn<'_> {
         Turn(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -52,21 +52,21 @@ impl Turn<'_> {
         repository: Option<&str>,
         action: Action,
         now: SystemTime,
-    ) -> Option<Arc<Finding>> {
+    ) -> Option<Arc<Resolution>> {
         let kept = self.0.iter().find(|kept| {
             kept.action == action
                 && (kept.repository.is_none() || kept.repository.as_deref() == repository)
                 && kept.until.is_none_or(|until| now + MARGIN < until)
         })?;
-        Some(Arc::clone(&kept.finding))
+        Some(Arc::clone(&kept.resolution))
     }
 
     pub(super) fn put(
         &mut self,
         repository: Option<&str>,
         action: Action,
-        finding: &Arc<Finding>,
-        (cache, extent): (Cache, Extent),
+        resolution: &Arc<Resolution>,
+        (cache, extent): (Cache, CredentialExtent),
     ) {
         let until = match cache {
             Cache::Never => return,
@@ -74,20 +74,20 @@ impl Turn<'_> {
             Cache::Until(time) => Some(time),
         };
         let repository = match extent {
-            Extent::Repository => repository.map(str::to_owned),
-            Extent::Registry => None,
+            CredentialExtent::Repository => repository.map(str::to_owned),
+            CredentialExtent::Registry => None,
         };
         self.0
             .retain(|kept| kept.action != action || kept.repository != repository);
-        self.0.push(Kept {
+        self.0.push(CachedCredential {
             repository,
             action,
             until,
-            finding: Arc::clone(finding),
+            resolution: Arc::clone(resolution),
         });
     }
 
-    /// Forgets everything: somebody was not let in.
+    /// Forgets everything, after credentials were rejected.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! Why nobody can say who the user is.
+//! Why no credentials could be found.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,31 +7,31 @@ use super::provider::ProviderError;
 use crate::cancel::Cancelled;
 use crate::settings::{AuthProblem, key_shown};
 
-/// A question that ended without an answer, although somebody should have had one.
+/// A search for credentials that failed, although a provider should have had some.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// What is set for the registry makes no sense.
+    /// The settings of the registry are not valid.
     #[error("`{}` is not valid at `{}`", file.display(), key_shown(key))]
     Settings {
         /// The file of settings.
         file: PathBuf,
         /// The keys that lead to the entry.
         key: String,
-        /// Why.
+        /// What is wrong with the entry.
         #[source]
         source: AuthProblem,
     },
-    /// The user has said where the password is, and it is not to be had there.
+    /// The settings say where the password is, and it could not be read there.
     #[error("no credentials for {registry} from `{provider}`: {named}")]
     Configured {
         /// The registry.
         registry: String,
         /// Who was asked.
         provider: String,
-        /// What the user has said.
+        /// The entry of the settings.
         named: Box<Named>,
-        /// Why.
+        /// The provider's error.
         #[source]
         source: Box<ProviderError>,
     },
@@ -42,11 +42,11 @@ pub enum AuthError {
         registry: String,
         /// Who was asked.
         provider: String,
-        /// Why.
+        /// The provider's error.
         #[source]
         source: Box<ProviderError>,
     },
-    /// The user has said where the password is, and no provider that is there looks at it.
+    /// The settings say where the password is, and no provider reads it there.
     #[error("no provider looks at `{key}` in `{}`", file.display())]
     Unanswered {
         /// The file of settings.

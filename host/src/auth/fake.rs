@@ -7,14 +7,14 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Answer, Cache, Entry, Extent, Operations, Outcome, Problem, Provider, ProviderError, Request,
-    Surroundings,
+    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
+    ProviderContext, ProviderError, ProviderRequest,
 };
 use crate::cancel::Cancel;
 use crate::progress::{Event, LogLevel, Progress};
 use crate::registry::RegistryAuth;
 
-type Get = Box<dyn Fn(&Request) -> Result<Answer, ProviderError> + Send + Sync>;
+type Get = Box<dyn Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync>;
 
 /// A provider.
 pub(super) struct Fake {
@@ -33,7 +33,7 @@ pub(super) struct Fake {
 impl Fake {
     pub(super) fn new(
         name: &'static str,
-        get: impl Fn(&Request) -> Result<Answer, ProviderError> + Send + Sync + 'static,
+        get: impl Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
@@ -92,7 +92,7 @@ pub(super) fn answer(name: &str) -> Answer {
     Answer {
         credential: RegistryAuth::basic(name, format!("secret-{name}")),
         cache: Cache::Session,
-        extent: Extent::Registry,
+        extent: CredentialExtent::Registry,
         source: Some(format!("the place of {name}")),
     }
 }
@@ -125,7 +125,11 @@ impl Provider for Fake {
         &self.patterns
     }
 
-    fn get(&self, request: &Request, _: &Surroundings<'_>) -> Result<Answer, ProviderError> {
+    fn get(
+        &self,
+        request: &ProviderRequest,
+        _: &ProviderContext<'_>,
+    ) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(self.pause);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,9 +146,9 @@ impl Provider for Fake {
 
     fn store(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         credential: &RegistryAuth,
-        _: &Surroundings<'_>,
+        _: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         self.usable()?;
         let RegistryAuth::Basic { password, .. } = credential else {
@@ -159,7 +163,11 @@ impl Provider for Fake {
         Ok(())
     }
 
-    fn erase(&self, request: &Request, _: &Surroundings<'_>) -> Result<(), ProviderError> {
+    fn erase(
+        &self,
+        request: &ProviderRequest,
+        _: &ProviderContext<'_>,
+    ) -> Result<(), ProviderError> {
         self.usable()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let before = kept.len();
@@ -170,9 +178,9 @@ impl Provider for Fake {
         Ok(())
     }
 
-    fn list(&self, _: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError> {
+    fn list(&self, _: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = |host: &String| Entry {
+        let entry = |host: &String| CredentialEntry {
             registry: host.clone(),
             username: Some("kept".to_owned()),
             source: None,
@@ -183,9 +191,9 @@ impl Provider for Fake {
 
     fn report(
         &self,
-        _: &Request,
+        _: &ProviderRequest,
         outcome: Outcome,
-        _: &Surroundings<'_>,
+        _: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.push(outcome);
@@ -221,14 +229,14 @@ impl Progress for Listener {
     }
 }
 
-/// Whom providers report to in a test.
-pub(super) struct Scene {
+/// The context of providers in a test.
+pub(super) struct TestContext {
     pub(super) listener: Arc<Listener>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
 }
 
-impl Scene {
+impl TestContext {
     pub(super) fn new() -> Self {
         let listener = Arc::new(Listener::default());
         Self {
@@ -238,8 +246,8 @@ impl Scene {
         }
     }
 
-    pub(super) fn around(&self) -> Surroundings<'_> {
-        Surroundings {
+    pub(super) fn context(&self) -> ProviderContext<'_> {
+        ProviderContext {
             progress: &self.progress,
             cancel: &self.cancel,
         }

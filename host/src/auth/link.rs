@@ -1,9 +1,9 @@
-//! A provider in its place in the chain, and what the place makes of its errors.
+//! A provider at its position in the chain, which decides what its errors mean.
 
 use std::sync::Arc;
 
+use super::attempt::{ProviderAttempt, ProviderReply};
 use super::provider::{Provider, ProviderError};
-use super::trace::{Said, Step};
 
 /// The provider of the credential store of the operating system.
 pub const KEYCHAIN: &str = "keychain";
@@ -23,10 +23,10 @@ pub enum Tier {
     Installed,
 }
 
-/// A provider in its place.
+/// A provider at its position in the chain.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Who is asked.
+    /// The provider.
     pub provider: Arc<dyn Provider>,
     /// What its errors mean.
     pub tier: Tier,
@@ -43,11 +43,11 @@ impl Link {
         Self { provider, tier }
     }
 
-    pub(super) fn step(&self, said: Said) -> Step {
-        Step {
+    pub(super) fn attempt(&self, reply: ProviderReply) -> ProviderAttempt {
+        ProviderAttempt {
             provider: self.provider.name().to_owned(),
             tier: self.tier,
-            said,
+            reply,
         }
     }
 

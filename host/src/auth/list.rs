@@ -1,16 +1,16 @@
-//! `ls`: the registries that something is known of, and who would answer for each.
+//! `ls`: the registries with credentials, and the provider that answers for each.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::attempt::{ProviderAttempt, ProviderReply};
 use super::chain::Chain;
 use super::error::AuthError;
 use super::link::Link;
-use super::login::question;
+use super::login::login_query;
 use super::pattern;
-use super::provider::Surroundings;
-use super::trace::{Said, Step};
+use super::provider::ProviderContext;
 use crate::reference::canonical_host;
 use crate::settings::{AuthEntry, AuthSource};
 
@@ -35,25 +35,25 @@ pub struct Registered {
     pub problem: Option<String>,
 }
 
-/// What the walk along the chain has shown of a registry.
+/// What all providers say of a registry.
 struct Outlook {
-    steps: Vec<Step>,
+    attempts: Vec<ProviderAttempt>,
 }
 
 /// Returns what is known, sorted by registry.
-pub fn list(chain: &Chain, around: &Surroundings<'_>) -> Result<Vec<Registered>, AuthError> {
+pub fn list(chain: &Chain, context: &ProviderContext<'_>) -> Result<Vec<Registered>, AuthError> {
     let mut rows = Vec::new();
     for (registry, entry) in chain.settings() {
-        let outlook = Outlook::of(chain, registry, around)?;
+        let outlook = Outlook::of(chain, registry, context)?;
         rows.push(outlook.of_settings(registry, entry));
     }
     for link in chain.links() {
-        around.cancel.check()?;
+        context.cancel.check()?;
         if !link.provider.operations().list {
             continue;
         }
         // What cannot be listed is told where it is asked for.
-        let entries = link.provider.list(around).unwrap_or_default();
+        let entries = link.provider.list(context).unwrap_or_default();
         let mut seen = BTreeSet::new();
         for entry in entries {
             let name = link.provider.name();
@@ -66,7 +66,7 @@ pub fn list(chain: &Chain, around: &Surroundings<'_>) -> Result<Vec<Registered>,
             if is_known || !is_its(link, &registry) || !seen.insert(registry.clone()) {
                 continue;
             }
-            let outlook = Outlook::of(chain, &registry, around)?;
+            let outlook = Outlook::of(chain, &registry, context)?;
             let winner = outlook.winner();
             rows.push(Registered {
                 username: entry.username,
@@ -92,29 +92,32 @@ impl Registered {
 }
 
 impl Outlook {
-    fn of(chain: &Chain, registry: &str, around: &Surroundings<'_>) -> Result<Self, AuthError> {
-        let steps = chain.explain(&question(registry), around)?;
-        Ok(Self { steps })
+    fn of(chain: &Chain, registry: &str, context: &ProviderContext<'_>) -> Result<Self, AuthError> {
+        let attempts = chain.explain(&login_query(registry), context)?;
+        Ok(Self { attempts })
     }
 
-    /// Returns who answers, if nobody before ends the search.
-    fn winner(&self) -> Option<&Step> {
-        let ends = |step: &&Step| {
-            step.said.is_answer() || matches!(step.said, Said::Failed { stops: true, .. })
+    /// Returns the provider that answers, unless one before it ends the search.
+    fn winner(&self) -> Option<&ProviderAttempt> {
+        let ends = |attempt: &&ProviderAttempt| {
+            attempt.reply.is_answer()
+                || matches!(attempt.reply, ProviderReply::Failed { stops: true, .. })
         };
-        self.steps
+        self.attempts
             .iter()
             .find(ends)
-            .filter(|step| step.said.is_answer())
+            .filter(|attempt| attempt.reply.is_answer())
     }
 
-    fn step(&self, provider: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.provider == provider)
+    fn attempt(&self, provider: &str) -> Option<&ProviderAttempt> {
+        self.attempts
+            .iter()
+            .find(|attempt| attempt.provider == provider)
     }
 
     fn problem(&self, provider: &str) -> Option<String> {
-        match &self.step(provider)?.said {
-            Said::Failed { message, .. } => Some(message.clone()),
+        match &self.attempt(provider)?.reply {
+            ProviderReply::Failed { message, .. } => Some(message.clone()),
             _ => None,
         }
     }
@@ -149,10 +152,10 @@ impl Outlook {
             return row;
         };
         row.shadowed = winner.is_some_and(|winner| winner.provider != own);
-        row.problem = match self.step(own).map(|step| &step.said) {
-            Some(Said::Failed { message, .. }) => Some(message.clone()),
-            Some(Said::Nothing(why)) => Some((*why).to_owned()),
-            Some(Said::Answer { username, .. }) => {
+        row.problem = match self.attempt(own).map(|attempt| &attempt.reply) {
+            Some(ProviderReply::Failed { message, .. }) => Some(message.clone()),
+            Some(ProviderReply::Nothing(why)) => Some((*why).to_owned()),
+            Some(ProviderReply::Answer { username, .. }) => {
                 row.username = row.username.or_else(|| username.clone());
                 None
             }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::chain::{Chain, Question};
-use super::keeping::{Keeping, failed, file_name, write_down};
+use super::attempt::ProviderAttempt;
+use super::chain::{Chain, CredentialQuery};
 use super::link::{KEYCHAIN, Tier};
+use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
-use super::provider::{Action, Provider, ProviderError, Request, Surroundings};
-use super::trace::Step;
+use super::provider::{Action, Provider, ProviderContext, ProviderError, ProviderRequest};
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::progress::Event;
@@ -27,7 +27,7 @@ pub const MAX_PASSWORD: usize = 256 << 10;
 
 /// Where a password is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Store {
+pub enum PasswordStore {
     /// In the credential store of the operating system.
     #[default]
     Keyring,
@@ -35,28 +35,28 @@ pub enum Store {
     File,
 }
 
-/// Who logs in where.
+/// A login to be checked and stored.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// The registry in its one spelling.
+    /// The registry in its canonical form.
     pub registry: String,
     /// The name.
     pub username: String,
     /// The password, or a token that stands for one.
     pub password: SecretString,
     /// Where it is kept.
-    pub store: Store,
+    pub store: PasswordStore,
 }
 
 /// A login that was kept.
 #[derive(Clone, Debug)]
 pub struct LoggedIn {
-    /// What the registry said, if it was asked.
+    /// What the registry said of the credentials; `None` when it was not asked.
     pub welcome: Option<LoginCheck>,
     /// What the settings named before: `password_env`, `secret_name`.
     pub replaced: Option<&'static str>,
-    /// Who will answer in place of what was kept, if somebody will.
-    pub shadowed_by: Option<Step>,
+    /// The provider that answers before the stored login, if one does.
+    pub shadowed_by: Option<ProviderAttempt>,
     /// The file with the password, where it is in one.
     pub file: Option<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub struct LoggedIn {
 /// Credentials that could not be kept or forgotten.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum KeepError {
+pub enum LoginError {
     /// A text is no registry.
     #[error("`{}` is not a registry: a host name, with a port or without", address::shown_as_registry(.0))]
     NotARegistry(String),
@@ -91,7 +91,7 @@ pub enum KeepError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The registry does not know the user, or could not be asked.
+    /// The registry refuses the credentials, or could not be reached.
     #[error(transparent)]
     Verify(#[from] VerifyError),
     /// The store of credentials did not take them.
@@ -99,7 +99,7 @@ pub enum KeepError {
     Store {
         /// The registry.
         registry: String,
-        /// Why.
+        /// The provider's error.
         #[source]
         source: ProviderError,
     },
@@ -111,9 +111,9 @@ pub enum KeepError {
     File {
         /// What was tried.
         operation: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -123,9 +123,9 @@ pub enum KeepError {
     /// A file that was changed before an error did not become what it was.
     #[error("could not restore `{}` ({reason}) after an error", path.display())]
     NotRestored {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason, for a sentence.
         reason: String,
         /// The error.
         #[source]
@@ -140,14 +140,14 @@ impl Login {
     /// Checks what the user has typed.
     ///
     /// # Errors
-    /// [`KeepError::NotARegistry`], [`KeepError::Path`] and [`KeepError::Username`].
+    /// [`LoginError::NotARegistry`], [`LoginError::Path`] and [`LoginError::Username`].
     pub fn new(
         registry: &str,
         username: &str,
         password: SecretString,
-        store: Store,
-    ) -> Result<Self, KeepError> {
-        let wrong = |what| Err(KeepError::Username(what));
+        store: PasswordStore,
+    ) -> Result<Self, LoginError> {
+        let wrong = |what| Err(LoginError::Username(what));
         if username.is_empty() {
             return wrong("is empty");
         }
@@ -168,31 +168,31 @@ impl Login {
     /// Tries the credentials at the registry, if there is a client to ask with, and keeps them.
     pub fn keep(
         &self,
-        keeping: &Keeping<'_>,
+        logins: &LoginStore<'_>,
         client: Option<&Client>,
-        around: &Surroundings<'_>,
-    ) -> Result<LoggedIn, KeepError> {
+        context: &ProviderContext<'_>,
+    ) -> Result<LoggedIn, LoginError> {
         let auth = RegistryAuth::basic(&self.username, self.password.expose_secret());
         let welcome = client
             .map(|client| {
-                let progress = Arc::clone(around.progress);
+                let progress = Arc::clone(context.progress);
                 let credentials = Lookup::new(Arc::new(Chain::default()), progress)
                     .with(&self.registry, auth.clone());
                 let welcome = client.verify(
                     &self.registry,
                     &self.username,
                     &credentials,
-                    around.progress.as_ref(),
-                    around.cancel,
+                    context.progress.as_ref(),
+                    context.cancel,
                 );
                 for notice in client.notices() {
-                    around.progress.report(Event::Notice(&notice));
+                    context.progress.report(Event::Notice(&notice));
                 }
                 welcome
             })
             .transpose()?;
-        around.cancel.check()?;
-        let replaced = keeping
+        context.cancel.check()?;
+        let replaced = logins
             .chain
             .settings()
             .get(&self.registry)
@@ -202,14 +202,14 @@ impl Login {
                     .then(|| settings.source_key())
             });
         match self.store {
-            Store::Keyring => self.keep_in_keychain(keeping, &auth, around)?,
-            Store::File => self.keep_in_file(keeping, around)?,
+            PasswordStore::Keyring => self.keep_in_keychain(logins, &auth, context)?,
+            PasswordStore::File => self.keep_in_file(logins, context)?,
         }
         Ok(LoggedIn {
             welcome,
             replaced,
-            shadowed_by: self.shadowed_by(keeping, around),
-            file: (self.store == Store::File).then(|| keeping.file(&self.registry)),
+            shadowed_by: self.shadowed_by(logins, context),
+            file: (self.store == PasswordStore::File).then(|| logins.file(&self.registry)),
         })
     }
 
@@ -219,58 +219,58 @@ impl Login {
 
     fn keep_in_keychain(
         &self,
-        keeping: &Keeping<'_>,
+        logins: &LoginStore<'_>,
         auth: &RegistryAuth,
-        around: &Surroundings<'_>,
-    ) -> Result<(), KeepError> {
-        let keychain = keeping
+        context: &ProviderContext<'_>,
+    ) -> Result<(), LoginError> {
+        let keychain = logins
             .chain
             .provider(KEYCHAIN)
-            .ok_or(KeepError::NoKeychain)?;
+            .ok_or(LoginError::NoKeychain)?;
         let request = login_request(&self.registry);
-        let before = keychain.get(&request, around);
-        let mut edit = Edit::open(&keeping.settings, around.cancel)?;
-        keeping.tidy();
-        let old = keeping.set_aside(&self.registry)?;
+        let before = keychain.get(&request, context);
+        let mut edit = Edit::open(&logins.settings, context.cancel)?;
+        logins.tidy();
+        let old = logins.set_aside(&self.registry)?;
         let source = ("store", "keyring");
         // Settings come first: a password that they do not name would stay unnoticed.
         if let Err(error) = write_down(&mut edit, &self.registry, &self.username, source) {
-            return Err(keeping.undone(&self.registry, old, None, error));
+            return Err(logins.undone(&self.registry, old, None, error));
         }
-        let stored = keychain.store(&request, auth, around);
+        let stored = keychain.store(&request, auth, context);
         let is_stored = stored.is_ok();
         let done = stored
-            .map_err(|source| KeepError::Store {
+            .map_err(|source| LoginError::Store {
                 registry: self.registry.clone(),
                 source,
             })
-            .and_then(|()| keeping.remove(&self.registry, old.as_ref()));
+            .and_then(|()| logins.remove(&self.registry, old.as_ref()));
         if let Err(error) = done {
             // What is not written down is not kept, and what was there before is.
             let _ = match before {
-                Ok(before) => keychain.store(&request, &before.credential, around),
-                Err(ProviderError::NotFound) => keychain.erase(&request, around),
-                Err(_) if is_stored => keychain.erase(&request, around),
+                Ok(before) => keychain.store(&request, &before.credential, context),
+                Err(ProviderError::NotFound) => keychain.erase(&request, context),
+                Err(_) if is_stored => keychain.erase(&request, context),
                 Err(_) => Ok(()),
             };
-            return Err(keeping.undone(&self.registry, old, Some(&edit), error));
+            return Err(logins.undone(&self.registry, old, Some(&edit), error));
         }
         Ok(())
     }
 
     fn keep_in_file(
         &self,
-        keeping: &Keeping<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<(), KeepError> {
-        let mut edit = Edit::open(&keeping.settings, around.cancel)?;
-        keeping.tidy();
-        let file = keeping.prepare_file(&self.registry, &self.password)?;
+        logins: &LoginStore<'_>,
+        context: &ProviderContext<'_>,
+    ) -> Result<(), LoginError> {
+        let mut edit = Edit::open(&logins.settings, context.cancel)?;
+        logins.tidy();
+        let file = logins.prepare_file(&self.registry, &self.password)?;
         let name = file_name(&self.registry);
         let source = ("secret_name", name.as_str());
         // Settings come first: a password that they do not name would stay unnoticed.
         write_down(&mut edit, &self.registry, &self.username, source)?;
-        let path = keeping.file(&self.registry);
+        let path = logins.file(&self.registry);
         let is_new = !path.exists();
         if let Err(error) = file.put_in_place() {
             // It may have its name, and not be known to last. If this fails as well, the next login
@@ -279,42 +279,48 @@ impl Login {
                 let _ = std::fs::remove_file(&path);
             }
             let error = failed("write", &path)(error);
-            return Err(keeping.undone(&self.registry, None, Some(&edit), error));
+            return Err(logins.undone(&self.registry, None, Some(&edit), error));
         }
         drop(edit);
         // What an earlier login has kept would answer first.
-        if let Some(keychain) = keeping.chain.provider(KEYCHAIN) {
-            let _ = keychain.erase(&login_request(&self.registry), around);
+        if let Some(keychain) = logins.chain.provider(KEYCHAIN) {
+            let _ = keychain.erase(&login_request(&self.registry), context);
         }
         Ok(())
     }
 
-    /// Returns who will answer before what was kept.
-    fn shadowed_by(&self, keeping: &Keeping<'_>, around: &Surroundings<'_>) -> Option<Step> {
-        let settings = Settings::read_from(&keeping.settings).ok()?;
-        let links = keeping.chain.links().iter();
+    /// Returns the provider that answers before the stored login.
+    fn shadowed_by(
+        &self,
+        logins: &LoginStore<'_>,
+        context: &ProviderContext<'_>,
+    ) -> Option<ProviderAttempt> {
+        let settings = Settings::read_from(&logins.settings).ok()?;
+        let links = logins.chain.links().iter();
         let chain = Chain::new(
             links.map(|link| Arc::clone(&link.provider)),
             &settings.registries.auth,
         );
         let own = match self.store {
-            Store::Keyring => |step: &Step| step.provider == KEYCHAIN,
-            Store::File => |step: &Step| step.tier == Tier::Configured,
+            PasswordStore::Keyring => |attempt: &ProviderAttempt| attempt.provider == KEYCHAIN,
+            PasswordStore::File => |attempt: &ProviderAttempt| attempt.tier == Tier::Configured,
         };
-        let steps = chain.explain(&question(&self.registry), around).ok()?;
-        let first = steps.into_iter().find(|step| step.said.is_answer())?;
+        let attempts = chain.explain(&login_query(&self.registry), context).ok()?;
+        let first = attempts
+            .into_iter()
+            .find(|attempt| attempt.reply.is_answer())?;
         (!own(&first)).then_some(first)
     }
 }
 
 /// Returns the one spelling of a registry that the user has typed.
-pub fn registry_named(text: &str) -> Result<String, KeepError> {
+pub fn registry_named(text: &str) -> Result<String, LoginError> {
     if let Some(registry) = canonical_host(text) {
         return Ok(registry);
     }
     // Before an `@` stands a password as often as a registry: `me:123/x@h`.
     if address::shown_as_registry(text) != text {
-        return Err(KeepError::NotARegistry(text.to_owned()));
+        return Err(LoginError::NotARegistry(text.to_owned()));
     }
     let path = text.trim();
     let (scheme, rest) = match path.split_once("://") {
@@ -323,11 +329,11 @@ pub fn registry_named(text: &str) -> Result<String, KeepError> {
     };
     let host = rest.split('/').next().unwrap_or_default();
     match canonical_host(&format!("{scheme}{host}")) {
-        Some(registry) => Err(KeepError::Path {
+        Some(registry) => Err(LoginError::Path {
             text: text.to_owned(),
             registry,
         }),
-        None => Err(KeepError::NotARegistry(text.to_owned())),
+        None => Err(LoginError::NotARegistry(text.to_owned())),
     }
 }
 
@@ -338,23 +344,23 @@ pub fn registry_named(text: &str) -> Result<String, KeepError> {
 /// them.
 ///
 /// # Errors
-/// [`KeepError::Password`] for one that is empty, longer than [`MAX_PASSWORD`] or not UTF-8.
-pub fn password_typed(bytes: &[u8]) -> Result<SecretString, KeepError> {
+/// [`LoginError::Password`] for one that is empty, longer than [`MAX_PASSWORD`] or not UTF-8.
+pub fn password_typed(bytes: &[u8]) -> Result<SecretString, LoginError> {
     if bytes.len() > MAX_PASSWORD {
-        return Err(KeepError::LongPassword {
+        return Err(LoginError::LongPassword {
             limit: MAX_PASSWORD,
         });
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| KeepError::Password("is not UTF-8 text"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| LoginError::Password("is not UTF-8 text"))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(KeepError::Password("is empty"));
+        return Err(LoginError::Password("is empty"));
     }
     Ok(SecretString::from(text))
 }
 
-pub(super) fn question(registry: &str) -> Question<'_> {
-    Question {
+pub(super) fn login_query(registry: &str) -> CredentialQuery<'_> {
+    CredentialQuery {
         registry,
         repository: None,
         action: Action::Login,
@@ -363,8 +369,8 @@ pub(super) fn question(registry: &str) -> Question<'_> {
     }
 }
 
-pub(super) fn login_request(registry: &str) -> Request {
-    Request {
+pub(super) fn login_request(registry: &str) -> ProviderRequest {
+    ProviderRequest {
         registry: registry.to_owned(),
         repository: None,
         action: Action::Login,

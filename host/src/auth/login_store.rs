@@ -1,4 +1,4 @@
-//! What `msb registry` has to do with: the providers, the file of settings and the files with
+//! Where logins are stored: the providers, the file of settings and the files with
 //! passwords.
 //!
 //! Owns where the metadata of a login is in the settings, and the file that holds a password where
@@ -13,16 +13,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::chain::Chain;
-use super::login::KeepError;
+use super::login::LoginError;
 use crate::fs::atomic::{self, AtomicFile, FORMER_PASSWORD, Mode, SetAside};
 use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 use crate::reference::canonical_host;
 use crate::settings::edit::Edit;
 use crate::store::Home;
 
-/// What a login changes, and a logout.
+/// Where a login is stored: what a login changes, and a logout.
 #[derive(Clone, Debug)]
-pub struct Keeping<'a> {
+pub struct LoginStore<'a> {
     /// The home of msb.
     pub home: &'a Home,
     /// The file of settings.
@@ -31,7 +31,7 @@ pub struct Keeping<'a> {
     pub chain: &'a Chain,
 }
 
-impl Keeping<'_> {
+impl LoginStore<'_> {
     /// Returns the file with the password for a registry, of a login that chose a file.
     pub(super) fn file(&self, registry: &str) -> PathBuf {
         self.home.passwords().join(file_name(registry))
@@ -43,7 +43,7 @@ impl Keeping<'_> {
         &self,
         registry: &str,
         password: &SecretString,
-    ) -> Result<AtomicFile, KeepError> {
+    ) -> Result<AtomicFile, LoginError> {
         let path = self.file(registry);
         let folder = self.home.passwords();
         let make = || -> io::Result<()> {
@@ -65,13 +65,13 @@ impl Keeping<'_> {
 
     /// Takes its name from the file with a password, if there is one, before the settings lose it as
     /// well: then it is removed, or gets its name back where the settings cannot be written.
-    pub(super) fn set_aside(&self, registry: &str) -> Result<Option<SetAside>, KeepError> {
+    pub(super) fn set_aside(&self, registry: &str) -> Result<Option<SetAside>, LoginError> {
         let path = self.file(registry);
         atomic::set_aside(&path).map_err(failed("remove", &path))
     }
 
     /// Removes a file that was set aside.
-    pub(super) fn remove(&self, registry: &str, file: Option<&SetAside>) -> Result<(), KeepError> {
+    pub(super) fn remove(&self, registry: &str, file: Option<&SetAside>) -> Result<(), LoginError> {
         let removed = file.map_or(Ok(()), SetAside::remove);
         removed.map_err(failed("remove", &self.file(registry)))
     }
@@ -83,8 +83,8 @@ impl Keeping<'_> {
         registry: &str,
         file: Option<SetAside>,
         written: Option<&Edit>,
-        error: KeepError,
-    ) -> KeepError {
+        error: LoginError,
+    ) -> LoginError {
         let error = match file.map_or(Ok(()), SetAside::restore) {
             Ok(()) => error,
             Err(reason) => not_restored(self.file(registry), &reason, error),
@@ -104,18 +104,18 @@ impl Keeping<'_> {
 pub(super) fn failed(
     operation: &'static str,
     path: &Path,
-) -> impl FnOnce(io::Error) -> KeepError + use<> {
+) -> impl FnOnce(io::Error) -> LoginError + use<> {
     let path = path.to_owned();
-    move |source| KeepError::File {
+    move |source| LoginError::File {
         operation,
         path,
         source,
     }
 }
 
-fn not_restored(path: PathBuf, reason: &dyn Error, first: KeepError) -> KeepError {
+fn not_restored(path: PathBuf, reason: &dyn Error, first: LoginError) -> LoginError {
     let cause = std::iter::successors(Some(reason), |&error| error.source()).last();
-    KeepError::NotRestored {
+    LoginError::NotRestored {
         path,
         reason: cause.map_or_else(String::new, ToString::to_string),
         first: Box::new(first),
@@ -144,13 +144,13 @@ pub(super) fn places(edit: &Edit, registry: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Writes down who the user is, in the place where the settings say it already.
+/// Writes the metadata of a login into the settings, where an entry of the registry is already.
 pub(super) fn write_down(
     edit: &mut Edit,
     registry: &str,
     username: &str,
     source: (&str, &str),
-) -> Result<(), KeepError> {
+) -> Result<(), LoginError> {
     let mut places = places(edit, registry).into_iter();
     let place = places
         .next()

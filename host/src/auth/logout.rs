@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::attempt::ProviderAttempt;
 use super::chain::Chain;
-use super::keeping::{Keeping, file_name, places, strs};
 use super::link::KEYCHAIN;
-use super::login::{KeepError, login_request, providers, question};
-use super::provider::{ProviderError, Surroundings};
-use super::trace::Step;
+use super::login::{LoginError, login_query, login_request, providers};
+use super::login_store::{LoginStore, file_name, places, strs};
+use super::provider::{ProviderContext, ProviderError};
 use crate::settings::edit::Edit;
 use crate::settings::{AuthSettings, AuthSource};
 
@@ -23,12 +23,12 @@ pub struct LoggedOut {
     /// What the settings named, which is the user's and is still there: `password_env` and the
     /// name of the variable.
     pub left: Option<(&'static str, String)>,
-    /// Why the credential store could not be asked.
+    /// The error of a credential store that could not be asked.
     pub problem: Option<ProviderError>,
     /// The settings said that the credential store had the password.
     pub in_keychain: bool,
-    /// Who still has credentials for the registry.
-    pub remaining: Vec<Step>,
+    /// The providers that still have credentials for the registry.
+    pub remaining: Vec<ProviderAttempt>,
 }
 
 impl LoggedOut {
@@ -38,34 +38,34 @@ impl LoggedOut {
     }
 }
 
-/// Forgets what a login has kept for a registry in its one spelling.
+/// Forgets what a login has kept for a registry in its canonical form.
 pub fn logout(
-    keeping: &Keeping<'_>,
+    logins: &LoginStore<'_>,
     registry: &str,
-    around: &Surroundings<'_>,
-) -> Result<LoggedOut, KeepError> {
+    context: &ProviderContext<'_>,
+) -> Result<LoggedOut, LoginError> {
     let mut done = LoggedOut::default();
-    if let Some(keychain) = keeping.chain.provider(KEYCHAIN) {
-        match keychain.erase(&login_request(registry), around) {
+    if let Some(keychain) = logins.chain.provider(KEYCHAIN) {
+        match keychain.erase(&login_request(registry), context) {
             Ok(()) => done.keychain = true,
             Err(ProviderError::NotFound) => {}
             Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(error) => done.problem = Some(error),
         }
     }
-    let mut settings = keeping.chain.settings().clone();
+    let mut settings = logins.chain.settings().clone();
     let entry = settings.remove(registry);
     let source = entry.and_then(|entry| entry.content.ok());
     let is_keyring = |source: &AuthSettings| source.source == AuthSource::Keyring;
     done.in_keychain = source.as_ref().is_some_and(is_keyring);
     let mut edit = None;
-    if keeping.settings.exists() {
-        edit = Some(Edit::open(&keeping.settings, around.cancel)?);
+    if logins.settings.exists() {
+        edit = Some(Edit::open(&logins.settings, context.cancel)?);
     }
-    keeping.tidy();
+    logins.tidy();
     done.left = source.as_ref().and_then(|source| named(source, registry));
-    let file = keeping.set_aside(registry)?;
-    done.file = file.is_some().then(|| keeping.file(registry));
+    let file = logins.set_aside(registry)?;
+    done.file = file.is_some().then(|| logins.file(registry));
     let mut written = None;
     if let Some(edit) = &mut edit {
         for keys in places(edit, registry) {
@@ -75,20 +75,20 @@ pub fn logout(
         }
         if !done.settings.is_empty() {
             if let Err(error) = edit.save() {
-                return Err(keeping.undone(registry, file, None, error.into()));
+                return Err(logins.undone(registry, file, None, error.into()));
             }
             written = Some(&*edit);
         }
     }
-    if let Err(error) = keeping.remove(registry, file.as_ref()) {
-        return Err(keeping.undone(registry, file, written, error));
+    if let Err(error) = logins.remove(registry, file.as_ref()) {
+        return Err(logins.undone(registry, file, written, error));
     }
     drop(edit);
-    let chain = Chain::new(providers(keeping.chain), &settings);
-    if let Ok(steps) = chain.explain(&question(registry), around) {
-        done.remaining = steps
+    let chain = Chain::new(providers(logins.chain), &settings);
+    if let Ok(attempts) = chain.explain(&login_query(registry), context) {
+        done.remaining = attempts
             .into_iter()
-            .filter(|step| step.said.is_answer())
+            .filter(|attempt| attempt.reply.is_answer())
             .collect();
     }
     Ok(done)

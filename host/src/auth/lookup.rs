@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::chain::{Chain, Question};
-use super::finding::{Finding, Source};
+use super::attempt::ProviderReply;
+use super::chain::{Chain, CredentialQuery};
 use super::link::Tier;
-use super::provider::{Action, Outcome, Surroundings};
-use super::trace::Said;
+use super::provider::{Action, Outcome, ProviderContext};
+use super::resolution::{ProviderSource, Resolution};
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::registry::{
@@ -41,8 +41,8 @@ impl Lookup {
         }
     }
 
-    fn around<'a>(&'a self, cancel: &'a Cancel) -> Surroundings<'a> {
-        Surroundings {
+    fn context<'a>(&'a self, cancel: &'a Cancel) -> ProviderContext<'a> {
+        ProviderContext {
             progress: &self.progress,
             cancel,
         }
@@ -60,9 +60,9 @@ impl Credentials for Lookup {
         {
             return Ok(ResolvedCredential::from(auth.clone()));
         }
-        let question = question(request);
-        match self.chain.ask(&question, &self.around(cancel)) {
-            Ok(finding) => Ok(found(&finding)),
+        let query = query(request);
+        match self.chain.ask(&query, &self.context(cancel)) {
+            Ok(resolution) => Ok(found(&resolution)),
             Err(super::AuthError::Cancelled(cancelled)) => Err(cancelled.into()),
             Err(source) => Err(RegistryError::Auth {
                 host: request.host.to_owned(),
@@ -83,15 +83,14 @@ impl Credentials for Lookup {
         } else {
             Outcome::Rejected
         };
-        let from = Source {
+        let from = ProviderSource {
             provider: origin.provider.clone(),
             source: origin.source.clone(),
             tier: Tier::Ambient,
             renewable: origin.renewable,
         };
-        let around = self.around(cancel);
-        self.chain
-            .report(&question(request), &from, outcome, &around);
+        let context = self.context(cancel);
+        self.chain.report(&query(request), &from, outcome, &context);
     }
 }
 
@@ -105,8 +104,8 @@ impl std::fmt::Debug for Lookup {
     }
 }
 
-fn question<'a>(request: &CredentialRequest<'a>) -> Question<'a> {
-    Question {
+fn query<'a>(request: &CredentialRequest<'a>) -> CredentialQuery<'a> {
+    CredentialQuery {
         registry: request.host,
         repository: request.repository,
         action: match request.access {
@@ -119,8 +118,8 @@ fn question<'a>(request: &CredentialRequest<'a>) -> Question<'a> {
     }
 }
 
-fn found(finding: &Finding) -> ResolvedCredential {
-    let origin = finding.from.as_ref().map(|from| {
+fn found(resolution: &Resolution) -> ResolvedCredential {
+    let origin = resolution.from.as_ref().map(|from| {
         Arc::new(CredentialSource {
             provider: from.provider.clone(),
             source: from.source.clone(),
@@ -128,23 +127,26 @@ fn found(finding: &Finding) -> ResolvedCredential {
             renewable: from.renewable,
         })
     });
-    let tried = finding.steps.iter().filter_map(|step| match &step.said {
-        Said::Nothing(said) => Some(TriedProvider {
-            provider: step.provider.clone(),
-            message: (*said).to_owned(),
-            failed: false,
-        }),
-        Said::Failed {
-            message, is_news, ..
-        } => Some(TriedProvider {
-            provider: step.provider.clone(),
-            message: message.clone(),
-            failed: *is_news,
-        }),
-        _ => None,
-    });
+    let tried = resolution
+        .attempts
+        .iter()
+        .filter_map(|attempt| match &attempt.reply {
+            ProviderReply::Nothing(reply) => Some(TriedProvider {
+                provider: attempt.provider.clone(),
+                message: (*reply).to_owned(),
+                failed: false,
+            }),
+            ProviderReply::Failed {
+                message, is_news, ..
+            } => Some(TriedProvider {
+                provider: attempt.provider.clone(),
+                message: message.clone(),
+                failed: *is_news,
+            }),
+            _ => None,
+        });
     ResolvedCredential {
-        auth: finding.credential.clone(),
+        auth: resolution.credential.clone(),
         origin,
         tried: tried.collect(),
     }

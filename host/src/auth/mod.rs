@@ -1,37 +1,39 @@
-//! Who the user is to a registry: credential providers, the order in which they are asked, and what
+//! Credentials: their providers, the order in which these are asked, and what
 //! `msb registry` keeps and forgets.
 
-mod answers;
+mod attempt;
 mod chain;
+mod credential_cache;
 mod error;
 #[cfg(test)]
 mod fake;
-mod finding;
-mod keeping;
 mod link;
 mod list;
 mod login;
+mod login_store;
 mod logout;
 mod lookup;
 mod pattern;
 mod provider;
+mod resolution;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
-mod trace;
 
-pub use chain::{Chain, Question};
+pub use attempt::{ProviderAttempt, ProviderReply};
+pub use chain::{Chain, CredentialQuery};
 pub use error::{AuthError, Named};
-pub use finding::{Finding, Source};
-pub use keeping::Keeping;
 pub use link::{KEYCHAIN, Link, Tier};
 pub use list::{Registered, list};
-pub use login::{KeepError, LoggedIn, Login, MAX_PASSWORD, Store, password_typed, registry_named};
+pub use login::{
+    LoggedIn, Login, LoginError, MAX_PASSWORD, PasswordStore, password_typed, registry_named,
+};
+pub use login_store::LoginStore;
 pub use logout::{LoggedOut, logout};
 pub use lookup::Lookup;
 pub use pattern::matches as pattern_matches;
 pub use provider::{
-    Action, Answer, Cache, Entry, Extent, Operations, Outcome, Problem, Provider, ProviderError,
-    Request, Surroundings,
+    Action, Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
+    Provider, ProviderContext, ProviderError, ProviderRequest,
 };
-pub use trace::{Said, Step};
+pub use resolution::{ProviderSource, Resolution};

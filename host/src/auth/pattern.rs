@@ -2,7 +2,7 @@
 
 use crate::reference::canonical_host;
 
-/// Returns whether a registry, in its one spelling, is one of a pattern.
+/// Returns whether a registry, in its canonical form, is one of a pattern.
 ///
 /// A `*` stands for any characters but dots and colons; alone it is every registry. A pattern
 /// without one is a registry in any of its spellings.

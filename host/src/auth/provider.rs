@@ -1,7 +1,7 @@
 //! A credential provider, as the chain asks it: the interface `credentials` of the contract in
 //! terms of the host.
 //!
-//! Owns the questions and answers. Knows nothing of WebAssembly and nothing of the order of
+//! Owns requests and answers. Knows nothing of WebAssembly and nothing of the order of
 //! providers.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::cancel::Cancel;
 use crate::progress::Progress;
 use crate::registry::RegistryAuth;
 
-/// Knows, for some registries, who the user is.
+/// Finds the user's credentials for some registries.
 pub trait Provider: fmt::Debug + Send + Sync {
     /// Returns its name: `keychain`, `docker-config`.
     fn name(&self) -> &str;
@@ -20,48 +20,56 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Returns where it looks, in a few words, for messages. Untrusted text.
     fn title(&self) -> &str;
 
-    /// Returns what it can do beside `get`.
+    /// Returns what it can do besides `get`.
     fn operations(&self) -> Operations;
 
     /// Returns the patterns of the registries that it may be asked about.
     fn registries(&self) -> &[String];
 
-    /// Returns who the user is for a request.
-    fn get(&self, request: &Request, around: &Surroundings<'_>) -> Result<Answer, ProviderError>;
+    /// Returns the credentials for a request.
+    fn get(
+        &self,
+        request: &ProviderRequest,
+        context: &ProviderContext<'_>,
+    ) -> Result<Answer, ProviderError>;
 
-    /// Keeps credentials for the registry of a request.
+    /// Stores credentials for the registry of a request.
     fn store(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         credential: &RegistryAuth,
-        around: &Surroundings<'_>,
+        context: &ProviderContext<'_>,
     ) -> Result<(), ProviderError>;
 
     /// Forgets the registry of a request.
-    fn erase(&self, request: &Request, around: &Surroundings<'_>) -> Result<(), ProviderError>;
+    fn erase(
+        &self,
+        request: &ProviderRequest,
+        context: &ProviderContext<'_>,
+    ) -> Result<(), ProviderError>;
 
     /// Returns what it has.
-    fn list(&self, around: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError>;
+    fn list(&self, context: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError>;
 
     /// Tells it what became of its answer to a request.
     fn report(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         outcome: Outcome,
-        around: &Surroundings<'_>,
+        context: &ProviderContext<'_>,
     ) -> Result<(), ProviderError>;
 }
 
-/// Whom a provider's call reports to, and what stops it.
+/// What every call of a provider is given: where it reports to, and what stops it.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct ProviderContext<'a> {
     /// Where what it logs goes.
     pub progress: &'a Arc<dyn Progress>,
     /// What stops it before its time.
     pub cancel: &'a Cancel,
 }
 
-/// What a provider can do beside `get`.
+/// What a provider can do besides `get`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -89,14 +97,14 @@ pub enum Action {
     Login,
 }
 
-/// A question to a provider.
+/// A request to a provider.
 #[derive(Clone, Debug)]
-pub struct Request {
-    /// The registry in its one spelling.
+pub struct ProviderRequest {
+    /// The registry in its canonical form.
     pub registry: String,
     /// The repository.
     pub repository: Option<String>,
-    /// What for.
+    /// What the credentials are for.
     pub action: Action,
     /// The values of `WWW-Authenticate` that the registry answered with.
     pub challenges: Vec<String>,
@@ -111,12 +119,12 @@ pub struct Request {
 /// A provider's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Who the user is. `Anonymous` is deliberate: nobody else is asked.
+    /// The credentials. `Anonymous` is deliberate: no other provider is asked.
     pub credential: RegistryAuth,
     /// How long it may be used without asking again.
     pub cache: Cache,
-    /// What it is good for.
-    pub extent: Extent,
+    /// Which requests it may be used for.
+    pub extent: CredentialExtent,
     /// Where it was found. Untrusted text.
     pub source: Option<String>,
 }
@@ -134,7 +142,7 @@ pub enum Cache {
 
 /// What an answer is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum CredentialExtent {
     /// The repository of the request.
     Repository,
     /// The whole registry.
@@ -143,7 +151,7 @@ pub enum Extent {
 
 /// What a provider has for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct CredentialEntry {
     /// The registry; untrusted text.
     pub registry: String,
     /// The name; untrusted text.
@@ -211,10 +219,10 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Debug for Surroundings<'_> {
+impl fmt::Debug for ProviderContext<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Surroundings")
+            .debug_struct("ProviderContext")
             .finish_non_exhaustive()
     }
 }

@@ -1,28 +1,28 @@
 //! What a search for credentials ends with.
 
+use super::attempt::ProviderAttempt;
 use super::link::Tier;
-use super::trace::Step;
 use crate::registry::RegistryAuth;
 
 /// What the chain found.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    /// Who the user is.
+pub struct Resolution {
+    /// The credentials.
     pub credential: RegistryAuth,
-    /// Whose answer it is; nobody's where all had nothing.
-    pub from: Option<Source>,
-    /// What everybody said.
-    pub steps: Vec<Step>,
+    /// The provider that answered; `None` when none had any.
+    pub from: Option<ProviderSource>,
+    /// What each provider said, in their order.
+    pub attempts: Vec<ProviderAttempt>,
 }
 
-/// Whose answer it is.
+/// The provider that answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ProviderSource {
     /// The provider's name.
     pub provider: String,
     /// Where it found them. Untrusted text.
     pub source: Option<String>,
-    /// The provider's place.
+    /// The provider's position in the chain.
     pub tier: Tier,
     /// Asked once more, the provider may have another answer.
     pub renewable: bool,

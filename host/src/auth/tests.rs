@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 
-use super::fake::{Fake, Scene, answer};
+use super::fake::{Fake, TestContext, answer};
 use super::*;
 use crate::plugin::{Failure, PluginError, Stopped};
 use crate::progress::LogLevel;
@@ -39,8 +39,8 @@ fn chain(fakes: &[&Arc<Fake>], settings: &BTreeMap<String, AuthEntry>) -> Chain 
     Chain::new(providers, settings)
 }
 
-fn question() -> Question<'static> {
-    Question {
+fn login_query() -> CredentialQuery<'static> {
+    CredentialQuery {
         registry: HOST,
         repository: Some("app"),
         action: Action::Pull,
@@ -49,8 +49,8 @@ fn question() -> Question<'static> {
     }
 }
 
-fn who(finding: &Finding) -> Option<&str> {
-    Some(finding.from.as_ref()?.provider.as_str())
+fn who(resolution: &Resolution) -> Option<&str> {
+    Some(resolution.from.as_ref()?.provider.as_str())
 }
 
 /// Returns a provider's error, as plugins make it.
@@ -71,7 +71,7 @@ fn crash(stopped: Option<Stopped>) -> ProviderError {
 
 #[test]
 fn each_provider_answers_for_all_that_come_after_it() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let mut pairs = 0;
     for (first, winner) in ORDER.into_iter().enumerate() {
         for (second, loser) in ORDER.into_iter().enumerate().skip(first + 1) {
@@ -90,8 +90,8 @@ fn each_provider_answers_for_all_that_come_after_it() {
                 _ => with_env(),
             };
             let chain = chain(&fakes.iter().collect::<Vec<_>>(), &settings);
-            let finding = chain.ask(&question(), &scene.around()).unwrap();
-            assert_eq!(who(&finding), Some(winner), "{winner} before {loser}");
+            let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+            assert_eq!(who(&resolution), Some(winner), "{winner} before {loser}");
             assert_eq!(fakes[second].times(), 0, "{loser}");
             pairs += 1;
         }
@@ -101,7 +101,7 @@ fn each_provider_answers_for_all_that_come_after_it() {
 
 #[test]
 fn nobody_is_an_answer_when_it_is_given_on_purpose() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let anonymous = Arc::new(Fake::new("third-party", |_| {
         Ok(Answer {
             credential: RegistryAuth::Anonymous,
@@ -110,9 +110,9 @@ fn nobody_is_an_answer_when_it_is_given_on_purpose() {
     }));
     let docker = Arc::new(Fake::answering("docker-config"));
     let chain = chain(&[&anonymous, &docker], &BTreeMap::new());
-    let finding = chain.ask(&question(), &scene.around()).unwrap();
-    assert!(finding.credential.is_anonymous());
-    assert_eq!(who(&finding), Some("third-party"));
+    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+    assert!(resolution.credential.is_anonymous());
+    assert_eq!(who(&resolution), Some("third-party"));
     assert_eq!(docker.times(), 0);
 }
 
@@ -159,11 +159,11 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
             .into_iter()
             .zip(stops)
         {
-            let scene = Scene::new();
+            let scene = TestContext::new();
             let fake = Arc::new(Fake::new(provider, move |_| Err(error())));
             let after = Arc::new(Fake::answering("secret-file"));
             let chain = chain(&[&fake, &after], &with_env());
-            let asked = chain.ask(&question(), &scene.around());
+            let asked = chain.ask(&login_query(), &scene.context());
             assert_eq!(asked.is_err(), stops, "{name} of {provider}: {asked:?}");
             assert_eq!(after.times(), usize::from(!stops), "{name} of {provider}");
             let is_quiet = ["not-mine", "not-found", "unsupported"].contains(&name) || stops;
@@ -185,23 +185,23 @@ fn a_crash_a_loop_and_a_wait_without_end_of_an_ambient_provider_pass() {
         || Some(Stopped::Time(Duration::from_secs(1))),
     ];
     for stopped in stops {
-        let scene = Scene::new();
+        let scene = TestContext::new();
         let text = format!("{:?}", stopped());
         let fake = Arc::new(Fake::new("docker-config", move |_| Err(crash(stopped()))));
         let chain = chain(&[&fake], &BTreeMap::new());
-        let finding = chain.ask(&question(), &scene.around()).unwrap();
-        assert!(finding.credential.is_anonymous(), "{text}");
+        let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+        assert!(resolution.credential.is_anonymous(), "{text}");
         assert_eq!(scene.warnings().len(), 1, "{text}");
     }
 }
 
 #[test]
 fn what_the_settings_name_and_cannot_be_had_ends_the_search_with_file_and_key() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let env = Arc::new(Fake::failing("env", ProviderError::Misconfigured));
     let docker = Arc::new(Fake::answering("docker-config"));
     let error = chain(&[&env, &docker], &with_env())
-        .ask(&question(), &scene.around())
+        .ask(&login_query(), &scene.context())
         .unwrap_err();
     let text = error.to_string();
     let names = "`registries.auth.r.example.password_env`";
@@ -220,13 +220,13 @@ fn what_the_settings_name_and_nobody_looks_at_ends_the_search() {
         &["docker-config"][..],
         &["env", "secret-file", "docker-config"],
     ] {
-        let scene = Scene::new();
+        let scene = TestContext::new();
         let fakes: Vec<_> = names
             .iter()
             .map(|name| Arc::new(Fake::empty(name)))
             .collect();
         let chain = chain(&fakes.iter().collect::<Vec<_>>(), &with_env());
-        let error = chain.ask(&question(), &scene.around()).unwrap_err();
+        let error = chain.ask(&login_query(), &scene.context()).unwrap_err();
         assert!(matches!(error, AuthError::Unanswered { .. }), "{error}");
         assert_eq!(fakes.last().unwrap().times(), 0);
     }
@@ -234,42 +234,42 @@ fn what_the_settings_name_and_nobody_looks_at_ends_the_search() {
 
 #[test]
 fn an_entry_that_makes_no_sense_ends_the_search_for_its_host_alone() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let settings = settings(r#"{"auth": {"r.example": {"username": "u"}}}"#);
     let docker = Arc::new(Fake::answering("docker-config"));
     let chain = chain(&[&docker], &settings);
-    let error = chain.ask(&question(), &scene.around()).unwrap_err();
+    let error = chain.ask(&login_query(), &scene.context()).unwrap_err();
     assert!(error.to_string().contains("registries.auth.r.example"));
-    let other = Question {
+    let other = CredentialQuery {
         registry: "other.example",
-        ..question()
+        ..login_query()
     };
-    let finding = chain.ask(&other, &scene.around()).unwrap();
-    assert_eq!(who(&finding), Some("docker-config"));
+    let resolution = chain.ask(&other, &scene.context()).unwrap();
+    assert_eq!(who(&resolution), Some("docker-config"));
 }
 
 #[test]
 fn a_provider_is_asked_about_the_registries_of_its_patterns_alone() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let other = Arc::new(Fake::answering("third-party").only_for(&["*.other", "x.example"]));
     let mine = Arc::new(Fake::answering("docker-config").only_for(&["*.example"]));
     let chain = chain(&[&other, &mine], &BTreeMap::new());
-    let finding = chain.ask(&question(), &scene.around()).unwrap();
-    assert_eq!(who(&finding), Some("docker-config"));
+    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+    assert_eq!(who(&resolution), Some("docker-config"));
     assert_eq!(other.times(), 0);
-    assert_eq!(finding.steps[0].said, Said::OtherRegistries);
+    assert_eq!(resolution.attempts[0].reply, ProviderReply::OtherRegistries);
 }
 
 #[test]
 fn many_who_ask_at_once_are_answered_by_one_question() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let docker = Arc::new(Fake::answering("docker-config").slow());
     let chain = chain(&[&docker], &BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
-                let finding = chain.ask(&question(), &scene.around()).unwrap();
-                assert_eq!(who(&finding), Some("docker-config"));
+                let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+                assert_eq!(who(&resolution), Some("docker-config"));
             });
         }
     });
@@ -281,19 +281,19 @@ fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
     let now = SystemTime::now();
     let hour = Duration::from_hours(1);
     for (cache, extent, same, other) in [
-        (Cache::Session, Extent::Registry, 1, 1),
-        (Cache::Session, Extent::Repository, 1, 2),
-        (Cache::Never, Extent::Registry, 2, 3),
-        (Cache::Until(now + hour), Extent::Registry, 1, 1),
-        (Cache::Until(now - hour), Extent::Registry, 2, 3),
+        (Cache::Session, CredentialExtent::Registry, 1, 1),
+        (Cache::Session, CredentialExtent::Repository, 1, 2),
+        (Cache::Never, CredentialExtent::Registry, 2, 3),
+        (Cache::Until(now + hour), CredentialExtent::Registry, 1, 1),
+        (Cache::Until(now - hour), CredentialExtent::Registry, 2, 3),
         (
             Cache::Until(now + Duration::from_secs(30)),
-            Extent::Registry,
+            CredentialExtent::Registry,
             2,
             3,
         ),
     ] {
-        let scene = Scene::new();
+        let scene = TestContext::new();
         let fake = Arc::new(Fake::new("docker-config", move |_| {
             Ok(Answer {
                 cache,
@@ -303,11 +303,11 @@ fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
         }));
         let chain = chain(&[&fake], &BTreeMap::new());
         let ask = |repository| {
-            let question = Question {
+            let query = CredentialQuery {
                 repository: Some(repository),
-                ..question()
+                ..login_query()
             };
-            chain.ask(&question, &scene.around()).unwrap();
+            chain.ask(&query, &scene.context()).unwrap();
         };
         ask("app");
         ask("app");
@@ -319,28 +319,28 @@ fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
 
 #[test]
 fn an_answer_for_reading_is_none_for_writing() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let fake = Arc::new(Fake::answering("docker-config"));
     let chain = chain(&[&fake], &BTreeMap::new());
-    chain.ask(&question(), &scene.around()).unwrap();
-    let push = Question {
+    chain.ask(&login_query(), &scene.context()).unwrap();
+    let push = CredentialQuery {
         action: Action::Push,
-        ..question()
+        ..login_query()
     };
-    chain.ask(&push, &scene.around()).unwrap();
+    chain.ask(&push, &scene.context()).unwrap();
     assert_eq!(fake.times(), 2);
 }
 
 #[test]
 fn a_refused_answer_is_reported_and_not_used_again() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let fake = Arc::new(Fake::answering("docker-config"));
     let chain = chain(&[&fake], &BTreeMap::new());
-    let finding = chain.ask(&question(), &scene.around()).unwrap();
-    let from = finding.from.clone().unwrap();
-    chain.report(&question(), &from, Outcome::Rejected, &scene.around());
+    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+    let from = resolution.from.clone().unwrap();
+    chain.report(&login_query(), &from, Outcome::Rejected, &scene.context());
     assert_eq!(*fake.reports.lock().unwrap(), [Outcome::Rejected]);
-    chain.ask(&question(), &scene.around()).unwrap();
+    chain.ask(&login_query(), &scene.context()).unwrap();
     assert_eq!(fake.times(), 2);
 }
 
@@ -348,17 +348,17 @@ fn a_refused_answer_is_reported_and_not_used_again() {
 fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
     let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
     for (settings, warnings) in [(BTreeMap::new(), 0), (logged_in, 1)] {
-        let scene = Scene::new();
+        let scene = TestContext::new();
         let keychain = Arc::new(Fake::failing("keychain", ProviderError::Unavailable));
         let docker = Arc::new(Fake::answering("docker-config"));
         let chain = chain(&[&keychain, &docker], &settings);
         for repository in ["a", "b", "c"] {
-            let question = Question {
+            let query = CredentialQuery {
                 repository: Some(repository),
-                ..question()
+                ..login_query()
             };
-            let finding = chain.ask(&question, &scene.around()).unwrap();
-            assert_eq!(who(&finding), Some("docker-config"));
+            let resolution = chain.ask(&query, &scene.context()).unwrap();
+            assert_eq!(who(&resolution), Some("docker-config"));
         }
         assert_eq!(scene.warnings().len(), warnings, "{:?}", scene.warnings());
     }
@@ -367,11 +367,11 @@ fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
 #[test]
 fn a_keychain_without_what_the_settings_say_is_a_warning() {
     let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let keychain = Arc::new(Fake::empty("keychain"));
     let chain = chain(&[&keychain], &logged_in);
-    let finding = chain.ask(&question(), &scene.around()).unwrap();
-    assert!(finding.credential.is_anonymous());
+    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+    assert!(resolution.credential.is_anonymous());
     let warnings = scene.warnings();
     assert!(
         warnings.concat().contains("registries.auth.r.example"),
@@ -381,7 +381,7 @@ fn a_keychain_without_what_the_settings_say_is_a_warning() {
 
 #[test]
 fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
-    let scene = Scene::new();
+    let scene = TestContext::new();
     let token = Arc::new(Fake::new("third-party", |_| {
         Ok(Answer {
             credential: RegistryAuth::IdentityToken(SecretString::from("secret-token")),
@@ -392,7 +392,7 @@ fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
     let env = Arc::new(Fake::answering("env"));
     let docker = Arc::new(Fake::answering("docker-config").only_for(&["other"]));
     let chain = chain(&[&keychain, &env, &token, &docker], &BTreeMap::new());
-    let finding = chain.ask(&question(), &scene.around()).unwrap();
+    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
     let story = scene.listener.heard(LogLevel::Debug);
     assert_eq!(
         story,
@@ -403,11 +403,14 @@ fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
              third-party",
         ]
     );
-    assert!(!format!("{finding:?}").contains("secret-"));
-    let steps = chain.explain(&question(), &scene.around()).unwrap();
-    let said: Vec<String> = steps.iter().map(|step| step.said.to_string()).collect();
+    assert!(!format!("{resolution:?}").contains("secret-"));
+    let attempts = chain.explain(&login_query(), &scene.context()).unwrap();
+    let reply: Vec<String> = attempts
+        .iter()
+        .map(|attempt| attempt.reply.to_string())
+        .collect();
     assert_eq!(
-        said,
+        reply,
         [
             "it is broken",
             "not asked: the settings name nothing",
@@ -415,13 +418,13 @@ fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
             "not asked: it is for other registries",
         ]
     );
-    assert!(!format!("{steps:?}").contains("secret-"));
+    assert!(!format!("{attempts:?}").contains("secret-"));
 }
 
 #[test]
 fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
-    let scene = Scene::new();
-    let fake = Arc::new(Fake::new("env", |request: &Request| {
+    let scene = TestContext::new();
+    let fake = Arc::new(Fake::new("env", |request: &ProviderRequest| {
         assert_eq!(request.registry, HOST);
         assert_eq!(request.username, None);
         let expected = serde_json::json!({"username": "u", "password_env": "X"});
@@ -429,6 +432,6 @@ fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
         Ok(answer("env"))
     }));
     let chain = chain(&[&fake], &with_env());
-    chain.ask(&question(), &scene.around()).unwrap();
+    chain.ask(&login_query(), &scene.context()).unwrap();
     assert_eq!(fake.times(), 1);
 }

@@ -17,7 +17,8 @@ use super::limits::Stopped;
 use super::package::{CredentialDescription, Kind, Package};
 use super::runtime::Runtime;
 use crate::auth::{
-    Answer, Entry, Operations, Outcome, Provider, ProviderError, Request, Surroundings,
+    Answer, CredentialEntry, Operations, Outcome, Provider, ProviderContext, ProviderError,
+    ProviderRequest,
 };
 use crate::registry::RegistryAuth;
 
@@ -81,15 +82,15 @@ impl CredentialPlugin {
     fn call<T, A>(
         &self,
         function: &'static str,
-        request: Option<&Request>,
-        around: &Surroundings<'_>,
+        request: Option<&ProviderRequest>,
+        context: &ProviderContext<'_>,
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
     ) -> Result<T, ProviderError> {
         let caller = Caller {
             plugin: &self.package.name,
-            progress: around.progress,
-            cancel: around.cancel,
+            progress: context.progress,
+            cancel: context.cancel,
         };
         let (answer, mut guest) = self
             .component(&caller)
@@ -155,12 +156,16 @@ impl Provider for CredentialPlugin {
         &self.description.registries
     }
 
-    fn get(&self, request: &Request, around: &Surroundings<'_>) -> Result<Answer, ProviderError> {
+    fn get(
+        &self,
+        request: &ProviderRequest,
+        context: &ProviderContext<'_>,
+    ) -> Result<Answer, ProviderError> {
         let asked = answers::request(request);
         self.call(
             "get",
             Some(request),
-            around,
+            context,
             async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
             answers::answer,
         )
@@ -168,15 +173,15 @@ impl Provider for CredentialPlugin {
 
     fn store(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         credential: &RegistryAuth,
-        around: &Surroundings<'_>,
+        context: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
             "store",
             Some(request),
-            around,
+            context,
             async |credentials, exports| {
                 let credential = answers::handed(credential, exports.store.data_mut())?;
                 credentials
@@ -187,22 +192,26 @@ impl Provider for CredentialPlugin {
         )
     }
 
-    fn erase(&self, request: &Request, around: &Surroundings<'_>) -> Result<(), ProviderError> {
+    fn erase(
+        &self,
+        request: &ProviderRequest,
+        context: &ProviderContext<'_>,
+    ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
             "erase",
             Some(request),
-            around,
+            context,
             async |credentials, exports| credentials.call_erase(&mut *exports.store, &asked).await,
             |(), _| Ok(()),
         )
     }
 
-    fn list(&self, around: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError> {
+    fn list(&self, context: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
         self.call(
             "list",
             None,
-            around,
+            context,
             async |credentials, exports| credentials.call_list(&mut *exports.store).await,
             |entries, _| answers::entries(entries),
         )
@@ -210,9 +219,9 @@ impl Provider for CredentialPlugin {
 
     fn report(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         outcome: Outcome,
-        around: &Surroundings<'_>,
+        context: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         let outcome = match outcome {
@@ -222,7 +231,7 @@ impl Provider for CredentialPlugin {
         self.call(
             "report",
             Some(request),
-            around,
+            context,
             async |credentials, exports| {
                 credentials
                     .call_report(&mut *exports.store, &asked, outcome)

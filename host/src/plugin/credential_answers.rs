@@ -16,7 +16,8 @@ use super::grant::{Capability, Grant};
 use super::guest::Guest;
 use super::package::{CredentialDescription, Need};
 use crate::auth::{
-    Action, Answer, Cache, Entry, Extent, MAX_PASSWORD, Operations, Problem, ProviderError, Request,
+    Action, Answer, Cache, CredentialEntry, CredentialExtent, MAX_PASSWORD, Operations, Problem,
+    ProviderError, ProviderRequest,
 };
 use crate::registry::RegistryAuth;
 
@@ -71,7 +72,7 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
 }
 
 /// Puts a question into the words of the contract.
-pub(super) fn request(request: &Request) -> wit::Request {
+pub(super) fn request(request: &ProviderRequest) -> wit::Request {
     wit::Request {
         registry: request.registry.clone(),
         repository: request.repository.clone(),
@@ -123,8 +124,8 @@ pub(super) fn answer(said: wit::Answer, guest: &mut Guest) -> Result<Answer, Fai
             wit::Cache::Until(seconds) => Cache::Until(time(seconds)?),
         },
         extent: match said.extent {
-            wit::Extent::Repository => Extent::Repository,
-            wit::Extent::Registry => Extent::Registry,
+            wit::Extent::Repository => CredentialExtent::Repository,
+            wit::Extent::Registry => CredentialExtent::Registry,
         },
         source,
     })
@@ -148,7 +149,7 @@ fn credential(said: wit::Credential, guest: &mut Guest) -> Result<RegistryAuth, 
 }
 
 /// Takes a list over from a guest.
-pub(super) fn entries(said: Vec<wit::Entry>) -> Result<Vec<Entry>, Failure> {
+pub(super) fn entries(said: Vec<wit::Entry>) -> Result<Vec<CredentialEntry>, Failure> {
     if said.len() > MAX_ENTRIES {
         return Err(Failure::Answer(format!(
             "it lists more than {MAX_ENTRIES} registries"
@@ -156,7 +157,7 @@ pub(super) fn entries(said: Vec<wit::Entry>) -> Result<Vec<Entry>, Failure> {
     }
     said.into_iter()
         .map(|entry| {
-            Ok(Entry {
+            Ok(CredentialEntry {
                 registry: text(&entry.registry),
                 username: entry.username.map(|name| text(&name)),
                 source: entry.source.map(|source| text(&source)),

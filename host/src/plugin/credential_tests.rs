@@ -44,7 +44,7 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
     ] {
         let provider = if what == "loop" { &hurried } else { &patient };
         let error = provider
-            .get(&request(what, ""), &bench.around())
+            .get(&request(what, ""), &bench.context())
             .unwrap_err();
         let chain = chain(&error);
         assert!(
@@ -54,10 +54,10 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
         assert!(chain.contains(words), "{what}: {chain}");
         assert!(!chain.contains("secret\r\n"), "{what}: {chain}");
         // It is of use again at once, in a fresh instance.
-        patient.get(&request("good", ""), &bench.around()).unwrap();
+        patient.get(&request("good", ""), &bench.context()).unwrap();
     }
     let provider = bench.provider(&[], Budget::CREDENTIAL);
-    let error = provider.list(&bench.around()).unwrap_err();
+    let error = provider.list(&bench.context()).unwrap_err();
     assert!(chain(&error).contains("it lists more than 10000 registries"));
 }
 
@@ -71,7 +71,7 @@ fn a_limit_is_named_with_the_setting_that_raises_it() {
     ] {
         let provider = bench.provider(&[], TIGHT);
         let error = provider
-            .get(&request(what, ""), &bench.around())
+            .get(&request(what, ""), &bench.context())
             .unwrap_err();
         let ProviderError::Plugin(error) = error else {
             panic!("{error:?}");
@@ -92,11 +92,13 @@ fn a_provider_is_stopped_at_its_limit_and_not_when_what_it_waits_for_ends() {
     };
     let provider = bench.provider(&["helper=slow"], limits);
     // Compiled by now.
-    provider.get(&request("good", ""), &bench.around()).unwrap();
+    provider
+        .get(&request("good", ""), &bench.context())
+        .unwrap();
     for (what, argument) in [("loop", ""), ("helper", "slow")] {
         let started = Instant::now();
         provider
-            .get(&request(what, argument), &bench.around())
+            .get(&request(what, argument), &bench.context())
             .unwrap_err();
         let took = started.elapsed();
         assert!(took < Duration::from_secs(20), "{what}: {took:?}");
@@ -110,16 +112,18 @@ fn a_running_provider_ends_when_the_user_asks() {
     let provider = bench.provider(&["helper=slow"], Budget::CREDENTIAL);
     for (what, argument) in [("loop", ""), ("helper", "slow")] {
         let cancel = crate::cancel::Cancel::default();
-        let around = crate::auth::Surroundings {
+        let context = crate::auth::ProviderContext {
             cancel: &cancel,
-            ..bench.around()
+            ..bench.context()
         };
         let later = cancel.clone();
         let waker = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(100));
             later.cancel();
         });
-        let error = provider.get(&request(what, argument), &around).unwrap_err();
+        let error = provider
+            .get(&request(what, argument), &context)
+            .unwrap_err();
         assert!(
             matches!(error, ProviderError::Cancelled(_)),
             "{what}: {error:?}"
@@ -142,7 +146,7 @@ fn time_spent_waiting_for_the_host_is_not_time_of_the_guest() {
     };
     let provider = bench.provider(&["helper=patient"], limits);
     provider
-        .get(&request("helper", "patient"), &bench.around())
+        .get(&request("helper", "patient"), &bench.context())
         .unwrap();
 }
 
@@ -150,7 +154,9 @@ fn time_spent_waiting_for_the_host_is_not_time_of_the_guest() {
 fn secrets_pass_through_in_both_directions_and_are_not_printed() {
     let bench = Bench::new(&[]);
     let provider = bench.provider(&[], Budget::CREDENTIAL);
-    let answer = provider.get(&request("good", ""), &bench.around()).unwrap();
+    let answer = provider
+        .get(&request("good", ""), &bench.context())
+        .unwrap();
     assert!(!format!("{answer:?}{provider:?}").contains("secret\""));
     let RegistryAuth::Basic { username, password } = answer.credential else {
         panic!("{answer:?}");
@@ -165,16 +171,16 @@ fn secrets_pass_through_in_both_directions_and_are_not_printed() {
         password: "hunter2".to_owned().into(),
     };
     let error = provider
-        .store(&request("ghcr.io", ""), &credential, &bench.around())
+        .store(&request("ghcr.io", ""), &credential, &bench.context())
         .unwrap_err();
     // Its length is all that the guest could see.
     assert_eq!(error.to_string(), "ghcr.io user 7");
     let error = provider
-        .report(&request("ghcr.io", ""), Outcome::Accepted, &bench.around())
+        .report(&request("ghcr.io", ""), Outcome::Accepted, &bench.context())
         .unwrap_err();
     assert!(matches!(error, ProviderError::Unsupported));
     let error = provider
-        .erase(&request("ghcr.io", ""), &bench.around())
+        .erase(&request("ghcr.io", ""), &bench.context())
         .unwrap_err();
     assert!(matches!(error, ProviderError::NotFound));
 }
@@ -200,7 +206,7 @@ fn a_wall_that_is_over_while_the_guest_computes_is_met() {
     };
     let error = bench
         .provider(&[], limits)
-        .get(&request("loop", ""), &bench.around())
+        .get(&request("loop", ""), &bench.context())
         .unwrap_err();
     let ProviderError::Plugin(error) = error else {
         panic!("{error:?}");

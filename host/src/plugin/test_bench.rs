@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use super::access::Environment;
 use super::{Budget, ComponentBytes, CredentialDescription, Kind, Package, Runtime, credential};
-use crate::auth::{Action, Answer, Operations, Provider, ProviderError, Request, Surroundings};
+use crate::auth::{
+    Action, Answer, Operations, Provider, ProviderContext, ProviderError, ProviderRequest,
+};
 use crate::cancel::Cancel;
 use crate::progress::{Progress, Silent};
 use crate::store::Home;
@@ -79,8 +81,8 @@ impl Bench {
         }
     }
 
-    pub(super) fn around(&self) -> Surroundings<'_> {
-        Surroundings {
+    pub(super) fn context(&self) -> ProviderContext<'_> {
+        ProviderContext {
             progress: &self.progress,
             cancel: &self.cancel,
         }
@@ -114,7 +116,7 @@ impl Bench {
         argument: &str,
     ) -> Result<Answer, ProviderError> {
         let provider = self.provider(grants, Budget::CREDENTIAL);
-        provider.get(&request(what, argument), &self.around())
+        provider.get(&request(what, argument), &self.context())
     }
 
     /// The same, where the end is the provider's own words about what it found.
@@ -164,8 +166,8 @@ impl Bench {
 
 /// Returns the request that has the provider do `what` to `argument`. `registries.auth` says that
 /// the password is in `CONFIGURED_PASSWORD`.
-pub(super) fn request(what: &str, argument: &str) -> Request {
-    Request {
+pub(super) fn request(what: &str, argument: &str) -> ProviderRequest {
+    ProviderRequest {
         registry: what.to_owned(),
         repository: Some(argument.to_owned()),
         action: Action::Pull,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use msb_host::auth::{
-    self, Chain, KeepError, Keeping, LoggedIn, LoggedOut, Login, MAX_PASSWORD, Provider,
-    Registered, Store, Surroundings, password_typed, registry_named,
+    self, Chain, LoggedIn, LoggedOut, Login, LoginError, LoginStore, MAX_PASSWORD, PasswordStore,
+    Provider, ProviderContext, Registered, password_typed, registry_named,
 };
 use msb_host::cancel::Cancel;
 use msb_host::progress::{Progress, Silent};
@@ -86,37 +86,42 @@ impl Desk {
         )
     }
 
-    fn at<T>(&self, work: impl FnOnce(&Keeping<'_>, &Surroundings<'_>) -> T) -> T {
+    fn at<T>(&self, work: impl FnOnce(&LoginStore<'_>, &ProviderContext<'_>) -> T) -> T {
         let home = Home::at(self.scene.env.home());
         let chain = self.chain();
-        let keeping = Keeping {
+        let logins = LoginStore {
             home: &home,
             settings: self.path(),
             chain: &chain,
         };
         let progress: Arc<dyn Progress> = Arc::new(Silent);
-        let around = Surroundings {
+        let context = ProviderContext {
             progress: &progress,
             cancel: &Cancel::default(),
         };
-        work(&keeping, &around)
+        work(&logins, &context)
     }
 
-    fn login(&self, registry: &str, password: &str, store: Store) -> Result<LoggedIn, KeepError> {
+    fn login(
+        &self,
+        registry: &str,
+        password: &str,
+        store: PasswordStore,
+    ) -> Result<LoggedIn, LoginError> {
         let password = password_typed(password.as_bytes())?;
         let login = Login::new(registry, "me", password, store)?;
         let client = &*self.scene.client;
-        self.at(|keeping, around| login.keep(keeping, Some(client), around))
+        self.at(|logins, context| login.keep(logins, Some(client), context))
     }
 
     fn logout(&self) -> LoggedOut {
         let registry = self.registry();
-        self.at(|keeping, around| auth::logout(keeping, &registry, around))
+        self.at(|logins, context| auth::logout(logins, &registry, context))
             .unwrap()
     }
 
     fn list(&self) -> Vec<Registered> {
-        self.at(|keeping, around| auth::list(keeping.chain, around))
+        self.at(|logins, context| auth::list(logins.chain, context))
             .unwrap()
     }
 }
@@ -140,7 +145,7 @@ fn a_login_is_tried_kept_and_written_down_without_the_password() {
     let desk = Desk::new(&[&keychain]);
     desk.settings("{\n    \"profiles\": {\"z\": 1, \"a\": [1,2]},\n    \"x\": 1.0\n}\n");
     let done = desk
-        .login(&desk.registry(), "secret-pass", Store::Keyring)
+        .login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
         .unwrap();
     assert_eq!(done.welcome, Some(LoginCheck::Known));
     assert!(done.shadowed_by.is_none() && done.replaced.is_none());
@@ -164,7 +169,7 @@ fn a_login_is_tried_kept_and_written_down_without_the_password() {
 fn a_password_that_the_registry_does_not_take_is_not_kept() {
     let keychain = keychain();
     let desk = Desk::new(&[&keychain]);
-    for store in [Store::Keyring, Store::File] {
+    for store in [PasswordStore::Keyring, PasswordStore::File] {
         let error = desk
             .login(&desk.registry(), "secret-wrong", store)
             .unwrap_err();
@@ -185,7 +190,7 @@ fn a_registry_that_asks_nobody_who_they_are_is_told() {
         providers: vec![keychain],
     };
     let done = desk
-        .login(&desk.registry(), "secret-pass", Store::Keyring)
+        .login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
         .unwrap();
     assert_eq!(done.welcome, Some(LoginCheck::Open));
 }
@@ -194,14 +199,14 @@ fn a_login_that_cannot_be_written_down_is_not_kept() {
     let keychain = keychain();
     let desk = Desk::new(&[&keychain]);
     desk.settings("{\"registries\": {\"auth\": {}}}");
-    desk.at(|keeping, around| {
+    desk.at(|logins, context| {
         // Somebody breaks the file meanwhile.
         desk.settings("{");
         let password = password_typed(b"secret-pass").unwrap();
-        for store in [Store::Keyring, Store::File] {
+        for store in [PasswordStore::Keyring, PasswordStore::File] {
             let login = Login::new(&desk.registry(), "me", password.clone(), store).unwrap();
-            let error = login.keep(keeping, None, around).unwrap_err();
-            assert!(matches!(error, KeepError::Settings(_)), "{error}");
+            let error = login.keep(logins, None, context).unwrap_err();
+            assert!(matches!(error, LoginError::Settings(_)), "{error}");
         }
     });
     assert!(!keychain.has(&desk.registry()));
@@ -215,7 +220,7 @@ fn a_login_that_cannot_be_kept_is_not_written_down() {
     keychain.break_down();
     let desk = Desk::new(&[&keychain]);
     let error = desk
-        .login(&desk.registry(), "secret-pass", Store::Keyring)
+        .login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
         .unwrap_err();
     let text = told(&error);
     assert!(
@@ -235,7 +240,8 @@ fn the_settings_name_a_password_before_it_is_kept() {
     keychain.before_store(move || {
         assert!(std::fs::read_to_string(&settings).unwrap().contains(&named));
     });
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     assert!(keychain.has(&host));
 }
 
@@ -243,7 +249,9 @@ fn a_login_whose_old_file_cannot_be_removed_changes_nothing() {
     let (keychain, files) = (keychain(), secret_file());
     let desk = Desk::new(&[&keychain, &files]);
     let host = desk.registry();
-    let file = desk.login(&host, "secret-pass", Store::File).unwrap();
+    let file = desk
+        .login(&host, "secret-pass", PasswordStore::File)
+        .unwrap();
     let file = file.file.unwrap();
     let settings = desk.text();
     let folder = file.parent().unwrap().to_owned();
@@ -253,7 +261,7 @@ fn a_login_whose_old_file_cannot_be_removed_changes_nothing() {
             std::fs::remove_file(entry.unwrap().path()).unwrap();
         }
     });
-    let error = desk.login(&host, "secret-pass", Store::Keyring);
+    let error = desk.login(&host, "secret-pass", PasswordStore::Keyring);
     let text = told(&error.unwrap_err());
     let restore = format!("could not restore `{}` (", file.display());
     assert!(text.starts_with(&restore), "{text}");
@@ -270,7 +278,9 @@ fn a_login_replaces_what_the_settings_say_where_they_say_it() {
     desk.settings(&format!(
         r#"{{"registries":{{"hosts":{{"http://{host}/":{{"insecure":true,"auth":{{"username":"old","password_env":"X"}}}}}}}}}}"#
     ));
-    let done = desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    let done = desk
+        .login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     assert_eq!(done.replaced, Some("password_env"));
     assert_eq!(
         desk.text(),
@@ -284,8 +294,11 @@ fn a_login_in_a_file_takes_the_place_of_one_in_the_keychain() {
     let (keychain, files) = (keychain(), secret_file());
     let desk = Desk::new(&[&keychain, &files]);
     let host = desk.registry();
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
-    let done = desk.login(&host, "secret-pass", Store::File).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
+    let done = desk
+        .login(&host, "secret-pass", PasswordStore::File)
+        .unwrap();
     assert!(!keychain.has(&host), "it would answer first");
     assert!(done.shadowed_by.is_none());
     let file = done.file.unwrap();
@@ -297,7 +310,8 @@ fn a_login_in_a_file_takes_the_place_of_one_in_the_keychain() {
         desk.text()
             .contains(&format!("\"secret_name\": \"{}\"", host.replace(':', "_")))
     );
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     assert!(!file.exists(), "nobody needs it");
 }
 
@@ -305,15 +319,18 @@ fn a_login_says_who_would_answer_before_it() {
     let (keychain, files) = (keychain(), secret_file());
     let desk = Desk::new(&[&keychain, &files]);
     let host = desk.registry();
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     keychain.break_down();
-    let done = desk.login(&host, "secret-pass", Store::File).unwrap();
+    let done = desk
+        .login(&host, "secret-pass", PasswordStore::File)
+        .unwrap();
     let step = done.shadowed_by.unwrap();
     assert_eq!(step.provider, "keychain");
     let docker = Known::having("docker-config", RegistryAuth::basic("d", "secret-d"));
     let desk = Desk::new(&[&Known::empty("keychain"), &docker]);
     let done = desk
-        .login(&desk.registry(), "secret-pass", Store::Keyring)
+        .login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
         .unwrap();
     assert!(done.shadowed_by.is_none(), "what comes after is no matter");
 }
@@ -362,7 +379,7 @@ fn a_login_with_a_path_is_an_error_that_names_the_registry() {
     for text in ["", "https://", "a b", "/", "ghcr.io:port", "u:p@h", "-"] {
         let error = registry_named(text).unwrap_err();
         assert!(
-            matches!(error, KeepError::NotARegistry(_)),
+            matches!(error, LoginError::NotARegistry(_)),
             "{text}: {error}"
         );
     }
@@ -384,8 +401,8 @@ fn a_password_is_all_but_the_line_ends_after_it() {
         ("\nsecret-a \t\n", "\nsecret-a \t"),
         ("secret-\0\u{1b}", "secret-\0\u{1b}"),
     ] {
-        let login = Login::new("h", "me", typed(text).unwrap(), Store::File).unwrap();
-        let done = desk.at(|keeping, around| login.keep(keeping, None, around));
+        let login = Login::new("h", "me", typed(text).unwrap(), PasswordStore::File).unwrap();
+        let done = desk.at(|logins, context| login.keep(logins, None, context));
         let file = done.unwrap().file.unwrap();
         assert_eq!(std::fs::read_to_string(file).unwrap(), kept);
     }
@@ -403,7 +420,7 @@ fn a_password_is_all_but_the_line_ends_after_it() {
 fn a_user_name_is_one_that_registries_can_read() {
     let login = |name: &str| {
         let password = password_typed(b"x").unwrap();
-        Login::new("h", name, password, Store::File)
+        Login::new("h", name, password, PasswordStore::File)
     };
     for name in ["", "a:b", "a\nb", "a\0"] {
         assert!(login(name).is_err(), "{name:?}");
@@ -425,11 +442,13 @@ fn a_logout_forgets_all_that_a_login_has_kept() {
     let (keychain, files) = (keychain(), secret_file());
     let desk = Desk::new(&[&keychain, &files]);
     let host = desk.registry();
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     let done = desk.logout();
     assert!(done.keychain && !done.settings.is_empty() && !done.is_nothing());
     assert!(!keychain.has(&host));
-    desk.login(&host, "secret-pass", Store::File).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::File)
+        .unwrap();
     let file = desk.logout().file.unwrap();
     assert!(!file.exists());
     let again = desk.logout();
@@ -440,7 +459,8 @@ fn a_logout_works_without_the_keychain_and_says_so() {
     let keychain = keychain();
     let desk = Desk::new(&[&keychain]);
     let host = desk.registry();
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     keychain.break_down();
     let done = desk.logout();
     assert!(!done.keychain && !done.settings.is_empty() && done.in_keychain);
@@ -462,7 +482,7 @@ fn a_logout_works_without_the_keychain_and_says_so() {
 fn a_logout_says_who_still_has_credentials() {
     let docker = Known::having("docker-config", RegistryAuth::basic("d", "secret-d"));
     let desk = Desk::new(&[&keychain(), &docker]);
-    desk.login(&desk.registry(), "secret-pass", Store::Keyring)
+    desk.login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
         .unwrap();
     let done = desk.logout();
     let names: Vec<&str> = done
@@ -484,7 +504,8 @@ fn the_list_shows_who_would_answer_and_what_is_shadowed() {
     });
     let desk = Desk::new(&[&keychain, &env]);
     let host = desk.registry();
-    desk.login(&host, "secret-pass", Store::Keyring).unwrap();
+    desk.login(&host, "secret-pass", PasswordStore::Keyring)
+        .unwrap();
     let text = format!(
         r#"{{"registries": {{"auth": {{
             "{host}": {{"username": "old", "password_env": "X"}},

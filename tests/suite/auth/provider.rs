@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use msb_host::auth::{
-    Answer, Cache, Entry, Extent, Operations, Outcome, Problem, Provider, ProviderError, Request,
-    Surroundings,
+    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
+    ProviderContext, ProviderError, ProviderRequest,
 };
 use msb_host::registry::RegistryAuth;
 
-type Get = Box<dyn Fn(&Request) -> Result<Answer, ProviderError> + Send + Sync>;
+type Get = Box<dyn Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync>;
 
 /// A provider that knows what it is told and what it was given to keep.
 pub(super) struct Known {
@@ -29,7 +29,7 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn saying(
         name: &'static str,
-        get: impl Fn(&Request) -> Result<Answer, ProviderError> + Send + Sync + 'static,
+        get: impl Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Self::of(name, &["*"], Box::new(get))
     }
@@ -103,7 +103,7 @@ pub(super) fn answer(credential: RegistryAuth) -> Answer {
     Answer {
         credential,
         cache: Cache::Session,
-        extent: Extent::Registry,
+        extent: CredentialExtent::Registry,
         source: Some("~/a/file".to_owned()),
     }
 }
@@ -136,7 +136,11 @@ impl Provider for Known {
         &self.patterns
     }
 
-    fn get(&self, request: &Request, _: &Surroundings<'_>) -> Result<Answer, ProviderError> {
+    fn get(
+        &self,
+        request: &ProviderRequest,
+        _: &ProviderContext<'_>,
+    ) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match self.kept.lock().unwrap().get(&request.registry) {
             Some(auth) => Ok(answer(auth.clone())),
@@ -146,9 +150,9 @@ impl Provider for Known {
 
     fn store(
         &self,
-        request: &Request,
+        request: &ProviderRequest,
         credential: &RegistryAuth,
-        _: &Surroundings<'_>,
+        _: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         if let Some(act) = &*self.before_store.lock().unwrap() {
             act();
@@ -159,7 +163,11 @@ impl Provider for Known {
         Ok(())
     }
 
-    fn erase(&self, request: &Request, _: &Surroundings<'_>) -> Result<(), ProviderError> {
+    fn erase(
+        &self,
+        request: &ProviderRequest,
+        _: &ProviderContext<'_>,
+    ) -> Result<(), ProviderError> {
         self.usable()?;
         match self.kept.lock().unwrap().remove(&request.registry) {
             Some(_) => Ok(()),
@@ -167,9 +175,9 @@ impl Provider for Known {
         }
     }
 
-    fn list(&self, _: &Surroundings<'_>) -> Result<Vec<Entry>, ProviderError> {
+    fn list(&self, _: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
         let kept = self.kept.lock().unwrap();
-        let entry = |registry: &String| Entry {
+        let entry = |registry: &String| CredentialEntry {
             registry: registry.clone(),
             username: Some("kept".to_owned()),
             source: Some("~/a/file".to_owned()),
@@ -180,9 +188,9 @@ impl Provider for Known {
 
     fn report(
         &self,
-        _: &Request,
+        _: &ProviderRequest,
         outcome: Outcome,
-        _: &Surroundings<'_>,
+        _: &ProviderContext<'_>,
     ) -> Result<(), ProviderError> {
         self.reports.lock().unwrap().push(outcome);
         Ok(())

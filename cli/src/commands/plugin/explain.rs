@@ -1,7 +1,7 @@
 //! `msb plugin explain-auth`
 
 use msb_host::address;
-use msb_host::auth::{Action, Question, Said, Step, Surroundings};
+use msb_host::auth::{Action, CredentialQuery, ProviderAttempt, ProviderContext, ProviderReply};
 use msb_host::reference::canonical_host;
 use msb_host::settings::Settings;
 use msb_host::store::Home;
@@ -52,31 +52,31 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let settings = Settings::read(&home)?;
     let chain = open_chain(&home, &settings)?;
     let interrupt = Interrupt::watch();
-    let steps = progress::during(ui, Work::List, |progress| {
-        let around = Surroundings {
+    let attempts = progress::during(ui, Work::List, |progress| {
+        let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        let question = Question {
+        let question = CredentialQuery {
             registry: &registry,
             repository: None,
             action: Action::Pull,
             challenges: &[],
             attempt: 1,
         };
-        chain.explain(&question, &around)
+        chain.explain(&question, &context)
     });
-    let steps = interrupt.settle(steps)?;
-    let end = steps.iter().position(is_end);
-    let rows: Vec<Row> = steps
+    let attempts = interrupt.settle(attempts)?;
+    let end = attempts.iter().position(is_end);
+    let rows: Vec<Row> = attempts
         .iter()
         .enumerate()
-        .map(|(number, step)| Row {
-            provider: step.provider.clone(),
-            tier: format!("{:?}", step.tier).to_lowercase(),
-            answers: step.said.is_answer(),
-            used: end == Some(number) && step.said.is_answer(),
-            said: step.said.to_string(),
+        .map(|(number, attempt)| Row {
+            provider: attempt.provider.clone(),
+            tier: format!("{:?}", attempt.tier).to_lowercase(),
+            answers: attempt.reply.is_answer(),
+            used: end == Some(number) && attempt.reply.is_answer(),
+            said: attempt.reply.to_string(),
         })
         .collect();
     if args.format == Some(DataFormat::Json) {
@@ -94,13 +94,13 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         &["", "PROVIDER", "", "SAYS"],
         &rows.iter().enumerate().map(cells).collect::<Vec<_>>(),
     ))?;
-    match end.and_then(|end| steps.get(end)) {
-        Some(step) if step.said.is_answer() => {
-            ui.status(&format!("`{}` answers for {registry}.", step.provider));
+    match end.and_then(|end| attempts.get(end)) {
+        Some(attempt) if attempt.reply.is_answer() => {
+            ui.status(&format!("`{}` answers for {registry}.", attempt.provider));
         }
-        Some(step) => ui.status(&format!(
+        Some(attempt) => ui.status(&format!(
             "The search ends with the fault of `{}`.",
-            step.provider
+            attempt.provider
         )),
         None => ui.status(&format!(
             "Nobody answers: {registry} is asked without credentials."
@@ -110,6 +110,6 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 }
 
 /// Returns whether nobody is asked after this one.
-fn is_end(step: &Step) -> bool {
-    step.said.is_answer() || matches!(step.said, Said::Failed { stops: true, .. })
+fn is_end(attempt: &ProviderAttempt) -> bool {
+    attempt.reply.is_answer() || matches!(attempt.reply, ProviderReply::Failed { stops: true, .. })
 }

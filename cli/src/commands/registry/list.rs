@@ -1,6 +1,6 @@
 //! `msb registry list`, `msb registry ls`
 
-use msb_host::auth::{self, Registered, Surroundings};
+use msb_host::auth::{self, ProviderContext, Registered};
 
 use super::Desk;
 use crate::commands::DataFormat;
@@ -30,11 +30,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let desk = Desk::open()?;
     let interrupt = Interrupt::watch();
     let rows = progress::during(ui, Work::List, |progress| {
-        let around = Surroundings {
+        let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        auth::list(&desk.chain, &around)
+        auth::list(&desk.chain, &context)
     });
     let rows = interrupt.settle(rows)?;
     if args.format == Some(DataFormat::Json) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use msb_host::auth::{
-    LoggedIn, Login, MAX_PASSWORD, Store, Surroundings, password_typed, registry_named,
+    LoggedIn, Login, MAX_PASSWORD, PasswordStore, ProviderContext, password_typed, registry_named,
 };
 use msb_host::progress::LogLevel;
 use msb_host::registry::hosts::Hosts;
@@ -80,17 +80,17 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         hidden(ui)?
     };
     let store = match args.store {
-        StoreKind::Keyring => Store::Keyring,
-        StoreKind::File => Store::File,
+        StoreKind::Keyring => PasswordStore::Keyring,
+        StoreKind::File => PasswordStore::File,
     };
     let login = Login::new(&args.host, &username, password_typed(&typed)?, store)?;
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Login, |progress| {
-        let around = Surroundings {
+        let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        login.keep(&desk.keeping(), client.as_ref(), &around)
+        login.keep(&desk.logins(), client.as_ref(), &context)
     });
     let done = interrupt.settle(done)?;
     ui.success("Logged in", &registry, "", Duration::ZERO);

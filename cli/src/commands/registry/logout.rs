@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::auth::{self, LoggedOut, Surroundings, registry_named};
+use msb_host::auth::{self, LoggedOut, ProviderContext, registry_named};
 use msb_host::progress::LogLevel;
 
 use super::{Desk, has};
@@ -30,11 +30,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let desk = Desk::open()?;
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Logout, |progress| {
-        let around = Surroundings {
+        let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        auth::logout(&desk.keeping(), &registry, &around)
+        auth::logout(&desk.logins(), &registry, &context)
     });
     let done = interrupt.settle(done)?;
     tell(ui, &registry, &done);
@@ -75,10 +75,10 @@ fn tell(ui: Ui, registry: &str, done: &LoggedOut) {
         }
         None => {}
     }
-    for step in &done.remaining {
+    for attempt in &done.remaining {
         ui.note(&format!(
             "there are other credentials for {registry}: {}",
-            has(step)
+            has(attempt)
         ));
     }
 }

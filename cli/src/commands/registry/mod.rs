@@ -7,7 +7,7 @@ pub(crate) mod logout;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use msb_host::auth::{Chain, Keeping, Said, Step};
+use msb_host::auth::{Chain, LoginStore, ProviderAttempt, ProviderReply};
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 
@@ -45,8 +45,8 @@ impl Desk {
         })
     }
 
-    fn keeping(&self) -> Keeping<'_> {
-        Keeping {
+    fn logins(&self) -> LoginStore<'_> {
+        LoginStore {
             home: &self.home,
             settings: self.path.clone(),
             chain: &self.chain,
@@ -55,9 +55,9 @@ impl Desk {
 }
 
 /// Returns what a provider has, for a sentence: "`docker-config` has a password of me from …".
-fn has(step: &Step) -> String {
-    match &step.said {
-        said @ Said::Answer { .. } => format!("`{}` has {said}", step.provider),
-        said => format!("`{}`: {said}", step.provider),
+fn has(attempt: &ProviderAttempt) -> String {
+    match &attempt.reply {
+        said @ ProviderReply::Answer { .. } => format!("`{}` has {said}", attempt.provider),
+        said => format!("`{}`: {said}", attempt.provider),
     }
 }

@@ -8,7 +8,9 @@ use super::lab::Lab;
 use super::odd::odd_questions;
 use super::report::{Cases, Check};
 use super::stage::Scene;
-use crate::auth::{Action, Operations, Outcome, Provider, Request, pattern_matches as matches};
+use crate::auth::{
+    Action, Operations, Outcome, Provider, ProviderRequest, pattern_matches as matches,
+};
 use crate::plugin::{CredentialDescription, Grants, Inspection, credential};
 use crate::registry::RegistryAuth;
 
@@ -48,7 +50,7 @@ impl Candidate<'_> {
     }
 
     /// Returns every registry with everything that may be configured of it.
-    pub(super) fn questions(&self) -> Vec<(String, Request)> {
+    pub(super) fn questions(&self) -> Vec<(String, ProviderRequest)> {
         let mut questions = Vec::new();
         for registry in registries(&self.description.registries) {
             for settings in configurations() {
@@ -56,7 +58,7 @@ impl Candidate<'_> {
                     None => registry.clone(),
                     Some(settings) => format!("{registry} with {settings}"),
                 };
-                let request = Request {
+                let request = ProviderRequest {
                     settings,
                     ..question(&registry)
                 };
@@ -113,7 +115,7 @@ pub(super) fn username(candidate: &Candidate<'_>) -> Check {
         if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
             return Check::failed("username", why);
         }
-        let request = Request {
+        let request = ProviderRequest {
             username: Some(NOBODY.to_owned()),
             ..request
         };
@@ -198,7 +200,7 @@ pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
         .or_none("it claims them all");
     let asker = candidate.asker();
-    let request = Request {
+    let request = ProviderRequest {
         action: Action::Login,
         ..question(&candidate.own_registry())
     };

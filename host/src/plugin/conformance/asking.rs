@@ -9,7 +9,8 @@ use super::canary::USER;
 use super::lab::{Lab, chain};
 use super::stage::{PASSWORD_VARIABLE, SECRET_NAME};
 use crate::auth::{
-    Action, Answer, Entry, Outcome, Problem, Provider, ProviderError, Request, Surroundings,
+    Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderContext, ProviderError,
+    ProviderRequest,
 };
 use crate::registry::RegistryAuth;
 
@@ -40,43 +41,43 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn around(&self) -> Surroundings<'_> {
-        Surroundings {
+    fn context(&self) -> ProviderContext<'_> {
+        ProviderContext {
             progress: &self.lab.progress,
             cancel: self.lab.cancel,
         }
     }
 
-    pub(super) fn get(&self, request: &Request) -> Told<Answer> {
+    pub(super) fn get(&self, request: &ProviderRequest) -> Told<Answer> {
         self.told(
-            |around| self.provider.get(request, around),
+            |context| self.provider.get(request, context),
             |answer, texts| {
                 texts.extend(answer.source.clone().map(|source| ("source", source)));
             },
         )
     }
 
-    pub(super) fn store(&self, request: &Request, login: &RegistryAuth) -> Told<()> {
+    pub(super) fn store(&self, request: &ProviderRequest, login: &RegistryAuth) -> Told<()> {
         self.told(
-            |around| self.provider.store(request, login, around),
+            |context| self.provider.store(request, login, context),
             |(), _| (),
         )
     }
 
-    pub(super) fn erase(&self, request: &Request) -> Told<()> {
-        self.told(|around| self.provider.erase(request, around), |(), _| ())
+    pub(super) fn erase(&self, request: &ProviderRequest) -> Told<()> {
+        self.told(|context| self.provider.erase(request, context), |(), _| ())
     }
 
-    pub(super) fn report(&self, request: &Request, outcome: Outcome) -> Told<()> {
+    pub(super) fn report(&self, request: &ProviderRequest, outcome: Outcome) -> Told<()> {
         self.told(
-            |around| self.provider.report(request, outcome, around),
+            |context| self.provider.report(request, outcome, context),
             |(), _| (),
         )
     }
 
-    pub(super) fn list(&self) -> Told<Vec<Entry>> {
+    pub(super) fn list(&self) -> Told<Vec<CredentialEntry>> {
         self.told(
-            |around| self.provider.list(around),
+            |context| self.provider.list(context),
             |entries, texts| {
                 for entry in entries {
                     texts.push(("entry", entry.registry.clone()));
@@ -89,12 +90,12 @@ impl Asker<'_> {
 
     fn told<T>(
         &self,
-        call: impl FnOnce(&Surroundings<'_>) -> Result<T, ProviderError>,
+        call: impl FnOnce(&ProviderContext<'_>) -> Result<T, ProviderError>,
         said: impl FnOnce(&T, &mut Vec<(&'static str, String)>),
     ) -> Told<T> {
         self.lab.journal.take();
         self.lab.stage.take_refused();
-        let answer = call(&self.around());
+        let answer = call(&self.context());
         let mut texts: Vec<_> = self
             .lab
             .journal
@@ -217,8 +218,8 @@ pub(super) fn configurations() -> [Option<Value>; 4] {
 }
 
 /// Returns a question about a registry.
-pub(super) fn question(registry: &str) -> Request {
-    Request {
+pub(super) fn question(registry: &str) -> ProviderRequest {
+    ProviderRequest {
         registry: registry.to_owned(),
         repository: Some("library/kit".to_owned()),
         action: Action::Pull,

@@ -12,7 +12,7 @@ use super::reading::{Ended, read};
 use super::report::Check;
 use super::stage::Scene;
 use crate::archive::Input;
-use crate::auth::Request;
+use crate::auth::ProviderRequest;
 use crate::plugin::{Inspection, Kind, Runtime, credential};
 use crate::store::Home;
 
@@ -86,7 +86,7 @@ fn answers(
                         lab,
                         provider: provider.as_ref(),
                     };
-                    let request = Request {
+                    let request = ProviderRequest {
                         settings,
                         ..question(&registry)
                     };

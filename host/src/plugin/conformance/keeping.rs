@@ -8,7 +8,7 @@ use super::canary::{CANARY, USER};
 use super::leaks::says_nothing;
 use super::report::{Cases, Check};
 use super::stage::Scene;
-use crate::auth::{Action, Request};
+use crate::auth::{Action, ProviderRequest};
 use crate::plugin::Capability;
 use crate::registry::RegistryAuth;
 
@@ -31,7 +31,7 @@ pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {
             return Check::failed(NAME, why);
         }
         candidate.lab.stage.take_found();
-        let request = Request {
+        let request = ProviderRequest {
             action: Action::Login,
             ..question(&registry)
         };
@@ -60,7 +60,11 @@ enum Problem {
     Wrong(String),
 }
 
-fn kept(candidate: &Candidate<'_>, request: &Request, password: &str) -> Result<(), Problem> {
+fn kept(
+    candidate: &Candidate<'_>,
+    request: &ProviderRequest,
+    password: &str,
+) -> Result<(), Problem> {
     let wrong = |why: String| Err(Problem::Wrong(why));
     let asker = candidate.asker();
     let login = RegistryAuth::Basic {

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::asking::question;
-use crate::auth::{Action, Request};
+use crate::auth::{Action, ProviderRequest};
 
 /// A question and what it is called.
-type Question = (String, Request);
+type Question = (String, ProviderRequest);
 
 /// Returns questions that nobody asks twice.
 pub(super) fn odd_questions() -> Vec<Question> {
@@ -15,17 +15,17 @@ pub(super) fn odd_questions() -> Vec<Question> {
     questions.extend(about_repositories_and_users());
     questions.extend(with_settings());
     for action in [Action::Push, Action::Login] {
-        let request = Request { action, ..usual() };
+        let request = ProviderRequest { action, ..usual() };
         questions.push((format!("{action:?}"), request));
     }
     for attempt in [0, 2, u32::MAX] {
-        let request = Request { attempt, ..usual() };
+        let request = ProviderRequest { attempt, ..usual() };
         questions.push((format!("attempt {attempt}"), request));
     }
     questions
 }
 
-fn usual() -> Request {
+fn usual() -> ProviderRequest {
     question("registry.example.com")
 }
 
@@ -82,7 +82,7 @@ fn with_challenges() -> impl Iterator<Item = Question> {
         ),
     ];
     challenges.into_iter().map(|(what, challenges)| {
-        let request = Request {
+        let request = ProviderRequest {
             challenges,
             ..usual()
         };
@@ -97,7 +97,7 @@ fn about_repositories_and_users() -> Vec<Question> {
         ("a repository that leads out", Some("../../x".to_owned())),
         ("a long repository", Some("x/".repeat(5000))),
     ] {
-        let request = Request {
+        let request = ProviderRequest {
             repository,
             ..usual()
         };
@@ -111,7 +111,7 @@ fn about_repositories_and_users() -> Vec<Question> {
             "\u{1b}[2J:\0".to_owned(),
         ),
     ] {
-        let request = Request {
+        let request = ProviderRequest {
             username: Some(username),
             ..usual()
         };
@@ -137,7 +137,7 @@ fn with_settings() -> impl Iterator<Item = Question> {
         ),
     ];
     settings.into_iter().map(|(what, settings)| {
-        let request = Request {
+        let request = ProviderRequest {
             settings: Some(settings),
             ..usual()
         };

@@ -117,7 +117,7 @@ fn a_helper_that_hangs_is_killed_with_all_that_it_has_started() {
     };
     let error = bench
         .provider(&["helper=hang"], limits)
-        .get(&request("helper", "hang"), &bench.around())
+        .get(&request("helper", "hang"), &bench.context())
         .unwrap_err();
     let words = error.to_string();
     assert!(

@@ -117,7 +117,7 @@ fn a_server_that_never_answers_is_given_up_while_the_plugin_can_still_say_so() {
     let asked = request("http", &format!("GET {server}/hang"));
     let error = bench
         .provider(&[&grant], limits)
-        .get(&asked, &bench.around())
+        .get(&asked, &bench.context())
         .unwrap_err();
     let words = error.to_string();
     assert!(matches!(error, ProviderError::Failed(_)), "{words}");
