@@ -15,7 +15,7 @@ pub enum BlobError {
     Decoder {
         /// The compression.
         compression: Compression,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::LoadError;
-use super::convert::{BlobFacts, Job, LayerSource, Workshop, named};
+use super::convert::{BlobFacts, ConvertContext, LayerJob, LayerSource, named};
 use crate::layer::{self, ConvertOptions};
 use crate::progress::{Event, LayerNumber};
 
-impl Workshop<'_> {
+impl ConvertContext<'_> {
     /// Checks the blobs of layers, so many at a time, and returns what they are in the order of the
     /// jobs, which are numbered from `first` on.
     ///
@@ -21,13 +21,13 @@ impl Workshop<'_> {
     pub(super) fn check_all<S: LayerSource + ?Sized>(
         &self,
         source: &S,
-        jobs: &[Job],
+        jobs: &[LayerJob],
         first: usize,
         workers: usize,
     ) -> Result<Vec<Result<BlobFacts, LoadError>>, LoadError> {
         let next = AtomicUsize::new(0);
         let cancel = self.cancel.child();
-        let workshop = Workshop {
+        let context = ConvertContext {
             cancel: &cancel,
             ..self.clone()
         };
@@ -39,7 +39,7 @@ impl Workshop<'_> {
                 let Some(job) = jobs.get(index).filter(|_| !cancel.is_cancelled()) else {
                     return;
                 };
-                match workshop.check_job(source, job, LayerNumber(first + index)) {
+                match context.check_job(source, job, LayerNumber(first + index)) {
                     Err(error) if source.ends_all(&error) => {
                         let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         failure.get_or_insert(error);
@@ -69,7 +69,7 @@ impl Workshop<'_> {
     fn check_job<S: LayerSource + ?Sized>(
         &self,
         source: &S,
-        job: &Job,
+        job: &LayerJob,
         number: LayerNumber,
     ) -> Result<BlobFacts, LoadError> {
         let input = source.open(job, number, self.cancel)?;

@@ -1,7 +1,7 @@
-//! From the layers of an archive to staged layers, several side by side.
+//! From the layers of an archive to staged layers, several in parallel.
 //!
 //! Owns the division of work, and who waits for whom: a layer is settled when those below it are
-//! there. The road of a single layer is [`crate::layer`]'s.
+//! there. The data path of a single layer is [`crate::layer`]'s.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadError;
-use super::board::Board;
-use super::jobs::Plan;
+use super::finished_layers::FinishedLayers;
+use super::plan::Plan;
 use crate::archive::{ArchiveError, ArchiveSource};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer::{self, Chain, ConvertOptions, Converted, LayerError};
+use crate::layer::{self, ChainPosition, ConvertOptions, Converted, LayerError};
 use crate::limits::{Budget, Limits};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::store::{LayerFacts, LayerKey, StagedLayer, Staging};
@@ -39,18 +39,18 @@ pub(super) struct ConvertedLayer {
 
 /// A layer that has to be converted.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
+pub(super) struct LayerJob {
     pub(super) entry: u32,
     pub(super) name: String,
     pub(super) size: u64,
     pub(super) diff_id: Digest,
     pub(super) blob: Option<(Digest, Option<u64>)>,
-    pub(super) place: Option<Place>,
+    pub(super) position: Option<StackPosition>,
 }
 
 /// Where a layer lies in an image all of whose layers up to it are converted together.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct StackPosition {
     pub(super) chain_id: Digest,
     /// The stack of its image in the plan, and how many layers of it lie below. Their jobs come
     /// before this one.
@@ -63,14 +63,19 @@ pub(super) trait LayerSource: Sync {
     /// Returns the blob of a layer.
     fn open<'a>(
         &'a self,
-        job: &'a Job,
+        job: &'a LayerJob,
         number: LayerNumber,
         cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError>;
 
     /// Asked when a layer could not be made: whether its bytes may be others the next time. Asked
     /// at most once for each layer.
-    fn is_worth_another_try(&self, _job: &Job, _number: LayerNumber, _error: &LoadError) -> bool {
+    fn is_worth_another_try(
+        &self,
+        _job: &LayerJob,
+        _number: LayerNumber,
+        _error: &LoadError,
+    ) -> bool {
         false
     }
 
@@ -83,7 +88,7 @@ pub(super) trait LayerSource: Sync {
 impl LayerSource for Arc<dyn ArchiveSource> {
     fn open<'a>(
         &'a self,
-        job: &'a Job,
+        job: &'a LayerJob,
         _number: LayerNumber,
         _cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
@@ -101,9 +106,9 @@ pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What conversions of one operation have in common.
+/// What all conversions of one operation share.
 #[derive(Clone)]
-pub(super) struct Workshop<'a> {
+pub(super) struct ConvertContext<'a> {
     pub(super) staging: &'a Staging,
     pub(super) limits: &'a Limits,
     pub(super) budget: &'a Budget,
@@ -111,7 +116,7 @@ pub(super) struct Workshop<'a> {
     pub(super) cancel: &'a Cancel,
 }
 
-impl Workshop<'_> {
+impl ConvertContext<'_> {
     /// Converts layers, so many at a time, and returns what became of them in the order of the jobs.
     ///
     /// # Errors
@@ -125,10 +130,10 @@ impl Workshop<'_> {
         let jobs = &plan.jobs;
         let workers = workers.min(jobs.len());
         let next = AtomicUsize::new(0);
-        let board = Board::new(plan, self.budget);
+        let finished = FinishedLayers::new(plan, self.budget);
         let failure = Mutex::new(None);
         let cancel = self.cancel.child();
-        let workshop = Workshop {
+        let context = ConvertContext {
             cancel: &cancel,
             ..self.clone()
         };
@@ -139,21 +144,21 @@ impl Workshop<'_> {
                     return;
                 };
                 let number = LayerNumber(index);
-                let mut result = workshop.convert_job(source, job, number, &board);
+                let mut result = context.convert_job(source, job, number, &finished);
                 if let Err(error) = &result
                     && !cancel.is_cancelled()
                     && source.is_worth_another_try(job, number, error)
                 {
-                    result = workshop.convert_job(source, job, number, &board);
+                    result = context.convert_job(source, job, number, &finished);
                 }
                 match result {
                     Err(error) if source.ends_all(&error) => {
                         let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         failure.get_or_insert(error);
                         cancel.cancel();
-                        board.wake();
+                        finished.wake();
                     }
-                    result => board.put_up(index, result),
+                    result => finished.insert(index, result),
                 }
             }
         };
@@ -166,16 +171,16 @@ impl Workshop<'_> {
         self.cancel.check()?;
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
-            None => Ok(board.take_down()),
+            None => Ok(finished.into_ordered()),
         }
     }
 
     fn convert_job<S: LayerSource + ?Sized>(
         &self,
         source: &S,
-        job: &Job,
+        job: &LayerJob,
         number: LayerNumber,
-        board: &Board<'_>,
+        finished: &FinishedLayers<'_>,
     ) -> Result<ConvertedLayer, LoadError> {
         let input = source.open(job, number, self.cancel)?;
         self.progress.report(Event::LayerStarted {
@@ -183,11 +188,11 @@ impl Workshop<'_> {
             name: &job.name,
             size: Some(job.size),
         });
-        let chain = || match &job.place {
-            Some(place) => board.chain(place, self.cancel),
+        let chain = || match &job.position {
+            Some(position) => finished.chain(position, self.cancel),
             None => Ok(None),
         };
-        let request = Request {
+        let request = ConvertRequest {
             number: Some(number),
             blob: job.blob.clone(),
             diff_id: Some(job.diff_id.clone()),
@@ -210,12 +215,12 @@ impl Workshop<'_> {
         (erofs, recipe): (&File, &File),
         diff_id: &Digest,
         name: &str,
-        chain: &Chain,
+        chain: &ChainPosition,
     ) -> Result<ConvertedLayer, LoadError> {
         let pipe = std::io::pipe().map_err(|error| named(name, LayerError::Read(error)));
         let (reader, mut writer) = pipe?;
         let chain = || Ok(Some(chain.clone()));
-        let request = Request {
+        let request = ConvertRequest {
             number: None,
             blob: None,
             diff_id: Some(diff_id.clone()),
@@ -239,11 +244,11 @@ impl Workshop<'_> {
         })
     }
 
-    /// Sends one layer down the road, into files of the staging directory.
+    /// Sends one layer through the data path, into files of the staging directory.
     pub(super) fn convert(
         &self,
         input: impl Read + Send,
-        request: Request<'_>,
+        request: ConvertRequest<'_>,
     ) -> Result<ConvertedLayer, ConvertError> {
         let staged = self
             .staging
@@ -285,13 +290,13 @@ impl Workshop<'_> {
     }
 }
 
-/// What one conversion is asked for.
-pub(super) struct Request<'a> {
-    /// Its number among those whose progress is told.
+/// What one conversion is to make.
+pub(super) struct ConvertRequest<'a> {
+    /// Its number among the layers whose progress is reported; `None` when it is not.
     pub(super) number: Option<LayerNumber>,
     pub(super) blob: Option<(Digest, Option<u64>)>,
     pub(super) diff_id: Option<Digest>,
-    pub(super) chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
+    pub(super) chain: &'a (dyn Fn() -> Result<Option<ChainPosition>, LayerError> + Sync),
 }
 
 /// Why a layer was not converted.
@@ -328,7 +333,7 @@ fn converted_layer(staged: StagedLayer, converted: Converted) -> ConvertedLayer 
             tar_size: converted.tar_size,
             entries: converted.entries,
             dependence: converted.dependence,
-            rest: converted.rest,
+            remainder: converted.remainder,
             recipe_digest: converted.recipe_digest,
         },
         blob: BlobFacts {
@@ -339,8 +344,8 @@ fn converted_layer(staged: StagedLayer, converted: Converted) -> ConvertedLayer 
     }
 }
 
-/// Gives an error of the layer road the layer's name, and the two digests that users look for a
-/// variant of their own.
+/// Adds the layer's name to an error of the data path, and turns the two digests that users look for
+/// into variants of their own.
 pub(super) fn named(name: &str, error: LayerError) -> LoadError {
     let name = name.to_owned();
     match error {

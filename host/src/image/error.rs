@@ -59,7 +59,7 @@ pub enum LoadError {
         name: String,
         /// The directory where it was being made.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with the layer.
         #[source]
         source: LayerError,
     },
@@ -101,7 +101,7 @@ pub enum LoadError {
     Manifest {
         /// Its digest.
         manifest: Digest,
-        /// Why.
+        /// What is wrong with the document.
         reason: DocumentError,
     },
     /// A manifest is that of something else than an image.
@@ -141,7 +141,7 @@ pub enum LoadError {
     Compose {
         /// The digest of the configuration.
         config: Digest,
-        /// Why.
+        /// The error of the parser.
         #[source]
         source: oci_spec::OciSpecError,
     },
@@ -158,7 +158,7 @@ pub enum LoadError {
     Layer {
         /// What the archive calls it.
         name: String,
-        /// Why.
+        /// What is wrong with the layer.
         #[source]
         source: LayerError,
     },
@@ -266,7 +266,7 @@ pub enum PullError {
     Registry {
         /// The image.
         reference: Reference,
-        /// Why not.
+        /// The error of the registry.
         #[source]
         source: Box<RegistryError>,
     },
@@ -275,7 +275,7 @@ pub enum PullError {
     Image {
         /// The image.
         reference: Reference,
-        /// Why not.
+        /// The error of one of the images.
         #[source]
         source: Box<LoadError>,
     },
@@ -379,7 +379,7 @@ pub enum SaveError {
     Output {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

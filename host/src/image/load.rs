@@ -13,10 +13,10 @@ use std::sync::Arc;
 use self::compose::Composer;
 use self::indexes::Indexes;
 use self::layers::Layers;
-use super::convert::{Workshop, named};
+use super::convert::{ConvertContext, named};
 use super::pipe::PipeLayers;
-use super::place::Placement;
-use super::select::{Selected, select};
+use super::placement::Placement;
+use super::select::{SelectedImage, select};
 use super::{LoadError, name};
 use crate::archive::Input;
 use crate::cancel::Cancel;
@@ -105,14 +105,14 @@ pub fn load(
     let mut published = Published::of(store);
     let staging = store.staging(cancel)?;
     let budget = Budget::new(&options.limits);
-    let workshop = Workshop {
+    let context = ConvertContext {
         staging: &staging,
         limits: &options.limits,
         budget: &budget,
         progress,
         cancel,
     };
-    let mut passed = PipeLayers::new(workshop.clone());
+    let mut passed = PipeLayers::new(context.clone());
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, &budget, cancel)?;
     if let Some(outside) = source.index().outside() {
@@ -124,7 +124,7 @@ pub fn load(
         progress.report(Event::Notice(notice));
     }
     let mut documents = budget.account();
-    let indexes = Indexes::read(&source, &plan.indexes, &workshop, &mut documents)?;
+    let indexes = Indexes::read(&source, &plan.indexes, &context, &mut documents)?;
     let images = select(
         &source,
         plan.images,
@@ -133,10 +133,10 @@ pub fn load(
         &mut documents,
         cancel,
     )?;
-    let mut layers = Layers::new(Arc::clone(&source), workshop.clone(), passed.into_taken());
+    let mut layers = Layers::new(Arc::clone(&source), context.clone(), passed.into_taken());
     // The locks are kept until the images are recorded: whoever waits for a layer finds it whole.
     let wanted = images.iter().flat_map(|image| &image.config.diff_ids);
-    let locks = workshop.lock_missing(store, wanted)?;
+    let locks = context.lock_missing(store, wanted)?;
     layers.convert(&images, &locks)?;
     let failures: Vec<_> = images
         .iter()
@@ -146,7 +146,7 @@ pub fn load(
     let composer = Composer {
         store,
         source,
-        placement: Placement::new(store, workshop, made),
+        placement: Placement::new(store, context, made),
         blobs,
         indexes,
     };
@@ -159,7 +159,7 @@ pub fn load(
 
 /// The images of an archive as far as they are in order, and the others.
 struct Loaded {
-    images: Vec<Selected>,
+    images: Vec<SelectedImage>,
     new: Vec<NewImage>,
     layers: Vec<(StagedLayer, LayerFacts)>,
     failed: Vec<FailedImage>,
@@ -174,7 +174,7 @@ impl Loaded {
     /// What ends the load, and what the only image has failed of.
     fn compose(
         mut composer: Composer<'_>,
-        images: Vec<Selected>,
+        images: Vec<SelectedImage>,
         failures: Vec<Option<Arc<LoadError>>>,
         cancel: &Cancel,
     ) -> Result<Self, LoadError> {
@@ -283,8 +283,8 @@ impl Drop for Published<'_> {
 }
 
 impl FailedImage {
-    fn new(image: Selected, error: Arc<LoadError>) -> Self {
-        let Selected {
+    fn new(image: SelectedImage, error: Arc<LoadError>) -> Self {
+        let SelectedImage {
             references, config, ..
         } = image;
         let name = references.first().map(Reference::familiar);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::LoadError;
-use super::convert::Workshop;
+use super::convert::ConvertContext;
 use crate::digest::Digest;
 use crate::progress::{Event, LayerNumber};
 use crate::store::{LayerLocks, LayerPins, Store};
@@ -30,7 +30,7 @@ impl Locks {
     }
 }
 
-impl Workshop<'_> {
+impl ConvertContext<'_> {
     /// Finds the layers that are to be fetched: those that the store does not have, or all of them
     /// with `again`. Each comes with its blob. What another pull fetches is waited for, unless it
     /// comes slowly; who has the bytes already, as a load has, need not wait for us.

@@ -3,17 +3,16 @@
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
-mod board;
 mod check;
 mod config;
 mod convert;
 mod document;
 mod error;
+mod finished_layers;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod inspect;
-mod jobs;
 mod list;
 mod load;
 mod locks;
@@ -21,7 +20,8 @@ mod manifest;
 mod name;
 mod output_file;
 mod pipe;
-mod place;
+mod placement;
+mod plan;
 mod prune;
 mod pull;
 mod remove;

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::LoadError;
-use super::select::Selected;
+use super::select::SelectedImage;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 use crate::store::{NewImage, Store};
 
 /// Gives the first image the tag that the user has chosen.
-pub(super) fn add_tag(images: &mut [Selected], tag: Option<&Reference>) {
+pub(super) fn add_tag(images: &mut [SelectedImage], tag: Option<&Reference>) {
     if let (Some(tag), Some(first)) = (tag, images.first_mut()) {
         first.references.retain(|own| own != tag);
         first.references.push(tag.clone());
@@ -19,7 +19,11 @@ pub(super) fn add_tag(images: &mut [Selected], tag: Option<&Reference>) {
 /// Gives each name to one image: the last that claims it, as docker, podman and containerd do. Of
 /// images for different platforms, which an index has under its one name, it is the first. `tag` is
 /// the one that the user has chosen for the first image.
-pub(super) fn settle(images: &mut [Selected], tag: Option<&Reference>, progress: &dyn Progress) {
+pub(super) fn settle(
+    images: &mut [SelectedImage],
+    tag: Option<&Reference>,
+    progress: &dyn Progress,
+) {
     let mut owners: HashMap<Reference, usize> = HashMap::new();
     let mut lost = Vec::new();
     owners.extend(tag.map(|tag| (tag.clone(), 0)));
@@ -65,7 +69,7 @@ pub(super) fn settle(images: &mut [Selected], tag: Option<&Reference>, progress:
 /// Takes those names with a digest from an image that it may not have, and says so.
 pub(super) fn keep_proven(
     store: &Store,
-    image: &mut Selected,
+    image: &mut SelectedImage,
     new: &NewImage,
     progress: &dyn Progress,
 ) -> Result<(), LoadError> {
@@ -84,8 +88,8 @@ pub(super) fn keep_proven(
 }
 
 /// Returns whether two entries of an archive are one image.
-fn is_same(one: &Selected, other: &Selected) -> bool {
-    let manifest = |image: &Selected| {
+fn is_same(one: &SelectedImage, other: &SelectedImage) -> bool {
+    let manifest = |image: &SelectedImage| {
         let manifest = image.manifest.as_ref()?;
         Some(manifest.digest.clone())
     };

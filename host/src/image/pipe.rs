@@ -4,21 +4,21 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::convert::{ConvertError, ConvertedLayer, Request, Workshop};
+use super::convert::{ConvertContext, ConvertError, ConvertRequest, ConvertedLayer};
 use crate::archive::{ArchiveError, StreamedLayer, StreamedLayers};
 use crate::layer::LayerError;
 use crate::progress::{Event, LayerNumber};
 
 /// Takes layers off a pipe as they pass. Which of them an image uses is known only at the end.
 pub(super) struct PipeLayers<'a> {
-    workshop: Workshop<'a>,
+    context: ConvertContext<'a>,
     taken: HashMap<u32, Result<ConvertedLayer, LayerError>>,
 }
 
 impl<'a> PipeLayers<'a> {
-    pub(super) fn new(workshop: Workshop<'a>) -> Self {
+    pub(super) fn new(context: ConvertContext<'a>) -> Self {
         Self {
-            workshop,
+            context,
             taken: HashMap::new(),
         }
     }
@@ -38,19 +38,19 @@ impl StreamedLayers for PipeLayers<'_> {
         bytes: &mut (dyn Read + Send),
     ) -> Result<Option<StreamedLayer>, ArchiveError> {
         let number = LayerNumber(self.taken.len());
-        let progress = self.workshop.progress;
+        let progress = self.context.progress;
         progress.report(Event::LayerStarted {
             layer: number,
             name,
             size: Some(size),
         });
-        let request = Request {
+        let request = ConvertRequest {
             number: Some(number),
             blob: None,
             diff_id: None,
             chain: &|| Ok(None),
         };
-        match self.workshop.convert(bytes, request) {
+        match self.context.convert(bytes, request) {
             Ok(layer) => {
                 progress.report(Event::LayerFinished {
                     layer: number,

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use msb_documents::media_type::is_foreign;
 
-use super::convert::{ConvertedLayer, Job, LayerSource, Workshop, processors};
-use super::jobs::Jobs;
+use super::convert::{ConvertContext, ConvertedLayer, LayerJob, LayerSource, processors};
 use super::locks::Locks;
 use super::manifest::LayerDescriptor;
-use super::place::{Named, Placement};
+use super::placement::{NamedLayer, Placement};
+use super::plan::PlanBuilder;
 use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError, same};
 use crate::auth::{Chain, Lookup};
@@ -116,7 +116,7 @@ pub fn pull(
     tell(progress.as_ref(), client);
     let found = found?;
     progress.report(Event::Phase(&format!("Pulling {reference}")));
-    let workshop = Workshop {
+    let context = ConvertContext {
         staging: &staging,
         limits: &options.limits,
         budget: &budget,
@@ -126,7 +126,7 @@ pub fn pull(
     let pull = Pull {
         store,
         repository: &repository,
-        workshop,
+        context,
         layers: &found.manifest.layers,
         failed: Mutex::default(),
         resumption: Resumption::default(),
@@ -202,7 +202,7 @@ fn tell(progress: &dyn Progress, client: &Client) {
 struct Pull<'a> {
     store: &'a Store,
     repository: &'a Repository,
-    workshop: Workshop<'a>,
+    context: ConvertContext<'a>,
     layers: &'a [LayerDescriptor],
     /// How often a blob was not what its digest says.
     failed: Mutex<HashMap<Digest, usize>>,
@@ -224,11 +224,11 @@ impl Pull<'_> {
         } = resolved;
         let registry_digest = resolved.registry_digest();
         let failed = |error| PullError::of(reference, host, error);
-        let (store, workshop) = (self.store, &self.workshop);
+        let (store, context) = (self.store, &self.context);
         let blobs = self.layers.iter().map(|layer| &layer.digest);
         // While bytes come from the network no load waits for us: of those who make one layer, the
         // first one publishes it, and the others find it there.
-        let locks = workshop
+        let locks = context
             .find_to_fetch(store, config.diff_ids.iter().zip(blobs), force)
             .map_err(failed)?;
         let made = match self.convert(&config.diff_ids, &locks) {
@@ -240,21 +240,21 @@ impl Pull<'_> {
                 return Err(failed(error));
             }
         };
-        workshop.lock_made(&locks).map_err(failed)?;
-        let mut placement = Placement::new(store, workshop.clone(), made);
+        context.lock_made(&locks).map_err(failed)?;
+        let mut placement = Placement::new(store, context.clone(), made);
         let named: Vec<_> = self
             .layers
             .iter()
             .zip(&config.diff_ids)
-            .map(|(layer, diff_id)| Named {
+            .map(|(layer, diff_id)| NamedLayer {
                 diff_id,
                 name: layer.digest.to_string(),
             })
             .collect();
         let keys = placement.place(&named).map_err(failed)?;
         placement.keep(&keys);
-        workshop.cancel.check()?;
-        workshop.progress.report(Event::Phase("Writing store"));
+        context.cancel.check()?;
+        context.progress.report(Event::Phase("Writing store"));
         if !store.has_room() {
             self.give_up_parts();
         }
@@ -265,7 +265,7 @@ impl Pull<'_> {
             .record(config, keys.into_iter().zip(lengths));
         new.indexes.clone_from(indexes);
         new.supersedes = same::composed(store, &new.config_digest)?;
-        store.publish_unless(&layers, force, workshop.cancel)?;
+        store.publish_unless(&layers, force, context.cancel)?;
         let recorded = store.record_pulled(&new, reference, registry_digest)?;
         for layer in self.layers {
             store.drop_part(&layer.digest)?;
@@ -287,25 +287,25 @@ impl Pull<'_> {
         diff_ids: &[Digest],
         locks: &Locks,
     ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
-        let progress = self.workshop.progress;
-        let mut jobs = Jobs::default();
+        let progress = self.context.progress;
+        let mut jobs = PlanBuilder::default();
         let mut above = jobs.image();
         let mut present = Vec::new();
         for ((entry, layer), diff_id) in (0..).zip(self.layers).zip(diff_ids) {
-            let job = locks.has(diff_id).then(|| Job {
+            let job = locks.has(diff_id).then(|| LayerJob {
                 entry,
                 name: layer.digest.to_string(),
                 size: layer.length(),
                 diff_id: diff_id.clone(),
                 blob: Some((layer.digest.clone(), layer.size)),
-                place: None,
+                position: None,
             });
             if job.is_none() {
                 present.push((layer, diff_id));
             }
             above = jobs.add(&above, diff_id, job);
         }
-        let plan = jobs.into_plan();
+        let plan = jobs.finish();
         let jobs = &plan.jobs;
         progress.report(Event::Layers(jobs.len() + present.len()));
         progress.report(Event::Bytes(jobs.iter().map(|job| job.size).sum()));
@@ -323,7 +323,7 @@ impl Pull<'_> {
             });
         }
         let workers = processors().max(MIN_CONNECTIONS);
-        let made = self.workshop.convert_all(self, &plan, workers)?;
+        let made = self.context.convert_all(self, &plan, workers)?;
         made.into_iter()
             .map(|layer| layer.map(|layer| (layer.facts.key.clone(), layer)))
             .collect()
@@ -332,11 +332,11 @@ impl Pull<'_> {
     /// Gives up what was kept for the next pull to go on with: there is no room for it.
     fn give_up_parts(&self) {
         let blobs = self.layers.iter().map(|layer| &layer.digest);
-        let cancel = self.workshop.cancel;
+        let cancel = self.context.cancel;
         self.store.give_up_parts(&self.resumption, blobs, cancel);
     }
 
-    fn layer(&self, job: &Job) -> Option<&LayerDescriptor> {
+    fn layer(&self, job: &LayerJob) -> Option<&LayerDescriptor> {
         self.layers.get(usize::try_from(job.entry).ok()?)
     }
 }
@@ -354,7 +354,7 @@ fn elsewhere(layer: &LayerDescriptor) -> &[String] {
 impl LayerSource for Pull<'_> {
     fn open<'a>(
         &'a self,
-        job: &'a Job,
+        job: &'a LayerJob,
         number: LayerNumber,
         cancel: &'a Cancel,
     ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
@@ -376,7 +376,7 @@ impl LayerSource for Pull<'_> {
             offset: part.as_ref().map_or(0, Part::length),
             passed_endpoints: failed.get(digest).copied().unwrap_or(0),
         };
-        let progress = self.workshop.progress;
+        let progress = self.context.progress;
         let on_retry = move |retry: &Retry<'_>| {
             progress.report(Event::LayerRetrying {
                 layer: number,
@@ -391,7 +391,12 @@ impl LayerSource for Pull<'_> {
         })
     }
 
-    fn is_worth_another_try(&self, job: &Job, _number: LayerNumber, error: &LoadError) -> bool {
+    fn is_worth_another_try(
+        &self,
+        job: &LayerJob,
+        _number: LayerNumber,
+        error: &LoadError,
+    ) -> bool {
         if error.is_full() {
             self.give_up_parts();
             return true;

@@ -4,7 +4,7 @@ use msb_documents::{Document, DocumentError, Index, media_type};
 
 use super::document::Config;
 use super::manifest::Manifest;
-use super::selection::{Entry, order};
+use super::selection::{IndexEntry, order};
 use super::{LoadError, PullError};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -161,7 +161,7 @@ impl Resolver<'_> {
         depth: usize,
         search: &mut Search,
     ) -> Result<Option<Resolved>, PullError> {
-        let entries: Vec<Entry> = index.manifests.iter().map(Entry::of).collect();
+        let entries: Vec<IndexEntry> = index.manifests.iter().map(IndexEntry::of).collect();
         for position in order(self.wanted, &entries) {
             let (Some(entry), Some(descriptor)) =
                 (entries.get(position), index.manifests.get(position))

@@ -11,7 +11,7 @@ use msb_documents::Role;
 
 use super::document::Config;
 use super::manifest::Manifest;
-use super::selection::{Entry, order};
+use super::selection::{IndexEntry, order};
 use super::{LoadError, LoadOptions, name};
 use crate::archive::ArchiveSource;
 use crate::cancel::Cancel;
@@ -26,7 +26,7 @@ use crate::reference::Reference;
 pub(super) const DOCUMENT: u64 = 3;
 
 /// An image that was picked: its documents are read and agree with each other.
-pub(super) struct Selected {
+pub(super) struct SelectedImage {
     pub(super) config: Config,
     pub(super) manifest: Option<Manifest>,
     pub(super) layers: Vec<PlannedLayer>,
@@ -59,7 +59,7 @@ pub(super) fn select(
     progress: &Arc<dyn Progress>,
     account: &mut Account,
     cancel: &Cancel,
-) -> Result<Vec<Selected>, LoadError> {
+) -> Result<Vec<SelectedImage>, LoadError> {
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut obstacles = Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn select(
     for error in &obstacles {
         progress.report(Event::Notice(&format!("passed over: {error}")));
     }
-    let mut selected: Vec<Selected> = Vec::new();
+    let mut selected: Vec<SelectedImage> = Vec::new();
     for (position, candidate) in candidates.into_iter().enumerate() {
         let Candidate {
             config,
@@ -117,7 +117,7 @@ pub(super) fn select(
         }
         let mut references = Vec::new();
         add_references(&mut references, image.references, &config, progress);
-        selected.push(Selected {
+        selected.push(SelectedImage {
             config,
             manifest,
             layers: image.layers,
@@ -153,8 +153,8 @@ impl Candidate {
         (self.config.bytes.len() + manifest) as u64
     }
 
-    fn entry(&self) -> Entry {
-        Entry {
+    fn entry(&self) -> IndexEntry {
+        IndexEntry {
             platform: self.image.platform.clone(),
             role: Role::Manifest,
         }
@@ -268,7 +268,7 @@ fn of_index(wanted: &Platform, candidates: &[Candidate], members: &[Member<'_>])
         if let Some((_, members)) = known {
             members.push((position, inner));
         } else {
-            entries.push(Entry {
+            entries.push(IndexEntry {
                 platform: None,
                 role: Role::Index,
             });

@@ -10,14 +10,14 @@ use crate::platform::Platform;
 
 /// An entry of an index, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// What it is said to run on.
     pub(super) platform: Option<Platform>,
     /// What it refers to.
     pub(super) role: Role,
 }
 
-impl Entry {
+impl IndexEntry {
     pub(super) fn of(descriptor: &Descriptor) -> Self {
         let stated = descriptor.platform.as_ref().filter(|it| it.is_stated());
         Self {
@@ -40,7 +40,7 @@ impl Entry {
 /// First come those that are said to run there: of the platform's own variant, of the next one
 /// below, without a variant. Then indexes, which may have anything; then what does not say where it
 /// runs; then what calls itself an artifact. Of equals the first is tried first.
-pub(super) fn order(wanted: &Platform, entries: &[Entry]) -> Vec<usize> {
+pub(super) fn order(wanted: &Platform, entries: &[IndexEntry]) -> Vec<usize> {
     let mut order: Vec<(u8, u16, usize)> = entries
         .iter()
         .enumerate()
@@ -64,8 +64,8 @@ pub(super) fn order(wanted: &Platform, entries: &[Entry]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn entry(text: &str) -> Entry {
-        Entry {
+    fn entry(text: &str) -> IndexEntry {
+        IndexEntry {
             platform: text.parse().ok(),
             role: match text {
                 "index" => Role::Index,
@@ -79,7 +79,7 @@ mod tests {
 
     fn ordered(wanted: &str, offered: &str) -> String {
         let offered: Vec<&str> = offered.split(' ').collect();
-        let entries: Vec<Entry> = offered.iter().map(|text| entry(text)).collect();
+        let entries: Vec<IndexEntry> = offered.iter().map(|text| entry(text)).collect();
         let order = order(&wanted.parse().unwrap(), &entries);
         let names: Vec<&str> = order
             .into_iter()

@@ -37,7 +37,7 @@ pub struct VerifiedImage {
 /// A part of the store that is damaged, or cannot be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Damage {
-    /// The file.
+    /// The path of the file.
     #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The layer that it belongs to, if it belongs to one.

@@ -14,7 +14,7 @@ use super::list::NO_REFERENCE;
 use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer::{self, Known, LayerError};
+use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
 use crate::store::{Home, ImageRecord, LayerKey, Restored, Store, StoreError, StoredLayer};
@@ -283,9 +283,9 @@ impl Check<'_> {
             (Ok(image), Ok(recipe)) => (image, recipe),
             (Err(faults), _) | (_, Err(faults)) => return Ok(faults),
         };
-        let known = Known {
+        let known = ExpectedLayer {
             diff_id: &stored.facts.key.diff_id,
-            rest: &stored.facts.rest,
+            remainder: &stored.facts.remainder,
             recipe_digest: &stored.facts.recipe_digest,
         };
         let advanced = |bytes| self.progress.report(Event::LayerAdvanced { layer, bytes });

@@ -1,6 +1,6 @@
 //! The check of a stored layer against what is known of it.
 //!
-//! Owns the account to the last bit: the recipe has its digest, the contents of the tar theirs,
+//! Owns the integrity of every bit: the recipe has its digest, the contents of the tar theirs,
 //! what the image holds besides another one, and all other bytes are zero.
 
 use std::fmt;
@@ -10,19 +10,19 @@ use std::io::{self, Write};
 use msb_erofs::{self as erofs, BLOCK_SIZE, Finding, ReadAt};
 
 use super::LayerError;
-use super::account::{Rest, digest_of, each};
+use super::integrity::{ImageRemainder, digest_of, each};
 use super::rebuild::{self, rebuild};
 use super::recipe::Step;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 
-/// What is known of a layer.
+/// The digests that a stored layer is checked against.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct ExpectedLayer<'a> {
     /// The digest of its tar.
     pub diff_id: &'a Digest,
     /// What its image holds besides the contents of the tar.
-    pub rest: &'a Rest,
+    pub remainder: &'a ImageRemainder,
     /// The digest of its recipe.
     pub recipe_digest: &'a Digest,
 }
@@ -39,7 +39,7 @@ pub enum Fault {
     Unreadable {
         /// It is the recipe, and not the image.
         recipe: bool,
-        /// Why.
+        /// The reason, for a sentence.
         why: String,
     },
     /// The tar that image and recipe give is another one.
@@ -101,18 +101,18 @@ impl fmt::Display for Fault {
 pub fn check(
     image: &File,
     recipe: &File,
-    known: &Known<'_>,
+    expected_layer: &ExpectedLayer<'_>,
     advanced: &dyn Fn(u64),
     cancel: &Cancel,
 ) -> Result<Vec<Fault>, LayerError> {
     let mut faults = Vec::new();
     match digest_of(recipe, cancel) {
-        Ok(actual) if actual == *known.recipe_digest => {}
+        Ok(actual) if actual == *expected_layer.recipe_digest => {}
         Ok(actual) => faults.push(Fault::Recipe { actual }),
         Err(error) => faults.push(unreadable(error, true)?),
     }
-    match Rest::read(image, known.rest.start, cancel) {
-        Ok(rest) if rest == *known.rest => {}
+    match ImageRemainder::read(image, expected_layer.remainder.start, cancel) {
+        Ok(remainder) if remainder == *expected_layer.remainder => {}
         Ok(_) => faults.push(Fault::Metadata {
             finding: first_finding(image, cancel)?,
         }),
@@ -124,14 +124,14 @@ pub fn check(
     }
     let mut counted = Counted(advanced);
     match rebuild(image, recipe, &mut counted, cancel) {
-        Ok(rebuilt) if rebuilt.digest == *known.diff_id => {}
+        Ok(rebuilt) if rebuilt.digest == *expected_layer.diff_id => {}
         Ok(rebuilt) => faults.push(Fault::Contents {
-            expected: known.diff_id.clone(),
+            expected: expected_layer.diff_id.clone(),
             actual: rebuilt.digest,
         }),
         Err(error) => faults.push(unreadable(error, false)?),
     }
-    match first_stray(image, recipe, known.rest.start, cancel) {
+    match first_stray(image, recipe, expected_layer.remainder.start, cancel) {
         Ok(None) => {}
         Ok(Some(offset)) => faults.push(Fault::Padding { offset }),
         Err(error) => faults.push(unreadable(error, false)?),

@@ -1,4 +1,4 @@
-//! The writing half of the road: from the bytes of a tar to data, tree and recipe.
+//! The writing half of the data path: from the bytes of a tar to data, tree and recipe.
 //!
 //! Owns what becomes of an entry. Every byte of the tar ends in exactly one of two places, as data
 //! in the image or as itself in the recipe.

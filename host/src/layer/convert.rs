@@ -8,9 +8,9 @@ use msb_erofs::{ImageOptions, Summary};
 use uuid::Uuid;
 
 use super::LayerError;
-use super::account::{Rest, digest_of};
 use super::contents::{self, Written};
 use super::inherit::copy_files;
+use super::integrity::{ImageRemainder, digest_of};
 use super::lower::LowerLayers;
 use super::pipeline::{self, Chunks, Producer, Reading};
 use super::recipe::write_error;
@@ -27,7 +27,7 @@ const LAYER_NAMESPACE: &str = "msb:layer";
 
 /// How to convert a layer.
 pub struct ConvertOptions<'a> {
-    /// What it may cost.
+    /// The limits that it may not exceed.
     pub limits: &'a Limits,
     /// What it may take together with the other layers of the operation.
     pub budget: &'a Budget,
@@ -41,12 +41,12 @@ pub struct ConvertOptions<'a> {
     pub expected_diff_id: Option<Digest>,
     /// Asked at the end for the layers below. Where they are not known, what depends on them is
     /// left open.
-    pub chain: &'a (dyn Fn() -> Result<Option<Chain>, LayerError> + Sync),
+    pub chain: &'a (dyn Fn() -> Result<Option<ChainPosition>, LayerError> + Sync),
 }
 
-/// The place of a layer in an image.
+/// The position of a layer in an image: its chain ID and the layers below.
 #[derive(Clone, Debug)]
-pub struct Chain {
+pub struct ChainPosition {
     /// The chain ID, which names the layer and all below it. Source: OCI image-spec, `config.md`,
     /// "Layer `ChainID`".
     pub id: Digest,
@@ -89,7 +89,7 @@ pub struct Converted {
     /// The chain ID, where the image is right over these layers only.
     pub chain: Option<Digest>,
     /// What the image holds besides the contents of the tar.
-    pub rest: Rest,
+    pub remainder: ImageRemainder,
     /// The digest of the recipe.
     pub recipe_digest: Digest,
     /// What the user may want to know; untrusted text.
@@ -100,7 +100,7 @@ pub struct Converted {
     pub recipe: File,
 }
 
-/// A blob that was looked at.
+/// The digest, size and compression of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectedBlob {
     /// The digest of its bytes.
@@ -116,8 +116,8 @@ pub struct InspectedBlob {
 /// The same `diff_id` gives the same bytes in both, however the blob is compressed.
 ///
 /// # Errors
-/// Those of the first half of the road that fails; the other ends soon after. A blob that makes no
-/// sense and is not the expected one either is reported as the latter.
+/// Those of the half of the data path that fails first; the other ends soon after. A blob that makes
+/// no sense and is not the expected one either is reported as the latter.
 pub fn convert(
     input: impl Read + Send,
     erofs: File,
@@ -176,7 +176,7 @@ pub fn inspect_blob(
     })
 }
 
-/// Runs the two halves of the road: the bytes of a blob, and what becomes of its contents.
+/// Runs the two halves of the data path: the bytes of a blob, and what becomes of its contents.
 fn both_halves<'a, R: Read + Send, T>(
     input: R,
     options: &'a ConvertOptions<'_>,
@@ -262,7 +262,7 @@ fn finish<R: Read>(
     options
         .budget
         .write(size.saturating_sub(rest_start).saturating_add(recipe_size))?;
-    let rest = Rest::read(&file, rest_start, options.cancel)?;
+    let remainder = ImageRemainder::read(&file, rest_start, options.cancel)?;
     let recipe_digest = digest_of(&recipe, options.cancel)?;
     Ok(Converted {
         blob_digest,
@@ -275,7 +275,7 @@ fn finish<R: Read>(
         entries: written.entries,
         dependence: settled.dependence,
         chain: chain.map(|chain| chain.id),
-        rest,
+        remainder,
         recipe_digest,
         notices: notices.finish(),
         erofs: file,

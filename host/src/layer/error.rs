@@ -59,7 +59,7 @@ pub enum LayerError {
     Recipe {
         /// `read` or `write`.
         operation: &'static str,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -71,7 +71,7 @@ pub enum LayerError {
     Image {
         /// Where.
         offset: u64,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

@@ -4,13 +4,13 @@
 //! and the road from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
-mod account;
 mod attributes;
 mod check;
 mod contents;
 mod convert;
 mod error;
 mod inherit;
+mod integrity;
 mod links;
 mod lower;
 mod names;
@@ -26,10 +26,10 @@ mod tree;
 mod walk;
 mod xattr;
 
-pub use account::Rest;
-pub use check::{Fault, Known, check};
-pub use convert::{Chain, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
+pub use check::{ExpectedLayer, Fault, check};
+pub use convert::{ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use error::LayerError;
+pub use integrity::ImageRemainder;
 pub use lower::LowerLayers;
 pub use rebuild::{Rebuilt, rebuild};
 pub use settle::Dependence;

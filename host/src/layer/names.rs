@@ -35,13 +35,13 @@ pub(super) struct Names {
 #[derive(Debug, Default)]
 struct Name {
     /// The bottom one first.
-    places: Vec<Place>,
+    places: Vec<NameSlot>,
     /// How many of the places, or of layers in the case of the root, have their names in the index.
     read: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct NameSlot {
     layer: u32,
     nid: Nid,
     file_type: FileType,
@@ -117,7 +117,7 @@ impl Names {
         let Some(top) = end.checked_sub(1) else {
             return Ok(None);
         };
-        let Place {
+        let NameSlot {
             layer,
             nid,
             file_type,
@@ -201,7 +201,7 @@ impl Names {
                     child
                 };
                 self.account.take(Purpose::LowerNames, PLACE)?;
-                self.known[child as usize].places.push(Place {
+                self.known[child as usize].places.push(NameSlot {
                     layer,
                     nid: entry.nid,
                     file_type: entry.file_type,
@@ -213,7 +213,7 @@ impl Names {
     }
 }
 
-fn is_opaque(stack: &Stack, place: &Place) -> Result<bool, LayerError> {
+fn is_opaque(stack: &Stack, place: &NameSlot) -> Result<bool, LayerError> {
     let (name, value) = OPAQUE_XATTR;
     let image = stack.image(place.layer)?;
     let xattrs = image.xattrs(&image.inode(place.nid)?)?;

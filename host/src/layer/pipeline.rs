@@ -1,4 +1,5 @@
-//! The two halves of the road: reading, hashing and inflating on one thread, the rest on another.
+//! The two halves of the data path: reading, hashing and inflating on one thread, all else on
+//! another.
 //!
 //! Owns the buffers that go between them, and who hashes what: bytes that are not compressed are
 //! their own contents and are hashed once, on the reading side.

@@ -1,4 +1,5 @@
-//! What a failure says of an endpoint: whether to try again, and whether another endpoint may do better.
+//! What a failure says of an endpoint: whether to try again, and whether another endpoint may do
+//! better.
 
 use std::time::Duration;
 

@@ -80,7 +80,8 @@ impl Client {
     }
 }
 
-/// Refuses the page of a captive portal, which answers every request with success. What else an answer says does not matter.
+/// Refuses the page of a captive portal, which answers every request with success. What else an
+/// answer says does not matter.
 fn refuse_page(
     endpoint: &Endpoint,
     context: RequestContext<'_>,

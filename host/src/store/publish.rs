@@ -13,7 +13,7 @@ use super::staging::StagedLayer;
 use super::{Home, StoreError, fs, query};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
-use crate::layer::{Dependence, Rest};
+use crate::layer::{Dependence, ImageRemainder};
 use crate::progress::Silent;
 
 /// Which layer, and over which others.
@@ -37,7 +37,7 @@ pub struct LayerFacts {
     /// What of it depends on the layers below.
     pub dependence: Dependence,
     /// What its image holds besides the contents of the tar.
-    pub rest: Rest,
+    pub remainder: ImageRemainder,
     /// The digest of its recipe.
     pub recipe_digest: Digest,
 }
@@ -147,7 +147,7 @@ impl Store {
                             tar_size: count(row, 3)?,
                             entries: count(row, 4)?,
                             dependence: Dependence::from_bits_retain(row.get(5)?),
-                            rest: Rest {
+                            remainder: ImageRemainder {
                                 start: count(row, 6)?,
                                 digest: parsed(row, 7)?,
                             },
@@ -279,8 +279,8 @@ fn insert(transaction: &Transaction<'_>, file: &str, layer: &StoredLayer) -> rus
             Count(facts.tar_size),
             Count(facts.entries),
             facts.dependence.bits(),
-            Count(facts.rest.start),
-            facts.rest.digest.to_string(),
+            Count(facts.remainder.start),
+            facts.remainder.digest.to_string(),
             facts.recipe_digest.to_string(),
             query::time(Timestamp::now()),
         ])?;

@@ -13,7 +13,7 @@ pub enum TarError {
     Read {
         /// Where.
         offset: u64,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

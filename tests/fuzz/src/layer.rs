@@ -8,7 +8,7 @@ use msb_erofs::{self as erofs, Image};
 use msb_host::cancel::Cancel;
 use msb_host::digest::Digest;
 use msb_host::layer::{
-    Chain, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
+    ChainPosition, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
 };
 use msb_host::limits::{Budget, Limits};
 
@@ -59,14 +59,17 @@ pub fn converted_over(
     input: impl Read + Send,
     lower: &LowerLayers,
 ) -> Result<Converted, LayerError> {
-    let chain = Chain {
+    let chain = ChainPosition {
         id: Digest::of(b"chain"),
         lower: lower.clone(),
     };
     convert_over(input, Some(chain))
 }
 
-fn convert_over(input: impl Read + Send, chain: Option<Chain>) -> Result<Converted, LayerError> {
+fn convert_over(
+    input: impl Read + Send,
+    chain: Option<ChainPosition>,
+) -> Result<Converted, LayerError> {
     let options = ConvertOptions {
         limits: &limits(),
         budget: &Budget::new(&limits()),

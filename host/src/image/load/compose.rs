@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::super::convert::BlobFacts;
 use super::super::manifest::{LayerDescriptor, Manifest};
-use super::super::place::{Named, Placement};
-use super::super::select::Selected;
+use super::super::placement::{NamedLayer, Placement};
+use super::super::select::SelectedImage;
 use super::super::{LoadError, same};
 use super::indexes::Indexes;
 use super::{check_size, contradicts};
@@ -28,12 +28,12 @@ pub(super) struct Composer<'a> {
 
 impl Composer<'_> {
     /// Puts together what the store records of an image, and keeps the layers that were made for it.
-    pub(super) fn compose(&mut self, image: &Selected) -> Result<NewImage, LoadError> {
+    pub(super) fn compose(&mut self, image: &SelectedImage) -> Result<NewImage, LoadError> {
         let named: Vec<_> = image
             .layers
             .iter()
             .zip(&image.config.diff_ids)
-            .map(|(layer, diff_id)| Named {
+            .map(|(layer, diff_id)| NamedLayer {
                 diff_id,
                 name: match layer.data {
                     LayerData::Entry(entry) => self.name(entry),
@@ -67,7 +67,7 @@ impl Composer<'_> {
     /// do not state them.
     fn with_lengths(
         &self,
-        image: &Selected,
+        image: &SelectedImage,
         keys: Vec<LayerKey>,
     ) -> Result<Vec<(LayerKey, u64)>, LoadError> {
         let length = |(layer, key): (&PlannedLayer, LayerKey)| {
@@ -83,7 +83,11 @@ impl Composer<'_> {
     }
 
     /// Composes the manifest of an image in an archive without manifests.
-    fn compose_manifest(&self, image: &Selected, keys: &[LayerKey]) -> Result<Manifest, LoadError> {
+    fn compose_manifest(
+        &self,
+        image: &SelectedImage,
+        keys: &[LayerKey],
+    ) -> Result<Manifest, LoadError> {
         let descriptors = image
             .layers
             .iter()
@@ -121,7 +125,7 @@ impl Composer<'_> {
         &self,
         layer: &PlannedLayer,
         key: &LayerKey,
-        image: &Selected,
+        image: &SelectedImage,
     ) -> Result<LayerDescriptor, LoadError> {
         let missing = || LoadError::MissingLayer {
             config: image.config.digest.clone(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use msb_documents::media_type::INDEX;
 
 use super::super::LoadError;
-use super::super::convert::Workshop;
+use super::super::convert::ConvertContext;
 use super::super::document::{checked_digest, read_document};
 use super::super::select::DOCUMENT;
 use crate::archive::ArchiveSource;
@@ -36,15 +36,15 @@ impl Indexes {
     pub(super) fn read(
         source: &Arc<dyn ArchiveSource>,
         planned: &[PlannedIndex],
-        workshop: &Workshop<'_>,
+        context: &ConvertContext<'_>,
         account: &mut Account,
     ) -> Result<Self, LoadError> {
         const WHAT: &str = "index";
-        let limit = (workshop.limits.manifest_bytes, "manifest_bytes");
+        let limit = (context.limits.manifest_bytes, "manifest_bytes");
         let mut indexes = Self::default();
         let mut seen = HashSet::new();
         for planned in planned.iter().filter(|it| seen.insert(it.entry)) {
-            workshop.cancel.check()?;
+            context.cancel.check()?;
             let document = Document::Entry(planned.entry);
             let read = read_document(source, &document, WHAT, limit).and_then(|bytes| {
                 let digest = checked_digest(&bytes, planned.digest.as_ref(), WHAT)?;
@@ -58,7 +58,7 @@ impl Indexes {
                 Err(error) if error.ends_all() => return Err(error),
                 Err(error) => {
                     let notice = format!("an index of the archive is not kept: {error}");
-                    workshop.progress.report(Event::Notice(&notice));
+                    context.progress.report(Event::Notice(&notice));
                 }
             }
         }

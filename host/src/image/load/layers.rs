@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::LoadError;
-use super::super::convert::{BlobFacts, ConvertedLayer, Job, Workshop, named, processors};
-use super::super::jobs::Jobs;
+use super::super::convert::{
+    BlobFacts, ConvertContext, ConvertedLayer, LayerJob, named, processors,
+};
 use super::super::locks::Locks;
-use super::super::place::made_of;
-use super::super::select::Selected;
+use super::super::placement::made_of;
+use super::super::plan::PlanBuilder;
+use super::super::select::SelectedImage;
 use super::{check_size, contradicts};
 use crate::archive::ArchiveSource;
 use crate::digest::Digest;
@@ -29,8 +31,8 @@ struct Claim {
     blob: Option<(Digest, Option<u64>)>,
 }
 
-/// An entry that passed on a pipe and was converted as a layer.
-struct Passed {
+/// An entry of a piped archive that was converted as a layer while it was read.
+struct ConsumedLayer {
     blob: BlobFacts,
     diff_id: Digest,
     /// Taken by the first image that has a use for it.
@@ -40,8 +42,8 @@ struct Passed {
 /// The layers of the images of an archive on their way into the store.
 pub(super) struct Layers<'a> {
     source: Arc<dyn ArchiveSource>,
-    workshop: Workshop<'a>,
-    passed: HashMap<u32, Result<Passed, Arc<LoadError>>>,
+    context: ConvertContext<'a>,
+    passed: HashMap<u32, Result<ConsumedLayer, Arc<LoadError>>>,
     made: BTreeMap<LayerKey, ConvertedLayer>,
     blobs: HashMap<u32, BlobFacts>,
     /// What came of looking at an entry.
@@ -52,20 +54,20 @@ pub(super) struct Layers<'a> {
 
 /// What is to be done at once: layers to convert, and entries to check.
 struct Round {
-    jobs: Jobs,
-    checks: Vec<Job>,
+    jobs: PlanBuilder,
+    checks: Vec<LayerJob>,
 }
 
 impl<'a> Layers<'a> {
     /// Returns the layers of an archive, with what became of those that passed on a pipe.
     pub(super) fn new(
         source: Arc<dyn ArchiveSource>,
-        workshop: Workshop<'a>,
+        context: ConvertContext<'a>,
         passed: HashMap<u32, Result<ConvertedLayer, LayerError>>,
     ) -> Self {
         let passed = passed.into_iter().map(|(entry, layer)| {
             let passed = match layer {
-                Ok(layer) => Ok(Passed {
+                Ok(layer) => Ok(ConsumedLayer {
                     blob: layer.blob.clone(),
                     diff_id: layer.facts.key.diff_id.clone(),
                     layer: Some(layer),
@@ -77,7 +79,7 @@ impl<'a> Layers<'a> {
         Self {
             passed: passed.collect(),
             source,
-            workshop,
+            context,
             made: BTreeMap::new(),
             blobs: HashMap::new(),
             looked_at: HashMap::new(),
@@ -90,7 +92,11 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// What ends the load of all images. What is wrong with one is told by
     /// [`failure`](Self::failure).
-    pub(super) fn convert(&mut self, images: &[Selected], locks: &Locks) -> Result<(), LoadError> {
+    pub(super) fn convert(
+        &mut self,
+        images: &[SelectedImage],
+        locks: &Locks,
+    ) -> Result<(), LoadError> {
         self.take_passed(images, locks);
         let workers = processors();
         let first = self.round(images, locks);
@@ -104,7 +110,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns what an image has failed of, if it has.
-    pub(super) fn failure(&self, image: &Selected, locks: &Locks) -> Option<Arc<LoadError>> {
+    pub(super) fn failure(&self, image: &SelectedImage, locks: &Locks) -> Option<Arc<LoadError>> {
         if let Some(error) = self.own_failure(image) {
             return Some(error);
         }
@@ -128,7 +134,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns what was wrong with an entry that an image has.
-    fn own_failure(&self, image: &Selected) -> Option<Arc<LoadError>> {
+    fn own_failure(&self, image: &SelectedImage) -> Option<Arc<LoadError>> {
         image.claims().find_map(|claim| {
             let looked_at = self.looked_at.get(&claim)?;
             looked_at.as_ref().err().cloned()
@@ -136,7 +142,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Checks the lengths that are stated without a digest.
-    fn check_sizes(&self, image: &Selected) -> Result<(), LoadError> {
+    fn check_sizes(&self, image: &SelectedImage) -> Result<(), LoadError> {
         for layer in image.layers.iter().filter(|it| it.digest.is_none()) {
             if let LayerData::Entry(entry) = layer.data
                 && let Some(blob) = self.blobs.get(&entry)
@@ -152,8 +158,8 @@ impl<'a> Layers<'a> {
     }
 
     /// Compares what passed on a pipe with what the images say of it.
-    fn take_passed(&mut self, images: &[Selected], locks: &Locks) {
-        for claim in images.iter().flat_map(Selected::claims) {
+    fn take_passed(&mut self, images: &[SelectedImage], locks: &Locks) {
+        for claim in images.iter().flat_map(SelectedImage::claims) {
             let Some(passed) = self.passed.get_mut(&claim.entry) else {
                 continue;
             };
@@ -181,9 +187,9 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns what is to be done for the images that have not failed.
-    fn round(&self, images: &[Selected], locks: &Locks) -> Round {
+    fn round(&self, images: &[SelectedImage], locks: &Locks) -> Round {
         let mut round = Round {
-            jobs: Jobs::default(),
+            jobs: PlanBuilder::default(),
             checks: Vec::new(),
         };
         let mut planned = HashSet::new();
@@ -211,7 +217,7 @@ impl<'a> Layers<'a> {
 
     /// Does what is to be done. Returns whether a layer had no room and may be tried once more.
     fn work(&mut self, round: Round, workers: usize, again: bool) -> Result<bool, LoadError> {
-        let plan = round.jobs.into_plan();
+        let plan = round.jobs.finish();
         let converted: HashSet<Claim> = plan.jobs.iter().map(Claim::of_job).collect();
         let mut checks = round.checks;
         checks.retain(|job| !converted.contains(&Claim::of_job(job)));
@@ -219,11 +225,11 @@ impl<'a> Layers<'a> {
         if count == 0 && checks.is_empty() {
             return Ok(false);
         }
-        let progress = self.workshop.progress;
+        let progress = self.context.progress;
         progress.report(Event::Layers(count + checks.len()));
-        let made = self.workshop.convert_all(&self.source, &plan, workers)?;
+        let made = self.context.convert_all(&self.source, &plan, workers)?;
         let found = self
-            .workshop
+            .context
             .check_all(&self.source, &checks, count, workers)?;
         let mut had_no_room = false;
         for (job, layer) in plan.jobs.iter().zip(made) {
@@ -262,20 +268,20 @@ impl<'a> Layers<'a> {
         Ok(had_no_room)
     }
 
-    fn job(&self, claim: &Claim) -> Job {
+    fn job(&self, claim: &Claim) -> LayerJob {
         let entry = self.source.index().get(claim.entry);
-        Job {
+        LayerJob {
             entry: claim.entry,
             name: self.source.name(claim.entry),
             size: entry.map_or(0, |entry| entry.size),
             diff_id: claim.diff_id.clone(),
             blob: claim.blob.clone(),
-            place: None,
+            position: None,
         }
     }
 }
 
-impl Selected {
+impl SelectedImage {
     /// Returns what the image says of the entries that have its layers.
     fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
         let layers = self.layers.iter().zip(&self.config.diff_ids);
@@ -295,7 +301,7 @@ impl Claim {
         })
     }
 
-    fn of_job(job: &Job) -> Self {
+    fn of_job(job: &LayerJob) -> Self {
         Self {
             entry: job.entry,
             diff_id: job.diff_id.clone(),
@@ -304,7 +310,7 @@ impl Claim {
     }
 }
 
-impl Passed {
+impl ConsumedLayer {
     /// Refuses an entry that is not what an image says of it.
     fn check(&self, claim: &Claim, name: &str) -> Result<(), LoadError> {
         if let Some((stated, size)) = &claim.blob {

@@ -15,8 +15,8 @@ fn stacked(texts: &[&str]) -> Result<(Layer, LowerLayers), LayerError> {
     Ok((convert_over(&tar(top), chain(&lower))?, lower))
 }
 
-fn chain(lower: &LowerLayers) -> Chain {
-    Chain {
+fn chain(lower: &LowerLayers) -> ChainPosition {
+    ChainPosition {
         id: Digest::of(b"chain"),
         lower: lower.clone(),
     }
@@ -45,7 +45,7 @@ fn assert_plain(texts: &[&str]) {
     let alone = convert_tar(&tar(texts.last().unwrap())).unwrap().converted;
     assert!(bytes_of(&alone.erofs) == bytes_of(&layer.converted.erofs));
     assert!(bytes_of(&alone.recipe) == bytes_of(&layer.converted.recipe));
-    assert_eq!(alone.rest, layer.converted.rest);
+    assert_eq!(alone.remainder, layer.converted.remainder);
     assert_eq!(alone.recipe_digest, layer.converted.recipe_digest);
 }
 

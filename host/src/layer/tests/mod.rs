@@ -41,7 +41,7 @@ struct Request<'a> {
     advanced: &'a (dyn Fn(u64) + Sync),
     expected_blob: Option<(Digest, Option<u64>)>,
     expected_diff_id: Option<Digest>,
-    chain: Option<Chain>,
+    chain: Option<ChainPosition>,
 }
 
 fn convert_with<'a>(
@@ -86,7 +86,7 @@ fn convert_blob(blob: &[u8], archive: &[u8]) -> Result<Layer, LayerError> {
 }
 
 /// Converts the tar of a layer over others.
-fn convert_over(archive: &[u8], chain: Chain) -> Result<Layer, LayerError> {
+fn convert_over(archive: &[u8], chain: ChainPosition) -> Result<Layer, LayerError> {
     let converted = convert_with(archive, |request| request.chain = Some(chain))?;
     Ok(checked(converted, archive, archive))
 }
@@ -232,7 +232,7 @@ fn assert_layer(text: &str, expected: &[&str]) {
 
 #[track_caller]
 fn assert_refused(text: &str, message: &str) {
-    let bottom = Chain {
+    let bottom = ChainPosition {
         id: Digest::of(b"bottom"),
         lower: LowerLayers::default(),
     };

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer::{Dependence, Rest};
+use crate::layer::{Dependence, ImageRemainder};
 use crate::platform::Platform;
 use crate::progress::Silent;
 use crate::reference::Reference;
@@ -96,7 +96,7 @@ pub(crate) fn stage(staging: &Staging, content: &str) -> (StagedLayer, LayerFact
         tar_size: 10,
         entries: 1,
         dependence: Dependence::empty(),
-        rest: Rest {
+        remainder: ImageRemainder {
             start: 4096,
             digest: Digest::of(b"rest"),
         },

@@ -10,17 +10,17 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::LoadError;
-use super::convert::{ConvertedLayer, Place};
-use super::jobs::Plan;
+use super::convert::{ConvertedLayer, StackPosition};
+use super::plan::Plan;
 use crate::cancel::Cancel;
-use crate::layer::{Chain, LayerError, LowerLayers};
+use crate::layer::{ChainPosition, LayerError, LowerLayers};
 use crate::limits::Budget;
 
 /// How often a layer that waits looks whether it was cancelled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What was done, by the numbers of the jobs.
-pub(super) struct Board<'a> {
+/// The layers that are done, by the numbers of their jobs.
+pub(super) struct FinishedLayers<'a> {
     plan: &'a Plan,
     state: Mutex<State>,
     changed: Condvar,
@@ -28,18 +28,18 @@ pub(super) struct Board<'a> {
 
 struct State {
     done: BTreeMap<usize, Result<ConvertedLayer, LoadError>>,
-    /// The layers of each image, as far up as all are done, while somebody may ask for them.
+    /// The layers of each image, as far up as all are done, as long as they may be needed.
     lower: Vec<Option<LowerLayers>>,
     /// How many layers of each image are still to be done.
     left: Vec<usize>,
     budget: Budget,
 }
 
-impl<'a> Board<'a> {
+impl<'a> FinishedLayers<'a> {
     pub(super) fn new(plan: &'a Plan, budget: &Budget) -> Self {
         let mut left = vec![0; plan.stacks.len()];
-        for place in plan.jobs.iter().filter_map(|job| job.place.as_ref()) {
-            left[place.stack] += 1;
+        for position in plan.jobs.iter().filter_map(|job| job.position.as_ref()) {
+            left[position.stack] += 1;
         }
         Self {
             plan,
@@ -53,15 +53,20 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Adds a layer that is done, or what it has failed of.
-    pub(super) fn put_up(&self, job: usize, layer: Result<ConvertedLayer, LoadError>) {
+    /// Adds a layer that is done, or the error that it failed with.
+    pub(super) fn insert(&self, job: usize, layer: Result<ConvertedLayer, LoadError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.done.insert(job, layer);
-        if let Some(place) = self.plan.jobs.get(job).and_then(|job| job.place.as_ref()) {
-            state.left[place.stack] = state.left[place.stack].saturating_sub(1);
-            if state.left[place.stack] == 0 {
-                // What was read of the layers below is of use to nobody any more.
-                state.lower[place.stack] = None;
+        if let Some(position) = self
+            .plan
+            .jobs
+            .get(job)
+            .and_then(|job| job.position.as_ref())
+        {
+            state.left[position.stack] = state.left[position.stack].saturating_sub(1);
+            if state.left[position.stack] == 0 {
+                // What was read of the layers below is not needed any more.
+                state.lower[position.stack] = None;
             }
         }
         self.changed.notify_all();
@@ -72,21 +77,21 @@ impl<'a> Board<'a> {
         self.changed.notify_all();
     }
 
-    /// Waits for the layers below a place. `None` where one of them has failed: then the layer may
-    /// still be of use to another image.
+    /// Waits for the layers below a position. `None` when one of them has failed: then the layer
+    /// may still be of use to another image.
     pub(super) fn chain(
         &self,
-        place: &Place,
+        position: &StackPosition,
         cancel: &Cancel,
-    ) -> Result<Option<Chain>, LayerError> {
-        let jobs = self.plan.stacks.get(place.stack);
+    ) -> Result<Option<ChainPosition>, LayerError> {
+        let jobs = self.plan.stacks.get(position.stack);
         let jobs = jobs.map_or(&[][..], Vec::as_slice);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            match state.lower(place, jobs) {
+            match state.lower(position, jobs) {
                 Below::Done(lower) => {
-                    return Ok(Some(Chain {
-                        id: place.chain_id.clone(),
+                    return Ok(Some(ChainPosition {
+                        id: position.chain_id.clone(),
                         lower,
                     }));
                 }
@@ -102,14 +107,14 @@ impl<'a> Board<'a> {
     }
 
     /// Returns what became of the layers, in the order of their jobs.
-    pub(super) fn take_down(self) -> Vec<Result<ConvertedLayer, LoadError>> {
+    pub(super) fn into_ordered(self) -> Vec<Result<ConvertedLayer, LoadError>> {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         state.done.into_values().collect()
     }
 }
 
-/// The layers below a place.
+/// The layers below a position.
 enum Below {
     Done(LowerLayers),
     Failed,
@@ -117,19 +122,19 @@ enum Below {
 }
 
 impl State {
-    /// Returns how far the layers below a place are.
-    fn lower(&mut self, place: &Place, jobs: &[usize]) -> Below {
+    /// Returns how far the layers below a position are.
+    fn lower(&mut self, position: &StackPosition, jobs: &[usize]) -> Below {
         let Self {
             done,
             lower,
             budget,
             ..
         } = self;
-        let Some(lower) = lower.get_mut(place.stack) else {
+        let Some(lower) = lower.get_mut(position.stack) else {
             return Below::Failed;
         };
         let lower = lower.get_or_insert_with(|| LowerLayers::within(budget));
-        while let Some(job) = jobs[..place.depth.min(jobs.len())].get(lower.len()) {
+        while let Some(job) = jobs[..position.depth.min(jobs.len())].get(lower.len()) {
             let path = match done.get(job) {
                 Some(Ok(layer)) => layer.staged.erofs(),
                 Some(Err(_)) => return Below::Failed,
@@ -137,6 +142,6 @@ impl State {
             };
             lower.push(move || File::open(&path));
         }
-        Below::Done(lower.lowest(place.depth))
+        Below::Done(lower.lowest(position.depth))
     }
 }

@@ -1,18 +1,18 @@
 //! The list of layers to convert.
 //!
 //! Owns its order, in which every layer follows those that it lies over, and what each job knows
-//! of its place.
+//! of its position.
 
 use std::collections::HashMap;
 
-use super::convert::{Job, Place};
-use super::place::chain_id;
+use super::convert::{LayerJob, StackPosition};
+use super::placement::chain_id;
 use crate::digest::Digest;
 
-/// Jobs in the making, each layer once.
+/// Builds a plan that converts each layer once.
 #[derive(Default)]
-pub(super) struct Jobs {
-    list: Vec<Job>,
+pub(super) struct PlanBuilder {
+    list: Vec<LayerJob>,
     /// The job of each layer, and over which layers it is converted.
     known: HashMap<Digest, (usize, Digest)>,
     stacks: Vec<Vec<usize>>,
@@ -20,7 +20,7 @@ pub(super) struct Jobs {
 
 /// The jobs of an operation in the order in which they are begun.
 pub(super) struct Plan {
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<LayerJob>,
     /// Of each image the jobs of its layers, the bottom one first, as far up as all of them are
     /// converted now, and over these very layers.
     pub(super) stacks: Vec<Vec<usize>>,
@@ -28,29 +28,34 @@ pub(super) struct Plan {
 
 /// The layers of an image up to one of them.
 #[derive(Clone, Debug)]
-pub(super) struct Above {
+pub(super) struct ChainTip {
     chain_id: Option<Digest>,
     /// Their stack, if all of them are in it.
     stack: Option<usize>,
 }
 
-impl Jobs {
+impl PlanBuilder {
     /// Begins with an image: the next layer is its bottom one.
-    pub(super) fn image(&mut self) -> Above {
+    pub(super) fn image(&mut self) -> ChainTip {
         self.stacks.push(Vec::new());
-        Above {
+        ChainTip {
             chain_id: None,
             stack: Some(self.stacks.len() - 1),
         }
     }
 
     /// Adds the next layer of an image, with a job if it is to be converted.
-    pub(super) fn add(&mut self, below: &Above, diff_id: &Digest, job: Option<Job>) -> Above {
+    pub(super) fn add(
+        &mut self,
+        below: &ChainTip,
+        diff_id: &Digest,
+        job: Option<LayerJob>,
+    ) -> ChainTip {
         let chain_id = chain_id(below.chain_id.as_ref(), diff_id);
         if let Some(mut job) = job
             && !self.known.contains_key(diff_id)
         {
-            job.place = below.stack.map(|stack| Place {
+            job.position = below.stack.map(|stack| StackPosition {
                 chain_id: chain_id.clone(),
                 stack,
                 depth: self.stacks[stack].len(),
@@ -60,19 +65,19 @@ impl Jobs {
             self.list.push(job);
         }
         let own = match self.known.get(diff_id) {
-            Some((number, place)) if *place == chain_id => Some(*number),
+            Some((number, position)) if *position == chain_id => Some(*number),
             _ => None,
         };
         if let (Some(stack), Some(own)) = (below.stack, own) {
             self.stacks[stack].push(own);
         }
-        Above {
+        ChainTip {
             chain_id: Some(chain_id),
             stack: below.stack.filter(|_| own.is_some()),
         }
     }
 
-    pub(super) fn into_plan(self) -> Plan {
+    pub(super) fn finish(self) -> Plan {
         Plan {
             jobs: self.list,
             stacks: self.stacks,
@@ -85,21 +90,21 @@ impl Jobs {
 mod tests {
     use super::*;
 
-    fn job(diff_id: &Digest) -> Job {
-        Job {
+    fn job(diff_id: &Digest) -> LayerJob {
+        LayerJob {
             entry: 0,
             name: String::new(),
             size: 0,
             diff_id: diff_id.clone(),
             blob: None,
-            place: None,
+            position: None,
         }
     }
 
     /// Adds images, their layers by name, those in capitals being in the store already. Returns
     /// each job as its layer and the jobs that it waits for.
     fn listed(images: &[&str]) -> Vec<String> {
-        let mut jobs = Jobs::default();
+        let mut jobs = PlanBuilder::default();
         for image in images {
             let mut above = jobs.image();
             for name in image.split_whitespace() {
@@ -109,16 +114,16 @@ mod tests {
             }
         }
         let names: Vec<&str> = images.iter().flat_map(|image| image.split(' ')).collect();
-        let name = |job: &Job| {
+        let name = |job: &LayerJob| {
             let of_job = |name: &&&str| Digest::of(name.as_bytes()) == job.diff_id;
             names.iter().find(of_job).unwrap().to_string()
         };
-        let Plan { jobs, stacks } = jobs.into_plan();
+        let Plan { jobs, stacks } = jobs.finish();
         jobs.iter()
-            .map(|job| match &job.place {
+            .map(|job| match &job.position {
                 None => format!("{}: unknown", name(job)),
-                Some(place) => {
-                    let below = &stacks[place.stack][..place.depth];
+                Some(position) => {
+                    let below = &stacks[position.stack][..position.depth];
                     format!("{}: {below:?}", name(job))
                 }
             })
@@ -153,13 +158,13 @@ mod tests {
     #[test]
     fn what_the_plan_holds_grows_with_the_number_of_layers() {
         for layers in [1000, 2000, 4000] {
-            let mut jobs = Jobs::default();
+            let mut jobs = PlanBuilder::default();
             let mut above = jobs.image();
             for number in 0..layers {
                 let diff_id = Digest::of(format!("{number}").as_bytes());
                 above = jobs.add(&above, &diff_id, Some(job(&diff_id)));
             }
-            let plan = jobs.into_plan();
+            let plan = jobs.finish();
             assert_eq!(plan.jobs.len(), layers);
             let held: usize = plan.stacks.iter().map(Vec::len).sum();
             assert_eq!(held, layers);

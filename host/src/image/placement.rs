@@ -9,27 +9,27 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::LoadError;
-use super::convert::{ConvertedLayer, Workshop, named};
+use super::convert::{ConvertContext, ConvertedLayer, named};
 use crate::digest::Digest;
-use crate::layer::{Chain, LayerError, LowerLayers};
+use crate::layer::{ChainPosition, LayerError, LowerLayers};
 use crate::store::{LayerFacts, LayerKey, StagedLayer, Store};
 
 /// The layers that an operation has made, and those of them that its images need.
 pub(super) struct Placement<'a> {
     store: &'a Store,
-    workshop: Workshop<'a>,
+    context: ConvertContext<'a>,
     made: BTreeMap<LayerKey, ConvertedLayer>,
     used: BTreeSet<LayerKey>,
 }
 
 /// A layer of an image, and what errors call it.
-pub(super) struct Named<'a> {
+pub(super) struct NamedLayer<'a> {
     pub(super) diff_id: &'a Digest,
     pub(super) name: String,
 }
 
 /// The files of a layer.
-struct Files {
+struct LayerFiles {
     erofs: File,
     recipe: File,
 }
@@ -37,12 +37,12 @@ struct Files {
 impl<'a> Placement<'a> {
     pub(super) fn new(
         store: &'a Store,
-        workshop: Workshop<'a>,
+        context: ConvertContext<'a>,
         made: BTreeMap<LayerKey, ConvertedLayer>,
     ) -> Self {
         Self {
             store,
-            workshop,
+            context,
             made,
             used: BTreeSet::new(),
         }
@@ -50,12 +50,12 @@ impl<'a> Placement<'a> {
 
     /// Returns the keys of the layers of one image, the bottom one first, and makes what is not
     /// there yet. What it makes stays only for images that are [kept](Self::keep).
-    pub(super) fn place(&mut self, layers: &[Named<'_>]) -> Result<Vec<LayerKey>, LoadError> {
-        let mut lower = LowerLayers::within(self.workshop.budget);
+    pub(super) fn place(&mut self, layers: &[NamedLayer<'_>]) -> Result<Vec<LayerKey>, LoadError> {
+        let mut lower = LowerLayers::within(self.context.budget);
         let mut below: Option<Digest> = None;
         let mut keys = Vec::with_capacity(layers.len());
         for layer in layers {
-            self.workshop.cancel.check()?;
+            self.context.cancel.check()?;
             let chain_id = chain_id(below.as_ref(), layer.diff_id);
             let key = self.find_or_make(layer, &chain_id, &lower)?;
             let path = self.erofs(&key)?.ok_or_else(|| missing(layer))?;
@@ -93,7 +93,7 @@ impl<'a> Placement<'a> {
     /// Returns the key of the image of a layer that is right over others.
     fn find_or_make(
         &mut self,
-        layer: &Named<'_>,
+        layer: &NamedLayer<'_>,
         chain_id: &Digest,
         lower: &LowerLayers,
     ) -> Result<LayerKey, LoadError> {
@@ -115,11 +115,11 @@ impl<'a> Placement<'a> {
             }
         }
         let files = self.any_files(&plain)?.ok_or_else(|| missing(layer))?;
-        let chain = Chain {
+        let chain = ChainPosition {
             id: chain_id.clone(),
             lower: lower.clone(),
         };
-        let again = self.workshop.convert_again(
+        let again = self.context.convert_again(
             (&files.erofs, &files.recipe),
             layer.diff_id,
             &layer.name,
@@ -140,10 +140,10 @@ impl<'a> Placement<'a> {
         Ok(self.store.layer(key)?.map(|stored| stored.facts))
     }
 
-    fn files(&self, key: &LayerKey) -> Result<Option<Files>, LoadError> {
+    fn files(&self, key: &LayerKey) -> Result<Option<LayerFiles>, LoadError> {
         if let Some(made) = self.made.get(key) {
             let (erofs, recipe) = made.staged.open()?;
-            return Ok(Some(Files { erofs, recipe }));
+            return Ok(Some(LayerFiles { erofs, recipe }));
         }
         stored_files(self.store.layer(key)?)
     }
@@ -157,7 +157,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Returns files that the tar of a layer can be rebuilt from.
-    fn any_files(&self, plain: &LayerKey) -> Result<Option<Files>, LoadError> {
+    fn any_files(&self, plain: &LayerKey) -> Result<Option<LayerFiles>, LoadError> {
         match made_of(&self.made, &plain.diff_id) {
             Some(key) => self.files(key),
             None => stored_files(self.store.layer_over_any(&plain.diff_id)?),
@@ -175,9 +175,11 @@ pub(super) fn made_of<'a, T>(
     (key.diff_id == *diff_id).then_some(key)
 }
 
-fn stored_files(stored: Option<crate::store::StoredLayer>) -> Result<Option<Files>, LoadError> {
-    let open = |stored: crate::store::StoredLayer| -> Result<Files, LoadError> {
-        Ok(Files {
+fn stored_files(
+    stored: Option<crate::store::StoredLayer>,
+) -> Result<Option<LayerFiles>, LoadError> {
+    let open = |stored: crate::store::StoredLayer| -> Result<LayerFiles, LoadError> {
+        Ok(LayerFiles {
             erofs: stored.open_erofs()?,
             recipe: stored.open_recipe()?,
         })
@@ -194,7 +196,7 @@ pub(super) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
     }
 }
 
-fn missing(layer: &Named<'_>) -> LoadError {
+fn missing(layer: &NamedLayer<'_>) -> LoadError {
     named(
         &layer.name,
         LayerError::DamagedRecipe("its files are not in the store any more"),

@@ -1,8 +1,8 @@
-//! The account of a stored layer: every byte of its files is the tar's, or zero, or known by a
+//! The integrity of a stored layer: every byte of its files is the tar's, or zero, or known by a
 //! digest.
 //!
 //! The contents of the tar are known by the `diff_id`. What is left of the image, its first block
-//! and everything behind the contents, has a digest of its own, and so has the recipe.
+//! and everything after the contents, has a digest of its own, and so has the recipe.
 
 use std::fs::File;
 use std::io;
@@ -16,16 +16,16 @@ use crate::digest::{Digest, Hasher};
 
 const BUFFER: usize = 256 << 10;
 
-/// What an image holds besides the contents of the tar.
+/// What an EROFS image holds besides the contents of the tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rest {
-    /// Where it goes on behind the contents, in bytes.
+pub struct ImageRemainder {
+    /// Where it goes on after the contents, in bytes.
     pub start: u64,
     /// The digest of the first block and of everything from there on.
     pub digest: Digest,
 }
 
-impl Rest {
+impl ImageRemainder {
     /// Reads it from an image.
     pub(super) fn read(image: &File, start: u64, cancel: &Cancel) -> Result<Self, LayerError> {
         let mut hasher = Hasher::default();
