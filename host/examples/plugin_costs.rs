@@ -21,7 +21,7 @@ use msb_host::auth::{Action, Provider, ProviderContext, ProviderRequest};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions};
 use msb_host::plugin::{
-    Budget, ComponentBytes, Formats, Installed, Kind, Package, Runtime, providers,
+    ComponentBytes, Formats, Installed, Package, PluginBudget, PluginKind, Runtime, providers,
 };
 use msb_host::progress::{Event, PluginWork, Progress};
 use msb_host::settings::Settings;
@@ -176,7 +176,7 @@ fn vault(work: &Path, path: &Path) -> Result<Arc<dyn Provider>> {
         name: "vault".into(),
         version: None,
         kind: match inspection.kind {
-            kind @ Kind::Credential(_) => kind,
+            kind @ PluginKind::Credential(_) => kind,
             _ => return Err("vault is no provider".into()),
         },
         component: ComponentBytes::Memory(bytes),
@@ -184,7 +184,7 @@ fn vault(work: &Path, path: &Path) -> Result<Arc<dyn Provider>> {
             .iter()
             .map(|grant| grant.parse())
             .collect::<std::result::Result<_, _>>()?,
-        limits: Budget::CREDENTIAL,
+        limits: PluginBudget::CREDENTIAL,
         settings: Some(serde_json::json!({
             "address": format!("http://{address}"),
             "token_file": token,

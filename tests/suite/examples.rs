@@ -16,7 +16,7 @@ use msb_host::auth::{self, Action, Chain, ProviderContext, ProviderError};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
-    Budget, ComponentBytes, Formats, Grants, Kind, Package, Runtime, providers,
+    ComponentBytes, Formats, Grants, Package, PluginBudget, PluginKind, Runtime, providers,
 };
 use msb_host::progress::{Progress, Silent};
 use msb_host::registry::hosts::{HostOverrides, Hosts};
@@ -67,8 +67,8 @@ fn package(runtime: &Runtime, name: &str, grants: &[String], settings: Option<Va
         .inspect(name, &bytes, &silent(), &Cancel::default())
         .unwrap();
     let limits = match inspection.kind {
-        Kind::Format(_) => Budget::FORMAT,
-        _ => Budget::CREDENTIAL,
+        PluginKind::Format(_) => PluginBudget::FORMAT,
+        _ => PluginBudget::CREDENTIAL,
     };
     let mut granted = Grants::default();
     for grant in grants {

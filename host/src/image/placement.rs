@@ -176,9 +176,9 @@ pub(super) fn made_of<'a, T>(
 }
 
 fn stored_files(
-    stored: Option<crate::store::StoredLayer>,
+    stored: Option<crate::store::LayerRecord>,
 ) -> Result<Option<LayerFiles>, LoadError> {
-    let open = |stored: crate::store::StoredLayer| -> Result<LayerFiles, LoadError> {
+    let open = |stored: crate::store::LayerRecord| -> Result<LayerFiles, LoadError> {
         Ok(LayerFiles {
             erofs: stored.open_erofs()?,
             recipe: stored.open_recipe()?,

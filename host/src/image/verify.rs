@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::store::{Home, ImageRecord, LayerKey, Restored, Store, StoreError, StoredLayer};
+use crate::store::{Home, ImageRecord, LayerKey, LayerRecord, Restored, Store, StoreError};
 
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -266,7 +266,7 @@ impl Check<'_> {
 
     fn faults<'s>(
         &self,
-        stored: &'s StoredLayer,
+        stored: &'s LayerRecord,
         layer: LayerNumber,
     ) -> Result<Vec<FileFault<'s>>, StoreError> {
         let (image, recipe) = (&*stored.erofs_path, &*stored.recipe_path);

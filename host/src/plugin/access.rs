@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::bindings::msb::plugin::types::Refusal;
-use super::capability::helper_program::Said;
+use super::capability::helper_program::HelperOutput;
 use super::grant::{Capability, Grant, Grants};
 use super::servers::Servers;
 use super::shell::shell_word;
@@ -27,12 +27,12 @@ pub(super) enum Environment {
     /// Variables that a test has put together; for the rest, what surrounds the process.
     #[cfg(test)]
     Fixed(std::collections::BTreeMap<String, OsString>),
-    /// A stage, on which nothing is real.
-    Staged(Arc<dyn Stage>),
+    /// A made-up one, for tests.
+    Fake(Arc<dyn FakeSystem>),
 }
 
-/// Surroundings that are made up. Grants are asked before any of it.
-pub(super) trait Stage: fmt::Debug + Send + Sync {
+/// A made-up environment. Grants are asked before any of it.
+pub(super) trait FakeSystem: fmt::Debug + Send + Sync {
     /// Returns the value of a variable.
     fn variable(&self, name: &str) -> Option<OsString>;
 
@@ -49,7 +49,7 @@ pub(super) trait Stage: fmt::Debug + Send + Sync {
     fn keep_item(&self, service: &str, account: &str, text: Option<Zeroizing<String>>) -> bool;
 
     /// Says what a credential helper says.
-    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> Said;
+    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> HelperOutput;
 
     /// Returns where the server of an address really is.
     fn server(&self, url: &Url) -> Url;
@@ -68,30 +68,29 @@ impl Environment {
             Self::Process => std::env::var_os(name),
             #[cfg(test)]
             Self::Fixed(variables) => variables.get(name).cloned(),
-            Self::Staged(stage) => stage.variable(name),
+            Self::Fake(fake) => fake.variable(name),
         }
     }
 
-    /// Returns the stage, if it is one.
-    pub(super) fn stage(&self) -> Option<&Arc<dyn Stage>> {
+    /// Returns the made-up environment, if it is one.
+    pub(super) fn fake(&self) -> Option<&Arc<dyn FakeSystem>> {
         match self {
             Self::Process => None,
             #[cfg(test)]
             Self::Fixed(_) => None,
-            Self::Staged(stage) => Some(stage),
+            Self::Fake(fake) => Some(fake),
         }
     }
 
     /// Returns what `/` stands for.
     pub(super) fn root(&self) -> PathBuf {
-        self.stage()
-            .map_or_else(|| PathBuf::from("/"), |stage| stage.root())
+        self.fake()
+            .map_or_else(|| PathBuf::from("/"), |fake| fake.root())
     }
 
     /// Returns the time.
     pub(super) fn now(&self) -> SystemTime {
-        self.stage()
-            .map_or_else(SystemTime::now, |stage| stage.now())
+        self.fake().map_or_else(SystemTime::now, |fake| fake.now())
     }
 }
 
@@ -132,8 +131,8 @@ impl Access {
             None => capability.to_string(),
         };
         let note = || {
-            if let Some(stage) = self.environment.stage() {
-                stage.refused(&wish);
+            if let Some(fake) = self.environment.fake() {
+                fake.refused(&wish);
             }
         };
         if self.describing {

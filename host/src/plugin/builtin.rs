@@ -5,8 +5,8 @@
 
 use super::format::Description;
 use super::grant::{Grant, Grants};
-use super::limits::Budget;
-use super::package::{ComponentBytes, CredentialDescription, Kind, Need, Package};
+use super::limits::PluginBudget;
+use super::package::{ComponentBytes, CredentialDescription, Need, Package, PluginKind};
 use crate::auth::Operations;
 
 macro_rules! embedded {
@@ -113,10 +113,10 @@ fn format(plugin: &str, name: &str, title: &str, component: ComponentBytes) -> P
     Package {
         name: plugin.into(),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        kind: Kind::Format(description),
+        kind: PluginKind::Format(description),
         component,
         grants: Grants::default(),
-        limits: Budget::FORMAT,
+        limits: PluginBudget::FORMAT,
         settings: None,
         builtin: true,
     }
@@ -142,7 +142,7 @@ fn credential(
     Package {
         name: name.into(),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        kind: Kind::Credential(CredentialDescription {
+        kind: PluginKind::Credential(CredentialDescription {
             name: name.to_owned(),
             title: title.to_owned(),
             operations,
@@ -151,7 +151,7 @@ fn credential(
         }),
         component,
         grants: grants.into_iter().collect(),
-        limits: Budget::CREDENTIAL,
+        limits: PluginBudget::CREDENTIAL,
         settings: None,
         builtin: true,
     }

@@ -16,9 +16,9 @@ use super::bindings::exports::msb::plugin::{archive, credentials, layers};
 use super::compiled::Kept;
 use super::engine::MAX_STACK;
 use super::error::{Failure, PluginError};
-use super::format::Caller;
+use super::format::CallContext;
 use super::guest::Guest;
-use super::limits::{Budget, Meter, Stopped};
+use super::limits::{Meter, PluginBudget, Stopped};
 use super::runtime::{Runtime, Unanswered};
 use super::wasi;
 use crate::cancel::Cancel;
@@ -29,7 +29,7 @@ use crate::progress::{Event, LogLevel, PluginWork};
 pub(super) struct Component {
     runtime: Runtime,
     pre: InstancePre<Guest>,
-    budget: Budget,
+    budget: PluginBudget,
     archive: Option<archive::GuestIndices>,
     layers: Option<layers::GuestIndices>,
     credentials: Option<credentials::GuestIndices>,
@@ -41,11 +41,11 @@ impl Component {
         runtime: &Runtime,
         engine: &Engine,
         bytes: Bytes,
-        budget: Budget,
-        caller: &Caller<'_>,
+        budget: PluginBudget,
+        call_context: &CallContext<'_>,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let component = ready(runtime, engine, bytes, caller)?;
+        let component = ready(runtime, engine, bytes, call_context)?;
         let mismatch = |error: wasmtime::Error| Failure::Mismatch(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(mismatch)?;
@@ -59,8 +59,8 @@ impl Component {
             wasi::link(&mut linker, imports("wasi:http/")).map_err(mismatch)?;
         }
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
-        caller.progress.report(Event::PluginWork {
-            plugin: caller.plugin,
+        call_context.progress.report(Event::PluginWork {
+            plugin: call_context.plugin,
             work: PluginWork::Prepare,
             took: started.elapsed(),
             in_host: Duration::ZERO,
@@ -79,12 +79,12 @@ impl Component {
     /// Makes a fresh instance with a state that `prepare` has filled.
     pub(super) fn start(
         self: &Arc<Self>,
-        caller: &Caller<'_>,
+        call_context: &CallContext<'_>,
         prepare: impl FnOnce(&mut Guest),
     ) -> Result<Running, Failure> {
-        let meter = Meter::new(self.budget.clone(), caller.cancel.clone());
-        let progress = Arc::clone(caller.progress);
-        let mut guest = Guest::new(meter, Arc::clone(caller.plugin), progress);
+        let meter = Meter::new(self.budget.clone(), call_context.cancel.clone());
+        let progress = Arc::clone(call_context.progress);
+        let mut guest = Guest::new(meter, Arc::clone(call_context.plugin), progress);
         guest.access.environment = self.runtime.environment();
         prepare(&mut guest);
         let mut store = Store::new(self.pre.engine(), guest);
@@ -111,12 +111,12 @@ impl Component {
     /// Runs one call in a fresh instance, and returns what it answered together with the state.
     pub(super) fn run<T>(
         self: &Arc<Self>,
-        caller: &Caller<'_>,
+        call_context: &CallContext<'_>,
         function: &'static str,
         prepare: impl FnOnce(&mut Guest),
         call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
     ) -> Result<(T, Guest), Failure> {
-        let mut running = self.start(caller, prepare)?;
+        let mut running = self.start(call_context, prepare)?;
         let answer = running.call(function, call)?;
         Ok((answer, running.store.into_data()))
     }
@@ -211,32 +211,32 @@ fn ready(
     runtime: &Runtime,
     engine: &Engine,
     bytes: Bytes,
-    caller: &Caller<'_>,
+    call_context: &CallContext<'_>,
 ) -> Result<wasmtime::component::Component, Failure> {
     let log = |message: String| {
-        caller.progress.report(Event::Log {
+        call_context.progress.report(Event::Log {
             level: LogLevel::Info,
             message: &message,
         });
     };
-    let Some(code) = runtime.compiled_code(engine, &**caller.progress) else {
-        return compiled(engine, bytes, caller.cancel);
+    let Some(code) = runtime.compiled_code(engine, &**call_context.progress) else {
+        return compiled(engine, bytes, call_context.cancel);
     };
     let digest = Digest::of(&bytes);
     match code.find(engine, &digest) {
         Kept::Code(component) => return Ok(component),
         Kept::Refused(path, why) => log(format!(
             "plugin `{}` is compiled again: its code in `{}` is not used, for {why}",
-            caller.plugin,
+            call_context.plugin,
             path.display()
         )),
         Kept::Nothing => {}
     }
-    let component = compiled(engine, bytes, caller.cancel)?;
+    let component = compiled(engine, bytes, call_context.cancel)?;
     if let Err(error) = code.keep(&digest, &component) {
         log(format!(
             "the compiled code of plugin `{}` is not kept: {error}",
-            caller.plugin
+            call_context.plugin
         ));
     }
     Ok(component)

@@ -62,12 +62,20 @@ fn a_user_who_does_not_want_to_wait_for_the_compiler_need_not() {
     let engine = runtime.engine().unwrap();
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     let cancel = Cancel::default();
-    let caller = Caller {
+    let call_context = CallContext {
         plugin: &"large".into(),
         progress: &progress,
         cancel: &cancel,
     };
-    let compile = || Component::compile(&runtime, engine, large(), Budget::FORMAT, &caller);
+    let compile = || {
+        Component::compile(
+            &runtime,
+            engine,
+            large(),
+            PluginBudget::FORMAT,
+            &call_context,
+        )
+    };
     let later = cancel.clone();
     let user = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));

@@ -11,10 +11,10 @@ use super::bindings::exports::msb::plugin::credentials as wit;
 use super::component::{Component, Exports};
 use super::credential_answers as answers;
 use super::error::{Failure, PluginError};
-use super::format::Caller;
+use super::format::CallContext;
 use super::guest::Guest;
 use super::limits::Stopped;
-use super::package::{CredentialDescription, Kind, Package};
+use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::auth::{
     Answer, CredentialEntry, Operations, Outcome, Provider, ProviderContext, ProviderError,
@@ -36,7 +36,7 @@ pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provide
     packages
         .iter()
         .filter_map(|package| {
-            let Kind::Credential(description) = &package.kind else {
+            let PluginKind::Credential(description) = &package.kind else {
                 return None;
             };
             let access = Access {
@@ -62,10 +62,10 @@ pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provide
 /// Asks a provider to describe itself.
 pub(super) fn describe(
     component: &Arc<Component>,
-    caller: &Caller<'_>,
+    call_context: &CallContext<'_>,
 ) -> Result<CredentialDescription, Failure> {
     let (description, _) = component.run(
-        caller,
+        call_context,
         "describe",
         |guest| guest.access.describing = true,
         async |exports| {
@@ -87,16 +87,16 @@ impl CredentialPlugin {
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
     ) -> Result<T, ProviderError> {
-        let caller = Caller {
+        let call_context = CallContext {
             plugin: &self.package.name,
             progress: context.progress,
             cancel: context.cancel,
         };
         let (answer, mut guest) = self
-            .component(&caller)
+            .component(&call_context)
             .and_then(|component| {
                 component.run(
-                    &caller,
+                    &call_context,
                     function,
                     |guest| {
                         guest.access = Access {
@@ -117,14 +117,14 @@ impl CredentialPlugin {
         }
     }
 
-    fn component(&self, caller: &Caller<'_>) -> Result<&Arc<Component>, Failure> {
+    fn component(&self, call_context: &CallContext<'_>) -> Result<&Arc<Component>, Failure> {
         if let Some(component) = self.component.get() {
             return Ok(component);
         }
         let bytes = self.package.component.read()?;
         let engine = self.runtime.engine_for_call()?;
         let limits = self.package.limits.clone();
-        let compiled = Component::compile(&self.runtime, engine, bytes, limits, caller)?;
+        let compiled = Component::compile(&self.runtime, engine, bytes, limits, call_context)?;
         Ok(self.component.get_or_init(|| compiled.into()))
     }
 

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::auth::{Outcome, ProviderError};
 use crate::plugin::test_bench::{Bench, TIGHT, chain, request};
-use crate::plugin::{Budget, Failure, Stopped};
+use crate::plugin::{Failure, PluginBudget, Stopped};
 use crate::registry::RegistryAuth;
 
 #[test]
@@ -16,7 +16,7 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
     // On a busy machine the others may take as long.
     let patient = bench.provider(
         &["clock"],
-        Budget {
+        PluginBudget {
             compute: Duration::from_mins(1),
             ..TIGHT
         },
@@ -56,7 +56,7 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
         // It is of use again at once, in a fresh instance.
         patient.get(&request("good", ""), &bench.context()).unwrap();
     }
-    let provider = bench.provider(&[], Budget::CREDENTIAL);
+    let provider = bench.provider(&[], PluginBudget::CREDENTIAL);
     let error = provider.list(&bench.context()).unwrap_err();
     assert!(chain(&error).contains("it lists more than 10000 registries"));
 }
@@ -85,7 +85,7 @@ fn a_limit_is_named_with_the_setting_that_raises_it() {
 fn a_provider_is_stopped_at_its_limit_and_not_when_what_it_waits_for_ends() {
     let bench = Bench::new(&[]);
     bench.helper("slow", "exec sleep 60");
-    let limits = Budget {
+    let limits = PluginBudget {
         compute: Duration::from_millis(300),
         wall: Some(Duration::from_millis(300)),
         ..TIGHT
@@ -109,7 +109,7 @@ fn a_provider_is_stopped_at_its_limit_and_not_when_what_it_waits_for_ends() {
 fn a_running_provider_ends_when_the_user_asks() {
     let bench = Bench::new(&[]);
     bench.helper("slow", "exec sleep 60");
-    let provider = bench.provider(&["helper=slow"], Budget::CREDENTIAL);
+    let provider = bench.provider(&["helper=slow"], PluginBudget::CREDENTIAL);
     for (what, argument) in [("loop", ""), ("helper", "slow")] {
         let cancel = crate::cancel::Cancel::default();
         let context = crate::auth::ProviderContext {
@@ -139,7 +139,7 @@ fn time_spent_waiting_for_the_host_is_not_time_of_the_guest() {
         "patient",
         "sleep 1; echo '{\"Username\":\"u\",\"Secret\":\"s\"}'",
     );
-    let limits = Budget {
+    let limits = PluginBudget {
         compute: Duration::from_millis(500),
         wall: Some(Duration::from_secs(30)),
         ..TIGHT
@@ -153,7 +153,7 @@ fn time_spent_waiting_for_the_host_is_not_time_of_the_guest() {
 #[test]
 fn secrets_pass_through_in_both_directions_and_are_not_printed() {
     let bench = Bench::new(&[]);
-    let provider = bench.provider(&[], Budget::CREDENTIAL);
+    let provider = bench.provider(&[], PluginBudget::CREDENTIAL);
     let answer = provider
         .get(&request("good", ""), &bench.context())
         .unwrap();
@@ -199,7 +199,7 @@ fn a_file_that_was_changed_behind_our_back_is_not_run() {
 #[test]
 fn a_wall_that_is_over_while_the_guest_computes_is_met() {
     let bench = Bench::new(&[]);
-    let limits = Budget {
+    let limits = PluginBudget {
         compute: Duration::from_mins(1),
         wall: Some(Duration::from_millis(200)),
         ..TIGHT

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use super::error::EngineError;
-use super::limits::Budget;
+use super::limits::PluginBudget;
 
 /// How often a running guest is checked: the precision of its time budget and of Ctrl-C.
 const TICK: Duration = Duration::from_millis(10);
@@ -28,7 +28,7 @@ pub(super) fn start() -> Result<Engine, EngineError> {
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .memory_reservation(Budget::FORMAT.memory as u64)
+        .memory_reservation(PluginBudget::FORMAT.memory as u64)
         .memory_guard_size(MEMORY_GUARD)
         .max_wasm_stack(MAX_STACK);
     let engine = Engine::new(&config).map_err(|source| EngineError {

@@ -26,16 +26,16 @@ pub enum Failure {
     /// The file of the component cannot be read.
     #[error("could not read its file `{}`", path.display())]
     Component {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// The file of the component has other bytes than were installed.
     #[error("its file `{}` is not what was installed, {expected}", path.display())]
     Changed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What was installed.
         expected: crate::digest::Digest,

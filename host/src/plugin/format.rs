@@ -147,8 +147,8 @@ pub struct StoredImage {
     pub references: Vec<SavedReference>,
 }
 
-/// One call's surroundings.
-pub(super) struct Caller<'a> {
+/// What every call of a plugin is given: whose it is, where it reports to, what stops it.
+pub(super) struct CallContext<'a> {
     pub(super) plugin: &'a Arc<str>,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) cancel: &'a Cancel,
@@ -157,10 +157,10 @@ pub(super) struct Caller<'a> {
 /// Asks a plugin to describe itself.
 pub(super) fn describe(
     component: &Arc<Component>,
-    caller: &Caller<'_>,
+    call_context: &CallContext<'_>,
 ) -> Result<Description, Failure> {
     let (answer, _) = component.run(
-        caller,
+        call_context,
         "describe",
         |guest| guest.access.describing = true,
         async |exports| exports.archive()?.call_describe(&mut *exports.store).await,
@@ -194,11 +194,11 @@ pub(super) fn checked_name(name: String, what: &str) -> Result<String, Failure> 
 /// Asks a plugin what is in an archive.
 pub(super) fn read(
     component: &Arc<Component>,
-    caller: &Caller<'_>,
+    call_context: &CallContext<'_>,
     source: &Arc<dyn ArchiveSource>,
 ) -> Result<Plan, Failure> {
     let (answer, guest) = component.run(
-        caller,
+        call_context,
         "read",
         |guest| guest.source = Some(Arc::clone(source)),
         async |exports| {
@@ -223,13 +223,13 @@ pub(super) fn read(
 /// Asks a plugin to write images to `output`, and returns it for its end.
 pub(super) fn write(
     component: &Arc<Component>,
-    caller: &Caller<'_>,
+    call_context: &CallContext<'_>,
     images: &[StoredImage],
     output: Box<dyn ArchiveOutput>,
 ) -> Result<Box<dyn ArchiveOutput>, Failure> {
     let images: Vec<wit::StoredImage> = images.iter().map(wit::StoredImage::from).collect();
     let (answer, guest) = component.run(
-        caller,
+        call_context,
         "write",
         |guest| guest.output = Some(output),
         async |exports| {

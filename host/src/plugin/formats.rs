@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
-use super::format::{self, Caller, Description, Plan, StoredImage};
+use super::format::{self, CallContext, Description, Plan, StoredImage};
 use super::generated::Maker;
 use super::grant::Grants;
-use super::limits::Budget;
-use super::package::{ComponentBytes, Kind, Package};
+use super::limits::PluginBudget;
+use super::package::{ComponentBytes, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::archive::{self, ArchiveError, ArchiveOutput, ArchiveSource, Contents};
 use crate::cancel::Cancel;
@@ -74,7 +74,7 @@ impl Formats {
     /// Returns the formats among some plugins, in the order of the plugins.
     pub fn of(runtime: &Runtime, packages: &[Package]) -> Self {
         let installed = packages.iter().filter_map(|package| {
-            let Kind::Format(description) = &package.kind else {
+            let PluginKind::Format(description) = &package.kind else {
                 return None;
             };
             Some(Installed {
@@ -99,13 +99,13 @@ impl Formats {
         &mut self,
         plugin: &str,
         component: Vec<u8>,
-        budget: Budget,
+        budget: PluginBudget,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
     ) -> Result<&Description, FormatError> {
         let name: Arc<str> = plugin.into();
         let component: Arc<[u8]> = component.into();
-        let caller = Caller {
+        let call_context = CallContext {
             plugin: &name,
             progress,
             cancel,
@@ -115,11 +115,11 @@ impl Formats {
             self.runtime.engine()?,
             Bytes::from_owner(Arc::clone(&component)),
             budget.clone(),
-            &caller,
+            &call_context,
         )
         .map(Arc::new)
         .map_err(|failure| PluginError::new(plugin, None, failure))?;
-        let description = format::describe(&compiled, &caller)
+        let description = format::describe(&compiled, &call_context)
             .map_err(|failure| PluginError::new(plugin, None, failure))?;
         self.installed
             .retain(|other| other.description.name != description.name);
@@ -127,7 +127,7 @@ impl Formats {
             package: Package {
                 name,
                 version: None,
-                kind: Kind::Format(description.clone()),
+                kind: PluginKind::Format(description.clone()),
                 component: ComponentBytes::Memory(component),
                 grants: Grants::default(),
                 limits: budget,
@@ -197,11 +197,11 @@ impl Formats {
     ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let mut said = Vec::new();
         for installed in self.installed.iter().filter(|it| it.description.reads) {
-            let answer = self.call(installed, progress, cancel, |component, caller| {
-                let mut plan = format::read(component, caller, source)?;
+            let answer = self.call(installed, progress, cancel, |component, call_context| {
+                let mut plan = format::read(component, call_context, source)?;
                 let source = plan.number_made_layers(Maker {
                     component: Arc::clone(component),
-                    plugin: Arc::clone(caller.plugin),
+                    plugin: Arc::clone(call_context.plugin),
                     version: installed.package.version.clone(),
                     source: Arc::clone(source),
                     progress: Arc::clone(progress),
@@ -237,8 +237,8 @@ impl Formats {
             .iter()
             .find(|it| it.description.name == name && it.description.writes)
             .ok_or_else(|| self.no_such_format(name))?;
-        self.call(installed, progress, cancel, |component, caller| {
-            format::write(component, caller, images, output)
+        self.call(installed, progress, cancel, |component, call_context| {
+            format::write(component, call_context, images, output)
         })
     }
 
@@ -267,11 +267,11 @@ impl Formats {
         installed: &Installed,
         progress: &Arc<dyn Progress>,
         cancel: &Cancel,
-        call: impl FnOnce(&Arc<Component>, &Caller<'_>) -> Result<T, Failure>,
+        call: impl FnOnce(&Arc<Component>, &CallContext<'_>) -> Result<T, Failure>,
     ) -> Result<T, FormatError> {
         let package = &installed.package;
         let error = |failure| PluginError::new(&package.name, package.version.as_deref(), failure);
-        let caller = Caller {
+        let call_context = CallContext {
             plugin: &package.name,
             progress,
             cancel,
@@ -282,11 +282,11 @@ impl Formats {
             let engine = self.runtime.engine()?;
             let bytes = package.component.read().map_err(error)?;
             let limits = package.limits.clone();
-            let compiled =
-                Component::compile(&self.runtime, engine, bytes, limits, &caller).map_err(error)?;
+            let compiled = Component::compile(&self.runtime, engine, bytes, limits, &call_context)
+                .map_err(error)?;
             installed.component.get_or_init(|| compiled.into())
         };
-        call(component, &caller).map_err(|failure| match failure {
+        call(component, &call_context).map_err(|failure| match failure {
             Failure::Host(failure) => failure.into(),
             failure => error(failure).into(),
         })

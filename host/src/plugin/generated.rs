@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::component::{Component, Running};
 use super::error::{Failure, PluginError};
-use super::format::{Caller, LayerData, Plan};
+use super::format::{CallContext, LayerData, Plan};
 use crate::archive::{ArchiveError, ArchiveSource, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -142,14 +142,14 @@ struct MadeLayer {
 impl MadeLayer {
     fn open(maker: Maker, name: &str) -> Result<Self, Failure> {
         let source = Arc::clone(&maker.source);
-        let caller = Caller {
+        let call_context = CallContext {
             plugin: &maker.plugin,
             progress: &maker.progress,
             cancel: &maker.cancel,
         };
         let mut running = maker
             .component
-            .start(&caller, |guest| guest.source = Some(source))?;
+            .start(&call_context, |guest| guest.source = Some(source))?;
         let opened = running.call("open", async |exports| {
             let layers = exports.layers()?;
             layers.call_open(&mut *exports.store, name).await

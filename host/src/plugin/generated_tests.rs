@@ -20,7 +20,7 @@ fn read(layer: &str, limit: u64) -> Result<Vec<u8>, String> {
         .add(
             "misbehaving",
             component("misbehaving"),
-            crate::plugin::Budget {
+            crate::plugin::PluginBudget {
                 transfer: 4 << 20,
                 ..TIGHT
             },
@@ -111,7 +111,7 @@ fn made_layers_of_one_name_are_one_entry() {
     let home = tempfile::tempdir().unwrap();
     let runtime = crate::plugin::Runtime::new(&Home::at(home.path()));
     let progress: Arc<dyn Progress> = Arc::new(Silent);
-    let caller = Caller {
+    let call_context = CallContext {
         plugin: &"misbehaving".into(),
         progress: &progress,
         cancel: &Cancel::default(),
@@ -121,7 +121,7 @@ fn made_layers_of_one_name_are_one_entry() {
         runtime.engine().unwrap(),
         component("misbehaving").into(),
         TIGHT,
-        &caller,
+        &call_context,
     );
     let mut plan = Plan {
         images: vec![image(&["a", "b"]), image(&["a", "c"])],

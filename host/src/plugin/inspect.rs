@@ -15,8 +15,8 @@ use wasmparser::{
 use super::component::Component;
 use super::error::Failure;
 use super::grant::Capability;
-use super::limits::Budget;
-use super::package::{Inspection, Kind, Metadata};
+use super::limits::PluginBudget;
+use super::package::{Inspection, PluginKind, PluginMetadata};
 use super::runtime::Runtime;
 use super::{credential, format};
 use crate::cancel::Cancel;
@@ -34,7 +34,7 @@ struct Outside {
     exports: Vec<String>,
     /// Whether there is any code in it.
     code: bool,
-    metadata: Metadata,
+    metadata: PluginMetadata,
 }
 
 /// What kind of plugin a component is from outside.
@@ -54,7 +54,7 @@ pub(super) fn inspect(
     let outside = outside(bytes)?;
     let (world, api) = world(&outside)?;
     let engine = runtime.engine_for_call()?;
-    let caller = format::Caller {
+    let call_context = format::CallContext {
         plugin: &name.into(),
         progress,
         cancel,
@@ -63,18 +63,18 @@ pub(super) fn inspect(
         runtime,
         engine,
         Bytes::copy_from_slice(bytes),
-        Budget::DESCRIPTION,
-        &caller,
+        PluginBudget::DESCRIPTION,
+        &call_context,
     )?);
     let (kind, needs) = match world {
         World::Format => (
-            Kind::Format(format::describe(&component, &caller)?),
+            PluginKind::Format(format::describe(&component, &call_context)?),
             Vec::new(),
         ),
         World::Credential => {
-            let description = credential::describe(&component, &caller)?;
+            let description = credential::describe(&component, &call_context)?;
             let needs = description.needs.clone();
-            (Kind::Credential(description), needs)
+            (PluginKind::Credential(description), needs)
         }
     };
     let capabilities: BTreeSet<Capability> = outside
@@ -121,13 +121,13 @@ fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
         imports: Vec::new(),
         exports: Vec::new(),
         code: false,
-        metadata: Metadata::default(),
+        metadata: PluginMetadata::default(),
     };
     let mut core_imports = Vec::new();
     let mut core = false;
     let mut depth = 0_u32;
     let mut modules = 0_u32;
-    let mut of_module = Metadata::default();
+    let mut of_module = PluginMetadata::default();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(unusable)? {
             Payload::Version {
@@ -187,7 +187,7 @@ fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
 
 /// Takes note of what the author wrote into a section of the component: the registry metadata of
 /// WebAssembly, plain text each. What cannot be read is left out.
-fn note(metadata: &mut Metadata, section: &CustomSectionReader<'_>) {
+fn note(metadata: &mut PluginMetadata, section: &CustomSectionReader<'_>) {
     if let KnownCustom::ComponentName(names) = section.as_known() {
         for name in names.into_iter().flatten() {
             if let ComponentName::Component { name, .. } = name {

@@ -21,7 +21,7 @@ fn component_of(imports: &[&str], exports: &[&str]) -> Outside {
         imports: owned(imports),
         exports: owned(exports),
         code: true,
-        metadata: Metadata::default(),
+        metadata: PluginMetadata::default(),
     }
 }
 
@@ -110,7 +110,7 @@ fn a_later_version_of_the_same_api_is_taken() {
 #[test]
 fn an_inspection_tells_what_a_provider_could_use_and_asks_for() {
     let inspection = inspect(&component("misbehaving-credentials")).unwrap();
-    let Kind::Credential(description) = &inspection.kind else {
+    let PluginKind::Credential(description) = &inspection.kind else {
         panic!("{inspection:?}");
     };
     assert_eq!(description.name, "misbehaving-credentials");
@@ -134,7 +134,7 @@ fn an_inspection_tells_what_a_provider_could_use_and_asks_for() {
 fn an_inspection_of_a_format_tells_that_it_wants_nothing() {
     let bytes = component("docker-archive");
     let inspection = inspect(&bytes).unwrap();
-    assert!(matches!(inspection.kind, Kind::Format(_)));
+    assert!(matches!(inspection.kind, PluginKind::Format(_)));
     assert!(inspection.capabilities.is_empty() && inspection.needs.is_empty());
     assert_eq!(inspection.size, bytes.len() as u64);
     assert_eq!(inspection.digest, Digest::of(&bytes));

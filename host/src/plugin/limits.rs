@@ -10,7 +10,7 @@ use crate::cancel::{Cancel, Cancelled};
 
 /// What one operation of a plugin may use.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub struct PluginBudget {
     /// Bytes of all its linear memories together.
     pub memory: usize,
     /// Time spent in the guest's own code, calls into the host not counted.
@@ -26,7 +26,7 @@ pub struct Budget {
     pub transfer: usize,
 }
 
-impl Budget {
+impl PluginBudget {
     /// The budget of an archive format: 256 MiB, 60 s, 4,000,000 calls.
     pub const FORMAT: Self = Self {
         memory: 256 << 20,
@@ -116,7 +116,7 @@ const MAX_MEMORIES: usize = 16;
 /// The books of one operation.
 #[derive(Debug)]
 pub(super) struct Meter {
-    budget: Budget,
+    budget: PluginBudget,
     cancel: Cancel,
     started: Instant,
     in_host: Duration,
@@ -128,7 +128,7 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Opens the books; the time runs from here.
-    pub(super) fn new(budget: Budget, cancel: Cancel) -> Self {
+    pub(super) fn new(budget: PluginBudget, cancel: Cancel) -> Self {
         Self {
             budget,
             cancel,
@@ -163,7 +163,7 @@ impl Meter {
     }
 
     /// Returns how much the guest may use.
-    pub(super) fn budget(&self) -> &Budget {
+    pub(super) fn budget(&self) -> &PluginBudget {
         &self.budget
     }
 

@@ -52,9 +52,9 @@ pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
 pub use inspect::API;
 pub use installed::{Installed, InstalledError};
-pub use limits::{Budget, Stopped};
+pub use limits::{PluginBudget, Stopped};
 pub use package::{
-    ComponentBytes, CredentialDescription, Inspection, Kind, Metadata, Need, Package,
+    ComponentBytes, CredentialDescription, Inspection, Need, Package, PluginKind, PluginMetadata,
 };
 pub use runtime::Runtime;
 pub use scaffold::ScaffoldError;

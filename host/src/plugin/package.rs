@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::error::Failure;
 use super::format::Description;
 use super::grant::{Capability, Grant, Grants};
-use super::limits::Budget;
+use super::limits::PluginBudget;
 use crate::auth::Operations;
 use crate::digest::Digest;
 
@@ -22,13 +22,13 @@ pub struct Package {
     /// Its version, if it states one.
     pub version: Option<String>,
     /// What it does, as it said itself when it was installed.
-    pub kind: Kind,
+    pub kind: PluginKind,
     /// Its bytes.
     pub component: ComponentBytes,
     /// What it may use.
     pub grants: Grants,
     /// How much it may use.
-    pub limits: Budget,
+    pub limits: PluginBudget,
     /// What the user has set for it: `plugins.settings.<name>`.
     pub settings: Option<serde_json::Value>,
     /// Whether it ships with msb.
@@ -38,14 +38,14 @@ pub struct Package {
 /// What a plugin does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum PluginKind {
     /// It reads or writes an archive format.
     Format(Description),
     /// It knows credentials.
     Credential(CredentialDescription),
 }
 
-impl Kind {
+impl PluginKind {
     /// Returns what it calls itself.
     pub fn name(&self) -> &str {
         match self {
@@ -133,7 +133,7 @@ impl ComponentBytes {
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// What it does.
-    pub kind: Kind,
+    pub kind: PluginKind,
     /// The version of the contract that it was built for: `0.1.0`.
     pub api: String,
     /// Everything it imports, as written in it: `msb:plugin/env@0.1.0`.
@@ -145,7 +145,7 @@ pub struct Inspection {
     /// The permissions it asks for. Of a format, none.
     pub needs: Vec<Need>,
     /// What the author wrote into it.
-    pub metadata: Metadata,
+    pub metadata: PluginMetadata,
     /// The SHA-256 of its bytes.
     pub digest: Digest,
     /// Their number.
@@ -154,7 +154,7 @@ pub struct Inspection {
 
 /// What an author writes into a component: the registry metadata of WebAssembly. Untrusted text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
+pub struct PluginMetadata {
     /// The name of the package.
     pub name: Option<String>,
     /// Its version.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Environment;
-use super::{Budget, ComponentBytes, CredentialDescription, Kind, Package, Runtime, credential};
+use super::{
+    ComponentBytes, CredentialDescription, Package, PluginBudget, PluginKind, Runtime, credential,
+};
 use crate::auth::{
     Action, Answer, Operations, Provider, ProviderContext, ProviderError, ProviderRequest,
 };
@@ -20,7 +22,7 @@ use crate::progress::{Progress, Silent};
 use crate::store::Home;
 
 /// What a test gives a guest that is going to break its limits.
-pub(super) const TIGHT: Budget = Budget {
+pub(super) const TIGHT: PluginBudget = PluginBudget {
     memory: 32 << 20,
     compute: Duration::from_millis(800),
     host_calls: 10_000,
@@ -88,11 +90,11 @@ impl Bench {
         }
     }
 
-    pub(super) fn provider(&self, grants: &[&str], limits: Budget) -> Arc<dyn Provider> {
+    pub(super) fn provider(&self, grants: &[&str], limits: PluginBudget) -> Arc<dyn Provider> {
         let package = Package {
             name: "rogue".into(),
             version: Some("6.6.6".to_owned()),
-            kind: Kind::Credential(CredentialDescription {
+            kind: PluginKind::Credential(CredentialDescription {
                 name: "rogue".to_owned(),
                 title: "Does what it is told".to_owned(),
                 operations: Operations::default(),
@@ -115,7 +117,7 @@ impl Bench {
         what: &str,
         argument: &str,
     ) -> Result<Answer, ProviderError> {
-        let provider = self.provider(grants, Budget::CREDENTIAL);
+        let provider = self.provider(grants, PluginBudget::CREDENTIAL);
         provider.get(&request(what, argument), &self.context())
     }
 

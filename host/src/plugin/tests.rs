@@ -126,7 +126,7 @@ fn an_error_that_nobody_would_read_to_its_end_is_cut() {
 fn the_note_of_each_builtin_format_is_what_the_plugin_says_of_itself() {
     let home = tempfile::tempdir().unwrap();
     for package in super::builtin::packages() {
-        let Kind::Format(noted) = &package.kind else {
+        let PluginKind::Format(noted) = &package.kind else {
             continue;
         };
         let mut formats = Formats::builtin(&Home::at(home.path()));
@@ -134,7 +134,7 @@ fn the_note_of_each_builtin_format_is_what_the_plugin_says_of_itself() {
             .add(
                 &package.name,
                 package.component.read().unwrap().to_vec(),
-                Budget::FORMAT,
+                PluginBudget::FORMAT,
                 &silent(),
                 &Cancel::default(),
             )
@@ -153,7 +153,8 @@ fn the_note_of_each_builtin_provider_is_what_the_plugin_says_of_itself() {
         let inspection = runtime
             .inspect(&package.name, &bytes, &silent(), &Cancel::default())
             .unwrap();
-        let (Kind::Credential(said), Kind::Credential(ours)) = (&inspection.kind, &package.kind)
+        let (PluginKind::Credential(said), PluginKind::Credential(ours)) =
+            (&inspection.kind, &package.kind)
         else {
             continue;
         };

@@ -33,7 +33,7 @@ pub use location::{Location, LocationError, Scheme};
 pub use paths::ConfigPaths;
 pub use pem::{ClientIdentity, ClientKey, NamedBy, NamedFile, PemError};
 pub use registries_conf::TableProblem;
-pub use sections::Damage;
+pub use sections::PemDamage;
 
 /// The host that serves what is named after Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");

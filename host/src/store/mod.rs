@@ -45,7 +45,7 @@ pub use home::Home;
 pub(crate) use lock::lock_plugins;
 pub use lock::{LayerLocks, LayerPins, Lease};
 pub use part::{Part, PartReader, Resumption};
-pub use publish::{LayerFacts, LayerKey, StoredLayer};
+pub use publish::{LayerFacts, LayerKey, LayerRecord};
 pub use query::{DamagedRow, ImageIndex, ImageLayer, ImageRecord};
 pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorded};
 pub use repair::LayerIdentity;

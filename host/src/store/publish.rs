@@ -44,7 +44,7 @@ pub struct LayerFacts {
 
 /// A layer of the store.
 #[derive(Clone, Debug)]
-pub struct StoredLayer {
+pub struct LayerRecord {
     /// What is known of it.
     pub facts: LayerFacts,
     /// Where its EROFS image is.
@@ -75,7 +75,7 @@ impl LayerKey {
     }
 }
 
-impl StoredLayer {
+impl LayerRecord {
     /// Opens the EROFS image.
     pub fn open_erofs(&self) -> Result<File, StoreError> {
         File::open(&self.erofs_path).map_err(fs::error("open", &self.erofs_path))
@@ -96,7 +96,7 @@ impl StoredLayer {
 impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
     /// had. Anything less is as good as no layer: whoever needs it makes it again.
-    pub fn layer(&self, key: &LayerKey) -> Result<Option<StoredLayer>, StoreError> {
+    pub fn layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
         match self.recorded_layer(key)? {
             Some(layer) if layer.has_files()? => Ok(Some(layer)),
             _ => Ok(None),
@@ -105,7 +105,7 @@ impl Store {
 
     /// Returns a layer with these contents, whichever layers it was made for: its tar can be
     /// rebuilt from each of them.
-    pub fn layer_over_any(&self, diff_id: &Digest) -> Result<Option<StoredLayer>, StoreError> {
+    pub fn layer_over_any(&self, diff_id: &Digest) -> Result<Option<LayerRecord>, StoreError> {
         let chains = self.read(|catalogue| {
             catalogue
                 .prepare_cached("SELECT chain FROM msb_layer WHERE diff_id = ?1 ORDER BY chain")?
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// Returns a layer that was recorded, whatever has become of its files.
-    pub fn recorded_layer(&self, key: &LayerKey) -> Result<Option<StoredLayer>, StoreError> {
+    pub fn recorded_layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
         self.read(|catalogue| {
             catalogue
                 .prepare_cached(
@@ -137,7 +137,7 @@ impl Store {
                         let what = format!("`{file}` is not a file of layer {}", key.diff_id);
                         return Err(nonsense(what));
                     }
-                    Ok(StoredLayer {
+                    Ok(LayerRecord {
                         erofs_path: self.home().erofs(&file),
                         recipe_path: self.home().recipe(&file),
                         erofs_size: count(row, 1)?,
@@ -167,7 +167,7 @@ impl Store {
         &self,
         layers: &[(StagedLayer, LayerFacts)],
         again: bool,
-    ) -> Result<Vec<StoredLayer>, StoreError> {
+    ) -> Result<Vec<LayerRecord>, StoreError> {
         self.publish_unless(layers, again, &Cancel::default())
     }
 
@@ -178,7 +178,7 @@ impl Store {
         layers: &[(StagedLayer, LayerFacts)],
         again: bool,
         cancel: &Cancel,
-    ) -> Result<Vec<StoredLayer>, StoreError> {
+    ) -> Result<Vec<LayerRecord>, StoreError> {
         let home = self.home();
         let staged = layers
             .iter()
@@ -197,7 +197,7 @@ impl Store {
                 continue;
             }
             let file = self.read(|catalogue| file_name(catalogue, &foreign, home, &facts.key))?;
-            let layer = StoredLayer {
+            let layer = LayerRecord {
                 facts: facts.clone(),
                 erofs_path: home.erofs(&file),
                 recipe_path: home.recipe(&file),
@@ -258,7 +258,7 @@ impl Store {
 }
 
 /// Enters a layer, or what it is now that it was made again.
-fn insert(transaction: &Transaction<'_>, file: &str, layer: &StoredLayer) -> rusqlite::Result<()> {
+fn insert(transaction: &Transaction<'_>, file: &str, layer: &LayerRecord) -> rusqlite::Result<()> {
     let facts = &layer.facts;
     transaction
         .prepare_cached(

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::catalogue::Store;
-use super::publish::StoredLayer;
+use super::publish::LayerRecord;
 use super::query::ImageRecord;
 use super::{StoreError, fs, schema, sidecar};
 use crate::cancel::Cancel;
@@ -16,7 +16,7 @@ use crate::digest::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerIdentity([Option<(u64, u64)>; 2]);
 
-impl StoredLayer {
+impl LayerRecord {
     /// Returns which files it has now.
     pub fn identity(&self) -> LayerIdentity {
         let identity = |path: &Path| {
@@ -96,7 +96,7 @@ impl Store {
     /// Removes the files of a layer, unless somebody has made it anew since it had these.
     pub fn drop_layer(
         &self,
-        layer: &StoredLayer,
+        layer: &LayerRecord,
         damaged: LayerIdentity,
         cancel: &Cancel,
     ) -> Result<bool, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::plugin::installed::{Around, Place};
+use msb_host::plugin::installed::{LockEditor, OrderPosition};
 use msb_host::plugin::{Installed, InstalledError};
 use msb_host::settings::Settings;
 use msb_host::store::Home;
@@ -92,53 +92,53 @@ pub(crate) struct OrderArgs {
 
 /// Runs `rm`.
 pub(crate) fn remove(ui: Ui, args: &RemoveArgs) -> Result<(), CommandError> {
-    each(ui, "Removed", &args.names, |around, name| {
-        around.remove(name)
+    each(ui, "Removed", &args.names, |editor, name| {
+        editor.remove(name)
     })
 }
 
 /// Runs `enable`.
 pub(crate) fn enable(ui: Ui, args: &EnableArgs) -> Result<(), CommandError> {
-    each(ui, "Enabled", &args.names, |around, name| {
-        around.enable(name, true)
+    each(ui, "Enabled", &args.names, |editor, name| {
+        editor.enable(name, true)
     })
 }
 
 /// Runs `disable`.
 pub(crate) fn disable(ui: Ui, args: &DisableArgs) -> Result<(), CommandError> {
-    each(ui, "Disabled", &args.names, |around, name| {
-        around.enable(name, false)
+    each(ui, "Disabled", &args.names, |editor, name| {
+        editor.enable(name, false)
     })
 }
 
 /// Runs `grant`.
 pub(crate) fn grant(ui: Ui, args: &GrantArgs) -> Result<(), CommandError> {
-    with(ui, |around| around.grant(&args.name, &args.grants))?;
+    with(ui, |editor| editor.grant(&args.name, &args.grants))?;
     tell(ui, &args.name)
 }
 
 /// Runs `revoke`.
 pub(crate) fn revoke(ui: Ui, args: &RevokeArgs) -> Result<(), CommandError> {
-    with(ui, |around| around.revoke(&args.name, &args.grants))?;
+    with(ui, |editor| editor.revoke(&args.name, &args.grants))?;
     tell(ui, &args.name)
 }
 
 /// Runs `order`.
 pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
-    let place = match (&args.before, &args.after) {
-        (Some(other), _) => Some(Place::Before(other.clone())),
-        (_, Some(other)) => Some(Place::After(other.clone())),
+    let position = match (&args.before, &args.after) {
+        (Some(other), _) => Some(OrderPosition::Before(other.clone())),
+        (_, Some(other)) => Some(OrderPosition::After(other.clone())),
         _ => None,
     };
-    match (place, args.names.as_slice()) {
-        (Some(place), [name]) => with(ui, |around| around.put(name, &place))?,
+    match (position, args.names.as_slice()) {
+        (Some(position), [name]) => with(ui, |editor| editor.put(name, &position))?,
         (Some(_), _) => {
             return Err(CommandError::new(
                 "--before and --after move one plugin, which must be named",
             ));
         }
         (None, []) => {}
-        (None, names) => with(ui, |around| around.put_first(names))?,
+        (None, names) => with(ui, |editor| editor.put_first(names))?,
     }
     let home = Home::resolve()?;
     let installed = Installed::open(&home, &Settings::read(&home)?)?;
@@ -153,10 +153,10 @@ fn each(
     ui: Ui,
     verb: &str,
     names: &[String],
-    change: impl Fn(&Around<'_>, &str) -> Result<(), InstalledError>,
+    change: impl Fn(&LockEditor<'_>, &str) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
     for name in names {
-        with(ui, |around| change(around, name))?;
+        with(ui, |editor| change(editor, name))?;
         ui.success(verb, name, "", Duration::ZERO);
     }
     Ok(())
@@ -164,13 +164,13 @@ fn each(
 
 fn with(
     ui: Ui,
-    change: impl FnOnce(&Around<'_>) -> Result<(), InstalledError>,
+    change: impl FnOnce(&LockEditor<'_>) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
     let home = Home::resolve()?;
     let settings = Settings::read(&home)?;
     let interrupt = Interrupt::watch();
     let changed = progress::during(ui, Work::Install, |progress| {
-        change(&Around {
+        change(&LockEditor {
             home: &home,
             settings: &settings,
             progress,

@@ -62,10 +62,13 @@ fn text(listed: &Listed) -> String {
     page.list("Granted", listed.grants().into_iter().map(Cow::from));
     page.list(
         "Asks for",
-        locked.asks.iter().map(|asked| match asked.reason.as_str() {
-            "" => Cow::from(asked.grant.as_str()),
-            reason => format!("{}: {reason}", asked.grant).into(),
-        }),
+        locked
+            .asks
+            .iter()
+            .map(|requested| match requested.reason.as_str() {
+                "" => Cow::from(requested.grant.as_str()),
+                reason => format!("{}: {reason}", requested.grant).into(),
+            }),
     );
     page.list("Imports", locked.imports.iter().map(Cow::from));
     page.into_text()

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use msb_host::address;
-use msb_host::plugin::installed::{Candidate, Lock, Place, Source, Wish};
+use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
 use msb_host::plugin::{Installed, shell_word};
 use msb_host::settings::KeySource;
 
-use super::Shop;
+use super::PluginContext;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -73,15 +73,15 @@ pub(super) struct Consent<'a> {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let shop = Shop::open(&args.connection)?;
+    let plugins = PluginContext::open(&args.connection)?;
     let interrupt = Interrupt::watch();
     let Some(text) = &args.source else {
-        return restore(ui, &shop, &interrupt);
+        return restore(ui, &plugins, &interrupt);
     };
     let source: Source = text
         .parse()
         .map_err(msb_host::plugin::InstalledError::from)?;
-    let wish = Wish {
+    let request = InstallRequest {
         name: args.name.clone(),
         key: args
             .key
@@ -92,9 +92,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         kept: false,
     };
     let candidate = progress::during(ui, Work::Install, |progress| {
-        let network = shop.network(progress);
-        let installer = shop.installer(&network, progress, interrupt.cancel());
-        installer.prepare(&source, &wish)
+        let network = plugins.network(progress);
+        let installer = plugins.installer(&network, progress, interrupt.cancel());
+        installer.prepare(&source, &request)
     });
     let candidate = interrupt.settle(candidate)?;
     let consent = Consent {
@@ -107,12 +107,19 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ui.status("Aborted.");
         return Ok(());
     };
-    let place = match (&args.before, &args.after) {
-        (Some(other), _) => Some(Place::Before(other.clone())),
-        (_, Some(other)) => Some(Place::After(other.clone())),
+    let position = match (&args.before, &args.after) {
+        (Some(other), _) => Some(OrderPosition::Before(other.clone())),
+        (_, Some(other)) => Some(OrderPosition::After(other.clone())),
         _ => None,
     };
-    commit(ui, &shop, &interrupt, &candidate, &grants, place.as_ref())?;
+    commit(
+        ui,
+        &plugins,
+        &interrupt,
+        &candidate,
+        &grants,
+        position.as_ref(),
+    )?;
     let aside = if candidate.is_installed() {
         "was there already"
     } else {
@@ -125,16 +132,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 /// Keeps a plugin.
 pub(super) fn commit(
     ui: Ui,
-    shop: &Shop,
+    plugins: &PluginContext,
     interrupt: &Interrupt,
     candidate: &Candidate,
     grants: &[String],
-    place: Option<&Place>,
+    position: Option<&OrderPosition>,
 ) -> Result<(), CommandError> {
     let committed = progress::during(ui, Work::Install, |progress| {
-        let network = shop.network(progress);
-        let installer = shop.installer(&network, progress, interrupt.cancel());
-        installer.commit(candidate, grants, place)
+        let network = plugins.network(progress);
+        let installer = plugins.installer(&network, progress, interrupt.cancel());
+        installer.commit(candidate, grants, position)
     });
     interrupt.settle(committed)
 }
@@ -147,14 +154,14 @@ pub(super) fn agree(
 ) -> Result<Option<Vec<String>>, CommandError> {
     if !consent.grants.is_empty() {
         let given = candidate.check_grants(consent.grants)?;
-        for asked in candidate
+        for requested in candidate
             .asks
             .iter()
             .filter(|it| !given.contains(&it.grant))
         {
             ui.note(&format!(
                 "`{}` was asked for and is not granted; what needs it will not work",
-                asked.grant
+                requested.grant
             ));
         }
         return Ok(Some(given));
@@ -180,11 +187,11 @@ pub(super) fn agree(
         "plugin `{}` asks for permissions, and there is no terminal to ask you",
         candidate.name
     ));
-    for asked in &candidate.news {
+    for requested in &candidate.news {
         error = error.hint(format!(
             "it asks for `{}`{}",
-            asked.grant,
-            why(&asked.reason)
+            requested.grant,
+            why(&requested.reason)
         ));
     }
     Err(error.hint(format!("to grant all of it: {command}")))
@@ -237,13 +244,13 @@ fn page(candidate: &Candidate) -> String {
     if candidate.asks.is_empty() {
         page.pair("Asks for", "nothing");
     }
-    let line = |asked: &msb_host::plugin::installed::Asked| {
-        let mark = if candidate.previous.is_some() && candidate.news.contains(asked) {
+    let line = |requested: &msb_host::plugin::installed::RequestedGrant| {
+        let mark = if candidate.previous.is_some() && candidate.news.contains(requested) {
             " (new)"
         } else {
             ""
         };
-        format!("{}{mark}{}", asked.grant, why(&asked.reason)).into()
+        format!("{}{mark}{}", requested.grant, why(&requested.reason)).into()
     };
     page.list("Asks for", candidate.asks.iter().map(line));
     page.into_text()
@@ -251,7 +258,7 @@ fn page(candidate: &Candidate) -> String {
 
 fn kind(candidate: &Candidate) -> &'static str {
     match candidate.inspection.kind {
-        msb_host::plugin::Kind::Credential(_) => "credential provider",
+        msb_host::plugin::PluginKind::Credential(_) => "credential provider",
         _ => "archive format",
     }
 }
@@ -293,16 +300,16 @@ fn command(source: &str, args: &Args) -> String {
 }
 
 /// Installs what the lock has and the disk has not.
-fn restore(ui: Ui, shop: &Shop, interrupt: &Interrupt) -> Result<(), CommandError> {
-    let lock = Lock::read(&shop.home)?;
+fn restore(ui: Ui, plugins: &PluginContext, interrupt: &Interrupt) -> Result<(), CommandError> {
+    let lock = Lock::read(&plugins.home)?;
     // What is there is looked at before anything is fetched.
-    Installed::open(&shop.home, &shop.settings)?;
+    Installed::open(&plugins.home, &plugins.settings)?;
     for plugin in &lock.plugins {
         let source: Source = plugin
             .source
             .parse()
             .map_err(msb_host::plugin::InstalledError::from)?;
-        let wish = Wish {
+        let request = InstallRequest {
             name: Some(plugin.name.clone()),
             key: None,
             locked: true,
@@ -310,9 +317,9 @@ fn restore(ui: Ui, shop: &Shop, interrupt: &Interrupt) -> Result<(), CommandErro
             kept: true,
         };
         let done = progress::during(ui, Work::Install, |progress| {
-            let network = shop.network(progress);
-            let installer = shop.installer(&network, progress, interrupt.cancel());
-            let candidate = installer.prepare(&source, &wish)?;
+            let network = plugins.network(progress);
+            let installer = plugins.installer(&network, progress, interrupt.cancel());
+            let candidate = installer.prepare(&source, &request)?;
             installer.commit(&candidate, &plugin.grants, None)
         });
         interrupt.settle(done)?;

@@ -65,7 +65,12 @@ impl Row {
             api: locked.map(|locked| locked.api.clone()),
             imports: locked.map(|it| it.imports.clone()).unwrap_or_default(),
             asks: locked
-                .map(|it| it.asks.iter().map(|asked| asked.grant.clone()).collect())
+                .map(|it| {
+                    it.asks
+                        .iter()
+                        .map(|requested| requested.grant.clone())
+                        .collect()
+                })
                 .unwrap_or_default(),
             grants: listed.grants(),
         }

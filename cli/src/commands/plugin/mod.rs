@@ -72,7 +72,7 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
 }
 
 /// What commands that fetch plugins work with.
-struct Shop {
+struct PluginContext {
     home: Home,
     settings: Settings,
     /// The plugins of msb alone: others do not see what plugins are fetched with.
@@ -81,7 +81,7 @@ struct Shop {
     chain: Arc<Chain>,
 }
 
-impl Shop {
+impl PluginContext {
     fn open(connection: &Connection) -> Result<Self, CommandError> {
         let home = Home::resolve()?;
         let settings = Settings::read(&home)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use msb_host::plugin::installed;
 use msb_host::reference::Reference;
 
-use super::Shop;
+use super::PluginContext;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -38,11 +38,11 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let quiet = ui.quiet(args.quiet);
     let reference: Reference = args.reference.parse()?;
-    let shop = Shop::open(&args.connection)?;
+    let plugins = PluginContext::open(&args.connection)?;
     let interrupt = Interrupt::watch();
     let digest = progress::during(quiet, Work::Push, |progress| {
-        let network = shop.network(progress);
-        let (runtime, cancel) = (shop.builtin.runtime(), interrupt.cancel());
+        let network = plugins.network(progress);
+        let (runtime, cancel) = (plugins.builtin.runtime(), interrupt.cancel());
         installed::push(&args.file, &reference, &network, runtime, progress, cancel)
     });
     let digest = interrupt.settle(digest)?;

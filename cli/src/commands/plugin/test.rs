@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use msb_host::plugin::conformance::{self, Check, Outcome, Report, Subject};
-use msb_host::plugin::{Grant, Kind};
+use msb_host::plugin::conformance::{self, Check, CheckOutcome, Report, Subject};
+use msb_host::plugin::{Grant, PluginKind};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -161,16 +161,16 @@ impl<'a> Rows<'a> {
         Self {
             file,
             kind: inspection.map(|it| match it.kind {
-                Kind::Credential(_) => "credential",
+                PluginKind::Credential(_) => "credential",
                 _ => "format",
             }),
             provides: inspection.map(|it| it.kind.name()),
             version: inspection.and_then(|it| it.metadata.version.as_deref()),
             api: inspection.map(|it| it.api.as_str()),
             sha256: inspection.map(|it| it.digest.to_string()),
-            passed: report.count(Outcome::Passed),
-            failed: report.count(Outcome::Failed),
-            skipped: report.count(Outcome::Skipped),
+            passed: report.count(CheckOutcome::Passed),
+            failed: report.count(CheckOutcome::Failed),
+            skipped: report.count(CheckOutcome::Skipped),
             checks: report.checks.iter().map(row).collect(),
         }
     }
@@ -207,8 +207,12 @@ fn lines(report: &Report) -> Vec<String> {
 }
 
 fn ended(ui: Ui, file: &str, report: &Report, took: Duration) -> Result<(), CommandError> {
-    let [passed, failed, skipped] =
-        [Outcome::Passed, Outcome::Failed, Outcome::Skipped].map(|it| report.count(it));
+    let [passed, failed, skipped] = [
+        CheckOutcome::Passed,
+        CheckOutcome::Failed,
+        CheckOutcome::Skipped,
+    ]
+    .map(|it| report.count(it));
     if failed == 0 {
         ui.success(
             "Tested",

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use msb_host::plugin::InstalledError;
-use msb_host::plugin::installed::{Candidate, Lock, Source, Wish};
+use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, Source};
 
-use super::Shop;
+use super::PluginContext;
 use super::install::{Consent, agree, commit};
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
@@ -48,9 +48,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let shop = Shop::open(&args.connection)?;
+    let plugins = PluginContext::open(&args.connection)?;
     let interrupt = Interrupt::watch();
-    let lock = Lock::read(&shop.home)?;
+    let lock = Lock::read(&plugins.home)?;
     let all = lock.plugins.iter().map(|plugin| plugin.name.clone());
     let names = if args.names.is_empty() {
         all.collect()
@@ -59,7 +59,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     };
     for name in &names {
         let Some(plugin) = lock.plugin(name) else {
-            if shop.builtin.find(name).is_ok() {
+            if plugins.builtin.find(name).is_ok() {
                 return Err(InstalledError::Builtin {
                     name: name.clone(),
                     what: "updated without msb itself",
@@ -73,7 +73,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             .into());
         };
         let source: Source = plugin.source.parse().map_err(InstalledError::from)?;
-        let wish = Wish {
+        let request = InstallRequest {
             name: Some(name.clone()),
             key: None,
             locked: args.locked,
@@ -81,9 +81,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             kept: false,
         };
         let candidate = progress::during(ui, Work::Install, |progress| {
-            let network = shop.network(progress);
-            let installer = shop.installer(&network, progress, interrupt.cancel());
-            installer.prepare(&source, &wish)
+            let network = plugins.network(progress);
+            let installer = plugins.installer(&network, progress, interrupt.cancel());
+            installer.prepare(&source, &request)
         });
         let candidate = interrupt.settle(candidate)?;
         if candidate.is_installed() {
@@ -103,7 +103,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             ui.status("Aborted. The old one stays.");
             continue;
         };
-        commit(ui, &shop, &interrupt, &candidate, &grants, None)?;
+        commit(ui, &plugins, &interrupt, &candidate, &grants, None)?;
         let version = candidate.version.as_deref().unwrap_or_default();
         ui.success("Updated", name, version, Duration::ZERO);
     }

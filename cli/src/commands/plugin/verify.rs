@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::plugin::installed::Around;
+use msb_host::plugin::installed::LockEditor;
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 
@@ -21,13 +21,13 @@ pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
     let settings = Settings::read(&home)?;
     let interrupt = Interrupt::watch();
     let verified = progress::during(ui, Work::Verify, |progress| {
-        let around = Around {
+        let editor = LockEditor {
             home: &home,
             settings: &settings,
             progress,
             cancel: interrupt.cancel(),
         };
-        around.verify()
+        editor.verify()
     });
     let verified = interrupt.settle(verified)?;
     let mut damaged = 0;

@@ -2,7 +2,7 @@
 
 use msb_host::auth::{self, ProviderContext, Registered};
 
-use super::Desk;
+use super::RegistryContext;
 use crate::commands::DataFormat;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -27,14 +27,14 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let desk = Desk::open()?;
+    let registries = RegistryContext::open()?;
     let interrupt = Interrupt::watch();
     let rows = progress::during(ui, Work::List, |progress| {
         let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        auth::list(&desk.chain, &context)
+        auth::list(&registries.chain, &context)
     });
     let rows = interrupt.settle(rows)?;
     if args.format == Some(DataFormat::Json) {

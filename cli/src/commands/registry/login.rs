@@ -11,7 +11,7 @@ use msb_host::progress::LogLevel;
 use msb_host::registry::hosts::Hosts;
 use msb_host::registry::{Client, LoginCheck};
 
-use super::{Desk, has};
+use super::{RegistryContext, has};
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -63,12 +63,12 @@ enum StoreKind {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
-    let desk = Desk::open()?;
+    let registries = RegistryContext::open()?;
     let client = if args.no_verify {
         None
     } else {
-        let hosts = Hosts::read(&desk.settings, &args.connection.overrides())?;
-        Some(Client::new(hosts, desk.settings.registries.retry)?)
+        let hosts = Hosts::read(&registries.settings, &args.connection.overrides())?;
+        Some(Client::new(hosts, registries.settings.registries.retry)?)
     };
     let username = match &args.username {
         Some(username) => username.clone(),
@@ -90,7 +90,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             progress,
             cancel: interrupt.cancel(),
         };
-        login.keep(&desk.logins(), client.as_ref(), &context)
+        login.keep(&registries.logins(), client.as_ref(), &context)
     });
     let done = interrupt.settle(done)?;
     ui.success("Logged in", &registry, "", Duration::ZERO);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use msb_host::auth::{self, LoggedOut, ProviderContext, registry_named};
 use msb_host::progress::LogLevel;
 
-use super::{Desk, has};
+use super::{RegistryContext, has};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -27,14 +27,14 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
-    let desk = Desk::open()?;
+    let registries = RegistryContext::open()?;
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Logout, |progress| {
         let context = ProviderContext {
             progress,
             cancel: interrupt.cancel(),
         };
-        auth::logout(&desk.logins(), &registry, &context)
+        auth::logout(&registries.logins(), &registry, &context)
     });
     let done = interrupt.settle(done)?;
     tell(ui, &registry, &done);

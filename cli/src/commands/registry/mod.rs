@@ -26,14 +26,14 @@ pub(crate) fn run(ui: Ui, command: RegistryCommand) -> Result<(), CommandError> 
 }
 
 /// What every command about credentials works with.
-struct Desk {
+struct RegistryContext {
     home: Home,
     path: PathBuf,
     settings: Settings,
     chain: Arc<Chain>,
 }
 
-impl Desk {
+impl RegistryContext {
     fn open() -> Result<Self, CommandError> {
         let home = Home::resolve()?;
         let settings = Settings::read(&home)?;

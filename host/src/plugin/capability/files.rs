@@ -61,8 +61,8 @@ impl files::Host for Guest {
                 Ok(Err(refusal)) => Ok(Err(refusal)),
                 Ok(Ok(None)) => Ok(Ok(None)),
                 Ok(Ok(Some(contents))) => {
-                    if let Some(stage) = guest.access.environment.stage() {
-                        stage.file_read();
+                    if let Some(fake) = guest.access.environment.fake() {
+                        fake.file_read();
                     }
                     Ok(Ok(Some(File {
                         contents: guest.keep(Value::new(contents.bytes))?,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Resource;
 use zeroize::Zeroizing;
 
-use super::helper_program::{self, Said};
+use super::helper_program::{self, HelperOutput};
 use super::off_thread::off_thread;
 use super::secret::Value;
 use crate::plugin::bindings::msb::plugin::helper::{self, Login};
@@ -44,7 +44,7 @@ struct Answer {
 
 /// What `store` takes.
 #[derive(Serialize)]
-struct Keeping<'a> {
+struct LoginEntry<'a> {
     #[serde(rename = "ServerURL")]
     server: &'a str,
     #[serde(rename = "Username")]
@@ -60,17 +60,17 @@ impl helper::Host for Guest {
         server: String,
     ) -> wasmtime::Result<Result<Option<Login>, Refusal>> {
         self.host_waits(async |guest| {
-            let said = match guest.run_helper(&name, "get", server.into_bytes()).await {
-                Ok(said) => said,
+            let output = match guest.run_helper(&name, "get", server.into_bytes()).await {
+                Ok(output) => output,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            if !said.success {
-                return Ok(if is_not_found(&said) { Ok(None) } else { Err(failed(&name, &said)) });
+            if !output.success {
+                return Ok(if is_not_found(&output) { Ok(None) } else { Err(failed(&name, &output)) });
             }
-            let Ok(answer) = serde_json::from_slice::<Answer>(&said.stdout) else {
+            let Ok(answer) = serde_json::from_slice::<Answer>(&output.stdout) else {
                 return Ok(Err(Refusal::Failed(format!(
                     "`docker-credential-{name}` gave an answer that is not the JSON of its protocol{}",
-                    helper_program::quoted_tail(&said.stderr)
+                    helper_program::quoted_tail(&output.stderr)
                 ))));
             };
             if answer.username.is_empty() || answer.secret.expose_secret().is_empty() {
@@ -95,18 +95,18 @@ impl helper::Host for Guest {
                     "the password is not UTF-8".to_owned(),
                 )));
             };
-            let keeping = Keeping {
+            let entry = LoginEntry {
                 server: &server,
                 username: &login.username,
                 secret,
             };
-            let input = match serde_json::to_vec(&keeping) {
+            let input = match serde_json::to_vec(&entry) {
                 Ok(input) => input,
                 Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
             };
             Ok(match guest.run_helper(&name, "store", input).await {
-                Ok(said) if said.success => Ok(()),
-                Ok(said) => Err(failed(&name, &said)),
+                Ok(output) if output.success => Ok(()),
+                Ok(output) => Err(failed(&name, &output)),
                 Err(refusal) => Err(refusal),
             })
         })
@@ -119,13 +119,13 @@ impl helper::Host for Guest {
         server: String,
     ) -> wasmtime::Result<Result<(), Refusal>> {
         self.host_waits(async |guest| {
-            let said = guest
+            let output = guest
                 .run_helper(&name, "erase", server.into_bytes())
                 .await?;
-            if said.success || is_not_found(&said) {
+            if output.success || is_not_found(&output) {
                 Ok(())
             } else {
-                Err(failed(&name, &said))
+                Err(failed(&name, &output))
             }
         })
         .await
@@ -136,11 +136,11 @@ impl helper::Host for Guest {
         name: String,
     ) -> wasmtime::Result<Result<Vec<(String, String)>, Refusal>> {
         self.host_waits(async |guest| {
-            let said = guest.run_helper(&name, "list", Vec::new()).await?;
-            if !said.success {
-                return Err(failed(&name, &said));
+            let output = guest.run_helper(&name, "list", Vec::new()).await?;
+            if !output.success {
+                return Err(failed(&name, &output));
             }
-            let servers: BTreeMap<String, String> = serde_json::from_slice(&said.stdout).map_err(|_| {
+            let servers: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).map_err(|_| {
                 Refusal::Failed(format!(
                     "`docker-credential-{name}` gave a list that is not the JSON of its protocol"
                 ))
@@ -157,7 +157,7 @@ impl Guest {
         name: &str,
         operation: &'static str,
         input: Vec<u8>,
-    ) -> Result<Said, Refusal> {
+    ) -> Result<HelperOutput, Refusal> {
         if !grant::is_helper_name(name) {
             return Err(Refusal::Invalid(format!(
                 "`{name}` is not the name of a credential helper"
@@ -167,8 +167,8 @@ impl Guest {
             return Err(self.denied(Capability::Helper, Some(name)));
         }
         let program = format!("docker-credential-{name}");
-        if let Some(stage) = self.access.environment.stage() {
-            return Ok(stage.helper(name, operation, &input));
+        if let Some(fake) = self.access.environment.fake() {
+            return Ok(fake.helper(name, operation, &input));
         }
         let path = self.access.environment.get("PATH").unwrap_or_default();
         let Some(path) = helper_program::find(&program, &path) else {
@@ -184,13 +184,13 @@ impl Guest {
         let run = move || helper_program::run(&path, operation, input, limit, &cancel);
         match off_thread(limit + MARGIN, run).await {
             Ok(answer) => answer.map_err(|problem| problem.refusal(&program, limit)),
-            Err(_) => Err(helper_program::Problem::Late.refusal(&program, limit)),
+            Err(_) => Err(helper_program::HelperFailure::Late.refusal(&program, limit)),
         }
     }
 }
 
-fn is_not_found(said: &Said) -> bool {
-    let text = String::from_utf8_lossy(&said.stdout)
+fn is_not_found(output: &HelperOutput) -> bool {
+    let text = String::from_utf8_lossy(&output.stdout)
         .trim()
         .to_ascii_lowercase();
     NOT_FOUND
@@ -201,10 +201,10 @@ fn is_not_found(said: &Said) -> bool {
 }
 
 /// An error in the helper's own words: standard output by the protocol, else standard error.
-fn failed(name: &str, said: &Said) -> Refusal {
-    let stdout = String::from_utf8_lossy(&said.stdout);
+fn failed(name: &str, output: &HelperOutput) -> Refusal {
+    let stdout = String::from_utf8_lossy(&output.stdout);
     let words = match stdout.trim() {
-        "" => helper_program::quoted_tail(&said.stderr),
+        "" => helper_program::quoted_tail(&output.stderr),
         words => format!(": {}", words.chars().take(500).collect::<String>()),
     };
     Refusal::Failed(format!("`docker-credential-{name}` failed{words}"))

@@ -26,15 +26,15 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long the pipes of a program that has ended may stay open: it may have left children.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What a program said.
-pub(in crate::plugin) struct Said {
+/// What a program printed, and whether it succeeded.
+pub(in crate::plugin) struct HelperOutput {
     pub(in crate::plugin) success: bool,
     pub(in crate::plugin) stdout: Zeroizing<Vec<u8>>,
     pub(in crate::plugin) stderr: Vec<u8>,
 }
 
-/// Why a program said nothing.
-pub(super) enum Problem {
+/// Why a program gave no output.
+pub(super) enum HelperFailure {
     /// It could not be started.
     Start(std::io::Error),
     /// It took too long.
@@ -45,7 +45,7 @@ pub(super) enum Problem {
     Cancelled,
 }
 
-impl Problem {
+impl HelperFailure {
     pub(super) fn refusal(&self, program: &str, limit: Duration) -> Refusal {
         match self {
             Self::Start(error) => {
@@ -80,7 +80,7 @@ pub(super) fn run(
     input: Zeroizing<Vec<u8>>,
     limit: Duration,
     cancel: &Cancel,
-) -> Result<Said, Problem> {
+) -> Result<HelperOutput, HelperFailure> {
     let deadline = Instant::now() + limit;
     let mut child = Command::new(program)
         .arg(argument)
@@ -89,7 +89,7 @@ pub(super) fn run(
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(Problem::Start)?;
+        .map_err(HelperFailure::Start)?;
     if let Some(mut stdin) = child.stdin.take() {
         // On a thread: a program that does not read must not hold us up. Whether it has read is
         // its own matter.
@@ -114,32 +114,32 @@ pub(super) fn run(
         }
     };
     // It has ended and its output has not: children of it hold the pipe.
-    let stdout = stdout.ok_or(Problem::Late);
+    let stdout = stdout.ok_or(HelperFailure::Late);
     if stdout.is_err() {
         kill(&mut child);
     }
     let stdout = stdout?;
     if stdout.len() as u64 > MAX_STDOUT {
-        return Err(Problem::TooMuch);
+        return Err(HelperFailure::TooMuch);
     }
     let stderr = stderr.map_or_else(Vec::new, |bytes| bytes.to_vec());
-    Ok(Said {
+    Ok(HelperOutput {
         success,
         stdout,
         stderr,
     })
 }
 
-fn wait(child: &mut Child, deadline: Instant, cancel: &Cancel) -> Result<bool, Problem> {
+fn wait(child: &mut Child, deadline: Instant, cancel: &Cancel) -> Result<bool, HelperFailure> {
     loop {
-        if let Some(status) = child.try_wait().map_err(Problem::Start)? {
+        if let Some(status) = child.try_wait().map_err(HelperFailure::Start)? {
             return Ok(status.success());
         }
         if cancel.is_cancelled() {
-            return Err(Problem::Cancelled);
+            return Err(HelperFailure::Cancelled);
         }
         if Instant::now() >= deadline {
-            return Err(Problem::Late);
+            return Err(HelperFailure::Late);
         }
         std::thread::sleep(LOOK);
     }

@@ -160,8 +160,8 @@ pub(in crate::plugin) async fn send(
         .map_err(|_| Refusal::Invalid(format!("`{}` is not a method of HTTP", sending.method)))?;
     let server = url.origin().ascii_serialization();
     let servers = access.servers.unwrap_or_default();
-    let staged = access.environment.stage().map(|stage| stage.server(&url));
-    let client = match staged {
+    let fake = access.environment.fake().map(|fake| fake.server(&url));
+    let client = match fake {
         Some(_) => servers.nearby_client(),
         None => servers.client(&url, progress.as_ref()),
     }
@@ -178,7 +178,7 @@ pub(in crate::plugin) async fn send(
         Refusal::Unavailable(format!("could not ask `{server}`: {error}{cause}"))
     };
     let mut response = client
-        .request(method, staged.unwrap_or(url))
+        .request(method, fake.unwrap_or(url))
         .headers(sending.headers)
         .body(sending.body)
         .timeout(limit)

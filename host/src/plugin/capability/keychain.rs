@@ -30,7 +30,7 @@ struct Kept {
 
 /// The same, to be written.
 #[derive(Serialize)]
-struct Keeping<'a> {
+struct LoginEntry<'a> {
     username: &'a str,
     password: &'a str,
 }
@@ -45,10 +45,10 @@ impl keychain::Host for Guest {
             if let Err(refusal) = guest.may_use(&service, &account) {
                 return Ok(Err(refusal));
             }
-            let stage = guest.access.environment.stage().cloned();
+            let fake = guest.access.environment.fake().cloned();
             let kept = ask(move || {
-                let text = match stage {
-                    Some(stage) => stage.item(&service, &account),
+                let text = match fake {
+                    Some(fake) => fake.item(&service, &account),
                     None => system_item(&service, &account)?,
                 };
                 text.map(|text| parse(&text, &service, &account))
@@ -86,18 +86,18 @@ impl keychain::Host for Guest {
                     "the password is not UTF-8".to_owned(),
                 )));
             };
-            let keeping = Keeping {
+            let entry = LoginEntry {
                 username: &item.username,
                 password,
             };
-            let text = match serde_json::to_string(&keeping) {
+            let text = match serde_json::to_string(&entry) {
                 Ok(text) => Zeroizing::new(text),
                 Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
             };
-            let stage = guest.access.environment.stage().cloned();
+            let fake = guest.access.environment.fake().cloned();
             let put = ask(move || {
-                if let Some(stage) = stage {
-                    stage.keep_item(&service, &account, Some(text));
+                if let Some(fake) = fake {
+                    fake.keep_item(&service, &account, Some(text));
                     return Ok(());
                 }
                 Entry::new(&service, &account)
@@ -116,10 +116,10 @@ impl keychain::Host for Guest {
     ) -> wasmtime::Result<Result<bool, Refusal>> {
         self.host_waits(async |guest| {
             guest.may_use(&service, &account)?;
-            let stage = guest.access.environment.stage().cloned();
+            let fake = guest.access.environment.fake().cloned();
             ask(move || {
-                if let Some(stage) = stage {
-                    return Ok(stage.keep_item(&service, &account, None));
+                if let Some(fake) = fake {
+                    return Ok(fake.keep_item(&service, &account, None));
                 }
                 match Entry::new(&service, &account).and_then(|entry| entry.delete_credential()) {
                     Ok(()) => Ok(true),

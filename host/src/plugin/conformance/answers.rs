@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::asking::{Asker, Ended, configurations, question, registries};
-use super::lab::Lab;
+use super::fake_environment::Scenario;
+use super::harness::Harness;
 use super::odd::odd_questions;
+use super::probe::{Ended, Probe, configurations, question, registries};
 use super::report::{Cases, Check};
-use super::stage::Scene;
 use crate::auth::{
     Action, Operations, Outcome, Provider, ProviderRequest, pattern_matches as matches,
 };
@@ -16,36 +16,36 @@ use crate::registry::RegistryAuth;
 
 /// Returns the plugin as a provider.
 pub(super) fn provider(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     inspection: &Inspection,
     grants: &Grants,
 ) -> Option<Arc<dyn Provider>> {
-    let package = lab.package(inspection, grants.clone());
-    credential::providers(&lab.runtime, &[package]).pop()
+    let package = harness.package(inspection, grants.clone());
+    credential::providers(&harness.runtime, &[package]).pop()
 }
 
 /// The provider in question, and what it says of itself.
 pub(super) struct Candidate<'a> {
-    pub(super) lab: &'a Lab<'a>,
+    pub(super) harness: &'a Harness<'a>,
     pub(super) provider: &'a dyn Provider,
     pub(super) description: &'a CredentialDescription,
     pub(super) grants: &'a Grants,
 }
 
 impl Candidate<'_> {
-    pub(super) fn asker(&self) -> Asker<'_> {
-        Asker {
-            lab: self.lab,
+    pub(super) fn probe(&self) -> Probe<'_> {
+        Probe {
+            harness: self.harness,
             provider: self.provider,
         }
     }
 
     /// Sets the stage.
-    pub(super) fn set(&self, scene: Scene, registry: &str) -> Result<(), String> {
-        let home = self.lab.runtime.home();
-        self.lab
-            .stage
-            .set(scene, registry, self.grants, &home)
+    pub(super) fn set(&self, scenario: Scenario, registry: &str) -> Result<(), String> {
+        let home = self.harness.runtime.home();
+        self.harness
+            .fake
+            .set(scenario, registry, self.grants, &home)
             .map_err(|error| format!("the kit could not set its stage: {error}"))
     }
 
@@ -81,26 +81,26 @@ impl Candidate<'_> {
 /// Asks what nobody asks, with everything granted.
 pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("requests", "questions answered or refused");
-    let asker = candidate.asker();
+    let probe = candidate.probe();
     let operations = candidate.description.operations;
     for (what, request) in odd_questions() {
-        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
+        if cases.are_enough() || candidate.harness.cancel.is_cancelled() {
             break;
         }
-        if let Err(why) = candidate.set(Scene::Documents, &candidate.own_registry()) {
+        if let Err(why) = candidate.set(Scenario::Documents, &candidate.own_registry()) {
             return Check::failed("requests", why);
         }
-        cases.note(&what, asker.get(&request).ended.allowed());
+        cases.note(&what, probe.get(&request).ended.allowed());
         if operations.report {
             for outcome in [Outcome::Accepted, Outcome::Rejected] {
-                let ended = asker.report(&request, outcome).ended;
+                let ended = probe.report(&request, outcome).ended;
                 cases.note(&format!("report, {what}"), ended.allowed());
             }
         }
         if operations.erase {
             cases.note(
                 &format!("erase, {what}"),
-                asker.erase(&request).ended.allowed(),
+                probe.erase(&request).ended.allowed(),
             );
         }
     }
@@ -112,14 +112,14 @@ pub(super) fn username(candidate: &Candidate<'_>) -> Check {
     const NOBODY: &str = "nobody-of-the-kit";
     let mut cases = Cases::of("username", "questions for a user that there is not");
     for (what, request) in candidate.questions() {
-        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+        if let Err(why) = candidate.set(Scenario::Documents, &request.registry) {
             return Check::failed("username", why);
         }
         let request = ProviderRequest {
             username: Some(NOBODY.to_owned()),
             ..request
         };
-        let ended = match candidate.asker().get(&request).ended {
+        let ended = match candidate.probe().get(&request).ended {
             Ended::Answered(answer) => match answer.credential {
                 RegistryAuth::Basic { username, .. } if username != NOBODY => Err(format!(
                     "`{NOBODY}` is wanted, and it gives the login of `{username}`"
@@ -129,7 +129,7 @@ pub(super) fn username(candidate: &Candidate<'_>) -> Check {
             ended => ended.allowed(),
         };
         cases.note(&what, ended);
-        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
+        if cases.are_enough() || candidate.harness.cancel.is_cancelled() {
             break;
         }
     }
@@ -145,25 +145,25 @@ pub(super) fn ungranted(candidate: &Candidate<'_>) -> Vec<Check> {
     );
     let mut denials = Cases::of("denials", "denied capabilities passed on")
         .or_none("it came to nothing that needs a grant");
-    let asker = candidate.asker();
+    let probe = candidate.probe();
     for (what, request) in candidate.questions() {
-        if cases.are_enough() || denials.are_enough() || candidate.lab.cancel.is_cancelled() {
+        if cases.are_enough() || denials.are_enough() || candidate.harness.cancel.is_cancelled() {
             break;
         }
-        if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+        if let Err(why) = candidate.set(Scenario::Documents, &request.registry) {
             return vec![Check::failed("ungranted", why)];
         }
-        let told = asker.get(&request);
-        cases.note(&what, told.ended.allowed());
-        if let Some(wish) = told.refused.first() {
-            denials.note(&what, is_passed_on(wish, &told.ended, &told.texts));
+        let observed = probe.get(&request);
+        cases.note(&what, observed.ended.allowed());
+        if let Some(wish) = observed.refused.first() {
+            denials.note(&what, is_passed_on(wish, &observed.ended, &observed.texts));
         }
     }
     if candidate.description.operations.list {
-        let told = asker.list();
-        cases.note("list", told.ended.allowed());
-        if let Some(wish) = told.refused.first() {
-            denials.note("list", is_passed_on(wish, &told.ended, &told.texts));
+        let observed = probe.list();
+        cases.note("list", observed.ended.allowed());
+        if let Some(wish) = observed.refused.first() {
+            denials.note("list", is_passed_on(wish, &observed.ended, &observed.texts));
         }
     }
     vec![cases.end(), denials.end()]
@@ -179,7 +179,7 @@ fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Re
             "`{wish}` was denied, and it says `{word}`: nobody learns of it"
         )),
         Ended::Refused(..) => {
-            let told = texts
+            let observed = texts
                 .iter()
                 .any(|(_, text)| text.contains("msb plugin grant"));
             let lost = || {
@@ -188,7 +188,7 @@ fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Re
                     ended.words()
                 )
             };
-            told.then_some(()).ok_or_else(lost)
+            observed.then_some(()).ok_or_else(lost)
         }
         // Counted elsewhere.
         Ended::Broken(_) => Ok(()),
@@ -199,12 +199,12 @@ fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Re
 pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
         .or_none("it claims them all");
-    let asker = candidate.asker();
+    let probe = candidate.probe();
     let request = ProviderRequest {
         action: Action::Login,
         ..question(&candidate.own_registry())
     };
-    if let Err(why) = candidate.set(Scene::Documents, &request.registry) {
+    if let Err(why) = candidate.set(Scenario::Documents, &request.registry) {
         return Check::failed("unclaimed", why);
     }
     let Operations {
@@ -220,18 +220,18 @@ pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
         };
         cases.note(
             "store",
-            is_unsupported(&asker.store(&request, &login).ended),
+            is_unsupported(&probe.store(&request, &login).ended),
         );
     }
     if !erase {
-        cases.note("erase", is_unsupported(&asker.erase(&request).ended));
+        cases.note("erase", is_unsupported(&probe.erase(&request).ended));
     }
     if !list {
-        cases.note("list", is_unsupported(&asker.list().ended));
+        cases.note("list", is_unsupported(&probe.list().ended));
     }
     if !report {
-        let told = asker.report(&request, Outcome::Accepted);
-        cases.note("report", is_unsupported(&told.ended));
+        let observed = probe.report(&request, Outcome::Accepted);
+        cases.note("report", is_unsupported(&observed.ended));
     }
     cases.end()
 }

@@ -6,26 +6,26 @@ use std::io;
 use std::path::Path;
 
 use super::archives;
-use super::asking::{Asker, configurations, question, registries};
-use super::lab::{Lab, chain};
+use super::fake_environment::Scenario;
+use super::harness::{Harness, chain};
+use super::probe::{Probe, configurations, question, registries};
 use super::reading::{Ended, read};
 use super::report::Check;
-use super::stage::Scene;
 use crate::archive::Input;
 use crate::auth::ProviderRequest;
-use crate::plugin::{Inspection, Kind, Runtime, credential};
+use crate::plugin::{Inspection, PluginKind, Runtime, credential};
 use crate::store::Home;
 
 /// Asks with code that was compiled when the cache was empty, with code from the cache, and with a
 /// cache that is broken, each time as if msb had just been started.
-pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
+pub(super) fn caching(harness: &Harness<'_>, inspection: &Inspection) -> Vec<Check> {
     // It was compiled to be inspected, when there was no cache yet.
-    let first = match answers(lab, inspection, &lab.runtime) {
+    let first = match answers(harness, inspection, &harness.runtime) {
         Ok(answers) => answers,
         Err(why) => return vec![Check::failed("cache-cold", why)],
     };
     let cold = Check::passed("cache-cold", format!("{} answers", first.len()));
-    let same = |name: &'static str| match answers(lab, inspection, &lab.restarted()) {
+    let same = |name: &'static str| match answers(harness, inspection, &harness.restarted()) {
         Ok(answers) if answers == first => Check::passed(name, "the same answers"),
         Ok(answers) => {
             let other = answers
@@ -37,7 +37,7 @@ pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
         Err(why) => Check::failed(name, why),
     };
     let warm = same("cache-warm");
-    let cache = Home::at(lab.runtime.home()).plugin_cache();
+    let cache = Home::at(harness.runtime.home()).plugin_cache();
     let broken = match break_all(&cache) {
         Ok(0) => Check::skipped("cache-broken", "there is no cache here"),
         Ok(_) => same("cache-broken"),
@@ -48,49 +48,55 @@ pub(super) fn caching(lab: &Lab<'_>, inspection: &Inspection) -> Vec<Check> {
 
 /// Returns what the plugin says to a few questions.
 fn answers(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     inspection: &Inspection,
     runtime: &Runtime,
 ) -> Result<Vec<String>, String> {
-    let name = &lab.subject.name;
+    let name = &harness.subject.name;
     let again = runtime
-        .inspect(name, &lab.subject.component, &lab.progress, lab.cancel)
+        .inspect(
+            name,
+            &harness.subject.component,
+            &harness.progress,
+            harness.cancel,
+        )
         .map_err(|error| chain(&error))?;
     let mut answers = vec![format!("{:?}", again.kind)];
     match &inspection.kind {
-        Kind::Format(_) => {
-            let formats = lab.formats(runtime, inspection);
+        PluginKind::Format(_) => {
+            let formats = harness.formats(runtime, inspection);
             for archive in archives::golden() {
-                let path = lab.file("archive.tar", &archive.bytes());
+                let path = harness.file("archive.tar", &archive.bytes());
                 let path = path.map_err(|error| error.to_string())?;
-                answers.push(match read(lab, &formats, Input::Path(path)) {
+                answers.push(match read(harness, &formats, Input::Path(path)) {
                     Ended::Plan(plan, _) => format!("{plan:?}"),
                     Ended::NotMine => "not mine".to_owned(),
                     Ended::Refused(why) | Ended::Unreadable(why) | Ended::Broken(why) => why,
                 });
             }
         }
-        Kind::Credential(description) => {
-            let grants = super::grants(lab.subject, inspection);
-            let package = lab.package(inspection, grants.clone());
+        PluginKind::Credential(description) => {
+            let grants = super::grants(harness.subject, inspection);
+            let package = harness.package(inspection, grants.clone());
             let providers = credential::providers(runtime, &[package]);
             for registry in registries(&description.registries) {
-                lab.stage
-                    .set(Scene::Documents, &registry, &grants, &runtime.home())
+                harness
+                    .fake
+                    .set(Scenario::Documents, &registry, &grants, &runtime.home())
                     .map_err(|error| error.to_string())?;
                 for (settings, provider) in configurations()
                     .into_iter()
                     .flat_map(|settings| providers.iter().map(move |it| (settings.clone(), it)))
                 {
-                    let asker = Asker {
-                        lab,
+                    let probe = Probe {
+                        harness,
                         provider: provider.as_ref(),
                     };
                     let request = ProviderRequest {
                         settings,
                         ..question(&registry)
                     };
-                    answers.push(asker.get(&request).ended.whole());
+                    answers.push(probe.get(&request).ended.whole());
                 }
             }
         }

@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
-/// The password of the stage. Nothing else looks like it.
+/// The password of the made-up environment. Nothing else looks like it.
 pub(super) const CANARY: &str = "Canary7Zq2Xw9Lk4Vt8Rb3Np6";
 
-/// The name of the user on the stage.
+/// The name of the user in the made-up environment.
 pub(super) const USER: &str = "kit-user";
 
 /// Returns `user:password`, as it stands in Docker's files.

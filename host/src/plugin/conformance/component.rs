@@ -1,8 +1,8 @@
 //! What a component is from outside, and what it says of itself.
 
-use super::lab::{Lab, chain};
+use super::harness::{Harness, chain};
 use super::report::Check;
-use crate::plugin::{Failure, Inspection, Kind};
+use crate::plugin::{Failure, Inspection, PluginKind};
 
 /// Bytes of a component that msb installs.
 const MAX_COMPONENT: usize = 32 << 20;
@@ -10,12 +10,15 @@ const MAX_COMPONENT: usize = 32 << 20;
 const MAX_TITLE: usize = 80;
 
 /// Says what the component is. Without an inspection nothing else can be checked.
-pub(super) fn inspected(lab: &Lab<'_>) -> (Vec<Check>, Option<Inspection>) {
-    lab.stage.take_refused();
-    let name = &lab.subject.name;
-    let inspected = lab
-        .runtime
-        .inspect(name, &lab.subject.component, &lab.progress, lab.cancel);
+pub(super) fn inspected(harness: &Harness<'_>) -> (Vec<Check>, Option<Inspection>) {
+    harness.fake.take_refused();
+    let name = &harness.subject.name;
+    let inspected = harness.runtime.inspect(
+        name,
+        &harness.subject.component,
+        &harness.progress,
+        harness.cancel,
+    );
     let inspection = match inspected {
         Ok(inspection) => inspection,
         Err(error) => {
@@ -32,21 +35,21 @@ pub(super) fn inspected(lab: &Lab<'_>) -> (Vec<Check>, Option<Inspection>) {
             return (checks, None);
         }
     };
-    let refused = lab.stage.take_refused();
+    let refused = harness.fake.take_refused();
     let checks = vec![
-        form(lab, &inspection),
+        form(harness, &inspection),
         imports(&inspection),
         metadata(&inspection),
         description(&inspection),
-        again(lab, &inspection),
+        again(harness, &inspection),
         alone(&refused),
     ];
     (checks, Some(inspection))
 }
 
-fn form(lab: &Lab<'_>, inspection: &Inspection) -> Check {
+fn form(harness: &Harness<'_>, inspection: &Inspection) -> Check {
     const NAME: &str = "component";
-    let size = lab.subject.component.len();
+    let size = harness.subject.component.len();
     if size > MAX_COMPONENT {
         return Check::failed(
             NAME,
@@ -57,8 +60,8 @@ fn form(lab: &Lab<'_>, inspection: &Inspection) -> Check {
         );
     }
     let world = match inspection.kind {
-        Kind::Format(_) => "archive format",
-        Kind::Credential(_) => "credential provider",
+        PluginKind::Format(_) => "archive format",
+        PluginKind::Credential(_) => "credential provider",
     };
     let wasi = if inspection.wasi {
         "needs WASI"
@@ -121,10 +124,10 @@ fn description(inspection: &Inspection) -> Check {
         notes.push(format!("its title has more than {MAX_TITLE} bytes"));
     }
     match kind {
-        Kind::Format(format) if !format.reads && !format.writes => {
+        PluginKind::Format(format) if !format.reads && !format.writes => {
             return Check::failed(NAME, "it says that it neither reads nor writes");
         }
-        Kind::Format(format) => {
+        PluginKind::Format(format) => {
             let does = match (format.reads, format.writes) {
                 (true, true) => "reads and writes",
                 (true, false) => "reads",
@@ -132,7 +135,7 @@ fn description(inspection: &Inspection) -> Check {
             };
             Check::passed(NAME, format!("{name} ({title}), {does}"))
         }
-        Kind::Credential(credential) => {
+        PluginKind::Credential(credential) => {
             if credential.registries.is_empty() {
                 return Check::failed(NAME, "it names no registries, so it is never asked");
             }
@@ -169,12 +172,15 @@ fn description(inspection: &Inspection) -> Check {
     .with(notes)
 }
 
-fn again(lab: &Lab<'_>, first: &Inspection) -> Check {
+fn again(harness: &Harness<'_>, first: &Inspection) -> Check {
     const NAME: &str = "description-again";
-    let name = &lab.subject.name;
-    let second = lab
-        .runtime
-        .inspect(name, &lab.subject.component, &lab.progress, lab.cancel);
+    let name = &harness.subject.name;
+    let second = harness.runtime.inspect(
+        name,
+        &harness.subject.component,
+        &harness.progress,
+        harness.cancel,
+    );
     match second {
         Ok(second) if second.kind == first.kind => Check::passed(NAME, "the same"),
         Ok(_) => Check::failed(NAME, "the second description is another one"),

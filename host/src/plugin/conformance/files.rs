@@ -1,4 +1,4 @@
-//! The files on the stage: where they lie, and what is in them.
+//! The files in the made-up environment: where they lie, and what is in them.
 //!
 //! Knows nothing of who reads them.
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::canary::{CANARY, USER, pair};
-use super::stage::{SECRET_NAME, Scene};
+use super::fake_environment::{SECRET_NAME, Scenario};
 use crate::plugin::symbolic_path::{self, Root, SymbolicPath};
 use crate::plugin::{Capability, Grants};
 
@@ -45,7 +45,7 @@ pub(super) fn lay(
     msb_home: &Path,
     grants: &Grants,
     own: &[OwnFile],
-    scene: Scene,
+    scenario: Scenario,
     registry: &str,
 ) -> io::Result<BTreeMap<String, PathBuf>> {
     let mut places = BTreeMap::new();
@@ -67,7 +67,7 @@ pub(super) fn lay(
             continue;
         };
         let base = base(&pattern);
-        let Some(contents) = contents(scene, registry) else {
+        let Some(contents) = contents(scenario, registry) else {
             continue;
         };
         let names = [SECRET_NAME, registry, "config.json"];
@@ -86,7 +86,7 @@ pub(super) fn lay(
             put(&path, &contents)?;
         }
     }
-    if matches!(scene, Scene::Token | Scene::Documents) {
+    if matches!(scenario, Scenario::Token | Scenario::Documents) {
         for file in own {
             let mut path = base(&file.path);
             path.extend(&file.path.components);
@@ -109,12 +109,12 @@ fn put(path: &Path, contents: &str) -> io::Result<()> {
 }
 
 /// Returns what stands in a variable or a file.
-pub(super) fn contents(scene: Scene, registry: &str) -> Option<String> {
-    match scene {
-        Scene::Bare => None,
-        Scene::Token => Some(format!("{CANARY}\n")),
-        Scene::Documents => Some(document(registry)),
-        Scene::Rubbish => Some(format!(
+pub(super) fn contents(scenario: Scenario, registry: &str) -> Option<String> {
+    match scenario {
+        Scenario::Bare => None,
+        Scenario::Token => Some(format!("{CANARY}\n")),
+        Scenario::Documents => Some(document(registry)),
+        Scenario::Rubbish => Some(format!(
             "{{\"auths\": {{\"{registry}\": {{\"auth\": \"{CANARY}\", \"password\": {CANARY}, \
              \"username\": [\"{CANARY}\"]}}"
         )),

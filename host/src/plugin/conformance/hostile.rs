@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::archives::{self, Archive, Member};
 use super::damage::{Damage, broken_bytes, broken_documents, broken_entries};
-use super::lab::Lab;
+use super::harness::Harness;
 use super::reading::{Ended, read};
 use super::report::{Cases, Check};
 use crate::archive::Input;
@@ -19,13 +19,13 @@ use crate::plugin::Formats;
 const MAX_SAMPLE: u64 = 4 << 20;
 
 /// Shows damaged archives: those of the kit, the author's own, and what the plugin `wrote`.
-pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats, wrote: &[PathBuf]) -> Vec<Check> {
+pub(super) fn hostile(harness: &Harness<'_>, formats: &Formats, wrote: &[PathBuf]) -> Vec<Check> {
     let mut bases: Vec<Archive> = archives::golden()
         .into_iter()
         .filter(|archive| archive.images.len() == 2)
         .collect();
     let mut remarks = Vec::new();
-    let own = lab.subject.archives.iter();
+    let own = harness.subject.archives.iter();
     let own = own.map(|path| (path.display().to_string(), path));
     let wrote = wrote.iter().map(|path| ("what it wrote".to_owned(), path));
     for (name, path) in own.chain(wrote) {
@@ -45,11 +45,11 @@ pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats, wrote: &[PathBuf]) -> Ve
         // Samples first: what the plugin knows tells more than what it leaves to others.
         for base in bases.iter().rev() {
             for (what, bytes) in damage(base) {
-                if cases.are_enough() || lab.cancel.is_cancelled() {
+                if cases.are_enough() || harness.cancel.is_cancelled() {
                     break;
                 }
-                let ended = survives(lab, formats, &bytes)
-                    .map_err(|why| lab.kept(name, cases.next(), &bytes, &why));
+                let ended = survives(harness, formats, &bytes)
+                    .map_err(|why| harness.kept(name, cases.next(), &bytes, &why));
                 cases.note(&format!("{}, {what}", base.name), ended);
             }
         }
@@ -61,10 +61,10 @@ pub(super) fn hostile(lab: &Lab<'_>, formats: &Formats, wrote: &[PathBuf]) -> Ve
     checks
 }
 
-fn survives(lab: &Lab<'_>, formats: &Formats, bytes: &[u8]) -> Result<(), String> {
-    let path = lab.file("hostile.tar", bytes);
+fn survives(harness: &Harness<'_>, formats: &Formats, bytes: &[u8]) -> Result<(), String> {
+    let path = harness.file("hostile.tar", bytes);
     let path = path.map_err(|error| error.to_string())?;
-    match read(lab, formats, Input::Path(path)) {
+    match read(harness, formats, Input::Path(path)) {
         Ended::Broken(why) => Err(why),
         Ended::Plan(..) | Ended::NotMine | Ended::Refused(_) | Ended::Unreadable(_) => Ok(()),
     }

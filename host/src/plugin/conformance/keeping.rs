@@ -3,11 +3,11 @@
 use secrecy::ExposeSecret as _;
 
 use super::answers::Candidate;
-use super::asking::{Ended, question};
 use super::canary::{CANARY, USER};
+use super::fake_environment::Scenario;
 use super::leaks::says_nothing;
+use super::probe::{Ended, question};
 use super::report::{Cases, Check};
-use super::stage::Scene;
 use crate::auth::{Action, ProviderRequest};
 use crate::plugin::Capability;
 use crate::registry::RegistryAuth;
@@ -27,17 +27,23 @@ pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {
         ),
     ] {
         let registry = candidate.own_registry();
-        if let Err(why) = candidate.set(Scene::Bare, &registry) {
+        if let Err(why) = candidate.set(Scenario::Bare, &registry) {
             return Check::failed(NAME, why);
         }
-        candidate.lab.stage.take_found();
+        candidate.harness.fake.take_found();
         let request = ProviderRequest {
             action: Action::Login,
             ..question(&registry)
         };
         match kept(candidate, &request, &password) {
             Ok(()) => cases.note::<&str>(what, Ok(())),
-            Err(_) if candidate.lab.stage.take_found().contains(&Capability::Http) => {
+            Err(_)
+                if candidate
+                    .harness
+                    .fake
+                    .take_found()
+                    .contains(&Capability::Http) =>
+            {
                 return Check::skipped(
                     NAME,
                     "it keeps logins on a server, and the kit has none that does",
@@ -66,21 +72,21 @@ fn kept(
     password: &str,
 ) -> Result<(), Problem> {
     let wrong = |why: String| Err(Problem::Wrong(why));
-    let asker = candidate.asker();
+    let probe = candidate.probe();
     let login = RegistryAuth::Basic {
         username: USER.to_owned(),
         password: password.to_owned().into(),
     };
-    let told = asker.store(request, &login);
-    says_nothing(told.texts.iter()).map_err(Problem::Wrong)?;
-    match told.ended {
+    let observed = probe.store(request, &login);
+    says_nothing(observed.texts.iter()).map_err(Problem::Wrong)?;
+    match observed.ended {
         Ended::Answered(()) => {}
         Ended::Broken(why) => return wrong(why),
         refused @ Ended::Refused(..) => return Err(Problem::Unkept(refused.words())),
     }
-    let told = asker.get(request);
-    says_nothing(told.texts.iter()).map_err(Problem::Wrong)?;
-    match told.ended {
+    let observed = probe.get(request);
+    says_nothing(observed.texts.iter()).map_err(Problem::Wrong)?;
+    match observed.ended {
         Ended::Answered(answer) => match &answer.credential {
             RegistryAuth::Basic {
                 username,
@@ -97,7 +103,7 @@ fn kept(
     }
     let operations = candidate.description.operations;
     if operations.list {
-        match asker.list().ended {
+        match probe.list().ended {
             Ended::Answered(entries) => {
                 let listed = entries
                     .iter()
@@ -110,10 +116,10 @@ fn kept(
         }
     }
     if operations.erase {
-        if let ended @ (Ended::Refused(..) | Ended::Broken(_)) = asker.erase(request).ended {
+        if let ended @ (Ended::Refused(..) | Ended::Broken(_)) = probe.erase(request).ended {
             return wrong(format!("forgetting it ends in {}", ended.words()));
         }
-        match asker.get(request).ended {
+        match probe.get(request).ended {
             Ended::Refused("not-found" | "not-mine", _) => {}
             ended => {
                 return wrong(format!(
@@ -122,7 +128,7 @@ fn kept(
                 ));
             }
         }
-        match asker.erase(request).ended {
+        match probe.erase(request).ended {
             Ended::Refused("not-found", _) => {}
             ended => {
                 return wrong(format!(

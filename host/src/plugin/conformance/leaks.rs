@@ -3,45 +3,53 @@
 //! Whatever it may look at holds the canary. It belongs into the answer and nowhere else.
 
 use super::answers::Candidate;
-use super::asking::Ended;
 use super::canary::found_in;
-use super::report::{Cases, Check, Outcome};
-use super::stage::Scene;
+use super::fake_environment::Scenario;
+use super::probe::Ended;
+use super::report::{Cases, Check, CheckOutcome};
 
 /// Asks in every scene, twice, and searches all that is said.
 pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
     let mut leaks = Cases::of("leaks", "questions answered without a word of a secret");
     let mut again = Cases::of("answers-again", "answers the same twice");
     let mut reached = false;
-    let asker = candidate.asker();
-    candidate.lab.stage.take_found();
-    for scene in [Scene::Bare, Scene::Token, Scene::Documents, Scene::Rubbish] {
+    let probe = candidate.probe();
+    candidate.harness.fake.take_found();
+    for scenario in [
+        Scenario::Bare,
+        Scenario::Token,
+        Scenario::Documents,
+        Scenario::Rubbish,
+    ] {
         for (what, request) in candidate.questions() {
-            if leaks.are_enough() || again.are_enough() || candidate.lab.cancel.is_cancelled() {
+            if leaks.are_enough() || again.are_enough() || candidate.harness.cancel.is_cancelled() {
                 break;
             }
-            if let Err(why) = candidate.set(scene, &request.registry) {
+            if let Err(why) = candidate.set(scenario, &request.registry) {
                 return vec![Check::failed("leaks", why)];
             }
-            let what = format!("{}, {what}", words(scene));
-            let told = asker.get(&request);
-            let second = asker.get(&request);
-            reached |= matches!(&told.ended, Ended::Answered(_));
-            let said = told.texts.iter().chain(&second.texts);
-            let ended = says_nothing(said).and_then(|()| told.ended.allowed());
+            let what = format!("{}, {what}", words(scenario));
+            let observed = probe.get(&request);
+            let second = probe.get(&request);
+            reached |= matches!(&observed.ended, Ended::Answered(_));
+            let said = observed.texts.iter().chain(&second.texts);
+            let ended = says_nothing(said).and_then(|()| observed.ended.allowed());
             leaks.note(&what, ended);
-            again.note(&what, is_same(&told.ended.whole(), &second.ended.whole()));
+            again.note(
+                &what,
+                is_same(&observed.ended.whole(), &second.ended.whole()),
+            );
         }
         if candidate.description.operations.list {
-            let told = asker.list();
-            let what = format!("{}, list", words(scene));
-            let ended = says_nothing(told.texts.iter());
-            leaks.note(&what, ended.and_then(|()| told.ended.allowed()));
+            let observed = probe.list();
+            let what = format!("{}, list", words(scenario));
+            let ended = says_nothing(observed.texts.iter());
+            leaks.note(&what, ended.and_then(|()| observed.ended.allowed()));
         }
     }
-    let found = candidate.lab.stage.take_found();
+    let found = candidate.harness.fake.take_found();
     let leaks = leaks.end();
-    if !reached && leaks.outcome != Outcome::Failed {
+    if !reached && leaks.outcome != CheckOutcome::Failed {
         // Who never had a login has kept nothing to itself.
         let why = if found.is_empty() {
             "it looked at nothing that it was granted; see whether it needs --settings, --grant or \
@@ -54,12 +62,12 @@ pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
     vec![leaks, again.end()]
 }
 
-fn words(scene: Scene) -> &'static str {
-    match scene {
-        Scene::Bare => "nothing there",
-        Scene::Token => "tokens there",
-        Scene::Documents => "documents there",
-        Scene::Rubbish => "rubbish there",
+fn words(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Bare => "nothing there",
+        Scenario::Token => "tokens there",
+        Scenario::Documents => "documents there",
+        Scenario::Rubbish => "rubbish there",
     }
 }
 

@@ -8,7 +8,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use msb_host::cancel::Cancel;
-//! use msb_host::plugin::conformance::{self, Outcome, Subject};
+//! use msb_host::plugin::conformance::{self, CheckOutcome, Subject};
 //! use msb_host::progress::{Progress, Silent};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,30 +20,30 @@
 //! };
 //! let progress: Arc<dyn Progress> = Arc::new(Silent);
 //! let report = conformance::test(&subject, &progress, &Cancel::default())?;
-//! assert_eq!(report.count(Outcome::Failed), 0, "{:#?}", report.checks);
+//! assert_eq!(report.count(CheckOutcome::Failed), 0, "{:#?}", report.checks);
 //! # Ok(())
 //! # }
 //! ```
 
 mod answers;
 mod archives;
-mod asking;
 mod caching;
 mod canary;
 mod component;
 mod damage;
+mod fake_environment;
 mod files;
+mod harness;
 mod hostile;
 mod keeping;
-mod lab;
 mod leaks;
 mod odd;
+mod probe;
 mod reading;
 mod report;
 mod samples;
 mod server;
 mod servers;
-mod stage;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -51,13 +51,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use report::{Check, Outcome, Report};
+pub use report::{Check, CheckOutcome, Report};
 
-use super::{CredentialDescription, Description, Grant, Grants, Inspection, Kind};
+use super::{CredentialDescription, Description, Grant, Grants, Inspection, PluginKind};
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::Progress;
 use answers::Candidate;
-use lab::Lab;
+use harness::Harness;
 
 /// A plugin and what it takes to test it.
 #[derive(Clone, Debug, Default)]
@@ -109,17 +109,19 @@ pub fn test(
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<Report, ConformanceError> {
-    let lab = Lab::open(subject, progress, cancel)?;
-    lab.begin("component")?;
-    let (mut checks, inspection) = component::inspected(&lab);
+    let harness = Harness::open(subject, progress, cancel)?;
+    harness.begin("component")?;
+    let (mut checks, inspection) = component::inspected(&harness);
     cancel.check()?;
     if let Some(inspection) = &inspection {
-        lab.begin("cache")?;
-        checks.extend(caching::caching(&lab, inspection));
+        harness.begin("cache")?;
+        checks.extend(caching::caching(&harness, inspection));
         match &inspection.kind {
-            Kind::Format(description) => format(&lab, inspection, description, &mut checks)?,
-            Kind::Credential(description) => {
-                credential(&lab, inspection, description, &mut checks)?;
+            PluginKind::Format(description) => {
+                format(&harness, inspection, description, &mut checks)?;
+            }
+            PluginKind::Credential(description) => {
+                credential(&harness, inspection, description, &mut checks)?;
             }
         }
     }
@@ -149,28 +151,28 @@ const OF_READING: [&str; 11] = [
 ];
 
 fn format(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     inspection: &Inspection,
     description: &Description,
     checks: &mut Vec<Check>,
 ) -> Result<(), ConformanceError> {
-    let formats = lab.formats(&lab.runtime, inspection);
-    lab.begin("write")?;
-    let mut written = writing::writing(lab, &formats, description);
+    let formats = harness.formats(&harness.runtime, inspection);
+    harness.begin("write")?;
+    let mut written = writing::writing(harness, &formats, description);
     if description.reads {
-        lab.begin("golden")?;
-        let golden = reading::golden(lab, &formats);
+        harness.begin("golden")?;
+        let golden = reading::golden(harness, &formats);
         checks.extend(golden.checks);
-        lab.begin("foreign")?;
-        checks.push(reading::foreign(lab, &formats));
-        lab.begin("samples")?;
-        checks.extend(samples::samples(lab, &formats, golden.known));
-        lab.begin("hostile")?;
+        harness.begin("foreign")?;
+        checks.push(reading::foreign(harness, &formats));
+        harness.begin("samples")?;
+        checks.extend(samples::samples(harness, &formats, golden.known));
+        harness.begin("hostile")?;
         // What it knows of the kit's tells enough.
         if golden.known {
             written.archives.clear();
         }
-        checks.extend(hostile::hostile(lab, &formats, &written.archives));
+        checks.extend(hostile::hostile(harness, &formats, &written.archives));
     } else {
         let skip = |name| Check::skipped(name, "it says that it does not read");
         checks.extend(OF_READING.map(skip));
@@ -180,40 +182,40 @@ fn format(
 }
 
 fn credential(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     inspection: &Inspection,
     description: &CredentialDescription,
     checks: &mut Vec<Check>,
 ) -> Result<(), ConformanceError> {
     let nothing = Grants::default();
-    let granted = grants(lab.subject, inspection);
+    let granted = grants(harness.subject, inspection);
     let (Some(without), Some(with)) = (
-        answers::provider(lab, inspection, &nothing),
-        answers::provider(lab, inspection, &granted),
+        answers::provider(harness, inspection, &nothing),
+        answers::provider(harness, inspection, &granted),
     ) else {
         return Ok(());
     };
-    lab.begin("ungranted")?;
-    // The stage has what would be found: only the grants are missing.
+    harness.begin("ungranted")?;
+    // The made-up environment has what would be found: only the grants are missing.
     checks.extend(answers::ungranted(&Candidate {
-        lab,
+        harness,
         provider: without.as_ref(),
         description,
         grants: &granted,
     }));
     let candidate = Candidate {
-        lab,
+        harness,
         provider: with.as_ref(),
         description,
         grants: &granted,
     };
-    checks.push(lab.check("requests", || answers::requests(&candidate))?);
-    checks.push(lab.check("username", || answers::username(&candidate))?);
-    checks.push(lab.check("unclaimed", || answers::unclaimed(&candidate))?);
-    lab.begin("leaks")?;
+    checks.push(harness.check("requests", || answers::requests(&candidate))?);
+    checks.push(harness.check("username", || answers::username(&candidate))?);
+    checks.push(harness.check("unclaimed", || answers::unclaimed(&candidate))?);
+    harness.begin("leaks")?;
     checks.extend(leaks::leaks(&candidate));
-    checks.push(lab.check("keeping", || keeping::keeping(&candidate))?);
-    lab.begin("servers")?;
+    checks.push(harness.check("keeping", || keeping::keeping(&candidate))?);
+    harness.begin("servers")?;
     checks.extend(servers::servers(&candidate, inspection));
     Ok(())
 }

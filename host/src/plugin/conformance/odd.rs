@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::asking::question;
+use super::probe::question;
 use crate::auth::{Action, ProviderRequest};
 
 /// A question and what it is called.
-type Question = (String, ProviderRequest);
+type OddRequest = (String, ProviderRequest);
 
 /// Returns questions that nobody asks twice.
-pub(super) fn odd_questions() -> Vec<Question> {
+pub(super) fn odd_questions() -> Vec<OddRequest> {
     let mut questions = about_registries();
     questions.extend(with_challenges());
     questions.extend(about_repositories_and_users());
@@ -30,7 +30,7 @@ fn usual() -> ProviderRequest {
 }
 
 /// Most of these never come from the host, which has one spelling for each registry.
-fn about_registries() -> Vec<Question> {
+fn about_registries() -> Vec<OddRequest> {
     let label = "l".repeat(63);
     let registries = [
         "localhost",
@@ -61,7 +61,7 @@ fn about_registries() -> Vec<Question> {
     asked.collect()
 }
 
-fn with_challenges() -> impl Iterator<Item = Question> {
+fn with_challenges() -> impl Iterator<Item = OddRequest> {
     let elsewhere = "Bearer realm=\"http://elsewhere.example.com/\u{1b}[2J\"";
     let challenges = [
         ("no challenge", Vec::new()),
@@ -90,7 +90,7 @@ fn with_challenges() -> impl Iterator<Item = Question> {
     })
 }
 
-fn about_repositories_and_users() -> Vec<Question> {
+fn about_repositories_and_users() -> Vec<OddRequest> {
     let mut questions = Vec::new();
     for (what, repository) in [
         ("no repository", None),
@@ -120,7 +120,7 @@ fn about_repositories_and_users() -> Vec<Question> {
     questions
 }
 
-fn with_settings() -> impl Iterator<Item = Question> {
+fn with_settings() -> impl Iterator<Item = OddRequest> {
     let settings = [
         (
             "settings of other types",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::archives::{self, Archive};
-use super::lab::{Lab, chain};
+use super::harness::{Harness, chain};
 use super::report::{Cases, Check};
 use crate::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
 use crate::digest::{Digest, Hasher};
@@ -36,13 +36,18 @@ pub(super) enum Ended {
 }
 
 /// Shows an archive to the plugin.
-pub(super) fn read(lab: &Lab<'_>, formats: &Formats, input: Input) -> Ended {
+pub(super) fn read(harness: &Harness<'_>, formats: &Formats, input: Input) -> Ended {
     let limits = Limits::default();
-    let source = match input.read(&mut NoLayers, &limits, &Budget::new(&limits), lab.cancel) {
+    let source = match input.read(
+        &mut NoLayers,
+        &limits,
+        &Budget::new(&limits),
+        harness.cancel,
+    ) {
         Ok(source) => source,
         Err(error) => return Ended::Unreadable(chain(&error)),
     };
-    match formats.read(&source, &lab.progress, lab.cancel) {
+    match formats.read(&source, &harness.progress, harness.cancel) {
         Ok((plan, source)) => Ended::Plan(plan, source),
         Err(FormatError::Unrecognised { .. }) => Ended::NotMine,
         Err(FormatError::Archive(error)) => Ended::Unreadable(chain(&error)),
@@ -106,10 +111,10 @@ impl Shown {
 }
 
 /// Lays an archive out in every way in which one may come.
-fn shown(lab: &Lab<'_>, archive: &Archive) -> io::Result<Vec<(String, Shown)>> {
+fn shown(harness: &Harness<'_>, archive: &Archive) -> io::Result<Vec<(String, Shown)>> {
     let bytes = archive.bytes();
-    let file = lab.file("archive.tar", &bytes)?;
-    let directory = lab.fresh("archive")?;
+    let file = harness.file("archive.tar", &bytes)?;
+    let directory = harness.fresh("archive")?;
     for member in &archive.members {
         let path = directory.join(String::from_utf8_lossy(&member.path).as_ref());
         if member.kind == tar::EntryType::Directory {
@@ -138,7 +143,7 @@ pub(super) struct Golden {
 }
 
 /// Shows archives that tools write, each twice, and loads those that the plugin knows.
-pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
+pub(super) fn golden(harness: &Harness<'_>, formats: &Formats) -> Golden {
     let mut cases = Cases::of("golden", "archives read or left to others");
     let mut again = Cases::of("golden-again", "plans the same twice").or_none(UNKNOWN);
     let mut loaded = Cases::of(
@@ -148,7 +153,7 @@ pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
     .or_none(UNKNOWN);
     let mut known = false;
     for archive in archives::golden() {
-        let shown = match shown(lab, &archive) {
+        let shown = match shown(harness, &archive) {
             Ok(shown) => shown,
             Err(error) => {
                 cases.note(&archive.name, Err(error));
@@ -156,21 +161,24 @@ pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
             }
         };
         for (name, shown) in shown {
-            if cases.are_enough() || lab.cancel.is_cancelled() {
+            if cases.are_enough() || harness.cancel.is_cancelled() {
                 break;
             }
-            match read(lab, formats, shown.input()) {
+            match read(harness, formats, shown.input()) {
                 Ended::Plan(plan, _) => {
                     known = true;
                     cases.note::<&str>(&name, Ok(()));
-                    again.note(&name, is_planned(lab, formats, shown.input(), &plan));
+                    again.note(&name, is_planned(harness, formats, shown.input(), &plan));
                     if !loaded.are_enough() {
-                        loaded.note(&name, loads(lab, formats, shown.input(), &archive.images));
+                        loaded.note(
+                            &name,
+                            loads(harness, formats, shown.input(), &archive.images),
+                        );
                     }
                 }
                 Ended::NotMine => cases.note::<&str>(&name, Ok(())),
                 Ended::Refused(why) | Ended::Unreadable(why) | Ended::Broken(why) => {
-                    let why = lab.kept("golden", cases.next(), &archive.bytes(), &why);
+                    let why = harness.kept("golden", cases.next(), &archive.bytes(), &why);
                     cases.note(&name, Err(why));
                 }
             }
@@ -184,12 +192,12 @@ pub(super) fn golden(lab: &Lab<'_>, formats: &Formats) -> Golden {
 
 /// Returns an error unless an archive comes to the same plan again.
 pub(super) fn is_planned(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     formats: &Formats,
     input: Input,
     plan: &Plan,
 ) -> Result<(), String> {
-    match read(lab, formats, input) {
+    match read(harness, formats, input) {
         Ended::Plan(again, _) if format!("{again:?}") == format!("{plan:?}") => Ok(()),
         Ended::Plan(..) => Err("the second plan is another one".to_owned()),
         Ended::NotMine => Err("the second time it is not its own any more".to_owned()),
@@ -201,21 +209,30 @@ pub(super) fn is_planned(
 
 /// Loads an archive into a store of its own.
 pub(super) fn load(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     formats: &Formats,
     input: Input,
     platform: Option<Platform>,
 ) -> Result<(Store, LoadReport), LoadError> {
-    let home = lab.fresh("store").map_err(|source| ArchiveError::Open {
-        path: lab.path("store"),
-        source,
-    })?;
+    let home = harness
+        .fresh("store")
+        .map_err(|source| ArchiveError::Open {
+            path: harness.path("store"),
+            source,
+        })?;
     let store = Store::open(&Home::at(home))?;
     let options = LoadOptions {
         platform,
         ..LoadOptions::default()
     };
-    let mut report = image::load(&store, formats, input, &options, &lab.progress, lab.cancel)?;
+    let mut report = image::load(
+        &store,
+        formats,
+        input,
+        &options,
+        &harness.progress,
+        harness.cancel,
+    )?;
     match report.failed.pop() {
         Some(failed) => Err(failed.error),
         None => Ok((store, report)),
@@ -223,8 +240,13 @@ pub(super) fn load(
 }
 
 /// Returns an error unless an archive can be loaded and has these images.
-fn loads(lab: &Lab<'_>, formats: &Formats, input: Input, images: &[Digest]) -> Result<(), String> {
-    let (_, report) = load(lab, formats, input, None).map_err(|error| chain(&error))?;
+fn loads(
+    harness: &Harness<'_>,
+    formats: &Formats,
+    input: Input,
+    images: &[Digest],
+) -> Result<(), String> {
+    let (_, report) = load(harness, formats, input, None).map_err(|error| chain(&error))?;
     let ids: Vec<&Digest> = report.images.iter().map(|it| &it.config_digest).collect();
     if images.iter().eq(ids.iter().copied()) {
         return Ok(());
@@ -237,10 +259,10 @@ fn loads(lab: &Lab<'_>, formats: &Formats, input: Input, images: &[Digest]) -> R
 }
 
 /// Shows archives in which there is no image.
-pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
+pub(super) fn foreign(harness: &Harness<'_>, formats: &Formats) -> Check {
     let mut cases = Cases::of("foreign", "archives without images left to others");
     for archive in archives::foreign() {
-        let shown = match shown(lab, &archive) {
+        let shown = match shown(harness, &archive) {
             Ok(shown) => shown,
             Err(error) => {
                 cases.note(&archive.name, Err(error));
@@ -248,7 +270,7 @@ pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
             }
         };
         for (name, shown) in shown {
-            let ended = match read(lab, formats, shown.input()) {
+            let ended = match read(harness, formats, shown.input()) {
                 // The host takes care of what is no archive at all.
                 Ended::NotMine | Ended::Unreadable(_) => Ok(()),
                 Ended::Plan(plan, _) => Err(format!(
@@ -260,7 +282,7 @@ pub(super) fn foreign(lab: &Lab<'_>, formats: &Formats) -> Check {
                 )),
                 Ended::Broken(why) => Err(why),
             };
-            let kept = |why: String| lab.kept("foreign", cases.next(), &archive.bytes(), &why);
+            let kept = |why: String| harness.kept("foreign", cases.next(), &archive.bytes(), &why);
             let ended = ended.map_err(kept);
             cases.note(&name, ended);
             if cases.are_enough() {

@@ -7,7 +7,7 @@ use crate::plugin::guest::first_bytes;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// The plugin does as it should.
     Passed,
     /// It does not.
@@ -16,7 +16,7 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// Returns the word for it: `passed`.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ pub struct Check {
     /// What it is called, in every version of msb.
     pub name: &'static str,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// What was done or found, or why it was not, in a few words. Untrusted text.
     pub summary: String,
     /// What went wrong, case by case, or what the author may want to know. Untrusted text.
@@ -43,17 +43,17 @@ pub struct Check {
 impl Check {
     /// Returns a check that ended well.
     pub(super) fn passed(name: &'static str, summary: impl Into<String>) -> Self {
-        Self::ended(name, Outcome::Passed, summary)
+        Self::ended(name, CheckOutcome::Passed, summary)
     }
 
     /// Returns a check that did not.
     pub(super) fn failed(name: &'static str, summary: impl Into<String>) -> Self {
-        Self::ended(name, Outcome::Failed, summary)
+        Self::ended(name, CheckOutcome::Failed, summary)
     }
 
     /// Returns a check that was left out.
     pub(super) fn skipped(name: &'static str, summary: impl Into<String>) -> Self {
-        Self::ended(name, Outcome::Skipped, summary)
+        Self::ended(name, CheckOutcome::Skipped, summary)
     }
 
     /// Adds details.
@@ -62,7 +62,7 @@ impl Check {
         self
     }
 
-    fn ended(name: &'static str, outcome: Outcome, summary: impl Into<String>) -> Self {
+    fn ended(name: &'static str, outcome: CheckOutcome, summary: impl Into<String>) -> Self {
         Self {
             name,
             outcome,
@@ -83,7 +83,7 @@ pub struct Report {
 
 impl Report {
     /// Returns how many checks ended so.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: CheckOutcome) -> usize {
         let ended = |check: &&Check| check.outcome == outcome;
         self.checks.iter().filter(ended).count()
     }
@@ -203,14 +203,14 @@ mod tests {
     #[test]
     fn a_check_without_cases_is_skipped_and_says_why() {
         let check = cases(0, 0);
-        assert_eq!(check.outcome, Outcome::Skipped);
+        assert_eq!(check.outcome, CheckOutcome::Skipped);
         assert_eq!(check.summary, "there are none");
     }
 
     #[test]
     fn a_check_passes_with_all_of_its_cases() {
         let check = cases(3, 0);
-        assert_eq!(check.outcome, Outcome::Passed);
+        assert_eq!(check.outcome, CheckOutcome::Passed);
         assert_eq!(check.summary, "things done: 3");
         assert_eq!(check.details, ["by the way"]);
     }
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_failed_case_is_named_and_cut_to_a_length_that_is_read() {
         let check = cases(2, 1);
-        assert_eq!(check.outcome, Outcome::Failed);
+        assert_eq!(check.outcome, CheckOutcome::Failed);
         assert_eq!(check.summary, "things done: 2 of 3");
         let [detail] = check.details.as_slice() else {
             unreachable!("{check:?}");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::lab::{Lab, chain};
+use super::harness::{Harness, chain};
 use super::reading::{Ended, is_planned, load, read};
 use super::report::{Cases, Check};
 use crate::archive::{ArchiveSource, Input};
@@ -17,7 +17,7 @@ const ENDLESS: u64 = 256 << 20;
 const UNREAD: &str = "none was read";
 
 /// Shows the author's own archives, which must be read, the same each time, and loaded.
-pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Check> {
+pub(super) fn samples(harness: &Harness<'_>, formats: &Formats, known: bool) -> Vec<Check> {
     let mut cases = Cases::of("samples", "archives read");
     let mut again = Cases::of("samples-again", "plans the same twice").or_none(UNREAD);
     let mut loaded = Cases::of("samples-load", "archives loaded").or_none(UNREAD);
@@ -26,12 +26,12 @@ pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Chec
         "layers the same twice and with their digests",
     )
     .or_none("it made no layers itself");
-    for path in &lab.subject.archives {
-        if lab.cancel.is_cancelled() {
+    for path in &harness.subject.archives {
+        if harness.cancel.is_cancelled() {
             break;
         }
         let name = path.display().to_string();
-        match read(lab, formats, Input::Path(path.clone())) {
+        match read(harness, formats, Input::Path(path.clone())) {
             Ended::Plan(plan, _) if plan.images.is_empty() => {
                 cases.note(&name, Err("its plan has no image"));
             }
@@ -39,12 +39,12 @@ pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Chec
                 cases.note::<&str>(&name, Ok(()));
                 again.note(
                     &name,
-                    is_planned(lab, formats, Input::Path(path.clone()), &plan),
+                    is_planned(harness, formats, Input::Path(path.clone()), &plan),
                 );
                 let sound = made_layers(&mut made, &name, &plan, source.as_ref());
                 // It would fail for the same reason, if it ever ended.
                 if sound {
-                    loaded.note(&name, sample_loads(lab, formats, path));
+                    loaded.note(&name, sample_loads(harness, formats, path));
                 }
             }
             Ended::NotMine => cases.note(&name, Err("it says that it is of another format")),
@@ -53,7 +53,7 @@ pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Chec
             }
         }
     }
-    if lab.subject.archives.is_empty() {
+    if harness.subject.archives.is_empty() {
         let why = if known {
             "no --archive was given; it knows archives of the kit"
         } else {
@@ -66,12 +66,12 @@ pub(super) fn samples(lab: &Lab<'_>, formats: &Formats, known: bool) -> Vec<Chec
     vec![cases.end(), again.end(), loaded.end(), made.end()]
 }
 
-fn sample_loads(lab: &Lab<'_>, formats: &Formats, path: &Path) -> Result<(), String> {
+fn sample_loads(harness: &Harness<'_>, formats: &Formats, path: &Path) -> Result<(), String> {
     let input = || Input::Path(path.to_owned());
-    let loaded = match load(lab, formats, input(), None) {
+    let loaded = match load(harness, formats, input(), None) {
         // An archive of another machine is as good.
         Err(LoadError::Platform { offered, .. }) => {
-            load(lab, formats, input(), offered.into_iter().next())
+            load(harness, formats, input(), offered.into_iter().next())
         }
         loaded => loaded,
     };

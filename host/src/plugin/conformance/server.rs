@@ -19,7 +19,7 @@ const HUGE: usize = (4 << 20) + 1;
 
 /// What the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Play {
+pub(super) enum Mode {
     /// It gives this document.
     Document(String),
     /// It has nothing.
@@ -57,7 +57,7 @@ pub(super) struct Server {
 
 #[derive(Debug)]
 struct Shared {
-    play: Mutex<Play>,
+    mode: Mutex<Mode>,
     asked: AtomicUsize,
     ended: AtomicBool,
 }
@@ -68,7 +68,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            play: Mutex::new(Play::Missing),
+            mode: Mutex::new(Mode::Missing),
             asked: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
@@ -91,12 +91,12 @@ impl Server {
     }
 
     /// Changes what it does.
-    pub(super) fn play(&self, play: Play) {
+    pub(super) fn set_mode(&self, mode: Mode) {
         *self
             .shared
-            .play
+            .mode
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = play;
+            .unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
     /// Returns how often it was asked since the last time.
@@ -143,22 +143,22 @@ impl Shared {
         }
         io::copy(&mut reader.take(length), &mut io::sink())?;
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let play = self
-            .play
+        let mode = self
+            .mode
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut writer = stream;
-        match play {
-            Play::Closes => {}
-            Play::NotHttp => writer.write_all(format!("220 {CANARY}\r\n").as_bytes())?,
+        match mode {
+            Mode::Closes => {}
+            Mode::NotHttp => writer.write_all(format!("220 {CANARY}\r\n").as_bytes())?,
             // Until the other side has seen enough.
-            Play::Silent => {
+            Mode::Silent => {
                 let _ = stream.peek(&mut [0]);
             }
-            play => {
-                let (status, fields, body) = play.response();
-                let length = body.len() + usize::from(play == Play::BreaksOff);
+            mode => {
+                let (status, fields, body) = mode.response();
+                let length = body.len() + usize::from(mode == Mode::BreaksOff);
                 let head = format!(
                     "HTTP/1.1 {status} Kit\r\ncontent-length: {length}\r\n\
                      connection: close\r\n{fields}\r\n"
@@ -171,7 +171,7 @@ impl Shared {
     }
 }
 
-impl Play {
+impl Mode {
     fn response(&self) -> (u16, String, Vec<u8>) {
         let json = "content-type: application/json\r\n".to_owned();
         match self {
@@ -208,9 +208,9 @@ impl Play {
 mod tests {
     use super::*;
 
-    fn said(play: Play) -> String {
+    fn said(mode: Mode) -> String {
         let server = Server::start().unwrap();
-        server.play(play);
+        server.set_mode(mode);
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").unwrap();
         let mut answer = Vec::new();
@@ -221,13 +221,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_what_was_agreed() {
-        let document = said(Play::Document("{}".to_owned()));
+        let document = said(Mode::Document("{}".to_owned()));
         assert!(document.starts_with("HTTP/1.1 200 ") && document.ends_with("\r\n\r\n{}"));
-        assert!(said(Play::Missing).starts_with("HTTP/1.1 404 "));
-        assert!(said(Play::Status(503)).starts_with("HTTP/1.1 503 "));
-        assert!(said(Play::Redirect).contains("\r\nlocation: https://elsewhere."));
-        assert!(said(Play::Huge).len() > HUGE);
-        assert!(said(Play::NotHttp).starts_with("220 "));
-        assert_eq!(said(Play::Closes), "");
+        assert!(said(Mode::Missing).starts_with("HTTP/1.1 404 "));
+        assert!(said(Mode::Status(503)).starts_with("HTTP/1.1 503 "));
+        assert!(said(Mode::Redirect).contains("\r\nlocation: https://elsewhere."));
+        assert!(said(Mode::Huge).len() > HUGE);
+        assert!(said(Mode::NotHttp).starts_with("220 "));
+        assert_eq!(said(Mode::Closes), "");
     }
 }

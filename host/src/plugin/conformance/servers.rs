@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::Candidate;
-use super::asking::{Asker, question, registries};
+use super::fake_environment::Scenario;
 use super::leaks::says_nothing;
+use super::probe::{Probe, question, registries};
 use super::report::{Cases, Check};
-use super::server::Play;
-use super::stage::Scene;
+use super::server::Mode;
 use crate::auth::Provider;
 use crate::plugin::{Capability, Inspection, credential};
 
@@ -28,45 +28,47 @@ pub(super) fn servers(candidate: &Candidate<'_>, inspection: &Inspection) -> Vec
     let Some(hurried) = hurried(candidate, inspection) else {
         return skip("it is no provider");
     };
-    let asker = Asker {
-        lab: candidate.lab,
+    let probe = Probe {
+        harness: candidate.harness,
         provider: hurried.as_ref(),
     };
     let mut cases = Cases::of("hostile-answers", "wrong answers of a server borne");
-    let mut plays = vec![
-        Play::Missing,
-        Play::Rubbish,
-        Play::OtherTypes,
-        Play::Deep,
-        Play::Empty,
-        Play::Huge,
-        Play::Redirect,
-        Play::BreaksOff,
-        Play::NotHttp,
-        Play::Closes,
+    let mut modes = vec![
+        Mode::Missing,
+        Mode::Rubbish,
+        Mode::OtherTypes,
+        Mode::Deep,
+        Mode::Empty,
+        Mode::Huge,
+        Mode::Redirect,
+        Mode::BreaksOff,
+        Mode::NotHttp,
+        Mode::Closes,
     ];
-    plays.extend([204, 400, 401, 403, 429, 500, 503].map(Play::Status));
-    for play in plays {
-        if cases.are_enough() || candidate.lab.cancel.is_cancelled() {
+    modes.extend([204, 400, 401, 403, 429, 500, 503].map(Mode::Status));
+    for mode in modes {
+        if cases.are_enough() || candidate.harness.cancel.is_cancelled() {
             break;
         }
-        let what = format!("{play:?}");
-        if let Err(why) = candidate.set(Scene::Documents, &asking) {
+        let what = format!("{mode:?}");
+        if let Err(why) = candidate.set(Scenario::Documents, &asking) {
             return vec![Check::failed("hostile-answers", why)];
         }
-        candidate.lab.stage.server().play(play);
-        let told = asker.get(&question(&asking));
-        let ended = says_nothing(told.texts.iter());
-        cases.note(&what, ended.and_then(|()| told.ended.allowed()));
+        candidate.harness.fake.server().set_mode(mode);
+        let observed = probe.get(&question(&asking));
+        let ended = says_nothing(observed.texts.iter());
+        cases.note(&what, ended.and_then(|()| observed.ended.allowed()));
     }
-    vec![cases.end(), slow(candidate, &asker, &asking)]
+    vec![cases.end(), slow(candidate, &probe, &asking)]
 }
 
 /// Returns the provider with a smaller budget: what hangs here hangs for good.
 fn hurried(candidate: &Candidate<'_>, inspection: &Inspection) -> Option<Arc<dyn Provider>> {
-    let mut package = candidate.lab.package(inspection, candidate.grants.clone());
+    let mut package = candidate
+        .harness
+        .package(inspection, candidate.grants.clone());
     package.limits.wall = Some(WALL);
-    credential::providers(&candidate.lab.runtime, &[package]).pop()
+    credential::providers(&candidate.harness.runtime, &[package]).pop()
 }
 
 /// Returns a registry for which a server is candidate.
@@ -74,23 +76,27 @@ fn asked_of(candidate: &Candidate<'_>) -> Option<String> {
     registries(&candidate.description.registries)
         .into_iter()
         .find(|registry| {
-            let _ = candidate.set(Scene::Documents, registry);
-            candidate.lab.stage.take_found();
-            candidate.asker().get(&question(registry));
-            candidate.lab.stage.take_found().contains(&Capability::Http)
+            let _ = candidate.set(Scenario::Documents, registry);
+            candidate.harness.fake.take_found();
+            candidate.probe().get(&question(registry));
+            candidate
+                .harness
+                .fake
+                .take_found()
+                .contains(&Capability::Http)
         })
 }
 
 /// Has the server never answer.
-fn slow(candidate: &Candidate<'_>, asker: &Asker<'_>, registry: &str) -> Check {
+fn slow(candidate: &Candidate<'_>, probe: &Probe<'_>, registry: &str) -> Check {
     const NAME: &str = "slow-server";
-    if let Err(why) = candidate.set(Scene::Documents, registry) {
+    if let Err(why) = candidate.set(Scenario::Documents, registry) {
         return Check::failed(NAME, why);
     }
-    candidate.lab.stage.server().play(Play::Silent);
-    let told = asker.get(&question(registry));
-    match says_nothing(told.texts.iter()).and_then(|()| told.ended.allowed()) {
-        Ok(()) => Check::passed(NAME, format!("it ends in {}", told.ended.words())),
+    candidate.harness.fake.server().set_mode(Mode::Silent);
+    let observed = probe.get(&question(registry));
+    match says_nothing(observed.texts.iter()).and_then(|()| observed.ended.allowed()) {
+        Ok(()) => Check::passed(NAME, format!("it ends in {}", observed.ended.words())),
         Err(why) => Check::failed(NAME, why),
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::archives;
-use super::lab::{Lab, chain};
+use super::harness::{Harness, chain};
 use super::reading::load;
 use super::report::{Cases, Check};
 use crate::archive::{Input, TarOutput};
@@ -31,7 +31,11 @@ pub(super) struct Written {
 }
 
 /// Saves images in every way, and reads what was written, if the plugin reads.
-pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Written {
+pub(super) fn writing(
+    harness: &Harness<'_>,
+    formats: &Formats,
+    description: &Description,
+) -> Written {
     let names = ["write-none", "write", "write-again", "write-read"];
     if !description.writes {
         let skip = |name| Check::skipped(name, "it says that it does not write");
@@ -40,7 +44,7 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
             ..Written::default()
         };
     }
-    let (store, selections) = match filled(lab) {
+    let (store, selections) = match filled(harness) {
         Ok(filled) => filled,
         Err(why) => {
             return Written {
@@ -56,14 +60,14 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         "archives read again with the images they were of",
     );
     let writer = Writer {
-        lab,
+        harness,
         store,
         formats,
         description,
     };
     let mut archives = Vec::new();
     for (number, selection) in selections.iter().enumerate() {
-        if lab.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
+        if harness.cancel.is_cancelled() || written.are_enough() || back.are_enough() {
             break;
         }
         let name = selection.name;
@@ -82,11 +86,11 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         written.note::<&str>(name, Ok(()));
         again.note(name, writer.is_written(selection, &saved));
         if saved.images.len() == 2 && archives.is_empty() {
-            let path = lab.path("example.tar");
+            let path = harness.path("example.tar");
             archives.extend(fs::copy(&saved.path, &path).ok().map(|_| path));
         }
         if description.reads {
-            let read = reads_back(lab, formats, &saved, &mut back);
+            let read = reads_back(harness, formats, &saved, &mut back);
             back.note(name, read);
         }
     }
@@ -96,7 +100,7 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
         Check::skipped("write-read", "it says that it does not read")
     };
     let checks = vec![
-        writes_nothing(lab, formats, description),
+        writes_nothing(harness, formats, description),
         written.end(),
         again.end(),
         back,
@@ -105,22 +109,22 @@ pub(super) fn writing(lab: &Lab<'_>, formats: &Formats, description: &Descriptio
 }
 
 /// Fills a store, and says what can be saved of it.
-fn filled(lab: &Lab<'_>) -> Result<(Store, Vec<Selection>), String> {
+fn filled(harness: &Harness<'_>) -> Result<(Store, Vec<Selection>), String> {
     let failed =
         |error: &dyn std::error::Error| format!("the kit could not fill a store: {}", chain(error));
-    let home = lab.fresh("stock").map_err(|error| failed(&error))?;
+    let home = harness.fresh("stock").map_err(|error| failed(&error))?;
     let store = Store::open(&Home::at(home)).map_err(|error| failed(&error))?;
-    let shipped = Formats::of(&lab.runtime, &crate::plugin::builtin::packages());
+    let shipped = Formats::of(&harness.runtime, &crate::plugin::builtin::packages());
     for archive in archives::golden() {
-        let path = lab.file("stock.tar", &archive.bytes());
+        let path = harness.file("stock.tar", &archive.bytes());
         let path = path.map_err(|error| failed(&error))?;
         let loaded = image::load(
             &store,
             &shipped,
             Input::Path(path),
             &image::LoadOptions::default(),
-            &lab.progress,
-            lab.cancel,
+            &harness.progress,
+            harness.cancel,
         );
         loaded.map_err(|error| failed(&error))?;
     }
@@ -167,7 +171,7 @@ enum Unsaved {
 
 /// Who writes, and what.
 struct Writer<'a> {
-    lab: &'a Lab<'a>,
+    harness: &'a Harness<'a>,
     store: Store,
     formats: &'a Formats,
     description: &'a Description,
@@ -175,19 +179,19 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn save(&self, selection: &Selection, name: &str) -> Result<Saved, Unsaved> {
-        let path = self.lab.path(name);
+        let path = self.harness.path(name);
         let options = SaveOptions {
             format: self.description.name.clone(),
         };
-        self.lab.journal.take();
+        self.harness.journal.take();
         let report = image::save(
             &self.store,
             self.formats,
             &selection.selectors,
             &options,
             SaveTarget::File(path.clone()),
-            &self.lab.progress,
-            self.lab.cancel,
+            &self.harness.progress,
+            self.harness.cancel,
         );
         let images = match report {
             Ok(report) => report.images,
@@ -204,7 +208,7 @@ impl Writer<'_> {
         Ok(Saved {
             path,
             images,
-            logged: !self.lab.journal.take().is_empty(),
+            logged: !self.harness.journal.take().is_empty(),
         })
     }
 
@@ -225,12 +229,12 @@ impl Writer<'_> {
 
 /// Returns an error unless the plugin reads what it has written, and it is the same.
 fn reads_back(
-    lab: &Lab<'_>,
+    harness: &Harness<'_>,
     formats: &Formats,
     saved: &Saved,
     cases: &mut Cases,
 ) -> Result<(), String> {
-    let (_, loaded) = load(lab, formats, Input::Path(saved.path.clone()), None)
+    let (_, loaded) = load(harness, formats, Input::Path(saved.path.clone()), None)
         .map_err(|error| format!("it does not read what it wrote: {}", chain(&error)))?;
     for image in &saved.images {
         let same = |other: &&image::LoadedImage| other.config_digest == image.config_digest;
@@ -260,21 +264,21 @@ fn reads_back(
 }
 
 /// Has the plugin write no image at all, which must not crash it.
-fn writes_nothing(lab: &Lab<'_>, formats: &Formats, description: &Description) -> Check {
+fn writes_nothing(harness: &Harness<'_>, formats: &Formats, description: &Description) -> Check {
     const NAME: &str = "write-none";
     let output = TarOutput::new(
         "nothing".to_owned(),
         Box::new(std::io::sink()),
         Vec::new(),
-        Arc::clone(&lab.progress),
-        lab.cancel.clone(),
+        Arc::clone(&harness.progress),
+        harness.cancel.clone(),
     );
     let written = formats.write(
         &description.name,
         &[],
         Box::new(output),
-        &lab.progress,
-        lab.cancel,
+        &harness.progress,
+        harness.cancel,
     );
     match written {
         Ok(output) => match output.finish() {

@@ -22,7 +22,7 @@ pub enum InstalledError {
     /// The lock cannot be used.
     #[error("`{}` cannot be used: {reason}", path.display())]
     Lock {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
@@ -30,7 +30,7 @@ pub enum InstalledError {
     /// A newer msb has written the lock.
     #[error("`{}` has form {found}, this msb knows form {known}", path.display())]
     LockVersion {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Its form.
         found: u32,
@@ -61,7 +61,7 @@ pub enum InstalledError {
     Name {
         /// The name.
         name: String,
-        /// Why not.
+        /// The reason, for a sentence.
         reason: String,
     },
     /// Another plugin has the name.
@@ -138,7 +138,7 @@ pub enum InstalledError {
     Signature {
         /// The source.
         place: String,
-        /// Why.
+        /// What is wrong with the signature.
         #[source]
         source: SignatureError,
     },

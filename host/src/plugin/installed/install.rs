@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::error::InstalledError;
 use super::fetch::{self, Network};
-use super::lock::{Asked, Lock, LockedKind, LockedPlugin};
-use super::order::Place;
+use super::lock::{Lock, LockedKind, LockedPlugin, RequestedGrant};
+use super::order::OrderPosition;
 use super::signature::{PublicKey, Signature, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::plugin::{Capability, Grant, Inspection, Kind, Runtime, builtin};
+use crate::plugin::{Capability, Grant, Inspection, PluginKind, Runtime, builtin};
 use crate::progress::{Event, Progress};
 use crate::settings::{KeySource, Settings, is_plugin_name};
 use crate::store::{self, Home};
@@ -29,15 +29,15 @@ pub struct Installer<'a> {
     pub runtime: &'a Runtime,
     /// How they are fetched.
     pub network: &'a Network,
-    /// Who is told.
+    /// Where progress is reported.
     pub progress: &'a Arc<dyn Progress>,
-    /// What stops it.
+    /// Stops it early.
     pub cancel: &'a Cancel,
 }
 
-/// What the user wants.
+/// What is to be installed, and under which conditions.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct InstallRequest {
     /// What to call it, other than its source says.
     pub name: Option<String>,
     /// Whose signature it must have.
@@ -68,9 +68,9 @@ pub struct Candidate {
     /// The signature of that key.
     pub signed: Option<Signature>,
     /// What it asks for.
-    pub asks: Vec<Asked>,
+    pub asks: Vec<RequestedGrant>,
     /// What of it the user has not been asked about.
-    pub news: Vec<Asked>,
+    pub news: Vec<RequestedGrant>,
     /// The plugin of msb whose place it takes.
     pub replaces: Option<String>,
     /// What is installed under its name.
@@ -88,14 +88,14 @@ impl Candidate {
 
     /// Returns what it is granted when the user grants what is new and nothing else changes.
     pub fn agreed(&self) -> Vec<String> {
-        let asks = self.asks.iter().map(|asked| asked.grant.clone());
+        let asks = self.asks.iter().map(|requested| requested.grant.clone());
         match &self.previous {
             None => asks.collect(),
             Some(previous) => {
                 let mut grants = previous.grants.clone();
-                for asked in &self.news {
-                    if !grants.contains(&asked.grant) {
-                        grants.push(asked.grant.clone());
+                for requested in &self.news {
+                    if !grants.contains(&requested.grant) {
+                        grants.push(requested.grant.clone());
                     }
                 }
                 grants
@@ -103,7 +103,7 @@ impl Candidate {
         }
     }
 
-    /// Checks permissions that the user gives, and returns them in their one spelling.
+    /// Checks permissions that the user gives, and returns them in canonical form.
     pub fn check_grants(&self, grants: &[String]) -> Result<Vec<String>, InstalledError> {
         grants
             .iter()
@@ -114,10 +114,14 @@ impl Candidate {
 
 impl Installer<'_> {
     /// Fetches and checks what is at a source. Changes nothing.
-    pub fn prepare(&self, source: &Source, wish: &Wish) -> Result<Candidate, InstalledError> {
+    pub fn prepare(
+        &self,
+        source: &Source,
+        request: &InstallRequest,
+    ) -> Result<Candidate, InstalledError> {
         let lock = Lock::read(self.home)?;
         let spelling = source.to_string();
-        let name = match &wish.name {
+        let name = match &request.name {
             Some(name) => name.clone(),
             None => source.name().unwrap_or_default(),
         };
@@ -131,8 +135,8 @@ impl Installer<'_> {
                 place: previous.source.clone(),
             });
         }
-        let keys = self.keys(source, wish, previous.as_ref())?;
-        let locked_only = previous.as_ref().filter(|_| wish.kept && wish.locked);
+        let keys = self.keys(source, request, previous.as_ref())?;
+        let locked_only = previous.as_ref().filter(|_| request.kept && request.locked);
         let kept = locked_only
             .filter(|locked| keys.is_empty() || locked.signed.is_some())
             .and_then(|locked| self.kept(locked));
@@ -154,14 +158,14 @@ impl Installer<'_> {
         };
         let digest = Digest::of(&fetched.component);
         let locked = previous.as_ref().map(|previous| &previous.sha256);
-        if wish.locked && locked != Some(&digest) {
+        if request.locked && locked != Some(&digest) {
             return Err(InstalledError::NotLocked {
                 place: spelling,
                 found: digest,
             });
         }
         if let Some(locked) = locked
-            && !wish.update
+            && !request.update
             && *locked != digest
         {
             return Err(InstalledError::Changed {
@@ -205,12 +209,12 @@ impl Installer<'_> {
         })
     }
 
-    /// Keeps a plugin, with these permissions and at this place.
+    /// Keeps a plugin, with these permissions and at this position.
     pub fn commit(
         &self,
         candidate: &Candidate,
         grants: &[String],
-        place: Option<&Place>,
+        place: Option<&OrderPosition>,
     ) -> Result<(), InstalledError> {
         let grants = candidate.check_grants(grants)?;
         Lock::change(self.home, self.progress.as_ref(), self.cancel, |lock| {
@@ -275,7 +279,7 @@ impl Installer<'_> {
     fn keys(
         &self,
         source: &Source,
-        wish: &Wish,
+        request: &InstallRequest,
         previous: Option<&LockedPlugin>,
     ) -> Result<Vec<Vec<PublicKey>>, InstalledError> {
         let mut groups = Vec::new();
@@ -287,7 +291,7 @@ impl Installer<'_> {
         if !policy.is_empty() {
             groups.push(policy);
         }
-        if let Some(key) = &wish.key {
+        if let Some(key) = &request.key {
             groups.push(vec![PublicKey::read(key)?]);
         } else if let Some(key) = previous.and_then(|previous| previous.key.as_deref())
             && groups.is_empty()
@@ -348,13 +352,13 @@ fn signed<'k>(
 }
 
 /// Returns what a plugin asks for: its needs that it can make use of, and what has no scope.
-fn asks(inspection: &Inspection) -> Vec<Asked> {
-    let mut asks: Vec<Asked> = Vec::new();
+fn asks(inspection: &Inspection) -> Vec<RequestedGrant> {
+    let mut asks: Vec<RequestedGrant> = Vec::new();
     for need in &inspection.needs {
         let grant = need.grant.to_string();
         let is_of_use = inspection.capabilities.contains(&need.grant.capability());
-        if is_of_use && !asks.iter().any(|asked| asked.grant == grant) {
-            asks.push(Asked {
+        if is_of_use && !asks.iter().any(|requested| requested.grant == grant) {
+            asks.push(RequestedGrant {
                 grant,
                 reason: need.reason.clone(),
             });
@@ -362,8 +366,8 @@ fn asks(inspection: &Inspection) -> Vec<Asked> {
     }
     for capability in &inspection.capabilities {
         let grant = capability.to_string();
-        if !capability.has_scope() && !asks.iter().any(|asked| asked.grant == grant) {
-            asks.push(Asked {
+        if !capability.has_scope() && !asks.iter().any(|requested| requested.grant == grant) {
+            asks.push(RequestedGrant {
                 grant,
                 reason: String::new(),
             });
@@ -372,14 +376,17 @@ fn asks(inspection: &Inspection) -> Vec<Asked> {
     asks
 }
 
-fn news(asks: &[Asked], previous: Option<&LockedPlugin>) -> Vec<Asked> {
-    let known = |asked: &&Asked| {
+fn news(asks: &[RequestedGrant], previous: Option<&LockedPlugin>) -> Vec<RequestedGrant> {
+    let known = |requested: &&RequestedGrant| {
         previous.is_some_and(|previous| {
-            previous.grants.contains(&asked.grant)
-                || previous.asks.iter().any(|old| old.grant == asked.grant)
+            previous.grants.contains(&requested.grant)
+                || previous.asks.iter().any(|old| old.grant == requested.grant)
         })
     };
-    asks.iter().filter(|asked| !known(asked)).cloned().collect()
+    asks.iter()
+        .filter(|requested| !known(requested))
+        .cloned()
+        .collect()
 }
 
 /// Reads a permission that a plugin with these capabilities can make use of.
@@ -418,7 +425,11 @@ fn check_name(name: &str) -> Result<(), InstalledError> {
     Ok(())
 }
 
-pub(super) fn check_provides(lock: &Lock, name: &str, kind: &Kind) -> Result<(), InstalledError> {
+pub(super) fn check_provides(
+    lock: &Lock,
+    name: &str,
+    kind: &PluginKind,
+) -> Result<(), InstalledError> {
     let kind = LockedKind::of(kind);
     let other = lock.plugins.iter().find(|other| {
         other.enabled
@@ -436,6 +447,6 @@ pub(super) fn check_provides(lock: &Lock, name: &str, kind: &Kind) -> Result<(),
     }
 }
 
-pub(super) fn same_kind(one: &Kind, other: &Kind) -> bool {
+pub(super) fn same_kind(one: &PluginKind, other: &PluginKind) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
 }

@@ -47,7 +47,7 @@ pub struct LockedPlugin {
     pub name: String,
     /// Whether it may be used.
     pub enabled: bool,
-    /// Where it comes from, in the one spelling.
+    /// Where it comes from, in canonical form.
     pub source: String,
     /// The version that it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ pub struct LockedPlugin {
     /// The interfaces that it imports.
     pub imports: Vec<String>,
     /// What it asks for.
-    pub asks: Vec<Asked>,
+    pub asks: Vec<RequestedGrant>,
     /// What the user has granted.
     pub grants: Vec<String>,
     /// What it said of itself.
@@ -78,7 +78,7 @@ pub struct LockedPlugin {
 
 /// A permission that a plugin asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct RequestedGrant {
     /// The permission.
     pub grant: String,
     /// What for; untrusted text.
@@ -265,7 +265,7 @@ mod tests {
             signed: None,
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
-            asks: vec![Asked {
+            asks: vec![RequestedGrant {
                 grant: "http=https://vault".to_owned(),
                 reason: "to ask \"it\"\n".to_owned(),
             }],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::InstalledError;
 use super::install::{check_provides, usable};
 use super::lock::{Lock, LockedBuiltin, LockedPlugin};
-use super::order::{self, Place};
+use super::order::{self, OrderPosition};
 use super::signature::PublicKey;
 use super::{component_path, packages};
 use crate::cancel::Cancel;
@@ -18,16 +18,16 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::store::{self, Home};
 
-/// Who changes plugins, and where.
+/// Changes which plugins a home has, their grants and their order.
 #[derive(Clone, Copy)]
-pub struct Around<'a> {
+pub struct LockEditor<'a> {
     /// Where they are kept.
     pub home: &'a Home,
     /// What is set of them.
     pub settings: &'a Settings,
-    /// Who is told.
+    /// Where progress is reported.
     pub progress: &'a Arc<dyn Progress>,
-    /// What stops it.
+    /// Stops it early.
     pub cancel: &'a Cancel,
 }
 
@@ -40,7 +40,7 @@ pub struct Verified {
     pub problem: Option<String>,
 }
 
-impl Around<'_> {
+impl LockEditor<'_> {
     /// Lets a plugin be used, or not.
     pub fn enable(&self, name: &str, enabled: bool) -> Result<(), InstalledError> {
         self.change(|lock| {
@@ -100,8 +100,8 @@ impl Around<'_> {
     }
 
     /// Moves a plugin.
-    pub fn put(&self, name: &str, place: &Place) -> Result<(), InstalledError> {
-        self.change(|lock| order::put(lock, self.settings, name, place))
+    pub fn put(&self, name: &str, position: &OrderPosition) -> Result<(), InstalledError> {
+        self.change(|lock| order::put(lock, self.settings, name, position))
     }
 
     /// Makes these the first, in this order.
@@ -161,9 +161,9 @@ impl Around<'_> {
     }
 }
 
-impl std::fmt::Debug for Around<'_> {
+impl std::fmt::Debug for LockEditor<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Around").finish_non_exhaustive()
+        formatter.debug_struct("LockEditor").finish_non_exhaustive()
     }
 }
 

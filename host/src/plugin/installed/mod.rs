@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::formats::Formats;
-use super::package::{Kind, Package};
+use super::package::{Package, PluginKind};
 use super::runtime::Runtime;
 use crate::auth::Provider;
 use crate::digest::Digest;
@@ -28,10 +28,10 @@ use crate::store::Home;
 
 pub use error::InstalledError;
 pub use fetch::{MAX_COMPONENT, Network};
-pub use install::{Candidate, Installer, Wish};
-pub use lock::{Asked, Lock, LockedBuiltin, LockedKind, LockedPlugin};
-pub use manage::{Around, Verified};
-pub use order::Place;
+pub use install::{Candidate, InstallRequest, Installer};
+pub use lock::{Lock, LockedBuiltin, LockedKind, LockedPlugin, RequestedGrant};
+pub use manage::{LockEditor, Verified};
+pub use order::OrderPosition;
 pub use push::push;
 pub use signature::{PublicKey, Signature, SignatureError};
 pub use source::{ParseSourceError, Source};
@@ -181,8 +181,8 @@ impl Listed {
     /// Returns the word for the kind.
     pub fn kind(&self) -> &'static str {
         match self.package.kind {
-            Kind::Format(_) => "format",
-            Kind::Credential(_) => "credential",
+            PluginKind::Format(_) => "format",
+            PluginKind::Credential(_) => "credential",
         }
     }
 

@@ -8,18 +8,18 @@ use std::path::Path;
 use super::error::InstalledError;
 use super::lock::Lock;
 use super::packages;
-use crate::plugin::{Kind, Package};
+use crate::plugin::{Package, PluginKind};
 use crate::settings::{PluginSettings, Settings};
 
 /// The provider of msb that what is installed stands in front of.
 const LAST_PROVIDER: &str = "docker-config";
 
-/// Where a plugin shall stand.
+/// A position in the order of plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In front of another.
+pub enum OrderPosition {
+    /// Before another plugin.
     Before(String),
-    /// Behind another.
+    /// After another plugin.
     After(String),
 }
 
@@ -30,7 +30,7 @@ pub(super) fn arrange(packages: Vec<Package>, lock: &Lock, settings: &Settings) 
     for package in installed {
         let last = arranged.iter().position(|it| &*it.name == LAST_PROVIDER);
         match (&package.kind, last) {
-            (Kind::Credential(_), Some(last)) => arranged.insert(last, package),
+            (PluginKind::Credential(_), Some(last)) => arranged.insert(last, package),
             _ => arranged.push(package),
         }
     }
@@ -60,15 +60,15 @@ fn position(order: &[String], name: &str) -> usize {
     at.unwrap_or(usize::MAX)
 }
 
-/// Moves a plugin to a place.
+/// Moves a plugin to a position.
 pub(super) fn put(
     lock: &mut Lock,
     settings: &Settings,
     name: &str,
-    place: &Place,
+    place: &OrderPosition,
 ) -> Result<(), InstalledError> {
     let mut names = names(lock, settings)?;
-    let (Place::Before(other) | Place::After(other)) = place;
+    let (OrderPosition::Before(other) | OrderPosition::After(other)) = place;
     for wanted in [name, other] {
         if !names.iter().any(|it| it == wanted) {
             return Err(InstalledError::NotInstalled {
@@ -83,8 +83,8 @@ pub(super) fn put(
     names.retain(|it| it != name);
     let at = position(&names, other);
     let at = match place {
-        Place::Before(_) => at,
-        Place::After(_) => at + 1,
+        OrderPosition::Before(_) => at,
+        OrderPosition::After(_) => at + 1,
     };
     names.insert(at, name.to_owned());
     lock.order = names;

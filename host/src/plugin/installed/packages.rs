@@ -6,8 +6,8 @@ use super::error::InstalledError;
 use super::lock::{Lock, LockedKind, LockedPlugin};
 use crate::auth::Operations;
 use crate::plugin::{
-    Budget, ComponentBytes, CredentialDescription, Description, Grant, Grants, Kind, Need, Package,
-    builtin,
+    ComponentBytes, CredentialDescription, Description, Grant, Grants, Need, Package, PluginBudget,
+    PluginKind, builtin,
 };
 use crate::settings::Settings;
 
@@ -57,8 +57,8 @@ fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, Installed
         },
         grants: parse(&plugin.grants)?,
         limits: match &kind {
-            Kind::Format(_) => Budget::FORMAT,
-            Kind::Credential(_) => Budget::CREDENTIAL,
+            PluginKind::Format(_) => PluginBudget::FORMAT,
+            PluginKind::Credential(_) => PluginBudget::CREDENTIAL,
         },
         kind,
         settings: None,
@@ -75,15 +75,15 @@ fn parse(grants: &[String]) -> Result<Grants, InstalledError> {
 }
 
 impl LockedKind {
-    pub(super) fn of(kind: &Kind) -> Self {
+    pub(super) fn of(kind: &PluginKind) -> Self {
         match kind {
-            Kind::Format(said) => Self::Format {
+            PluginKind::Format(said) => Self::Format {
                 name: said.name.clone(),
                 title: said.title.clone(),
                 reads: said.reads,
                 writes: said.writes,
             },
-            Kind::Credential(said) => {
+            PluginKind::Credential(said) => {
                 let operations = [
                     ("store", said.operations.store),
                     ("erase", said.operations.erase),
@@ -104,14 +104,14 @@ impl LockedKind {
         }
     }
 
-    fn kind(&self, asks: &[super::lock::Asked]) -> Kind {
+    fn kind(&self, asks: &[super::lock::RequestedGrant]) -> PluginKind {
         match self {
             Self::Format {
                 name,
                 title,
                 reads,
                 writes,
-            } => Kind::Format(Description {
+            } => PluginKind::Format(Description {
                 name: name.clone(),
                 title: title.clone(),
                 reads: *reads,
@@ -124,7 +124,7 @@ impl LockedKind {
                 registries,
             } => {
                 let does = |word: &str| operations.iter().any(|it| it == word);
-                Kind::Credential(CredentialDescription {
+                PluginKind::Credential(CredentialDescription {
                     name: name.clone(),
                     title: title.clone(),
                     operations: Operations {
@@ -136,10 +136,10 @@ impl LockedKind {
                     registries: registries.clone(),
                     needs: asks
                         .iter()
-                        .filter_map(|asked| {
+                        .filter_map(|requested| {
                             Some(Need {
-                                grant: asked.grant.parse().ok()?,
-                                reason: asked.reason.clone(),
+                                grant: requested.grant.parse().ok()?,
+                                reason: requested.reason.clone(),
                             })
                         })
                         .collect(),

@@ -38,8 +38,8 @@ pub fn push(
         exports: vec![format!(
             "msb:plugin/{}@{}",
             match inspection.kind {
-                crate::plugin::Kind::Format(_) => "archive",
-                crate::plugin::Kind::Credential(_) => "credentials",
+                crate::plugin::PluginKind::Format(_) => "archive",
+                crate::plugin::PluginKind::Credential(_) => "credentials",
             },
             inspection.api
         )],

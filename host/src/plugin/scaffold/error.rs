@@ -32,7 +32,7 @@ pub enum ScaffoldError {
         operation: &'static str,
         /// On what.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

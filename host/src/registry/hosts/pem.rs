@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::HostsError;
-use super::sections::{Container, Damage, Sections};
+use super::sections::{Container, PemDamage, Sections};
 use crate::registry::provider::certified;
 
 /// How many damaged certificates of a file are told one by one.
@@ -90,7 +90,7 @@ pub enum PemError {
     NoKey,
     /// Its key cannot be read.
     #[error("its private key is damaged")]
-    Key(#[source] Damage),
+    Key(#[source] PemDamage),
     /// Its key has a passphrase.
     #[error("its private key is encrypted with a passphrase")]
     EncryptedKey,
@@ -101,7 +101,7 @@ pub enum PemError {
         number: usize,
         /// What is wrong with the contents.
         #[source]
-        source: Damage,
+        source: PemDamage,
     },
     /// The key is of an unknown kind, or belongs to another certificate.
     #[error("certificate and key are no pair that can be used")]
@@ -234,7 +234,7 @@ fn read(file: &NamedFile) -> Result<Sections, HostsError> {
 fn found_in(
     file: &NamedFile,
     sections: &Sections,
-) -> Result<Vec<Result<CertificateDer<'static>, Damage>>, HostsError> {
+) -> Result<Vec<Result<CertificateDer<'static>, PemDamage>>, HostsError> {
     let certificates = sections.certificates();
     if !certificates.is_empty() {
         return Ok(certificates);
@@ -326,7 +326,7 @@ mod tests {
         let PemError::Certificate { number: 1, source } = found else {
             panic!("{found:?}");
         };
-        assert_eq!(source, Damage::NoEnd);
+        assert_eq!(source, PemDamage::NoEnd);
     }
 
     #[test]

@@ -16,7 +16,7 @@ const LABELS: [&str; 2] = ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 /// Why a section is not what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Damage {
+pub enum PemDamage {
     /// The last line is missing.
     #[error("its last line, `-----END …-----`, is missing")]
     NoEnd,
@@ -59,7 +59,7 @@ impl Sections {
     }
 
     /// Returns the certificates, in their order; the damage for one that cannot be read.
-    pub(super) fn certificates(&self) -> Vec<Result<CertificateDer<'static>, Damage>> {
+    pub(super) fn certificates(&self) -> Vec<Result<CertificateDer<'static>, PemDamage>> {
         let sections: Vec<_> = self.each().filter_map(certificate).collect();
         if !sections.is_empty() {
             return sections;
@@ -71,13 +71,13 @@ impl Sections {
     }
 
     /// Returns the first private key; the damage where there is one that cannot be read.
-    pub(super) fn key(&self) -> Option<Result<PrivateKeyDer<'static>, Damage>> {
+    pub(super) fn key(&self) -> Option<Result<PrivateKeyDer<'static>, PemDamage>> {
         let mut damage = None;
         for section in self.each().filter(|section| is_key(label(section))) {
             match PrivateKeyDer::from_pem_slice(section) {
                 Ok(key) => return Some(Ok(key)),
                 Err(pem::Error::NoItemsFound) => {}
-                Err(error) => damage = damage.or(Some(Err(Damage::from(error)))),
+                Err(error) => damage = damage.or(Some(Err(PemDamage::from(error)))),
             }
         }
         damage.or_else(|| {
@@ -132,7 +132,7 @@ impl Sections {
     }
 }
 
-impl From<pem::Error> for Damage {
+impl From<pem::Error> for PemDamage {
     fn from(error: pem::Error) -> Self {
         match error {
             pem::Error::MissingSectionEnd { .. } => Self::NoEnd,
@@ -152,7 +152,7 @@ fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Zeroizing<Vec<u8>> {
 }
 
 /// Returns the certificate of a section; `None` where the section is something else.
-fn certificate(section: &[u8]) -> Option<Result<CertificateDer<'static>, Damage>> {
+fn certificate(section: &[u8]) -> Option<Result<CertificateDer<'static>, PemDamage>> {
     let other = LABELS.iter().find(|it| label(section) == it.as_bytes());
     let renamed = match other {
         Some(name) => String::from_utf8_lossy(section)
@@ -163,7 +163,7 @@ fn certificate(section: &[u8]) -> Option<Result<CertificateDer<'static>, Damage>
     };
     Some(
         CertificateDer::from_pem_slice(&renamed)
-            .map_err(Damage::from)
+            .map_err(PemDamage::from)
             .and_then(|der| {
                 // What OpenSSL trusts a certificate for comes after it.
                 let der = if other.is_some() {
@@ -172,7 +172,7 @@ fn certificate(section: &[u8]) -> Option<Result<CertificateDer<'static>, Damage>
                     Some(&*der)
                 };
                 let der = der.filter(|der| is_certificate(der));
-                Ok(der.ok_or(Damage::Certificate)?.to_vec().into())
+                Ok(der.ok_or(PemDamage::Certificate)?.to_vec().into())
             }),
     )
 }
@@ -268,14 +268,14 @@ mod tests {
     fn damage_in_a_section_says_nothing_of_the_others() {
         let cut: String = CERTIFICATE.chars().take(200).collect();
         for (damaged, expected) in [
-            (cut, Damage::NoEnd),
+            (cut, PemDamage::NoEnd),
             (
                 "-----BEGIN CERTIFICATE-----\n%%\n-----END CERTIFICATE-----\n".to_owned(),
-                Damage::Base64,
+                PemDamage::Base64,
             ),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-                Damage::Certificate,
+                PemDamage::Certificate,
             ),
         ] {
             let first = sections(format!("{damaged}\n{CERTIFICATE}")).certificates();

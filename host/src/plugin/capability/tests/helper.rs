@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::login;
 use crate::auth::ProviderError;
-use crate::plugin::Budget;
+use crate::plugin::PluginBudget;
 use crate::plugin::test_bench::{Bench, request};
 
 const ANSWER: &str = r#"echo '{"ServerURL":"ghcr.io","Username":"me","Secret":"s3cret"}'"#;
@@ -111,9 +111,9 @@ fn a_helper_without_an_answer_is_told_from_one_that_fails() {
 fn a_helper_that_hangs_is_killed_with_all_that_it_has_started() {
     let bench = Bench::new(&[]);
     bench.helper("hang", "sleep 300 & echo $! > \"$0.pid\"; wait");
-    let limits = Budget {
+    let limits = PluginBudget {
         wall: Some(Duration::from_secs(2)),
-        ..Budget::CREDENTIAL
+        ..PluginBudget::CREDENTIAL
     };
     let error = bench
         .provider(&["helper=hang"], limits)

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::auth::ProviderError;
-use crate::plugin::Budget;
+use crate::plugin::PluginBudget;
 use crate::plugin::test_bench::{Bench, request};
 
 /// Serves requests by their path, until the process ends; returns the address.
@@ -109,9 +109,9 @@ fn a_large_answer_is_cut_off_and_an_address_with_a_password_refused() {
 fn a_server_that_never_answers_is_given_up_while_the_plugin_can_still_say_so() {
     let bench = Bench::new(&[]);
     let server = server();
-    let limits = Budget {
+    let limits = PluginBudget {
         wall: Some(Duration::from_secs(2)),
-        ..Budget::CREDENTIAL
+        ..PluginBudget::CREDENTIAL
     };
     let grant = format!("http={server}");
     let asked = request("http", &format!("GET {server}/hang"));

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::canary::USER;
-use super::lab::{Lab, chain};
-use super::stage::{PASSWORD_VARIABLE, SECRET_NAME};
+use super::fake_environment::{PASSWORD_VARIABLE, SECRET_NAME};
+use super::harness::{Harness, chain};
 use crate::auth::{
     Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderContext, ProviderError,
     ProviderRequest,
@@ -26,7 +26,7 @@ pub(super) enum Ended<T> {
 }
 
 /// What a provider said in one call.
-pub(super) struct Told<T> {
+pub(super) struct Observed<T> {
     pub(super) ended: Ended<T>,
     /// Everything that a user may get to see of it, and what that is.
     pub(super) texts: Vec<(&'static str, String)>,
@@ -35,21 +35,21 @@ pub(super) struct Told<T> {
 }
 
 /// Someone who asks.
-pub(super) struct Asker<'a> {
-    pub(super) lab: &'a Lab<'a>,
+pub(super) struct Probe<'a> {
+    pub(super) harness: &'a Harness<'a>,
     pub(super) provider: &'a dyn Provider,
 }
 
-impl Asker<'_> {
+impl Probe<'_> {
     fn context(&self) -> ProviderContext<'_> {
         ProviderContext {
-            progress: &self.lab.progress,
-            cancel: self.lab.cancel,
+            progress: &self.harness.progress,
+            cancel: self.harness.cancel,
         }
     }
 
-    pub(super) fn get(&self, request: &ProviderRequest) -> Told<Answer> {
-        self.told(
+    pub(super) fn get(&self, request: &ProviderRequest) -> Observed<Answer> {
+        self.observed(
             |context| self.provider.get(request, context),
             |answer, texts| {
                 texts.extend(answer.source.clone().map(|source| ("source", source)));
@@ -57,26 +57,26 @@ impl Asker<'_> {
         )
     }
 
-    pub(super) fn store(&self, request: &ProviderRequest, login: &RegistryAuth) -> Told<()> {
-        self.told(
+    pub(super) fn store(&self, request: &ProviderRequest, login: &RegistryAuth) -> Observed<()> {
+        self.observed(
             |context| self.provider.store(request, login, context),
             |(), _| (),
         )
     }
 
-    pub(super) fn erase(&self, request: &ProviderRequest) -> Told<()> {
-        self.told(|context| self.provider.erase(request, context), |(), _| ())
+    pub(super) fn erase(&self, request: &ProviderRequest) -> Observed<()> {
+        self.observed(|context| self.provider.erase(request, context), |(), _| ())
     }
 
-    pub(super) fn report(&self, request: &ProviderRequest, outcome: Outcome) -> Told<()> {
-        self.told(
+    pub(super) fn report(&self, request: &ProviderRequest, outcome: Outcome) -> Observed<()> {
+        self.observed(
             |context| self.provider.report(request, outcome, context),
             |(), _| (),
         )
     }
 
-    pub(super) fn list(&self) -> Told<Vec<CredentialEntry>> {
-        self.told(
+    pub(super) fn list(&self) -> Observed<Vec<CredentialEntry>> {
+        self.observed(
             |context| self.provider.list(context),
             |entries, texts| {
                 for entry in entries {
@@ -88,16 +88,16 @@ impl Asker<'_> {
         )
     }
 
-    fn told<T>(
+    fn observed<T>(
         &self,
         call: impl FnOnce(&ProviderContext<'_>) -> Result<T, ProviderError>,
         said: impl FnOnce(&T, &mut Vec<(&'static str, String)>),
-    ) -> Told<T> {
-        self.lab.journal.take();
-        self.lab.stage.take_refused();
+    ) -> Observed<T> {
+        self.harness.journal.take();
+        self.harness.fake.take_refused();
         let answer = call(&self.context());
         let mut texts: Vec<_> = self
-            .lab
+            .harness
             .journal
             .take()
             .into_iter()
@@ -110,10 +110,10 @@ impl Asker<'_> {
             }
             Err(error) => refused(&error, &mut texts),
         };
-        Told {
+        Observed {
             ended,
             texts,
-            refused: self.lab.stage.take_refused(),
+            refused: self.harness.fake.take_refused(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a plugin is tested: a home that is thrown away, a runtime in it, and a stage around it.
+//! Where a plugin is tested: a home that is thrown away, a runtime in it, and a made-up environment.
 //!
 //! Owns what the checks share. Nothing of the user's is in it.
 
@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::fake_environment::FakeEnvironment;
 use super::files::OwnFile;
 use super::report::Check;
-use super::stage::Theatre;
 use super::{ConformanceError, Subject};
 use crate::cancel::Cancel;
 use crate::plugin::access::Environment;
-use crate::plugin::{Budget, ComponentBytes, Formats, Grants, Inspection, Kind, Package, Runtime};
+use crate::plugin::{
+    ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginKind, Runtime,
+};
 use crate::progress::{Event, LogLevel, Progress};
 use crate::store::Home;
 
@@ -54,11 +56,11 @@ impl Progress for Journal {
     }
 }
 
-/// The place.
-pub(super) struct Lab<'a> {
+/// What all checks of one plugin share.
+pub(super) struct Harness<'a> {
     pub(super) subject: &'a Subject,
     pub(super) runtime: Runtime,
-    pub(super) stage: Arc<Theatre>,
+    pub(super) fake: Arc<FakeEnvironment>,
     pub(super) journal: Arc<Journal>,
     /// The journal, as whoever calls a plugin wants it.
     pub(super) progress: Arc<dyn Progress>,
@@ -68,7 +70,7 @@ pub(super) struct Lab<'a> {
     component: Arc<[u8]>,
 }
 
-impl<'a> Lab<'a> {
+impl<'a> Harness<'a> {
     /// Sets it up.
     pub(super) fn open(
         subject: &'a Subject,
@@ -86,19 +88,19 @@ impl<'a> Lab<'a> {
             })
         });
         let own = own.collect::<Result<_, _>>()?;
-        let stage = Theatre::open(&folder.path().join("root"), &subject.variables, own)
+        let fake = FakeEnvironment::open(&folder.path().join("root"), &subject.variables, own)
             .map_err(ConformanceError::Folder)?;
-        let stage = Arc::new(stage);
+        let fake = Arc::new(fake);
         let journal = Arc::new(Journal {
             lines: Mutex::default(),
             outer: Arc::clone(outer),
         });
         Ok(Self {
             subject,
-            runtime: on_stage(&folder.path().join("msb"), &stage),
+            runtime: in_fake(&folder.path().join("msb"), &fake),
             progress: Arc::clone(&journal) as _,
             journal,
-            stage,
+            fake,
             cancel,
             outer,
             folder,
@@ -128,7 +130,7 @@ impl<'a> Lab<'a> {
 
     /// Returns a runtime in the same home, as if msb had been started again.
     pub(super) fn restarted(&self) -> Runtime {
-        on_stage(&self.runtime.home(), &self.stage)
+        in_fake(&self.runtime.home(), &self.fake)
     }
 
     /// Returns a path that nobody else uses.
@@ -176,11 +178,11 @@ impl<'a> Lab<'a> {
     /// Returns the plugin with these grants.
     pub(super) fn package(&self, inspection: &Inspection, grants: Grants) -> Package {
         let limits = match inspection.kind {
-            Kind::Format(_) => Budget {
+            PluginKind::Format(_) => PluginBudget {
                 compute: COMPUTE,
-                ..Budget::FORMAT
+                ..PluginBudget::FORMAT
             },
-            Kind::Credential(_) => Budget::CREDENTIAL,
+            PluginKind::Credential(_) => PluginBudget::CREDENTIAL,
         };
         Package {
             name: self.subject.name.as_str().into(),
@@ -200,9 +202,9 @@ impl<'a> Lab<'a> {
     }
 }
 
-fn on_stage(home: &Path, stage: &Arc<Theatre>) -> Runtime {
-    let stage = Arc::clone(stage);
-    Runtime::with_environment(&Home::at(home), Environment::Staged(stage))
+fn in_fake(home: &Path, fake: &Arc<FakeEnvironment>) -> Runtime {
+    let fake = Arc::clone(fake);
+    Runtime::with_environment(&Home::at(home), Environment::Fake(fake))
 }
 
 /// Returns an error and everything that led to it, in one line.

@@ -1,6 +1,6 @@
-//! Surroundings that are made up: variables, files, a credential store, helpers, servers, a clock.
+//! A made-up environment: variables, files, a credential store, helpers, servers, a clock.
 //!
-//! Owns what is on the stage in each scene, and the books of what was asked for. Grants are asked
+//! Owns what is there in each scenario, and the record of what was asked for. Grants are asked
 //! before any of it, by the same code as anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +17,14 @@ use zeroize::Zeroizing;
 
 use super::canary::{CANARY, USER};
 use super::files::{self, OwnFile};
-use super::server::{Play, Server};
-use crate::plugin::access::Stage;
-use crate::plugin::capability::helper_program::Said;
+use super::server::{Mode, Server};
+use crate::plugin::access::FakeSystem;
+use crate::plugin::capability::helper_program::HelperOutput;
 use crate::plugin::{Capability, Grants};
 
 /// What is in variables, files, items and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scene {
+pub(super) enum Scenario {
     /// Nothing is there.
     Bare,
     /// The canary alone, as a token stands in a file or a variable.
@@ -35,24 +35,24 @@ pub(super) enum Scene {
     Rubbish,
 }
 
-/// The variable that `registries.auth` names on the stage.
+/// The variable that `registries.auth` names in the made-up environment.
 pub(super) const PASSWORD_VARIABLE: &str = "KIT_PASSWORD";
-/// The file that `registries.auth` names on the stage.
+/// The file that `registries.auth` names in the made-up environment.
 pub(super) const SECRET_NAME: &str = "kit-secret";
 
-/// The stage.
+/// A made-up environment.
 #[derive(Debug)]
-pub(super) struct Theatre {
+pub(super) struct FakeEnvironment {
     root: PathBuf,
     server: Server,
     /// Files that the author has set.
     files: Vec<OwnFile>,
-    play: Mutex<Scenery>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Scenery {
-    scene: Scene,
+struct State {
+    scenario: Scenario,
     registry: String,
     /// Variables that the author has set.
     variables: BTreeMap<String, String>,
@@ -64,7 +64,7 @@ struct Scenery {
     refused: Vec<String>,
 }
 
-impl Theatre {
+impl FakeEnvironment {
     /// Builds it below a directory.
     pub(super) fn open(
         root: &Path,
@@ -76,8 +76,8 @@ impl Theatre {
             root: root.to_owned(),
             server: Server::start()?,
             files,
-            play: Mutex::new(Scenery {
-                scene: Scene::Bare,
+            state: Mutex::new(State {
+                scenario: Scenario::Bare,
                 registry: String::new(),
                 variables: variables.clone(),
                 places: BTreeMap::new(),
@@ -89,10 +89,10 @@ impl Theatre {
         })
     }
 
-    /// Sets the scene for a registry, with everything in it that is granted.
+    /// Sets the scenario for a registry, with everything in it that is granted.
     pub(super) fn set(
         &self,
-        scene: Scene,
+        scenario: Scenario,
         registry: &str,
         grants: &Grants,
         msb_home: &Path,
@@ -104,17 +104,24 @@ impl Theatre {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut play = self.play();
-        play.scene = scene;
-        registry.clone_into(&mut play.registry);
-        play.items.clear();
-        play.helpers.clear();
-        play.places = files::lay(&self.root, msb_home, grants, &self.files, scene, registry)?;
-        drop(play);
-        self.server.play(match scene {
-            Scene::Bare => Play::Missing,
-            Scene::Token | Scene::Documents => Play::Document(files::document(registry)),
-            Scene::Rubbish => Play::Rubbish,
+        let mut state = self.state();
+        state.scenario = scenario;
+        registry.clone_into(&mut state.registry);
+        state.items.clear();
+        state.helpers.clear();
+        state.places = files::lay(
+            &self.root,
+            msb_home,
+            grants,
+            &self.files,
+            scenario,
+            registry,
+        )?;
+        drop(state);
+        self.server.set_mode(match scenario {
+            Scenario::Bare => Mode::Missing,
+            Scenario::Token | Scenario::Documents => Mode::Document(files::document(registry)),
+            Scenario::Rubbish => Mode::Rubbish,
         });
         Ok(())
     }
@@ -126,37 +133,37 @@ impl Theatre {
 
     /// Returns what was used and not granted since the last time.
     pub(super) fn take_refused(&self) -> Vec<String> {
-        std::mem::take(&mut self.play().refused)
+        std::mem::take(&mut self.state().refused)
     }
 
     /// Returns the capabilities that the canary was found with since the last time.
     pub(super) fn take_found(&self) -> BTreeSet<Capability> {
-        let mut found = std::mem::take(&mut self.play().found);
+        let mut found = std::mem::take(&mut self.state().found);
         if self.server.take_asked() > 0 {
             found.insert(Capability::Http);
         }
         found
     }
 
-    fn play(&self) -> MutexGuard<'_, Scenery> {
-        self.play.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Stage for Theatre {
+impl FakeSystem for FakeEnvironment {
     fn variable(&self, name: &str) -> Option<OsString> {
         if name == "HOME" {
             return Some(self.root.join("home/user").into());
         }
-        let mut play = self.play();
-        if let Some(value) = play.variables.get(name) {
+        let mut state = self.state();
+        if let Some(value) = state.variables.get(name) {
             return Some(value.into());
         }
-        if let Some(place) = play.places.get(name) {
-            return (play.scene != Scene::Bare).then(|| place.into());
+        if let Some(place) = state.places.get(name) {
+            return (state.scenario != Scenario::Bare).then(|| place.into());
         }
-        let value = files::contents(play.scene, &play.registry)?;
-        play.found.insert(Capability::Env);
+        let value = files::contents(state.scenario, &state.registry)?;
+        state.found.insert(Capability::Env);
         Some(value.trim_end().into())
     }
 
@@ -165,41 +172,41 @@ impl Stage for Theatre {
     }
 
     fn file_read(&self) {
-        self.play().found.insert(Capability::Files);
+        self.state().found.insert(Capability::Files);
     }
 
     fn item(&self, service: &str, account: &str) -> Option<Zeroizing<String>> {
-        let mut play = self.play();
-        let kept = play.items.get(&(service.to_owned(), account.to_owned()));
+        let mut state = self.state();
+        let kept = state.items.get(&(service.to_owned(), account.to_owned()));
         let text = kept.cloned().or_else(|| {
-            Some(Zeroizing::new(match play.scene {
-                Scene::Bare => return None,
-                Scene::Token | Scene::Documents => {
+            Some(Zeroizing::new(match state.scenario {
+                Scenario::Bare => return None,
+                Scenario::Token | Scenario::Documents => {
                     json!({"username": USER, "password": CANARY}).to_string()
                 }
-                Scene::Rubbish => format!("{{\"username\": \"{CANARY}\", \"password\": 7}}"),
+                Scenario::Rubbish => format!("{{\"username\": \"{CANARY}\", \"password\": 7}}"),
             }))
         });
-        play.found.insert(Capability::Keychain);
+        state.found.insert(Capability::Keychain);
         text
     }
 
     fn keep_item(&self, service: &str, account: &str, text: Option<Zeroizing<String>>) -> bool {
-        let mut play = self.play();
+        let mut state = self.state();
         let key = (service.to_owned(), account.to_owned());
         let before = match text {
-            Some(text) => play.items.insert(key, text),
-            None => play.items.remove(&key),
+            Some(text) => state.items.insert(key, text),
+            None => state.items.remove(&key),
         };
         before.is_some()
     }
 
-    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> Said {
-        let mut play = self.play();
-        play.found.insert(Capability::Helper);
+    fn helper(&self, name: &str, operation: &str, input: &[u8]) -> HelperOutput {
+        let mut state = self.state();
+        state.found.insert(Capability::Helper);
         let input = String::from_utf8_lossy(input).into_owned();
-        let (success, said) = play.helper(name, operation, input.trim());
-        Said {
+        let (success, said) = state.helper(name, operation, input.trim());
+        HelperOutput {
             success,
             stdout: Zeroizing::new(said.into_bytes()),
             stderr: Vec::new(),
@@ -216,22 +223,22 @@ impl Stage for Theatre {
     }
 
     fn refused(&self, wish: &str) {
-        self.play().refused.push(wish.to_owned());
+        self.state().refused.push(wish.to_owned());
     }
 }
 
-impl Scenery {
+impl State {
     /// Says what a credential helper says, by the protocol of docker-credential-helpers.
     fn helper(&mut self, name: &str, operation: &str, input: &str) -> (bool, String) {
         let not_found = || (false, "credentials not found in native keychain".to_owned());
         let key = |server: &str| (name.to_owned(), server.to_owned());
-        if self.scene == Scene::Rubbish {
+        if self.scenario == Scenario::Rubbish {
             return (true, format!("no JSON but {CANARY}"));
         }
         match operation {
             "get" => match self.helpers.get(&key(input)) {
                 Some(login) => (true, login.to_string()),
-                None if self.scene == Scene::Bare => not_found(),
+                None if self.scenario == Scenario::Bare => not_found(),
                 None => {
                     let login = json!({"ServerURL": input, "Username": USER, "Secret": CANARY});
                     (true, login.to_string())
@@ -254,7 +261,7 @@ impl Scenery {
                     let login: serde_json::Value = serde_json::from_str(login).unwrap_or_default();
                     servers.insert(server.clone(), login["Username"].clone());
                 }
-                if servers.is_empty() && self.scene != Scene::Bare {
+                if servers.is_empty() && self.scenario != Scenario::Bare {
                     servers.insert(self.registry.clone(), USER.into());
                 }
                 (true, serde_json::Value::Object(servers).to_string())
@@ -269,15 +276,18 @@ impl Scenery {
 mod tests {
     use super::*;
 
-    fn theatre(grants: &[&str], scene: Scene) -> (tempfile::TempDir, Theatre) {
+    fn environment(grants: &[&str], scenario: Scenario) -> (tempfile::TempDir, FakeEnvironment) {
         let folder = tempfile::tempdir().unwrap();
         let variables = [("PLAIN".to_owned(), "value".to_owned())].into();
         let own = vec![OwnFile::parse("~/own.json", "{{registry}} {{secret}}").unwrap()];
-        let theatre = Theatre::open(&folder.path().join("root"), &variables, own).unwrap();
+        let environment =
+            FakeEnvironment::open(&folder.path().join("root"), &variables, own).unwrap();
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let home = folder.path().join("msb");
-        theatre.set(scene, "ghcr.io", &grants, &home).unwrap();
-        (folder, theatre)
+        environment
+            .set(scenario, "ghcr.io", &grants, &home)
+            .unwrap();
+        (folder, environment)
     }
 
     #[test]
@@ -289,7 +299,7 @@ mod tests {
             "files=$KIT_FILE",
             "files=msb:secrets/registries/*",
         ];
-        let (folder, theatre) = theatre(&grants, Scene::Token);
+        let (folder, environment) = environment(&grants, Scenario::Token);
         let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
         let token = format!("{CANARY}\n");
         for path in [
@@ -303,26 +313,26 @@ mod tests {
             assert_eq!(read(path), token, "{path}");
         }
         assert_eq!(read("root/home/user/own.json"), format!("ghcr.io {CANARY}"));
-        let place = theatre.variable("KIT_FILE").unwrap();
+        let place = environment.variable("KIT_FILE").unwrap();
         assert_eq!(fs::read_to_string(place).unwrap(), token);
     }
 
     #[test]
     fn a_variable_is_what_the_author_says_or_the_canary() {
-        let (_folder, theatre) = theatre(&[], Scene::Token);
-        assert_eq!(theatre.variable("PLAIN").unwrap(), "value");
-        assert_eq!(theatre.variable("PATH").unwrap(), CANARY);
-        assert!(theatre.take_found().contains(&Capability::Env));
-        let (_folder, bare) = self::theatre(&[], Scene::Bare);
+        let (_folder, environment) = environment(&[], Scenario::Token);
+        assert_eq!(environment.variable("PLAIN").unwrap(), "value");
+        assert_eq!(environment.variable("PATH").unwrap(), CANARY);
+        assert!(environment.take_found().contains(&Capability::Env));
+        let (_folder, bare) = self::environment(&[], Scenario::Bare);
         assert_eq!(bare.variable("PATH"), None);
         assert!(bare.take_found().is_empty());
     }
 
     #[test]
     fn a_helper_gives_lists_and_forgets_what_it_was_given() {
-        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let (_folder, environment) = environment(&[], Scenario::Bare);
         let say = |operation: &str, input: &str| {
-            let said = theatre.helper("pass", operation, input.as_bytes());
+            let said = environment.helper("pass", operation, input.as_bytes());
             (
                 said.success,
                 String::from_utf8(said.stdout.to_vec()).unwrap(),
@@ -339,20 +349,20 @@ mod tests {
 
     #[test]
     fn an_item_is_kept_for_the_one_account() {
-        let (_folder, theatre) = theatre(&[], Scene::Bare);
+        let (_folder, environment) = environment(&[], Scenario::Bare);
         let text = Zeroizing::new("text".to_owned());
-        assert!(!theatre.keep_item("s", "a", Some(text.clone())));
-        assert_eq!(theatre.item("s", "a"), Some(text));
-        assert_eq!(theatre.item("s", "b"), None);
-        assert!(theatre.keep_item("s", "a", None));
-        assert_eq!(theatre.item("s", "a"), None);
+        assert!(!environment.keep_item("s", "a", Some(text.clone())));
+        assert_eq!(environment.item("s", "a"), Some(text));
+        assert_eq!(environment.item("s", "b"), None);
+        assert!(environment.keep_item("s", "a", None));
+        assert_eq!(environment.item("s", "a"), None);
     }
 
     #[test]
     fn every_address_leads_to_the_server_of_the_stage() {
-        let (_folder, theatre) = theatre(&[], Scene::Documents);
+        let (_folder, environment) = environment(&[], Scenario::Documents);
         let url = "https://vault.example.com:8200/v1/x?y=z".parse().unwrap();
-        let here = Stage::server(&theatre, &url);
+        let here = FakeSystem::server(&environment, &url);
         assert_eq!(here.scheme(), "http");
         assert_eq!(here.host_str(), Some("127.0.0.1"));
         assert_eq!((here.path(), here.query()), ("/v1/x", Some("y=z")));
