@@ -52,16 +52,16 @@ pub enum SettingsError {
     /// It is there and cannot be read.
     #[error("could not read `{}`", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// It is not JSON, or a value is not of its type.
     #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Invalid {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The keys that lead to the value, `.` for the whole file.
         key: String,
@@ -72,7 +72,7 @@ pub enum SettingsError {
     /// It sets a cap that there is none of.
     #[error("`{}` sets `limits.{name}`, which is no limit", path.display())]
     UnknownLimit {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The name.
         name: String,
@@ -84,14 +84,14 @@ pub enum SettingsError {
         operation: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// Something that should be an object is none.
     #[error("`{}` is not valid at `{}`: it is not an object", path.display(), key_shown(key))]
     NoObject {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The keys that lead to the value.
         key: String,
@@ -102,22 +102,22 @@ pub enum SettingsError {
     /// A value of `registries` means nothing.
     #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Registries {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The keys that lead to the value.
         key: String,
-        /// Why.
+        /// What is wrong with the entry.
         #[source]
         source: RegistriesProblem,
     },
     /// A value of `plugins` means nothing.
     #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Plugins {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The keys that lead to the value.
         key: String,
-        /// Why.
+        /// What is wrong with the entry.
         #[source]
         source: PluginsProblem,
     },

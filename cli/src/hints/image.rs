@@ -131,7 +131,7 @@ pub(super) fn for_archive(error: &ArchiveError) -> Option<String> {
         ArchiveError::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
             CUT_OFF
         }
-        ArchiveError::Passed { .. } => READ_ONCE,
+        ArchiveError::Consumed { .. } => READ_ONCE,
         ArchiveError::Decompress { .. } => {
             "the compressed archive is damaged, and nothing of it was loaded; make it again, or copy \
              it again from where it is whole"

@@ -12,7 +12,7 @@ const LISTED: usize = 100;
 
 /// What the check of an image has found.
 #[derive(Clone, Debug, Default)]
-pub struct VerifyReport {
+pub struct FsckReport {
     /// How many inodes were reached.
     pub inodes: u64,
     /// The first findings.
@@ -32,7 +32,7 @@ pub struct Finding {
     pub what: &'static str,
 }
 
-impl VerifyReport {
+impl FsckReport {
     /// Returns whether nothing was found.
     pub fn is_sound(&self) -> bool {
         self.count == 0

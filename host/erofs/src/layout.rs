@@ -34,7 +34,7 @@ pub(super) struct Layout<'t> {
     /// Every inode that a name reaches, in the order of the area, the root first.
     pub(super) order: Vec<InodeId>,
     /// By [`InodeId::index`].
-    places: Vec<Place>,
+    slots: Vec<InodeSlot>,
     /// Bytes of the area, with what has to follow its last inode.
     pub(super) size: u64,
     /// Blocks of directories and symbolic links outside of the area.
@@ -45,7 +45,7 @@ pub(super) struct Layout<'t> {
 
 /// Where one inode goes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct InodeSlot {
     nid: u64,
     nlink: u32,
     /// The directory of the first name, as an index into the tree.
@@ -54,7 +54,7 @@ struct Place {
 
 /// The size of an inode and of what belongs to it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct InodeShape {
     /// Bytes of the attributes.
     pub(super) xattrs: u64,
     /// Bytes of the contents of a directory or a symbolic link, 0 for all others.
@@ -63,7 +63,7 @@ pub(super) struct Shape {
     pub(super) layout: DataLayout,
 }
 
-impl Shape {
+impl InodeShape {
     fn new(xattrs: u64, contents: u64) -> Self {
         let tail = contents % BLOCK_SIZE;
         let inline = tail > 0 && HEAD + xattrs + tail <= BLOCK_SIZE;
@@ -120,7 +120,7 @@ impl<'t> Layout<'t> {
     ) -> Result<Self, ErofsError> {
         let mut layout = Self {
             order: Vec::new(),
-            places: vec![Place::default(); tree.len()],
+            slots: vec![InodeSlot::default(); tree.len()],
             size: RESERVED,
             blocks: 0,
             shared: Shared::default(),
@@ -142,7 +142,7 @@ impl<'t> Layout<'t> {
             head_end = start + HEAD;
             layout.size = head_end + shape.xattrs + shape.tail();
             layout.blocks += shape.blocks();
-            layout.place_mut(*id).nid = start / SLOT_SIZE;
+            layout.slot_mut(*id).nid = start / SLOT_SIZE;
         }
         layout.order = order;
         layout.size = layout.size.max(head_end + BEHIND_LAST);
@@ -151,22 +151,22 @@ impl<'t> Layout<'t> {
 
     /// Returns the nid of an inode that a name reaches.
     pub(super) fn nid(&self, id: InodeId) -> Nid {
-        Nid(self.place(id).nid)
+        Nid(self.slot(id).nid)
     }
 
     /// Returns how many names lead to an inode; for a directory, 2 and the count of its
     /// subdirectories.
     pub(super) fn nlink(&self, id: InodeId) -> u32 {
-        self.place(id).nlink
+        self.slot(id).nlink
     }
 
     /// Returns the directory that holds a directory, the root for the root.
     pub(super) fn parent(&self, id: InodeId) -> InodeId {
-        self.place(id).parent
+        self.slot(id).parent
     }
 
     /// Returns the size of an inode and of its contents.
-    pub(super) fn shape(&self, tree: &Tree, id: InodeId) -> Shape {
+    pub(super) fn shape(&self, tree: &Tree, id: InodeId) -> InodeShape {
         let inode = tree.get(id);
         let contents = match &inode.kind {
             Kind::Directory(_) => {
@@ -176,13 +176,13 @@ impl<'t> Layout<'t> {
             Kind::Symlink(target) => target.len() as u64,
             _ => 0,
         };
-        Shape::new(self.shared.body_size(&inode.metadata.xattrs), contents)
+        InodeShape::new(self.shared.body_size(&inode.metadata.xattrs), contents)
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
     fn link(&mut self, tree: &Tree, cancel: &CancellationToken) -> Result<(), ErofsError> {
         self.order.push(InodeId::ROOT);
-        self.place_mut(InodeId::ROOT).nlink = 2;
+        self.slot_mut(InodeId::ROOT).nlink = 2;
         let mut pending = vec![InodeId::ROOT];
         while let Some(directory) = pending.pop() {
             let Kind::Directory(entries) = &tree.get(directory).kind else {
@@ -193,7 +193,7 @@ impl<'t> Layout<'t> {
                 check(cancel)?;
                 self.check_name(tree, directory, name)?;
                 let is_directory = matches!(tree.get(*child).kind, Kind::Directory(_));
-                let known = self.place(*child).nlink > 0;
+                let known = self.slot(*child).nlink > 0;
                 if is_directory && known {
                     return Err(ErofsError::DirectoryLink {
                         path: self.path_in(tree, directory, name),
@@ -201,15 +201,15 @@ impl<'t> Layout<'t> {
                 }
                 if !known {
                     self.order.push(*child);
-                    self.place_mut(*child).parent = directory;
+                    self.slot_mut(*child).parent = directory;
                 }
                 if is_directory {
-                    self.place_mut(*child).nlink = 2;
-                    self.place_mut(directory).nlink += 1;
+                    self.slot_mut(*child).nlink = 2;
+                    self.slot_mut(directory).nlink += 1;
                     pending.push(*child);
                 } else {
-                    let place = self.place_mut(*child);
-                    place.nlink = place.nlink.saturating_add(1);
+                    let slot = self.slot_mut(*child);
+                    slot.nlink = slot.nlink.saturating_add(1);
                 }
             }
             pending.get_mut(first..).unwrap_or_default().reverse();
@@ -329,16 +329,16 @@ impl<'t> Layout<'t> {
         clippy::indexing_slicing,
         reason = "one place for every inode of the tree"
     )]
-    fn place(&self, id: InodeId) -> &Place {
-        &self.places[id.index()]
+    fn slot(&self, id: InodeId) -> &InodeSlot {
+        &self.slots[id.index()]
     }
 
     #[expect(
         clippy::indexing_slicing,
         reason = "one place for every inode of the tree"
     )]
-    fn place_mut(&mut self, id: InodeId) -> &mut Place {
-        &mut self.places[id.index()]
+    fn slot_mut(&mut self, id: InodeId) -> &mut InodeSlot {
+        &mut self.slots[id.index()]
     }
 }
 

@@ -66,7 +66,7 @@ mod xattr;
 pub use dirent::DirEntry;
 pub use dump::dump;
 pub use error::ErofsError;
-pub use finding::{Finding, VerifyReport};
+pub use finding::{Finding, FsckReport};
 pub use format::{BLOCK_SIZE, DataLayout, FileType, Nid, Superblock};
 pub use inode::InodeInfo;
 pub use metadata::{Device, Metadata, Timestamp};

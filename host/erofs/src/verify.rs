@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::ErofsError;
-use super::finding::{Finding, VerifyReport, rule};
+use super::finding::{Finding, FsckReport, rule};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, FileType, INODE_SIZE, Nid,
     RawInode, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
@@ -26,8 +26,8 @@ const PATH_NAMES: usize = 64;
 ///
 /// # Errors
 /// Only a source that cannot be read is an error.
-pub fn verify<R: ReadAt>(source: R) -> Result<VerifyReport, ErofsError> {
-    let mut report = VerifyReport::default();
+pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
+    let mut report = FsckReport::default();
     let (image, block) = match Image::load(source) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -60,7 +60,7 @@ pub fn verify<R: ReadAt>(source: R) -> Result<VerifyReport, ErofsError> {
 struct Check<R> {
     image: Image<R>,
     budget: Budget,
-    report: VerifyReport,
+    report: FsckReport,
     seen: HashMap<Nid, Seen>,
     /// Every directory that was reached: the index of the one that holds it, and its name.
     directories: Vec<(usize, Box<[u8]>)>,
@@ -71,7 +71,7 @@ struct Check<R> {
 }
 
 /// A name: the index of the directory that holds it, and itself. The directory, for no name.
-type Place<'a> = (usize, &'a [u8]);
+type EntryPath<'a> = (usize, &'a [u8]);
 
 /// An inode that was reached.
 struct Seen {
@@ -333,7 +333,7 @@ impl<R: ReadAt> Check<R> {
         Ok(())
     }
 
-    fn add(&mut self, nid: Option<Nid>, place: Option<Place<'_>>, what: &'static str) {
+    fn add(&mut self, nid: Option<Nid>, place: Option<EntryPath<'_>>, what: &'static str) {
         let directories = &self.directories;
         self.report.add(|| Finding {
             nid,
@@ -342,7 +342,11 @@ impl<R: ReadAt> Check<R> {
         });
     }
 
-    fn add_error(&mut self, error: ErofsError, place: Option<Place<'_>>) -> Result<(), ErofsError> {
+    fn add_error(
+        &mut self,
+        error: ErofsError,
+        place: Option<EntryPath<'_>>,
+    ) -> Result<(), ErofsError> {
         let (nid, what) = rule(error)?;
         self.add(nid, place, what);
         Ok(())
@@ -350,7 +354,7 @@ impl<R: ReadAt> Check<R> {
 }
 
 /// Returns the path of a place, its end alone where it is long.
-fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): Place<'_>) -> String {
+fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): EntryPath<'_>) -> String {
     let mut names = vec![String::from_utf8_lossy(name)];
     while let Some((parent, name)) = directories.get(index).filter(|_| index > 0) {
         if names.len() > PATH_NAMES {

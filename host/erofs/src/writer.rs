@@ -14,7 +14,7 @@ use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
     RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
 };
-use super::layout::{Layout, Shape};
+use super::layout::{InodeShape, Layout};
 use super::output::Output;
 use super::tree::{Extent, InodeId, Kind, Tree};
 use super::xattr;
@@ -315,7 +315,7 @@ fn raw_inode(
     tree: &Tree,
     layout: &Layout<'_>,
     id: InodeId,
-    shape: Shape,
+    shape: InodeShape,
     ino: u32,
     block: u32,
 ) -> Result<RawInode, ErofsError> {

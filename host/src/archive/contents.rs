@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{EntryKind, Index};
+use super::{ArchiveEntryKind, Index};
 
 /// What an archive without images seems to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,9 @@ impl Contents {
         if has("Dockerfile") || has("Containerfile") {
             return Some(Self::BuildContext);
         }
-        let mut files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+        let mut files = entries
+            .iter()
+            .filter(|entry| entry.kind == ArchiveEntryKind::File);
         match (files.next(), files.next()) {
             (Some(only), None) if is_name_of_archive(&only.path) => Some(Self::Archive {
                 path: only.path.to_string(),
@@ -70,7 +72,7 @@ fn is_name_of_archive(path: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::Entry;
+    use super::super::ArchiveEntry;
     use super::*;
 
     #[test]
@@ -97,9 +99,9 @@ mod tests {
         ] {
             let mut index = Index::default();
             for path in paths {
-                let entry = Entry {
+                let entry = ArchiveEntry {
                     path: (*path).into(),
-                    kind: EntryKind::File,
+                    kind: ArchiveEntryKind::File,
                     size: 1,
                     target: None,
                 };

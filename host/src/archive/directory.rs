@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use walkdir::WalkDir;
 
-use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index};
+use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
@@ -52,18 +52,18 @@ impl DirectoryArchive {
             };
             let file_type = entry.file_type();
             let (kind, size, target) = if file_type.is_dir() {
-                (EntryKind::Directory, 0, None)
+                (ArchiveEntryKind::Directory, 0, None)
             } else if file_type.is_symlink() {
                 let target = std::fs::read_link(entry.path()).map_err(read)?;
                 let target = target.to_string_lossy().into();
-                (EntryKind::Symlink, 0, Some(target))
+                (ArchiveEntryKind::Symlink, 0, Some(target))
             } else if file_type.is_file() {
                 let metadata = entry.metadata().map_err(|error| read(error.into()))?;
-                (EntryKind::File, metadata.len(), None)
+                (ArchiveEntryKind::File, metadata.len(), None)
             } else {
-                (EntryKind::Other, 0, None)
+                (ArchiveEntryKind::Other, 0, None)
             };
-            let entry = Entry {
+            let entry = ArchiveEntry {
                 path: path.into(),
                 kind,
                 size,
@@ -77,12 +77,12 @@ impl DirectoryArchive {
         })
     }
 
-    fn file(&self, number: u32) -> Result<(File, &Entry), ArchiveError> {
+    fn file(&self, number: u32) -> Result<(File, &ArchiveEntry), ArchiveError> {
         let entry = self
             .index
             .get(number)
             .ok_or(ArchiveError::NoSuchEntry { number })?;
-        if entry.kind != EntryKind::File {
+        if entry.kind != ArchiveEntryKind::File {
             return Err(ArchiveError::NotReadable {
                 path: entry.path.to_string(),
                 reason: "it is not a regular file",
@@ -110,7 +110,7 @@ impl ArchiveSource for DirectoryArchive {
     fn readable(&self, number: u32) -> bool {
         self.index
             .get(number)
-            .is_some_and(|entry| entry.kind == EntryKind::File)
+            .is_some_and(|entry| entry.kind == ArchiveEntryKind::File)
     }
 
     fn digest(&self, _number: u32) -> Option<&Digest> {

@@ -22,7 +22,7 @@ pub enum ArchiveError {
     Open {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -31,7 +31,7 @@ pub enum ArchiveError {
     Read {
         /// Which input, or which entry of it.
         name: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -40,7 +40,7 @@ pub enum ArchiveError {
     Write {
         /// Which output.
         name: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -63,7 +63,7 @@ pub enum ArchiveError {
     Decompress {
         /// Which input.
         name: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -72,7 +72,7 @@ pub enum ArchiveError {
     Compression {
         /// Which input.
         name: String,
-        /// Why.
+        /// What is wrong with the blob.
         #[source]
         source: BlobError,
     },
@@ -105,12 +105,12 @@ pub enum ArchiveError {
     NotReadable {
         /// Which entry.
         path: String,
-        /// Why.
+        /// The reason, for a sentence.
         reason: &'static str,
     },
     /// The bytes of an entry have gone by: a pipe is read once.
     #[error("entry `{path}` has passed in the pipe: {reason}")]
-    Passed {
+    Consumed {
         /// Which entry.
         path: String,
         /// Why it was not kept.
@@ -121,7 +121,7 @@ pub enum ArchiveError {
     Made {
         /// Its name.
         layer: String,
-        /// Why.
+        /// The underlying error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -130,7 +130,7 @@ pub enum ArchiveError {
     OutputPath {
         /// Which path.
         path: String,
-        /// Why.
+        /// The reason, for a sentence.
         reason: &'static str,
     },
     /// There is no layer of this number among those to be saved.
@@ -144,7 +144,7 @@ pub enum ArchiveError {
     Layer {
         /// Which layer.
         diff_id: Digest,
-        /// Why.
+        /// What is wrong with the layer.
         #[source]
         source: LayerError,
     },
@@ -162,7 +162,7 @@ pub enum ArchiveError {
     Convert {
         /// Which entry.
         path: String,
-        /// Why.
+        /// What is wrong with the layer.
         #[source]
         source: LayerError,
     },
@@ -173,7 +173,7 @@ pub enum ArchiveError {
         path: String,
         /// The directory where the layer was being made.
         directory: PathBuf,
-        /// Why.
+        /// What is wrong with the layer.
         #[source]
         source: LayerError,
     },

@@ -20,7 +20,7 @@ const PATH: u64 = 80;
 
 /// What an entry of an archive is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
+pub enum ArchiveEntryKind {
     /// A regular file.
     File,
     /// A directory.
@@ -35,12 +35,12 @@ pub enum EntryKind {
 
 /// An entry of an archive.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ArchiveEntry {
     /// Path in normal form: relative, without `.`, `..` or empty components. One that leads
     /// outside of the archive is as it was written; [`Index::find`] never leads there.
     pub path: Arc<str>,
     /// What it is.
-    pub kind: EntryKind,
+    pub kind: ArchiveEntryKind,
     /// Bytes of contents; 0 unless it is a file.
     pub size: u64,
     /// Where a link leads, as written.
@@ -50,7 +50,7 @@ pub struct Entry {
 /// The entries of an archive in their order, and the way from a path to its entry.
 #[derive(Debug)]
 pub struct Index {
-    entries: Vec<Entry>,
+    entries: Vec<ArchiveEntry>,
     by_path: HashMap<Arc<str>, u32>,
     account: Account,
 }
@@ -81,7 +81,7 @@ impl Index {
     /// # Errors
     /// [`ArchiveError::TooManyEntries`] once `limit` entries are there, and
     /// [`ArchiveError::Overdrawn`] when they take more memory than the budget has.
-    pub fn push(&mut self, mut entry: Entry, limit: u64) -> Result<u32, ArchiveError> {
+    pub fn push(&mut self, mut entry: ArchiveEntry, limit: u64) -> Result<u32, ArchiveError> {
         let number = u32::try_from(self.entries.len())
             .ok()
             .filter(|number| u64::from(*number) < limit)
@@ -107,7 +107,7 @@ impl Index {
     }
 
     /// Returns the entries in the order of the archive.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
     }
 
@@ -118,7 +118,7 @@ impl Index {
     }
 
     /// Returns an entry by its number.
-    pub fn get(&self, number: u32) -> Option<&Entry> {
+    pub fn get(&self, number: u32) -> Option<&ArchiveEntry> {
         self.entries.get(usize::try_from(number).ok()?)
     }
 
@@ -150,8 +150,10 @@ impl Index {
                 return Step::Missing;
             };
             let base = match entry.kind {
-                EntryKind::Symlink => entry.path.rsplit_once('/').map_or("", |(parent, _)| parent),
-                EntryKind::Hardlink => "",
+                ArchiveEntryKind::Symlink => {
+                    entry.path.rsplit_once('/').map_or("", |(parent, _)| parent)
+                }
+                ArchiveEntryKind::Hardlink => "",
                 _ if end == path.len() => return Step::Found(*number),
                 _ => continue,
             };
@@ -201,11 +203,11 @@ mod tests {
                 .split_once(" -> ")
                 .map_or((*line, None), |(path, target)| (path, Some(target)));
             let (path, target, kind) = match (path.strip_suffix(" ="), target) {
-                (Some(path), target) => (path, target, EntryKind::Hardlink),
-                (None, Some(target)) => (path, Some(target), EntryKind::Symlink),
-                (None, None) => (path, None, EntryKind::File),
+                (Some(path), target) => (path, target, ArchiveEntryKind::Hardlink),
+                (None, Some(target)) => (path, Some(target), ArchiveEntryKind::Symlink),
+                (None, None) => (path, None, ArchiveEntryKind::File),
             };
-            let entry = Entry {
+            let entry = ArchiveEntry {
                 path: path.into(),
                 kind,
                 size: 0,
@@ -264,9 +266,9 @@ mod tests {
             ..Limits::default()
         };
         let mut index = Index::within(&Budget::new(&limits));
-        let entry = |path: String| Entry {
+        let entry = |path: String| ArchiveEntry {
             path: path.into(),
-            kind: EntryKind::File,
+            kind: ArchiveEntryKind::File,
             size: 0,
             target: None,
         };

@@ -5,7 +5,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index};
+use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
 use crate::digest::Digest;
 
 /// An archive as it looks from the folder that has all of it.
@@ -36,10 +36,10 @@ pub fn in_innermost_folder(
 
 fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveSource>)> {
     let entries = outer.index().entries();
-    let named = |entry: &&Entry| !entry.path.is_empty() && !entry.path.starts_with("..");
+    let named = |entry: &&ArchiveEntry| !entry.path.is_empty() && !entry.path.starts_with("..");
     let folder = entries.iter().find(named)?.path.split('/').next()?;
-    let is_inside = |entry: &Entry| match entry.path.strip_prefix(folder) {
-        Some("") => entry.kind == EntryKind::Directory,
+    let is_inside = |entry: &ArchiveEntry| match entry.path.strip_prefix(folder) {
+        Some("") => entry.kind == ArchiveEntryKind::Directory,
         Some(rest) => rest.starts_with('/'),
         None => false,
     };
@@ -55,12 +55,12 @@ fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveS
     for entry in entries {
         let target = match (&entry.target, entry.kind) {
             // A hard link names its target from the root of the archive.
-            (Some(target), EntryKind::Hardlink) => {
+            (Some(target), ArchiveEntryKind::Hardlink) => {
                 Some(stripped(target).map_or_else(|| Arc::clone(target), Arc::from))
             }
             (target, _) => target.clone(),
         };
-        let inner = Entry {
+        let inner = ArchiveEntry {
             path: stripped(&entry.path).unwrap_or_default().into(),
             kind: entry.kind,
             size: entry.size,
@@ -131,10 +131,10 @@ mod tests {
         }
     }
 
-    fn listed(entries: &[(&str, EntryKind, Option<&str>)]) -> Arc<dyn ArchiveSource> {
+    fn listed(entries: &[(&str, ArchiveEntryKind, Option<&str>)]) -> Arc<dyn ArchiveSource> {
         let mut index = Index::default();
         for (path, kind, target) in entries {
-            let entry = Entry {
+            let entry = ArchiveEntry {
                 path: (*path).into(),
                 kind: *kind,
                 size: 0,
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_one_folder_is_found_without_it() {
-        use EntryKind::{Directory, File, Hardlink, Symlink};
+        use ArchiveEntryKind::{Directory, File, Hardlink, Symlink};
         let outer = listed(&[
             ("", Directory, None),
             ("x", Directory, None),
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_innermost_folder_counts() {
-        use EntryKind::{Directory, File};
+        use ArchiveEntryKind::{Directory, File};
         let outer = listed(&[
             ("x", Directory, None),
             ("x/y/index.json", File, None),
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_archive_of_more_than_one_folder_stays_as_it_is() {
-        use EntryKind::{Directory, File};
+        use ArchiveEntryKind::{Directory, File};
         for entries in [
             &[("x/a", File, None), ("y/a", File, None)][..],
             &[("x", File, None)],

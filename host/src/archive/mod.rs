@@ -21,7 +21,7 @@ pub use contents::Contents;
 pub use error::ArchiveError;
 pub use foreign::Foreign;
 pub(crate) use handed::Handed;
-pub use index::{Entry, EntryKind, Index, normal_path};
+pub use index::{ArchiveEntry, ArchiveEntryKind, Index, normal_path};
 pub use inner::in_innermost_folder;
 pub use input::Input;
 pub use output::{OutputLayer, TarOutput};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::directory::read_at;
 use super::streamed::Paths;
-use super::{ArchiveError, ArchiveSource, EntryKind, Index};
+use super::{ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
@@ -84,7 +84,7 @@ impl SeekableArchive {
             let (offset, stored) = (entry.data_offset, entry.size);
             let indexed = paths.entry(&entry);
             let sparse = entry.sparse.map(Sparse::new);
-            if indexed.kind == EntryKind::File && offset.saturating_add(stored) > length {
+            if indexed.kind == ArchiveEntryKind::File && offset.saturating_add(stored) > length {
                 return Err(archive.read_error(io::ErrorKind::UnexpectedEof.into()));
             }
             // Regions take memory as entries do, and are counted like them.
@@ -114,7 +114,7 @@ impl SeekableArchive {
             .ok()
             .and_then(|number| self.extents.get(number));
         match (entry.kind, extent) {
-            (EntryKind::File, Some(extent)) => Ok((extent, entry.size)),
+            (ArchiveEntryKind::File, Some(extent)) => Ok((extent, entry.size)),
             _ => Err(ArchiveError::NotReadable {
                 path: entry.path.to_string(),
                 reason: "it is not a regular file",

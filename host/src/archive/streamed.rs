@@ -1,13 +1,13 @@
 //! An archive that comes through a pipe, once and in order.
 //!
 //! Owns the decision what to do with an entry before anybody knows what it is for: what looks like
-//! a layer goes down the layer road as it passes, small documents are kept, the rest is let go.
+//! a layer is converted as it passes, small documents are kept, the rest is discarded.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use super::index::MAX_PATH;
-use super::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, normal_path};
+use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index, normal_path};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::excerpt::excerpt_of;
@@ -56,7 +56,7 @@ enum Contents {
     Kept(Arc<[u8]>),
     Layer(Digest),
     /// Why it was not kept.
-    LetGo(&'static str),
+    Discarded(&'static str),
 }
 
 const LARGE: &str = "it is too large to be kept (limit `config_bytes`)";
@@ -104,7 +104,7 @@ pub(super) fn read(
         let indexed = paths.entry(&entry);
         let (kind, size, path) = (indexed.kind, indexed.size, Arc::clone(&indexed.path));
         let number = archive.index.push(indexed, limits.archive_entries)?;
-        let contents = if kind == EntryKind::File {
+        let contents = if kind == ArchiveEntryKind::File {
             let read = |source| read_error(&name, format!("{name}: {path}"), compressed, source);
             let mut start = Vec::new();
             let mut data = Expanded::new(reader.data(), entry.sparse.map(Arc::new));
@@ -117,12 +117,12 @@ pub(super) fn read(
                 let mut bytes = Cursor::new(start).chain(data);
                 match layers.layer(number, &path, size, &mut bytes)? {
                     Some(layer) => Contents::Layer(layer.digest),
-                    None => Contents::LetGo(NO_LAYER),
+                    None => Contents::Discarded(NO_LAYER),
                 }
             } else if size > limits.config_bytes {
-                Contents::LetGo(LARGE)
+                Contents::Discarded(LARGE)
             } else if kept + size > limits.kept_bytes {
-                Contents::LetGo(LARGE_TOGETHER)
+                Contents::Discarded(LARGE_TOGETHER)
             } else {
                 archive.documents.take(Purpose::Documents, size)?;
                 data.read_to_end(&mut start).map_err(read)?;
@@ -175,11 +175,11 @@ impl StreamedArchive {
         let path = entry.path.to_string();
         Err(match self.contents(number) {
             Some(Contents::Kept(bytes)) => return Ok(bytes),
-            Some(Contents::Layer(_)) => ArchiveError::Passed {
+            Some(Contents::Layer(_)) => ArchiveError::Consumed {
                 path,
                 reason: "it was converted as a layer while it passed",
             },
-            Some(Contents::LetGo(reason)) => ArchiveError::Passed { path, reason },
+            Some(Contents::Discarded(reason)) => ArchiveError::Consumed { path, reason },
             _ => ArchiveError::NotReadable {
                 path,
                 reason: "it is not a regular file",
@@ -230,11 +230,11 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub(super) fn entry(&mut self, entry: &tar::Entry) -> Entry {
+    pub(super) fn entry(&mut self, entry: &tar::Entry) -> ArchiveEntry {
         // Nothing can name them, so nothing is lost with their contents.
-        let unnamed = |path: Arc<str>| Entry {
+        let unnamed = |path: Arc<str>| ArchiveEntry {
             path,
-            kind: EntryKind::Other,
+            kind: ArchiveEntryKind::Other,
             size: 0,
             target: None,
         };
@@ -254,13 +254,19 @@ impl Paths {
         }
         let size = entry.sparse.as_ref().map_or(entry.size, |map| map.length);
         let (kind, size, target) = match entry.kind {
-            tar::EntryKind::File => (EntryKind::File, size, None),
-            tar::EntryKind::Directory => (EntryKind::Directory, 0, None),
-            tar::EntryKind::Symlink => (EntryKind::Symlink, 0, Some(self.target(&entry.link))),
-            tar::EntryKind::Hardlink => (EntryKind::Hardlink, 0, Some(self.target(&entry.link))),
-            _ => (EntryKind::Other, 0, None),
+            tar::EntryKind::File => (ArchiveEntryKind::File, size, None),
+            tar::EntryKind::Directory => (ArchiveEntryKind::Directory, 0, None),
+            tar::EntryKind::Symlink => {
+                (ArchiveEntryKind::Symlink, 0, Some(self.target(&entry.link)))
+            }
+            tar::EntryKind::Hardlink => (
+                ArchiveEntryKind::Hardlink,
+                0,
+                Some(self.target(&entry.link)),
+            ),
+            _ => (ArchiveEntryKind::Other, 0, None),
         };
-        Entry {
+        ArchiveEntry {
             path,
             kind,
             size,

@@ -1,5 +1,5 @@
-//! The credentials found by one process: each registry is asked about once at a time, and again only when an
-//! answer is over or good for something else.
+//! The credentials found by one process: each registry is asked about once at a time, and again
+//! only when an answer is over or good for something else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

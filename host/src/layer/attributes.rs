@@ -27,7 +27,7 @@ pub(super) struct Attributes {
     /// Sets by where their names and values are.
     sets: HashMap<Box<[usize]>, Xattrs>,
     /// What became of those that many entries of the tar share, by their address.
-    shared: HashMap<usize, (tar::Xattrs, Xattrs)>,
+    shared: HashMap<usize, (tar::PaxXattrs, Xattrs)>,
     /// Sets with one more attribute, by the address of the set and the name of the attribute.
     marked: HashMap<(usize, &'static [u8]), (Xattrs, Xattrs)>,
 }
@@ -37,7 +37,7 @@ impl Attributes {
     /// of entries that share them once.
     pub(super) fn of_entry(
         &mut self,
-        xattrs: tar::Xattrs,
+        xattrs: tar::PaxXattrs,
         account: &mut Account,
         mut dropped: impl FnMut(&[u8]),
     ) -> Result<Xattrs, Overdrawn> {
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::limits::{Budget, Limits};
 
-    fn entry(value: &[u8]) -> tar::Xattrs {
+    fn entry(value: &[u8]) -> tar::PaxXattrs {
         Arc::new(vec![(Arc::from(&b"user.a"[..]), Arc::from(value))])
     }
 

@@ -113,7 +113,7 @@ impl LayerTree {
     /// Returns the attributes of an entry, and tells the names that EROFS has no place for.
     pub(super) fn attributes(
         &mut self,
-        xattrs: crate::tar::Xattrs,
+        xattrs: crate::tar::PaxXattrs,
         dropped: impl FnMut(&[u8]),
     ) -> Result<Xattrs, LayerError> {
         let account = &mut self.account;

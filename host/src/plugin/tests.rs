@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use super::test_bench::{TIGHT, chain, component};
 use super::*;
-use crate::archive::{ArchiveError, ArchiveSource, Entry, EntryKind, Index, TarOutput};
+use crate::archive::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index, TarOutput,
+};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::{Event, LogLevel, Progress, Silent};
@@ -18,9 +20,9 @@ pub(super) struct OneEntry(Index);
 impl OneEntry {
     pub(super) fn named(path: &str) -> Arc<dyn ArchiveSource> {
         let mut index = Index::default();
-        let entry = Entry {
+        let entry = ArchiveEntry {
             path: path.into(),
-            kind: EntryKind::File,
+            kind: ArchiveEntryKind::File,
             size: 0,
             target: None,
         };
@@ -45,7 +47,7 @@ impl ArchiveSource for OneEntry {
     fn read(&self, number: u32, _: u64, _: u32) -> Result<Vec<u8>, ArchiveError> {
         let path = &self.0.entries()[0].path;
         match number {
-            0 if path.ends_with("-passed") => Err(ArchiveError::Passed {
+            0 if path.ends_with("-passed") => Err(ArchiveError::Consumed {
                 path: path.to_string(),
                 reason: "it is too large to be kept",
             }),

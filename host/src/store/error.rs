@@ -23,7 +23,7 @@ pub enum StoreError {
         operation: &'static str,
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -34,7 +34,7 @@ pub enum StoreError {
         operation: &'static str,
         /// The database file.
         path: PathBuf,
-        /// Why.
+        /// The error of the database.
         #[source]
         source: rusqlite::Error,
     },
@@ -102,7 +102,7 @@ pub enum StoreError {
     /// A stored manifest, configuration or index is not what its digest says.
     #[error("`{}` is damaged: its digest is {actual}", path.display())]
     DamagedBlob {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The digest of what is there.
         actual: Digest,

@@ -6,7 +6,7 @@ use msb_erofs::{Device, Timestamp};
 
 /// Extended attributes by full name, in the order of their names, each once. Entries with the same
 /// global records share them, and those with records of their own what the global ones say.
-pub type Xattrs = Arc<Vec<(Arc<[u8]>, Arc<[u8]>)>>;
+pub type PaxXattrs = Arc<Vec<(Arc<[u8]>, Arc<[u8]>)>>;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct Entry {
     /// The map of a sparse file.
     pub sparse: Option<SparseMap>,
     /// Extended attributes.
-    pub xattrs: Xattrs,
+    pub xattrs: PaxXattrs,
     /// Where the payload starts in the stream.
     pub data_offset: u64,
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::entry::Xattrs;
+use super::entry::PaxXattrs;
 use super::pax::{Attribute, Records, attribute, is_xattr, parse_decimal, xattrs};
 use crate::limits::{Account, Overdrawn, Purpose};
 
@@ -29,8 +29,8 @@ pub(super) struct Globals {
     attributes: usize,
     /// The attributes of entries, by what their own records say. Only where there are global ones.
     /// What was made under earlier headers stays on the account: headers that take turns cost time.
-    known: HashMap<Vec<u8>, Xattrs>,
-    none: Xattrs,
+    known: HashMap<Vec<u8>, PaxXattrs>,
+    none: PaxXattrs,
 }
 
 /// A global record.
@@ -100,7 +100,7 @@ impl Globals {
         &mut self,
         own: &Records,
         account: &mut Account,
-    ) -> Result<Xattrs, Overdrawn> {
+    ) -> Result<PaxXattrs, Overdrawn> {
         if self.attributes == 0 {
             return Ok(if own.iter().any(|(key, _)| is_xattr(key)) {
                 let own = own.iter();
@@ -134,7 +134,7 @@ impl Globals {
                 merged.insert(key, attribute);
             }
         }
-        let set: Xattrs = xattrs(merged.into_values().flatten()).into();
+        let set: PaxXattrs = xattrs(merged.into_values().flatten()).into();
         cost += set.len() as u64 * IN_SET;
         account.take(Purpose::Attributes, cost)?;
         self.known.insert(said, Arc::clone(&set));

@@ -21,7 +21,7 @@ mod payload;
 mod reader;
 mod sparse;
 
-pub use entry::{Entry, EntryKind, SparseMap, SparseRegion, Xattrs};
+pub use entry::{Entry, EntryKind, PaxXattrs, SparseMap, SparseRegion};
 pub use error::TarError;
 pub use expanded::Expanded;
 pub use input::{FileRange, TarInput};

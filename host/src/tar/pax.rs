@@ -18,15 +18,15 @@ const MAX_DIGITS: usize = 20;
 pub(super) struct Records {
     bytes: Vec<u8>,
     /// In the order of their keys.
-    places: Vec<Place>,
+    spans: Vec<RecordSpan>,
     /// The numbers of a map in the way of GNU 0.0, whose keys come again and again. The flag says
     /// whether it is an offset or else a length.
-    sparse_pairs: Vec<(bool, Place)>,
+    sparse_pairs: Vec<(bool, RecordSpan)>,
 }
 
 /// Where a record stands: its key ends at `=`, its value before the line end.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct RecordSpan {
     start: usize,
     equals: usize,
     end: usize,
@@ -35,7 +35,7 @@ struct Place {
 impl Records {
     /// Reads the records of one extended header. What is wrong is said without the place.
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
-        let mut places = Vec::new();
+        let mut spans = Vec::new();
         let mut sparse_pairs = Vec::new();
         // Some tools fill up with NULs.
         let padding = bytes.iter().rev().take_while(|byte| **byte == 0).count();
@@ -56,63 +56,61 @@ impl Records {
             if key.contains(&0) || (TEXTS.contains(&key) && value.contains(&0)) {
                 return Err("a record holds a NUL");
             }
-            let place = Place {
+            let span = RecordSpan {
                 start: at,
                 equals: at + equals,
                 end: at + record.len(),
             };
             match key {
-                b"GNU.sparse.offset" => sparse_pairs.push((true, place)),
-                b"GNU.sparse.numbytes" => sparse_pairs.push((false, place)),
-                _ => places.push(place),
+                b"GNU.sparse.offset" => sparse_pairs.push((true, span)),
+                b"GNU.sparse.numbytes" => sparse_pairs.push((false, span)),
+                _ => spans.push(span),
             }
             start += next;
         }
         let mut records = Self {
             bytes,
-            places: Vec::new(),
+            spans: Vec::new(),
             sparse_pairs,
         };
-        places.sort_by(|one, other| records.key(*one).cmp(records.key(*other)));
+        spans.sort_by(|one, other| records.key(*one).cmp(records.key(*other)));
         // Of equal keys the last one counts.
-        places.dedup_by(|later, earlier| {
+        spans.dedup_by(|later, earlier| {
             let is_same = records.key(*later) == records.key(*earlier);
             if is_same {
                 *earlier = *later;
             }
             is_same
         });
-        records.places = places;
+        records.spans = spans;
         Ok(records)
     }
 
     /// Returns keys and values in the order of the keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.places
+        self.spans
             .iter()
-            .map(|place| (self.key(*place), self.value(*place)))
+            .map(|span| (self.key(*span), self.value(*span)))
     }
 
     /// Returns a value, which may be empty.
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let found = self
-            .places
-            .binary_search_by(|place| self.key(*place).cmp(key));
-        found.ok().map(|index| self.value(self.places[index]))
+        let found = self.spans.binary_search_by(|span| self.key(*span).cmp(key));
+        found.ok().map(|index| self.value(self.spans[index]))
     }
 
     /// Returns the numbers of a map in the way of GNU 0.0, and whether each is an offset.
     pub(super) fn sparse_pairs(&self) -> impl ExactSizeIterator<Item = (bool, &[u8])> {
         let pairs = self.sparse_pairs.iter();
-        pairs.map(|(is_offset, place)| (*is_offset, self.value(*place)))
+        pairs.map(|(is_offset, span)| (*is_offset, self.value(*span)))
     }
 
-    fn key(&self, place: Place) -> &[u8] {
-        &self.bytes[place.start..place.equals]
+    fn key(&self, span: RecordSpan) -> &[u8] {
+        &self.bytes[span.start..span.equals]
     }
 
-    fn value(&self, place: Place) -> &[u8] {
-        &self.bytes[place.equals + 1..place.end]
+    fn value(&self, span: RecordSpan) -> &[u8] {
+        &self.bytes[span.equals + 1..span.end]
     }
 }
 

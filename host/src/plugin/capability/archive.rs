@@ -3,7 +3,7 @@
 //! A failure of the host is kept whole, so that it need not survive the way through the guest's
 //! own words.
 
-use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource, Entry, EntryKind};
+use crate::archive::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveOutput, ArchiveSource};
 use crate::plugin::bindings::msb::plugin::{sink, source, types};
 use crate::plugin::guest::Guest;
 
@@ -36,7 +36,7 @@ impl Guest {
         match error {
             ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
             ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
-            error @ ArchiveError::Passed { .. } => {
+            error @ ArchiveError::Consumed { .. } => {
                 self.passed = Some(error);
                 types::Error::Unsupported(message)
             }
@@ -50,16 +50,16 @@ impl Guest {
         }
     }
 
-    fn entry(source: &dyn ArchiveSource, number: u32, entry: &Entry) -> source::Entry {
+    fn entry(source: &dyn ArchiveSource, number: u32, entry: &ArchiveEntry) -> source::Entry {
         source::Entry {
             index: number,
             path: entry.path.to_string(),
             kind: match entry.kind {
-                EntryKind::File => source::EntryKind::File,
-                EntryKind::Directory => source::EntryKind::Directory,
-                EntryKind::Symlink => source::EntryKind::Symlink,
-                EntryKind::Hardlink => source::EntryKind::Hardlink,
-                EntryKind::Other => source::EntryKind::Other,
+                ArchiveEntryKind::File => source::EntryKind::File,
+                ArchiveEntryKind::Directory => source::EntryKind::Directory,
+                ArchiveEntryKind::Symlink => source::EntryKind::Symlink,
+                ArchiveEntryKind::Hardlink => source::EntryKind::Hardlink,
+                ArchiveEntryKind::Other => source::EntryKind::Other,
             },
             size: entry.size,
             target: entry.target.as_deref().map(str::to_owned),
