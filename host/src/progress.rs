@@ -26,7 +26,7 @@ pub enum Event<'a> {
     /// Work on a layer began. `name` is what the layer is called where it comes from; `size` is
     /// how many bytes will be read or written, where known.
     LayerStarted {
-        /// Which layer.
+        /// The number of the layer within the operation.
         layer: LayerNumber,
         /// Archive path or digest; untrusted text.
         name: &'a str,
@@ -35,21 +35,21 @@ pub enum Event<'a> {
     },
     /// That many more bytes of a layer were read or written.
     LayerAdvanced {
-        /// Which layer.
+        /// The number of the layer within the operation.
         layer: LayerNumber,
         /// Bytes since the last event.
         bytes: u64,
     },
     /// A layer is waiting for another process that works on the same one.
     LayerWaiting {
-        /// Which layer.
+        /// The number of the layer within the operation.
         layer: LayerNumber,
         /// Its `diff_id`.
         diff_id: &'a Digest,
     },
     /// A layer is done.
     LayerFinished {
-        /// Which layer.
+        /// The number of the layer within the operation.
         layer: LayerNumber,
         /// Its `diff_id`, if it turned out to be a layer.
         diff_id: &'a Digest,
@@ -65,7 +65,7 @@ pub enum Event<'a> {
     },
     /// Something failed at a layer and is tried again. Untrusted text.
     LayerRetrying {
-        /// Which layer.
+        /// The number of the layer within the operation.
         layer: LayerNumber,
         /// What happened.
         reason: &'a str,

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use plugins::PluginsFile;
-use registries::{RegistriesFile, Surroundings};
+use registries::{RegistriesFile, ResolveContext};
 use shape::Object;
 
 use crate::address;
@@ -176,14 +176,14 @@ impl Settings {
             })?;
             limits.set(limit, value);
         }
-        let around = Surroundings {
+        let context = ResolveContext {
             file: path,
             home: std::env::var_os("HOME")
                 .filter(|home| !home.is_empty())
                 .map(PathBuf::from),
         };
         let registries = match file.registries {
-            Some(Object(registries)) => registries.resolve(&around)?,
+            Some(Object(registries)) => registries.resolve(&context)?,
             None => RegistrySettings::default(),
         };
         let plugins = match file.plugins {

@@ -20,7 +20,7 @@ pub enum ArchiveError {
     /// The input could not be opened.
     #[error("could not open `{}`", address::shown_in_text(&path.display().to_string()))]
     Open {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the operating system.
         #[source]
@@ -47,13 +47,13 @@ pub enum ArchiveError {
     /// There was not a single byte.
     #[error("`{name}` is empty")]
     Empty {
-        /// Which input.
+        /// The name of the input, as messages give it.
         name: String,
     },
     /// The first bytes are those of no archive.
     #[error("`{name}` is not a tar archive{}", foreign.map_or_else(String::new, |it| format!(": it is {it}")))]
     NotAnArchive {
-        /// Which input.
+        /// The name of the input, as messages give it.
         name: String,
         /// What the bytes are, if that can be told.
         foreign: Option<Foreign>,
@@ -61,7 +61,7 @@ pub enum ArchiveError {
     /// The compression around the archive is damaged, or grows beyond a limit.
     #[error("could not decompress `{name}`")]
     Decompress {
-        /// Which input.
+        /// The name of the input, as messages give it.
         name: String,
         /// The error of the operating system.
         #[source]
@@ -70,7 +70,7 @@ pub enum ArchiveError {
     /// The archive is compressed in a way that cannot be undone.
     #[error("could not decompress `{name}`")]
     Compression {
-        /// Which input.
+        /// The name of the input, as messages give it.
         name: String,
         /// What is wrong with the blob.
         #[source]
@@ -79,7 +79,7 @@ pub enum ArchiveError {
     /// The tar around the image is broken.
     #[error("`{name}` is not a complete tar archive")]
     Tar {
-        /// Which input.
+        /// The name of the input, as messages give it.
         name: String,
         /// Where and why.
         #[source]
@@ -103,7 +103,7 @@ pub enum ArchiveError {
     /// An entry has no bytes to read.
     #[error("entry `{path}` has no bytes that can be read: {reason}")]
     NotReadable {
-        /// Which entry.
+        /// The path of the entry in the archive.
         path: String,
         /// The reason, for a sentence.
         reason: &'static str,
@@ -111,7 +111,7 @@ pub enum ArchiveError {
     /// The bytes of an entry have gone by: a pipe is read once.
     #[error("entry `{path}` has passed in the pipe: {reason}")]
     Consumed {
-        /// Which entry.
+        /// The path of the entry in the archive.
         path: String,
         /// Why it was not kept.
         reason: &'static str,
@@ -128,7 +128,7 @@ pub enum ArchiveError {
     /// A path cannot be written to an archive.
     #[error("cannot write an entry `{path}`: {reason}")]
     OutputPath {
-        /// Which path.
+        /// The path that cannot be written.
         path: String,
         /// The reason, for a sentence.
         reason: &'static str,
@@ -142,7 +142,7 @@ pub enum ArchiveError {
     /// A stored layer did not give back its tar.
     #[error("could not rebuild layer {diff_id}")]
     Layer {
-        /// Which layer.
+        /// The `diff_id` of the layer.
         diff_id: Digest,
         /// What is wrong with the layer.
         #[source]
@@ -151,7 +151,7 @@ pub enum ArchiveError {
     /// A stored layer gave back other bytes than it was made from.
     #[error("stored layer {diff_id} is damaged: it rebuilds as {rebuilt}")]
     Damaged {
-        /// Which layer.
+        /// The `diff_id` of the layer.
         diff_id: Digest,
         /// The digest of what came out.
         rebuilt: Digest,
@@ -160,7 +160,7 @@ pub enum ArchiveError {
     /// archive.
     #[error("could not convert `{path}`")]
     Convert {
-        /// Which entry.
+        /// The path of the entry in the archive.
         path: String,
         /// What is wrong with the layer.
         #[source]
@@ -169,7 +169,7 @@ pub enum ArchiveError {
     /// An entry of a pipe was taken for a layer at once, and could not be written.
     #[error("could not write `{path}` in `{}`", directory.display())]
     Stage {
-        /// Which entry.
+        /// The path of the entry in the archive.
         path: String,
         /// The directory where the layer was being made.
         directory: PathBuf,

@@ -313,7 +313,7 @@ impl Login {
     }
 }
 
-/// Returns the one spelling of a registry that the user has typed.
+/// Returns the canonical form of a registry that the user has typed.
 pub fn registry_named(text: &str) -> Result<String, LoginError> {
     if let Some(registry) = canonical_host(text) {
         return Ok(registry);

@@ -377,7 +377,7 @@ pub enum SaveError {
     /// The output file could not be made or put in its place.
     #[error("could not write `{}`", path.display())]
     Output {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the operating system.
         #[source]

@@ -1,4 +1,4 @@
-//! The road of one layer: from its blob to an EROFS image and a tar recipe, in one pass.
+//! The data path of one layer: from its blob to an EROFS image and a tar recipe, in one pass.
 
 use std::fmt;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! A layer: a tar stream with the semantics of OCI images, turned into an EROFS image and back.
 //!
 //! Owns the meaning of entries (paths, whiteouts, hard links, what replaces what), the tar recipe,
-//! and the road from blob to image. Knows nothing of images, archives or the store. Sources: OCI
+//! and the data path from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
 mod attributes;

@@ -1,6 +1,6 @@
 //! What a plugin may reach beside archives, and what a refusal says.
 //!
-//! Owns the surroundings of one call: grants, settings, the homes. Knows nothing of how a
+//! Owns the environment of one call: grants, settings, the homes. Knows nothing of how a
 //! capability does its work.
 
 use std::ffi::OsString;

@@ -78,7 +78,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// One permission: `env=VAULT_TOKEN`, `files=~/.config/vault/*`, `clock`. Kept in one spelling, so
+/// One permission: `env=VAULT_TOKEN`, `files=~/.config/vault/*`, `clock`. Kept in canonical form, so
 /// that equal grants are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -148,7 +148,7 @@ fn wanted(capability: Capability) -> &'static str {
     }
 }
 
-/// Returns the one spelling of a scope, or what is wrong with it.
+/// Returns the canonical form of a scope, or what is wrong with it.
 fn canonical(capability: Capability, scope: &str) -> Result<String, String> {
     let plain = |allowed: fn(char) -> bool| {
         if scope.chars().all(allowed) {

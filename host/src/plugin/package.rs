@@ -140,7 +140,7 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// What its imports can make use of: without a grant for these it gets nothing from them.
     pub capabilities: Vec<Capability>,
-    /// Whether it imports WASI, of which it gets a clock, random numbers and empty surroundings.
+    /// Whether it imports WASI, of which it gets a clock, random numbers and an empty environment.
     pub wasi: bool,
     /// The permissions it asks for. Of a format, none.
     pub needs: Vec<Need>,

@@ -19,7 +19,7 @@ pub(super) enum Root {
     Variable(String),
 }
 
-/// A path without `..`, in one spelling.
+/// A path without `..`, in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SymbolicPath {
     pub(super) root: Root,

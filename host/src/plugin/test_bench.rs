@@ -1,4 +1,4 @@
-//! A credential provider that does what it is told, with grants and surroundings of a test's
+//! A credential provider that does what it is told, with grants and an environment of a test's
 //! choosing.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Hosts of registries, and the one spelling that each has.
+//! Hosts of registries, and the canonical form that each has.
 
 use super::DEFAULT_REGISTRY;
 
@@ -16,7 +16,7 @@ pub fn canonical_host(text: &str) -> Option<String> {
     is_host(text).then(|| normal(text))
 }
 
-/// Returns the one spelling of what is a host.
+/// Returns the canonical form of a host.
 pub(super) fn normal(host: &str) -> String {
     let host = host.to_ascii_lowercase();
     match host.as_str() {

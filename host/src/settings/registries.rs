@@ -31,9 +31,9 @@ pub struct RegistrySettings {
     pub retry: RetryPolicy,
     /// CA certificates for all hosts.
     pub ca_certs: Vec<NamedFile>,
-    /// What is known of single hosts, by their one spelling.
+    /// What is known of single hosts, by their canonical form.
     pub hosts: BTreeMap<String, HostSettings>,
-    /// Where passwords for single hosts are, by the one spelling of the host.
+    /// Where passwords for single hosts are, by the canonical form of the host.
     pub auth: BTreeMap<String, AuthEntry>,
 }
 
@@ -126,8 +126,8 @@ struct MirrorFile {
     by_digest_only: Option<bool>,
 }
 
-/// What the meaning of a value depends on beside the value.
-pub(super) struct Surroundings<'a> {
+/// What a value is resolved against.
+pub(super) struct ResolveContext<'a> {
     /// The file of settings.
     pub(super) file: &'a Path,
     /// What `~` stands for.
@@ -156,34 +156,34 @@ impl RegistriesFile {
 
     pub(super) fn resolve(
         self,
-        around: &Surroundings<'_>,
+        context: &ResolveContext<'_>,
     ) -> Result<RegistrySettings, SettingsError> {
         let retry = self.retry();
         let mut hosts = BTreeMap::new();
         let mut auth = BTreeMap::new();
         for (key, file) in self.auth.into_iter().flatten() {
             let at = format!("registries.auth.{key}");
-            let name = around.host(&key, &at)?;
+            let name = context.host(&key, &at)?;
             if let Some(Object(file)) = file {
-                AuthEntry::new(around.file.to_owned(), at, file).join(name, &mut auth);
+                AuthEntry::new(context.file.to_owned(), at, file).join(name, &mut auth);
             }
         }
         let mut keys: BTreeMap<String, String> = BTreeMap::new();
         for (key, Object(mut host)) in self.hosts.into_iter().flatten() {
             let at = format!("registries.hosts.{key}");
-            let name = around.host(&key, &at)?;
+            let name = context.host(&key, &at)?;
             if let Some(other) = keys.insert(name.clone(), key) {
-                return Err(around.problem(&at, RegistriesProblem::SameHost { other }));
+                return Err(context.problem(&at, RegistriesProblem::SameHost { other }));
             }
             if let Some(Object(file)) = host.auth.take() {
                 let at = format!("{at}.auth");
-                AuthEntry::new(around.file.to_owned(), at, file).join(name.clone(), &mut auth);
+                AuthEntry::new(context.file.to_owned(), at, file).join(name.clone(), &mut auth);
             }
-            hosts.insert(name, host.resolve(&at, around)?);
+            hosts.insert(name, host.resolve(&at, context)?);
         }
         Ok(RegistrySettings {
             retry,
-            ca_certs: around.files("registries.ca_certs", self.ca_certs),
+            ca_certs: context.files("registries.ca_certs", self.ca_certs),
             hosts,
             auth,
         })
@@ -191,23 +191,27 @@ impl RegistriesFile {
 }
 
 impl HostFile {
-    fn resolve(self, at: &str, around: &Surroundings<'_>) -> Result<HostSettings, SettingsError> {
+    fn resolve(
+        self,
+        at: &str,
+        context: &ResolveContext<'_>,
+    ) -> Result<HostSettings, SettingsError> {
         let key_at = format!("{at}.client_key");
         let client = match (self.client_cert, self.client_key) {
             (None, None) => None,
             (None, Some(_)) => {
-                return Err(around.problem(&key_at, RegistriesProblem::KeyWithoutCertificate));
+                return Err(context.problem(&key_at, RegistriesProblem::KeyWithoutCertificate));
             }
             (Some(cert), key) => Some(ClientFiles {
-                cert: around.named(&format!("{at}.client_cert"), &cert),
-                key: key.map(|key| around.named(&key_at, &key)),
+                cert: context.named(&format!("{at}.client_cert"), &cert),
+                key: key.map(|key| context.named(&key_at, &key)),
             }),
         };
         let mirror = |(number, mirror): (usize, TextOrObject<MirrorFile>)| {
             mirror
                 .into_object(MirrorFile::at)
                 .resolve()
-                .map_err(|problem| around.problem(&format!("{at}.mirrors[{number}]"), problem))
+                .map_err(|problem| context.problem(&format!("{at}.mirrors[{number}]"), problem))
         };
         let mirrors = self
             .mirrors
@@ -216,7 +220,7 @@ impl HostFile {
         Ok(HostSettings {
             insecure: self.insecure,
             tls_verify: self.tls_verify,
-            ca_certs: around.files(&format!("{at}.ca_certs"), self.ca_certs),
+            ca_certs: context.files(&format!("{at}.ca_certs"), self.ca_certs),
             client,
             mirrors,
         })
@@ -248,7 +252,7 @@ impl MirrorFile {
     }
 }
 
-impl Surroundings<'_> {
+impl ResolveContext<'_> {
     fn host(&self, key: &str, at: &str) -> Result<String, SettingsError> {
         canonical_host(key).ok_or_else(|| self.problem(at, RegistriesProblem::NotAHost))
     }

@@ -21,7 +21,7 @@ pub enum StoreError {
     Io {
         /// `create`, `write`, …
         operation: &'static str,
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the operating system.
         #[source]

@@ -50,7 +50,7 @@ pub struct Resumption {
 
 impl Store {
     /// Opens the part of a blob, empty where there is none. One that is longer than the blob is
-    /// not a part of it and begins anew. `None` when somebody else is at it.
+    /// not a part of it and starts again. `None` when somebody else is at it.
     pub fn part(&self, digest: &Digest, size: u64) -> Result<Option<Part>, StoreError> {
         self.prepare()?;
         let lock = Locks::open(self.home())?;

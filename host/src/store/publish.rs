@@ -28,7 +28,7 @@ pub struct LayerKey {
 /// What is known of a layer that was made.
 #[derive(Clone, Debug)]
 pub struct LayerFacts {
-    /// Which one it is.
+    /// The key of the layer in the store.
     pub key: LayerKey,
     /// The length of its tar in bytes.
     pub tar_size: u64,

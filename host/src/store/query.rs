@@ -59,7 +59,7 @@ pub struct ImageIndex {
 /// A layer as an image's manifest has it.
 #[derive(Clone, Debug)]
 pub struct ImageLayer {
-    /// Which one it is.
+    /// The key of the layer in the store.
     pub key: LayerKey,
     /// The digest of its blob.
     pub blob_digest: Digest,

@@ -56,7 +56,7 @@ pub struct NewImageIndex {
 /// A layer of an image as its manifest has it.
 #[derive(Clone, Debug)]
 pub struct NewImageLayer {
-    /// Which one it is.
+    /// The key of the layer in the store.
     pub key: LayerKey,
     /// The digest of its blob.
     pub blob_digest: Digest,

@@ -34,7 +34,7 @@ fn case_44_the_last_entry_of_a_path_wins_and_the_data_of_the_first_leaves_the_im
 
 #[test]
 fn data_that_left_the_image_is_rebuilt_from_the_recipe() {
-    // More than a literal of the recipe holds, and than a buffer of the road.
+    // More than a literal of the recipe holds, and than a buffer of the data path.
     let archive = tar(
         "file a fill=3000000\nfile b fill=70000\nfile a fill=1234567\nfile b\n\
          file c data=kept\ndir a",

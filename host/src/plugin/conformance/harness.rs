@@ -31,7 +31,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Returns the lines so far, and begins anew.
+    /// Returns the lines so far, and starts again.
     pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -29,7 +29,7 @@ fn usual() -> ProviderRequest {
     question("registry.example.com")
 }
 
-/// Most of these never come from the host, which has one spelling for each registry.
+/// Most of these never come from the host, which has one canonical form for each registry.
 fn about_registries() -> Vec<OddRequest> {
     let label = "l".repeat(63);
     let registries = [

@@ -1,6 +1,6 @@
 //! Where a plugin comes from: a file, an address, or a registry.
 //!
-//! Owns the one spelling of each, which the lock keeps and policies are compared with. It has no
+//! Owns the canonical form of each, which the lock keeps and policies are compared with. It has no
 //! secrets: what an address has of them is used once, to ask with.
 
 use std::fmt;

@@ -12,8 +12,8 @@ fn hosts(text: &str) -> Result<RegistrySettings, SettingsError> {
     read(&format!("{{\"hosts\": {text}}}"))
 }
 
-fn around(home: Option<&str>) -> Surroundings<'static> {
-    Surroundings {
+fn context(home: Option<&str>) -> ResolveContext<'static> {
+    ResolveContext {
         file: Path::new("/etc/msb/config.json"),
         home: home.map(PathBuf::from),
     }
@@ -129,14 +129,14 @@ fn what_means_nothing_is_an_error_with_its_key() {
 
 #[test]
 fn paths_are_relative_to_the_file_of_settings() {
-    let path = |home, text| around(home).named("k", text).path;
+    let path = |home, text| context(home).named("k", text).path;
     assert_eq!(path(None, "a/b.pem"), Path::new("/etc/msb/a/b.pem"));
     assert_eq!(path(None, "/b.pem"), Path::new("/b.pem"));
 }
 
 #[test]
 fn a_tilde_is_the_home_of_the_user() {
-    let path = |home, text| around(home).named("k", text).path;
+    let path = |home, text| context(home).named("k", text).path;
     assert_eq!(
         path(Some("/home/me"), "~/b.pem"),
         Path::new("/home/me/b.pem")
