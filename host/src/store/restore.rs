@@ -122,6 +122,8 @@ impl Store {
     /// Returns the images whose sidecars are missing or damaged, while the catalogue is not, and with
     /// `repair` writes these sidecars.
     pub fn check_sidecars(&self, repair: bool) -> Result<Vec<Digest>, StoreError> {
+        // As for the contradictions, but not for longer: the repair takes its own turn.
+        let turn = lock::turn_to_write(self.home());
         let wanting = self.read(|catalogue| {
             let stale = sidecar::stale(catalogue)?;
             let mut wanting = Vec::new();
@@ -140,6 +142,7 @@ impl Store {
             }
             Ok::<_, rusqlite::Error>(wanting)
         })?;
+        drop(turn);
         if repair && !wanting.is_empty() {
             self.write(|transaction| {
                 for image in &wanting {

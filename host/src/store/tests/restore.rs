@@ -254,6 +254,24 @@ fn a_sidecar_is_not_written_from_a_row_that_makes_no_sense() {
     }
 }
 
+#[test]
+fn a_sidecar_that_another_process_is_writing_is_not_missing() {
+    let (_directory, home, _) = closed();
+    let store = Store::open(&home).unwrap();
+    let sidecar = home.sidecar(&store.find("two").unwrap().image.digest);
+    let aside = sidecar.with_extension("aside");
+    let turn = crate::store::lock::turn_to_write(&home).unwrap();
+    std::fs::rename(&sidecar, &aside).unwrap();
+    std::thread::scope(|scope| {
+        let check = scope.spawn(|| store.check_sidecars(false));
+        // A check that does not wait for the turn ends by now.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::fs::rename(&aside, &sidecar).unwrap();
+        drop(turn);
+        assert_eq!(check.join().unwrap().unwrap(), []);
+    });
+}
+
 fn digest_of(store: &Store, name: &str) -> Digest {
     let expected = super::image(name, &["d"]).manifest_digest;
     assert!(store.has_image(&expected).unwrap());
