@@ -5,7 +5,8 @@ use std::error::Error;
 use std::path::Path;
 
 use microsandbox::LocalBackend;
-use microsandbox::image::{Image, ImageArchiveFormat};
+use microsandbox::image::Image;
+use microsandbox_image::ImageArchiveFormat;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
