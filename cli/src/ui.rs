@@ -73,7 +73,7 @@ impl Ui {
     ///
     /// # Errors
     /// [`CommandError::OutputClosed`] when nobody reads it any more.
-    #[expect(clippy::unused_self, reason = "whoever writes needs the Ui")]
+    #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
     pub(crate) fn data(self, text: &str) -> Result<(), CommandError> {
         if stdout::was_closed() {
             return Err(CommandError::closed_stdout());
@@ -165,7 +165,7 @@ impl Ui {
     }
 
     /// Writes a question and leaves the cursor behind it. Also with `--quiet`.
-    #[expect(clippy::unused_self, reason = "whoever writes needs the Ui")]
+    #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
     pub(crate) fn prompt(self, question: &str) {
         write_stderr(question);
     }

@@ -70,7 +70,7 @@ pub enum SettingsError {
         source: serde_json::Error,
     },
     /// It sets a cap that there is none of.
-    #[error("`{}` sets `limits.{name}`, which is no limit", path.display())]
+    #[error("unknown limit `{name}` in `{}`", path.display())]
     UnknownLimit {
         /// The path of the file.
         path: PathBuf,
@@ -273,7 +273,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("sets `limits.entires`, which is no limit")
+                .starts_with("unknown limit `entires` in `")
         );
     }
 

@@ -21,7 +21,7 @@ tests! {
     a_layer_of_xz_or_bzip2_loads;
     the_end_of_a_compressed_archive_is_checked;
     an_archive_that_lies_in_a_folder_is_found;
-    a_path_that_leads_outside_is_passed_over;
+    a_path_that_leads_outside_is_skipped;
     a_directory_of_skopeo_loads;
     what_podman_and_skopeo_write_as_a_directory_loads needs Podman, Skopeo;
     an_image_without_a_name_gets_one_by_the_flag_that_is_told;
@@ -269,7 +269,7 @@ fn with_first_path(mut bytes: Vec<u8>, path: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn a_path_that_leads_outside_is_passed_over() {
+fn a_path_that_leads_outside_is_skipped() {
     let ways = Ways::new();
     let image = sample();
     for files in [image.docker_files(), image.oci_files()] {
@@ -280,7 +280,7 @@ fn a_path_that_leads_outside_is_passed_over() {
         let env = TestEnv::new();
         env.write("in.tar", &bytes);
         let run = env.msb("load -i in.tar").success();
-        assert!(run.stderr.contains("passed over `../../escape`"), "{run:?}");
+        assert!(run.stderr.contains("skipped `../../escape`"), "{run:?}");
         assert!(!env.path("../../escape").exists());
     }
     // What an image needs is not outside.

@@ -96,7 +96,7 @@ fn a_lost_catalogue_is_noticed_by_every_command_and_comes_back() {
             assert!(!run.stderr.contains("No images found"), "{run:?}");
         }
         assert_eq!((files(&env, "layers"), files(&env, "blobs")), kept);
-        let run = env.msb("image verify --repair").failure(&["brought back"]);
+        let run = env.msb("image verify --repair").failure(&["is restored"]);
         assert_eq!(run.stdout.matches("sound ").count(), 3, "{run:?}");
         assert_eq!(contents(&env), before);
         env.msb("image verify").success();
@@ -168,7 +168,7 @@ fn images_that_the_catalogue_does_not_list_are_not_pruned() {
     }
     env.msb("image inspect app:1").success();
     env.msb("image verify").failure(&["--repair"]);
-    env.msb("image verify --repair").failure(&["brought back"]);
+    env.msb("image verify --repair").failure(&["is restored"]);
     assert_eq!(contents(&env), before);
 }
 
@@ -185,7 +185,7 @@ fn an_image_that_cannot_be_brought_back_is_loaded_again_as_advised() {
     let run = env.msb("image verify --repair");
     let run = run.failure(&["hint: load the images that are missing again"]);
     let lost = format!(
-        "image {} could not be brought back",
+        "image {} could not be restored",
         digest.as_str().unwrap()
     );
     assert!(run.stdout.contains(&lost), "{run:?}");
@@ -239,7 +239,7 @@ fn a_path_outside_of_the_store_is_damage_and_stays() {
             .execute("UPDATE msb_layer SET file = ?1", [file])
             .unwrap();
         env.msb("image verify").failure(&["--repair"]);
-        env.msb("image verify --repair").failure(&["brought back"]);
+        env.msb("image verify --repair").failure(&["is restored"]);
         assert_eq!(contents(&env), before);
         env.msb("image verify").success();
         assert_eq!(std::fs::read(env.path("precious.erofs")).unwrap(), b"mine");

@@ -13,7 +13,7 @@ use crate::faulty::Registry;
 use crate::tests;
 
 tests! {
-    case_95_an_artifact_is_refused_by_its_type_or_passed_over_beside_an_image;
+    case_95_an_artifact_is_refused_by_its_type_or_skipped_beside_an_image;
     pull_and_load_pick_the_same_entry_of_an_index;
     old_types_of_configurations_and_layers_are_taken;
     a_layer_without_a_length_is_measured;
@@ -195,7 +195,7 @@ fn artifact(blobs: &mut Blobs) -> Value {
     }))
 }
 
-fn case_95_an_artifact_is_refused_by_its_type_or_passed_over_beside_an_image() {
+fn case_95_an_artifact_is_refused_by_its_type_or_skipped_beside_an_image() {
     let mut blobs = Blobs::default();
     let artifact = artifact(&mut blobs);
     assert_neither(&blobs, &artifact, &["application/spdx+json", "hint: "]);
@@ -480,7 +480,7 @@ fn one_bad_image_does_not_take_its_archive_with_it() {
         ] {
             env.write("in.tar", &archive);
             let run = env.msb("load -i in.tar").success();
-            assert!(run.stderr.contains("passed over"), "{run:#?}");
+            assert!(run.stderr.contains("skipped"), "{run:#?}");
             piped.msb_with_input("load", &archive).success();
             for env in [&env, &piped] {
                 assert_eq!(env.references(), ["good:1"]);

@@ -39,7 +39,7 @@ fn settings_that_are_broken_are_told_and_nothing_is_done() {
         ),
         (
             r#"{"limits": {"entires": 2}}"#,
-            ["`limits.entires`", "hint: limits are layer_bytes, "],
+            ["unknown limit `entires`", "hint: limits are layer_bytes, "],
         ),
         ("{", ["not valid", "hint: fix the file"]),
     ] {

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// is stored of an image. Without any REF all images are checked, and the catalogue with them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code 1 means that something is damaged or cannot be read, whether it was dropped, brought back
+Exit code 1 means that something is damaged or cannot be read, whether it was dropped, restored
 or left.
 
 Examples:
@@ -93,10 +93,17 @@ fn failure(report: &VerifyReport, repair: bool) -> CommandError {
             "could not read all of {}",
             count(&VerifiedImage::is_unreadable)
         )
-    } else if report.store.iter().all(|damage| damage.repaired) {
-        "the catalogue was damaged, and is brought back".to_owned()
     } else {
-        "the catalogue is damaged".to_owned()
+        // All of it is in the report; the first finding says what kind of damage it is.
+        let first = report.store.first();
+        let what = first.map_or_else(String::new, |damage| {
+            format!("`{}`: {}", damage.file.display(), damage.what)
+        });
+        if report.store.iter().all(|damage| damage.repaired) {
+            format!("the catalogue was damaged, and is restored: {what}")
+        } else {
+            format!("the catalogue is damaged: {what}")
+        }
     };
     let mut error = CommandError::new(message);
     if is_any(|damage| damage.unreadable) {

@@ -35,7 +35,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
         ),
         RegistryError::Handshake { host, .. } => format!(
             "msb speaks TLS 1.2 and 1.3, to certificates with keys of RSA, ECDSA or Ed25519: have the \
-             registry do so; if it wants a certificate of you, name it in config.json: \
+             registry do so; if it requires a client certificate, name one in config.json: \
              {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
              \"client_key\": PATH}}}}}}}}"
         ),

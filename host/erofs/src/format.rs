@@ -287,7 +287,7 @@ impl RawInode {
         bytes
     }
 
-    /// Returns what the bytes say. Reserved fields are passed over.
+    /// Returns what the bytes say. Reserved fields are skipped.
     pub(super) fn decode(bytes: &[u8; INODE_SIZE]) -> Self {
         Self {
             format: u16::from_le_bytes(field(bytes, 0)),

@@ -51,7 +51,7 @@ pub enum ProviderReply {
 impl ProviderReply {
     pub(super) fn answer(answer: &Answer) -> Self {
         let (kind, username) = match &answer.credential {
-            RegistryAuth::Anonymous => ("nobody, on purpose", None),
+            RegistryAuth::Anonymous => ("anonymous, on purpose", None),
             RegistryAuth::Basic { username, .. } => ("a password", Some(username.clone())),
             RegistryAuth::IdentityToken(_) => ("an identity token", None),
             RegistryAuth::RegistryToken(_) => ("a registry token", None),

@@ -198,7 +198,7 @@ impl Chain {
         log(
             context,
             LogLevel::Debug,
-            &format!("credentials for {registry}: nobody has any"),
+            &format!("credentials for {registry}: none found"),
         );
         let nobody = Resolution {
             credential: RegistryAuth::Anonymous,
@@ -295,7 +295,7 @@ impl Chain {
             return;
         };
         let name = link.provider.name();
-        let mut text = format!("`{name}` was passed over for {}: {message}", query.registry);
+        let mut text = format!("`{name}` was skipped for {}: {message}", query.registry);
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }

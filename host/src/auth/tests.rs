@@ -100,7 +100,7 @@ fn each_provider_answers_for_all_that_come_after_it() {
 }
 
 #[test]
-fn nobody_is_an_answer_when_it_is_given_on_purpose() {
+fn an_explicitly_anonymous_answer_ends_the_search() {
     let scene = TestContext::new();
     let anonymous = Arc::new(Fake::new("third-party", |_| {
         Ok(Answer {

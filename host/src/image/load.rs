@@ -116,7 +116,7 @@ pub fn load(
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, &budget, cancel)?;
     if let Some(outside) = source.index().outside() {
-        let notice = format!("passed over `{outside}`, which leads outside of the archive");
+        let notice = format!("skipped `{outside}`, which leads outside of the archive");
         progress.report(Event::Notice(&notice));
     }
     let (plan, source) = formats.read(&source, progress, cancel)?;

@@ -54,14 +54,14 @@ pub(super) struct Resolver<'a> {
 struct Search {
     fetched: usize,
     offered: Vec<Platform>,
-    /// What was passed over since it is in order and no image, such as an artifact.
+    /// What was skipped since it is in order and no image, such as an artifact.
     others: Vec<PullError>,
-    /// What was passed over since its documents are not in order.
+    /// What was skipped since its documents are not in order.
     broken: Vec<PullError>,
 }
 
 impl Search {
-    fn pass_over(&mut self, error: PullError, is_of_another_kind: bool) {
+    fn skip(&mut self, error: PullError, is_of_another_kind: bool) {
         if is_of_another_kind {
             self.others.push(error);
         } else {
@@ -98,7 +98,7 @@ impl Resolver<'_> {
         if let Some(resolved) = found {
             for error in broken.iter().chain(&others) {
                 let reason = std::error::Error::source(error).map(ToString::to_string);
-                let notice = format!("passed over: {}", reason.unwrap_or_default());
+                let notice = format!("skipped: {}", reason.unwrap_or_default());
                 self.progress.report(Event::Notice(&notice));
             }
             return Ok(resolved);
@@ -130,7 +130,7 @@ impl Resolver<'_> {
                 let (bytes, digest) = (fetched.bytes, fetched.digest);
                 return match Manifest::from_document(bytes, digest, manifest) {
                     Ok(manifest) => self.look_at(manifest, &fetched.host, way.platform, search),
-                    Err(error) => self.pass_over(error, &fetched.host, search),
+                    Err(error) => self.skip(error, &fetched.host, search),
                 };
             }
             Ok(Document::Index(index)) if index.is_build_cache() => (
@@ -149,7 +149,7 @@ impl Resolver<'_> {
         };
         let (reason, is_of_another_kind) = error;
         let error = self.failed(no_image(&fetched, reason));
-        search.pass_over(error, is_of_another_kind);
+        search.skip(error, is_of_another_kind);
         Ok(None)
     }
 
@@ -172,7 +172,7 @@ impl Resolver<'_> {
                 Ok(digest) => digest,
                 Err(error) => {
                     let error = self.failed(no_image(fetched, format!("{error}")));
-                    search.pass_over(error, false);
+                    search.skip(error, false);
                     continue;
                 }
             };
@@ -220,7 +220,7 @@ impl Resolver<'_> {
         let layers = manifest.layers.len();
         let config = match Config::of(bytes, manifest.config.clone(), layers, "manifest") {
             Ok(config) => config,
-            Err(error) => return self.pass_over(error, host, search),
+            Err(error) => return self.skip(error, host, search),
         };
         match stated {
             Some(stated) if !stated.runs(&config.platform) => {
@@ -257,7 +257,7 @@ impl Resolver<'_> {
     }
 
     /// Goes on without an image whose documents are not in order.
-    fn pass_over(
+    fn skip(
         &self,
         error: LoadError,
         host: &str,
@@ -269,7 +269,7 @@ impl Resolver<'_> {
         if !is_of_one_image {
             return Err(error);
         }
-        search.pass_over(error, is_of_another_kind);
+        search.skip(error, is_of_another_kind);
         Ok(None)
     }
 

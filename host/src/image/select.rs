@@ -1,6 +1,6 @@
 //! Which images of an archive are loaded: those for the platform, under the names they have.
 //!
-//! Owns passing over: what is no image, what is for other machines and what is not in order is told
+//! Owns skipping: what is no image, what is for other machines and what is not in order is told
 //! and left, as long as anything is loaded. Which of the images of one index is the right one is
 //! the matter of [`super::selection`].
 
@@ -98,7 +98,7 @@ pub(super) fn select(
         return Err(no_image(wanted, &candidates, obstacles));
     }
     for error in &obstacles {
-        progress.report(Event::Notice(&format!("passed over: {error}")));
+        progress.report(Event::Notice(&format!("skipped: {error}")));
     }
     let mut selected: Vec<SelectedImage> = Vec::new();
     for (position, candidate) in candidates.into_iter().enumerate() {
@@ -109,7 +109,7 @@ pub(super) fn select(
         } = candidate;
         if !chosen.contains(&position) {
             progress.report(Event::Notice(&format!(
-                "passed over image {}: it is for {}",
+                "skipped image {}: it is for {}",
                 config.digest.short(),
                 image.platform.as_ref().unwrap_or(&config.platform)
             )));

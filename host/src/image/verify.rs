@@ -115,7 +115,7 @@ fn of_catalogue(store: &Store, wrong: Vec<String>, restored: &Restored) -> Vec<D
     });
     let lost = restored.lost.iter().map(|row| {
         let what = format!(
-            "image {} could not be brought back: {}",
+            "image {} could not be restored: {}",
             row.digest, row.what
         );
         Damage::of(&path, what)

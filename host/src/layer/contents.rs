@@ -120,7 +120,7 @@ impl Contents<'_> {
                 }
             },
         }
-        self.pass_over(&path)
+        self.skip(&path)
     }
 
     /// Adds something with a name to the tree.
@@ -129,7 +129,7 @@ impl Contents<'_> {
             EntryKind::File => Kind::File(self.file(path, &mut entry)?),
             EntryKind::Hardlink => {
                 self.tree.link(path, &entry.link)?;
-                return self.pass_over(path);
+                return self.skip(path);
             }
             EntryKind::Symlink => Kind::Symlink(target(path, &entry.link)?),
             EntryKind::CharDevice => {
@@ -144,10 +144,10 @@ impl Contents<'_> {
             EntryKind::Fifo => Kind::Fifo,
             EntryKind::Other(flag) => {
                 self.note_type(path, flag);
-                return self.pass_over(path);
+                return self.skip(path);
             }
         };
-        self.pass_over(path)?;
+        self.skip(path)?;
         let metadata = self.metadata(path, &mut entry)?;
         self.tree.insert(path, Inode { metadata, kind })
     }
@@ -194,7 +194,7 @@ impl Contents<'_> {
     }
 
     /// Keeps the rest of a payload that is nobody's data.
-    fn pass_over(&mut self, path: &[u8]) -> Result<(), LayerError> {
+    fn skip(&mut self, path: &[u8]) -> Result<(), LayerError> {
         let mut payload = self.reader.data();
         loop {
             let held = payload.fill_buf().map_err(|error| cut_off(path, error))?;

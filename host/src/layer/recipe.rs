@@ -180,7 +180,7 @@ impl<R: BufRead> RecipeReader<R> {
                 // The checksum of the stream is checked when it ends.
                 match self.decoder.fill_buf().map_err(damage)? {
                     [] => Ok(Step::End { tar_size }),
-                    _ => Err(LayerError::DamagedRecipe("it goes on behind its end")),
+                    _ => Err(LayerError::DamagedRecipe("it continues after its end")),
                 }
             }
             _ => Err(LayerError::DamagedRecipe("it has a record of unknown kind")),

@@ -233,9 +233,9 @@ fn header(token: SecretString) -> Result<SecretString, Failure> {
 
 /// Takes a secret back from a guest; it may be its own handle only.
 fn secret(handle: Resource<Value>, guest: &mut Guest, what: &str) -> Result<SecretString, Failure> {
-    let value = guest
-        .take(handle)
-        .map_err(|error| Failure::Answer(format!("the {what} is no secret of its own: {error}")))?;
+    let value = guest.take(handle).map_err(|error| {
+        Failure::Answer(format!("the {what} is not a secret of its own: {error}"))
+    })?;
     if value.bytes().len() > MAX_PASSWORD {
         return Err(Failure::Answer(format!(
             "the {what} is longer than {} KiB",
@@ -250,5 +250,5 @@ fn secret(handle: Resource<Value>, guest: &mut Guest, what: &str) -> Result<Secr
 fn time(seconds: u64) -> Result<SystemTime, Failure> {
     UNIX_EPOCH
         .checked_add(Duration::from_secs(seconds))
-        .ok_or_else(|| Failure::Answer(format!("{seconds} is no time")))
+        .ok_or_else(|| Failure::Answer(format!("{seconds} is not a time")))
 }

@@ -40,7 +40,7 @@ fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {
         ("two-lines", "the token has a control character"),
         ("colon", "the user name has a colon"),
         ("not-text", "the password is not UTF-8"),
-        ("no-time", "18446744073709551615 is no time"),
+        ("no-time", "18446744073709551615 is not a time"),
     ] {
         let provider = if what == "loop" { &hurried } else { &patient };
         let error = provider

@@ -334,8 +334,8 @@ fn checked_plan(
     let indexes = of_key(&plan.attributes, "index")
         .map(|text| planned_index(text, entry))
         .collect::<Result<_, Failure>>()?;
-    let passed_over = refused.iter().map(ToString::to_string);
-    let notices = plan.notices.iter().map(|it| shown(it)).chain(passed_over);
+    let skipped = refused.iter().map(ToString::to_string);
+    let notices = plan.notices.iter().map(|it| shown(it)).chain(skipped);
     let notices = notices.take(MAX_NOTICES).collect();
     match refused.into_iter().next() {
         Some(refusal) if images.is_empty() => Err(Failure::Refused(refusal)),

@@ -58,7 +58,7 @@ impl FromStr for HttpScope {
                 if valid {
                     Ok(method.to_ascii_uppercase())
                 } else {
-                    Err(format!("`{method}` is no method"))
+                    Err(format!("`{method}` is not a method"))
                 }
             })
             .collect::<Result<_, _>>()?;
@@ -78,13 +78,13 @@ impl FromStr for HttpScope {
         };
         if server.is_empty() || !server.chars().all(plain) {
             return Err(format!(
-                "`{server}` is no server; a scope is `[METHODS@][SCHEME://]HOST[:PORT]`, without a path"
+                "`{server}` is not a server; a scope is `[METHODS@][SCHEME://]HOST[:PORT]`, without a path"
             ));
         }
         let url = Url::parse(&format!("{scheme}://{server}"))
-            .map_err(|error| format!("`{server}` is no server: {error}"))?;
+            .map_err(|error| format!("`{server}` is not a server: {error}"))?;
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(format!("`{server}` is no server"));
+            return Err(format!("`{server}` is not a server"));
         };
         if below && !matches!(host, url::Host::Domain(_)) {
             return Err("`*.` stands before a name, not before an address".to_owned());

@@ -73,7 +73,7 @@ fn parse(text: &str) -> Result<SymbolicPath, String> {
                 .chars()
                 .all(|it| it.is_ascii_alphanumeric() || it == '_');
         if !valid {
-            return Err(format!("`${name}` is no variable"));
+            return Err(format!("`${name}` is not a variable name"));
         }
         (Root::Variable(name.to_owned()), rest)
     } else {

@@ -175,7 +175,7 @@ impl Endpoint {
             if key.is_none() && refused.is_some() {
                 return Ok(false);
             }
-            let header = header.ok_or_else(|| self.malformed("a token", &"it is no text"))?;
+            let header = header.ok_or_else(|| self.malformed("a token", &"it is not text"))?;
             session.count += 1;
             session.shown = Some(Authorization {
                 header,

@@ -1,7 +1,7 @@
 //! Reading a blob as one stream, over as many connections and endpoints as it takes.
 //!
 //! Owns going on where a connection broke off: with a range where the registry knows ranges, else
-//! by passing over what came already. Who reads sees only bytes, and an error at the end of all
+//! by skipping what came already. Who reads sees only bytes, and an error at the end of all
 //! patience. The digest is the reader's to check.
 
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct BlobRequest<'a> {
     pub urls: &'a [String],
     /// The byte to begin with.
     pub offset: u64,
-    /// How many endpoints to pass over, because what they gave was wrong. The last one always stays.
+    /// How many endpoints to skip, because what they gave was wrong. The last one always stays.
     pub passed_endpoints: usize,
 }
 

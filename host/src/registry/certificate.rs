@@ -181,7 +181,7 @@ impl CertificateProblem {
 
 impl Trust {
     /// Returns the trust in the system's certificates and in `named`, DER. What of the system
-    /// cannot be read is passed over, as all tools do. What says of itself that it may issue nothing
+    /// cannot be read is skipped, as all tools do. What says of itself that it may issue nothing
     /// is trusted for itself alone.
     pub(super) fn new(named: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let named: Vec<_> = named.iter().cloned().map(CertificateDer::from).collect();

@@ -50,7 +50,7 @@ pub enum RegistryError {
         source: CertificateProblem,
     },
     /// The registry requires a client certificate: none was sent, or the wrong one.
-    #[error("registry {host} wants a certificate of us, or another one than it got")]
+    #[error("registry {host} requires a client certificate (none, or the wrong one, was sent)")]
     ClientCertificate {
         /// The registry or mirror.
         host: String,
@@ -194,7 +194,7 @@ pub enum RegistryError {
         message: Option<ServerMessage>,
     },
     /// The credentials could not be found out.
-    #[error("credentials for registry {host} cannot be had")]
+    #[error("could not get credentials for registry {host}")]
     Auth {
         /// The registry or mirror.
         host: String,

@@ -37,7 +37,7 @@ pub(super) struct Endpoint {
     pub(super) probed: AtomicBool,
     pub(super) session: Mutex<Session>,
     /// It failed in a way that makes it useless for this repository.
-    pub(super) is_passed_over: AtomicBool,
+    pub(super) is_skipped: AtomicBool,
 }
 
 /// One request to an endpoint, without its address and credentials.
@@ -102,7 +102,7 @@ impl Endpoint {
             base: Mutex::default(),
             probed: AtomicBool::new(false),
             session: Mutex::default(),
-            is_passed_over: AtomicBool::new(false),
+            is_skipped: AtomicBool::new(false),
         }
     }
 

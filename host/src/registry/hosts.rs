@@ -114,7 +114,7 @@ pub enum MirrorUsage {
 pub struct TlsSettings {
     /// Certificates beside the system's, DER.
     pub roots: Vec<Vec<u8>>,
-    /// What the user should know of this: certificates that were passed over, and what is given up.
+    /// What the user should know of this: certificates that were skipped, and what is given up.
     pub notices: Vec<String>,
     /// What we show.
     pub identity: Option<ClientIdentity>,
@@ -338,7 +338,7 @@ impl Hosts {
         roots.extend(shared.roots);
         TlsSettings {
             roots: roots.certificates,
-            notices: roots.passed_over,
+            notices: roots.skipped,
             identity: own.identity.clone().or(shared.identity),
             verify,
         }

@@ -123,13 +123,13 @@ impl Repository {
     pub(super) fn next_endpoint(&self, from: usize) -> usize {
         let last = self.endpoints.len().saturating_sub(1);
         let endpoints = self.endpoints.iter().enumerate().skip(from);
-        let mut worth = endpoints.filter(|(_, endpoint)| !self.is_passed_over(endpoint));
+        let mut worth = endpoints.filter(|(_, endpoint)| !self.is_skipped(endpoint));
         worth.next().map_or(last, |(number, _)| number.min(last))
     }
 
-    fn is_passed_over(&self, endpoint: &Endpoint) -> bool {
+    fn is_skipped(&self, endpoint: &Endpoint) -> bool {
         endpoint.config.is_mirror
-            && (endpoint.is_passed_over.load(Ordering::Relaxed)
+            && (endpoint.is_skipped.load(Ordering::Relaxed)
                 || self.client.health.has_failed(&endpoint.config.host))
     }
 
@@ -175,7 +175,7 @@ impl Repository {
         let mut silence = Duration::ZERO;
         for endpoint in &self.endpoints {
             let is_of_no_use = !by_digest && endpoint.config.usage == MirrorUsage::DigestOnly;
-            if is_of_no_use || self.is_passed_over(endpoint) {
+            if is_of_no_use || self.is_skipped(endpoint) {
                 continue;
             }
             let mut attempts = self.attempts(endpoint, silence);
@@ -231,13 +231,13 @@ impl Repository {
         let (is_news, how_long) = match error.extent() {
             Extent::Host => (self.client.health.fail(host), " from here on"),
             Extent::Repository => {
-                let before = endpoint.is_passed_over.swap(true, Ordering::Relaxed);
+                let before = endpoint.is_skipped.swap(true, Ordering::Relaxed);
                 (!before, " for this image")
             }
             Extent::Content => (!matches!(error, RegistryError::NotFound { .. }), ""),
         };
         if is_news {
-            let text = format!("mirror passed over{how_long}: {error}");
+            let text = format!("mirror skipped{how_long}: {error}");
             self.client.notices.add(text);
         }
     }

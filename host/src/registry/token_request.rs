@@ -159,7 +159,7 @@ impl Endpoint {
             let mut request = connection.client.get(url.clone());
             if let RegistryAuth::Basic { username, password } = &credential.auth {
                 let header = basic(username, password)
-                    .ok_or_else(|| self.malformed("credentials", &"they are no text"))?;
+                    .ok_or_else(|| self.malformed("credentials", &"they are not text"))?;
                 request = request.header(AUTHORIZATION, header);
             }
             let response = self

@@ -70,8 +70,8 @@ pub enum PluginsProblem {
     /// A name that no plugin can have.
     #[error("it is not the name of a plugin")]
     NotAName,
-    /// A name stands there twice.
-    #[error("`{0}` stands there twice")]
+    /// A name is listed twice.
+    #[error("`{0}` is listed twice")]
     Twice(String),
     /// A policy says nothing.
     #[error("it is empty")]

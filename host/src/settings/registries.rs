@@ -86,7 +86,7 @@ pub enum RegistriesProblem {
         other: String,
     },
     /// There is a key, and no certificate that it belongs to.
-    #[error("a key needs a `client_cert` beside it")]
+    #[error("a key needs a `client_cert` next to it")]
     KeyWithoutCertificate,
     /// A mirror is not a place.
     #[error(transparent)]

@@ -30,7 +30,7 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
                 add(&mut images.found, image);
             }
             // What is wrong with one image is no reason to give up the others.
-            Err(error) if is_of_one_image(&error) => images.pass_over(error),
+            Err(error) if is_of_one_image(&error) => images.skip(error),
             Err(error) => return Err(error),
         }
     }
@@ -198,7 +198,7 @@ impl Listed {
             Err(error) => Self {
                 is_layout: false,
                 rest: Vec::new(),
-                notices: vec![format!("index.json was passed over: {}", text(&error))],
+                notices: vec![format!("index.json was skipped: {}", text(&error))],
                 attributes: Attributes::new(),
             },
         }

@@ -431,7 +431,7 @@ fn a_layout_that_cannot_be_read_does_not_stand_in_the_way() {
         .file("index.json", "{");
     let plan = read(&archive).unwrap();
     assert_eq!(plan.images.len(), 1);
-    assert!(plan.notices[0].starts_with("index.json was passed over: "));
+    assert!(plan.notices[0].starts_with("index.json was skipped: "));
 }
 
 #[test]

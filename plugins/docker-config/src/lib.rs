@@ -104,7 +104,7 @@ impl<S: Env + Files + Helper + Reveal + Log> Provider<S> for DockerConfig {
                 Err(error) => broken.push(error),
                 Ok(answer) => {
                     for error in &broken {
-                        system.log(Level::Warn, &format!("passed over: {}", error.message()));
+                        system.log(Level::Warn, &format!("skipped: {}", error.message()));
                     }
                     return Ok(answer);
                 }
@@ -134,7 +134,7 @@ impl<S: Env + Files + Helper + Reveal + Log> Provider<S> for DockerConfig {
             Some(error) if entries.is_empty() => Err(error),
             first => {
                 if let Some(error) = &first {
-                    system.log(Level::Warn, &format!("passed over: {}", error.message()));
+                    system.log(Level::Warn, &format!("skipped: {}", error.message()));
                 }
                 Ok(entries)
             }

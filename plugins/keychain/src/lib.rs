@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_item_of_another_user_is_passed_over() {
+    fn the_item_of_another_user_is_skipped() {
         let system = FakeSystem::new().item(SERVICE, HUB, "ann", "x").item(
             SERVICE,
             "index.docker.io",

@@ -51,7 +51,7 @@ pub(crate) fn of(image: &StoredImage) -> Result<Manifest, Error> {
     let mut manifest = documents::value(&image.manifest, &Shape::Any)
         .map_err(|error| malformed(&format!("is not valid: {error}")))?;
     let Some(Value::Array(layers)) = field(&mut manifest, "layers") else {
-        return Err(malformed("has layers that are no list"));
+        return Err(malformed("has layers that are not a list"));
     };
     let layer_type = if media_type::is_docker(&image.manifest_media_type) {
         media_type::DOCKER_LAYER

@@ -4,7 +4,7 @@
 pub const RECORD: usize = 8;
 
 /// Changes bytes: at a place of sixteen bits times a step, a number of one to eight bytes is set
-/// to, or moved by, another number. Records that lead outside are passed over.
+/// to, or moved by, another number. Records that lead outside are skipped.
 ///
 /// | bytes | what |
 /// |---|---|

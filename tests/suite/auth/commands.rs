@@ -20,7 +20,7 @@ tests! {
     without_a_terminal_a_password_has_to_be_piped;
     a_password_that_is_typed_is_not_shown needs Tmux;
     a_login_with_wrong_credentials_says_what_to_look_at;
-    a_registry_that_is_not_there_is_told_and_can_be_passed_over;
+    a_registry_that_is_not_there_is_told_and_can_be_skipped;
     a_login_with_a_path_names_the_registry;
     a_logout_of_nobody_is_a_warning;
     an_empty_list_is_told_on_stderr;
@@ -299,7 +299,7 @@ fn a_login_with_wrong_credentials_says_what_to_look_at() {
     ]);
 }
 
-fn a_registry_that_is_not_there_is_told_and_can_be_passed_over() {
+fn a_registry_that_is_not_there_is_told_and_can_be_skipped() {
     let env = TestEnv::new();
     let line = "registry login 127.0.0.1:1 -u me --password-stdin --store file";
     msb(&env, line, b"secret-pass\n").failure(&["127.0.0.1:1", "--no-verify"]);

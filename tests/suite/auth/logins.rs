@@ -22,10 +22,10 @@ tests! {
         needs DockerRegistry, Htpasswd, Skopeo, SecretService, Helpers;
     a_helper_of_pass_is_pulled_with needs DockerRegistry, Htpasswd, Skopeo, Pass, Helpers;
     a_helper_is_started_once_in_a_pull needs DockerRegistry, Htpasswd, Skopeo;
-    helpers_that_do_not_work_are_passed_over_with_a_warning needs DockerRegistry, Htpasswd, Skopeo;
+    helpers_that_do_not_work_are_skipped_with_a_warning needs DockerRegistry, Htpasswd, Skopeo;
     a_helper_that_never_answers_is_stopped;
     a_login_of_docker_that_has_expired_is_no_bar_to_a_public_image;
-    files_of_docker_that_are_broken_are_passed_over;
+    files_of_docker_that_are_broken_are_skipped;
 }
 
 const USER: &str = "me";
@@ -244,7 +244,7 @@ fn a_helper_is_started_once_in_a_pull() {
     assert_eq!(asked.trim_end(), house.registry.host());
 }
 
-fn helpers_that_do_not_work_are_passed_over_with_a_warning() {
+fn helpers_that_do_not_work_are_skipped_with_a_warning() {
     let house = House::new();
     for (name, script, is_quiet) in [
         ("missing", None, false),
@@ -277,7 +277,7 @@ fn helpers_that_do_not_work_are_passed_over_with_a_warning() {
         }
         house.docker(&json!({"credsStore": name}));
         let run = house.pull(|_| {}).failure(&["msb registry login"]);
-        let warns = run.stderr.contains("`docker-config` was passed over");
+        let warns = run.stderr.contains("`docker-config` was skipped");
         assert_eq!(warns, !is_quiet, "{name}: {run:#?}");
     }
 }
@@ -311,7 +311,7 @@ fn a_helper_that_never_answers_is_stopped() {
     command.env("PATH", format!("{}:{path}", env.path("bin").display()));
     let run = Run::of(&mut command).success();
     assert!(
-        run.stderr.contains("`docker-config` was passed over"),
+        run.stderr.contains("`docker-config` was skipped"),
         "{run:#?}"
     );
     let pid = std::fs::read_to_string(&mark).unwrap();
@@ -350,7 +350,7 @@ fn a_login_of_docker_that_has_expired_is_no_bar_to_a_public_image() {
     }
 }
 
-fn files_of_docker_that_are_broken_are_passed_over() {
+fn files_of_docker_that_are_broken_are_skipped() {
     let (env, _registry, name) = open();
     for bytes in [
         &b"{"[..],

@@ -16,14 +16,14 @@ use crate::faulty::{ALWAYS, fault};
 use crate::tests;
 
 tests! {
-    what_nobody_has_asked_for_keeps_nobody_from_a_public_image;
+    ambient_credentials_never_block_a_public_image;
     what_the_user_has_asked_for_ends_the_pull;
     a_refusal_names_the_provider_and_the_cure;
     writing_is_never_tried_as_nobody;
     of_two_refusals_the_first_is_told;
     a_registry_that_forbids_after_a_good_token_is_about_access;
     a_registry_that_says_that_a_password_has_expired_is_about_credentials;
-    nobody_on_purpose_is_nobody;
+    explicitly_anonymous_stays_anonymous;
     without_credentials_it_is_told_who_was_asked;
     a_provider_hears_what_became_of_its_answer;
 }
@@ -44,7 +44,7 @@ fn expired(scene: &Scene, status: u16) {
     scene.registry.fault(On::Token, ALWAYS, fault);
 }
 
-fn what_nobody_has_asked_for_keeps_nobody_from_a_public_image() {
+fn ambient_credentials_never_block_a_public_image() {
     for status in [401, 403] {
         for provider in ["docker-config", "keychain"] {
             let scene = Scene::guarded();
@@ -190,7 +190,7 @@ fn a_registry_that_says_that_a_password_has_expired_is_about_credentials() {
     }
 }
 
-fn nobody_on_purpose_is_nobody() {
+fn explicitly_anonymous_stays_anonymous() {
     let scene = Scene::guarded();
     let known = Known::having("docker-config", auth());
     let options = with(&[&known]).registry_auth(RegistryAuth::Anonymous);

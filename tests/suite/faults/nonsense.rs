@@ -25,7 +25,7 @@ tests! {
     a_wait_of_years_is_told_in_years;
     an_error_that_drips_is_told_all_the_same;
     a_token_that_unpacks_without_end_is_refused;
-    a_mirror_with_nonsense_is_passed_over;
+    a_mirror_with_nonsense_is_skipped;
 }
 
 /// Sends bytes as they are, and ends the connection.
@@ -210,7 +210,7 @@ fn a_token_that_unpacks_without_end_is_refused() {
     scene.fails(&["no token", "longer than 1048576 bytes"]);
 }
 
-fn a_mirror_with_nonsense_is_passed_over() {
+fn a_mirror_with_nonsense_is_skipped() {
     let nonsense: [fn() -> Fault; 5] = [
         || fault::instead(Answer::new(200, Vec::new())),
         || fault::instead(Answer::new(304, Vec::new())),
@@ -226,7 +226,7 @@ fn a_mirror_with_nonsense_is_passed_over() {
         let url = format!("http://{}", mirror.host());
         scene.settings(&json!({"hosts": {scene.registry.host(): {"mirrors": [url]}}}));
         let run = scene.pulls();
-        assert!(run.stderr.contains("mirror passed over"), "{run:#?}");
+        assert!(run.stderr.contains("mirror skipped"), "{run:#?}");
         assert!(mirror.requests().len() < 10, "{}", mirror.log());
     }
 }

@@ -18,8 +18,8 @@ tests! {
     a_login_at_a_silent_registry_is_told_and_given_up;
     a_mirror_that_is_gone_is_told_once_for_all_layers;
     a_mirror_that_is_silent_costs_one_wait;
-    a_mirror_with_errors_is_passed_over_for_the_rest;
-    a_mirror_that_has_failed_is_passed_over_for_other_images_too;
+    a_mirror_with_errors_is_skipped_for_the_rest;
+    a_mirror_that_has_failed_is_skipped_for_other_images_too;
     a_mirror_that_forbids_the_image_is_asked_once;
     a_mirror_that_lacks_a_layer_is_asked_for_the_others;
     a_layer_that_drips_is_resumed;
@@ -52,14 +52,10 @@ fn mirrored(settings: &Value) -> (Scene, Registry) {
     (scene, mirror)
 }
 
-/// Asserts that one note says that the mirror was passed over, and nothing that it is tried again.
+/// Asserts that one note says that the mirror was skipped, and nothing that it is tried again.
 #[track_caller]
 fn told_once(run: &Run) {
-    assert_eq!(
-        run.stderr.matches("mirror passed over").count(),
-        1,
-        "{run:#?}"
-    );
+    assert_eq!(run.stderr.matches("mirror skipped").count(), 1, "{run:#?}");
     assert!(!run.stderr.contains("Trying again"), "{run:#?}");
 }
 
@@ -127,19 +123,15 @@ fn a_mirror_that_is_silent_costs_one_wait() {
     assert_eq!(mirror.requests().len(), 1, "{}", mirror.log());
 }
 
-fn a_mirror_with_errors_is_passed_over_for_the_rest() {
+fn a_mirror_with_errors_is_skipped_for_the_rest() {
     let (scene, mirror) = mirrored(&json!({}));
     mirror.fault(On::Everything, ALWAYS, fault::status(503));
     let run = scene.pulls();
-    assert_eq!(
-        run.stderr.matches("mirror passed over").count(),
-        1,
-        "{run:#?}"
-    );
+    assert_eq!(run.stderr.matches("mirror skipped").count(), 1, "{run:#?}");
     assert_eq!(mirror.requests().len(), 2, "{}", mirror.log());
 }
 
-fn a_mirror_that_has_failed_is_passed_over_for_other_images_too() {
+fn a_mirror_that_has_failed_is_skipped_for_other_images_too() {
     let (scene, mirror) = mirrored(&json!({"stall_timeout_secs": 1}));
     mirror.fault(On::Everything, ALWAYS, fault::silence());
     let host = scene.registry.host();

@@ -106,7 +106,7 @@ fn an_image_is_not_taken_for_a_plugin() {
         &crate::archive::Image::new("x:1", &["etc/"]),
     );
     env.msb(&format!("plugin install {}/acme/image:1", registry.host()))
-        .failure(&["is no plugin", "msb pull"]);
+        .failure(&["is not a plugin", "msb pull"]);
 }
 
 fn a_tag_that_moved_is_refused_until_an_update() {

@@ -273,7 +273,7 @@ fn a_signature_is_checked_again_and_again() {
     );
     std::fs::write(&forged_file, &bytes).unwrap();
     env.msb("plugin verify").failure(&[
-        "the signature is not one of key",
+        "the signature does not verify with key",
         "1 of 1 plugins are damaged",
     ]);
     env.msb("plugin install --locked")

@@ -76,8 +76,8 @@ fn a_damaged_certificate_spoils_no_other_of_its_file() {
     ] {
         let file = scene.env.write("bundle.pem", text.as_bytes());
         let word = format!("note: certificate {number} of `{}`", file.display());
-        let run = with_ca(&scene, &file).failure(&[REACHED, &word, "was passed over"]);
-        assert_eq!(run.stderr.matches("passed over").count(), 1, "{run:#?}");
+        let run = with_ca(&scene, &file).failure(&[REACHED, &word, "was skipped"]);
+        assert_eq!(run.stderr.matches("skipped").count(), 1, "{run:#?}");
         // Wherever such a file is named.
         let host = scene.registry.host();
         for settings in [
@@ -92,7 +92,7 @@ fn a_damaged_certificate_spoils_no_other_of_its_file() {
         let certs_d = scene.env.path(&certs_d);
         put(&certs_d, text.as_bytes());
         let run = scene.pull("", "app:1");
-        run.failure(&[REACHED, "which certs.d names, was passed over"]);
+        run.failure(&[REACHED, "which certs.d names, was skipped"]);
         std::fs::remove_file(certs_d).unwrap();
     }
     // Where nothing is left, the file is at fault.
@@ -126,7 +126,7 @@ fn certificates_are_read_in_the_forms_that_programs_write() {
     ] {
         let file = scene.env.write("form.pem", &bytes);
         let run = with_ca(&scene, &file).failure(&[REACHED]);
-        assert!(!run.stderr.contains("passed over"), "{run:#?}");
+        assert!(!run.stderr.contains("skipped"), "{run:#?}");
     }
 }
 
@@ -483,7 +483,11 @@ fn a_client_certificate_that_is_not_the_first_is_told_with_a_cure() {
         .env
         .write("chain.pem", &[ca.clone(), own.clone()].concat());
     let run = shown(&scene, &authority, &wrong, &key);
-    run.failure(&["no pair", "hint: ", "its own has to be the first"]);
+    run.failure(&[
+        "cannot be used together",
+        "hint: ",
+        "its own has to be the first",
+    ]);
     // What is advised helps.
     let right = scene.env.write("chain.pem", &[own, ca].concat());
     shown(&scene, &authority, &right, &key).failure(&[REACHED]);

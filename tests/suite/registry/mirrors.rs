@@ -10,7 +10,7 @@ use crate::tests;
 tests! {
     a_mirror_is_asked_and_the_registry_is_not needs DockerRegistry, Skopeo;
     what_a_mirror_does_not_have_is_asked_of_the_registry needs DockerRegistry, Skopeo;
-    a_mirror_that_is_not_there_is_passed_over_and_told needs DockerRegistry, Skopeo;
+    a_mirror_that_is_not_there_is_skipped_and_told needs DockerRegistry, Skopeo;
     a_mirror_may_have_the_image_in_a_namespace needs DockerRegistry, Skopeo;
     a_mirror_for_digests_is_not_asked_for_tags needs DockerRegistry, Skopeo;
     a_layer_that_a_mirror_has_spoilt_is_fetched_from_the_registry needs DockerRegistry, Skopeo;
@@ -59,7 +59,7 @@ fn what_a_mirror_does_not_have_is_asked_of_the_registry() {
     assert!(asked(&mirror) > 0);
 }
 
-fn a_mirror_that_is_not_there_is_passed_over_and_told() {
+fn a_mirror_that_is_not_there_is_skipped_and_told() {
     let (scene, mirror) = mirrored();
     let host = mirror.host().to_owned();
     drop(mirror);

@@ -157,7 +157,7 @@ fn recipes_that_lie_are_refused() {
         (literal(5, b"x"), "it ends too early"),
         (data(0, 5), "it ends too early"),
         (record(3, &[]), "unknown kind"),
-        ([end(0), end(0)].concat(), "behind its end"),
+        ([end(0), end(0)].concat(), "after its end"),
         (vec![], "it ends too early"),
     ] {
         let error = rebuild_from(&image, &recipe_of(&records)).unwrap_err();

@@ -61,7 +61,7 @@ impl HelperFailure {
     }
 }
 
-/// Finds a program in `PATH`. Relative directories in it are passed over: what they mean depends
+/// Finds a program in `PATH`. Relative directories in it are skipped: what they mean depends
 /// on where msb was started.
 pub(super) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)

@@ -176,7 +176,7 @@ fn is_passed_on<T>(wish: &str, ended: &Ended<T>, texts: &[(&str, String)]) -> Re
             "`{wish}` was denied, and it answers as if nothing had been"
         )),
         Ended::Refused(word @ ("not-mine" | "not-found" | "unsupported"), _) => Err(format!(
-            "`{wish}` was denied, and it says `{word}`: nobody learns of it"
+            "`{wish}` was denied, and it says `{word}`: nothing reports it"
         )),
         Ended::Refused(..) => {
             let observed = texts

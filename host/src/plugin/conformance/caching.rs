@@ -52,15 +52,7 @@ fn answers(
     inspection: &Inspection,
     runtime: &Runtime,
 ) -> Result<Vec<String>, String> {
-    let name = &harness.subject.name;
-    let again = runtime
-        .inspect(
-            name,
-            &harness.subject.component,
-            &harness.progress,
-            harness.cancel,
-        )
-        .map_err(|error| chain(&error))?;
+    let again = harness.inspect(runtime).map_err(|error| chain(&error))?;
     let mut answers = vec![format!("{:?}", again.kind)];
     match &inspection.kind {
         PluginKind::Format(_) => {

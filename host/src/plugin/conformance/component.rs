@@ -12,14 +12,7 @@ const MAX_TITLE: usize = 80;
 /// Says what the component is. Without an inspection nothing else can be checked.
 pub(super) fn inspected(harness: &Harness<'_>) -> (Vec<Check>, Option<Inspection>) {
     harness.fake.take_refused();
-    let name = &harness.subject.name;
-    let inspected = harness.runtime.inspect(
-        name,
-        &harness.subject.component,
-        &harness.progress,
-        harness.cancel,
-    );
-    let inspection = match inspected {
+    let inspection = match harness.inspect(&harness.runtime) {
         Ok(inspection) => inspection,
         Err(error) => {
             let why = chain(&*error.failure);
@@ -174,14 +167,7 @@ fn description(inspection: &Inspection) -> Check {
 
 fn again(harness: &Harness<'_>, first: &Inspection) -> Check {
     const NAME: &str = "description-again";
-    let name = &harness.subject.name;
-    let second = harness.runtime.inspect(
-        name,
-        &harness.subject.component,
-        &harness.progress,
-        harness.cancel,
-    );
-    match second {
+    match harness.inspect(&harness.runtime) {
         Ok(second) if second.kind == first.kind => Check::passed(NAME, "the same"),
         Ok(_) => Check::failed(NAME, "the second description is another one"),
         Err(error) => Check::failed(NAME, chain(&*error.failure)),

@@ -15,7 +15,8 @@ use super::{ConformanceError, Subject};
 use crate::cancel::Cancel;
 use crate::plugin::access::Environment;
 use crate::plugin::{
-    ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginKind, Runtime,
+    ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginError, PluginKind,
+    Runtime,
 };
 use crate::progress::{Event, LogLevel, Progress};
 use crate::store::Home;
@@ -133,7 +134,15 @@ impl<'a> Harness<'a> {
         in_fake(&self.runtime.home(), &self.fake)
     }
 
-    /// Returns a path that nobody else uses.
+    /// Has the component describe itself.
+    pub(super) fn inspect(&self, runtime: &Runtime) -> Result<Inspection, PluginError> {
+        let Subject {
+            name, component, ..
+        } = self.subject;
+        runtime.inspect(name, component, &self.progress, self.cancel)
+    }
+
+    /// Returns a path that nothing else uses.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -84,7 +84,7 @@ fn sample(name: &str, path: &Path) -> Result<Archive, String> {
     let mut archive = tar::Archive::new(bytes.as_slice());
     let entries = archive.entries().map_err(|error| error.to_string())?;
     for entry in entries {
-        let mut entry = entry.map_err(|_| "it is no plain tar".to_owned())?;
+        let mut entry = entry.map_err(|_| "it is not a plain tar".to_owned())?;
         let mut contents = Vec::new();
         let read = entry.read_to_end(&mut contents);
         read.map_err(|error| error.to_string())?;

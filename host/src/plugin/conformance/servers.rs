@@ -26,7 +26,7 @@ pub(super) fn servers(candidate: &Candidate<'_>, inspection: &Inspection) -> Vec
         return skip("it asked no server; see whether it needs --settings or --grant");
     };
     let Some(hurried) = hurried(candidate, inspection) else {
-        return skip("it is no provider");
+        return skip("it is not a credential provider");
     };
     let probe = Probe {
         harness: candidate.harness,

@@ -126,7 +126,7 @@ pub enum InstalledError {
         limit: u64,
     },
     /// A registry has something else.
-    #[error("`{place}` is no plugin: {reason}")]
+    #[error("`{place}` is not a plugin: {reason}")]
     NoArtifact {
         /// The source.
         place: String,

@@ -227,7 +227,7 @@ impl Lock {
                 return Err(format!("`{name}` is not the name of a plugin"));
             }
             if self.plugins[..number].iter().any(|it| it.name == *name) {
-                return Err(format!("plugin `{name}` stands there twice"));
+                return Err(format!("plugin `{name}` is listed twice"));
             }
             if plugin.sha256.algorithm() != crate::digest::Algorithm::Sha256 {
                 return Err(format!(

@@ -110,7 +110,7 @@ pub enum SignatureError {
         place: &'static str,
     },
     /// A signature does not belong to key and content.
-    #[error("the signature is not one of key `{key}` over these bytes: {reason}")]
+    #[error("the signature does not verify with key `{key}`: {reason}")]
     Invalid {
         /// The key.
         key: String,
@@ -138,11 +138,11 @@ impl PublicKey {
                 .collect();
             let der = STANDARD
                 .decode(body)
-                .map_err(|error| format!("it is no PEM: {error}"))?;
+                .map_err(|error| format!("it is not PEM: {error}"))?;
             let point = der
                 .strip_prefix(&P256_PREFIX[..])
                 .filter(|point| point.len() == 65 && point.first() == Some(&4))
-                .ok_or("it is no public key of ECDSA with P-256")?;
+                .ok_or("it is not an ECDSA P-256 public key")?;
             return Ok(Self {
                 kind: Kind::Ecdsa(point.to_vec()),
                 text: STANDARD.encode(&der),
@@ -208,7 +208,7 @@ impl PublicKey {
             .minisign
             .as_deref()
             .ok_or_else(|| SignatureError::Missing {
-                wanted: "a file `.minisig` beside it".to_owned(),
+                wanted: "a file `.minisig` next to it".to_owned(),
             })?;
         let signature = minisign_verify::Signature::decode(text)
             .map_err(|error| self.invalid(&format!("the file is not understood: {error}")))?;

@@ -93,7 +93,7 @@ impl FromStr for Source {
             Some("https" | "http") => {
                 let mut url: Url = text
                     .parse()
-                    .map_err(|source| error(format!("it is no address: {source}")))?;
+                    .map_err(|source| error(format!("it is not an address: {source}")))?;
                 if !url.username().is_empty() || url.password().is_some() {
                     return Err(error("credentials do not belong in an address".to_owned()));
                 }
@@ -103,11 +103,11 @@ impl FromStr for Source {
             Some("file") => {
                 let url: Url = text
                     .parse()
-                    .map_err(|source| error(format!("it is no address: {source}")))?;
+                    .map_err(|source| error(format!("it is not an address: {source}")))?;
                 let path = url.to_file_path();
                 return path
                     .map(Self::File)
-                    .map_err(|()| error("it is no file of this machine".to_owned()));
+                    .map_err(|()| error("it is not a file on this machine".to_owned()));
             }
             Some(scheme) => {
                 return Err(error(format!(
@@ -118,7 +118,7 @@ impl FromStr for Source {
         }
         if is_path(text) {
             let path = std::path::absolute(text)
-                .map_err(|source| error(format!("it is no path: {source}")))?;
+                .map_err(|source| error(format!("it is not a path: {source}")))?;
             // What lies there may have several names; policies are about one.
             return Ok(Self::File(path.canonicalize().unwrap_or(path)));
         }

@@ -176,7 +176,7 @@ mod tests {
             write(&directory.join(there), CERTIFICATE);
             let error = read(&paths(root.path()), "h").unwrap_err();
             let expected = format!(
-                "`{0}/{there}` needs `{0}/{missing}` beside it",
+                "`{0}/{there}` needs `{0}/{missing}` next to it",
                 directory.display()
             );
             assert_eq!(error.to_string(), expected);

@@ -44,7 +44,7 @@ pub enum HostsError {
         source: PemError,
     },
     /// A certificate has no key beside it, or a key no certificate.
-    #[error("`{}` needs `{}` beside it", path.display(), missing.display())]
+    #[error("`{}` needs `{}` next to it", path.display(), missing.display())]
     MissingPartner {
         /// The file that is there.
         path: PathBuf,

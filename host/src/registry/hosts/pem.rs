@@ -62,8 +62,8 @@ pub struct ClientKey {
 pub(super) struct Roots {
     /// DER.
     pub(super) certificates: Vec<Vec<u8>>,
-    /// What was passed over, and why, for people.
-    pub(super) passed_over: Vec<String>,
+    /// What was skipped, and why, for people.
+    pub(super) skipped: Vec<String>,
 }
 
 /// What is wrong with a file of certificates or keys.
@@ -104,7 +104,7 @@ pub enum PemError {
         source: PemDamage,
     },
     /// The key is of an unknown kind, or belongs to another certificate.
-    #[error("certificate and key are no pair that can be used")]
+    #[error("certificate and key cannot be used together")]
     Pair(#[source] rustls::Error),
 }
 
@@ -149,7 +149,7 @@ impl fmt::Debug for ClientIdentity {
 impl Roots {
     pub(super) fn extend(&mut self, other: Self) {
         self.certificates.extend(other.certificates);
-        self.passed_over.extend(other.passed_over);
+        self.skipped.extend(other.skipped);
     }
 }
 
@@ -167,8 +167,8 @@ pub(super) fn read_roots(file: &NamedFile) -> Result<Roots, HostsError> {
                 if damaged <= MAX_TOLD {
                     let path = file.path.display();
                     let by = &file.named_by;
-                    roots.passed_over.push(format!(
-                        "certificate {number} of `{path}`, which {by} names, was passed over: \
+                    roots.skipped.push(format!(
+                        "certificate {number} of `{path}`, which {by} names, was skipped: \
                          {source}"
                     ));
                 }
@@ -177,8 +177,8 @@ pub(super) fn read_roots(file: &NamedFile) -> Result<Roots, HostsError> {
         }
     }
     if damaged > MAX_TOLD {
-        roots.passed_over.push(format!(
-            "{} more certificates of `{}` were passed over",
+        roots.skipped.push(format!(
+            "{} more certificates of `{}` were skipped",
             damaged - MAX_TOLD,
             file.path.display()
         ));
@@ -330,17 +330,17 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_none_is_passed_over_with_a_word_where_others_are_good() {
+    fn a_certificate_that_is_none_is_skipped_with_a_word_where_others_are_good() {
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let (_kept, named) = file(&format!("{CERTIFICATE}{garbage}"));
         let roots = read_roots(&named).unwrap();
         assert_eq!(roots.certificates.len(), 1);
-        let [word] = roots.passed_over.as_slice() else {
+        let [word] = roots.skipped.as_slice() else {
             panic!("{roots:?}");
         };
         assert!(word.starts_with("certificate 2 of `"), "{word}");
         assert!(
-            word.contains("which --ca-certs names, was passed over: "),
+            word.contains("which --ca-certs names, was skipped: "),
             "{word}"
         );
         let alone = roots_problem(garbage);

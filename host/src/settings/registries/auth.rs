@@ -64,10 +64,10 @@ pub enum AuthProblem {
     #[error("its `store` is `{0}`, and there is only `keyring`")]
     Store(String),
     /// No name of a variable.
-    #[error("its `password_env` is no name of a variable")]
+    #[error("`password_env` is not a valid variable name")]
     Variable,
     /// No name of a file.
-    #[error("its `secret_name` is no name of a file: one without `/`, and not `.` or `..`")]
+    #[error("`secret_name` is not a file name: it may not contain `/`, or be `.` or `..`")]
     SecretName,
     /// Another entry for the same host says something else.
     #[error("`{0}` says something else of the same host")]

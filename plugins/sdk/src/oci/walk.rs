@@ -32,7 +32,7 @@ pub struct Images {
     /// The images, in the order they are first met in. Artifacts are among them, as far as they have
     /// what an image has.
     pub found: Vec<Found>,
-    /// What was passed over, and why.
+    /// What was skipped, and why.
     pub notices: Vec<String>,
     /// What the plan says of the indexes that lead to the images.
     pub attributes: Attributes,
@@ -49,8 +49,8 @@ pub struct Found {
 }
 
 impl Images {
-    /// Says what was passed over, and why.
-    pub fn pass_over(&mut self, obstacle: Error) {
+    /// Says what was skipped, and why.
+    pub fn skip(&mut self, obstacle: Error) {
         let (Error::Malformed(text)
         | Error::Unsupported(text)
         | Error::Missing(text)
@@ -62,8 +62,7 @@ impl Images {
         self.obstacle.get_or_insert(obstacle);
     }
 
-    /// Returns the plan. Without any image it is an error that names the first one that was passed
-    /// over.
+    /// Returns the plan. Without any image it is an error that names the first one that was skipped.
     pub fn into_plan(mut self) -> Result<Plan, Error> {
         if self.found.is_empty() {
             return Err(self
@@ -117,7 +116,7 @@ pub(super) fn images(
 struct Walk<'a> {
     archive: &'a dyn Archive,
     images: Images,
-    /// Manifests by digest: the position of their image, `None` if they were passed over.
+    /// Manifests by digest: the position of their image, `None` if they were skipped.
     seen: HashMap<String, Option<usize>>,
     /// The entries of indexes that were met.
     indexes: HashSet<u32>,
@@ -154,7 +153,7 @@ impl Walk<'_> {
         match self.follow(descriptor, name) {
             Err(error) if is_of_one_image(&error) && self.followed <= DESCRIPTOR_LIMIT => {
                 self.seen.entry(descriptor.digest.clone()).or_default();
-                self.images.pass_over(error);
+                self.images.skip(error);
                 Ok(())
             }
             result => result,
@@ -187,7 +186,7 @@ impl Walk<'_> {
     fn look_into(&mut self, descriptor: &Descriptor, name: Option<&Name>) -> Result<(), Error> {
         let digest = &descriptor.digest;
         let Some(located) = locate(self.archive, descriptor)? else {
-            self.pass_over_absent(descriptor);
+            self.skip_absent(descriptor);
             return Ok(());
         };
         let bytes = located.bytes(self.archive, INDEX_LIMIT.max(MANIFEST_LIMIT))?;
@@ -322,7 +321,7 @@ impl Walk<'_> {
         }
     }
 
-    fn pass_over_absent(&mut self, descriptor: &Descriptor) {
+    fn skip_absent(&mut self, descriptor: &Descriptor) {
         let digest = &descriptor.digest;
         let platform = descriptor.platform.as_ref().map(ToString::to_string);
         let of = platform
@@ -342,8 +341,8 @@ impl Walk<'_> {
         }
         match self.attestations {
             0 => {}
-            1 => notices.push("passed over an attestation".to_owned()),
-            count => notices.push(format!("passed over {count} attestations")),
+            1 => notices.push("skipped an attestation".to_owned()),
+            count => notices.push(format!("skipped {count} attestations")),
         }
         self.images
     }

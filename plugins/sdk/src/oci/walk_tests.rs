@@ -180,7 +180,7 @@ fn the_number_of_descriptors_is_limited() {
 }
 
 #[test]
-fn attestations_are_counted_and_passed_over() {
+fn attestations_are_counted_and_skipped() {
     let unknown = with(
         descriptor(MANIFEST, "1"),
         "platform",
@@ -194,7 +194,7 @@ fn attestations_are_counted_and_passed_over() {
     let archive = layout(&[descriptor(MANIFEST, &manifest("a")), unknown, annotated]);
     let plan = plan(&with_image(archive, "a")).unwrap();
     assert_eq!(plan.images.len(), 1);
-    assert_eq!(plan.notices, ["passed over 2 attestations"]);
+    assert_eq!(plan.notices, ["skipped 2 attestations"]);
 }
 
 #[test]
