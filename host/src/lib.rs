@@ -49,6 +49,7 @@ mod ownership;
 pub mod platform;
 pub mod plugin;
 pub mod progress;
+mod reactor;
 pub mod reference;
 pub mod registry;
 pub mod settings;

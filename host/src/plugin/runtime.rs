@@ -22,11 +22,12 @@ use super::package::Inspection;
 use super::servers::Servers;
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::{Event, LogLevel, Progress};
+use crate::reactor::Reactor;
 use crate::settings::Settings;
 use crate::store::Home;
 
-/// How often somebody who waits for a guest that waits looks after it.
-const LOOK: Duration = Duration::from_millis(50);
+/// The longest time that anybody waits for a call.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// What runs plugins. Clones are the same runtime.
 #[derive(Clone)]
@@ -41,18 +42,7 @@ struct Inner {
     environment: Environment,
     engine: OnceLock<Engine>,
     compiled: OnceLock<Option<CompiledCode>>,
-    tokio: OnceLock<Threads>,
-}
-
-/// The asynchronous runtime. What hangs in it does not hold up the end of the process.
-struct Threads(Option<tokio::runtime::Runtime>);
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+    reactor: OnceLock<Reactor>,
 }
 
 /// Why a call has no answer.
@@ -82,7 +72,7 @@ impl Runtime {
                 environment: Environment::Process,
                 engine: OnceLock::new(),
                 compiled: OnceLock::new(),
-                tokio: OnceLock::new(),
+                reactor: OnceLock::new(),
             }),
         }
     }
@@ -163,7 +153,7 @@ impl Runtime {
                 environment,
                 engine: OnceLock::new(),
                 compiled: OnceLock::new(),
-                tokio: OnceLock::new(),
+                reactor: OnceLock::new(),
             }),
         }
     }
@@ -177,47 +167,45 @@ impl Runtime {
         idle: Duration,
         call: impl Future<Output = T>,
     ) -> Result<T, Unanswered> {
-        let threads = self.threads().map_err(Unanswered::Setup)?;
+        let reactor = self.reactor().map_err(Unanswered::Setup)?;
         let started = Instant::now();
+        let wall = wall.unwrap_or(LONGEST).min(LONGEST);
         let busy = Cell::new(Duration::ZERO);
         let mut call = pin!(call);
-        threads.block_on(async {
+        reactor.block_on(async {
             loop {
-                cancel.check().map_err(Unanswered::Cancelled)?;
                 let polled = poll_fn(|context| {
                     let entered = Instant::now();
                     let answer = call.as_mut().poll(context);
                     busy.set(busy.get() + entered.elapsed());
                     answer
                 });
-                if let Ok(answer) = tokio::time::timeout(LOOK, polled).await {
-                    return Ok(answer);
+                // When it will have been idle for too long, unless it is at work until then.
+                let idle_until = busy.get() + idle.min(LONGEST);
+                let until = started + wall.min(idle_until);
+                let answer = tokio::time::timeout_at(until.into(), polled);
+                match cancel.token().run_until_cancelled(answer).await {
+                    None => return Err(Unanswered::Cancelled(Cancelled)),
+                    Some(Ok(answer)) => return Ok(answer),
+                    Some(Err(_)) => {}
                 }
                 let elapsed = started.elapsed();
-                if let Some(wall) = wall.filter(|&wall| elapsed > wall) {
+                if elapsed >= wall {
                     return Err(Unanswered::Late(wall));
                 }
-                if elapsed.saturating_sub(busy.get()) > idle {
+                if elapsed.saturating_sub(busy.get()) >= idle {
                     return Err(Unanswered::Late(idle));
                 }
             }
         })
     }
 
-    fn threads(&self) -> io::Result<&tokio::runtime::Runtime> {
-        if self.inner.tokio.get().is_none() {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .thread_name("msb-plugins")
-                .enable_all()
-                .build()?;
-            let _ = self.inner.tokio.set(Threads(Some(runtime)));
+    fn reactor(&self) -> io::Result<&Reactor> {
+        if let Some(reactor) = self.inner.reactor.get() {
+            return Ok(reactor);
         }
-        self.inner
-            .tokio
-            .get()
-            .and_then(|threads| threads.0.as_ref())
-            .ok_or_else(|| io::Error::other("the threads of plugins have ended"))
+        let reactor = Reactor::new("msb-plugins")?;
+        Ok(self.inner.reactor.get_or_init(|| reactor))
     }
 }
 

@@ -99,8 +99,8 @@ fn beginning(waiter: Waiter<'_>, response: &mut Response) -> Vec<u8> {
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < ERROR_BYTES {
         let left = until.saturating_duration_since(Instant::now());
-        let runtime = &waiter.client.runtime;
-        let Ok(Ok(Some(chunk))) = runtime.wait(left, waiter.cancel, response.chunk()) else {
+        let reactor = &waiter.client.reactor;
+        let Ok(Ok(Some(chunk))) = reactor.wait(left, waiter.cancel, response.chunk()) else {
             break;
         };
         bytes.extend_from_slice(&chunk);

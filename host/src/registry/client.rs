@@ -7,16 +7,16 @@ use super::health::Health;
 use super::hosts::{EndpointConfig, Hosts};
 use super::notices::Notices;
 use super::retry::RetryPolicy;
-use super::runtime::Runtime;
 use super::token::Tokens;
 use super::{RegistryError, Repository};
+use crate::reactor::Reactor;
 use crate::reference::Reference;
 use crate::registry::hosts::HostsError;
 
 /// Fetches from registries. Tokens are kept, and what registries want users to know is gathered.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) runtime: Runtime,
+    pub(super) reactor: Reactor,
     pub(super) policy: RetryPolicy,
     pub(super) tokens: Tokens,
     pub(super) notices: Notices,
@@ -30,12 +30,12 @@ impl Client {
     /// # Errors
     /// [`RegistryError::Setup`] when the system has no threads left.
     pub fn new(hosts: Hosts, policy: RetryPolicy) -> Result<Self, RegistryError> {
-        let runtime = Runtime::new().map_err(|source| RegistryError::Setup {
+        let reactor = Reactor::new("msb-network").map_err(|source| RegistryError::Setup {
             host: "any".to_owned(),
             source: source.into(),
         })?;
         Ok(Self {
-            runtime,
+            reactor,
             policy,
             tokens: Tokens::default(),
             notices: Notices::default(),

@@ -21,11 +21,11 @@ use super::proxy::{ProxyError, ProxyServer};
 use super::realm::{self, Referrer};
 use super::redirect;
 use super::retry::Attempts;
-use super::runtime::NoAnswer;
 use super::transport::{Side, Transport, TransportError, authority, cause, transport_for};
 use crate::address::Address;
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::{LogLevel, Progress};
+use crate::reactor::NoAnswer;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;

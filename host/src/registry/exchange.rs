@@ -18,11 +18,11 @@ use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::patience::Patience;
 use super::realm::{self, Referrer};
-use super::runtime::NoAnswer;
 use super::transport::{Connection, Side, Transport, TransportError, authority};
 use super::{RegistryError, redirect};
 use crate::cancel::Cancel;
 use crate::progress::{LogLevel, Progress};
+use crate::reactor::NoAnswer;
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 10;

@@ -14,9 +14,9 @@ use reqwest::Response;
 use super::client::Client;
 use super::log;
 use super::patience::{Patience, Reader, TooSlow};
-use super::runtime::NoAnswer;
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::{Event, LogLevel, Progress};
+use crate::reactor::NoAnswer;
 
 /// How long a wait lasts before the user is told of it, at most.
 const FIRST_WORD: Duration = Duration::from_secs(4);
@@ -81,14 +81,14 @@ impl Waiter<'_> {
             }
         };
         let before = FIRST_WORD.min(self.client.policy.stall_timeout / 2);
-        let runtime = &self.client.runtime;
-        runtime.wait_telling(limit, self.cancel, (before, &tell), future)
+        let reactor = &self.client.reactor;
+        reactor.wait_telling(limit, self.cancel, (before, &tell), future)
     }
 
     /// Waits without doing anything.
     pub(super) fn sleep(self, time: Duration) -> Result<(), Cancelled> {
         let never = std::future::pending::<()>();
-        match self.client.runtime.wait(time, self.cancel, never) {
+        match self.client.reactor.wait(time, self.cancel, never) {
             Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled),
             _ => Ok(()),
         }

@@ -35,7 +35,6 @@ mod realm;
 mod redirect;
 mod repository;
 mod retry;
-mod runtime;
 mod scheme;
 mod token;
 mod token_request;
