@@ -2,10 +2,12 @@
 //!
 //! Only long operations listen. Everything else dies of the signal at once, as it should.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use msb_host::cancel::Cancel;
+use msb_host::progress::Progress;
+use msb_host::{Cancel, Context};
 
 use crate::error::{CommandError, Exit};
 
@@ -41,6 +43,14 @@ impl Interrupt {
     /// Returns the flag that the first signal raises.
     pub(crate) fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+
+    /// Returns what an operation is given that reports to `progress`.
+    pub(crate) fn context(&self, progress: &Arc<dyn Progress>) -> Context {
+        Context {
+            progress: Arc::clone(progress),
+            cancel: self.cancel.clone(),
+        }
     }
 
     /// Returns the result of the operation as that of the command. Whatever went wrong after the

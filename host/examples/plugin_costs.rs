@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use msb_host::Context;
 use msb_host::archive::Input;
-use msb_host::auth::{Action, Provider, ProviderContext, ProviderRequest};
+use msb_host::auth::{Action, Provider, ProviderRequest};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions};
 use msb_host::plugin::{
@@ -220,10 +221,9 @@ fn serve() -> Result<std::net::SocketAddr> {
 fn answers(name: &str, provider: &Arc<dyn Provider>) -> Result<()> {
     let ledger = Arc::new(Ledger::default());
     let progress: Arc<dyn Progress> = Arc::clone(&ledger) as _;
-    let cancel = Cancel::default();
-    let context = ProviderContext {
-        progress: &progress,
-        cancel: &cancel,
+    let context = Context {
+        progress,
+        cancel: Cancel::default(),
     };
     let request = ProviderRequest {
         registry: REGISTRY.to_owned(),
@@ -304,8 +304,10 @@ fn load(root: &Path, archive: &Path) -> Result<[f64; 3]> {
         &Formats::builtin(&home),
         Input::Path(archive.to_owned()),
         &LoadOptions::default(),
-        &progress,
-        &Cancel::default(),
+        &Context {
+            progress,
+            ..Context::default()
+        },
     )?;
     let all = milliseconds(started.elapsed());
     let items = ledger.take();

@@ -139,6 +139,12 @@ impl From<Digest> for String {
     }
 }
 
+impl From<&Digest> for String {
+    fn from(value: &Digest) -> Self {
+        value.to_string()
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.algorithm.name(), self.hex)

@@ -1,6 +1,9 @@
 //! One error for callers that do not care which room it comes from.
 
+use std::io;
+
 use crate::auth::{AuthError, LoginError};
+use crate::cancel::Cancelled;
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::conformance::ConformanceError;
@@ -60,4 +63,10 @@ pub enum Error {
     /// A text is not a platform.
     #[error(transparent)]
     Platform(#[from] ParsePlatformError),
+    /// The operating system has no thread for an operation.
+    #[error("could not start a thread")]
+    Thread(#[source] io::Error),
+    /// The operation was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }

@@ -218,6 +218,18 @@ impl Reference {
     }
 }
 
+impl From<Reference> for String {
+    fn from(value: Reference) -> Self {
+        value.to_string()
+    }
+}
+
+impl From<&Reference> for String {
+    fn from(value: &Reference) -> Self {
+        value.to_string()
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.familiar())

@@ -13,8 +13,8 @@ mod tokens;
 
 use std::sync::Arc;
 
+use msb_host::Context;
 use msb_host::auth::{Chain, Provider};
-use msb_host::cancel::Cancel;
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
 use msb_host::progress::{Event, LogLevel, Progress};
 use msb_host::registry::hosts::{HostOverrides, Hosts};
@@ -86,8 +86,10 @@ impl Scene {
                 .parse()
                 .unwrap(),
             options,
-            &progress,
-            &Cancel::default(),
+            &Context {
+                progress,
+                ..Context::default()
+            },
         )
     }
 

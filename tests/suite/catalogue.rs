@@ -184,10 +184,7 @@ fn an_image_that_cannot_be_brought_back_is_loaded_again_as_advised() {
     std::fs::remove_file(catalogue(&env)).unwrap();
     let run = env.msb("image verify --repair");
     let run = run.failure(&["hint: load the images that are missing again"]);
-    let lost = format!(
-        "image {} could not be restored",
-        digest.as_str().unwrap()
-    );
+    let lost = format!("image {} could not be restored", digest.as_str().unwrap());
     assert!(run.stdout.contains(&lost), "{run:?}");
     env.msb("image inspect app:1").success();
     let image = Image::new("app:2", &["base/ \nbase/x = 1", "z = 3"]).compressed(gzip);

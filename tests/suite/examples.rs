@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use msb_host::Context;
 use msb_host::archive::Input;
-use msb_host::auth::{self, Action, Chain, ProviderContext, ProviderError};
+use msb_host::auth::{self, Action, Chain, ProviderError};
 use msb_host::cancel::Cancel;
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
@@ -217,15 +218,7 @@ fn pull(env: &TestEnv, reference: &str, chain: &Arc<Chain>) -> Result<(), PullEr
     };
     let store = Store::open(&Home::at(env.home())).unwrap();
     let reference = reference.parse().unwrap();
-    image::pull(
-        &store,
-        &client,
-        &reference,
-        &options,
-        &silent(),
-        &Cancel::default(),
-    )
-    .map(drop)
+    image::pull(&store, &client, &reference, &options, &Context::default()).map(drop)
 }
 
 fn a_login_of_a_secrets_server_is_pulled_with() {
@@ -351,12 +344,7 @@ fn keep_and_forget(host: &str) {
     let package = package(&runtime, "credential-helper", &grants, Some(settings));
     let providers = providers(&runtime, &[package]);
     let provider = Arc::clone(&providers[0]);
-    let progress = silent();
-    let cancel = Cancel::default();
-    let context = ProviderContext {
-        progress: &progress,
-        cancel: &cancel,
-    };
+    let context = Context::default();
     let request = auth::ProviderRequest {
         registry: host.to_owned(),
         repository: None,
@@ -426,8 +414,7 @@ impl Desk {
             &formats,
             Input::Path(self.folder.clone()),
             &LoadOptions::default(),
-            &silent(),
-            &Cancel::default(),
+            &Context::default(),
         )?;
         Ok(report.images)
     }

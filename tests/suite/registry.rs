@@ -10,6 +10,7 @@ mod kinds;
 mod mirrors;
 mod plain;
 mod policy;
+mod programs;
 mod proxies;
 mod proxy;
 mod relay;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         digests::tests(),
         twins::tests(),
         policy::tests(),
+        programs::tests(),
         together::tests(),
         mirrors::tests(),
         tls::tests(),

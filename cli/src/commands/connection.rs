@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use msb_host::registry::hosts::HostOverrides;
+use msb_host::Msb;
+
+use crate::error::CommandError;
 
 /// How registries and servers are spoken to.
 #[derive(Debug, clap::Args)]
@@ -27,12 +29,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Returns what the library takes.
-    pub(crate) fn overrides(&self) -> HostOverrides {
-        HostOverrides {
-            insecure: self.insecure,
-            tls_verify: self.tls_verify,
-            ca_certs: self.ca_certs.clone(),
+    /// Opens the store that the environment names, to connect like this.
+    pub(crate) fn open(&self) -> Result<Msb, CommandError> {
+        let mut builder = Msb::builder().insecure(self.insecure);
+        if let Some(verify) = self.tls_verify {
+            builder = builder.tls_verify(verify);
         }
+        for file in &self.ca_certs {
+            builder = builder.ca_certs(file);
+        }
+        Ok(builder.open()?)
     }
 }

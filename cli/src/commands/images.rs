@@ -1,8 +1,9 @@
 //! `msb images`, `msb image ls`
 
-use msb_host::image::{self, ImageList, ImageSummary, NO_REFERENCE};
+use msb_host::image::NO_REFERENCE;
+use msb_host::{ImageList, ImageSummary, Msb};
 
-use super::{DataFormat, open_store, short_digest};
+use super::{DataFormat, short_digest};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::ui::Ui;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let list = image::list(&open_store()?)?;
+    let list = Msb::open()?.images().run()?;
     show(ui, args, &list)?;
     match list.incomplete {
         Some(error) => Err(error.into()),

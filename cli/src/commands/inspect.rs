@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use msb_host::image::{self, ImageConfig, ImageDetails, LayerDetails};
+use msb_host::image::ImageConfig;
+use msb_host::{ImageDetails, LayerDetails, Msb};
 
-use super::{DataFormat, open_store, short_digest};
+use super::{DataFormat, short_digest};
 use crate::error::CommandError;
 use crate::page::Page;
 use crate::ui::Ui;
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let image = image::inspect(&open_store()?, &args.reference)?;
+    let image = Msb::open()?.inspect(&args.reference).run()?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&image),
         None => ui.data(&text(&image)),

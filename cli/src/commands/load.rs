@@ -2,16 +2,13 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use msb_host::archive::Input;
-use msb_host::image::{self, LoadOptions, LoadReport};
-use msb_host::platform::Platform;
-use msb_host::plugin::Installed;
-use msb_host::reference::Reference;
+use msb_host::{Input, LoadReport, Msb, Platform, Reference};
 
-use super::{names, open_settings, open_store};
+use super::names;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -71,12 +68,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let tag = args.tag.as_deref().map(str::parse::<Reference>);
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
-    let settings = open_settings()?;
-    let options = LoadOptions {
-        tag: tag.transpose()?,
-        platform: platform.transpose()?,
-        limits: settings.limits.clone(),
-    };
+    let (tag, platform) = (tag.transpose()?, platform.transpose()?);
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),
         _ if io::stdin().is_terminal() => {
@@ -89,18 +81,18 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         _ => Input::stdin(),
     };
     let started = Instant::now();
-    let store = open_store()?;
-    let formats = Installed::open(store.home(), &settings)?.formats();
+    let mut load = Msb::open()?.load(input);
+    if let Some(tag) = tag {
+        load = load.tag(tag);
+    }
+    if let Some(platform) = platform {
+        load = load.platform(platform);
+    }
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Load, |progress| {
-        image::load(
-            &store,
-            &formats,
-            input,
-            &options,
-            progress,
-            interrupt.cancel(),
-        )
+        load.progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let report = interrupt.settle(report)?;
     show(ui, &report, started.elapsed());
@@ -110,7 +102,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         return Ok(());
     }
     for image in report.failed {
-        ui.error(&image.error.into());
+        ui.error(&msb_host::Error::from(image.error).into());
     }
     Err(CommandError::new(format!(
         "{failed} of {} images could not be loaded",

@@ -12,15 +12,8 @@ pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod verify;
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
-use msb_host::auth::Chain;
-use msb_host::digest::Digest;
-use msb_host::plugin::Installed;
-use msb_host::reference::Reference;
-use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::{Digest, Reference};
 
 use crate::args::{Command, ImageCommand};
 use crate::error::CommandError;
@@ -47,23 +40,6 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Registry(command) => registry::run(ui, command),
         Command::Plugin(command) => plugin::run(ui, command),
     }
-}
-
-/// Opens the store that the environment names.
-fn open_store() -> Result<Store, CommandError> {
-    Ok(Store::open(&Home::resolve()?)?)
-}
-
-/// Reads the settings of the store that the environment names.
-fn open_settings() -> Result<Settings, CommandError> {
-    Ok(Settings::read(&Home::resolve()?)?)
-}
-
-/// Returns who is asked for credentials, and in which order.
-fn open_chain(home: &Home, settings: &Settings) -> Result<Arc<Chain>, CommandError> {
-    let installed = Installed::open(home, settings)?;
-    let chain = Chain::new(installed.providers(), &settings.registries.auth);
-    Ok(Arc::new(chain))
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

@@ -2,12 +2,13 @@
 
 use std::error::Error as _;
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::sync::Arc;
 use std::time::Duration;
 
-use msb_host::image::{self, PruneOptions, PruneReport};
 use msb_host::store::StoreError;
+use msb_host::{Error, Msb, PruneReport};
 
-use super::{DataFormat, open_store};
+use super::DataFormat;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
@@ -46,17 +47,17 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ui.status("Aborted.");
         return Ok(());
     }
-    let options = PruneOptions {
-        dry_run: args.dry_run,
-    };
-    let store = open_store()?;
+    let prune = Msb::open()?.prune().dry_run(args.dry_run);
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Prune, |progress| {
-        image::prune(&store, options, progress.as_ref(), interrupt.cancel())
+        prune
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let report = match report {
         // The usual advice is to do what has just failed.
-        Err(error) if error.is_full() => return Err(without_room(&error)),
+        Err(Error::Store(error)) if error.is_full() => return Err(without_room(&error)),
         report => interrupt.settle(report)?,
     };
     if args.format == Some(DataFormat::Json) {

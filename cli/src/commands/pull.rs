@@ -3,16 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use msb_host::image::{self, PullOptions, PulledImage};
-use msb_host::platform::Platform;
-use msb_host::reference::Reference;
-use msb_host::registry::Client;
-use msb_host::registry::hosts::Hosts;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
+use msb_host::{Platform, PulledImage, Reference};
 
 use super::connection::Connection;
-use super::{open_chain, open_store};
 use crate::error::{CommandError, Exit};
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -55,28 +48,20 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         .map(|text| text.parse::<Reference>())
         .collect::<Result<Vec<_>, _>>()?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
-    for notice in &settings.notices {
-        quiet.note(notice);
-    }
-    let hosts = Hosts::read(&settings, &args.connection.overrides())?;
-    let options = PullOptions {
-        platform: platform.transpose()?,
-        force: args.force,
-        chain: open_chain(&home, &settings)?,
-        limits: settings.limits,
-        auth: None,
-    };
-    let client = Arc::new(Client::new(hosts, settings.registries.retry)?);
-    let store = open_store()?;
+    let platform = platform.transpose()?;
+    let msb = args.connection.open()?;
     let interrupt = Interrupt::watch();
     let mut failed = 0;
     for reference in &references {
         let started = Instant::now();
         let pulled = progress::during(quiet, Work::Pull, |progress| {
-            let cancel = interrupt.cancel();
-            image::pull(&store, &client, reference, &options, progress, cancel)
+            let mut pull = msb.pull(reference).force(args.force);
+            if let Some(platform) = &platform {
+                pull = pull.platform(platform.clone());
+            }
+            pull.progress(Arc::clone(progress))
+                .cancel(interrupt.cancel())
+                .run()
         });
         match interrupt.settle(pulled) {
             Ok(image) => {

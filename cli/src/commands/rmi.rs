@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use msb_host::image::{self, RemoveOptions, Removed};
 use msb_host::progress::LogLevel;
-use msb_host::reference::Reference;
-use msb_host::store::StoreError;
+use msb_host::{Error, Msb, Reference, Removed};
 
-use super::open_store;
 use super::prune::without_room;
 use crate::error::CommandError;
 use crate::size;
@@ -36,27 +33,25 @@ pub(crate) struct Args {
 /// Runs the command. What cannot be removed does not keep the others.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let store = open_store()?;
-    let options = RemoveOptions { force: args.force };
+    let msb = Msb::open()?;
     remove_each(ui, &args.references, |selector| {
-        image::remove(&store, selector, options)
+        msb.remove(selector).force(args.force).run()
     })
 }
 
 fn remove_each(
     ui: Ui,
     selectors: &[String],
-    remove: impl Fn(&str) -> Result<Removed, StoreError>,
+    remove: impl Fn(&str) -> Result<Removed, Error>,
 ) -> Result<(), CommandError> {
     let mut failed = 0;
     for selector in selectors {
         match remove(selector) {
             Ok(removed) => report(ui, selector, &removed),
             Err(error) => {
-                let error = if error.is_full() {
-                    without_room(&error)
-                } else {
-                    error.into()
+                let error = match error {
+                    Error::Store(error) if error.is_full() => without_room(&error),
+                    error => error.into(),
                 };
                 // The only image's error is the error of the command.
                 if selectors.len() == 1 {
@@ -101,6 +96,8 @@ fn report(ui: Ui, selector: &str, removed: &Removed) {
 
 #[cfg(test)]
 mod tests {
+    use msb_host::store::StoreError;
+
     use super::*;
     use crate::error::Exit;
 
@@ -118,7 +115,7 @@ mod tests {
             let remove = |selector: &str| {
                 tried.borrow_mut().push(selector.to_owned());
                 if selector == "b" {
-                    return Err(failure(selector));
+                    return Err(failure(selector).into());
                 }
                 Ok(Removed {
                     untagged: Vec::new(),
@@ -134,7 +131,7 @@ mod tests {
             assert_eq!(tried.take(), selectors);
         }
         let only = ["b".to_owned()];
-        let error = remove_each(Ui::new(None).quiet(true), &only, |_| Err(full("b")));
+        let error = remove_each(Ui::new(None).quiet(true), &only, |_| Err(full("b").into()));
         let shown = format!("{:?}", error.err());
         assert!(shown.contains("remove something else"), "{shown}");
     }

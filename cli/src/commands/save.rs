@@ -4,13 +4,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use msb_host::image::{self, SaveOptions, SaveReport, SaveTarget};
-use msb_host::plugin::Installed;
 use msb_host::progress::LogLevel;
-use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::{Msb, SaveReport, SaveTarget};
 
 use super::names;
 use crate::error::CommandError;
@@ -49,9 +47,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let home = Home::resolve()?;
-    let formats = Installed::open(&home, &Settings::read(&home)?)?.formats();
-    formats.check_writes(&args.format)?;
+    let msb = Msb::open()?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),
         _ if io::stdout().is_terminal() => {
@@ -63,16 +59,14 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         _ if stdout::was_closed() => return Err(CommandError::closed_stdout()),
         _ => SaveTarget::Stream(Box::new(standard_output()?)),
     };
-    let options = SaveOptions {
-        format: args.format,
-    };
     let started = Instant::now();
-    let store = Store::open(&home)?;
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Save, |progress| {
-        let images = &args.references;
-        let cancel = interrupt.cancel();
-        image::save(&store, &formats, images, &options, target, progress, cancel)
+        msb.save(&args.references, target)
+            .format(&args.format)
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     show(ui, &interrupt.settle(report)?, started.elapsed());
     Ok(())

@@ -1,7 +1,8 @@
 //! `msb image verify`
 
-use msb_host::image::{self, Damage, VerifiedImage, VerifyOptions, VerifyReport};
-use msb_host::store::Home;
+use std::sync::Arc;
+
+use msb_host::{Damage, Msb, VerifiedImage, VerifyReport};
 
 use super::{DataFormat, short_digest};
 use crate::error::CommandError;
@@ -47,15 +48,14 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let home = Home::resolve()?;
-    let options = VerifyOptions {
-        repair: args.repair,
-        force: args.force,
-    };
+    let verify = Msb::open()?.verify(&args.references);
+    let verify = verify.repair(args.repair).force(args.force);
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Verify, |progress| {
-        let cancel = interrupt.cancel();
-        image::verify(&home, &args.references, options, progress, cancel)
+        verify
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let report = interrupt.settle(report)?;
     match args.format {

@@ -15,7 +15,8 @@ pub(super) fn for_auth(error: &AuthError) -> Option<String> {
         return Some(hint.to_owned());
     }
     if let AuthError::Provider { source, .. } = error
-        && let ProviderError::Plugin(error) = &**source
+        && let ProviderError::Broken(error) = &**source
+        && let Some(error) = error.downcast_ref()
     {
         return for_plugin(error);
     }

@@ -22,7 +22,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
              `msb registry login {host}`"
         ),
         RegistryError::Credentials { host, origin, .. } => for_refused(host, origin.as_deref()),
-        RegistryError::Auth { source, .. } => return for_auth(source),
+        RegistryError::Auth { source, .. } => return source.downcast_ref().and_then(for_auth),
         RegistryError::RateLimited { host, .. } => format!(
             "try again later, or log in with `msb registry login {host}`, for whom the limit is \
              often higher"

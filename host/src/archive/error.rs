@@ -179,7 +179,7 @@ pub enum ArchiveError {
     },
     /// The store could not take what was read.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(Box<crate::store::StoreError>),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -192,5 +192,11 @@ impl ArchiveError {
             Self::NotAnArchive { name, .. } => Self::NotAnArchive { name, foreign },
             other => other,
         }
+    }
+}
+
+impl From<crate::store::StoreError> for ArchiveError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Store(Box::new(error))
     }
 }

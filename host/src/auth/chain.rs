@@ -13,10 +13,10 @@ use super::error::{AuthError, Named};
 use super::link::{KEYCHAIN, Link, Tier};
 use super::pattern;
 use super::provider::{
-    Action, Answer, Cache, CredentialExtent, Outcome, Provider, ProviderContext, ProviderError,
-    ProviderRequest,
+    Action, Answer, Cache, CredentialExtent, Outcome, Provider, ProviderError, ProviderRequest,
 };
 use super::resolution::{ProviderSource, Resolution};
+use crate::context::Context;
 use crate::progress::{Event, LogLevel};
 use crate::registry::RegistryAuth;
 use crate::settings::{AuthEntry, AuthSettings, AuthSource};
@@ -79,7 +79,7 @@ impl Chain {
     pub fn ask(
         &self,
         query: &CredentialQuery<'_>,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<Arc<Resolution>, AuthError> {
         let registry = self.cached.of(query.registry);
         let mut turn = registry.turn();
@@ -101,7 +101,7 @@ impl Chain {
         query: &CredentialQuery<'_>,
         from: &ProviderSource,
         outcome: Outcome,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) {
         if outcome == Outcome::Rejected {
             self.cached.of(query.registry).turn().forget();
@@ -123,7 +123,7 @@ impl Chain {
     pub fn explain(
         &self,
         query: &CredentialQuery<'_>,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<Vec<ProviderAttempt>, AuthError> {
         let request = self.request(query);
         let mut attempts = Vec::new();
@@ -148,7 +148,7 @@ impl Chain {
     fn search(
         &self,
         query: &CredentialQuery<'_>,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(Resolution, (Cache, CredentialExtent)), AuthError> {
         let registry = query.registry;
         let entry = self.entry(registry)?;
@@ -289,7 +289,7 @@ impl Chain {
         query: &CredentialQuery<'_>,
         link: &Link,
         reply: &ProviderReply,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) {
         let ProviderReply::Failed { message, hint, .. } = reply else {
             return;
@@ -373,6 +373,6 @@ fn told(registry: &str, provider: &str, reply: &ProviderReply) -> String {
     format!("credentials for {registry}: `{provider}`: {reply}")
 }
 
-fn log(context: &ProviderContext<'_>, level: LogLevel, message: &str) {
+fn log(context: &Context, level: LogLevel, message: &str) {
     context.progress.report(Event::Log { level, message });
 }

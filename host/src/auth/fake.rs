@@ -8,9 +8,10 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
-    ProviderContext, ProviderError, ProviderRequest,
+    ProviderError, ProviderRequest,
 };
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::progress::{Event, LogLevel, Progress};
 use crate::registry::RegistryAuth;
 
@@ -125,11 +126,7 @@ impl Provider for Fake {
         &self.patterns
     }
 
-    fn get(
-        &self,
-        request: &ProviderRequest,
-        _: &ProviderContext<'_>,
-    ) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &ProviderRequest, _: &Context) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(self.pause);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +145,7 @@ impl Provider for Fake {
         &self,
         request: &ProviderRequest,
         credential: &RegistryAuth,
-        _: &ProviderContext<'_>,
+        _: &Context,
     ) -> Result<(), ProviderError> {
         self.usable()?;
         let RegistryAuth::Basic { password, .. } = credential else {
@@ -163,11 +160,7 @@ impl Provider for Fake {
         Ok(())
     }
 
-    fn erase(
-        &self,
-        request: &ProviderRequest,
-        _: &ProviderContext<'_>,
-    ) -> Result<(), ProviderError> {
+    fn erase(&self, request: &ProviderRequest, _: &Context) -> Result<(), ProviderError> {
         self.usable()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let before = kept.len();
@@ -178,7 +171,7 @@ impl Provider for Fake {
         Ok(())
     }
 
-    fn list(&self, _: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
+    fn list(&self, _: &Context) -> Result<Vec<CredentialEntry>, ProviderError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = |host: &String| CredentialEntry {
             registry: host.clone(),
@@ -193,7 +186,7 @@ impl Provider for Fake {
         &self,
         _: &ProviderRequest,
         outcome: Outcome,
-        _: &ProviderContext<'_>,
+        _: &Context,
     ) -> Result<(), ProviderError> {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.push(outcome);
@@ -246,10 +239,10 @@ impl TestContext {
         }
     }
 
-    pub(super) fn context(&self) -> ProviderContext<'_> {
-        ProviderContext {
-            progress: &self.progress,
-            cancel: &self.cancel,
+    pub(super) fn context(&self) -> Context {
+        Context {
+            progress: Arc::clone(&self.progress),
+            cancel: self.cancel.clone(),
         }
     }
 

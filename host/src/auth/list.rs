@@ -10,7 +10,7 @@ use super::error::AuthError;
 use super::link::Link;
 use super::login::login_query;
 use super::pattern;
-use super::provider::ProviderContext;
+use crate::context::Context;
 use crate::reference::canonical_host;
 use crate::settings::{AuthEntry, AuthSource};
 
@@ -41,7 +41,7 @@ struct Outlook {
 }
 
 /// Returns what is known, sorted by registry.
-pub fn list(chain: &Chain, context: &ProviderContext<'_>) -> Result<Vec<Registered>, AuthError> {
+pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthError> {
     let mut rows = Vec::new();
     for (registry, entry) in chain.settings() {
         let outlook = Outlook::of(chain, registry, context)?;
@@ -92,7 +92,7 @@ impl Registered {
 }
 
 impl Outlook {
-    fn of(chain: &Chain, registry: &str, context: &ProviderContext<'_>) -> Result<Self, AuthError> {
+    fn of(chain: &Chain, registry: &str, context: &Context) -> Result<Self, AuthError> {
         let attempts = chain.explain(&login_query(registry), context)?;
         Ok(Self { attempts })
     }

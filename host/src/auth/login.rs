@@ -12,9 +12,10 @@ use super::chain::{Chain, CredentialQuery};
 use super::link::{KEYCHAIN, Tier};
 use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
-use super::provider::{Action, Provider, ProviderContext, ProviderError, ProviderRequest};
+use super::provider::{Action, Provider, ProviderError, ProviderRequest};
 use crate::address;
 use crate::cancel::Cancelled;
+use crate::context::Context;
 use crate::progress::Event;
 use crate::reference::canonical_host;
 use crate::registry::{Client, LoginCheck, RegistryAuth, VerifyError};
@@ -137,10 +138,11 @@ pub enum LoginError {
 }
 
 impl Login {
-    /// Checks what the user has typed.
+    /// Checks a login without sending or storing it.
     ///
     /// # Errors
-    /// [`LoginError::NotARegistry`], [`LoginError::Path`] and [`LoginError::Username`].
+    /// [`LoginError::NotARegistry`], [`LoginError::Path`], [`LoginError::Username`] and those of
+    /// [`password_typed`].
     pub fn new(
         registry: &str,
         username: &str,
@@ -157,6 +159,7 @@ impl Login {
         if username.chars().any(char::is_control) {
             return wrong("has control characters");
         }
+        check_length(password.expose_secret().as_bytes())?;
         Ok(Self {
             registry: registry_named(registry)?,
             username: username.to_owned(),
@@ -170,12 +173,12 @@ impl Login {
         &self,
         logins: &LoginStore<'_>,
         client: Option<&Client>,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<LoggedIn, LoginError> {
         let auth = RegistryAuth::basic(&self.username, self.password.expose_secret());
         let welcome = client
             .map(|client| {
-                let progress = Arc::clone(context.progress);
+                let progress = Arc::clone(&context.progress);
                 let credentials = Lookup::new(Arc::new(Chain::default()), progress)
                     .with(&self.registry, auth.clone());
                 let welcome = client.verify(
@@ -183,7 +186,7 @@ impl Login {
                     &self.username,
                     &credentials,
                     context.progress.as_ref(),
-                    context.cancel,
+                    &context.cancel,
                 );
                 for notice in client.notices() {
                     context.progress.report(Event::Notice(&notice));
@@ -221,7 +224,7 @@ impl Login {
         &self,
         logins: &LoginStore<'_>,
         auth: &RegistryAuth,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(), LoginError> {
         let keychain = logins
             .chain
@@ -229,7 +232,7 @@ impl Login {
             .ok_or(LoginError::NoKeychain)?;
         let request = login_request(&self.registry);
         let before = keychain.get(&request, context);
-        let mut edit = Edit::open(&logins.settings, context.cancel)?;
+        let mut edit = Edit::open(&logins.settings, &context.cancel)?;
         logins.tidy();
         let old = logins.set_aside(&self.registry)?;
         let source = ("store", "keyring");
@@ -258,12 +261,8 @@ impl Login {
         Ok(())
     }
 
-    fn keep_in_file(
-        &self,
-        logins: &LoginStore<'_>,
-        context: &ProviderContext<'_>,
-    ) -> Result<(), LoginError> {
-        let mut edit = Edit::open(&logins.settings, context.cancel)?;
+    fn keep_in_file(&self, logins: &LoginStore<'_>, context: &Context) -> Result<(), LoginError> {
+        let mut edit = Edit::open(&logins.settings, &context.cancel)?;
         logins.tidy();
         let file = logins.prepare_file(&self.registry, &self.password)?;
         let name = file_name(&self.registry);
@@ -290,11 +289,7 @@ impl Login {
     }
 
     /// Returns the provider that answers before the stored login.
-    fn shadowed_by(
-        &self,
-        logins: &LoginStore<'_>,
-        context: &ProviderContext<'_>,
-    ) -> Option<ProviderAttempt> {
+    fn shadowed_by(&self, logins: &LoginStore<'_>, context: &Context) -> Option<ProviderAttempt> {
         let settings = Settings::read_from(&logins.settings).ok()?;
         let links = logins.chain.links().iter();
         let chain = Chain::new(
@@ -346,17 +341,21 @@ pub fn registry_named(text: &str) -> Result<String, LoginError> {
 /// # Errors
 /// [`LoginError::Password`] for one that is empty, longer than [`MAX_PASSWORD`] or not UTF-8.
 pub fn password_typed(bytes: &[u8]) -> Result<SecretString, LoginError> {
-    if bytes.len() > MAX_PASSWORD {
-        return Err(LoginError::LongPassword {
-            limit: MAX_PASSWORD,
-        });
-    }
+    check_length(bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|_| LoginError::Password("is not UTF-8 text"))?;
     let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(LoginError::Password("is empty"));
-    }
+    check_length(text.as_bytes())?;
     Ok(SecretString::from(text))
+}
+
+fn check_length(password: &[u8]) -> Result<(), LoginError> {
+    match password.len() {
+        0 => Err(LoginError::Password("is empty")),
+        1..=MAX_PASSWORD => Ok(()),
+        _ => Err(LoginError::LongPassword {
+            limit: MAX_PASSWORD,
+        }),
+    }
 }
 
 pub(super) fn login_query(registry: &str) -> CredentialQuery<'_> {

@@ -7,7 +7,8 @@ use super::chain::Chain;
 use super::link::KEYCHAIN;
 use super::login::{LoginError, login_query, login_request, providers};
 use super::login_store::{LoginStore, file_name, places, strs};
-use super::provider::{ProviderContext, ProviderError};
+use super::provider::ProviderError;
+use crate::context::Context;
 use crate::settings::edit::Edit;
 use crate::settings::{AuthSettings, AuthSource};
 
@@ -42,7 +43,7 @@ impl LoggedOut {
 pub fn logout(
     logins: &LoginStore<'_>,
     registry: &str,
-    context: &ProviderContext<'_>,
+    context: &Context,
 ) -> Result<LoggedOut, LoginError> {
     let mut done = LoggedOut::default();
     if let Some(keychain) = logins.chain.provider(KEYCHAIN) {
@@ -60,7 +61,7 @@ pub fn logout(
     done.in_keychain = source.as_ref().is_some_and(is_keyring);
     let mut edit = None;
     if logins.settings.exists() {
-        edit = Some(Edit::open(&logins.settings, context.cancel)?);
+        edit = Some(Edit::open(&logins.settings, &context.cancel)?);
     }
     logins.tidy();
     done.left = source.as_ref().and_then(|source| named(source, registry));

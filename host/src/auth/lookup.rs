@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::attempt::ProviderReply;
 use super::chain::{Chain, CredentialQuery};
 use super::link::Tier;
-use super::provider::{Action, Outcome, ProviderContext};
+use super::provider::{Action, Outcome};
 use super::resolution::{ProviderSource, Resolution};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::progress::Progress;
 use crate::registry::{
     Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, RegistryError,
@@ -41,10 +42,10 @@ impl Lookup {
         }
     }
 
-    fn context<'a>(&'a self, cancel: &'a Cancel) -> ProviderContext<'a> {
-        ProviderContext {
-            progress: &self.progress,
-            cancel,
+    fn context<'a>(&'a self, cancel: &'a Cancel) -> Context {
+        Context {
+            progress: Arc::clone(&self.progress),
+            cancel: cancel.clone(),
         }
     }
 }

@@ -34,6 +34,6 @@ pub use lookup::Lookup;
 pub use pattern::matches as pattern_matches;
 pub use provider::{
     Action, Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
-    Provider, ProviderContext, ProviderError, ProviderRequest,
+    Provider, ProviderError, ProviderRequest,
 };
 pub use resolution::{ProviderSource, Resolution};

@@ -4,12 +4,11 @@
 //! Owns requests and answers. Knows nothing of WebAssembly and nothing of the order of
 //! providers.
 
+use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::cancel::Cancel;
-use crate::progress::Progress;
+use crate::context::Context;
 use crate::registry::RegistryAuth;
 
 /// Finds the user's credentials for some registries.
@@ -27,46 +26,29 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn registries(&self) -> &[String];
 
     /// Returns the credentials for a request.
-    fn get(
-        &self,
-        request: &ProviderRequest,
-        context: &ProviderContext<'_>,
-    ) -> Result<Answer, ProviderError>;
+    fn get(&self, request: &ProviderRequest, context: &Context) -> Result<Answer, ProviderError>;
 
     /// Stores credentials for the registry of a request.
     fn store(
         &self,
         request: &ProviderRequest,
         credential: &RegistryAuth,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(), ProviderError>;
 
     /// Forgets the registry of a request.
-    fn erase(
-        &self,
-        request: &ProviderRequest,
-        context: &ProviderContext<'_>,
-    ) -> Result<(), ProviderError>;
+    fn erase(&self, request: &ProviderRequest, context: &Context) -> Result<(), ProviderError>;
 
     /// Returns what it has.
-    fn list(&self, context: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError>;
+    fn list(&self, context: &Context) -> Result<Vec<CredentialEntry>, ProviderError>;
 
     /// Tells it what became of its answer to a request.
     fn report(
         &self,
         request: &ProviderRequest,
         outcome: Outcome,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(), ProviderError>;
-}
-
-/// What every call of a provider is given: where it reports to, and what stops it.
-#[derive(Clone, Copy)]
-pub struct ProviderContext<'a> {
-    /// Where what it logs goes.
-    pub progress: &'a Arc<dyn Progress>,
-    /// What stops it before its time.
-    pub cancel: &'a Cancel,
 }
 
 /// What a provider can do besides `get`.
@@ -207,7 +189,7 @@ pub enum ProviderError {
     Failed(Problem),
     /// It crashed, was stopped at a limit, or its answer was not valid.
     #[error(transparent)]
-    Plugin(#[from] crate::plugin::PluginError),
+    Broken(Box<dyn Error + Send + Sync>),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] crate::cancel::Cancelled),
@@ -216,13 +198,5 @@ pub enum ProviderError {
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
-    }
-}
-
-impl fmt::Debug for ProviderContext<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ProviderContext")
-            .finish_non_exhaustive()
     }
 }

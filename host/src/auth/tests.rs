@@ -62,7 +62,7 @@ fn crash(stopped: Option<Stopped>) -> ProviderError {
             frames: Vec::new(),
         },
     };
-    ProviderError::Plugin(PluginError {
+    ProviderError::from(PluginError {
         plugin: "p".to_owned(),
         version: None,
         failure: Box::new(failure),

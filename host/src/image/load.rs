@@ -20,6 +20,7 @@ use super::select::{SelectedImage, select};
 use super::{LoadError, name};
 use crate::archive::Input;
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::layer::LayerError;
 use crate::limits::{Budget, Limits};
@@ -92,9 +93,9 @@ pub fn load(
     formats: &Formats,
     input: Input,
     options: &LoadOptions,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
+    context: &Context,
 ) -> Result<LoadReport, LoadError> {
+    let Context { progress, cancel } = context;
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
         return Err(LoadError::DigestAsTag {
             tag: Box::new(tag.clone()),

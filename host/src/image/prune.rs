@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cancel::Cancel;
-use crate::progress::Progress;
+use crate::context::Context;
 use crate::store::{Store, StoreError};
 
 /// How to prune.
@@ -38,10 +37,9 @@ pub struct PruneReport {
 pub fn prune(
     store: &Store,
     options: PruneOptions,
-    progress: &dyn Progress,
-    cancel: &Cancel,
+    context: &Context,
 ) -> Result<PruneReport, StoreError> {
-    let collected = store.prune(options.dry_run, progress, cancel)?;
+    let collected = store.prune(options.dry_run, context.progress.as_ref(), &context.cancel)?;
     Ok(PruneReport {
         image_refs_removed: collected.references,
         manifests_removed: collected.images,
@@ -57,13 +55,13 @@ pub fn prune(
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
     use crate::digest::Digest;
-    use crate::progress::Silent;
     use crate::store::tests::{TestStore, stage};
 
     fn run(store: &TestStore, dry_run: bool) -> PruneReport {
         let options = PruneOptions { dry_run };
-        prune(&store.store, options, &Silent, &Cancel::default()).unwrap()
+        prune(&store.store, options, &Context::default()).unwrap()
     }
 
     /// Files of every kind that nothing needs, beside images used and not used.

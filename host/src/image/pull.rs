@@ -18,6 +18,7 @@ use super::resolve::{Resolved, Resolver};
 use super::{LoadError, PullError, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
@@ -41,6 +42,8 @@ pub struct PullOptions {
     /// Who we are to the registry of the reference, before everything that is configured; `None`
     /// where nothing is said. [`RegistryAuth::Anonymous`] is nobody on purpose.
     pub auth: Option<RegistryAuth>,
+    /// The sandbox that uses the image from the moment in which the store has it.
+    pub used_by: Option<String>,
     /// Who is asked for credentials otherwise. The default is nobody.
     pub chain: Arc<Chain>,
 }
@@ -84,12 +87,13 @@ pub fn pull(
     client: &Arc<Client>,
     reference: &Reference,
     options: &PullOptions,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
+    context: &Context,
 ) -> Result<PulledImage, PullError> {
+    let Context { progress, cancel } = context;
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     if !options.force
         && let Some(image) = present(store, reference, &wanted)?
+        && is_used(store, &image, options)?
     {
         return Ok(image);
     }
@@ -131,9 +135,22 @@ pub fn pull(
         failed: Mutex::default(),
         resumption: Resumption::default(),
     };
-    let made = pull.run(reference, &found, options.force);
+    let made = pull.run(reference, &found, options);
     tell(progress.as_ref(), client);
     made
+}
+
+/// Records the use of an image that is there, if one is to be recorded. Returns whether the image still
+/// is: somebody may have removed it.
+fn is_used(store: &Store, image: &PulledImage, options: &PullOptions) -> Result<bool, StoreError> {
+    let Some(sandbox) = &options.used_by else {
+        return Ok(true);
+    };
+    match store.use_image(sandbox, &image.manifest_digest.to_string()) {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the image of a reference if it is there, whole, and for the platform.
@@ -214,8 +231,9 @@ impl Pull<'_> {
         &self,
         reference: &Reference,
         resolved: &Resolved,
-        force: bool,
+        options: &PullOptions,
     ) -> Result<PulledImage, PullError> {
+        let force = options.force;
         let Resolved {
             manifest,
             config,
@@ -266,7 +284,8 @@ impl Pull<'_> {
         new.indexes.clone_from(indexes);
         new.supersedes = same::composed(store, &new.config_digest)?;
         store.publish_unless(&layers, force, context.cancel)?;
-        let recorded = store.record_pulled(&new, reference, registry_digest)?;
+        let recorded =
+            store.record_pulled(&new, reference, registry_digest, options.used_by.as_deref())?;
         for layer in self.layers {
             store.drop_part(&layer.digest)?;
         }

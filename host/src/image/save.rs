@@ -12,9 +12,10 @@ use super::SaveError;
 use super::output_file::OutputFile;
 use crate::archive::{Handed, OutputLayer, TarOutput};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::plugin::{Formats, SavedReference, StoredImage, StoredLayer};
-use crate::progress::{Event, Progress};
+use crate::progress::Event;
 use crate::reference::Reference;
 use crate::store::{FoundImage, Store};
 
@@ -68,9 +69,9 @@ pub fn save(
     selectors: &[String],
     options: &SaveOptions,
     target: SaveTarget,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
+    context: &Context,
 ) -> Result<SaveReport, SaveError> {
+    let Context { progress, cancel } = context;
     formats.check_writes(&options.format)?;
     // Documents are read and layers pinned while nothing is removed; then whoever reads the archive
     // may take their time.

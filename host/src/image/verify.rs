@@ -13,6 +13,7 @@ use super::document;
 use super::list::NO_REFERENCE;
 use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
@@ -39,9 +40,9 @@ pub fn verify(
     home: &Home,
     selectors: &[String],
     options: VerifyOptions,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
+    context: &Context,
 ) -> Result<VerifyReport, StoreError> {
+    let Context { progress, cancel } = context;
     let mut report = VerifyReport::default();
     let store = if options.repair {
         let (store, restored) = Store::open_and_restore(home, progress.as_ref(), cancel)?;
@@ -114,10 +115,7 @@ fn of_catalogue(store: &Store, wrong: Vec<String>, restored: &Restored) -> Vec<D
         ..Damage::of(&path, what)
     });
     let lost = restored.lost.iter().map(|row| {
-        let what = format!(
-            "image {} could not be restored: {}",
-            row.digest, row.what
-        );
+        let what = format!("image {} could not be restored: {}", row.digest, row.what);
         Damage::of(&path, what)
     });
     repaired.chain(lost).collect()

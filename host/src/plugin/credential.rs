@@ -17,9 +17,9 @@ use super::limits::Stopped;
 use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::auth::{
-    Answer, CredentialEntry, Operations, Outcome, Provider, ProviderContext, ProviderError,
-    ProviderRequest,
+    Answer, CredentialEntry, Operations, Outcome, Provider, ProviderError, ProviderRequest,
 };
+use crate::context::Context;
 use crate::registry::RegistryAuth;
 
 /// A plugin that knows credentials.
@@ -83,14 +83,14 @@ impl CredentialPlugin {
         &self,
         function: &'static str,
         request: Option<&ProviderRequest>,
-        context: &ProviderContext<'_>,
+        context: &Context,
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
     ) -> Result<T, ProviderError> {
         let call_context = CallContext {
             plugin: &self.package.name,
-            progress: context.progress,
-            cancel: context.cancel,
+            progress: &context.progress,
+            cancel: &context.cancel,
         };
         let (answer, mut guest) = self
             .component(&call_context)
@@ -156,11 +156,7 @@ impl Provider for CredentialPlugin {
         &self.description.registries
     }
 
-    fn get(
-        &self,
-        request: &ProviderRequest,
-        context: &ProviderContext<'_>,
-    ) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &ProviderRequest, context: &Context) -> Result<Answer, ProviderError> {
         let asked = answers::request(request);
         self.call(
             "get",
@@ -175,7 +171,7 @@ impl Provider for CredentialPlugin {
         &self,
         request: &ProviderRequest,
         credential: &RegistryAuth,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
@@ -192,11 +188,7 @@ impl Provider for CredentialPlugin {
         )
     }
 
-    fn erase(
-        &self,
-        request: &ProviderRequest,
-        context: &ProviderContext<'_>,
-    ) -> Result<(), ProviderError> {
+    fn erase(&self, request: &ProviderRequest, context: &Context) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
             "erase",
@@ -207,7 +199,7 @@ impl Provider for CredentialPlugin {
         )
     }
 
-    fn list(&self, context: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
+    fn list(&self, context: &Context) -> Result<Vec<CredentialEntry>, ProviderError> {
         self.call(
             "list",
             None,
@@ -221,7 +213,7 @@ impl Provider for CredentialPlugin {
         &self,
         request: &ProviderRequest,
         outcome: Outcome,
-        context: &ProviderContext<'_>,
+        context: &Context,
     ) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         let outcome = match outcome {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret as _;
 
 use crate::auth::{Outcome, ProviderError};
+use crate::context::Context;
 use crate::plugin::test_bench::{Bench, TIGHT, chain, request};
-use crate::plugin::{Failure, PluginBudget, Stopped};
+use crate::plugin::{Failure, PluginBudget, PluginError, Stopped};
 use crate::registry::RegistryAuth;
 
 #[test]
@@ -73,9 +74,7 @@ fn a_limit_is_named_with_the_setting_that_raises_it() {
         let error = provider
             .get(&request(what, ""), &bench.context())
             .unwrap_err();
-        let ProviderError::Plugin(error) = error else {
-            panic!("{error:?}");
-        };
+        let error = plugin_error(error);
         assert_eq!(error.setting().as_deref(), Some(setting));
         assert!(error.to_string().contains(setting), "{error}");
     }
@@ -112,8 +111,8 @@ fn a_running_provider_ends_when_the_user_asks() {
     let provider = bench.provider(&["helper=slow"], PluginBudget::CREDENTIAL);
     for (what, argument) in [("loop", ""), ("helper", "slow")] {
         let cancel = crate::cancel::Cancel::default();
-        let context = crate::auth::ProviderContext {
-            cancel: &cancel,
+        let context = Context {
+            cancel: cancel.clone(),
             ..bench.context()
         };
         let later = cancel.clone();
@@ -208,11 +207,17 @@ fn a_wall_that_is_over_while_the_guest_computes_is_met() {
         .provider(&[], limits)
         .get(&request("loop", ""), &bench.context())
         .unwrap_err();
-    let ProviderError::Plugin(error) = error else {
-        panic!("{error:?}");
-    };
+    let error = plugin_error(error);
     assert!(matches!(
         &*error.failure,
         Failure::Stopped(Stopped::Wall(_))
     ));
+}
+
+/// Returns the error of a plugin that did not answer at all.
+fn plugin_error(error: ProviderError) -> PluginError {
+    let ProviderError::Broken(error) = error else {
+        panic!("{error:?}");
+    };
+    *error.downcast().unwrap()
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::limits::Stopped;
+use crate::auth::ProviderError;
 
 /// An operation of a plugin that did not succeed.
 #[derive(Debug)]
@@ -164,5 +165,11 @@ impl fmt::Display for Frames<'_> {
         } else {
             formatter.write_str(")")
         }
+    }
+}
+
+impl From<PluginError> for ProviderError {
+    fn from(error: PluginError) -> Self {
+        Self::Broken(Box::new(error))
     }
 }

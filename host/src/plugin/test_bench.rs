@@ -14,10 +14,9 @@ use super::access::Environment;
 use super::{
     ComponentBytes, CredentialDescription, Package, PluginBudget, PluginKind, Runtime, credential,
 };
-use crate::auth::{
-    Action, Answer, Operations, Provider, ProviderContext, ProviderError, ProviderRequest,
-};
+use crate::auth::{Action, Answer, Operations, Provider, ProviderError, ProviderRequest};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::progress::{Progress, Silent};
 use crate::store::Home;
 
@@ -83,10 +82,10 @@ impl Bench {
         }
     }
 
-    pub(super) fn context(&self) -> ProviderContext<'_> {
-        ProviderContext {
-            progress: &self.progress,
-            cancel: &self.cancel,
+    pub(super) fn context(&self) -> Context {
+        Context {
+            progress: Arc::clone(&self.progress),
+            cancel: self.cancel.clone(),
         }
     }
 

@@ -10,7 +10,6 @@ use super::certificate::CertificateProblem;
 use super::credentials::{CredentialSource, TriedProvider};
 use super::proxy::{ProxyError, ProxyServer};
 use crate::address;
-use crate::auth::AuthError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -200,7 +199,7 @@ pub enum RegistryError {
         host: String,
         /// The error of the search for credentials.
         #[source]
-        source: Box<AuthError>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The registry wants fewer requests.
     #[error("registry {host} limits the rate of requests{}", wait(*.retry_after))]

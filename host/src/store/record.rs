@@ -11,7 +11,7 @@ use super::column::{Count, parsed};
 use super::foreign::Foreign;
 use super::publish::LayerKey;
 use super::query::ImageRecord;
-use super::{StoreError, query, sidecar};
+use super::{StoreError, query, sidecar, usage};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -96,7 +96,7 @@ impl Store {
         image: &NewImage,
         references: &[Reference],
     ) -> Result<Recorded, StoreError> {
-        self.record_as(image, references, None, &mut HashSet::new())
+        self.record_as(image, references, (None, None), &mut HashSet::new())
     }
 
     /// As [`record`](Self::record), of images that came together. An index that leads to several of
@@ -111,23 +111,24 @@ impl Store {
         images
             .map(|(image, references)| {
                 cancel.check()?;
-                self.record_as(image, references, None, &mut written)
+                self.record_as(image, references, (None, None), &mut written)
             })
             .collect()
     }
 
     /// As [`record`](Self::record), of an image that was pulled: with the digest that the registry
-    /// knows the reference by.
+    /// knows the reference by, and the sandbox that uses it from now on.
     pub fn record_pulled(
         &self,
         image: &NewImage,
         reference: &Reference,
         registry_digest: &Digest,
+        used_by: Option<&str>,
     ) -> Result<Recorded, StoreError> {
         self.record_as(
             image,
             std::slice::from_ref(reference),
-            Some(registry_digest),
+            (Some(registry_digest), used_by),
             &mut HashSet::new(),
         )
     }
@@ -164,7 +165,7 @@ impl Store {
         &self,
         image: &NewImage,
         references: &[Reference],
-        registry_digest: Option<&Digest>,
+        (registry_digest, used_by): (Option<&Digest>, Option<&str>),
         written: &mut HashSet<Digest>,
     ) -> Result<Recorded, StoreError> {
         for reference in references {
@@ -213,6 +214,9 @@ impl Store {
                     &image.manifest_digest,
                     registry_digest,
                 )?);
+            }
+            if let Some(sandbox) = used_by {
+                usage::record(transaction, sandbox, &digest)?;
             }
             Ok(Recorded {
                 already_present,

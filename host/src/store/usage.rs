@@ -19,11 +19,7 @@ impl Store {
             if query::image(transaction, &digest.to_string())?.is_none() {
                 return Ok(false);
             }
-            transaction.execute(
-                "INSERT OR IGNORE INTO msb_use (sandbox, image, since) VALUES (?1, ?2, ?3)",
-                [sandbox, &digest.to_string(), &query::time(Timestamp::now())],
-            )?;
-            sidecar::mark(transaction, &digest.to_string())?;
+            record(transaction, sandbox, &digest.to_string())?;
             Ok(true)
         })?;
         if recorded {
@@ -53,6 +49,15 @@ impl Store {
         let foreign = Foreign::open(self.home())?;
         self.read(|catalogue| users(catalogue, &foreign, &image.to_string()))
     }
+}
+
+/// Records that a sandbox uses an image that is there, within a transaction.
+pub(super) fn record(transaction: &Connection, sandbox: &str, image: &str) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR IGNORE INTO msb_use (sandbox, image, since) VALUES (?1, ?2, ?3)",
+        [sandbox, image, &query::time(Timestamp::now())],
+    )?;
+    sidecar::mark(transaction, image)
 }
 
 /// As [`Store::users`], within a transaction.

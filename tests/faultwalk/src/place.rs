@@ -5,12 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use msb_host::cancel::Cancel;
+use msb_host::Context;
 use msb_host::image::{self, ImageSummary, VerifyOptions};
-use msb_host::progress::{Progress, Silent};
 use msb_host::store::{Home, Store};
 use walkdir::WalkDir;
 
@@ -119,12 +117,9 @@ impl Place {
     /// Returns what `msb image verify` finds of these images, or of all; `None` if that is nothing.
     pub(crate) fn unsound(&self, selectors: &[&str]) -> Option<String> {
         let selectors: Vec<String> = selectors.iter().map(|it| (*it).to_owned()).collect();
-        let (options, silent) = (
-            VerifyOptions::default(),
-            Arc::new(Silent) as Arc<dyn Progress>,
-        );
+        let options = VerifyOptions::default();
         let home = Home::at(self.home());
-        match image::verify(&home, &selectors, options, &silent, &Cancel::default()) {
+        match image::verify(&home, &selectors, options, &Context::default()) {
             Ok(report) if report.is_sound() => None,
             Ok(report) => Some(serde_json::to_string(&report).unwrap_or_default()),
             Err(error) => Some(in_full(&error)),

@@ -5,12 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use msb_host::Context;
 use msb_host::auth::{
     self, Chain, LoggedIn, LoggedOut, Login, LoginError, LoginStore, MAX_PASSWORD, PasswordStore,
-    Provider, ProviderContext, Registered, password_typed, registry_named,
+    Provider, Registered, password_typed, registry_named,
 };
-use msb_host::cancel::Cancel;
-use msb_host::progress::{Progress, Silent};
 use msb_host::registry::{LoginCheck, RegistryAuth};
 use msb_host::settings::Settings;
 use msb_host::store::Home;
@@ -86,7 +85,7 @@ impl Desk {
         )
     }
 
-    fn at<T>(&self, work: impl FnOnce(&LoginStore<'_>, &ProviderContext<'_>) -> T) -> T {
+    fn at<T>(&self, work: impl FnOnce(&LoginStore<'_>, &Context) -> T) -> T {
         let home = Home::at(self.scene.env.home());
         let chain = self.chain();
         let logins = LoginStore {
@@ -94,12 +93,7 @@ impl Desk {
             settings: self.path(),
             chain: &chain,
         };
-        let progress: Arc<dyn Progress> = Arc::new(Silent);
-        let context = ProviderContext {
-            progress: &progress,
-            cancel: &Cancel::default(),
-        };
-        work(&logins, &context)
+        work(&logins, &Context::default())
     }
 
     fn login(

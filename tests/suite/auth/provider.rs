@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use msb_host::Context;
 use msb_host::auth::{
     Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
-    ProviderContext, ProviderError, ProviderRequest,
+    ProviderError, ProviderRequest,
 };
 use msb_host::registry::RegistryAuth;
 
@@ -136,11 +137,7 @@ impl Provider for Known {
         &self.patterns
     }
 
-    fn get(
-        &self,
-        request: &ProviderRequest,
-        _: &ProviderContext<'_>,
-    ) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &ProviderRequest, _: &Context) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match self.kept.lock().unwrap().get(&request.registry) {
             Some(auth) => Ok(answer(auth.clone())),
@@ -152,7 +149,7 @@ impl Provider for Known {
         &self,
         request: &ProviderRequest,
         credential: &RegistryAuth,
-        _: &ProviderContext<'_>,
+        _: &Context,
     ) -> Result<(), ProviderError> {
         if let Some(act) = &*self.before_store.lock().unwrap() {
             act();
@@ -163,11 +160,7 @@ impl Provider for Known {
         Ok(())
     }
 
-    fn erase(
-        &self,
-        request: &ProviderRequest,
-        _: &ProviderContext<'_>,
-    ) -> Result<(), ProviderError> {
+    fn erase(&self, request: &ProviderRequest, _: &Context) -> Result<(), ProviderError> {
         self.usable()?;
         match self.kept.lock().unwrap().remove(&request.registry) {
             Some(_) => Ok(()),
@@ -175,7 +168,7 @@ impl Provider for Known {
         }
     }
 
-    fn list(&self, _: &ProviderContext<'_>) -> Result<Vec<CredentialEntry>, ProviderError> {
+    fn list(&self, _: &Context) -> Result<Vec<CredentialEntry>, ProviderError> {
         let kept = self.kept.lock().unwrap();
         let entry = |registry: &String| CredentialEntry {
             registry: registry.clone(),
@@ -190,7 +183,7 @@ impl Provider for Known {
         &self,
         _: &ProviderRequest,
         outcome: Outcome,
-        _: &ProviderContext<'_>,
+        _: &Context,
     ) -> Result<(), ProviderError> {
         self.reports.lock().unwrap().push(outcome);
         Ok(())

@@ -273,8 +273,7 @@ fn a_mirror_is_asked_with_credentials_of_its_own() {
         &Arc::new(client),
         &format!("{}/app:1", registry.host()).parse().unwrap(),
         &options.registry_auth(RegistryAuth::basic("given", "secret-g")),
-        &(Arc::new(Silent) as Arc<dyn msb_host::progress::Progress>),
-        &Cancel::default(),
+        &msb_host::Context::default(),
     )
     .unwrap();
     for request in mirror.requests() {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use msb_host::cancel::Cancel;
+use msb_host::Context;
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
-use msb_host::progress::{Progress, Silent};
 use msb_host::registry::hosts::{HostOverrides, Hosts};
 use msb_host::registry::{Client, RegistryAuth, RetryPolicy};
 use msb_host::settings::Settings;
@@ -30,8 +29,8 @@ tests! {
     a_wrong_password_is_told needs DockerRegistry, Htpasswd;
 }
 
-const USER: &str = "user";
-const PASSWORD: &str = "secret-pass";
+pub(super) const USER: &str = "user";
+pub(super) const PASSWORD: &str = "secret-pass";
 
 fn with_tokens(service: &TokenService) -> Scene {
     let (realm, certificate) = (service.realm(), service.certificate());
@@ -46,7 +45,7 @@ fn with_tokens(service: &TokenService) -> Scene {
 }
 
 /// A registry that lets in [`USER`] alone.
-fn with_passwords() -> Scene {
+pub(super) fn with_passwords() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("htpasswd");
     // `docker-registry` takes bcrypt only.
@@ -62,7 +61,7 @@ fn with_passwords() -> Scene {
 }
 
 /// Fills a registry as somebody whom it knows.
-fn fill(scene: &Scene, name: &str) {
+pub(super) fn fill(scene: &Scene, name: &str) {
     let mut image = sample();
     image.name = Some("docker.io/library/pushed:1".to_owned());
     let layout = scene.env.write("pushed.tar", &image.oci());
@@ -79,14 +78,12 @@ fn pull(scene: &Scene, name: &str, auth: RegistryAuth) -> Result<PulledImage, Pu
     let hosts = Hosts::read(&settings, &HostOverrides::default()).unwrap();
     let client = Client::new(hosts, RetryPolicy::default()).unwrap();
     let options = PullOptions::default().registry_auth(auth);
-    let silent: Arc<dyn Progress> = Arc::new(Silent);
     image::pull(
         &Store::open(&home).unwrap(),
         &Arc::new(client),
         &scene.name(name).parse().unwrap(),
         &options,
-        &silent,
-        &Cancel::default(),
+        &Context::default(),
     )
 }
 

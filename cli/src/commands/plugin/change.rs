@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use msb_host::Msb;
+use msb_host::plugin::InstalledError;
 use msb_host::plugin::installed::{LockEditor, OrderPosition};
-use msb_host::plugin::{Installed, InstalledError};
-use msb_host::settings::Settings;
-use msb_host::store::Home;
 
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -140,8 +139,7 @@ pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
         (None, []) => {}
         (None, names) => with(ui, |editor| editor.put_first(names))?,
     }
-    let home = Home::resolve()?;
-    let installed = Installed::open(&home, &Settings::read(&home)?)?;
+    let installed = Msb::open()?.plugins()?;
     let mut lines = String::new();
     for package in installed.packages() {
         lines.extend([&*package.name, "\n"]);
@@ -156,7 +154,7 @@ fn each(
     change: impl Fn(&LockEditor<'_>, &str) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
     for name in names {
-        with(ui, |editor| change(editor, name))?;
+        with(ui, |editor| change(&editor, name))?;
         ui.success(verb, name, "", Duration::ZERO);
     }
     Ok(())
@@ -164,26 +162,20 @@ fn each(
 
 fn with(
     ui: Ui,
-    change: impl FnOnce(&LockEditor<'_>) -> Result<(), InstalledError>,
+    change: impl FnOnce(LockEditor<'_>) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
+    let msb = Msb::open()?;
+    msb.settings()?;
     let interrupt = Interrupt::watch();
     let changed = progress::during(ui, Work::Install, |progress| {
-        change(&LockEditor {
-            home: &home,
-            settings: &settings,
-            progress,
-            cancel: interrupt.cancel(),
-        })
+        msb.edit_plugins(&interrupt.context(progress), change)
     });
     interrupt.settle(changed)
 }
 
 /// Shows what a plugin has now.
 fn tell(ui: Ui, name: &str) -> Result<(), CommandError> {
-    let home = Home::resolve()?;
-    let installed = Installed::open(&home, &Settings::read(&home)?)?;
+    let installed = Msb::open()?.plugins()?;
     let grants = installed.find(name)?.grants();
     if grants.is_empty() {
         ui.status(&format!("{name} may do nothing."));

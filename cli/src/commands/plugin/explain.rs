@@ -1,13 +1,12 @@
 //! `msb plugin explain-auth`
 
+use msb_host::Msb;
 use msb_host::address;
-use msb_host::auth::{Action, CredentialQuery, ProviderAttempt, ProviderContext, ProviderReply};
+use msb_host::auth::{Action, CredentialQuery, ProviderAttempt, ProviderReply};
 use msb_host::reference::canonical_host;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
 use serde::Serialize;
 
-use crate::commands::{DataFormat, open_chain};
+use crate::commands::DataFormat;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -48,15 +47,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ))
         .hint("write it like ghcr.io or host:5000")
     })?;
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
-    let chain = open_chain(&home, &settings)?;
+    let chain = Msb::open()?.credentials()?;
     let interrupt = Interrupt::watch();
     let attempts = progress::during(ui, Work::List, |progress| {
-        let context = ProviderContext {
-            progress,
-            cancel: interrupt.cancel(),
-        };
         let question = CredentialQuery {
             registry: &registry,
             repository: None,
@@ -64,7 +57,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             challenges: &[],
             attempt: 1,
         };
-        chain.explain(&question, &context)
+        chain.explain(&question, &interrupt.context(progress))
     });
     let attempts = interrupt.settle(attempts)?;
     let end = attempts.iter().position(is_end);

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use msb_host::plugin::Installed;
+use msb_host::Msb;
 use msb_host::plugin::installed::Listed;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
 
 use super::list::{Row, state};
 use crate::commands::DataFormat;
@@ -29,9 +27,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
-    let installed = Installed::open(&home, &settings)?;
+    let installed = Msb::open()?.plugins()?;
     let listed = installed.find(&args.name)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&Row::of(listed)),

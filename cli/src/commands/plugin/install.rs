@@ -4,12 +4,13 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
+use msb_host::Msb;
 use msb_host::address;
 use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
-use msb_host::plugin::{Installed, shell_word};
+use msb_host::plugin::shell_word;
 use msb_host::settings::KeySource;
+use msb_host::work::PluginSources;
 
-use super::PluginContext;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -73,10 +74,11 @@ pub(super) struct Consent<'a> {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let plugins = PluginContext::open(&args.connection)?;
+    let msb = args.connection.open()?;
+    let plugins = msb.plugin_sources()?;
     let interrupt = Interrupt::watch();
     let Some(text) = &args.source else {
-        return restore(ui, &plugins, &interrupt);
+        return restore(ui, &msb, &plugins, &interrupt);
     };
     let source: Source = text
         .parse()
@@ -92,8 +94,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         kept: false,
     };
     let candidate = progress::during(ui, Work::Install, |progress| {
-        let network = plugins.network(progress);
-        let installer = plugins.installer(&network, progress, interrupt.cancel());
+        let context = interrupt.context(progress);
+        let network = plugins.network(&context);
+        let installer = plugins.installer(&network, &context);
         installer.prepare(&source, &request)
     });
     let candidate = interrupt.settle(candidate)?;
@@ -132,15 +135,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 /// Keeps a plugin.
 pub(super) fn commit(
     ui: Ui,
-    plugins: &PluginContext,
+    plugins: &PluginSources,
     interrupt: &Interrupt,
     candidate: &Candidate,
     grants: &[String],
     position: Option<&OrderPosition>,
 ) -> Result<(), CommandError> {
     let committed = progress::during(ui, Work::Install, |progress| {
-        let network = plugins.network(progress);
-        let installer = plugins.installer(&network, progress, interrupt.cancel());
+        let context = interrupt.context(progress);
+        let network = plugins.network(&context);
+        let installer = plugins.installer(&network, &context);
         installer.commit(candidate, grants, position)
     });
     interrupt.settle(committed)
@@ -300,10 +304,15 @@ fn command(source: &str, args: &Args) -> String {
 }
 
 /// Installs what the lock has and the disk has not.
-fn restore(ui: Ui, plugins: &PluginContext, interrupt: &Interrupt) -> Result<(), CommandError> {
-    let lock = Lock::read(&plugins.home)?;
+fn restore(
+    ui: Ui,
+    msb: &Msb,
+    plugins: &PluginSources,
+    interrupt: &Interrupt,
+) -> Result<(), CommandError> {
+    let lock = Lock::read(msb.home())?;
     // What is there is looked at before anything is fetched.
-    Installed::open(&plugins.home, &plugins.settings)?;
+    msb.plugins()?;
     for plugin in &lock.plugins {
         let source: Source = plugin
             .source
@@ -317,8 +326,9 @@ fn restore(ui: Ui, plugins: &PluginContext, interrupt: &Interrupt) -> Result<(),
             kept: true,
         };
         let done = progress::during(ui, Work::Install, |progress| {
-            let network = plugins.network(progress);
-            let installer = plugins.installer(&network, progress, interrupt.cancel());
+            let context = interrupt.context(progress);
+            let network = plugins.network(&context);
+            let installer = plugins.installer(&network, &context);
             let candidate = installer.prepare(&source, &request)?;
             installer.commit(&candidate, &plugin.grants, None)
         });

@@ -1,9 +1,7 @@
 //! `msb plugin ls`
 
-use msb_host::plugin::Installed;
+use msb_host::Msb;
 use msb_host::plugin::installed::Listed;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
 use serde::Serialize;
 
 use crate::commands::DataFormat;
@@ -79,9 +77,7 @@ impl Row {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
-    let installed = Installed::open(&home, &settings)?;
+    let installed = Msb::open()?.plugins()?;
     if args.format == Some(DataFormat::Json) {
         let rows: Vec<Row> = installed.listed().iter().map(Row::of).collect();
         return ui.json(&rows);

@@ -11,20 +11,8 @@ pub(crate) mod test;
 pub(crate) mod update;
 pub(crate) mod verify;
 
-use std::sync::Arc;
-
 use clap::Subcommand;
-use msb_host::auth::{Chain, Lookup};
-use msb_host::cancel::Cancel;
-use msb_host::plugin::Installed;
-use msb_host::plugin::installed::{Installer, Network};
-use msb_host::progress::Progress;
-use msb_host::registry::Client;
-use msb_host::registry::hosts::Hosts;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
 
-use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -68,57 +56,5 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
         PluginCommand::Push(args) => push::run(ui, &args),
         PluginCommand::New(args) => new::run(ui, &args),
         PluginCommand::Test(args) => test::run(ui, args),
-    }
-}
-
-/// What commands that fetch plugins work with.
-struct PluginContext {
-    home: Home,
-    settings: Settings,
-    /// The plugins of msb alone: others do not see what plugins are fetched with.
-    builtin: Installed,
-    client: Arc<Client>,
-    chain: Arc<Chain>,
-}
-
-impl PluginContext {
-    fn open(connection: &Connection) -> Result<Self, CommandError> {
-        let home = Home::resolve()?;
-        let settings = Settings::read(&home)?;
-        let hosts = Hosts::read(&settings, &connection.overrides())?;
-        let builtin = Installed::builtin(&home, &settings)?;
-        let chain = Chain::new(builtin.providers(), &settings.registries.auth);
-        let client = Arc::new(Client::new(hosts, settings.registries.retry)?);
-        Ok(Self {
-            chain: Arc::new(chain),
-            home,
-            settings,
-            builtin,
-            client,
-        })
-    }
-
-    fn network(&self, progress: &Arc<dyn Progress>) -> Network {
-        Network {
-            client: Arc::clone(&self.client),
-            credentials: Arc::new(Lookup::new(Arc::clone(&self.chain), Arc::clone(progress))),
-            progress: Arc::clone(progress),
-        }
-    }
-
-    fn installer<'a>(
-        &'a self,
-        network: &'a Network,
-        progress: &'a Arc<dyn Progress>,
-        cancel: &'a Cancel,
-    ) -> Installer<'a> {
-        Installer {
-            home: &self.home,
-            settings: &self.settings,
-            runtime: self.builtin.runtime(),
-            network,
-            progress,
-            cancel,
-        }
     }
 }

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use msb_host::Reference;
 use msb_host::plugin::installed;
-use msb_host::reference::Reference;
 
-use super::PluginContext;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -38,11 +37,11 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let quiet = ui.quiet(args.quiet);
     let reference: Reference = args.reference.parse()?;
-    let plugins = PluginContext::open(&args.connection)?;
+    let plugins = args.connection.open()?.plugin_sources()?;
     let interrupt = Interrupt::watch();
     let digest = progress::during(quiet, Work::Push, |progress| {
-        let network = plugins.network(progress);
-        let (runtime, cancel) = (plugins.builtin.runtime(), interrupt.cancel());
+        let network = plugins.network(&interrupt.context(progress));
+        let (runtime, cancel) = (plugins.builtin().runtime(), interrupt.cancel());
         installed::push(&args.file, &reference, &network, runtime, progress, cancel)
     });
     let digest = interrupt.settle(digest)?;

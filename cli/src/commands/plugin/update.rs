@@ -5,7 +5,6 @@ use std::time::Duration;
 use msb_host::plugin::InstalledError;
 use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, Source};
 
-use super::PluginContext;
 use super::install::{Consent, agree, commit};
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
@@ -48,9 +47,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let plugins = PluginContext::open(&args.connection)?;
+    let msb = args.connection.open()?;
+    let plugins = msb.plugin_sources()?;
     let interrupt = Interrupt::watch();
-    let lock = Lock::read(&plugins.home)?;
+    let lock = Lock::read(msb.home())?;
     let all = lock.plugins.iter().map(|plugin| plugin.name.clone());
     let names = if args.names.is_empty() {
         all.collect()
@@ -59,7 +59,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     };
     for name in &names {
         let Some(plugin) = lock.plugin(name) else {
-            if plugins.builtin.find(name).is_ok() {
+            if plugins.builtin().find(name).is_ok() {
                 return Err(InstalledError::Builtin {
                     name: name.clone(),
                     what: "updated without msb itself",
@@ -81,8 +81,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             kept: false,
         };
         let candidate = progress::during(ui, Work::Install, |progress| {
-            let network = plugins.network(progress);
-            let installer = plugins.installer(&network, progress, interrupt.cancel());
+            let context = interrupt.context(progress);
+            let network = plugins.network(&context);
+            let installer = plugins.installer(&network, &context);
             installer.prepare(&source, &request)
         });
         let candidate = interrupt.settle(candidate)?;

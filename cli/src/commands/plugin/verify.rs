@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::plugin::installed::LockEditor;
-use msb_host::settings::Settings;
-use msb_host::store::Home;
+use msb_host::Msb;
 
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -17,17 +15,11 @@ pub(crate) struct Args {}
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
-    let home = Home::resolve()?;
-    let settings = Settings::read(&home)?;
+    let msb = Msb::open()?;
+    msb.settings()?;
     let interrupt = Interrupt::watch();
     let verified = progress::during(ui, Work::Verify, |progress| {
-        let editor = LockEditor {
-            home: &home,
-            settings: &settings,
-            progress,
-            cancel: interrupt.cancel(),
-        };
-        editor.verify()
+        msb.edit_plugins(&interrupt.context(progress), |editor| editor.verify())
     });
     let verified = interrupt.settle(verified)?;
     let mut damaged = 0;

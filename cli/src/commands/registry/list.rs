@@ -1,8 +1,9 @@
 //! `msb registry list`, `msb registry ls`
 
-use msb_host::auth::{self, ProviderContext, Registered};
+use std::sync::Arc;
 
-use super::RegistryContext;
+use msb_host::{Msb, Registered};
+
 use crate::commands::DataFormat;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -27,14 +28,13 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let registries = RegistryContext::open()?;
+    let logins = Msb::open()?.logins();
     let interrupt = Interrupt::watch();
     let rows = progress::during(ui, Work::List, |progress| {
-        let context = ProviderContext {
-            progress,
-            cancel: interrupt.cancel(),
-        };
-        auth::list(&registries.chain, &context)
+        logins
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let rows = interrupt.settle(rows)?;
     if args.format == Some(DataFormat::Json) {

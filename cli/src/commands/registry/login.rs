@@ -1,17 +1,16 @@
 //! `msb registry login`
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use msb_host::auth::{
-    LoggedIn, Login, MAX_PASSWORD, PasswordStore, ProviderContext, password_typed, registry_named,
-};
+use msb_host::auth::{MAX_PASSWORD, password_typed, registry_named};
 use msb_host::progress::LogLevel;
-use msb_host::registry::hosts::Hosts;
-use msb_host::registry::{Client, LoginCheck};
+use msb_host::registry::LoginCheck;
+use msb_host::{LoggedIn, PasswordStore};
 
-use super::{RegistryContext, has};
+use super::has;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -63,13 +62,12 @@ enum StoreKind {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
-    let registries = RegistryContext::open()?;
-    let client = if args.no_verify {
-        None
-    } else {
-        let hosts = Hosts::read(&registries.settings, &args.connection.overrides())?;
-        Some(Client::new(hosts, registries.settings.registries.retry)?)
-    };
+    let msb = args.connection.open()?;
+    // What is wrong with the settings is told before anything is asked.
+    msb.credentials()?;
+    if !args.no_verify {
+        msb.client()?;
+    }
     let username = match &args.username {
         Some(username) => username.clone(),
         None => asked_name(ui, args.password_stdin)?,
@@ -83,14 +81,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         StoreKind::Keyring => PasswordStore::Keyring,
         StoreKind::File => PasswordStore::File,
     };
-    let login = Login::new(&args.host, &username, password_typed(&typed)?, store)?;
+    let login = msb
+        .log_in(&registry, username, password_typed(&typed)?)
+        .store(store)
+        .verify(!args.no_verify);
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Login, |progress| {
-        let context = ProviderContext {
-            progress,
-            cancel: interrupt.cancel(),
-        };
-        login.keep(&registries.logins(), client.as_ref(), &context)
+        login
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let done = interrupt.settle(done)?;
     ui.success("Logged in", &registry, "", Duration::ZERO);

@@ -1,11 +1,13 @@
 //! `msb registry logout`
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use msb_host::auth::{self, LoggedOut, ProviderContext, registry_named};
+use msb_host::auth::registry_named;
 use msb_host::progress::LogLevel;
+use msb_host::{LoggedOut, Msb};
 
-use super::{RegistryContext, has};
+use super::has;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -27,14 +29,13 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
-    let registries = RegistryContext::open()?;
+    let logout = Msb::open()?.log_out(&registry);
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Logout, |progress| {
-        let context = ProviderContext {
-            progress,
-            cancel: interrupt.cancel(),
-        };
-        auth::logout(&registries.logins(), &registry, &context)
+        logout
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
     });
     let done = interrupt.settle(done)?;
     tell(ui, &registry, &done);

@@ -4,15 +4,9 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use msb_host::auth::{Chain, LoginStore, ProviderAttempt, ProviderReply};
-use msb_host::settings::Settings;
-use msb_host::store::Home;
+use msb_host::auth::{ProviderAttempt, ProviderReply};
 
 use crate::args::RegistryCommand;
-use crate::commands::open_chain;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -22,35 +16,6 @@ pub(crate) fn run(ui: Ui, command: RegistryCommand) -> Result<(), CommandError> 
         RegistryCommand::Login(args) => login::run(ui, &args),
         RegistryCommand::Logout(args) => logout::run(ui, &args),
         RegistryCommand::List(args) => list::run(ui, &args),
-    }
-}
-
-/// What every command about credentials works with.
-struct RegistryContext {
-    home: Home,
-    path: PathBuf,
-    settings: Settings,
-    chain: Arc<Chain>,
-}
-
-impl RegistryContext {
-    fn open() -> Result<Self, CommandError> {
-        let home = Home::resolve()?;
-        let settings = Settings::read(&home)?;
-        Ok(Self {
-            path: Settings::path(&home),
-            chain: open_chain(&home, &settings)?,
-            settings,
-            home,
-        })
-    }
-
-    fn logins(&self) -> LoginStore<'_> {
-        LoginStore {
-            home: &self.home,
-            settings: self.path.clone(),
-            chain: &self.chain,
-        }
     }
 }
 

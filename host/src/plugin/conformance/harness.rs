@@ -13,6 +13,7 @@ use super::files::OwnFile;
 use super::report::Check;
 use super::{ConformanceError, Subject};
 use crate::cancel::Cancel;
+use crate::context::Context;
 use crate::plugin::access::Environment;
 use crate::plugin::{
     ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginError, PluginKind,
@@ -72,6 +73,14 @@ pub(super) struct Harness<'a> {
 }
 
 impl<'a> Harness<'a> {
+    /// Returns what an operation is given that is watched.
+    pub(super) fn context(&self) -> Context {
+        Context {
+            progress: Arc::clone(&self.progress),
+            cancel: self.cancel.clone(),
+        }
+    }
+
     /// Sets it up.
     pub(super) fn open(
         subject: &'a Subject,

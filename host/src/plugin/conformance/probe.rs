@@ -9,9 +9,10 @@ use super::canary::USER;
 use super::fake_environment::{PASSWORD_VARIABLE, SECRET_NAME};
 use super::harness::{Harness, chain};
 use crate::auth::{
-    Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderContext, ProviderError,
-    ProviderRequest,
+    Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderError, ProviderRequest,
 };
+use crate::context::Context;
+use crate::plugin::PluginError;
 use crate::registry::RegistryAuth;
 
 /// How a call to a provider ended.
@@ -41,11 +42,8 @@ pub(super) struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    fn context(&self) -> ProviderContext<'_> {
-        ProviderContext {
-            progress: &self.harness.progress,
-            cancel: self.harness.cancel,
-        }
+    fn context(&self) -> Context {
+        self.harness.context()
     }
 
     pub(super) fn get(&self, request: &ProviderRequest) -> Observed<Answer> {
@@ -90,7 +88,7 @@ impl Probe<'_> {
 
     fn observed<T>(
         &self,
-        call: impl FnOnce(&ProviderContext<'_>) -> Result<T, ProviderError>,
+        call: impl FnOnce(&Context) -> Result<T, ProviderError>,
         said: impl FnOnce(&T, &mut Vec<(&'static str, String)>),
     ) -> Observed<T> {
         self.harness.journal.take();
@@ -132,8 +130,11 @@ fn refused<T>(error: &ProviderError, texts: &mut Vec<(&'static str, String)>) ->
         ProviderError::Denied(it) => problem("denied", it),
         ProviderError::Misconfigured(it) => problem("misconfigured", it),
         ProviderError::Failed(it) => problem("failed", it),
-        ProviderError::Plugin(error) => {
-            let text = chain(&*error.failure);
+        ProviderError::Broken(error) => {
+            let text = match error.downcast_ref::<PluginError>() {
+                Some(error) => chain(&*error.failure),
+                None => chain(&**error),
+            };
             texts.push(("error", text.clone()));
             Ended::Broken(text)
         }

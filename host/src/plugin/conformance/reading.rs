@@ -225,14 +225,7 @@ pub(super) fn load(
         platform,
         ..LoadOptions::default()
     };
-    let mut report = image::load(
-        &store,
-        formats,
-        input,
-        &options,
-        &harness.progress,
-        harness.cancel,
-    )?;
+    let mut report = image::load(&store, formats, input, &options, &harness.context())?;
     match report.failed.pop() {
         Some(failed) => Err(failed.error),
         None => Ok((store, report)),

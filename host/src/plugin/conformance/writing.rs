@@ -123,8 +123,7 @@ fn filled(harness: &Harness<'_>) -> Result<(Store, Vec<Selection>), String> {
             &shipped,
             Input::Path(path),
             &image::LoadOptions::default(),
-            &harness.progress,
-            harness.cancel,
+            &harness.context(),
         );
         loaded.map_err(|error| failed(&error))?;
     }
@@ -190,8 +189,7 @@ impl Writer<'_> {
             &selection.selectors,
             &options,
             SaveTarget::File(path.clone()),
-            &self.harness.progress,
-            self.harness.cancel,
+            &self.harness.context(),
         );
         let images = match report {
             Ok(report) => report.images,

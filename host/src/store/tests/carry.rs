@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::format2::{self, Before};
 use super::open::read_only_child;
 use super::*;
+use crate::context::Context;
 use crate::image::{self, PruneOptions};
 use crate::store::fs::crash;
 
@@ -75,7 +76,7 @@ fn twenty_images_are_carried_over_with_names_layers_and_users() {
     // And once more, by another process.
     assert_eq!(contents(&Store::open(&before.home()).unwrap()), carried);
     let options = PruneOptions { dry_run: true };
-    let prune = image::prune(&store, options, &Silent, &Cancel::default()).unwrap();
+    let prune = image::prune(&store, options, &Context::default()).unwrap();
     assert_eq!((prune.skipped_in_use, prune.manifests_removed), (1, 19));
 }
 

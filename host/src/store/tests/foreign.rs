@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::context::Context;
 use crate::image::{self, PruneOptions, RemoveOptions};
 
 /// The tables of microsandbox as its migrations make them, as far as they matter here.
@@ -81,7 +82,7 @@ impl Shared {
 
     fn prune(&self) -> image::PruneReport {
         let options = PruneOptions::default();
-        image::prune(&self.store.store, options, &Silent, &Cancel::default()).unwrap()
+        image::prune(&self.store.store, options, &Context::default()).unwrap()
     }
 }
 

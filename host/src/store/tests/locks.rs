@@ -1,9 +1,11 @@
 //! Locks and leases.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::context::Context;
 use crate::image::{self, PruneOptions};
 use crate::progress::{Event, Progress};
 
@@ -162,8 +164,8 @@ fn who_waits_stops_when_asked_to() {
     assert!(matches!(error, StoreError::Cancelled(_)), "{error}");
 }
 
-fn prune(store: &Store, progress: &dyn Progress) -> image::PruneReport {
-    image::prune(store, PruneOptions::default(), progress, &Cancel::default()).unwrap()
+fn prune(store: &Store) -> image::PruneReport {
+    image::prune(store, PruneOptions::default(), &Context::default()).unwrap()
 }
 
 #[test]
@@ -171,15 +173,20 @@ fn prune_waits_for_a_lease_and_says_so_once() {
     let store = TestStore::new();
     store.add("app", &["a"], &["app"]);
     let lease = store.store.lease(&Silent, &Cancel::default()).unwrap();
-    let waits = Waits::default();
+    let waits = Arc::new(Waits::default());
+    let context = Context {
+        progress: Arc::clone(&waits) as _,
+        ..Context::default()
+    };
     std::thread::scope(|scope| {
-        let pruned = scope.spawn(|| prune(&store.again(), &waits));
+        let prune = || image::prune(&store.again(), PruneOptions::default(), &context);
+        let pruned = scope.spawn(prune);
         until(|| waits.0.load(Ordering::Relaxed) > 0);
         store.store.use_image("sandbox", "app").unwrap();
         drop(lease);
-        assert_eq!(pruned.join().unwrap().skipped_in_use, 1);
+        assert_eq!(pruned.join().unwrap().unwrap().skipped_in_use, 1);
     });
-    assert_eq!(waits.0.into_inner(), 1);
+    assert_eq!(waits.0.load(Ordering::Relaxed), 1);
     let image = store.store.find("app").unwrap().image;
     assert!(is_whole(&store.store, &image));
 }
@@ -194,7 +201,7 @@ fn prune_does_not_wait_for_an_operation_and_leaves_what_that_one_needs() {
     let part = other.part(&digest, 100).unwrap().unwrap();
     let pins = pin(&other, &["a", "c"]);
     other.publish(&[stage(&staging, "c")], false).unwrap();
-    let report = prune(&store.store, &Silent);
+    let report = prune(&store.store);
     assert_eq!((report.manifests_removed, report.layers_removed), (1, 1));
     assert_eq!(store.names("cache/layers").len(), 4);
     assert_eq!(store.names("cache/tmp").len(), 2);
@@ -203,7 +210,7 @@ fn prune_does_not_wait_for_an_operation_and_leaves_what_that_one_needs() {
         .unwrap();
     assert!(is_whole(&other, &other.find("new").unwrap().image));
     drop((pins, part, staging));
-    assert_eq!(prune(&store.store, &Silent).layers_removed, 2);
+    assert_eq!(prune(&store.store).layers_removed, 2);
     assert!(store.names("cache/tmp").is_empty());
 }
 
@@ -217,7 +224,7 @@ fn a_removal_leaves_the_layers_that_an_operation_needs() {
     assert_eq!(removed.layers, 1);
     assert!(store.store.layer(&key("a")).unwrap().is_some());
     drop(pins);
-    assert_eq!(prune(&store.store, &Silent).layers_removed, 1);
+    assert_eq!(prune(&store.store).layers_removed, 1);
 }
 
 #[test]
@@ -245,7 +252,7 @@ fn prune_gets_its_turn_among_leases_without_end() {
                 }
             });
         }
-        prune(&store.again(), &Silent);
+        prune(&store.again());
         is_pruned.store(true, Ordering::Relaxed);
     });
 }
@@ -259,7 +266,7 @@ fn leases_get_their_turn_among_prunes_without_end() {
             scope.spawn(|| {
                 let store = store.again();
                 while !is_done.load(Ordering::Relaxed) {
-                    prune(&store, &Silent);
+                    prune(&store);
                 }
             });
         }
@@ -277,7 +284,11 @@ fn prune_that_waits_stops_when_asked_to() {
     let _lease = store.store.lease(&Silent, &Cancel::default()).unwrap();
     let cancel = Cancel::default();
     cancel.cancel();
-    let error = image::prune(&store.again(), PruneOptions::default(), &Silent, &cancel);
+    let context = Context {
+        cancel,
+        ..Context::default()
+    };
+    let error = image::prune(&store.again(), PruneOptions::default(), &context);
     assert!(matches!(error, Err(StoreError::Cancelled(_))));
 }
 
@@ -315,7 +326,7 @@ fn images_stay_whole_while_others_load_and_prune() {
         scope.spawn(|| {
             let store = store.again();
             for _ in 0..10 {
-                prune(&store, &Silent);
+                prune(&store);
             }
         });
         let store = store.again();
@@ -326,7 +337,7 @@ fn images_stay_whole_while_others_load_and_prune() {
             }
         }
     });
-    prune(&store.store, &Silent);
+    prune(&store.store);
     assert_eq!(store.names("cache/layers"), Vec::<String>::new());
 }
 
@@ -340,7 +351,7 @@ fn a_dry_run_waits_for_no_writer_and_changes_nothing() {
         .unwrap();
     let started = Instant::now();
     let options = PruneOptions { dry_run: true };
-    let pruned = image::prune(&store.store, options, &Silent, &Cancel::default()).unwrap();
+    let pruned = image::prune(&store.store, options, &Context::default()).unwrap();
     assert!(started.elapsed() < Duration::from_secs(20));
     assert_eq!(pruned.manifests_removed, 1);
     drop(writer);

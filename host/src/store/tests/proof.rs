@@ -38,7 +38,7 @@ impl Pulled {
         let name = "app:1".parse().unwrap();
         store
             .store
-            .record_pulled(&image, &name, &outer_digest)
+            .record_pulled(&image, &name, &outer_digest, None)
             .unwrap();
         Self {
             store,
@@ -210,7 +210,7 @@ fn of_the_images_of_an_index_it_means_the_one_for_this_machine() {
         let name = "app:1".parse().unwrap();
         store
             .store
-            .record_pulled(image, &name, &index.digest)
+            .record_pulled(image, &name, &index.digest, None)
             .unwrap();
         store
             .store

@@ -44,7 +44,7 @@ fn closed() -> (TempDir, Home, String) {
         media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
     }];
     let name = format!("example.com/pulled@{digest}").parse().unwrap();
-    store.record_pulled(&pulled, &name, &digest).unwrap();
+    store.record_pulled(&pulled, &name, &digest, None).unwrap();
     store.use_image("devbox", "one").unwrap();
     store.use_image("devbox", "two").unwrap();
     store.use_image("other", "two").unwrap();

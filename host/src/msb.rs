@@ -1,0 +1,218 @@
+//! The front door: all that msb does, as methods of one value.
+//!
+//! Owns what operations share: the store, the settings, the plugins, the connections. Each is opened
+//! when an operation first needs it, so that a damaged one stops only those that need it. What the
+//! operations do is written in the modules of their own.
+
+mod load;
+mod local;
+mod login;
+mod operation;
+mod plugins;
+mod pull;
+mod save;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+use crate::auth::Chain;
+use crate::plugin::Installed;
+use crate::registry::Client;
+use crate::registry::hosts::{HostOverrides, Hosts};
+use crate::settings::Settings;
+use crate::store::{Home, Store};
+
+pub use load::Load;
+pub use local::{Images, Inspect, Prune, Release, Remove, UseImage, Verify};
+pub use login::{ListLogins, LogIn, LogOut};
+pub use operation::{Operation, Running, Work};
+pub use plugins::PluginSources;
+pub use pull::Pull;
+pub use save::Save;
+
+/// A store of images, and what is needed to fill it.
+///
+/// Every method returns an [`Operation`], which does nothing yet. It is awaited, or run to its end on
+/// this thread with [`run`](Operation::run). Clones share the store, the connections, and what
+/// registries and credential providers have answered. Settings are read once: open another one to read
+/// them again.
+#[derive(Clone, Debug)]
+pub struct Msb {
+    shared: Arc<Shared>,
+}
+
+/// Opens an [`Msb`] other than the default one.
+#[derive(Clone, Debug, Default)]
+pub struct MsbBuilder {
+    home: Option<PathBuf>,
+    overrides: HostOverrides,
+}
+
+#[derive(Debug)]
+struct Shared {
+    home: Home,
+    overrides: HostOverrides,
+    settings: Opened<Settings>,
+    installed: Opened<Installed>,
+    chain: Opened<Chain>,
+    client: Opened<Client>,
+    store: Opened<Store>,
+    /// The user knows what is odd about the settings.
+    is_told: AtomicBool,
+}
+
+impl Msb {
+    /// Opens the store that the environment names: at `$MSB_HOME`, else at `~/.microsandbox`. It is
+    /// created when something is first written.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHome`](crate::store::StoreError::NoHome) when neither `MSB_HOME` nor `HOME` is
+    /// set.
+    pub fn open() -> Result<Self, Error> {
+        Self::builder().open()
+    }
+
+    /// Returns a builder, for another store, or other ways to connect to registries.
+    pub fn builder() -> MsbBuilder {
+        MsbBuilder::default()
+    }
+
+    /// Returns where the store is.
+    pub fn home(&self) -> &Home {
+        &self.shared.home
+    }
+
+    /// Returns what the user has set in `config.json`.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be used.
+    pub fn settings(&self) -> Result<Arc<Settings>, Error> {
+        let read = || Ok(Settings::read(self.home())?);
+        self.shared.settings.get(read)
+    }
+
+    /// Returns the plugins that there are.
+    ///
+    /// # Errors
+    /// When the settings or the list of installed plugins cannot be read.
+    pub fn plugins(&self) -> Result<Arc<Installed>, Error> {
+        let open = || Ok(Installed::open(self.home(), &*self.settings()?)?);
+        self.shared.installed.get(open)
+    }
+
+    /// Returns the credential providers, in the order in which they are asked.
+    ///
+    /// # Errors
+    /// As for [`plugins`](Self::plugins).
+    pub fn credentials(&self) -> Result<Arc<Chain>, Error> {
+        self.shared.chain.get(|| {
+            let settings = self.settings()?;
+            let providers = self.plugins()?.providers();
+            Ok(Chain::new(providers, &settings.registries.auth))
+        })
+    }
+
+    /// Returns the client of all registries.
+    ///
+    /// # Errors
+    /// When the settings or the files that they name cannot be used.
+    pub fn client(&self) -> Result<Arc<Client>, Error> {
+        self.shared.client.get(|| {
+            let settings = self.settings()?;
+            let hosts = Hosts::read(&settings, &self.shared.overrides)?;
+            Ok(Client::new(hosts, settings.registries.retry)?)
+        })
+    }
+
+    /// Returns the store.
+    ///
+    /// # Errors
+    /// When its catalogue cannot be opened.
+    pub fn store(&self) -> Result<Arc<Store>, Error> {
+        self.shared.store.get(|| Ok(Store::open(self.home())?))
+    }
+}
+
+impl MsbBuilder {
+    /// Uses the store at a directory, which need not exist yet.
+    #[must_use]
+    pub fn home(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.home = Some(directory.into());
+        self
+    }
+
+    /// Connects to the registries that are named over plain HTTP. Never to Docker Hub, and to no other
+    /// host that a registry refers to.
+    #[must_use]
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.overrides.insecure = insecure;
+        self
+    }
+
+    /// Says whether certificates are verified, whatever the settings say. Without that, plain HTTP is
+    /// used as well where HTTPS is not answered.
+    #[must_use]
+    pub fn tls_verify(mut self, verify: bool) -> Self {
+        self.overrides.tls_verify = Some(verify);
+        self
+    }
+
+    /// Trusts the certificates in a PEM file as well. May be called again.
+    #[must_use]
+    pub fn ca_certs(mut self, file: impl Into<PathBuf>) -> Self {
+        self.overrides.ca_certs.push(file.into());
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// As for [`Msb::open`].
+    pub fn open(self) -> Result<Msb, Error> {
+        let home = match self.home {
+            Some(directory) => Home::at(directory),
+            None => Home::resolve()?,
+        };
+        Ok(Msb {
+            shared: Arc::new(Shared {
+                home,
+                overrides: self.overrides,
+                settings: Opened::default(),
+                installed: Opened::default(),
+                chain: Opened::default(),
+                client: Opened::default(),
+                store: Opened::default(),
+                is_told: AtomicBool::new(false),
+            }),
+        })
+    }
+}
+
+/// Something that is opened when it is first needed. If that fails, the next one tries again.
+#[derive(Debug)]
+struct Opened<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Opened<T> {
+    fn get(&self, open: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*opened {
+            return Ok(Arc::clone(value));
+        }
+        let value = Arc::new(open()?);
+        *opened = Some(Arc::clone(&value));
+        Ok(value)
+    }
+
+    /// Forgets it: what it was opened from has changed.
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl<T> Default for Opened<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}

@@ -1,0 +1,207 @@
+//! What [`Msb`] does with the images that are there: it needs neither plugins nor registries.
+
+use super::Msb;
+use super::operation::{Operation, Work, sealed::Sealed};
+use crate::Error;
+use crate::context::Context;
+use crate::digest::Digest;
+use crate::image::{
+    self, ImageDetails, ImageList, PruneOptions, PruneReport, RemoveOptions, Removed,
+    VerifyOptions, VerifyReport,
+};
+
+/// Lists images: see [`Msb::images`].
+#[derive(Clone, Debug)]
+pub struct Images(());
+
+/// Shows an image: see [`Msb::inspect`].
+#[derive(Clone, Debug)]
+pub struct Inspect(String);
+
+/// Removes an image: see [`Msb::remove`].
+#[derive(Clone, Debug)]
+pub struct Remove {
+    image: String,
+    options: RemoveOptions,
+}
+
+/// Removes unused images: see [`Msb::prune`].
+#[derive(Clone, Debug)]
+pub struct Prune(PruneOptions);
+
+/// Verifies images: see [`Msb::verify`].
+#[derive(Clone, Debug)]
+pub struct Verify {
+    images: Vec<String>,
+    options: VerifyOptions,
+}
+
+/// Records a use: see [`Msb::use_image`].
+#[derive(Clone, Debug)]
+pub struct UseImage {
+    sandbox: String,
+    image: String,
+}
+
+/// Ends a use: see [`Msb::release`].
+#[derive(Clone, Debug)]
+pub struct Release(String);
+
+impl Msb {
+    /// Lists the images.
+    pub fn images(&self) -> Operation<Images> {
+        Operation::new(self, Images(()))
+    }
+
+    /// Returns all that the store knows of an image, with the paths of its layers, which are EROFS
+    /// images to be mounted. `image` is a reference, a digest, or the first digits of one.
+    pub fn inspect(&self, image: impl Into<String>) -> Operation<Inspect> {
+        Operation::new(self, Inspect(image.into()))
+    }
+
+    /// Removes an image and the layers that no other image has. An image with several references
+    /// loses only the one that is named.
+    pub fn remove(&self, image: impl Into<String>) -> Operation<Remove> {
+        let work = Remove {
+            image: image.into(),
+            options: RemoveOptions::default(),
+        };
+        Operation::new(self, work)
+    }
+
+    /// Removes the images that no sandbox uses, and whatever nothing refers to.
+    pub fn prune(&self) -> Operation<Prune> {
+        Operation::new(self, Prune(PruneOptions::default()))
+    }
+
+    /// Checks that images are still what was loaded: those that are named, or all of them and the
+    /// catalogue where none is.
+    pub fn verify<I>(&self, images: I) -> Operation<Verify>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let work = Verify {
+            images: images.into_iter().map(Into::into).collect(),
+            options: VerifyOptions::default(),
+        };
+        Operation::new(self, work)
+    }
+
+    /// Records that a sandbox uses an image: nothing of it is removed until [`release`](Self::release).
+    /// Returns the digest of its manifest. To pull an image for a sandbox, use
+    /// [`used_by`](Operation::used_by): no removal can come between.
+    pub fn use_image(
+        &self,
+        sandbox: impl Into<String>,
+        image: impl Into<String>,
+    ) -> Operation<UseImage> {
+        let work = UseImage {
+            sandbox: sandbox.into(),
+            image: image.into(),
+        };
+        Operation::new(self, work)
+    }
+
+    /// Records that a sandbox uses no image any more. Returns how many it used.
+    pub fn release(&self, sandbox: impl Into<String>) -> Operation<Release> {
+        Operation::new(self, Release(sandbox.into()))
+    }
+}
+
+impl Operation<Remove> {
+    /// Removes it even if sandboxes use it. Its layers stay until these end.
+    pub fn force(mut self, force: bool) -> Self {
+        self.work.options.force = force;
+        self
+    }
+}
+
+impl Operation<Prune> {
+    /// Removes nothing, and returns what would be removed.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.work.0.dry_run = dry_run;
+        self
+    }
+}
+
+impl Operation<Verify> {
+    /// Removes what is damaged, and rebuilds a catalogue that is damaged or lost.
+    pub fn repair(mut self, repair: bool) -> Self {
+        self.work.options.repair = repair;
+        self
+    }
+
+    /// With `repair`: removes damaged layers even if sandboxes use them.
+    pub fn force(mut self, force: bool) -> Self {
+        self.work.options.force = force;
+        self
+    }
+}
+
+macro_rules! sealed {
+    ($($work:ty),+) => { $(impl Sealed for $work {})+ };
+}
+
+sealed!(Images, Inspect, Remove, Prune, Verify, UseImage, Release);
+
+impl Work for Images {
+    type Output = ImageList;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<ImageList, Error> {
+        Ok(image::list(&*msb.store()?)?)
+    }
+}
+
+impl Work for Inspect {
+    type Output = ImageDetails;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<ImageDetails, Error> {
+        Ok(image::inspect(&*msb.store()?, &self.0)?)
+    }
+}
+
+impl Work for Remove {
+    type Output = Removed;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<Removed, Error> {
+        Ok(image::remove(&*msb.store()?, &self.image, self.options)?)
+    }
+}
+
+impl Work for Prune {
+    type Output = PruneReport;
+
+    fn work(self, msb: &Msb, context: &Context) -> Result<PruneReport, Error> {
+        Ok(image::prune(&*msb.store()?, self.0, context)?)
+    }
+}
+
+impl Work for Verify {
+    type Output = VerifyReport;
+
+    fn work(self, msb: &Msb, context: &Context) -> Result<VerifyReport, Error> {
+        let report = image::verify(msb.home(), &self.images, self.options, context);
+        if self.options.repair {
+            // The catalogue may be another one now.
+            msb.shared.store.close();
+        }
+        Ok(report?)
+    }
+}
+
+impl Work for UseImage {
+    type Output = Digest;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<Digest, Error> {
+        Ok(msb.store()?.use_image(&self.sandbox, &self.image)?)
+    }
+}
+
+impl Work for Release {
+    type Output = usize;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<usize, Error> {
+        Ok(msb.store()?.release(&self.0)?)
+    }
+}

@@ -1,0 +1,86 @@
+//! `Msb::pull`.
+
+use std::sync::atomic::Ordering;
+
+use super::Msb;
+use super::operation::{Operation, Work, sealed::Sealed};
+use crate::Error;
+use crate::context::Context;
+use crate::image::{self, PullOptions, PulledImage};
+use crate::platform::Platform;
+use crate::progress::Event;
+use crate::reference::Reference;
+use crate::registry::RegistryAuth;
+
+/// Pulls an image: see [`Msb::pull`].
+#[derive(Clone, Debug)]
+pub struct Pull {
+    reference: String,
+    options: PullOptions,
+}
+
+impl Msb {
+    /// Pulls an image from its registry, unless the store has it already.
+    ///
+    /// Nothing is visible in the store until every layer has been converted and checked. What was
+    /// received is kept when the pull fails, and the next one continues from there.
+    pub fn pull(&self, reference: impl Into<String>) -> Operation<Pull> {
+        let work = Pull {
+            reference: reference.into(),
+            options: PullOptions::default(),
+        };
+        Operation::new(self, work)
+    }
+}
+
+impl Operation<Pull> {
+    /// Pulls the image for this platform instead of the one for this machine.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.work.options.platform = Some(platform);
+        self
+    }
+
+    /// Fetches and converts all of it, whatever the store has.
+    pub fn force(mut self, force: bool) -> Self {
+        self.work.options.force = force;
+        self
+    }
+
+    /// Logs in to the registry of the reference with these credentials, before all that are stored or
+    /// configured. [`RegistryAuth::Anonymous`] is to have none.
+    pub fn auth(mut self, auth: RegistryAuth) -> Self {
+        self.work.options.auth = Some(auth);
+        self
+    }
+
+    /// Records that a sandbox uses the image, at the moment in which the image is there: no removal
+    /// can come between. [`Msb::release`] ends the use.
+    pub fn used_by(mut self, sandbox: impl Into<String>) -> Self {
+        self.work.options.used_by = Some(sandbox.into());
+        self
+    }
+}
+
+impl Sealed for Pull {}
+
+impl Work for Pull {
+    type Output = PulledImage;
+
+    fn work(self, msb: &Msb, context: &Context) -> Result<PulledImage, Error> {
+        let reference: Reference = self.reference.parse()?;
+        let settings = msb.settings()?;
+        if !msb.shared.is_told.swap(true, Ordering::Relaxed) {
+            for notice in &settings.notices {
+                context.progress.report(Event::Notice(notice));
+            }
+        }
+        let client = msb.client()?;
+        let options = PullOptions {
+            limits: settings.limits.clone(),
+            chain: msb.credentials()?,
+            ..self.options
+        };
+        let store = msb.store()?;
+        Ok(image::pull(&store, &client, &reference, &options, context)?)
+    }
+}
