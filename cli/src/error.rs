@@ -5,13 +5,13 @@ use std::io;
 use std::process::ExitCode;
 
 use msb_host::auth::{AuthError, LoginError};
+use msb_host::hosts::HostsError;
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::conformance::ConformanceError;
 use msb_host::plugin::{FormatError, InstalledError, ScaffoldError};
 use msb_host::reference::ParseReferenceError;
 use msb_host::registry::RegistryError;
-use msb_host::registry::hosts::HostsError;
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
 

@@ -4,13 +4,13 @@ use std::io;
 
 use crate::auth::{AuthError, LoginError};
 use crate::cancel::Cancelled;
+use crate::hosts::HostsError;
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
 use crate::plugin::conformance::ConformanceError;
 use crate::plugin::{FormatError, InstalledError, ScaffoldError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
-use crate::registry::hosts::HostsError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 

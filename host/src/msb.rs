@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
 use crate::auth::Chain;
+use crate::hosts::HostOverrides;
 use crate::plugin::Installed;
 use crate::registry::Client;
-use crate::registry::hosts::{HostOverrides, Hosts};
 use crate::settings::Settings;
 use crate::store::{Home, Store};
 
@@ -121,7 +121,7 @@ impl Msb {
     pub fn client(&self) -> Result<Arc<Client>, Error> {
         self.shared.client.get(|| {
             let settings = self.settings()?;
-            let hosts = Hosts::read(&settings, &self.shared.overrides)?;
+            let hosts = settings.hosts(&self.shared.overrides)?;
             Ok(Client::new(hosts, settings.registries.retry)?)
         })
     }

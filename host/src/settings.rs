@@ -22,14 +22,14 @@ use shape::Object;
 
 use crate::address;
 use crate::cancel::Cancelled;
+use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
 pub(crate) use plugins::is_plugin_name;
 pub use plugins::{KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy};
 pub use registries::{
-    AuthEntry, AuthProblem, AuthSettings, AuthSource, ClientFiles, HostSettings, MirrorSettings,
-    RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };
 
 /// What the user has set.
@@ -134,6 +134,25 @@ struct File {
 }
 
 impl Settings {
+    /// Reads all files that say where registries are and how they are spoken to: those that are named
+    /// here, and those of other tools.
+    ///
+    /// # Errors
+    /// When one of the files is there and cannot be used.
+    pub fn hosts(&self, overrides: &HostOverrides) -> Result<Hosts, HostsError> {
+        self.hosts_at(overrides, ConfigPaths::from_env())
+    }
+
+    /// As [`hosts`](Self::hosts), with the files of other tools at these paths.
+    pub fn hosts_at(
+        &self,
+        overrides: &HostOverrides,
+        paths: ConfigPaths,
+    ) -> Result<Hosts, HostsError> {
+        let registries = &self.registries;
+        Hosts::read(&registries.ca_certs, &registries.hosts, overrides, paths)
+    }
+
     /// Reads the file that `MSB_CONFIG_PATH` names, else `config.json` of the home. No file is
     /// no settings.
     pub fn read(home: &Home) -> Result<Self, SettingsError> {

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use msb_host::Context;
 use msb_host::auth::{Chain, Provider};
+use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
 use msb_host::progress::{Event, LogLevel, Progress};
-use msb_host::registry::hosts::{HostOverrides, Hosts};
-use msb_host::registry::{Client, RetryPolicy};
+use msb_host::registry::Client;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 
@@ -56,7 +56,9 @@ impl Scene {
             let image = Image::new("", &["etc/\netc/hosts = here"]).compressed(gzip);
             registry.put_image(name, "1", &image);
         }
-        let hosts = Hosts::read(&Settings::default(), &HostOverrides::default()).unwrap();
+        let hosts = Settings::default()
+            .hosts(&HostOverrides::default())
+            .unwrap();
         let policy = RetryPolicy {
             delay: std::time::Duration::from_millis(10),
             ..RetryPolicy::default()

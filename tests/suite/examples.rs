@@ -15,13 +15,13 @@ use msb_host::Context;
 use msb_host::archive::Input;
 use msb_host::auth::{self, Action, Chain, ProviderError};
 use msb_host::cancel::Cancel;
+use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
     ComponentBytes, Formats, Grants, Package, PluginBudget, PluginKind, Runtime, providers,
 };
 use msb_host::progress::{Progress, Silent};
-use msb_host::registry::hosts::{HostOverrides, Hosts};
-use msb_host::registry::{Client, RegistryAuth, RetryPolicy};
+use msb_host::registry::{Client, RegistryAuth};
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 use serde_json::{Value, json};
@@ -210,7 +210,9 @@ impl Scene {
 }
 
 fn pull(env: &TestEnv, reference: &str, chain: &Arc<Chain>) -> Result<(), PullError> {
-    let hosts = Hosts::read(&Settings::default(), &HostOverrides::default()).unwrap();
+    let hosts = Settings::default()
+        .hosts(&HostOverrides::default())
+        .unwrap();
     let client = Arc::new(Client::new(hosts, RetryPolicy::default()).unwrap());
     let options = PullOptions {
         chain: Arc::clone(chain),

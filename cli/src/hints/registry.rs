@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::registry::hosts::PemError;
+use msb_host::hosts::PemError;
 use msb_host::registry::{CertificateProblem, CredentialSource, ProxyError, RegistryError};
 
 use super::auth::for_auth;

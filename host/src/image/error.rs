@@ -10,13 +10,13 @@ use crate::archive::ArchiveError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
+use crate::hosts::HostsError;
 use crate::layer::LayerError;
 use crate::limits::Overdrawn;
 use crate::platform::Platform;
 use crate::plugin::FormatError;
 use crate::reference::Reference;
 use crate::registry::RegistryError;
-use crate::registry::hosts::HostsError;
 use crate::store::StoreError;
 
 /// An archive that could not be loaded.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use url::Url;
 
+use crate::hosts::{HostOverrides, Hosts};
 use crate::progress::{Event, Progress};
-use crate::registry::hosts::{HostOverrides, Hosts};
 use crate::registry::{client_for, client_for_loopback};
 use crate::settings::Settings;
 
@@ -39,7 +39,8 @@ impl Servers {
         let hosts = self
             .hosts
             .get_or_init(|| {
-                Hosts::read(&self.settings, &HostOverrides::default())
+                self.settings
+                    .hosts(&HostOverrides::default())
                     .map(Arc::new)
                     .map_err(|error| error.to_string())
             })
@@ -67,7 +68,7 @@ impl Servers {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::ConfigPaths;
+    use crate::hosts::ConfigPaths;
 
     /// Keeps the notices.
     #[derive(Default)]
@@ -92,7 +93,7 @@ mod tests {
             etc: "/nowhere".into(),
             registries_conf: None,
         };
-        let hosts = Hosts::read_at(&settings, &HostOverrides::default(), paths).unwrap();
+        let hosts = settings.hosts_at(&HostOverrides::default(), paths).unwrap();
         servers.hosts.set(Ok(Arc::new(hosts))).unwrap();
         let told = Notices::default();
         for url in [

@@ -20,7 +20,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::x509;
+use crate::crypto::x509;
 
 /// What is wrong with the certificate of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

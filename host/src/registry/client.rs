@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::credentials::{Access, Credentials};
 use super::health::Health;
-use super::hosts::{EndpointConfig, Hosts};
 use super::notices::Notices;
-use super::retry::RetryPolicy;
 use super::token::Tokens;
 use super::{RegistryError, Repository};
+use crate::hosts::HostsError;
+use crate::hosts::RetryPolicy;
+use crate::hosts::{EndpointConfig, Hosts};
 use crate::reactor::Reactor;
 use crate::reference::Reference;
-use crate::registry::hosts::HostsError;
 
 /// Fetches from registries. Tokens are kept, and what registries want users to know is gathered.
 #[derive(Debug)]

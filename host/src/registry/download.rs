@@ -12,7 +12,6 @@ use super::Client;
 use super::body;
 use super::certificate::CertificateProblem;
 use super::error::through;
-use super::hosts::HostsError;
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::network::ForbiddenAddress;
@@ -24,6 +23,7 @@ use super::retry::Attempts;
 use super::transport::{Side, Transport, TransportError, authority, cause, transport_for};
 use crate::address::Address;
 use crate::cancel::{Cancel, Cancelled};
+use crate::hosts::HostsError;
 use crate::progress::{LogLevel, Progress};
 use crate::reactor::NoAnswer;
 

@@ -13,7 +13,6 @@ use reqwest::{Method, Response, StatusCode, Url};
 use super::authorize::{Authorization, Challenges, Session};
 use super::client::Client;
 use super::credentials::{Access, Credentials};
-use super::hosts::{EndpointConfig, Hosts};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::patience::Patience;
@@ -21,6 +20,7 @@ use super::realm::{self, Referrer};
 use super::transport::{Connection, Side, Transport, TransportError, authority};
 use super::{RegistryError, redirect};
 use crate::cancel::Cancel;
+use crate::hosts::{EndpointConfig, Hosts};
 use crate::progress::{LogLevel, Progress};
 use crate::reactor::NoAnswer;
 

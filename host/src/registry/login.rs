@@ -9,10 +9,10 @@ use super::body;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, EndpointRequest, RequestContext};
-use super::hosts::HostsError;
 use super::incoming::Unread;
 use super::retry::Attempts;
 use crate::cancel::Cancel;
+use crate::hosts::HostsError;
 use crate::progress::Progress;
 
 /// What a registry says of credentials.

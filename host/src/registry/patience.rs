@@ -3,11 +3,10 @@
 //! Owns both measures. Only time that is spent waiting for the network counts, never the time that
 //! the reader of the bytes takes.
 
+use crate::hosts::RetryPolicy;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use super::RetryPolicy;
 
 /// Connections that share a line, at most: with more of them the least rate of all stays the same.
 const MAX_SHARING: u64 = 4;

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 use url::Host;
 
-use super::hosts::Hosts;
 use super::network::Network;
+use crate::hosts::Hosts;
 
 /// Why a token server of plain HTTP is not asked.
 pub(super) const PLAIN: &str = "credentials would go over plain HTTP to a server that you have not \
@@ -107,7 +107,7 @@ fn address(url: &Url) -> Option<IpAddr> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::{ConfigPaths, HostOverrides};
+    use crate::hosts::{ConfigPaths, HostOverrides};
     use crate::settings::Settings;
 
     fn hosts(insecure: &[&str]) -> Hosts {
@@ -122,7 +122,9 @@ mod tests {
             etc: "/nowhere".into(),
             registries_conf: None,
         };
-        Hosts::read_at(&settings, &HostOverrides::default(), nowhere).unwrap()
+        settings
+            .hosts_at(&HostOverrides::default(), nowhere)
+            .unwrap()
     }
 
     fn ask(realm: &str, registry: &str) -> Result<Url, String> {

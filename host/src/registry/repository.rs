@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::RegistryError;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, RequestContext};
 use super::failure::Extent;
-use super::hosts::{EndpointConfig, MirrorUsage};
 use super::incoming::Waiter;
 use super::patience::Patience;
 use super::retry::{Attempts, Retry};
-use super::{RegistryError, RetryPolicy};
 use crate::cancel::Cancel;
+use crate::hosts::RetryPolicy;
+use crate::hosts::{EndpointConfig, MirrorUsage};
 use crate::progress::{Progress, Silent};
 
 /// Attempts at a mirror: there is always another endpoint.

@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::RegistryError;
 use super::patience::{Patience, Traffic};
+use crate::hosts::RetryPolicy;
 
 /// The longest time between two attempts that is not asked for.
 const MAX_DELAY: Duration = Duration::from_secs(30);
@@ -16,22 +17,6 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 const PROGRESS: u64 = 64 << 10;
 /// Attempts at something that comes too slowly, of which each takes as long as patience lasts.
 const SLOW_ATTEMPTS: u32 = 2;
-
-/// How patient we are with a registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Attempts without progress.
-    pub attempts: u32,
-    /// The time before the second attempt; it doubles from there on.
-    pub delay: Duration,
-    /// How long a registry may send nothing before the attempt is given up.
-    pub stall_timeout: Duration,
-    /// How long it may send nothing of one thing over all attempts before it is given up. Waits
-    /// that it asks for itself do not count.
-    pub give_up_after: Duration,
-    /// The fewest bytes per second that have to come, over the same time; 0 for any.
-    pub least_rate: u64,
-}
 
 /// An attempt that failed, and the next one to come.
 #[derive(Clone, Copy, Debug)]
@@ -53,18 +38,6 @@ pub(super) struct Attempts {
     wrong: u32,
     bytes: u64,
     had_progress: bool,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            attempts: 6,
-            delay: Duration::from_millis(500),
-            stall_timeout: Duration::from_secs(30),
-            give_up_after: Duration::from_mins(1),
-            least_rate: 1536,
-        }
-    }
 }
 
 impl Attempts {

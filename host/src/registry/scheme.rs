@@ -7,8 +7,8 @@ use reqwest::{Response, Url};
 
 use super::RegistryError;
 use super::exchange::{Endpoint, RequestContext};
-use super::hosts::Plain;
 use super::transport::Side;
+use crate::hosts::Plain;
 
 impl Endpoint {
     /// Returns the address of the registry. Where plain HTTP may be, HTTPS is tried first.

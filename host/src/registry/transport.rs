@@ -16,10 +16,10 @@ use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::certificate::{Trust, Unverified};
-use super::hosts::{ClientIdentity, Hosts, HostsError, TlsSettings};
 use super::network::{Lookup, Peer};
-use super::provider::{certified, provider};
 use super::proxy::{Proxies, ProxyError, ProxyServer};
+use crate::crypto::{certified, provider};
+use crate::hosts::{ClientIdentity, Hosts, HostsError, TlsSettings};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -314,8 +314,8 @@ pub(super) fn cause<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
-    use crate::registry::hosts::{ConfigPaths, HostOverrides};
+    use crate::hosts::fixtures::{CERTIFICATE, KEY};
+    use crate::hosts::{ConfigPaths, HostOverrides};
     use crate::settings::Settings;
 
     /// Returns the connections of `r.example` for a user who has set something for two other hosts:
@@ -337,7 +337,7 @@ mod tests {
             registries_conf: None,
         };
         let settings = Settings::read_from(&settings).unwrap();
-        let hosts = Hosts::read_at(&settings, &HostOverrides::default(), paths).unwrap();
+        let hosts = settings.hosts_at(&HostOverrides::default(), paths).unwrap();
         let mut tls = hosts.tls("r.example").unwrap();
         tls.identity = hosts.tls("shared.example").unwrap().identity;
         Transport::new(&Arc::new(hosts), Arc::new(tls), "r.example")

@@ -18,9 +18,11 @@ use auth::{AuthFile, AuthFiles};
 
 use super::SettingsError;
 use super::shape::{Object, OneOrMany, TextOrObject};
+use crate::hosts::{
+    ClientFiles, HostSettings, Location, LocationError, MirrorSettings, NamedBy, NamedFile,
+    RetryPolicy, Scheme,
+};
 use crate::reference::canonical_host;
-use crate::registry::RetryPolicy;
-use crate::registry::hosts::{Location, LocationError, NamedBy, NamedFile, Scheme};
 
 pub use auth::{AuthEntry, AuthProblem, AuthSettings, AuthSource};
 
@@ -35,41 +37,6 @@ pub struct RegistrySettings {
     pub hosts: BTreeMap<String, HostSettings>,
     /// Where passwords for single hosts are, by the canonical form of the host.
     pub auth: BTreeMap<String, AuthEntry>,
-}
-
-/// What is known of a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostSettings {
-    /// Whether it speaks plain HTTP only; `None` where nothing is said.
-    pub insecure: Option<bool>,
-    /// Whether its certificate is checked; `None` where nothing is said.
-    pub tls_verify: Option<bool>,
-    /// CA certificates for this host alone.
-    pub ca_certs: Vec<NamedFile>,
-    /// What we show to it.
-    pub client: Option<ClientFiles>,
-    /// Where it is asked for first; `None` where nothing is said.
-    pub mirrors: Option<Vec<MirrorSettings>>,
-}
-
-/// A client certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientFiles {
-    /// The file with the certificates.
-    pub cert: NamedFile,
-    /// The file with the key; without one the key is with the certificates.
-    pub key: Option<NamedFile>,
-}
-
-/// A place that stands in for a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MirrorSettings {
-    /// Where it is.
-    pub location: Location,
-    /// Whether it speaks plain HTTP only; `None` where nothing is said.
-    pub insecure: Option<bool>,
-    /// It is asked only for what is named by digest.
-    pub by_digest_only: bool,
 }
 
 /// What is wrong with a value.

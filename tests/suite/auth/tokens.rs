@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use msb_host::auth::{Cache, Chain, Lookup, Provider};
 use msb_host::cancel::Cancel;
+use msb_host::hosts::HostOverrides;
 use msb_host::image::PullOptions;
 use msb_host::progress::Silent;
 use msb_host::registry::{Access, ManifestRef, RegistryAuth};
@@ -253,11 +254,7 @@ fn a_mirror_is_asked_with_credentials_of_its_own() {
     }}});
     let file = env.write("config.json", settings.to_string().as_bytes());
     let settings = msb_host::settings::Settings::read_from(&file).unwrap();
-    let hosts = msb_host::registry::hosts::Hosts::read(
-        &settings,
-        &msb_host::registry::hosts::HostOverrides::default(),
-    )
-    .unwrap();
+    let hosts = settings.hosts(&HostOverrides::default()).unwrap();
     let client = msb_host::registry::Client::new(hosts, settings.registries.retry).unwrap();
     let mirror_host = mirror.host();
     let known = Known::saying("third-party", move |request| {

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use msb_host::Context;
+use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
-use msb_host::registry::hosts::{HostOverrides, Hosts};
-use msb_host::registry::{Client, RegistryAuth, RetryPolicy};
+use msb_host::registry::{Client, RegistryAuth};
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 use serde_json::json;
@@ -75,7 +75,7 @@ pub(super) fn fill(scene: &Scene, name: &str) {
 fn pull(scene: &Scene, name: &str, auth: RegistryAuth) -> Result<PulledImage, PullError> {
     let home = Home::at(scene.env.home());
     let settings = Settings::read(&home).unwrap();
-    let hosts = Hosts::read(&settings, &HostOverrides::default()).unwrap();
+    let hosts = settings.hosts(&HostOverrides::default()).unwrap();
     let client = Client::new(hosts, RetryPolicy::default()).unwrap();
     let options = PullOptions::default().registry_auth(auth);
     image::pull(

@@ -7,8 +7,8 @@ use super::source::ParseSourceError;
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
+use crate::hosts::HostsError;
 use crate::plugin::{ParseGrantError, PluginError};
-use crate::registry::hosts::HostsError;
 use crate::registry::{DownloadError, RegistryError};
 use crate::store::StoreError;
 

@@ -224,7 +224,7 @@ fn content(bytes: &[u8]) -> Option<&[u8]> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::fixtures::{CERTIFICATE, KEY, SEC1_KEY};
+    use crate::hosts::fixtures::{CERTIFICATE, KEY, SEC1_KEY};
 
     fn sections(bytes: impl Into<Vec<u8>>) -> Sections {
         Sections::new(Zeroizing::new(bytes.into()))

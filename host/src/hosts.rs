@@ -4,9 +4,10 @@
 //! with us. Sends no requests; what cannot be used is an error before the first request.
 
 mod certs_d;
+mod configured;
 mod error;
 #[cfg(test)]
-pub(super) mod fixtures;
+pub(crate) mod fixtures;
 mod location;
 mod paths;
 mod pem;
@@ -26,8 +27,8 @@ use registries_conf::RegistriesConf;
 use reqwest::Url;
 
 use crate::reference::Reference;
-use crate::settings::{HostSettings, MirrorSettings, Settings};
 
+pub use configured::{ClientFiles, HostSettings, MirrorSettings, RetryPolicy};
 pub use error::{HostsError, NotToml};
 pub use location::{Location, LocationError, Scheme};
 pub use paths::ConfigPaths;
@@ -161,13 +162,10 @@ struct Candidate<'a> {
 impl Hosts {
     /// Reads the configuration, and all files that it names. The certificates that other tools
     /// keep for a host are read when that host is asked for.
-    pub fn read(settings: &Settings, overrides: &HostOverrides) -> Result<Self, HostsError> {
-        Self::read_at(settings, overrides, ConfigPaths::from_env())
-    }
-
-    /// Reads the configuration, that of other tools from these paths.
-    pub fn read_at(
-        settings: &Settings,
+    /// `ca_certs` are trusted by all hosts, and `paths` say where other tools keep their files.
+    pub fn read(
+        ca_certs: &[NamedFile],
+        by_name: &BTreeMap<String, HostSettings>,
         overrides: &HostOverrides,
         paths: ConfigPaths,
     ) -> Result<Self, HostsError> {
@@ -175,12 +173,8 @@ impl Hosts {
             path: path.clone(),
             named_by: NamedBy::CommandLine,
         });
-        let registries = &settings.registries;
-        let shared: Vec<NamedFile> = of_command_line
-            .chain(registries.ca_certs.iter().cloned())
-            .collect();
-        let by_name = registries
-            .hosts
+        let shared: Vec<NamedFile> = of_command_line.chain(ca_certs.iter().cloned()).collect();
+        let by_name = by_name
             .iter()
             .map(|(name, host)| Ok((name.clone(), Host::read(host)?)))
             .collect::<Result<_, HostsError>>()?;

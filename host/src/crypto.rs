@@ -18,10 +18,10 @@ use rustls_pki_types::{
 };
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use super::x509;
+pub(crate) mod x509;
 
 /// Returns the cryptography of all connections.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| {
         let ring = ring::default_provider();
@@ -37,7 +37,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// [`Error`] where the key is of an unknown kind, or that of another certificate.
-pub(super) fn certified(
+pub(crate) fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, Error> {

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Machine, endpoints};
-use crate::registry::hosts::{
-    ConfigPaths, HostOverrides, Hosts, HostsError, MirrorUsage, Plain, TableProblem,
-};
+use crate::hosts::{ConfigPaths, HostOverrides, HostsError, MirrorUsage, Plain, TableProblem};
 use crate::settings::Settings;
 
 const SYSTEM: &str = "etc/containers/registries.conf";
@@ -231,7 +229,7 @@ fn the_file_that_the_environment_names_must_be_there() {
             registries_conf: Some(named),
             ..machine.paths()
         };
-        Hosts::read_at(&Settings::default(), &HostOverrides::default(), paths)
+        Settings::default().hosts_at(&HostOverrides::default(), paths)
     };
     let hosts = read(machine.path("named.conf")).unwrap();
     assert_eq!(endpoints(&hosts, "a.example/x")[0].host, "named");

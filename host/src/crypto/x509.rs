@@ -16,7 +16,7 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 const LONG_ENOUGH: usize = 2048;
 
 /// Returns whether a certificate may issue others. One of version 1 cannot say that it may not.
-pub(super) fn may_issue(der: &[u8]) -> bool {
+pub(crate) fn may_issue(der: &[u8]) -> bool {
     let Some(certificate) = read(der) else {
         return true;
     };
@@ -29,7 +29,7 @@ pub(super) fn may_issue(der: &[u8]) -> bool {
 }
 
 /// Returns whether a certificate is for servers, or for anything.
-pub(super) fn is_for_servers(der: &[u8]) -> bool {
+pub(crate) fn is_for_servers(der: &[u8]) -> bool {
     let Some(certificate) = read(der) else {
         return true;
     };
@@ -45,7 +45,7 @@ pub(super) fn is_for_servers(der: &[u8]) -> bool {
 }
 
 /// Returns whether the key of a certificate is one of RSA with fewer bits than are accepted.
-pub(super) fn has_short_key(der: &[u8]) -> bool {
+pub(crate) fn has_short_key(der: &[u8]) -> bool {
     read(der).is_some_and(|certificate| {
         let key = certificate.tbs_certificate().subject_public_key_info();
         let bits = rsa_bits(key.subject_public_key.raw_bytes());
@@ -66,7 +66,7 @@ fn rsa_bits(key: &[u8]) -> Option<usize> {
 }
 
 /// Returns the public key of a certificate, DER.
-pub(super) fn public_key(der: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn public_key(der: &[u8]) -> Option<Vec<u8>> {
     let certificate = read(der)?;
     let key = certificate.tbs_certificate().subject_public_key_info();
     key.to_der().ok()

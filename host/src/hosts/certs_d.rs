@@ -88,7 +88,7 @@ fn from_files(files: &BTreeSet<PathBuf>) -> Result<HostCertificates, HostsError>
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
+    use crate::hosts::fixtures::{CERTIFICATE, KEY};
 
     fn paths(root: &Path) -> ConfigPaths {
         ConfigPaths {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::HostsError;
 use super::sections::{Container, PemDamage, Sections};
-use crate::registry::provider::certified;
+use crate::crypto::certified;
 
 /// How many damaged certificates of a file are told one by one.
 const MAX_TOLD: usize = 3;
@@ -285,7 +285,7 @@ impl NamedFile {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::registry::hosts::fixtures::{CERTIFICATE, ENCRYPTED_KEY, KEY, OTHER_KEY, SEC1_KEY};
+    use crate::hosts::fixtures::{CERTIFICATE, ENCRYPTED_KEY, KEY, OTHER_KEY, SEC1_KEY};
 
     fn file(text: &str) -> (tempfile::NamedTempFile, NamedFile) {
         let file = tempfile::NamedTempFile::new().unwrap();

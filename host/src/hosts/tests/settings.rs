@@ -1,8 +1,8 @@
 //! What our own settings and the command line decide.
 
 use super::{Machine, endpoints};
-use crate::registry::hosts::fixtures::{CERTIFICATE, KEY};
-use crate::registry::hosts::{EndpointConfig, HostOverrides, HostsError, MirrorUsage, Plain};
+use crate::hosts::fixtures::{CERTIFICATE, KEY};
+use crate::hosts::{EndpointConfig, HostOverrides, HostsError, MirrorUsage, Plain};
 
 #[test]
 fn without_configuration_the_registry_itself_is_asked_over_https() {

@@ -1,7 +1,7 @@
 //! Certificates and keys for tests. They are public, and good for nothing else.
 
 /// A certificate that signed itself.
-pub(in crate::registry) const CERTIFICATE: &str = "\
+pub(crate) const CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBfjCCASOgAwIBAgIUbcdCTBu4jO42u0lfGdW0sOn4DsAwCgYIKoZIzj0EAwIw
 EzERMA8GA1UEAwwIbXNiIHRlc3QwIBcNMjYxMTI0MDQzNTI2WhgPMjEyNjEwMzEw
@@ -16,7 +16,7 @@ YkY=
 ";
 
 /// Its key, PKCS #8.
-pub(in crate::registry) const KEY: &str = "\
+pub(crate) const KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg8oPYOYYoWZVqz7x/
 J2wbuh9V3Ap/SoNlNGd6dym+3MyhRANCAAQbyJKTlE4bfNS96l7v66aijTgqCHY+
@@ -25,7 +25,7 @@ STasDizR9KBzaLs8XRvn/r1my/mjlR/2mJpI8RmDTX4FBJsfctsPQLdC
 ";
 
 /// Its key, SEC 1.
-pub(in crate::registry) const SEC1_KEY: &str = "\
+pub(crate) const SEC1_KEY: &str = "\
 -----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIPKD2DmGKFmVas+8fydsG7ofVdwKf0qDZTRnencpvtzMoAoGCCqGSM49
 AwEHoUQDQgAEG8iSk5ROG3zUvepe7+umoo04Kgh2Pkk2rA4s0fSgc2i7PF0b5/69
@@ -34,7 +34,7 @@ Zsv5o5Uf9piaSPEZg01+BQSbH3LbD0C3Qg==
 ";
 
 /// The key of another one.
-pub(in crate::registry) const OTHER_KEY: &str = "\
+pub(crate) const OTHER_KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJVEEYLlrubnPctxh
 In2n4ceZDWfR+7pW7FMpxaroEnShRANCAAQaCOL2B7yZ0YoUfd58we7FFSyji1V2
@@ -43,7 +43,7 @@ AUS9EwObrmq6vmsG2LF5KLTTGPc2Scd1nmrePDSaBm6FWddjAUoWJFHH
 ";
 
 /// Its key, with a passphrase.
-pub(in crate::registry) const ENCRYPTED_KEY: &str = "\
+pub(crate) const ENCRYPTED_KEY: &str = "\
 -----BEGIN ENCRYPTED PRIVATE KEY-----
 MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhvtr00+h71QwICCAAw
 DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEMedhKB2bqQfVtZ5gO8sB/gEgZCF

@@ -41,7 +41,7 @@ impl Machine {
 
     fn hosts_with(&self, overrides: &HostOverrides) -> Result<Hosts, HostsError> {
         let settings = Settings::read_from(&self.path("config.json")).unwrap();
-        Hosts::read_at(&settings, overrides, self.paths())
+        settings.hosts_at(overrides, self.paths())
     }
 
     fn hosts(&self) -> Result<Hosts, HostsError> {
