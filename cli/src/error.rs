@@ -8,12 +8,14 @@ use msb_host::auth::{AuthError, LoginError};
 use msb_host::hosts::HostsError;
 use msb_host::image::{LoadError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
-use msb_host::plugin::conformance::ConformanceError;
-use msb_host::plugin::{FormatError, InstalledError, ScaffoldError};
+use msb_host::plugin::{FormatError, InstalledError};
 use msb_host::reference::ParseReferenceError;
 use msb_host::registry::RegistryError;
 use msb_host::settings::SettingsError;
 use msb_host::store::StoreError;
+
+use msb_plugin_kit::conformance::ConformanceError;
+use msb_plugin_kit::scaffold::ScaffoldError;
 
 use crate::hints;
 
@@ -73,6 +75,15 @@ impl CommandError {
             hints: Vec::new(),
             exit: Exit::Failure,
         }))
+    }
+
+    /// Returns an error with what led to it.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let shown = Self::new(error.to_string());
+        match error.source() {
+            Some(source) => shown.because(source),
+            None => shown,
+        }
     }
 
     /// Returns the error of an operation that the user has stopped.
@@ -136,13 +147,25 @@ impl Failure {
     }
 }
 
+impl From<ConformanceError> for CommandError {
+    fn from(error: ConformanceError) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<ScaffoldError> for CommandError {
+    fn from(error: ScaffoldError) -> Self {
+        let shown = Self::of(&error);
+        match hints::for_scaffold(&error) {
+            Some(hint) => shown.hint(hint),
+            None => shown,
+        }
+    }
+}
+
 impl From<msb_host::Error> for CommandError {
     fn from(error: msb_host::Error) -> Self {
-        let mut shown = Self::new(error.to_string());
-        if let Some(source) = error.source() {
-            shown = shown.because(source);
-        }
-        shown.with(|failure| {
+        Self::of(&error).with(|failure| {
             failure.causes.extend(hints::causes(&error));
             failure.hints.extend(hints::hints(&error));
         })
@@ -161,7 +184,6 @@ macro_rules! from_host {
 
 from_host!(
     AuthError,
-    ConformanceError,
     FormatError,
     HostsError,
     InstalledError,
@@ -172,7 +194,6 @@ from_host!(
     PullError,
     RegistryError,
     SaveError,
-    ScaffoldError,
     SettingsError,
     StoreError
 );

@@ -20,7 +20,8 @@ use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
 use self::image::{for_load, for_pull, for_save, for_store};
-use self::plugin::{for_format, for_installed, for_scaffold};
+pub(crate) use self::plugin::for_scaffold;
+use self::plugin::{for_format, for_installed};
 use self::registry::{for_pem, for_registry};
 use self::system::for_system;
 use crate::error::chain;
@@ -72,8 +73,6 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Keep(LoginError::Store { registry, source }) => {
             return for_missing_store(registry, source);
         }
-        // What it fails on is not the store, which is what the advice about disks is about.
-        Error::Scaffold(error) => return for_scaffold(error).into_iter().collect(),
         Error::Keep(error) => for_keep(error),
         Error::Auth(error) => for_auth(error),
         Error::Load(error) => for_load(error),

@@ -7,8 +7,7 @@ use crate::cancel::Cancelled;
 use crate::hosts::HostsError;
 use crate::image::{LoadError, PullError, SaveError};
 use crate::platform::ParsePlatformError;
-use crate::plugin::conformance::ConformanceError;
-use crate::plugin::{FormatError, InstalledError, ScaffoldError};
+use crate::plugin::{FormatError, InstalledError};
 use crate::reference::ParseReferenceError;
 use crate::registry::RegistryError;
 use crate::settings::SettingsError;
@@ -42,9 +41,6 @@ pub enum Error {
     /// A plugin could not be installed or called.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// A plugin could not be tested.
-    #[error(transparent)]
-    Conformance(#[from] ConformanceError),
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -54,9 +50,6 @@ pub enum Error {
     /// What is installed is not known.
     #[error(transparent)]
     Installed(#[from] InstalledError),
-    /// A new plugin could not be made.
-    #[error(transparent)]
-    Scaffold(#[from] ScaffoldError),
     /// A text is not a reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),

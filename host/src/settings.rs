@@ -26,8 +26,9 @@ use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
 
-pub(crate) use plugins::is_plugin_name;
-pub use plugins::{KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy};
+pub use plugins::{
+    KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy, is_plugin_name,
+};
 pub use registries::{
     AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };

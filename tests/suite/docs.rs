@@ -177,10 +177,17 @@ fn functions(cell: &str) -> impl Iterator<Item = &str> {
 /// Returns the sources that tests are in.
 fn all_sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    ["cli/src", "host/src", "host/erofs", "plugins", "tests"]
-        .iter()
-        .map(|folder| sources(&root.join(folder)))
-        .collect()
+    [
+        "cli/src",
+        "host/src",
+        "host/erofs",
+        "host/kit",
+        "plugins",
+        "tests",
+    ]
+    .iter()
+    .map(|folder| sources(&root.join(folder)))
+    .collect()
 }
 
 /// Returns the names of all functions.

@@ -69,7 +69,7 @@ fn package(runtime: &Runtime, name: &str, grants: &[String], settings: Option<Va
         .unwrap();
     let limits = match inspection.kind {
         PluginKind::Format(_) => PluginBudget::FORMAT,
-        _ => PluginBudget::CREDENTIAL,
+        PluginKind::Credential(_) => PluginBudget::CREDENTIAL,
     };
     let mut granted = Grants::default();
     for grant in grants {

@@ -2,8 +2,9 @@
 
 use msb_host::archive::Contents;
 use msb_host::plugin::installed::SignatureError;
-use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal, ScaffoldError};
+use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
 use msb_host::registry::DownloadError;
+use msb_plugin_kit::scaffold::ScaffoldError;
 
 use super::image::{DAMAGED_ARCHIVE, for_archive, for_store};
 use super::registry::{for_certificate, for_proxy, for_registry};
@@ -87,7 +88,7 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-pub(super) fn for_scaffold(error: &ScaffoldError) -> Option<String> {
+pub(crate) fn for_scaffold(error: &ScaffoldError) -> Option<String> {
     let hint = match error {
         ScaffoldError::Name(_) => {
             "a name has lower-case ASCII letters, digits and single dashes, at most 32 of them, \

@@ -32,7 +32,7 @@ pub(super) enum Environment {
 }
 
 /// A made-up environment. Grants are asked before any of it.
-pub(super) trait FakeSystem: fmt::Debug + Send + Sync {
+pub trait FakeSystem: fmt::Debug + Send + Sync {
     /// Returns the value of a variable.
     fn variable(&self, name: &str) -> Option<OsString>;
 

@@ -43,7 +43,7 @@ const ANSWERS: Operations = Operations {
 };
 
 /// Returns the plugins that ship with msb, each kind in the order in which it is asked.
-pub(super) fn packages() -> Vec<Package> {
+pub fn packages() -> Vec<Package> {
     vec![
         format(
             "docker-archive",

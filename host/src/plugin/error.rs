@@ -74,7 +74,6 @@ pub enum Failure {
 
 /// The typed errors of the contract (`msb:plugin/types`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// The input is of another format.
     #[error("{0}")]

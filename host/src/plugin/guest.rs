@@ -95,7 +95,7 @@ const MAX_HANDLES: usize = 10_000;
 impl types::Host for Guest {}
 
 /// Returns at most the first `limit` bytes of a text, cut between characters.
-pub(super) fn first_bytes(text: &str, limit: usize) -> &str {
+pub fn first_bytes(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

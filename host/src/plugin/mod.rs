@@ -20,7 +20,6 @@ mod builtin;
 mod capability;
 mod compiled;
 mod component;
-pub mod conformance;
 mod credential;
 mod credential_answers;
 mod engine;
@@ -36,12 +35,14 @@ pub mod installed;
 mod limits;
 mod package;
 mod runtime;
-pub mod scaffold;
 mod servers;
 mod shell;
-mod symbolic_path;
+pub mod symbolic_path;
 mod wasi;
 
+pub use access::FakeSystem;
+pub use builtin::packages as builtin_packages;
+pub use capability::helper_program::HelperOutput;
 pub use credential::providers;
 pub use error::{EngineError, Failure, PluginError, Refusal};
 pub use format::{
@@ -50,6 +51,7 @@ pub use format::{
 };
 pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
+pub use guest::first_bytes;
 pub use inspect::API;
 pub use installed::{Installed, InstalledError};
 pub use limits::{PluginBudget, Stopped};
@@ -57,7 +59,6 @@ pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Need, Package, PluginKind, PluginMetadata,
 };
 pub use runtime::Runtime;
-pub use scaffold::ScaffoldError;
 pub use shell::shell_word;
 
 #[cfg(test)]

@@ -37,7 +37,6 @@ pub struct Package {
 
 /// What a plugin does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum PluginKind {
     /// It reads or writes an archive format.
     Format(Description),

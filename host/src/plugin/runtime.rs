@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
-use super::access::Environment;
+use super::access::{Environment, FakeSystem};
 use super::compiled::CompiledCode;
 use super::engine;
 use super::error::{EngineError, Failure, PluginError};
@@ -129,7 +129,7 @@ impl Runtime {
     }
 
     /// Returns the home of msb.
-    pub(super) fn home(&self) -> PathBuf {
+    pub fn home(&self) -> PathBuf {
         self.inner.home.clone()
     }
 
@@ -141,6 +141,11 @@ impl Runtime {
     /// Returns the environment that plugins see parts of.
     pub(super) fn environment(&self) -> Environment {
         self.inner.environment.clone()
+    }
+
+    /// Returns a runtime whose plugins see a made-up environment.
+    pub fn with_fake_system(home: &Home, fake: Arc<dyn FakeSystem>) -> Self {
+        Self::with_environment(home, Environment::Fake(fake))
     }
 
     /// Returns a runtime whose plugins see another environment.

@@ -8,7 +8,7 @@ use super::grant::{Links, glob};
 
 /// Where a path begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Root {
+pub enum Root {
     /// `/`
     Absolute,
     /// `~/`: the home of the user.
@@ -21,14 +21,15 @@ pub(super) enum Root {
 
 /// A path without `..`, in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SymbolicPath {
-    pub(super) root: Root,
+pub struct SymbolicPath {
+    /// Where it begins.
+    pub root: Root,
     /// Below the root; empty only for a variable that names the file itself.
-    pub(super) components: Vec<String>,
+    pub components: Vec<String>,
 }
 
 /// Parses the path of a file.
-pub(super) fn path(text: &str) -> Result<SymbolicPath, String> {
+pub fn path(text: &str) -> Result<SymbolicPath, String> {
     let path = parse(text)?;
     if text.contains('*') {
         return Err("a path has no `*`".to_owned());
@@ -37,7 +38,7 @@ pub(super) fn path(text: &str) -> Result<SymbolicPath, String> {
 }
 
 /// Parses a pattern: a path in which the last component may have `*`, or be `**`.
-pub(super) fn pattern(text: &str) -> Result<SymbolicPath, String> {
+pub fn pattern(text: &str) -> Result<SymbolicPath, String> {
     let pattern = parse(text)?;
     let above = pattern
         .components

@@ -182,7 +182,7 @@ impl KeySource {
 
 /// Returns whether a plugin can have a name: lower-case letters, digits and dashes, beginning with
 /// a letter, at most 32 of them.
-pub(crate) fn is_plugin_name(name: &str) -> bool {
+pub fn is_plugin_name(name: &str) -> bool {
     name.len() <= 32
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name

@@ -8,16 +8,14 @@ use crate::tests;
 
 tests! {
     every_module_uses_what_the_table_says;
-    dependencies_that_point_up_are_marked;
+    every_dependency_points_down;
     a_dependency_in_the_code_is_found;
 }
 
 const ARCHITECTURE: &str = include_str!("../../../docs/architecture.md");
-/// Marks a dependency that points up.
-const UP: char = '↑';
 
-/// A module, and those that it uses, each with whether it is marked.
-type Row = (String, BTreeMap<String, bool>);
+/// A module, and those that it uses.
+type Row = (String, BTreeSet<String>);
 
 fn every_module_uses_what_the_table_says() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src");
@@ -35,20 +33,17 @@ fn every_module_uses_what_the_table_says() {
             found.entry(module.to_owned()).or_default().extend(used);
         }
     }
-    let table: BTreeMap<String, BTreeSet<String>> = table()
-        .into_iter()
-        .map(|(module, uses)| (module, uses.into_keys().collect()))
-        .collect();
+    let table: BTreeMap<String, BTreeSet<String>> = table().into_iter().collect();
     assert_eq!(found, table);
 }
 
-fn dependencies_that_point_up_are_marked() {
+fn every_dependency_points_down() {
     let table = table();
     let mut above = BTreeSet::new();
     for (module, uses) in &table {
         above.insert(module);
-        for (used, is_marked) in uses {
-            assert_eq!(*is_marked, above.contains(used), "{module} -> {used}");
+        for used in uses {
+            assert!(!above.contains(used), "{module} -> {used}");
         }
     }
 }
@@ -78,10 +73,7 @@ fn table() -> Vec<Row> {
             panic!("{line}");
         };
         let uses = uses.split(", ").filter(|used| *used != "none");
-        let uses = uses.map(|used| {
-            let name = used.trim_end_matches(UP).trim_matches('`').to_owned();
-            (name, used.ends_with(UP))
-        });
+        let uses = uses.map(|used| used.trim_matches('`').to_owned());
         (module.trim_matches('`').to_owned(), uses.collect())
     };
     lines

@@ -376,8 +376,8 @@ fn a_failure_says_what_happened_in_which_case() {
     );
     assert_eq!(
         lines[denials + 1].trim(),
-        "- docker.io: `env=MISBEHAVING_NAME` was denied, and it says `not-found`: nobody learns \
-         of it"
+        "- docker.io: `env=MISBEHAVING_NAME` was denied, and it says `not-found`: nothing \
+         reports it"
     );
     let username = at("failed     username ");
     assert_eq!(

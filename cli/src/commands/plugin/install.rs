@@ -263,7 +263,7 @@ fn page(candidate: &Candidate) -> String {
 fn kind(candidate: &Candidate) -> &'static str {
     match candidate.inspection.kind {
         msb_host::plugin::PluginKind::Credential(_) => "credential provider",
-        _ => "archive format",
+        msb_host::plugin::PluginKind::Format(_) => "archive format",
     }
 }
 

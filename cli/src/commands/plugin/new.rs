@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use msb_host::plugin::scaffold::{Language, Project, ProjectKind};
+use msb_plugin_kit::scaffold::{Language, Project, ProjectKind};
 
 use crate::error::CommandError;
 use crate::ui::Ui;

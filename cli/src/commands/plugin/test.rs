@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use msb_host::plugin::conformance::{self, Check, CheckOutcome, Report, Subject};
 use msb_host::plugin::{Grant, PluginKind};
+use msb_plugin_kit::conformance::{self, Check, CheckOutcome, Report, Subject};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ impl<'a> Rows<'a> {
             file,
             kind: inspection.map(|it| match it.kind {
                 PluginKind::Credential(_) => "credential",
-                _ => "format",
+                PluginKind::Format(_) => "format",
             }),
             provides: inspection.map(|it| it.kind.name()),
             version: inspection.and_then(|it| it.metadata.version.as_deref()),

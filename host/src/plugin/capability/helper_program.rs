@@ -27,10 +27,13 @@ const LOOK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(500);
 
 /// What a program printed, and whether it succeeded.
-pub(in crate::plugin) struct HelperOutput {
-    pub(in crate::plugin) success: bool,
-    pub(in crate::plugin) stdout: Zeroizing<Vec<u8>>,
-    pub(in crate::plugin) stderr: Vec<u8>,
+pub struct HelperOutput {
+    /// It ended with exit code 0.
+    pub success: bool,
+    /// What it wrote: credentials, so it does not print.
+    pub stdout: Zeroizing<Vec<u8>>,
+    /// What it complained about.
+    pub stderr: Vec<u8>,
 }
 
 /// Why a program gave no output.
@@ -186,4 +189,13 @@ pub(super) fn quoted_tail(stderr: &[u8]) -> String {
     }
     let skipped = words.chars().count().saturating_sub(500);
     format!(": {}", words.chars().skip(skipped).collect::<String>())
+}
+
+impl std::fmt::Debug for HelperOutput {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("HelperOutput")
+            .field("success", &self.success)
+            .finish_non_exhaustive()
+    }
 }

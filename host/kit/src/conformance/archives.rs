@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
-use crate::digest::Digest;
-use crate::platform::Platform;
+use msb_host::digest::Digest;
+use msb_host::platform::Platform;
 
 /// An entry of an archive that is going to be written.
 #[derive(Clone, Debug)]

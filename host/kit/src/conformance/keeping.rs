@@ -8,9 +8,9 @@ use super::fake_environment::Scenario;
 use super::leaks::says_nothing;
 use super::probe::{Ended, question};
 use super::report::{Cases, Check};
-use crate::auth::{Action, ProviderRequest};
-use crate::plugin::Capability;
-use crate::registry::RegistryAuth;
+use msb_host::auth::{Action, ProviderRequest};
+use msb_host::plugin::Capability;
+use msb_host::registry::RegistryAuth;
 
 /// Has logins kept, given, listed and forgotten, as far as the plugin claims to.
 pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {

@@ -1,8 +1,8 @@
 //! The name of a new plugin, in the spellings that its files need.
 
 use super::{Language, ScaffoldError};
-use crate::plugin::API;
-use crate::settings::is_plugin_name;
+use msb_host::plugin::API;
+use msb_host::settings::is_plugin_name;
 
 /// A name that can be put into files.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use super::damage::{Damage, broken_bytes, broken_documents, broken_entries};
 use super::harness::Harness;
 use super::reading::{Ended, read};
 use super::report::{Cases, Check};
-use crate::archive::Input;
-use crate::plugin::Formats;
+use msb_host::archive::Input;
+use msb_host::plugin::Formats;
 
 /// The longest sample that is damaged, in bytes.
 const MAX_SAMPLE: u64 = 4 << 20;

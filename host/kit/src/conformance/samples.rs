@@ -6,10 +6,10 @@ use std::path::Path;
 use super::harness::{Harness, chain};
 use super::reading::{Ended, is_planned, load, read};
 use super::report::{Cases, Check};
-use crate::archive::{ArchiveSource, Input};
-use crate::digest::{Digest, Hasher};
-use crate::image::LoadError;
-use crate::plugin::{Formats, LayerData, Plan, PlannedLayer};
+use msb_host::archive::{ArchiveSource, Input};
+use msb_host::digest::{Digest, Hasher};
+use msb_host::image::LoadError;
+use msb_host::plugin::{Formats, LayerData, Plan, PlannedLayer};
 
 /// Bytes of a made layer whose length is not stated, after which it has no end.
 const ENDLESS: u64 = 256 << 20;

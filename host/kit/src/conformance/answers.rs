@@ -8,11 +8,11 @@ use super::harness::Harness;
 use super::odd::odd_questions;
 use super::probe::{Ended, Probe, configurations, question, registries};
 use super::report::{Cases, Check};
-use crate::auth::{
+use msb_host::auth::{
     Action, Operations, Outcome, Provider, ProviderRequest, pattern_matches as matches,
 };
-use crate::plugin::{CredentialDescription, Grants, Inspection, credential};
-use crate::registry::RegistryAuth;
+use msb_host::plugin::{CredentialDescription, Grants, Inspection, providers};
+use msb_host::registry::RegistryAuth;
 
 /// Returns the plugin as a provider.
 pub(super) fn provider(
@@ -21,7 +21,7 @@ pub(super) fn provider(
     grants: &Grants,
 ) -> Option<Arc<dyn Provider>> {
     let package = harness.package(inspection, grants.clone());
-    credential::providers(&harness.runtime, &[package]).pop()
+    providers(&harness.runtime, &[package]).pop()
 }
 
 /// The provider in question, and what it says of itself.

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use super::archives::{self, Archive};
 use super::harness::{Harness, chain};
 use super::report::{Cases, Check};
-use crate::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
-use crate::digest::{Digest, Hasher};
-use crate::image::{self, LoadError, LoadOptions, LoadReport};
-use crate::limits::{Budget, Limits};
-use crate::platform::Platform;
-use crate::plugin::{Failure, FormatError, Formats, Plan, Refusal};
-use crate::store::{Home, Store};
+use msb_host::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
+use msb_host::digest::{Digest, Hasher};
+use msb_host::image::{self, LoadError, LoadOptions, LoadReport};
+use msb_host::limits::{Budget, Limits};
+use msb_host::platform::Platform;
+use msb_host::plugin::{Failure, FormatError, Formats, Plan, Refusal};
+use msb_host::store::{Home, Store};
 
 /// Why nothing came of the archives of the kit.
 const UNKNOWN: &str = "it knows none of them; show it one of its own with --archive";

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::probe::question;
-use crate::auth::{Action, ProviderRequest};
+use msb_host::auth::{Action, ProviderRequest};
 
 /// A question and what it is called.
 type OddRequest = (String, ProviderRequest);

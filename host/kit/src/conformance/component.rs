@@ -2,7 +2,7 @@
 
 use super::harness::{Harness, chain};
 use super::report::Check;
-use crate::plugin::{Failure, Inspection, PluginKind};
+use msb_host::plugin::{Failure, Inspection, PluginKind};
 
 /// Bytes of a component that msb installs.
 const MAX_COMPONENT: usize = 32 << 20;

@@ -2,8 +2,8 @@
 //!
 //! Owns the form of a finding. Knows nothing of what is checked.
 
-use crate::plugin::Inspection;
-use crate::plugin::guest::first_bytes;
+use msb_host::plugin::Inspection;
+use msb_host::plugin::first_bytes;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tar::EntryType;
 
 use super::archives::{Archive, Member, tar_of};
-use crate::digest::Digest;
+use msb_host::digest::Digest;
 
 /// Places at which an archive is cut off, and places at which a byte is another.
 const PLACES: usize = 24;

@@ -8,7 +8,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use msb_host::cancel::Cancel;
-//! use msb_host::plugin::conformance::{self, CheckOutcome, Subject};
+//! use msb_plugin_kit::conformance::{self, CheckOutcome, Subject};
 //! use msb_host::progress::{Progress, Silent};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,11 +53,11 @@ use std::sync::Arc;
 
 pub use report::{Check, CheckOutcome, Report};
 
-use super::{CredentialDescription, Description, Grant, Grants, Inspection, PluginKind};
-use crate::cancel::{Cancel, Cancelled};
-use crate::progress::Progress;
 use answers::Candidate;
 use harness::Harness;
+use msb_host::cancel::{Cancel, Cancelled};
+use msb_host::plugin::{CredentialDescription, Description, Grant, Grants, Inspection, PluginKind};
+use msb_host::progress::Progress;
 
 /// A plugin and what it takes to test it.
 #[derive(Clone, Debug, Default)]

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::canary::{CANARY, USER, pair};
 use super::fake_environment::{SECRET_NAME, Scenario};
-use crate::plugin::symbolic_path::{self, Root, SymbolicPath};
-use crate::plugin::{Capability, Grants};
+use msb_host::plugin::symbolic_path::{self, Root, SymbolicPath};
+use msb_host::plugin::{Capability, Grants};
 
 /// A file that the author has set.
 #[derive(Debug)]

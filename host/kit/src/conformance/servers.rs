@@ -9,8 +9,8 @@ use super::leaks::says_nothing;
 use super::probe::{Probe, question, registries};
 use super::report::{Cases, Check};
 use super::server::Mode;
-use crate::auth::Provider;
-use crate::plugin::{Capability, Inspection, credential};
+use msb_host::auth::Provider;
+use msb_host::plugin::{Capability, Inspection, providers};
 
 /// How long a call may take by the clock.
 const WALL: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ fn hurried(candidate: &Candidate<'_>, inspection: &Inspection) -> Option<Arc<dyn
         .harness
         .package(inspection, candidate.grants.clone());
     package.limits.wall = Some(WALL);
-    credential::providers(&candidate.harness.runtime, &[package]).pop()
+    providers(&candidate.harness.runtime, &[package]).pop()
 }
 
 /// Returns a registry for which a server is candidate.

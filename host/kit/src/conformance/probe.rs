@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::canary::USER;
 use super::fake_environment::{PASSWORD_VARIABLE, SECRET_NAME};
 use super::harness::{Harness, chain};
-use crate::auth::{
+use msb_host::Context;
+use msb_host::auth::{
     Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderError, ProviderRequest,
 };
-use crate::context::Context;
-use crate::plugin::PluginError;
-use crate::registry::RegistryAuth;
+use msb_host::plugin::PluginError;
+use msb_host::registry::RegistryAuth;
 
 /// How a call to a provider ended.
 #[derive(Debug)]

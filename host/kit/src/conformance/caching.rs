@@ -11,10 +11,10 @@ use super::harness::{Harness, chain};
 use super::probe::{Probe, configurations, question, registries};
 use super::reading::{Ended, read};
 use super::report::Check;
-use crate::archive::Input;
-use crate::auth::ProviderRequest;
-use crate::plugin::{Inspection, PluginKind, Runtime, credential};
-use crate::store::Home;
+use msb_host::archive::Input;
+use msb_host::auth::ProviderRequest;
+use msb_host::plugin::{Inspection, PluginKind, Runtime, providers};
+use msb_host::store::Home;
 
 /// Asks with code that was compiled when the cache was empty, with code from the cache, and with a
 /// cache that is broken, each time as if msb had just been started.
@@ -70,7 +70,7 @@ fn answers(
         PluginKind::Credential(description) => {
             let grants = super::grants(harness.subject, inspection);
             let package = harness.package(inspection, grants.clone());
-            let providers = credential::providers(runtime, &[package]);
+            let providers = providers(runtime, &[package]);
             for registry in registries(&description.registries) {
                 harness
                     .fake

@@ -12,15 +12,14 @@ use super::fake_environment::FakeEnvironment;
 use super::files::OwnFile;
 use super::report::Check;
 use super::{ConformanceError, Subject};
-use crate::cancel::Cancel;
-use crate::context::Context;
-use crate::plugin::access::Environment;
-use crate::plugin::{
+use msb_host::Context;
+use msb_host::cancel::Cancel;
+use msb_host::plugin::{
     ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginError, PluginKind,
     Runtime,
 };
-use crate::progress::{Event, LogLevel, Progress};
-use crate::store::Home;
+use msb_host::progress::{Event, LogLevel, Progress};
+use msb_host::store::Home;
 
 /// How long a call may compute here. Inputs are small: who takes longer hangs.
 const COMPUTE: Duration = Duration::from_secs(10);
@@ -221,8 +220,7 @@ impl<'a> Harness<'a> {
 }
 
 fn in_fake(home: &Path, fake: &Arc<FakeEnvironment>) -> Runtime {
-    let fake = Arc::clone(fake);
-    Runtime::with_environment(&Home::at(home), Environment::Fake(fake))
+    Runtime::with_fake_system(&Home::at(home), Arc::clone(fake) as _)
 }
 
 /// Returns an error and everything that led to it, in one line.

@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 use super::canary::{CANARY, USER};
 use super::files::{self, OwnFile};
 use super::server::{Mode, Server};
-use crate::plugin::access::FakeSystem;
-use crate::plugin::capability::helper_program::HelperOutput;
-use crate::plugin::{Capability, Grants};
+use msb_host::plugin::FakeSystem;
+use msb_host::plugin::HelperOutput;
+use msb_host::plugin::{Capability, Grants};
 
 /// What is in variables, files, items and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

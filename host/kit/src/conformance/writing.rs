@@ -11,10 +11,10 @@ use super::archives;
 use super::harness::{Harness, chain};
 use super::reading::load;
 use super::report::{Cases, Check};
-use crate::archive::{Input, TarOutput};
-use crate::image::{self, SaveError, SaveOptions, SaveTarget};
-use crate::plugin::{Description, Failure, FormatError, Formats, Refusal};
-use crate::store::{Home, Store};
+use msb_host::archive::{Input, TarOutput};
+use msb_host::image::{self, SaveError, SaveOptions, SaveTarget};
+use msb_host::plugin::{Description, Failure, FormatError, Formats, Refusal};
+use msb_host::store::{Home, Store};
 
 /// What is saved: a name for it, and what names the images.
 struct Selection {
@@ -114,7 +114,7 @@ fn filled(harness: &Harness<'_>) -> Result<(Store, Vec<Selection>), String> {
         |error: &dyn std::error::Error| format!("the kit could not fill a store: {}", chain(error));
     let home = harness.fresh("stock").map_err(|error| failed(&error))?;
     let store = Store::open(&Home::at(home)).map_err(|error| failed(&error))?;
-    let shipped = Formats::of(&harness.runtime, &crate::plugin::builtin::packages());
+    let shipped = Formats::of(&harness.runtime, &msb_host::plugin::builtin_packages());
     for archive in archives::golden() {
         let path = harness.file("stock.tar", &archive.bytes());
         let path = path.map_err(|error| failed(&error))?;
