@@ -16,7 +16,9 @@ const EMBEDDED: [&str; 6] = [
 
 fn main() {
     let host = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    find_components(&host);
+    if env::var_os("CARGO_FEATURE_PLUGINS").is_some() {
+        find_components(&host);
+    }
 }
 
 fn find_components(host: &Path) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use msb_host::auth::{AuthError, LoginError};
 use msb_host::hosts::HostsError;
-use msb_host::image::{LoadError, PullError, SaveError};
+use msb_host::image::{ImageError, PullError, SaveError};
 use msb_host::platform::ParsePlatformError;
 use msb_host::plugin::{FormatError, InstalledError};
 use msb_host::reference::ParseReferenceError;
@@ -188,7 +188,7 @@ from_host!(
     HostsError,
     InstalledError,
     LoginError,
-    LoadError,
+    ImageError,
     ParsePlatformError,
     ParseReferenceError,
     PullError,
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_whole_chain_of_causes_is_kept() {
-        let error = failure(LoadError::from(ArchiveError::Read {
+        let error = failure(ImageError::from(ArchiveError::Read {
             name: "x.tar".to_owned(),
             source: io::ErrorKind::PermissionDenied.into(),
         }));

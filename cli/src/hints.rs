@@ -11,7 +11,7 @@ mod system;
 
 use msb_host::Error;
 use msb_host::auth::LoginError;
-use msb_host::image::{LoadError, PullError};
+use msb_host::image::{ImageError, PullError};
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
 use msb_host::reference::{Instead, ParseReferenceError};
@@ -30,7 +30,7 @@ use crate::error::chain;
 /// plugins may have something to say.
 pub(crate) fn causes(error: &Error) -> Vec<String> {
     match error {
-        Error::Load(LoadError::Format(FormatError::Unrecognised { said, .. }))
+        Error::Load(ImageError::Format(FormatError::Unrecognised { said, .. }))
         | Error::Format(FormatError::Unrecognised { said, .. }) => {
             let line = |error| {
                 let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
@@ -175,7 +175,7 @@ mod tests {
             sandboxes: vec!["box".to_owned()],
         };
         assert_hint(in_use, "--force");
-        let platform = LoadError::Platform {
+        let platform = ImageError::Platform {
             wanted: msb_host::platform::Platform::new("linux", "amd64", None),
             offered: vec![msb_host::platform::Platform::new(
                 "linux",
@@ -185,7 +185,7 @@ mod tests {
         };
         assert_hint(platform, "--platform linux/arm/v7");
         // What an archive says need not be a name that the option takes.
-        let unnamed = LoadError::Platform {
+        let unnamed = ImageError::Platform {
             wanted: msb_host::platform::Platform::new("linux", "amd64", None),
             offered: vec![
                 msb_host::platform::Platform::new("", "", None),
@@ -197,12 +197,12 @@ mod tests {
         let empty = ArchiveError::Empty {
             name: "standard input".to_owned(),
         };
-        assert_hint(LoadError::from(empty), "pipe");
+        assert_hint(ImageError::from(empty), "pipe");
         let cut = ArchiveError::Read {
             name: "a.tar".to_owned(),
             source: io(io::ErrorKind::UnexpectedEof),
         };
-        assert_hint(LoadError::from(cut), "cut off");
+        assert_hint(ImageError::from(cut), "cut off");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             source: io::Error::from_raw_os_error(number),
         };
         assert_hint(
-            LoadError::from(failed(5)),
+            ImageError::from(failed(5)),
             "the log of the system (`dmesg`)",
         );
         assert_hint(failed(24), "allow more open files: `ulimit -n 4096`");
@@ -227,13 +227,13 @@ mod tests {
             path: "/x".into(),
             source: io(io::ErrorKind::StorageFull),
         };
-        assert_hint(LoadError::from(store), "MSB_HOME");
+        assert_hint(ImageError::from(store), "MSB_HOME");
         let output = SaveError::Output {
             path: "/x".into(),
             source: io(io::ErrorKind::StorageFull),
         };
         assert_hint(output, "--output");
-        let layer = LoadError::Layer {
+        let layer = ImageError::Layer {
             name: "l".to_owned(),
             source: LayerError::Output(io(io::ErrorKind::StorageFull)),
         };
@@ -255,6 +255,6 @@ mod tests {
             path: "/x".into(),
             source: io(io::ErrorKind::PermissionDenied),
         };
-        assert_eq!(hints(&LoadError::from(error).into()), Vec::<String>::new());
+        assert_eq!(hints(&ImageError::from(error).into()), Vec::<String>::new());
     }
 }

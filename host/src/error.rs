@@ -2,14 +2,22 @@
 
 use std::io;
 
+#[cfg(feature = "registry")]
 use crate::auth::{AuthError, LoginError};
 use crate::cancel::Cancelled;
+#[cfg(feature = "registry")]
 use crate::hosts::HostsError;
-use crate::image::{LoadError, PullError, SaveError};
+#[cfg(feature = "registry")]
+use crate::image::PullError;
+#[cfg(feature = "plugins")]
+use crate::image::{ImageError, SaveError};
 use crate::platform::ParsePlatformError;
+#[cfg(feature = "plugins")]
 use crate::plugin::{FormatError, InstalledError};
 use crate::reference::ParseReferenceError;
+#[cfg(feature = "registry")]
 use crate::registry::RegistryError;
+#[cfg(feature = "registry")]
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -18,36 +26,46 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum Error {
     /// An archive could not be loaded.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(#[from] ImageError),
     /// An image could not be pulled.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Pull(#[from] PullError),
     /// Nobody could say who the user is.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// Credentials could not be kept or forgotten.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Keep(#[from] LoginError),
     /// A registry could not be asked.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// Images could not be saved.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
     Save(#[from] SaveError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A plugin could not be installed or called.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The settings cannot be used.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// What is configured of registries cannot be used.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Hosts(#[from] HostsError),
     /// What is installed is not known.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
     Installed(#[from] InstalledError),
     /// A text is not a reference.

@@ -69,59 +69,94 @@
 //! `examples/` has whole programs: a pull with explicit credentials, two pulls at once of which one is
 //! cancelled, and the day of a runtime that mounts what it pulls.
 //!
+//! # Features
+//!
+//! All are on by default. Without any, [`Msb`] lists, inspects, verifies, removes and prunes, and records
+//! what sandboxes use.
+//!
+//! - `registry`: pulling, with explicit credentials or none.
+//! - `plugins`: archive formats and credential providers in WebAssembly: loading, saving, logins. Implies
+//!   `registry`.
+//! - `keyring`: the credential store of the operating system. Implies `plugins`.
+//!
 //! # Stability
 //!
 //! The names at the root of this crate are its interface. The modules are what `msb` and its tests are
 //! built from: they can be used, but are not stable, and may change in any release.
 
+#![cfg_attr(
+    not(feature = "plugins"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only pulling and loading use"
+    )
+)]
+
 pub mod address;
+#[cfg(feature = "registry")]
 pub mod archive;
+#[cfg(feature = "registry")]
 pub mod auth;
 pub mod blob;
 pub mod cancel;
 mod context;
+#[cfg(feature = "registry")]
 mod crypto;
 pub mod digest;
 mod error;
 mod excerpt;
 mod fs;
+#[cfg(feature = "registry")]
 pub mod hosts;
 pub mod image;
 pub mod layer;
 pub mod limits;
 mod msb;
+#[cfg(feature = "plugins")]
 mod ownership;
 pub mod platform;
+#[cfg(feature = "plugins")]
 pub mod plugin;
 pub mod progress;
+#[cfg(feature = "registry")]
 mod reactor;
 pub mod reference;
+#[cfg(feature = "registry")]
 pub mod registry;
+#[cfg(feature = "registry")]
 pub mod settings;
 pub mod store;
 pub mod tar;
 
+#[cfg(feature = "plugins")]
 pub use archive::Input;
+#[cfg(feature = "plugins")]
 pub use auth::{LoggedIn, LoggedOut, PasswordStore, Registered};
 pub use cancel::Cancel;
 pub use context::Context;
 pub use digest::Digest;
 pub use error::Error;
+#[cfg(feature = "registry")]
+pub use image::PulledImage;
 pub use image::{
-    Damage, FailedImage, ImageDetails, ImageList, ImageSummary, LayerDetails, LoadReport,
-    LoadedImage, PruneReport, PulledImage, Removed, SaveReport, SaveTarget, SavedImage,
+    Damage, ImageDetails, ImageList, ImageSummary, LayerDetails, PruneReport, Removed,
     VerifiedImage, VerifyReport,
 };
+#[cfg(feature = "plugins")]
+pub use image::{FailedImage, LoadReport, LoadedImage, SaveReport, SaveTarget, SavedImage};
 pub use msb::{Msb, MsbBuilder, Operation, Running};
 pub use platform::Platform;
 pub use progress::{Event, Progress};
 pub use reference::Reference;
+#[cfg(feature = "registry")]
 pub use registry::RegistryAuth;
 
 /// What an [`Operation`] is of.
 pub mod work {
-    pub use crate::msb::{
-        Images, Inspect, ListLogins, Load, LogIn, LogOut, PluginSources, Prune, Pull, Release,
-        Remove, Save, UseImage, Verify, Work,
-    };
+    #[cfg(feature = "registry")]
+    pub use crate::msb::Pull;
+    pub use crate::msb::{Images, Inspect, Prune, Release, Remove, UseImage, Verify, Work};
+    #[cfg(feature = "plugins")]
+    pub use crate::msb::{ListLogins, Load, LogIn, LogOut, PluginSources, Save};
 }

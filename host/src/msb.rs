@@ -4,32 +4,48 @@
 //! when an operation first needs it, so that a damaged one stops only those that need it. What the
 //! operations do is written in the modules of their own.
 
+#[cfg(feature = "plugins")]
 mod load;
 mod local;
+#[cfg(feature = "plugins")]
 mod login;
 mod operation;
+#[cfg(feature = "plugins")]
 mod plugins;
+#[cfg(feature = "registry")]
 mod pull;
+#[cfg(feature = "plugins")]
 mod save;
 
 use std::path::PathBuf;
+#[cfg(feature = "registry")]
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
+#[cfg(feature = "registry")]
 use crate::auth::Chain;
+#[cfg(feature = "registry")]
 use crate::hosts::HostOverrides;
+#[cfg(feature = "plugins")]
 use crate::plugin::Installed;
+#[cfg(feature = "registry")]
 use crate::registry::Client;
+#[cfg(feature = "registry")]
 use crate::settings::Settings;
 use crate::store::{Home, Store};
 
+#[cfg(feature = "plugins")]
 pub use load::Load;
 pub use local::{Images, Inspect, Prune, Release, Remove, UseImage, Verify};
+#[cfg(feature = "plugins")]
 pub use login::{ListLogins, LogIn, LogOut};
 pub use operation::{Operation, Running, Work};
+#[cfg(feature = "plugins")]
 pub use plugins::PluginSources;
+#[cfg(feature = "registry")]
 pub use pull::Pull;
+#[cfg(feature = "plugins")]
 pub use save::Save;
 
 /// A store of images, and what is needed to fill it.
@@ -47,19 +63,26 @@ pub struct Msb {
 #[derive(Clone, Debug, Default)]
 pub struct MsbBuilder {
     home: Option<PathBuf>,
+    #[cfg(feature = "registry")]
     overrides: HostOverrides,
 }
 
 #[derive(Debug)]
 struct Shared {
     home: Home,
+    #[cfg(feature = "registry")]
     overrides: HostOverrides,
+    #[cfg(feature = "registry")]
     settings: Opened<Settings>,
+    #[cfg(feature = "plugins")]
     installed: Opened<Installed>,
+    #[cfg(feature = "registry")]
     chain: Opened<Chain>,
+    #[cfg(feature = "registry")]
     client: Opened<Client>,
     store: Opened<Store>,
     /// The user knows what is odd about the settings.
+    #[cfg(feature = "registry")]
     is_told: AtomicBool,
 }
 
@@ -88,6 +111,7 @@ impl Msb {
     ///
     /// # Errors
     /// When the file is there and cannot be used.
+    #[cfg(feature = "registry")]
     pub fn settings(&self) -> Result<Arc<Settings>, Error> {
         let read = || Ok(Settings::read(self.home())?);
         self.shared.settings.get(read)
@@ -97,6 +121,7 @@ impl Msb {
     ///
     /// # Errors
     /// When the settings or the list of installed plugins cannot be read.
+    #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Result<Arc<Installed>, Error> {
         let open = || Ok(Installed::open(self.home(), &*self.settings()?)?);
         self.shared.installed.get(open)
@@ -106,10 +131,14 @@ impl Msb {
     ///
     /// # Errors
     /// As for [`plugins`](Self::plugins).
+    #[cfg(feature = "registry")]
     pub fn credentials(&self) -> Result<Arc<Chain>, Error> {
         self.shared.chain.get(|| {
             let settings = self.settings()?;
+            #[cfg(feature = "plugins")]
             let providers = self.plugins()?.providers();
+            #[cfg(not(feature = "plugins"))]
+            let providers = [];
             Ok(Chain::new(providers, &settings.registries.auth))
         })
     }
@@ -118,6 +147,7 @@ impl Msb {
     ///
     /// # Errors
     /// When the settings or the files that they name cannot be used.
+    #[cfg(feature = "registry")]
     pub fn client(&self) -> Result<Arc<Client>, Error> {
         self.shared.client.get(|| {
             let settings = self.settings()?;
@@ -146,6 +176,7 @@ impl MsbBuilder {
     /// Connects to the registries that are named over plain HTTP. Never to Docker Hub, and to no other
     /// host that a registry refers to.
     #[must_use]
+    #[cfg(feature = "registry")]
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.overrides.insecure = insecure;
         self
@@ -154,6 +185,7 @@ impl MsbBuilder {
     /// Says whether certificates are verified, whatever the settings say. Without that, plain HTTP is
     /// used as well where HTTPS is not answered.
     #[must_use]
+    #[cfg(feature = "registry")]
     pub fn tls_verify(mut self, verify: bool) -> Self {
         self.overrides.tls_verify = Some(verify);
         self
@@ -161,6 +193,7 @@ impl MsbBuilder {
 
     /// Trusts the certificates in a PEM file as well. May be called again.
     #[must_use]
+    #[cfg(feature = "registry")]
     pub fn ca_certs(mut self, file: impl Into<PathBuf>) -> Self {
         self.overrides.ca_certs.push(file.into());
         self
@@ -178,12 +211,18 @@ impl MsbBuilder {
         Ok(Msb {
             shared: Arc::new(Shared {
                 home,
+                #[cfg(feature = "registry")]
                 overrides: self.overrides,
+                #[cfg(feature = "registry")]
                 settings: Opened::default(),
+                #[cfg(feature = "plugins")]
                 installed: Opened::default(),
+                #[cfg(feature = "registry")]
                 chain: Opened::default(),
+                #[cfg(feature = "registry")]
                 client: Opened::default(),
                 store: Opened::default(),
+                #[cfg(feature = "registry")]
                 is_told: AtomicBool::new(false),
             }),
         })

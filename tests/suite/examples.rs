@@ -407,7 +407,7 @@ impl Desk {
         }))
     }
 
-    fn load(&self) -> Result<Vec<LoadedImage>, image::LoadError> {
+    fn load(&self) -> Result<Vec<LoadedImage>, image::ImageError> {
         let home = Home::at(self.env.home());
         let runtime = Runtime::new(&home);
         let formats = Formats::of(&runtime, &[package(&runtime, "image-json", &[], None)]);

@@ -94,6 +94,13 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         cargo_in(&plugins, "test --target-dir target/native").args(compiler::setting()?),
     )?;
     if !quick {
+        step(
+            "the library without its features",
+            &mut cargo_in(
+                &root,
+                "check --quiet -p msb-host --no-default-features --examples",
+            ),
+        )?;
         println!("\n== dependencies");
         dependencies::check(&root)?;
         fuzz::smoke()?;

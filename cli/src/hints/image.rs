@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use msb_host::archive::{ArchiveError, Foreign};
-use msb_host::image::{LoadError, PullError, SaveError};
+use msb_host::image::{ImageError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::reference::{ParseReferenceError, Reference};
 use msb_host::store::StoreError;
@@ -29,36 +29,36 @@ const REBUILD: &str = "`msb image verify --repair` restores the catalogue";
 pub(super) const NO_IMAGE: &str = "msb keeps images whose layers are tars; artifacts, charts, \
      signatures and build caches are for the tools that made them";
 
-pub(super) fn for_load(error: &LoadError) -> Option<String> {
+pub(super) fn for_load(error: &ImageError) -> Option<String> {
     let hint = match error {
-        LoadError::Archive(error) => return for_archive(error),
-        LoadError::Format(error) => return for_format(error),
-        LoadError::Store(error) => return for_store(error),
-        LoadError::Image { source, .. } => return for_load(source),
-        LoadError::Platform { offered, .. } => {
+        ImageError::Archive(error) => return for_archive(error),
+        ImageError::Format(error) => return for_format(error),
+        ImageError::Store(error) => return for_store(error),
+        ImageError::Image { source, .. } => return for_load(source),
+        ImageError::Platform { offered, .. } => {
             let platform = offered.iter().find(|platform| platform.can_be_named())?;
             return Some(format!(
                 "load an image for another platform with `--platform {platform}`"
             ));
         }
-        LoadError::DigestAsTag { tag } => {
+        ImageError::DigestAsTag { tag } => {
             return Some(format!(
                 "give a tag: `--tag {}:{}`",
                 tag.familiar_name(),
                 tag.tag().unwrap_or("latest")
             ));
         }
-        LoadError::NotAnImage { .. } => NO_IMAGE,
-        LoadError::DocumentDigest { .. }
-        | LoadError::Document { .. }
-        | LoadError::Manifest { .. }
-        | LoadError::LayerDigest { .. }
-        | LoadError::DiffId { .. }
-        | LoadError::OtherConfig { .. }
-        | LoadError::LayerCount { .. }
-        | LoadError::NoImages => DAMAGED_ARCHIVE,
-        LoadError::Layer { source, .. } => for_layer(source),
-        LoadError::MissingLayer { .. } => {
+        ImageError::NotAnImage { .. } => NO_IMAGE,
+        ImageError::DocumentDigest { .. }
+        | ImageError::Document { .. }
+        | ImageError::Manifest { .. }
+        | ImageError::LayerDigest { .. }
+        | ImageError::DiffId { .. }
+        | ImageError::OtherConfig { .. }
+        | ImageError::LayerCount { .. }
+        | ImageError::NoImages => DAMAGED_ARCHIVE,
+        ImageError::Layer { source, .. } => for_layer(source),
+        ImageError::MissingLayer { .. } => {
             "save the image with all of its layers, or load the image that it builds on first"
         }
         _ => return None,
@@ -71,15 +71,15 @@ pub(super) fn for_pull(error: &PullError) -> Option<String> {
         PullError::Registry { source, .. } => return for_registry(source),
         PullError::Store(error) => return for_store(error),
         PullError::Image { source, .. } => match &**source {
-            LoadError::Archive(error) => return for_archive(error),
-            LoadError::Layer { source, .. } if !source.is_output() => {
+            ImageError::Archive(error) => return for_archive(error),
+            ImageError::Layer { source, .. } if !source.is_output() => {
                 "the image is damaged, or was pushed in a form that msb does not know; push it \
                  again, or tell who has pushed it"
             }
-            LoadError::DiffId { .. }
-            | LoadError::Document { .. }
-            | LoadError::Manifest { .. }
-            | LoadError::LayerCount { .. } => {
+            ImageError::DiffId { .. }
+            | ImageError::Document { .. }
+            | ImageError::Manifest { .. }
+            | ImageError::LayerCount { .. } => {
                 "the image was put together wrongly; tell who has pushed it"
             }
             _ => return None,

@@ -4,7 +4,7 @@ use std::io;
 
 use msb_host::Error;
 use msb_host::archive::ArchiveError;
-use msb_host::image::{LoadError, PullError, SaveError};
+use msb_host::image::{ImageError, PullError, SaveError};
 use msb_host::plugin::FormatError;
 
 use crate::error::{errno, io_kind};
@@ -74,20 +74,20 @@ fn concerns_store(error: &Error) -> bool {
     match error {
         Error::Store(_)
         | Error::Load(
-            LoadError::Store(_)
-            | LoadError::Write { .. }
-            | LoadError::Archive(ArchiveError::Store(_) | ArchiveError::Stage { .. }),
+            ImageError::Store(_)
+            | ImageError::Write { .. }
+            | ImageError::Archive(ArchiveError::Store(_) | ArchiveError::Stage { .. }),
         )
         | Error::Pull(PullError::Store(_))
         | Error::Save(SaveError::Store(_)) => true,
         Error::Pull(PullError::Image { source, .. }) => match &**source {
-            LoadError::Layer { source, .. } => source.is_output(),
-            LoadError::Write { .. } | LoadError::Archive(ArchiveError::Store(_)) => true,
+            ImageError::Layer { source, .. } => source.is_output(),
+            ImageError::Write { .. } | ImageError::Archive(ArchiveError::Store(_)) => true,
             _ => false,
         },
         Error::Load(
-            LoadError::Layer { source, .. }
-            | LoadError::Archive(ArchiveError::Convert { source, .. }),
+            ImageError::Layer { source, .. }
+            | ImageError::Archive(ArchiveError::Convert { source, .. }),
         ) => source.is_output(),
         _ => false,
     }

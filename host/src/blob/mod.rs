@@ -4,11 +4,13 @@
 //! is inside.
 
 mod compression;
+#[cfg(feature = "registry")]
 mod decoder;
 mod error;
 mod hashing;
 
 pub use compression::Compression;
+#[cfg(feature = "registry")]
 pub use decoder::Decoder;
 pub use error::BlobError;
 pub use hashing::HashingReader;

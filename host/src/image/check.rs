@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::LoadError;
+use super::ImageError;
 use super::convert::{BlobFacts, ConvertContext, LayerJob, LayerSource, named};
 use crate::layer::{self, ConvertOptions};
 use crate::progress::{Event, LayerNumber};
@@ -24,7 +24,7 @@ impl ConvertContext<'_> {
         jobs: &[LayerJob],
         first: usize,
         workers: usize,
-    ) -> Result<Vec<Result<BlobFacts, LoadError>>, LoadError> {
+    ) -> Result<Vec<Result<BlobFacts, ImageError>>, ImageError> {
         let next = AtomicUsize::new(0);
         let cancel = self.cancel.child();
         let context = ConvertContext {
@@ -71,7 +71,7 @@ impl ConvertContext<'_> {
         source: &S,
         job: &LayerJob,
         number: LayerNumber,
-    ) -> Result<BlobFacts, LoadError> {
+    ) -> Result<BlobFacts, ImageError> {
         let input = source.open(job, number, self.cancel)?;
         self.progress.report(Event::LayerStarted {
             layer: number,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::LoadError;
+use super::ImageError;
 use super::finished_layers::FinishedLayers;
 use super::plan::Plan;
 use crate::archive::{ArchiveError, ArchiveSource};
@@ -66,7 +66,7 @@ pub(super) trait LayerSource: Sync {
         job: &'a LayerJob,
         number: LayerNumber,
         cancel: &'a Cancel,
-    ) -> Result<Box<dyn Read + Send + 'a>, LoadError>;
+    ) -> Result<Box<dyn Read + Send + 'a>, ImageError>;
 
     /// Asked when a layer could not be made: whether its bytes may be others the next time. Asked
     /// at most once for each layer.
@@ -74,13 +74,13 @@ pub(super) trait LayerSource: Sync {
         &self,
         _job: &LayerJob,
         _number: LayerNumber,
-        _error: &LoadError,
+        _error: &ImageError,
     ) -> bool {
         false
     }
 
     /// Returns whether the other layers need not be made either once one has failed of this.
-    fn ends_all(&self, _error: &LoadError) -> bool {
+    fn ends_all(&self, _error: &ImageError) -> bool {
         true
     }
 }
@@ -91,12 +91,12 @@ impl LayerSource for Arc<dyn ArchiveSource> {
         job: &'a LayerJob,
         _number: LayerNumber,
         _cancel: &'a Cancel,
-    ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
+    ) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
         Ok(Box::new(self.as_ref().open(job.entry)?))
     }
 
     /// The layers of an archive may be those of several images.
-    fn ends_all(&self, error: &LoadError) -> bool {
+    fn ends_all(&self, error: &ImageError) -> bool {
         error.ends_all()
     }
 }
@@ -126,7 +126,7 @@ impl ConvertContext<'_> {
         source: &S,
         plan: &Plan,
         workers: usize,
-    ) -> Result<Vec<Result<ConvertedLayer, LoadError>>, LoadError> {
+    ) -> Result<Vec<Result<ConvertedLayer, ImageError>>, ImageError> {
         let jobs = &plan.jobs;
         let workers = workers.min(jobs.len());
         let next = AtomicUsize::new(0);
@@ -181,7 +181,7 @@ impl ConvertContext<'_> {
         job: &LayerJob,
         number: LayerNumber,
         finished: &FinishedLayers<'_>,
-    ) -> Result<ConvertedLayer, LoadError> {
+    ) -> Result<ConvertedLayer, ImageError> {
         let input = source.open(job, number, self.cancel)?;
         self.progress.report(Event::LayerStarted {
             layer: number,
@@ -216,7 +216,7 @@ impl ConvertContext<'_> {
         diff_id: &Digest,
         name: &str,
         chain: &ChainPosition,
-    ) -> Result<ConvertedLayer, LoadError> {
+    ) -> Result<ConvertedLayer, ImageError> {
         let pipe = std::io::pipe().map_err(|error| named(name, LayerError::Read(error)));
         let (reader, mut writer) = pipe?;
         let chain = || Ok(Some(chain.clone()));
@@ -309,10 +309,10 @@ pub(super) enum ConvertError {
 }
 
 impl ConvertError {
-    fn of_layer(self, name: &str) -> LoadError {
+    fn of_layer(self, name: &str) -> ImageError {
         match self {
-            Self::Store(error) => LoadError::Archive(error),
-            Self::Output(path, source) => LoadError::Write {
+            Self::Store(error) => ImageError::Archive(error),
+            Self::Output(path, source) => ImageError::Write {
                 name: name.to_owned(),
                 path,
                 source,
@@ -346,20 +346,20 @@ fn converted_layer(staged: StagedLayer, converted: Converted) -> ConvertedLayer 
 
 /// Adds the layer's name to an error of the data path, and turns the two digests that users look for
 /// into variants of their own.
-pub(super) fn named(name: &str, error: LayerError) -> LoadError {
+pub(super) fn named(name: &str, error: LayerError) -> ImageError {
     let name = name.to_owned();
     match error {
-        LayerError::BlobDigest { expected, actual } => LoadError::LayerDigest {
+        LayerError::BlobDigest { expected, actual } => ImageError::LayerDigest {
             name,
             stated: expected,
             actual,
         },
-        LayerError::DiffId { expected, actual } => LoadError::DiffId {
+        LayerError::DiffId { expected, actual } => ImageError::DiffId {
             name,
             stated: expected,
             actual,
         },
         LayerError::Cancelled(cancelled) => cancelled.into(),
-        source => LoadError::Layer { name, source },
+        source => ImageError::Layer { name, source },
     }
 }

@@ -5,18 +5,13 @@
 //! [`msb_documents`]. The bytes of documents are kept as
 //! they came.
 
-use std::sync::Arc;
-
 use msb_documents::{CONFIG, media_type};
 use serde::de::Error as _;
 
-use super::LoadError;
+use super::ImageError;
 use super::manifest::Manifest;
-use crate::archive::ArchiveSource;
 use crate::digest::Digest;
-use crate::limits::Limits;
 use crate::platform::Platform;
-use crate::plugin::{Document, PlannedImage};
 use crate::store::ImageRecord;
 
 /// A configuration that was read.
@@ -31,19 +26,6 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// Reads and checks the configuration of a planned image.
-    pub(super) fn read(
-        source: &Arc<dyn ArchiveSource>,
-        image: &PlannedImage,
-        limits: &Limits,
-    ) -> Result<Self, LoadError> {
-        const WHAT: &str = "configuration";
-        let limit = (limits.config_bytes, "config_bytes");
-        let bytes = read_document(source, &image.config, WHAT, limit)?;
-        let digest = checked_digest(&bytes, image.config_digest.as_ref(), WHAT)?;
-        Self::of(bytes, digest, image.layers.len(), "archive")
-    }
-
     /// Reads a configuration whose digest was checked, of an image with so many layers by its
     /// `holder`.
     pub(super) fn of(
@@ -51,8 +33,8 @@ impl Config {
         digest: Digest,
         layers: usize,
         holder: &'static str,
-    ) -> Result<Self, LoadError> {
-        let failed = |digest: &Digest, source| LoadError::Document {
+    ) -> Result<Self, ImageError> {
+        let failed = |digest: &Digest, source| ImageError::Document {
             what: "configuration",
             digest: digest.clone(),
             source,
@@ -62,7 +44,7 @@ impl Config {
         let diff_ids =
             digests(&fields.rootfs.diff_ids, "diff_ids").map_err(|error| failed(&digest, error))?;
         if diff_ids.len() != layers {
-            return Err(LoadError::LayerCount {
+            return Err(ImageError::LayerCount {
                 config: digest,
                 diff_ids: diff_ids.len(),
                 layers,
@@ -114,7 +96,7 @@ pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8])
     let digest = image.config_digest.clone();
     let config = match Config::of(config.to_vec(), digest, layers, "manifest") {
         Ok(config) => config,
-        Err(LoadError::LayerCount { .. }) => {
+        Err(ImageError::LayerCount { .. }) => {
             return Some("the manifest has another number of layers than the configuration".into());
         }
         Err(_) => return Some("it calls something a configuration that is none".to_owned()),
@@ -143,39 +125,12 @@ pub(super) fn contradiction(image: &ImageRecord, manifest: &[u8], config: &[u8])
     }
 }
 
-/// Returns the bytes of a document, which may be no longer than a limit.
-pub(super) fn read_document(
-    source: &Arc<dyn ArchiveSource>,
-    document: &Document,
-    what: &'static str,
-    (limit, setting): (u64, &'static str),
-) -> Result<Vec<u8>, LoadError> {
-    let too_large = |size| LoadError::DocumentTooLarge {
-        what,
-        size,
-        limit,
-        setting,
-    };
-    match document {
-        Document::Bytes(bytes) if bytes.len() as u64 > limit => Err(too_large(bytes.len() as u64)),
-        Document::Bytes(bytes) => Ok(bytes.clone()),
-        Document::Entry(number) => {
-            let size = source.index().get(*number).map_or(0, |entry| entry.size);
-            if size > limit {
-                return Err(too_large(size));
-            }
-            let length = u32::try_from(size).map_err(|_| too_large(size))?;
-            Ok(source.read(*number, 0, length)?)
-        }
-    }
-}
-
 /// Returns the digest of a document, which is to be the one that was stated.
 pub(super) fn checked_digest(
     bytes: &[u8],
     stated: Option<&Digest>,
     what: &'static str,
-) -> Result<Digest, LoadError> {
+) -> Result<Digest, ImageError> {
     let actual = match stated {
         Some(stated) => {
             let mut hasher = crate::digest::Hasher::new(stated.algorithm());
@@ -185,7 +140,7 @@ pub(super) fn checked_digest(
         None => Digest::of(bytes),
     };
     match stated {
-        Some(stated) if *stated != actual => Err(LoadError::DocumentDigest {
+        Some(stated) if *stated != actual => Err(ImageError::DocumentDigest {
             what,
             stated: stated.clone(),
             actual,

@@ -1,4 +1,4 @@
-//! What can go wrong when images are pulled, loaded or saved.
+//! What can be wrong with an image that is to be stored, wherever it comes from.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,27 +6,29 @@ use std::sync::Arc;
 
 use msb_documents::{DocumentError, NotAnImage};
 
+#[cfg(feature = "registry")]
 use crate::archive::ArchiveError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
-use crate::hosts::HostsError;
 use crate::layer::LayerError;
 use crate::limits::Overdrawn;
 use crate::platform::Platform;
+#[cfg(feature = "plugins")]
 use crate::plugin::FormatError;
 use crate::reference::Reference;
-use crate::registry::RegistryError;
 use crate::store::StoreError;
 
-/// An archive that could not be loaded.
+/// Images that could not be loaded, or an image that could not be converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LoadError {
+pub enum ImageError {
     /// The archive as such could not be read.
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// No plugin knows it, or one that does could not read it.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The store could not take it.
@@ -137,6 +139,7 @@ pub enum LoadError {
         actual: Digest,
     },
     /// A manifest could not be composed for an image that came without one.
+    #[cfg(feature = "registry")]
     #[error("could not compose a manifest for image {config}")]
     Compose {
         /// The digest of the configuration.
@@ -189,19 +192,20 @@ pub enum LoadError {
         image: String,
         /// Why. Images that share a layer share the reason.
         #[source]
-        source: Arc<LoadError>,
+        source: Arc<ImageError>,
     },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
-impl LoadError {
+impl ImageError {
     /// Returns whether no image of the archive can be loaded after this: the store, the disk or the
     /// user does not let it, or what all images share is used up.
     pub(super) fn ends_all(&self) -> bool {
         match self {
             Self::Store(_) | Self::Write { .. } | Self::Overdrawn(_) | Self::Cancelled(_) => true,
+            #[cfg(feature = "registry")]
             Self::Archive(error) => {
                 matches!(
                     error,
@@ -255,137 +259,6 @@ impl LoadError {
                 | Self::OtherConfig { .. }
         )
     }
-}
-
-/// An image that could not be pulled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PullError {
-    /// The registry did not give it.
-    #[error("could not pull {reference}")]
-    Registry {
-        /// The image.
-        reference: Reference,
-        /// The error of the registry.
-        #[source]
-        source: Box<RegistryError>,
-    },
-    /// What the registry gave is not in order, or could not be converted.
-    #[error("could not pull {reference}")]
-    Image {
-        /// The image.
-        reference: Reference,
-        /// The error of one of the images.
-        #[source]
-        source: Box<LoadError>,
-    },
-    /// The configuration of registries cannot be used.
-    #[error(transparent)]
-    Hosts(#[from] HostsError),
-    /// The store could not take it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The user asked to stop.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
-
-impl PullError {
-    /// Returns the error of a registry.
-    pub(super) fn at(reference: &Reference, error: RegistryError) -> Self {
-        match error {
-            RegistryError::Cancelled(cancelled) => cancelled.into(),
-            source => Self::Registry {
-                reference: reference.clone(),
-                source: Box::new(source),
-            },
-        }
-    }
-
-    /// Returns the error of an image that comes from `host`. What a reader of bytes has failed of
-    /// is the registry's matter.
-    pub(super) fn of(reference: &Reference, host: &str, error: LoadError) -> Self {
-        match error {
-            LoadError::Cancelled(cancelled) => cancelled.into(),
-            LoadError::Store(error) => error.into(),
-            LoadError::NotAnImage { manifest, reason } => {
-                let error = RegistryError::NoImage {
-                    host: host.to_owned(),
-                    what: format!("manifest {manifest}"),
-                    reason: reason.to_string(),
-                };
-                Self::at(reference, error)
-            }
-            LoadError::Layer {
-                name,
-                source: LayerError::Read(error),
-            } => match error.downcast::<RegistryError>() {
-                Ok(error) => Self::at(reference, error),
-                Err(error) => Self::Image {
-                    reference: reference.clone(),
-                    source: Box::new(LoadError::Layer {
-                        name,
-                        source: LayerError::Read(error),
-                    }),
-                },
-            },
-            LoadError::LayerDigest {
-                name,
-                stated,
-                actual,
-            } => {
-                let error = RegistryError::Digest {
-                    host: host.to_owned(),
-                    what: format!("layer {name}"),
-                    stated,
-                    actual,
-                };
-                Self::at(reference, error)
-            }
-            source => Self::Image {
-                reference: reference.clone(),
-                source: Box::new(source),
-            },
-        }
-    }
-}
-
-/// Images that could not be saved.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SaveError {
-    /// An image is not there, or could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No plugin writes the format, or the one that does failed.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The archive could not be written.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// No image was named.
-    #[error("no image to save was named")]
-    Nothing,
-    /// A layer of an image is not in the store any more.
-    #[error("layer {diff_id} of `{image}` is missing or damaged in the store")]
-    MissingLayer {
-        /// The image as it was named.
-        image: String,
-        /// The layer.
-        diff_id: Digest,
-    },
-    /// The output file could not be made or put in its place.
-    #[error("could not write `{}`", path.display())]
-    Output {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
-    /// The user asked to stop.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
 }
 
 /// Platforms that a person would read.

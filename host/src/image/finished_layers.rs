@@ -9,7 +9,7 @@ use std::fs::File;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::LoadError;
+use super::ImageError;
 use super::convert::{ConvertedLayer, StackPosition};
 use super::plan::Plan;
 use crate::cancel::Cancel;
@@ -27,7 +27,7 @@ pub(super) struct FinishedLayers<'a> {
 }
 
 struct State {
-    done: BTreeMap<usize, Result<ConvertedLayer, LoadError>>,
+    done: BTreeMap<usize, Result<ConvertedLayer, ImageError>>,
     /// The layers of each image, as far up as all are done, as long as they may be needed.
     lower: Vec<Option<LowerLayers>>,
     /// How many layers of each image are still to be done.
@@ -54,7 +54,7 @@ impl<'a> FinishedLayers<'a> {
     }
 
     /// Adds a layer that is done, or the error that it failed with.
-    pub(super) fn insert(&self, job: usize, layer: Result<ConvertedLayer, LoadError>) {
+    pub(super) fn insert(&self, job: usize, layer: Result<ConvertedLayer, ImageError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.done.insert(job, layer);
         if let Some(position) = self
@@ -107,7 +107,7 @@ impl<'a> FinishedLayers<'a> {
     }
 
     /// Returns what became of the layers, in the order of their jobs.
-    pub(super) fn into_ordered(self) -> Vec<Result<ConvertedLayer, LoadError>> {
+    pub(super) fn into_ordered(self) -> Vec<Result<ConvertedLayer, ImageError>> {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         state.done.into_values().collect()

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::LoadError;
+use super::ImageError;
 use super::config::ImageConfig;
 use super::document::Config;
 use super::manifest::{LayerDescriptor, Manifest};
@@ -37,7 +37,7 @@ pub fn documents(
     config: &[u8],
     manifest: Option<&[u8]>,
     layers: usize,
-) -> Result<Documents, LoadError> {
+) -> Result<Documents, ImageError> {
     let source: Arc<dyn ArchiveSource> = Arc::new(Nothing::default());
     let layer = PlannedLayer {
         data: LayerData::Absent,
@@ -71,7 +71,7 @@ pub fn documents(
                 urls: Vec::new(),
             });
             let composed = Manifest::compose(&config, layers.collect());
-            composed.map_err(|source| LoadError::Compose {
+            composed.map_err(|source| ImageError::Compose {
                 config: config.digest.clone(),
                 source,
             })?

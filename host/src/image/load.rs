@@ -7,6 +7,7 @@
 mod compose;
 mod indexes;
 mod layers;
+mod planned;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::convert::{ConvertContext, named};
 use super::pipe::PipeLayers;
 use super::placement::Placement;
 use super::select::{SelectedImage, select};
-use super::{LoadError, name};
+use super::{ImageError, name};
 use crate::archive::Input;
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -58,8 +59,8 @@ pub struct FailedImage {
     pub references: Vec<Reference>,
     /// The digest of its configuration.
     pub config_digest: Digest,
-    /// Why: [`LoadError::Image`], which names it.
-    pub error: LoadError,
+    /// Why: [`ImageError::Image`], which names it.
+    pub error: ImageError,
 }
 
 /// An image that the store now has.
@@ -94,10 +95,10 @@ pub fn load(
     input: Input,
     options: &LoadOptions,
     context: &Context,
-) -> Result<LoadReport, LoadError> {
+) -> Result<LoadReport, ImageError> {
     let Context { progress, cancel } = context;
     if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
-        return Err(LoadError::DigestAsTag {
+        return Err(ImageError::DigestAsTag {
             tag: Box::new(tag.clone()),
         });
     }
@@ -176,9 +177,9 @@ impl Loaded {
     fn compose(
         mut composer: Composer<'_>,
         images: Vec<SelectedImage>,
-        failures: Vec<Option<Arc<LoadError>>>,
+        failures: Vec<Option<Arc<ImageError>>>,
         cancel: &Cancel,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, ImageError> {
         let is_only_one = images.len() == 1;
         let mut loaded = Self {
             images: Vec::new(),
@@ -219,7 +220,7 @@ impl Loaded {
         options: &LoadOptions,
         progress: &dyn Progress,
         cancel: &Cancel,
-    ) -> Result<LoadReport, LoadError> {
+    ) -> Result<LoadReport, ImageError> {
         let store = published.store;
         let Self {
             mut images,
@@ -284,13 +285,13 @@ impl Drop for Published<'_> {
 }
 
 impl FailedImage {
-    fn new(image: SelectedImage, error: Arc<LoadError>) -> Self {
+    fn new(image: SelectedImage, error: Arc<ImageError>) -> Self {
         let SelectedImage {
             references, config, ..
         } = image;
         let name = references.first().map(Reference::familiar);
         Self {
-            error: LoadError::Image {
+            error: ImageError::Image {
                 image: name.unwrap_or_else(|| config.digest.short().to_owned()),
                 source: error,
             },
@@ -300,10 +301,10 @@ impl FailedImage {
     }
 
     /// Returns the error of an image that is the only one.
-    fn into_error(self) -> LoadError {
+    fn into_error(self) -> ImageError {
         match self.error {
-            LoadError::Image { image, source } => {
-                Arc::try_unwrap(source).unwrap_or_else(|source| LoadError::Image { image, source })
+            ImageError::Image { image, source } => {
+                Arc::try_unwrap(source).unwrap_or_else(|source| ImageError::Image { image, source })
             }
             error => error,
         }
@@ -311,7 +312,7 @@ impl FailedImage {
 }
 
 /// Refuses a blob that is shorter or longer than stated.
-fn check_size(name: &str, stated: Option<u64>, actual: u64) -> Result<(), LoadError> {
+fn check_size(name: &str, stated: Option<u64>, actual: u64) -> Result<(), ImageError> {
     match stated {
         Some(expected) if actual > expected => {
             Err(named(name, LayerError::BlobTooLong { expected }))

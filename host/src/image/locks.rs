@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::LoadError;
+use super::ImageError;
 use super::convert::ConvertContext;
 use crate::digest::Digest;
 use crate::progress::{Event, LayerNumber};
@@ -39,7 +39,7 @@ impl ConvertContext<'_> {
         store: &Store,
         wanted: impl Iterator<Item = (&'a Digest, &'a Digest)>,
         again: bool,
-    ) -> Result<Locks, LoadError> {
+    ) -> Result<Locks, ImageError> {
         let blobs: BTreeMap<&Digest, &Digest> = wanted.collect();
         let mut locks = self.find_missing(store, blobs.keys().copied(), again)?;
         let mut numbers = 0..;
@@ -47,7 +47,7 @@ impl ConvertContext<'_> {
         for diff_id in &locks.missing {
             let number = LayerNumber(numbers.next().unwrap_or_default());
             let blob = blobs.get(diff_id).copied().unwrap_or(diff_id);
-            let is_missing = || -> Result<bool, LoadError> {
+            let is_missing = || -> Result<bool, ImageError> {
                 Ok(again || store.layer_over_any(diff_id)?.is_none())
             };
             self.wait_for_fetch(store, &locks.making, (number, diff_id, blob), &is_missing)?;
@@ -67,8 +67,8 @@ impl ConvertContext<'_> {
         store: &Store,
         locks: &LayerLocks,
         (layer, diff_id, blob): (LayerNumber, &Digest, &Digest),
-        is_missing: &dyn Fn() -> Result<bool, LoadError>,
-    ) -> Result<(), LoadError> {
+        is_missing: &dyn Fn() -> Result<bool, ImageError>,
+    ) -> Result<(), ImageError> {
         let mut told = false;
         let mut since = (Instant::now(), store.part_length(blob));
         while !locks.try_fetch(diff_id)? && is_missing()? {
@@ -94,7 +94,7 @@ impl ConvertContext<'_> {
         store: &Store,
         wanted: impl Iterator<Item = &'a Digest>,
         again: bool,
-    ) -> Result<Locks, LoadError> {
+    ) -> Result<Locks, ImageError> {
         let wanted: BTreeSet<&Digest> = wanted.collect();
         // Before the look at what is there, which then stays.
         let pins = store.pin_layers(wanted.iter().copied(), self.progress.as_ref(), self.cancel)?;
@@ -118,7 +118,7 @@ impl ConvertContext<'_> {
         &self,
         store: &Store,
         wanted: impl Iterator<Item = &'a Digest>,
-    ) -> Result<Locks, LoadError> {
+    ) -> Result<Locks, ImageError> {
         let mut locks = self.find_missing(store, wanted, false)?;
         for (number, diff_id) in locks.missing.clone().into_iter().enumerate() {
             self.lock(&locks, number, &diff_id)?;
@@ -131,7 +131,7 @@ impl ConvertContext<'_> {
     }
 
     /// Locks the layers that were to be made and are to be published now.
-    pub(super) fn lock_made(&self, locks: &Locks) -> Result<(), LoadError> {
+    pub(super) fn lock_made(&self, locks: &Locks) -> Result<(), ImageError> {
         for (number, diff_id) in locks.missing.iter().enumerate() {
             self.lock(locks, number, diff_id)?;
         }
@@ -140,7 +140,7 @@ impl ConvertContext<'_> {
 
     /// Waits for the right to make a layer. Everybody asks in the order of the digests, so nobody
     /// waits for somebody who waits for them.
-    fn lock(&self, locks: &Locks, number: usize, diff_id: &Digest) -> Result<(), LoadError> {
+    fn lock(&self, locks: &Locks, number: usize, diff_id: &Digest) -> Result<(), ImageError> {
         let mut on_wait = || {
             self.progress.report(Event::LayerWaiting {
                 layer: LayerNumber(number),

@@ -3,21 +3,19 @@
 //! Owns what msb needs to know of a manifest. Its bytes are kept as they came; nothing here is ever
 //! written back, except a manifest for archives that have none.
 
-use std::sync::Arc;
-
 use msb_documents::{Descriptor, DocumentError};
+#[cfg(feature = "registry")]
 use oci_spec::OciSpecError;
+#[cfg(feature = "registry")]
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType};
 use serde::de::Error as _;
 
-use super::LoadError;
-use super::document::{Config, checked_digest, read_document};
-use crate::archive::ArchiveSource;
+use super::ImageError;
+use super::document::Config;
 use crate::digest::Digest;
-use crate::limits::Limits;
-use crate::plugin::PlannedImage;
 use crate::store::{LayerKey, NewImage, NewImageLayer};
 
+#[cfg(feature = "registry")]
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// The manifest of an image.
@@ -52,33 +50,17 @@ impl LayerDescriptor {
 }
 
 impl Manifest {
-    /// Reads the manifest of a planned image, if it has one.
-    pub(super) fn read(
-        source: &Arc<dyn ArchiveSource>,
-        image: &PlannedImage,
-        limits: &Limits,
-    ) -> Result<Option<Self>, LoadError> {
-        const WHAT: &str = "manifest";
-        let Some(document) = &image.manifest else {
-            return Ok(None);
-        };
-        let limit = (limits.manifest_bytes, "manifest_bytes");
-        let bytes = read_document(source, document, WHAT, limit)?;
-        let digest = checked_digest(&bytes, image.manifest_digest.as_ref(), WHAT)?;
-        Self::of(bytes, digest, None).map(Some)
-    }
-
     /// Refuses a configuration that is not the one of this manifest.
-    pub(super) fn check_config(&self, config: &Config) -> Result<(), LoadError> {
+    pub(super) fn check_config(&self, config: &Config) -> Result<(), ImageError> {
         if self.config != config.digest {
-            return Err(LoadError::OtherConfig {
+            return Err(ImageError::OtherConfig {
                 manifest: self.digest.clone(),
                 stated: self.config.clone(),
                 actual: config.digest.clone(),
             });
         }
         if self.layers.len() != config.diff_ids.len() {
-            return Err(LoadError::LayerCount {
+            return Err(ImageError::LayerCount {
                 config: config.digest.clone(),
                 diff_ids: config.diff_ids.len(),
                 layers: self.layers.len(),
@@ -92,22 +74,22 @@ impl Manifest {
     ///
     /// # Errors
     /// It is not the manifest of an image for everybody who reads it, or of something that msb does
-    /// not keep: [`LoadError::is_of_another_kind`] tells the latter.
+    /// not keep: [`ImageError::is_of_another_kind`] tells the latter.
     pub(super) fn of(
         bytes: Vec<u8>,
         digest: Digest,
         called: Option<&str>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, ImageError> {
         match msb_documents::Document::read(&bytes, called) {
             Ok(msb_documents::Document::Manifest(manifest)) => {
                 Self::from_document(bytes, digest, manifest)
             }
-            Ok(msb_documents::Document::Index(_)) => Err(LoadError::Manifest {
+            Ok(msb_documents::Document::Index(_)) => Err(ImageError::Manifest {
                 manifest: digest,
                 reason: DocumentError::Index,
             }),
             Err(DocumentError::Json(source)) => Err(not_understood(&digest, source)),
-            Err(reason) => Err(LoadError::Manifest {
+            Err(reason) => Err(ImageError::Manifest {
                 manifest: digest,
                 reason,
             }),
@@ -122,9 +104,9 @@ impl Manifest {
         bytes: Vec<u8>,
         digest: Digest,
         manifest: msb_documents::Manifest,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, ImageError> {
         if let Err(reason) = manifest.check_is_image() {
-            return Err(LoadError::NotAnImage {
+            return Err(ImageError::NotAnImage {
                 manifest: digest,
                 reason,
             });
@@ -150,7 +132,7 @@ impl Manifest {
                         urls: layer.urls,
                     })
                 })
-                .collect::<Result<_, LoadError>>()?,
+                .collect::<Result<_, ImageError>>()?,
             bytes,
             digest,
             media_type: manifest.media_type,
@@ -159,6 +141,7 @@ impl Manifest {
 
     /// Composes the manifest of an image that came without one. Equal configurations and layers
     /// give equal bytes, so loading an archive twice gives one image.
+    #[cfg(feature = "registry")]
     pub(super) fn compose(
         config: &Config,
         layers: Vec<LayerDescriptor>,
@@ -167,6 +150,7 @@ impl Manifest {
     }
 
     /// As [`compose`](Self::compose), for a configuration of this digest and length.
+    #[cfg(feature = "registry")]
     pub(super) fn compose_for(
         config: &Digest,
         config_length: usize,
@@ -239,8 +223,8 @@ impl Manifest {
     }
 }
 
-fn not_understood(digest: &Digest, source: serde_json::Error) -> LoadError {
-    LoadError::Document {
+fn not_understood(digest: &Digest, source: serde_json::Error) -> ImageError {
+    ImageError::Document {
         what: "manifest",
         digest: digest.clone(),
         source,
@@ -254,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    fn read(field: &str, value: Value) -> Result<Manifest, LoadError> {
+    fn read(field: &str, value: Value) -> Result<Manifest, ImageError> {
         let mut manifest = json!({
             "schemaVersion": 2,
             "config": {"digest": Digest::of(b"config").to_string(), "size": 6},
@@ -279,10 +263,10 @@ mod tests {
     fn what_is_no_manifest_of_an_image_is_told_apart() {
         let layer = json!([{"digest": "sha256:../x"}]);
         let error = read("layers", layer).unwrap_err();
-        assert!(matches!(error, LoadError::Document { .. }), "{error}");
+        assert!(matches!(error, ImageError::Document { .. }), "{error}");
         assert!(!error.is_of_another_kind());
         let error = read("manifests", json!([])).unwrap_err();
-        assert!(matches!(error, LoadError::Manifest { .. }), "{error}");
+        assert!(matches!(error, ImageError::Manifest { .. }), "{error}");
         assert!(!error.is_of_another_kind());
         let error = read("layers", json!([{"mediaType": "application/wasm"}])).unwrap_err();
         assert!(error.is_of_another_kind(), "{error}");

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::LoadError;
+use super::ImageError;
 use super::select::SelectedImage;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
@@ -72,7 +72,7 @@ pub(super) fn keep_proven(
     image: &mut SelectedImage,
     new: &NewImage,
     progress: &dyn Progress,
-) -> Result<(), LoadError> {
+) -> Result<(), ImageError> {
     for reference in std::mem::take(&mut image.references) {
         if store.may_name(new, &reference)? {
             image.references.push(reference);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::LoadError;
+use super::ImageError;
 use super::convert::{ConvertContext, ConvertedLayer, named};
 use crate::digest::Digest;
 use crate::layer::{ChainPosition, LayerError, LowerLayers};
@@ -50,7 +50,7 @@ impl<'a> Placement<'a> {
 
     /// Returns the keys of the layers of one image, the bottom one first, and makes what is not
     /// there yet. What it makes stays only for images that are [kept](Self::keep).
-    pub(super) fn place(&mut self, layers: &[NamedLayer<'_>]) -> Result<Vec<LayerKey>, LoadError> {
+    pub(super) fn place(&mut self, layers: &[NamedLayer<'_>]) -> Result<Vec<LayerKey>, ImageError> {
         let mut lower = LowerLayers::within(self.context.budget);
         let mut below: Option<Digest> = None;
         let mut keys = Vec::with_capacity(layers.len());
@@ -72,7 +72,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Returns the length of the tar of a layer that was placed.
-    pub(super) fn tar_size(&self, key: &LayerKey) -> Result<Option<u64>, LoadError> {
+    pub(super) fn tar_size(&self, key: &LayerKey) -> Result<Option<u64>, ImageError> {
         if let Some(made) = self.made.get(key) {
             return Ok(Some(made.facts.tar_size));
         }
@@ -96,7 +96,7 @@ impl<'a> Placement<'a> {
         layer: &NamedLayer<'_>,
         chain_id: &Digest,
         lower: &LowerLayers,
-    ) -> Result<LayerKey, LoadError> {
+    ) -> Result<LayerKey, ImageError> {
         let plain = LayerKey::plain(layer.diff_id.clone());
         let chained = LayerKey {
             chain: Some(chain_id.clone()),
@@ -133,14 +133,14 @@ impl<'a> Placement<'a> {
         Ok(key)
     }
 
-    fn facts(&self, key: &LayerKey) -> Result<Option<LayerFacts>, LoadError> {
+    fn facts(&self, key: &LayerKey) -> Result<Option<LayerFacts>, ImageError> {
         if let Some(made) = self.made.get(key) {
             return Ok(Some(made.facts.clone()));
         }
         Ok(self.store.layer(key)?.map(|stored| stored.facts))
     }
 
-    fn files(&self, key: &LayerKey) -> Result<Option<LayerFiles>, LoadError> {
+    fn files(&self, key: &LayerKey) -> Result<Option<LayerFiles>, ImageError> {
         if let Some(made) = self.made.get(key) {
             let (erofs, recipe) = made.staged.open()?;
             return Ok(Some(LayerFiles { erofs, recipe }));
@@ -149,7 +149,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Returns where the image of a layer is.
-    fn erofs(&self, key: &LayerKey) -> Result<Option<PathBuf>, LoadError> {
+    fn erofs(&self, key: &LayerKey) -> Result<Option<PathBuf>, ImageError> {
         if let Some(made) = self.made.get(key) {
             return Ok(Some(made.staged.erofs()));
         }
@@ -157,7 +157,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Returns files that the tar of a layer can be rebuilt from.
-    fn any_files(&self, plain: &LayerKey) -> Result<Option<LayerFiles>, LoadError> {
+    fn any_files(&self, plain: &LayerKey) -> Result<Option<LayerFiles>, ImageError> {
         match made_of(&self.made, &plain.diff_id) {
             Some(key) => self.files(key),
             None => stored_files(self.store.layer_over_any(&plain.diff_id)?),
@@ -177,8 +177,8 @@ pub(super) fn made_of<'a, T>(
 
 fn stored_files(
     stored: Option<crate::store::LayerRecord>,
-) -> Result<Option<LayerFiles>, LoadError> {
-    let open = |stored: crate::store::LayerRecord| -> Result<LayerFiles, LoadError> {
+) -> Result<Option<LayerFiles>, ImageError> {
+    let open = |stored: crate::store::LayerRecord| -> Result<LayerFiles, ImageError> {
         Ok(LayerFiles {
             erofs: stored.open_erofs()?,
             recipe: stored.open_recipe()?,
@@ -196,7 +196,7 @@ pub(super) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
     }
 }
 
-fn missing(layer: &NamedLayer<'_>) -> LoadError {
+fn missing(layer: &NamedLayer<'_>) -> ImageError {
     named(
         &layer.name,
         LayerError::DamagedRecipe("its files are not in the store any more"),

@@ -15,7 +15,7 @@ use super::manifest::LayerDescriptor;
 use super::placement::{NamedLayer, Placement};
 use super::plan::PlanBuilder;
 use super::resolve::{Resolved, Resolver};
-use super::{LoadError, PullError, same};
+use super::{ImageError, PullError, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -305,7 +305,7 @@ impl Pull<'_> {
         &self,
         diff_ids: &[Digest],
         locks: &Locks,
-    ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, LoadError> {
+    ) -> Result<BTreeMap<LayerKey, ConvertedLayer>, ImageError> {
         let progress = self.context.progress;
         let mut jobs = PlanBuilder::default();
         let mut above = jobs.image();
@@ -376,7 +376,7 @@ impl LayerSource for Pull<'_> {
         job: &'a LayerJob,
         number: LayerNumber,
         cancel: &'a Cancel,
-    ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
+    ) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
         let Some(layer) = self.layer(job) else {
             return Ok(Box::new(std::io::empty()));
         };
@@ -414,15 +414,15 @@ impl LayerSource for Pull<'_> {
         &self,
         job: &LayerJob,
         _number: LayerNumber,
-        error: &LoadError,
+        error: &ImageError,
     ) -> bool {
         if error.is_full() {
             self.give_up_parts();
             return true;
         }
         let is_damaged = match error {
-            LoadError::LayerDigest { .. } | LoadError::DiffId { .. } => true,
-            LoadError::Layer { source, .. } => source.may_be_damage(),
+            ImageError::LayerDigest { .. } | ImageError::DiffId { .. } => true,
+            ImageError::Layer { source, .. } => source.may_be_damage(),
             _ => false,
         };
         let Some(layer) = self.layer(job).filter(|_| is_damaged) else {

@@ -5,7 +5,7 @@ use msb_documents::{Document, DocumentError, Index, media_type};
 use super::document::Config;
 use super::manifest::Manifest;
 use super::selection::{IndexEntry, order};
-use super::{LoadError, PullError};
+use super::{ImageError, PullError};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::Limits;
@@ -259,7 +259,7 @@ impl Resolver<'_> {
     /// Goes on without an image whose documents are not in order.
     fn skip(
         &self,
-        error: LoadError,
+        error: ImageError,
         host: &str,
         search: &mut Search,
     ) -> Result<Option<Resolved>, PullError> {

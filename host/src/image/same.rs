@@ -3,7 +3,7 @@
 //! Owns the question which image of the store that is, where several have its configuration. Which
 //! layers an image has, the configuration says: one digest of a configuration is one image.
 
-use super::LoadError;
+use super::ImageError;
 use super::document::Config;
 use super::manifest::{LayerDescriptor, Manifest};
 use crate::digest::Digest;
@@ -18,7 +18,7 @@ pub(super) fn known_manifest(
     store: &Store,
     config: &Config,
     references: &[Reference],
-) -> Result<Option<Manifest>, LoadError> {
+) -> Result<Option<Manifest>, ImageError> {
     let mut images = store.configured(&config.digest)?;
     images.retain(|image| {
         let diff_ids = image.layers.iter().map(|layer| &layer.key.diff_id);

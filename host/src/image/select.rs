@@ -12,7 +12,7 @@ use msb_documents::Role;
 use super::document::Config;
 use super::manifest::Manifest;
 use super::selection::{IndexEntry, order};
-use super::{LoadError, LoadOptions, name};
+use super::{ImageError, LoadOptions, name};
 use crate::archive::ArchiveSource;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -59,7 +59,7 @@ pub(super) fn select(
     progress: &Arc<dyn Progress>,
     account: &mut Account,
     cancel: &Cancel,
-) -> Result<Vec<SelectedImage>, LoadError> {
+) -> Result<Vec<SelectedImage>, ImageError> {
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut obstacles = Vec::new();
@@ -133,7 +133,7 @@ impl Candidate {
         source: &Arc<dyn ArchiveSource>,
         image: PlannedImage,
         options: &LoadOptions,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, ImageError> {
         // What a manifest is of is told by itself, whatever its configuration is.
         let manifest = Manifest::read(source, &image, &options.limits)?;
         let config = Config::read(source, &image, &options.limits)?;
@@ -288,7 +288,7 @@ fn of_index(wanted: &Platform, candidates: &[Candidate], members: &[Member<'_>])
 }
 
 /// Returns the error of an archive of which nothing is loaded.
-fn no_image(wanted: Platform, candidates: &[Candidate], obstacles: Vec<LoadError>) -> LoadError {
+fn no_image(wanted: Platform, candidates: &[Candidate], obstacles: Vec<ImageError>) -> ImageError {
     let offered: Vec<Platform> = candidates
         .iter()
         .map(|candidate| candidate.platform().clone())
@@ -296,13 +296,13 @@ fn no_image(wanted: Platform, candidates: &[Candidate], obstacles: Vec<LoadError
     // What might have been the image comes first, then what there is for other machines.
     let (others, broken): (Vec<_>, Vec<_>) = obstacles
         .into_iter()
-        .partition(LoadError::is_of_another_kind);
+        .partition(ImageError::is_of_another_kind);
     let others = others.into_iter().filter(|_| offered.is_empty());
     let obstacle = broken.into_iter().chain(others).next();
     match obstacle {
         Some(error) => error,
-        None if offered.is_empty() => LoadError::NoImages,
-        None => LoadError::Platform { wanted, offered },
+        None if offered.is_empty() => ImageError::NoImages,
+        None => ImageError::Platform { wanted, offered },
     }
 }
 

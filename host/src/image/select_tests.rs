@@ -85,7 +85,7 @@ fn image(name: &str, stated: &str, indexes: &[&str], references: &[&str]) -> Pla
 }
 
 /// Returns the names of those that are picked, and what is told.
-fn picked(wanted: &str, planned: Vec<PlannedImage>) -> Result<(String, Vec<String>), LoadError> {
+fn picked(wanted: &str, planned: Vec<PlannedImage>) -> Result<(String, Vec<String>), ImageError> {
     let source: Arc<dyn ArchiveSource> = Arc::new(Nothing::default());
     let told = Arc::new(Told::default());
     let progress: Arc<dyn Progress> = told.clone();
@@ -130,7 +130,7 @@ fn of_an_index_the_image_of_the_best_variant_is_picked() {
         assert_eq!(names(wanted, index()), expected, "{wanted}");
     }
     let error = picked("linux/s390x", index()).unwrap_err();
-    assert!(matches!(&error, LoadError::Platform { offered, .. } if offered.len() == 3));
+    assert!(matches!(&error, ImageError::Platform { offered, .. } if offered.len() == 3));
 }
 
 #[test]
@@ -202,17 +202,17 @@ fn of_what_is_in_the_way_the_most_telling_is_the_error() {
     let broken = || image("broken", "linux/amd64", &[], &[]);
     let other = || image("other", "linux/arm64", &[], &[]);
     let error = |planned| picked("linux/amd64", planned).unwrap_err();
-    let is_broken = |error| matches!(error, LoadError::DocumentDigest { .. });
+    let is_broken = |error| matches!(error, ImageError::DocumentDigest { .. });
     assert!(is_broken(error(vec![artifact(), other(), broken()])));
     assert!(matches!(
         error(vec![artifact(), other()]),
-        LoadError::Platform { .. }
+        ImageError::Platform { .. }
     ));
     assert!(matches!(
         error(vec![artifact()]),
-        LoadError::NotAnImage { .. }
+        ImageError::NotAnImage { .. }
     ));
-    assert!(matches!(error(Vec::new()), LoadError::NoImages));
+    assert!(matches!(error(Vec::new()), ImageError::NoImages));
 }
 
 #[test]

@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use super::LayerError;
 use super::contents::{self, Written};
+use super::dependence::Dependence;
 use super::inherit::copy_files;
 use super::integrity::{ImageRemainder, digest_of};
 use super::lower::LowerLayers;
 use super::pipeline::{self, Chunks, Producer, Reading};
 use super::recipe::write_error;
 use super::relocate::relocate;
-use super::settle::Dependence;
 use super::source::Source;
 use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use msb_erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
 
 use super::LayerError;
+use super::dependence::Dependence;
 use super::names::{Directory, Names};
 use super::path::components;
-use super::settle::Dependence;
 use super::tree::implied_directory;
 use super::walk::Steps;
 use crate::cancel::Cancel;

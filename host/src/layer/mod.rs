@@ -4,35 +4,54 @@
 //! and the data path from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
+#[cfg(feature = "registry")]
 mod attributes;
 mod check;
+#[cfg(feature = "registry")]
 mod contents;
+#[cfg(feature = "registry")]
 mod convert;
+mod dependence;
 mod error;
+#[cfg(feature = "registry")]
 mod inherit;
 mod integrity;
+#[cfg(feature = "registry")]
 mod links;
+#[cfg(feature = "registry")]
 mod lower;
+#[cfg(feature = "registry")]
 mod names;
+#[cfg(feature = "registry")]
 mod notices;
+#[cfg(feature = "registry")]
 mod path;
+#[cfg(feature = "registry")]
 mod pipeline;
 mod rebuild;
 mod recipe;
+#[cfg(feature = "registry")]
 mod relocate;
+#[cfg(feature = "registry")]
 mod settle;
+#[cfg(feature = "registry")]
 mod source;
+#[cfg(feature = "registry")]
 mod tree;
+#[cfg(feature = "registry")]
 mod walk;
+#[cfg(feature = "registry")]
 mod xattr;
 
 pub use check::{ExpectedLayer, Fault, check};
+#[cfg(feature = "registry")]
 pub use convert::{ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
+pub use dependence::Dependence;
 pub use error::LayerError;
 pub use integrity::ImageRemainder;
+#[cfg(feature = "registry")]
 pub use lower::LowerLayers;
 pub use rebuild::{Rebuilt, rebuild};
-pub use settle::Dependence;
 
 use crate::blob::Compression;
 use crate::tar;

@@ -94,6 +94,9 @@ fn the_examples_load_list_and_save() {
     assert!(run.stdout.contains("bytes saved"), "{run:?}");
     let digest = env.json("images --format json")[0]["digest"].clone();
     assert!(run.stdout.contains(digest.as_str().unwrap()), "{run:?}");
+    let list = Run::of(&mut example(&env, "list")).success();
+    let layers = format!("\n  {}", env.home().join("cache/layers").display());
+    assert_eq!(list.stdout.matches(&layers).count(), 1, "{list:?}");
     env.msb("rmi app:1").success();
     env.msb("load -i out.tar").success();
     env.msb("image verify").success();

@@ -12,7 +12,7 @@ use super::harness::{Harness, chain};
 use super::report::{Cases, Check};
 use msb_host::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
 use msb_host::digest::{Digest, Hasher};
-use msb_host::image::{self, LoadError, LoadOptions, LoadReport};
+use msb_host::image::{self, ImageError, LoadOptions, LoadReport};
 use msb_host::limits::{Budget, Limits};
 use msb_host::platform::Platform;
 use msb_host::plugin::{Failure, FormatError, Formats, Plan, Refusal};
@@ -213,7 +213,7 @@ pub(super) fn load(
     formats: &Formats,
     input: Input,
     platform: Option<Platform>,
-) -> Result<(Store, LoadReport), LoadError> {
+) -> Result<(Store, LoadReport), ImageError> {
     let home = harness
         .fresh("store")
         .map_err(|source| ArchiveError::Open {

@@ -8,7 +8,7 @@ use super::reading::{Ended, is_planned, load, read};
 use super::report::{Cases, Check};
 use msb_host::archive::{ArchiveSource, Input};
 use msb_host::digest::{Digest, Hasher};
-use msb_host::image::LoadError;
+use msb_host::image::ImageError;
 use msb_host::plugin::{Formats, LayerData, Plan, PlannedLayer};
 
 /// Bytes of a made layer whose length is not stated, after which it has no end.
@@ -70,7 +70,7 @@ fn sample_loads(harness: &Harness<'_>, formats: &Formats, path: &Path) -> Result
     let input = || Input::Path(path.to_owned());
     let loaded = match load(harness, formats, input(), None) {
         // An archive of another machine is as good.
-        Err(LoadError::Platform { offered, .. }) => {
+        Err(ImageError::Platform { offered, .. }) => {
             load(harness, formats, input(), offered.into_iter().next())
         }
         loaded => loaded,

@@ -8,7 +8,7 @@ use super::super::convert::BlobFacts;
 use super::super::manifest::{LayerDescriptor, Manifest};
 use super::super::placement::{NamedLayer, Placement};
 use super::super::select::SelectedImage;
-use super::super::{LoadError, same};
+use super::super::{ImageError, same};
 use super::indexes::Indexes;
 use super::{check_size, contradicts};
 use crate::archive::ArchiveSource;
@@ -28,7 +28,7 @@ pub(super) struct Composer<'a> {
 
 impl Composer<'_> {
     /// Puts together what the store records of an image, and keeps the layers that were made for it.
-    pub(super) fn compose(&mut self, image: &SelectedImage) -> Result<NewImage, LoadError> {
+    pub(super) fn compose(&mut self, image: &SelectedImage) -> Result<NewImage, ImageError> {
         let named: Vec<_> = image
             .layers
             .iter()
@@ -69,7 +69,7 @@ impl Composer<'_> {
         &self,
         image: &SelectedImage,
         keys: Vec<LayerKey>,
-    ) -> Result<Vec<(LayerKey, u64)>, LoadError> {
+    ) -> Result<Vec<(LayerKey, u64)>, ImageError> {
         let length = |(layer, key): (&PlannedLayer, LayerKey)| {
             let length = match layer.data {
                 LayerData::Entry(entry) => self.length(entry),
@@ -87,21 +87,21 @@ impl Composer<'_> {
         &self,
         image: &SelectedImage,
         keys: &[LayerKey],
-    ) -> Result<Manifest, LoadError> {
+    ) -> Result<Manifest, ImageError> {
         let descriptors = image
             .layers
             .iter()
             .zip(keys)
             .map(|(layer, key)| self.describe_blob(layer, key, image))
             .collect::<Result<_, _>>()?;
-        Manifest::compose(&image.config, descriptors).map_err(|source| LoadError::Compose {
+        Manifest::compose(&image.config, descriptors).map_err(|source| ImageError::Compose {
             config: image.config.digest.clone(),
             source,
         })
     }
 
     /// Refuses a layer whose bytes are known and are not those that the manifest names.
-    fn check_blob(&self, layer: &PlannedLayer, stated: &LayerDescriptor) -> Result<(), LoadError> {
+    fn check_blob(&self, layer: &PlannedLayer, stated: &LayerDescriptor) -> Result<(), ImageError> {
         let LayerData::Entry(entry) = layer.data else {
             return Ok(());
         };
@@ -110,7 +110,7 @@ impl Composer<'_> {
         }
         match self.blobs.get(&entry) {
             Some(blob) if contradicts(&blob.digest, &stated.digest) => {
-                Err(LoadError::LayerDigest {
+                Err(ImageError::LayerDigest {
                     name: self.name(entry),
                     stated: stated.digest.clone(),
                     actual: blob.digest.clone(),
@@ -126,8 +126,8 @@ impl Composer<'_> {
         layer: &PlannedLayer,
         key: &LayerKey,
         image: &SelectedImage,
-    ) -> Result<LayerDescriptor, LoadError> {
-        let missing = || LoadError::MissingLayer {
+    ) -> Result<LayerDescriptor, ImageError> {
+        let missing = || ImageError::MissingLayer {
             config: image.config.digest.clone(),
             diff_id: key.diff_id.clone(),
         };

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use msb_documents::media_type::INDEX;
 
-use super::super::LoadError;
+use super::super::ImageError;
 use super::super::convert::ConvertContext;
-use super::super::document::{checked_digest, read_document};
+use super::super::document::checked_digest;
 use super::super::select::DOCUMENT;
+use super::planned::read_document;
 use crate::archive::ArchiveSource;
 use crate::digest::Digest;
 use crate::limits::{Account, Purpose};
@@ -38,7 +39,7 @@ impl Indexes {
         planned: &[PlannedIndex],
         context: &ConvertContext<'_>,
         account: &mut Account,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, ImageError> {
         const WHAT: &str = "index";
         let limit = (context.limits.manifest_bytes, "manifest_bytes");
         let mut indexes = Self::default();

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::LoadError;
+use super::super::ImageError;
 use super::super::convert::{
     BlobFacts, ConvertContext, ConvertedLayer, LayerJob, named, processors,
 };
@@ -43,13 +43,13 @@ struct ConsumedLayer {
 pub(super) struct Layers<'a> {
     source: Arc<dyn ArchiveSource>,
     context: ConvertContext<'a>,
-    passed: HashMap<u32, Result<ConsumedLayer, Arc<LoadError>>>,
+    passed: HashMap<u32, Result<ConsumedLayer, Arc<ImageError>>>,
     made: BTreeMap<LayerKey, ConvertedLayer>,
     blobs: HashMap<u32, BlobFacts>,
     /// What came of looking at an entry.
-    looked_at: HashMap<Claim, Result<(), Arc<LoadError>>>,
+    looked_at: HashMap<Claim, Result<(), Arc<ImageError>>>,
     /// Contents that could not be converted, from whichever entry.
-    failed: HashMap<Digest, Arc<LoadError>>,
+    failed: HashMap<Digest, Arc<ImageError>>,
 }
 
 /// What is to be done at once: layers to convert, and entries to check.
@@ -96,7 +96,7 @@ impl<'a> Layers<'a> {
         &mut self,
         images: &[SelectedImage],
         locks: &Locks,
-    ) -> Result<(), LoadError> {
+    ) -> Result<(), ImageError> {
         self.take_passed(images, locks);
         let workers = processors();
         let first = self.round(images, locks);
@@ -110,7 +110,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns what an image has failed of, if it has.
-    pub(super) fn failure(&self, image: &SelectedImage, locks: &Locks) -> Option<Arc<LoadError>> {
+    pub(super) fn failure(&self, image: &SelectedImage, locks: &Locks) -> Option<Arc<ImageError>> {
         if let Some(error) = self.own_failure(image) {
             return Some(error);
         }
@@ -121,7 +121,7 @@ impl<'a> Layers<'a> {
         let missing = diff_ids.find(|diff_id| self.is_missing(diff_id, locks))?;
         let failed = self.failed.get(missing).cloned();
         Some(failed.unwrap_or_else(|| {
-            Arc::new(LoadError::MissingLayer {
+            Arc::new(ImageError::MissingLayer {
                 config: image.config.digest.clone(),
                 diff_id: missing.clone(),
             })
@@ -134,7 +134,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns what was wrong with an entry that an image has.
-    fn own_failure(&self, image: &SelectedImage) -> Option<Arc<LoadError>> {
+    fn own_failure(&self, image: &SelectedImage) -> Option<Arc<ImageError>> {
         image.claims().find_map(|claim| {
             let looked_at = self.looked_at.get(&claim)?;
             looked_at.as_ref().err().cloned()
@@ -142,7 +142,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Checks the lengths that are stated without a digest.
-    fn check_sizes(&self, image: &SelectedImage) -> Result<(), LoadError> {
+    fn check_sizes(&self, image: &SelectedImage) -> Result<(), ImageError> {
         for layer in image.layers.iter().filter(|it| it.digest.is_none()) {
             if let LayerData::Entry(entry) = layer.data
                 && let Some(blob) = self.blobs.get(&entry)
@@ -216,7 +216,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Does what is to be done. Returns whether a layer had no room and may be tried once more.
-    fn work(&mut self, round: Round, workers: usize, again: bool) -> Result<bool, LoadError> {
+    fn work(&mut self, round: Round, workers: usize, again: bool) -> Result<bool, ImageError> {
         let plan = round.jobs.finish();
         let converted: HashSet<Claim> = plan.jobs.iter().map(Claim::of_job).collect();
         let mut checks = round.checks;
@@ -312,10 +312,10 @@ impl Claim {
 
 impl ConsumedLayer {
     /// Refuses an entry that is not what an image says of it.
-    fn check(&self, claim: &Claim, name: &str) -> Result<(), LoadError> {
+    fn check(&self, claim: &Claim, name: &str) -> Result<(), ImageError> {
         if let Some((stated, size)) = &claim.blob {
             if contradicts(&self.blob.digest, stated) {
-                return Err(LoadError::LayerDigest {
+                return Err(ImageError::LayerDigest {
                     name: name.to_owned(),
                     stated: stated.clone(),
                     actual: self.blob.digest.clone(),
@@ -324,7 +324,7 @@ impl ConsumedLayer {
             check_size(name, *size, self.blob.size)?;
         }
         if self.diff_id != claim.diff_id {
-            return Err(LoadError::DiffId {
+            return Err(ImageError::DiffId {
                 name: name.to_owned(),
                 stated: claim.diff_id.clone(),
                 actual: self.diff_id.clone(),

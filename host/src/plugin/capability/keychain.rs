@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use keyring::{Entry, Error};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Resource;
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::off_thread::{NoAnswer, off_thread};
 use super::secret::Value;
+use super::system_store;
 use crate::plugin::bindings::msb::plugin::keychain::{self, Item};
 use crate::plugin::bindings::msb::plugin::types::Refusal;
 use crate::plugin::grant::Capability;
@@ -49,7 +49,7 @@ impl keychain::Host for Guest {
             let kept = ask(move || {
                 let text = match fake {
                     Some(fake) => fake.item(&service, &account),
-                    None => system_item(&service, &account)?,
+                    None => system_store::read(&service, &account)?,
                 };
                 text.map(|text| parse(&text, &service, &account))
                     .transpose()
@@ -100,9 +100,7 @@ impl keychain::Host for Guest {
                     fake.keep_item(&service, &account, Some(text));
                     return Ok(());
                 }
-                Entry::new(&service, &account)
-                    .and_then(|entry| entry.set_password(&text))
-                    .map_err(|error| refusal(&error))
+                system_store::write(&service, &account, &text)
             });
             Ok(put.await)
         })
@@ -121,11 +119,7 @@ impl keychain::Host for Guest {
                 if let Some(fake) = fake {
                     return Ok(fake.keep_item(&service, &account, None));
                 }
-                match Entry::new(&service, &account).and_then(|entry| entry.delete_credential()) {
-                    Ok(()) => Ok(true),
-                    Err(Error::NoEntry) => Ok(false),
-                    Err(error) => Err(refusal(&error)),
-                }
+                system_store::remove(&service, &account)
             })
             .await
         })
@@ -163,15 +157,6 @@ async fn ask<T: Send + 'static>(
     }
 }
 
-/// Returns the text of an item of the system's store.
-fn system_item(service: &str, account: &str) -> Result<Option<Zeroizing<String>>, Refusal> {
-    match Entry::new(service, account).and_then(|entry| entry.get_password()) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
-        Err(Error::NoEntry) => Ok(None),
-        Err(error) => Err(refusal(&error)),
-    }
-}
-
 fn parse(text: &str, service: &str, account: &str) -> Result<Kept, Refusal> {
     // Where in the item the fault is says nothing of what is in it; the rest of the error might.
     serde_json::from_str(text).map_err(|error| {
@@ -181,32 +166,6 @@ fn parse(text: &str, service: &str, account: &str) -> Result<Kept, Refusal> {
             error.column()
         ))
     })
-}
-
-/// Says what an error of the store means. The variant alone does not tell: a locked store is
-/// reported in different ways, and what can be done about it is the same.
-fn refusal(error: &Error) -> Refusal {
-    match error {
-        Error::NoDefaultStore => Refusal::Unavailable(match Entry::store_status() {
-            Err(cause) => format!("there is no credential store of the system here: {cause}"),
-            Ok(()) => "there is no credential store of the system here".to_owned(),
-        }),
-        Error::TooLong(attribute, limit) => Refusal::TooLarge(format!(
-            "the system's credential store takes at most {limit} characters as {attribute}"
-        )),
-        Error::Invalid(attribute, reason) => {
-            Refusal::Invalid(format!("{attribute} is not valid: {reason}"))
-        }
-        Error::BadEncoding(_) => {
-            Refusal::Failed("the item in the system's credential store is not UTF-8".to_owned())
-        }
-        Error::Ambiguous(_) => Refusal::Failed(
-            "the system's credential store has several items of this name".to_owned(),
-        ),
-        error => Refusal::Unavailable(format!(
-            "the system's credential store is locked or refuses: {error}"
-        )),
-    }
 }
 
 #[cfg(test)]
@@ -236,19 +195,5 @@ mod tests {
             (kept.username.as_str(), kept.password.expose_secret()),
             ("a", "b")
         );
-    }
-
-    #[test]
-    fn a_store_that_is_locked_or_missing_is_unavailable_and_not_a_failure() {
-        let cause = || "IsLocked".into();
-        for error in [
-            Error::PlatformFailure(cause()),
-            Error::NoStorageAccess(cause()),
-        ] {
-            assert!(
-                matches!(refusal(&error), Refusal::Unavailable(_)),
-                "{error}"
-            );
-        }
     }
 }

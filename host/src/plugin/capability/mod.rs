@@ -16,6 +16,7 @@ mod off_thread;
 mod reveal;
 pub(super) mod secret;
 mod settings;
+mod system_store;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
