@@ -23,8 +23,8 @@ fn main() {
 
 fn find_components(host: &Path) {
     println!("cargo::rerun-if-env-changed=MSB_COMPONENTS");
-    let folder = env::var_os("MSB_COMPONENTS")
-        .map_or_else(|| host.join("../plugins/target/components"), PathBuf::from);
+    let folder =
+        env::var_os("MSB_COMPONENTS").map_or_else(|| host.join("components"), PathBuf::from);
     let mut missing = Vec::new();
     for name in EMBEDDED {
         let component = folder.join(name).with_extension("wasm");

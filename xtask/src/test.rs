@@ -101,10 +101,39 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
                 "check --quiet -p msb-host --no-default-features --examples",
             ),
         )?;
+        println!("\n== package of the library");
+        check_package(&mut cargo_in(
+            &root,
+            "package --list -p msb-host --allow-dirty",
+        ))?;
         println!("\n== dependencies");
         dependencies::check(&root)?;
         fuzz::smoke()?;
     }
     println!("\nall checks passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// What the package of the library has beside its sources: a program that depends on it has nothing else
+/// of this repository.
+const PACKAGED: [&str; 8] = [
+    "components/docker-archive.wasm",
+    "components/docker-config.wasm",
+    "components/env.wasm",
+    "components/keychain.wasm",
+    "components/oci-layout.wasm",
+    "components/secret-file.wasm",
+    "wit/archive.wit",
+    "wit/credentials.wit",
+];
+
+fn check_package(list: &mut Command) -> Result<()> {
+    let output = list.output()?;
+    let files = String::from_utf8_lossy(&output.stdout);
+    for file in PACKAGED {
+        if !files.lines().any(|line| line == file) {
+            return Err(format!("the package of msb-host does not have {file}").into());
+        }
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! export, in one world, so that what is shared exists once. A component exports a part of it.
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "wit",
     inline: "
         package msb:host;
         world plugin {
