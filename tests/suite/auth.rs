@@ -8,6 +8,7 @@ mod logins;
 mod provider;
 mod refused;
 mod secrets;
+mod third_party;
 mod stages;
 mod tokens;
 
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         stages::tests(),
         logins::tests(),
         secrets::tests(),
+        third_party::tests(),
     ];
     tests.into_iter().flatten().collect()
 }

@@ -7,8 +7,8 @@ use super::for_settings;
 use super::plugin::for_plugin;
 use super::registry::for_verify;
 
-const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` \
-                     and `secret_name`";
+const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env`, \
+                     `secret_name` and `provider`";
 
 pub(super) fn for_auth(error: &AuthError) -> Option<String> {
     if let Some(hint) = error.hint() {
@@ -38,6 +38,12 @@ pub(super) fn for_keep(error: &LoginError) -> Option<String> {
     let hint = match error {
         LoginError::Path { registry, .. } => {
             return Some(format!("log in with `msb registry login {registry}`"));
+        }
+        LoginError::NoProvider { offered, .. } | LoginError::CannotStore { offered, .. } => {
+            return Some(format!(
+                "name one that does with --store: {}",
+                offered.join(", ")
+            ));
         }
         LoginError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
         LoginError::Verify(VerifyError::Registry(error)) => return for_verify(error),

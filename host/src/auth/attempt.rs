@@ -24,6 +24,8 @@ pub enum ProviderReply {
     OtherRegistries,
     /// It was not asked: the user has set nothing for the registry.
     NothingSet,
+    /// It was not asked: the user has named another provider for the registry.
+    AnotherNamed,
     /// It has nothing, or the registry is not its own.
     Nothing(&'static str),
     /// It answered.
@@ -88,6 +90,9 @@ impl fmt::Display for ProviderReply {
         match self {
             Self::OtherRegistries => formatter.write_str("not asked: it is for other registries"),
             Self::NothingSet => formatter.write_str("not asked: the settings name nothing"),
+            Self::AnotherNamed => {
+                formatter.write_str("not asked: the settings name another provider")
+            }
             Self::Nothing(why) => formatter.write_str(why),
             Self::Answer {
                 kind,

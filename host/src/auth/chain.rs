@@ -136,7 +136,8 @@ impl Chain {
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                     Err(error) => {
                         let is_news = self.is_news(query.registry, link.provider.name());
-                        ProviderReply::error(&error, link.stops_at(&error), is_news)
+                        let is_the_end = self.is_named(link, query.registry) || link.stops_at(&error);
+                        ProviderReply::error(&error, is_the_end, is_news)
                     }
                 },
             };
@@ -172,7 +173,7 @@ impl Chain {
                 }
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
-                    let is_the_end = link.stops_at(&error);
+                    let is_the_end = self.is_named(link, registry) || link.stops_at(&error);
                     let reply =
                         ProviderReply::error(&error, is_the_end, self.is_news(registry, name));
                     log(context, LogLevel::Debug, &told(registry, name, &reply));
@@ -217,7 +218,10 @@ impl Chain {
         match entry {
             Some((entry, settings))
                 if settings.source != AuthSource::Keyring
-                    && to_come.iter().all(|link| link.tier != Tier::Configured) =>
+                    && !to_come.iter().any(|link| match settings.provider() {
+                        Some(name) => link.provider.name() == name,
+                        None => link.tier == Tier::Configured,
+                    }) =>
             {
                 Err(AuthError::Unanswered {
                     file: entry.file.clone(),
@@ -249,6 +253,11 @@ impl Chain {
         if !patterns.iter().any(is_its) {
             return Some(ProviderReply::OtherRegistries);
         }
+        let entry = self.settings.get(query.registry);
+        let named = entry.and_then(|entry| entry.content.as_ref().ok()?.provider());
+        if named.is_some_and(|named| named != link.provider.name()) {
+            return Some(ProviderReply::AnotherNamed);
+        }
         let is_set = self.settings.get(query.registry).is_some_and(|entry| {
             let settings = entry.content.as_ref();
             settings.is_ok_and(|settings| settings.source != AuthSource::Keyring)
@@ -266,11 +275,18 @@ impl Chain {
             challenges: query.challenges.to_vec(),
             // A name that goes with another source says nothing of what the keychain may have.
             username: settings
-                .filter(|settings| settings.source == AuthSource::Keyring)
+                .filter(|it| matches!(it.source, AuthSource::Keyring | AuthSource::Provider(_)))
                 .and_then(|settings| settings.username.clone()),
             attempt: query.attempt,
             settings: settings.map(AuthSettings::to_json),
         }
+    }
+
+    /// Returns whether the settings name this provider for a registry: it answers, or the search ends.
+    fn is_named(&self, link: &Link, registry: &str) -> bool {
+        let entry = self.settings.get(registry);
+        let named = entry.and_then(|entry| entry.content.as_ref().ok()?.provider());
+        named == Some(link.provider.name())
     }
 
     /// Returns whether the user should hear that a provider does not work. That the system has no
@@ -337,7 +353,10 @@ fn stopped(
     let registry = registry.to_owned();
     let provider = link.provider.name().to_owned();
     match entry {
-        Some((entry, settings)) if link.tier == Tier::Configured => AuthError::Configured {
+        Some((entry, settings))
+            if link.tier == Tier::Configured || settings.provider().is_some() =>
+        {
+            AuthError::Configured {
             registry,
             provider,
             named: Box::new(Named {
@@ -346,7 +365,8 @@ fn stopped(
                 value: settings.source_name().to_owned(),
             }),
             source: Box::new(source),
-        },
+            }
+        }
         _ => AuthError::Provider {
             registry,
             provider,

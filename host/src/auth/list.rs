@@ -21,7 +21,8 @@ pub struct Registered {
     pub registry: String,
     /// The name. Untrusted text.
     pub username: Option<String>,
-    /// What has them: `keyring`, `password_env`, `secret_name`, or the provider's name.
+    /// What has them: `keyring`, `password_env`, `secret_name` or `provider` of the settings, else the
+    /// provider's name.
     pub source: String,
     /// Where: the variable, the file, the place that the provider names. Untrusted text.
     pub place: Option<String>,
@@ -87,7 +88,10 @@ pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthErr
 impl Registered {
     /// Returns whether a provider is the one that looks at what the settings name here.
     fn is_of(&self, provider: &str) -> bool {
-        provider_of(&self.source) == Some(provider)
+        match provider_of(&self.source) {
+            Some(own) => own == provider,
+            None => self.source == "provider" && self.place.as_deref() == Some(provider),
+        }
     }
 }
 
@@ -147,8 +151,9 @@ impl Outlook {
             AuthSource::Keyring => ("keyring".to_owned(), None),
             AuthSource::PasswordEnv(name) => ("password_env".to_owned(), Some(name.clone())),
             AuthSource::SecretName(name) => ("secret_name".to_owned(), Some(name.clone())),
+            AuthSource::Provider(name) => ("provider".to_owned(), Some(name.clone())),
         };
-        let Some(own) = provider_of(&row.source) else {
+        let Some(own) = settings.provider().or_else(|| provider_of(&row.source)) else {
             return row;
         };
         row.shadowed = winner.is_some_and(|winner| winner.provider != own);

@@ -27,13 +27,15 @@ use crate::settings::{AuthSource, Settings, SettingsError};
 pub const MAX_PASSWORD: usize = 256 << 10;
 
 /// Where a password is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PasswordStore {
     /// In the credential store of the operating system.
     #[default]
     Keyring,
     /// In a file that only the user may read, as plain text.
     File,
+    /// With the credential provider of this name, which from then on is asked alone.
+    Provider(String),
 }
 
 /// A login to be checked and stored.
@@ -107,6 +109,22 @@ pub enum LoginError {
     /// There is no provider for the store of credentials.
     #[error("there is no provider `{KEYCHAIN}`, which would keep credentials")]
     NoKeychain,
+    /// There is no provider of that name.
+    #[error("there is no credential provider `{name}`")]
+    NoProvider {
+        /// The name.
+        name: String,
+        /// The providers that store credentials.
+        offered: Vec<String>,
+    },
+    /// The provider only finds credentials.
+    #[error("the provider `{name}` does not store credentials")]
+    CannotStore {
+        /// The provider.
+        name: String,
+        /// The providers that do.
+        offered: Vec<String>,
+    },
     /// The file with a password could not be changed.
     #[error("could not {operation} `{}`", path.display())]
     File {
@@ -204,9 +222,24 @@ impl Login {
                 (settings.source != AuthSource::Keyring && !self.is_own(&settings.source))
                     .then(|| settings.source_key())
             });
-        match self.store {
-            PasswordStore::Keyring => self.keep_in_keychain(logins, &auth, context)?,
+        match &self.store {
+            PasswordStore::Keyring => {
+                let keychain = logins
+                    .chain
+                    .provider(KEYCHAIN)
+                    .ok_or(LoginError::NoKeychain)?;
+                self.keep_with(keychain, ("store", "keyring"), logins, &auth, context)?;
+            }
             PasswordStore::File => self.keep_in_file(logins, context)?,
+            PasswordStore::Provider(name) => {
+                let provider = storing(logins.chain, name)?;
+                self.keep_with(provider, ("provider", name), logins, &auth, context)?;
+                // Nobody asks for what an earlier login has kept there any more.
+                if let Some(keychain) = logins.chain.provider(KEYCHAIN).filter(|_| name != KEYCHAIN)
+                {
+                    let _ = keychain.erase(&login_request(&self.registry), context);
+                }
+            }
         }
         Ok(LoggedIn {
             welcome,
@@ -217,30 +250,32 @@ impl Login {
     }
 
     fn is_own(&self, source: &AuthSource) -> bool {
-        matches!(source, AuthSource::SecretName(name) if *name == file_name(&self.registry))
+        match source {
+            AuthSource::SecretName(name) => *name == file_name(&self.registry),
+            AuthSource::Provider(name) => self.store == PasswordStore::Provider(name.clone()),
+            _ => false,
+        }
     }
 
-    fn keep_in_keychain(
+    /// Stores the credentials with a provider, whose name the settings get as `source`.
+    fn keep_with(
         &self,
+        provider: &Arc<dyn Provider>,
+        source: (&str, &str),
         logins: &LoginStore<'_>,
         auth: &RegistryAuth,
         context: &Context,
     ) -> Result<(), LoginError> {
-        let keychain = logins
-            .chain
-            .provider(KEYCHAIN)
-            .ok_or(LoginError::NoKeychain)?;
         let request = login_request(&self.registry);
-        let before = keychain.get(&request, context);
+        let before = provider.get(&request, context);
         let mut edit = Edit::open(&logins.settings, &context.cancel)?;
         logins.tidy();
         let old = logins.set_aside(&self.registry)?;
-        let source = ("store", "keyring");
         // Settings come first: a password that they do not name would stay unnoticed.
         if let Err(error) = write_down(&mut edit, &self.registry, &self.username, source) {
             return Err(logins.undone(&self.registry, old, None, error));
         }
-        let stored = keychain.store(&request, auth, context);
+        let stored = provider.store(&request, auth, context);
         let is_stored = stored.is_ok();
         let done = stored
             .map_err(|source| LoginError::Store {
@@ -251,9 +286,9 @@ impl Login {
         if let Err(error) = done {
             // What is not written down is not kept, and what was there before is.
             let _ = match before {
-                Ok(before) => keychain.store(&request, &before.credential, context),
-                Err(ProviderError::NotFound) => keychain.erase(&request, context),
-                Err(_) if is_stored => keychain.erase(&request, context),
+                Ok(before) => provider.store(&request, &before.credential, context),
+                Err(ProviderError::NotFound) => provider.erase(&request, context),
+                Err(_) if is_stored => provider.erase(&request, context),
                 Err(_) => Ok(()),
             };
             return Err(logins.undone(&self.registry, old, Some(&edit), error));
@@ -296,15 +331,37 @@ impl Login {
             links.map(|link| Arc::clone(&link.provider)),
             &settings.registries.auth,
         );
-        let own = match self.store {
-            PasswordStore::Keyring => |attempt: &ProviderAttempt| attempt.provider == KEYCHAIN,
-            PasswordStore::File => |attempt: &ProviderAttempt| attempt.tier == Tier::Configured,
+        let own = |attempt: &ProviderAttempt| match &self.store {
+            PasswordStore::Keyring => attempt.provider == KEYCHAIN,
+            PasswordStore::File => attempt.tier == Tier::Configured,
+            PasswordStore::Provider(name) => attempt.provider == *name,
         };
         let attempts = chain.explain(&login_query(&self.registry), context).ok()?;
         let first = attempts
             .into_iter()
             .find(|attempt| attempt.reply.is_answer())?;
         (!own(&first)).then_some(first)
+    }
+}
+
+/// Returns a provider that stores credentials.
+fn storing<'a>(chain: &'a Chain, name: &str) -> Result<&'a Arc<dyn Provider>, LoginError> {
+    let offered = || {
+        let links = chain.links().iter();
+        let able = links.filter(|link| link.provider.operations().store);
+        able.map(|link| link.provider.name().to_owned()).collect()
+    };
+    let name = name.to_owned();
+    match chain.provider(&name) {
+        Some(provider) if provider.operations().store => Ok(provider),
+        Some(_) => Err(LoginError::CannotStore {
+            name,
+            offered: offered(),
+        }),
+        None => Err(LoginError::NoProvider {
+            name,
+            offered: offered(),
+        }),
     }
 }
 

@@ -7,6 +7,7 @@ use super::chain::Chain;
 use super::link::KEYCHAIN;
 use super::login::{LoginError, login_query, login_request, providers};
 use super::login_store::{LoginStore, file_name, places, strs};
+use super::pattern;
 use super::provider::ProviderError;
 use crate::context::Context;
 use crate::settings::edit::Edit;
@@ -17,6 +18,10 @@ use crate::settings::{AuthSettings, AuthSource};
 pub struct LoggedOut {
     /// The credential store has forgotten the registry.
     pub keychain: bool,
+    /// Other providers that have forgotten it.
+    pub erased: Vec<String>,
+    /// Other providers that could not, and why.
+    pub not_erased: Vec<(String, ProviderError)>,
     /// The settings have: the keys that were removed.
     pub settings: Vec<String>,
     /// The file with the password, which was removed.
@@ -35,7 +40,10 @@ pub struct LoggedOut {
 impl LoggedOut {
     /// Returns whether there was nothing to forget.
     pub fn is_nothing(&self) -> bool {
-        !self.keychain && self.settings.is_empty() && self.file.is_none()
+        !self.keychain
+            && self.erased.is_empty()
+            && self.settings.is_empty()
+            && self.file.is_none()
     }
 }
 
@@ -52,6 +60,26 @@ pub fn logout(
             Err(ProviderError::NotFound) => {}
             Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(error) => done.problem = Some(error),
+        }
+    }
+    for link in logins.chain.links() {
+        let name = link.provider.name();
+        let mut patterns = link.provider.registries().iter();
+        let is_its = patterns.any(|pattern| pattern::matches(pattern, registry));
+        if name == KEYCHAIN || !is_its || !link.provider.operations().erase {
+            continue;
+        }
+        match link.provider.erase(&login_request(registry), context) {
+            Ok(()) => done.erased.push(name.to_owned()),
+            // One without its settings has nothing either.
+            Err(
+                ProviderError::NotFound
+                | ProviderError::NotMine
+                | ProviderError::Unsupported
+                | ProviderError::Misconfigured(_),
+            ) => {}
+            Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(error) => done.not_erased.push((name.to_owned(), error)),
         }
     }
     let mut settings = logins.chain.settings().clone();

@@ -91,8 +91,8 @@ fn an_entry_of_the_settings_is_written_as_advised() {
     guarded.entry(&json!({"username": "me"}));
     advises(
         guarded.pull(&[]),
-        "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env` and \
-         `secret_name`",
+        "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env`, \
+         `secret_name` and `provider`",
     );
     guarded.entry(&json!({"username": "me", "password_env": "TOKEN"}));
     guarded.pull(&[("TOKEN", "secret-pass")]).success();

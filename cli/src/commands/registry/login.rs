@@ -4,7 +4,6 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use msb_host::auth::{MAX_PASSWORD, password_typed, registry_named};
 use msb_host::progress::LogLevel;
 use msb_host::registry::LoginCheck;
@@ -27,6 +26,7 @@ Examples:
   msb registry login ghcr.io --username octocat
   printf '%s\\n' \"$GHCR_TOKEN\" | msb registry login ghcr.io --username octocat --password-stdin
   msb registry login registry.local:5000 --username ci --insecure --store file
+  msb registry login ghcr.io --username octocat --store my-provider
 
 Without a credential store, as on servers and in CI, let config.json name where the password is:
   {\"registries\": {\"auth\": {\"ghcr.io\": {\"username\": \"octocat\", \"password_env\": \"GHCR_TOKEN\"}}}}")]
@@ -43,20 +43,12 @@ pub(crate) struct Args {
     /// Store the credentials without verifying them.
     #[arg(long)]
     no_verify: bool,
-    /// Where the password is kept.
-    #[arg(long, value_enum, default_value_t = StoreKind::Keyring)]
-    store: StoreKind,
+    /// Where the password is kept: `keyring`, the credential store of the operating system; `file`, a
+    /// file that only you can read, as plain text; or the name of a provider that stores credentials.
+    #[arg(long, value_name = "STORE", default_value = "keyring")]
+    store: String,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// Where a password is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum StoreKind {
-    /// The credential store of the operating system.
-    Keyring,
-    /// A file that only you can read. The password is in it as plain text.
-    File,
 }
 
 /// Runs the command.
@@ -77,9 +69,10 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     } else {
         hidden(ui)?
     };
-    let store = match args.store {
-        StoreKind::Keyring => PasswordStore::Keyring,
-        StoreKind::File => PasswordStore::File,
+    let store = match args.store.as_str() {
+        "keyring" => PasswordStore::Keyring,
+        "file" => PasswordStore::File,
+        provider => PasswordStore::Provider(provider.to_owned()),
     };
     let login = msb
         .log_in(&registry, username, password_typed(&typed)?)

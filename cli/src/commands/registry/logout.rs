@@ -64,6 +64,12 @@ fn tell(ui: Ui, registry: &str, done: &LoggedOut) {
         };
         ui.log(level, &text);
     }
+    for (provider, error) in &done.not_erased {
+        ui.log(
+            LogLevel::Warn,
+            &format!("`{provider}` may still have credentials for {registry}: {error}"),
+        );
+    }
     match &done.left {
         Some(("password_env", name)) => {
             ui.note(&format!("the variable `{name}` is not used any more"));

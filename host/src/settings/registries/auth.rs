@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::super::plugins::is_plugin_name;
 use super::super::shape::Object;
 
 /// What the user has set for a host.
@@ -42,6 +43,8 @@ pub enum AuthSource {
     PasswordEnv(String),
     /// In a file of this name below `secrets/registries`: `secret_name`.
     SecretName(String),
+    /// The provider of this name has it, and no other is asked: `provider`.
+    Provider(String),
 }
 
 /// What is wrong with an entry.
@@ -49,7 +52,7 @@ pub enum AuthSource {
 #[non_exhaustive]
 pub enum AuthProblem {
     /// Nothing says where the password is.
-    #[error("it has none of `store`, `password_env` and `secret_name`")]
+    #[error("it has none of `store`, `password_env`, `secret_name` and `provider`")]
     NoSource,
     /// Two things say where the password is.
     #[error("it has both `{0}` and `{1}`")]
@@ -69,6 +72,9 @@ pub enum AuthProblem {
     /// No name of a file.
     #[error("`secret_name` is not a file name: it may not contain `/`, or be `.` or `..`")]
     SecretName,
+    /// No name of a provider.
+    #[error("`provider` is not the name of a plugin")]
+    Provider,
     /// Another entry for the same host says something else.
     #[error("`{0}` says something else of the same host")]
     Contradiction(String),
@@ -81,6 +87,7 @@ pub(super) struct AuthFile {
     store: Option<String>,
     password_env: Option<String>,
     secret_name: Option<String>,
+    provider: Option<String>,
     password: Option<IgnoredAny>,
 }
 
@@ -121,6 +128,7 @@ impl AuthSettings {
             AuthSource::Keyring => ("store", "keyring"),
             AuthSource::PasswordEnv(name) => ("password_env", name.as_str()),
             AuthSource::SecretName(name) => ("secret_name", name.as_str()),
+            AuthSource::Provider(name) => ("provider", name.as_str()),
         };
         object.insert(key.to_owned(), value.into());
         Value::Object(object)
@@ -130,7 +138,9 @@ impl AuthSettings {
     pub fn source_name(&self) -> &str {
         match &self.source {
             AuthSource::Keyring => "keyring",
-            AuthSource::PasswordEnv(name) | AuthSource::SecretName(name) => name,
+            AuthSource::PasswordEnv(name)
+            | AuthSource::SecretName(name)
+            | AuthSource::Provider(name) => name,
         }
     }
 
@@ -140,6 +150,15 @@ impl AuthSettings {
             AuthSource::Keyring => "store",
             AuthSource::PasswordEnv(_) => "password_env",
             AuthSource::SecretName(_) => "secret_name",
+            AuthSource::Provider(_) => "provider",
+        }
+    }
+
+    /// Returns the provider that alone is asked, if the entry names one.
+    pub fn provider(&self) -> Option<&str> {
+        match &self.source {
+            AuthSource::Provider(name) => Some(name),
+            _ => None,
         }
     }
 }
@@ -153,6 +172,7 @@ impl AuthFile {
             self.store.as_ref().map(|_| "store"),
             self.password_env.as_ref().map(|_| "password_env"),
             self.secret_name.as_ref().map(|_| "secret_name"),
+            self.provider.as_ref().map(|_| "provider"),
         ];
         let mut given = given.into_iter().flatten();
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
@@ -167,10 +187,16 @@ impl AuthFile {
             (_, Some(name), _) => AuthSource::PasswordEnv(name),
             (_, _, Some(name)) if !is_file_name(&name) => return Err(AuthProblem::SecretName),
             (_, _, Some(name)) => AuthSource::SecretName(name),
-            (None, None, None) => return Err(AuthProblem::NoSource),
+            (None, None, None) => match self.provider {
+                Some(name) if is_plugin_name(&name) => AuthSource::Provider(name),
+                Some(_) => return Err(AuthProblem::Provider),
+                None => return Err(AuthProblem::NoSource),
+            },
         };
         let username = self.username.filter(|name| !name.is_empty());
-        if username.is_none() && source != AuthSource::Keyring {
+        // The keychain and other providers have names of their own.
+        let has_names = matches!(source, AuthSource::Keyring | AuthSource::Provider(_));
+        if username.is_none() && !has_names {
             return Err(AuthProblem::NoUsername);
         }
         Ok(AuthSettings { username, source })
@@ -204,6 +230,10 @@ mod tests {
             (
                 r#"{"username": "u", "secret_name": "ghcr.io", "note": 5}"#,
                 AuthSource::SecretName("ghcr.io".to_owned()),
+            ),
+            (
+                r#"{"username": "u", "provider": "vault"}"#,
+                AuthSource::Provider("vault".to_owned()),
             ),
         ] {
             let expected = AuthSettings {
