@@ -8,8 +8,8 @@ mod logins;
 mod provider;
 mod refused;
 mod secrets;
-mod third_party;
 mod stages;
+mod third_party;
 mod tokens;
 
 use std::sync::Arc;

@@ -127,8 +127,9 @@ fn what_ships_with_msb_is_listed_and_is_no_different_from_what_is_installed() {
     );
     // Its very bytes, installed by somebody else, take its place.
     let path = place(&env, "oci-layout", "mine.wasm");
-    env.msb(&format!("plugin install {}", path.display()))
-        .success();
+    let line = format!("plugin install {} --yes --quiet", path.display());
+    let run = env.msb(&line).success();
+    assert_eq!(run.stderr, "note: mine takes the place of oci-layout\n");
     assert_eq!(row(&env, "oci-layout")["replaced_by"], "mine");
     let order = env.msb("plugin order").success();
     assert_eq!(
@@ -223,6 +224,8 @@ fn on_a_terminal_the_user_is_asked_and_decides() {
         "sha256:",
         "env=VAULT_TOKEN",
         "the token that opens",
+        "For registries",
+        "find credentials",
     ] {
         assert!(screen.contains(words), "no {words} on\n{screen}");
     }

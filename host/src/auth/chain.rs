@@ -136,7 +136,8 @@ impl Chain {
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                     Err(error) => {
                         let is_news = self.is_news(query.registry, link.provider.name());
-                        let is_the_end = self.is_named(link, query.registry) || link.stops_at(&error);
+                        let is_the_end =
+                            self.is_named(link, query.registry) || link.stops_at(&error);
                         ProviderReply::error(&error, is_the_end, is_news)
                     }
                 },
@@ -357,14 +358,14 @@ fn stopped(
             if link.tier == Tier::Configured || settings.provider().is_some() =>
         {
             AuthError::Configured {
-            registry,
-            provider,
-            named: Box::new(Named {
-                file: entry.file.clone(),
-                key: format!("{}.{}", entry.key, settings.source_key()),
-                value: settings.source_name().to_owned(),
-            }),
-            source: Box::new(source),
+                registry,
+                provider,
+                named: Box::new(Named {
+                    file: entry.file.clone(),
+                    key: format!("{}.{}", entry.key, settings.source_key()),
+                    value: settings.source_name().to_owned(),
+                }),
+                source: Box::new(source),
             }
         }
         _ => AuthError::Provider {

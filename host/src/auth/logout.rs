@@ -40,10 +40,7 @@ pub struct LoggedOut {
 impl LoggedOut {
     /// Returns whether there was nothing to forget.
     pub fn is_nothing(&self) -> bool {
-        !self.keychain
-            && self.erased.is_empty()
-            && self.settings.is_empty()
-            && self.file.is_none()
+        !self.keychain && self.erased.is_empty() && self.settings.is_empty() && self.file.is_none()
     }
 }
 

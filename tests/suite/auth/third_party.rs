@@ -152,19 +152,27 @@ fn a_provider_that_is_named_for_a_registry_is_asked_alone() {
     scene.pull().success();
     let explained = scene.msb(&format!("plugin explain-auth {host}"), "");
     let explained = explained.success().stdout;
-    let others = explained.matches("the settings name another provider").count();
+    let others = explained
+        .matches("the settings name another provider")
+        .count();
     assert!(others >= 3, "{explained}");
     // What is named and has nothing ends the search: no other password goes there.
     std::fs::remove_file(scene.kept()).unwrap();
     let before = scene.registry.requests().len();
-    scene.pull().failure(&["no credentials for", "from `box`", "registries.auth"]);
+    scene
+        .pull()
+        .failure(&["no credentials for", "from `box`", "registries.auth"]);
     for request in scene.registry.requests().split_off(before) {
         assert_eq!(request.header("authorization"), None, "{request}");
     }
     scene.msb("plugin disable box", "").success();
-    scene.pull().failure(&["no provider looks at `registries.auth"]);
+    scene
+        .pull()
+        .failure(&["no provider looks at `registries.auth"]);
     scene.settings(&json!({&host: {"provider": "a/b"}}));
-    scene.pull().failure(&["`provider` is not the name of a plugin"]);
+    scene
+        .pull()
+        .failure(&["`provider` is not the name of a plugin"]);
 }
 
 fn a_login_that_a_provider_cannot_keep_changes_nothing() {

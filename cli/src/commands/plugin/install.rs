@@ -1,5 +1,6 @@
 //! `msb plugin install`
 
+use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
@@ -156,6 +157,16 @@ pub(super) fn agree(
     candidate: &Candidate,
     consent: &Consent<'_>,
 ) -> Result<Option<Vec<String>>, CommandError> {
+    let asks_here = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let is_known = candidate.previous.is_some() && candidate.news.is_empty();
+    if let Some(other) = candidate.replaces.as_ref().filter(|_| !is_known) {
+        let is_asked = asks_here && consent.grants.is_empty() && !consent.yes;
+        if !is_asked {
+            // Also where the user wants to hear of nothing: this is not what was asked for by name.
+            let text = format!("{} takes the place of {other}", candidate.name);
+            ui.prompt(&format!("note: {}\n", escaped(&text)));
+        }
+    }
     if !consent.grants.is_empty() {
         let given = candidate.check_grants(consent.grants)?;
         for requested in candidate
@@ -171,11 +182,10 @@ pub(super) fn agree(
         return Ok(Some(given));
     }
     let agreed = candidate.agreed();
-    let is_known = candidate.previous.is_some() && candidate.news.is_empty();
     if consent.yes || is_known {
         return Ok(Some(agreed));
     }
-    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if asks_here {
         ui.prompt(&page(candidate));
         return Ok(confirmed(ui, candidate)?.then_some(agreed));
     }
@@ -245,6 +255,13 @@ fn page(candidate: &Candidate) -> String {
         "Replaces",
         candidate.replaces.as_deref().unwrap_or_default(),
     );
+    if let msb_host::plugin::PluginKind::Credential(description) = &inspection.kind {
+        page.list(
+            "For registries",
+            description.registries.iter().map(Cow::from),
+        );
+        page.pair("Can", &operations(description.operations));
+    }
     if candidate.asks.is_empty() {
         page.pair("Asks for", "nothing");
     }
@@ -258,6 +275,22 @@ fn page(candidate: &Candidate) -> String {
     };
     page.list("Asks for", candidate.asks.iter().map(line));
     page.into_text()
+}
+
+/// Returns what a credential provider can do.
+fn operations(can: msb_host::auth::Operations) -> String {
+    let named = [
+        (can.store, "store"),
+        (can.erase, "erase"),
+        (can.list, "list"),
+        (can.report, "hear what became of its answers"),
+    ];
+    let named = named.into_iter().filter(|(can, _)| *can);
+    let named: Vec<&str> = named.map(|(_, name)| name).collect();
+    match named.as_slice() {
+        [] => "find credentials".to_owned(),
+        named => format!("find credentials, {}", named.join(", ")),
+    }
 }
 
 fn kind(candidate: &Candidate) -> &'static str {
