@@ -15,7 +15,7 @@ const SCAFFOLD: [&str; 5] = [
     "wit",
 ];
 
-/// What somebody who tried a template in its place has left there.
+/// Build output that may lie in the folders of the templates.
 const LEFTOVERS: [&str; 3] = ["__pycache__", "node_modules", "target"];
 
 fn main() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::cancel::Cancel;
 use crate::progress::{Progress, Silent};
 
-/// Where an operation reports to, and what stops it. Clones share both. The default reports to
-/// nobody, and nothing stops it.
+/// Where an operation reports to, and what stops it. Clones share both. By default, events are ignored
+/// and nothing cancels the operation.
 #[derive(Clone)]
 pub struct Context {
     /// Receives the events of the operation.

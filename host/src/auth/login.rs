@@ -234,7 +234,7 @@ impl Login {
             PasswordStore::Provider(name) => {
                 let provider = storing(logins.chain, name)?;
                 self.keep_with(provider, ("provider", name), logins, &auth, context)?;
-                // Nobody asks for what an earlier login has kept there any more.
+                // What an earlier login has stored there is not used any more.
                 if let Some(keychain) = logins.chain.provider(KEYCHAIN).filter(|_| name != KEYCHAIN)
                 {
                     let _ = keychain.erase(&login_request(&self.registry), context);

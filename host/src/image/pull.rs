@@ -141,7 +141,7 @@ pub fn pull(
 }
 
 /// Records the use of an image that is there, if one is to be recorded. Returns whether the image still
-/// is: somebody may have removed it.
+/// is: another process may have removed it.
 fn is_used(store: &Store, image: &PulledImage, options: &PullOptions) -> Result<bool, StoreError> {
     let Some(sandbox) = &options.used_by else {
         return Ok(true);

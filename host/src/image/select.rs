@@ -1,8 +1,7 @@
 //! Which images of an archive are loaded: those for the platform, under the names they have.
 //!
-//! Owns skipping: what is no image, what is for other machines and what is not in order is told
-//! and left, as long as anything is loaded. Which of the images of one index is the right one is
-//! the matter of [`super::selection`].
+//! Owns skipping: what is not an image, is for other machines or is not valid is reported and left out,
+//! as long as anything is loaded. [`super::selection`] decides which image of an index is the right one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -114,7 +114,7 @@ impl<W: Work> IntoFuture for Operation<W> {
                 .name("msb-operation".to_owned())
                 .spawn(move || {
                     let finished = panic::catch_unwind(AssertUnwindSafe(|| self.run()));
-                    // Nobody waits for it any more where this fails.
+                    // This fails only if the future was dropped.
                     let _ = sender.send(finished);
                 })
                 .map_err(Error::Thread)?;

@@ -47,7 +47,7 @@ impl Work for Save {
 
     fn work(self, msb: &Msb, context: &Context) -> Result<SaveReport, Error> {
         let formats = msb.plugins()?.formats();
-        // A format that nobody writes is told before anything is created.
+        // An unknown format is refused before anything is created.
         formats.check_writes(&self.options.format)?;
         let store = msb.store()?;
         let Self {
