@@ -219,7 +219,7 @@ mod tests {
             "registry",
             "registry login",
             "registry login h --password secret",
-            "registry login h --store keychain",
+            "registry login h --store",
             "registry logout",
             "registry ls --format yaml",
             "images --debug --trace",
