@@ -19,6 +19,8 @@ tests! {
     a_full_disk_without_a_reserve_locks_nobody_out needs Root;
     disks_of_every_size_end_in_success_or_in_words needs Root;
     a_pull_needs_no_more_room_than_a_load needs Root;
+    compiled_plugins_give_way_to_images needs Root;
+    compiled_plugins_are_not_kept_on_a_small_disk needs Root;
 }
 
 /// Set to walk all sizes in steps of 4 KiB, which takes long.
@@ -238,4 +240,54 @@ fn a_pull_needs_no_more_room_than_a_load() {
         pull <= load + 32,
         "{pull} KiB for a pull, {load} KiB for a load"
     );
+}
+
+/// How many bytes the compiled plugins of a home have.
+fn compiled(env: &TestEnv) -> u64 {
+    let files = std::fs::read_dir(env.home().join("cache/plugins"));
+    let files = files.into_iter().flatten().flatten();
+    let files = files.filter(|file| file.path().extension().is_some_and(|it| it == "compiled"));
+    files.map(|file| file.metadata().unwrap().len()).sum()
+}
+
+/// Takes all bytes of a disk but so many.
+fn leave(disk: &Path, left: u64) {
+    let mut filler = File::create(disk.join("filler")).unwrap();
+    while filler.write_all(&[7; 4096]).is_ok() {}
+    filler.sync_all().unwrap();
+    let length = filler.metadata().unwrap().len();
+    filler.set_len(length - left).unwrap();
+}
+
+fn compiled_plugins_give_way_to_images() {
+    let image = image("app:1", 1, 2, 300_000);
+    let registry = Registry::start();
+    registry.put_image("app", "1", &image);
+    let remote = format!("{}/app:1", registry.host());
+    for command in ["load -q -i in.tar".to_owned(), format!("pull -q {remote}")] {
+        let disk = Mounted::tmpfs_with("size=64m");
+        let env = TestEnv::untouched().with_home(&disk.path().join("home"));
+        env.write("in.tar", &image.oci());
+        env.msb("load -q -i in.tar").success();
+        env.msb("rmi app:1").success();
+        let kept = compiled(&env);
+        assert!(kept > 900_000, "{kept}");
+        // Less than the two layers take.
+        leave(disk.path(), 400_000);
+        env.msb(&command).success();
+        assert_eq!(compiled(&env), 0, "{command}");
+        env.msb("image verify").success();
+    }
+}
+
+fn compiled_plugins_are_not_kept_on_a_small_disk() {
+    let archive = image("app:1", 1, 1, 1000).oci();
+    for (size, is_kept) in [("8m", false), ("128m", true)] {
+        let disk = Mounted::tmpfs_with(&format!("size={size}"));
+        let env = TestEnv::untouched().with_home(&disk.path().join("home"));
+        env.write("in.tar", &archive);
+        let run = env.msb("load -i in.tar --info").success();
+        assert_eq!(compiled(&env) > 0, is_kept, "{size}");
+        assert_eq!(run.stderr.contains("is not kept: "), !is_kept, "{run:?}");
+    }
 }

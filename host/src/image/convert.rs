@@ -147,7 +147,9 @@ impl ConvertContext<'_> {
                 let mut result = context.convert_job(source, job, number, &finished);
                 if let Err(error) = &result
                     && !cancel.is_cancelled()
-                    && source.is_worth_another_try(job, number, error)
+                    // The source is asked in any case: it may make room as well.
+                    && (source.is_worth_another_try(job, number, error)
+                        | (error.is_full() && self.staging.make_room()))
                 {
                     result = context.convert_job(source, job, number, &finished);
                 }

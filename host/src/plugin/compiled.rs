@@ -26,6 +26,9 @@ use crate::store;
 
 /// Bytes that all files together may have. What was not used for longest is dropped.
 const MAX_TOTAL: u64 = 256 << 20;
+/// The part of a disk's free space that one file may take. On a disk that is nearly full, an image
+/// needs the space more: the component is compiled again next time.
+const SHARE: u64 = 16;
 /// How often the use of a file is noted, which costs a write.
 const NOTED: Duration = Duration::from_hours(24);
 /// How names of compiled code end.
@@ -87,11 +90,20 @@ impl CompiledCode {
     }
 
     /// Keeps the compiled code of a component, in the place of what was there.
+    ///
+    /// # Errors
+    /// When the disk is too full to spend space on it, or the file cannot be written.
     pub(super) fn keep(&self, component: &Digest, compiled: &Component) -> io::Result<()> {
         let code = compiled.serialize().map_err(io::Error::other)?;
         let subject = self.subject(component);
         let path = self.path(subject);
         let sealed = self.key.seal(subject, &code);
+        let free = free_space(&self.folder)?;
+        if sealed.len() as u64 > free / SHARE {
+            let (length, folder) = (sealed.len(), self.folder.display());
+            let why = format!("it has {length} bytes, and the disk of `{folder}` only {free} free");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, why));
+        }
         self.make_room(sealed.len() as u64, &path);
         if fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir()) {
             remove(&path)?;
@@ -216,6 +228,12 @@ fn note_use(file: &File) {
     if !is_recent {
         let _ = file.set_times(FileTimes::new().set_modified(now));
     }
+}
+
+/// Returns how many bytes a user without privileges may still write to a disk.
+fn free_space(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Removes what may be gone already.

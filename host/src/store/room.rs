@@ -44,6 +44,9 @@ impl Store {
 
 /// Gives up one thing after the other until there is room to remove something.
 pub(super) fn make(home: &Home) {
+    let drop_compiled = |home: &Home| {
+        drop_compiled(home);
+    };
     let steps: [fn(&Home); 3] = [release_reserve, drop_unfinished, drop_compiled];
     for step in steps {
         if has_room(home) {
@@ -77,6 +80,17 @@ pub(super) fn drop_unfinished(home: &Home) {
     sweep::drop_unfinished(home, |_| true);
 }
 
+/// Removes compiled plugins, which are compiled again when they are needed. Returns whether any was
+/// removed.
+pub(super) fn drop_compiled(home: &Home) -> bool {
+    let names = sweep::names(&home.plugin_cache()).unwrap_or_default();
+    let compiled = names
+        .iter()
+        .filter(|name| name.ends_with(super::home::COMPILED_CODE));
+    let removed = compiled.map(|name| fs::remove(&home.plugin_cache().join(name)).is_ok());
+    removed.fold(false, |any, removed| any | removed)
+}
+
 /// Makes a file as long as a piece, with all its blocks.
 fn fill(mut file: &File) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, PIECE) {
@@ -96,15 +110,6 @@ fn pieces(home: &Home) -> impl Iterator<Item = PathBuf> {
 fn release_reserve(home: &Home) {
     for path in pieces(home) {
         let _ = std::fs::remove_file(path);
-    }
-}
-
-/// Removes compiled plugins, which are compiled again when they are needed.
-fn drop_compiled(home: &Home) {
-    for name in sweep::names(&home.plugin_cache()).unwrap_or_default() {
-        if name.ends_with(super::home::COMPILED_CODE) {
-            let _ = fs::remove(&home.plugin_cache().join(name));
-        }
     }
 }
 

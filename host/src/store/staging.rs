@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tempfile::TempDir;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::catalogue::Store;
 use super::lock::{Locks, Resource};
 use super::range::Mode;
-use super::{Home, StoreError, fs, sweep};
+use super::{Home, StoreError, fs, room, sweep};
 use crate::cancel::Cancel;
 
 /// How many characters of the name of a staging directory are random.
@@ -24,6 +25,8 @@ pub struct Staging {
     // In the order of their end: the directory goes before its lock.
     pub(super) directory: TempDir,
     _lock: Locks,
+    home: Home,
+    has_made_room: AtomicBool,
 }
 
 /// The files of a layer that is being made, removed when dropped unless they are published.
@@ -56,12 +59,23 @@ impl Store {
         Ok(Staging {
             directory,
             _lock: lock,
+            home: self.home().clone(),
+            has_made_room: AtomicBool::new(false),
         })
     }
 }
 
 impl Staging {
-    /// Makes room for a layer.
+    /// Removes compiled plugins from a full disk, so that a layer finds space. Returns whether there
+    /// were any: then the layer is worth another try.
+    pub fn make_room(&self) -> bool {
+        if room::drop_compiled(&self.home) {
+            self.has_made_room.store(true, Ordering::Release);
+        }
+        self.has_made_room.load(Ordering::Acquire)
+    }
+
+    /// Makes the directory of a layer.
     pub fn create_layer(&self) -> Result<StagedLayer, StoreError> {
         let directory = fs::temporary_directory(self.directory.path(), "layer-", RANDOM)?;
         Ok(StagedLayer { directory })
