@@ -2,6 +2,7 @@
 //! with.
 
 mod conformance;
+mod contract;
 mod distribution;
 mod guide;
 mod hostile;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
     [
         tests(),
         conformance::tests(),
+        contract::tests(),
         distribution::tests(),
         guide::tests(),
         hostile::tests(),

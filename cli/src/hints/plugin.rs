@@ -150,6 +150,9 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
         Failure::Mismatch(_) => {
             "the plugin was made for another version of msb; install one for this version"
         }
+        Failure::TooNew(_) => {
+            "update msb, or install a version of the plugin that was made for this one"
+        }
         Failure::Crashed { .. } | Failure::Answer(_) => {
             "this is a fault of the plugin, not of what it was given; tell its author"
         }

@@ -6,8 +6,8 @@ wasmtime::component::bindgen!({
     inline: "
         package msb:host;
         world plugin {
-            include msb:plugin/format-with-layers@0.1.0;
-            include msb:plugin/credential@0.1.0;
+            include msb:plugin/format-with-layers@0.1.1;
+            include msb:plugin/credential@0.1.1;
         }
     ",
     world: "msb:host/plugin",

@@ -18,6 +18,7 @@ use super::engine::MAX_STACK;
 use super::error::{Failure, PluginError};
 use super::format::CallContext;
 use super::guest::Guest;
+use super::inspect;
 use super::limits::{Meter, PluginBudget, Stopped};
 use super::runtime::{Runtime, Unanswered};
 use super::wasi;
@@ -58,7 +59,10 @@ impl Component {
         if wasi {
             wasi::link(&mut linker, imports("wasi:http/")).map_err(mismatch)?;
         }
-        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        let pre = linker.instantiate_pre(&component).map_err(|error| {
+            let imports = kind.imports(engine).map(|(name, _)| name);
+            inspect::unlinked(imports, &error)
+        })?;
         call_context.progress.report(Event::PluginWork {
             plugin: call_context.plugin,
             work: PluginWork::Prepare,

@@ -44,6 +44,9 @@ pub enum Failure {
     /// The component lacks the interface, or wants what this host does not offer.
     #[error("it does not fit this msb: {0}")]
     Mismatch(String),
+    /// The component was built for a later version of the contract, and needs what is new in it.
+    #[error("it does not fit this msb: {0}")]
+    TooNew(String),
     /// The plugin answered with a typed error.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -136,6 +139,7 @@ impl fmt::Display for PluginError {
             Failure::Refused(Refusal::Io(_)) => " could not go on",
             Failure::Unusable(_)
             | Failure::Mismatch(_)
+            | Failure::TooNew(_)
             | Failure::Component { .. }
             | Failure::Changed { .. } => " cannot be used",
             Failure::Answer(_) => " gave an answer that msb refuses",

@@ -24,7 +24,7 @@ use crate::digest::Digest;
 use crate::progress::Progress;
 
 /// The version of the contract that this msb offers, and its compatible range.
-pub const API: &str = "0.1.0";
+pub const API: &str = "0.1.1";
 const API_MINOR: &str = "0.1";
 
 /// What the outside of a component says.
@@ -260,10 +260,15 @@ fn world(outside: &Outside) -> Result<(World, String), Failure> {
             continue;
         };
         if minor(version) != API_MINOR {
-            return mismatch(format!(
+            let text = format!(
                 "it was built for msb:plugin@{version} (`{interface}`), and this msb offers \
                  msb:plugin@{API}"
-            ));
+            );
+            return Err(if numbers(version) > numbers(API) {
+                Failure::TooNew(text)
+            } else {
+                Failure::Mismatch(text)
+            });
         }
     }
     let version_of = |interface: &str| {
@@ -298,6 +303,30 @@ fn ours(name: &str) -> Option<(&str, &str)> {
 /// Returns what versions have in common that understand each other: `0.1` of `0.1.7`.
 fn minor(version: &str) -> &str {
     version.rsplit_once('.').map_or(version, |(minor, _)| minor)
+}
+
+/// Returns the numbers of a version, which compare as versions do.
+fn numbers(version: &str) -> Vec<u64> {
+    let parts = version.split('.');
+    parts.map_while(|part| part.parse().ok()).collect()
+}
+
+/// Says why a component cannot be linked: what it was built for may have more than this msb.
+pub(super) fn unlinked<'a>(
+    imports: impl Iterator<Item = &'a str>,
+    error: &wasmtime::Error,
+) -> Failure {
+    let newest = imports
+        .filter_map(ours)
+        .filter(|(_, version)| numbers(version) > numbers(API))
+        .max_by_key(|(_, version)| numbers(version));
+    match newest {
+        Some((_, version)) => Failure::TooNew(format!(
+            "it was built for msb:plugin@{version} and uses what msb:plugin@{API}, which this msb \
+             offers, does not have: {error:#}"
+        )),
+        None => Failure::Mismatch(format!("{error:#}")),
+    }
 }
 
 fn listed(names: &[String]) -> String {

@@ -62,7 +62,7 @@ fn a_component_of_another_world_or_api_is_refused_with_what_it_was_built_for() {
             &["wasi:cli/run@0.2.0"][..],
             &[
                 "it exports `wasi:cli/run@0.2.0`",
-                "`msb:plugin/archive@0.1.0`",
+                "`msb:plugin/archive@0.1.1`",
             ][..],
         ),
         (
@@ -70,7 +70,7 @@ fn a_component_of_another_world_or_api_is_refused_with_what_it_was_built_for() {
             &["msb:plugin/archive@0.2.0"],
             &[
                 "it was built for msb:plugin@0.2.0",
-                "this msb offers msb:plugin@0.1.0",
+                "this msb offers msb:plugin@0.1.1",
             ],
         ),
         (
@@ -89,7 +89,9 @@ fn a_component_of_another_world_or_api_is_refused_with_what_it_was_built_for() {
             &["`a`, `b`, `c`, `d`, 2 more"],
         ),
     ] {
-        let Err(Failure::Mismatch(text)) = world(&component_of(imports, exports)) else {
+        let Err(Failure::Mismatch(text) | Failure::TooNew(text)) =
+            world(&component_of(imports, exports))
+        else {
             panic!("{exports:?}");
         };
         for words in words {
@@ -126,7 +128,7 @@ fn an_inspection_tells_what_a_provider_could_use_and_asks_for() {
     assert!(
         inspection
             .imports
-            .contains(&"msb:plugin/env@0.1.0".to_owned())
+            .contains(&"msb:plugin/env@0.1.1".to_owned())
     );
 }
 

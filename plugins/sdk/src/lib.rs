@@ -95,8 +95,8 @@ pub mod credential_bindings {
         path: "wit",
         world: "credential",
         with: {
-            "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
-            "msb:plugin/log@0.1.0": crate::bindings::msb::plugin::log,
+            "msb:plugin/types@0.1.1": crate::bindings::msb::plugin::types,
+            "msb:plugin/log@0.1.1": crate::bindings::msb::plugin::log,
         },
         additional_derives: [PartialEq, Eq],
         // What holds a secret is not compared.
@@ -127,12 +127,12 @@ pub mod layer_bindings {
         inline: "
             package msb:sdk;
             world generated-layers {
-                export msb:plugin/layers@0.1.0;
+                export msb:plugin/layers@0.1.1;
             }
         ",
         world: "msb:sdk/generated-layers",
         with: {
-            "msb:plugin/types@0.1.0": crate::bindings::msb::plugin::types,
+            "msb:plugin/types@0.1.1": crate::bindings::msb::plugin::types,
         },
         pub_export_macro: true,
         export_macro_name: "export_generated_layers",

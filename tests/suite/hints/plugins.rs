@@ -14,6 +14,7 @@ tests! {
     a_component_that_was_damaged_is_fetched_again_as_advised;
     what_was_not_granted_is_listed_as_advised;
     a_plugin_is_named_as_advised;
+    a_plugin_for_a_newer_msb_is_replaced_as_advised;
     a_plugin_for_another_msb_is_replaced_as_advised;
     a_project_is_named_as_advised;
 }
@@ -133,22 +134,54 @@ fn a_plugin_is_named_as_advised() {
     env.msb(&format!("plugin inspect {first}")).success();
 }
 
-fn a_plugin_for_another_msb_is_replaced_as_advised() {
-    let env = TestEnv::new();
+/// Returns a component in which a name is replaced by another one.
+fn renamed(from: &str, to: &str) -> Vec<u8> {
     let mut bytes = std::fs::read(component("image-json")).unwrap();
-    let (offered, other) = (b"msb:plugin/archive@0.1.0", b"msb:plugin/archive@0.9.0");
-    let places: Vec<usize> = (0..bytes.len() - offered.len())
-        .filter(|&at| bytes[at..].starts_with(offered))
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    let places: Vec<usize> = (0..bytes.len() - from.len())
+        .filter(|&at| bytes[at..].starts_with(from))
         .collect();
     assert!(!places.is_empty());
     for at in places {
-        bytes[at..at + other.len()].copy_from_slice(other);
+        bytes[at..at + to.len()].copy_from_slice(to);
     }
-    env.write("other.wasm", &bytes);
+    bytes
+}
+
+fn a_plugin_for_another_msb_is_replaced_as_advised() {
+    let env = TestEnv::new();
+    let earlier = renamed("msb:plugin/archive@0.1.1", "msb:plugin/archive@0.0.9");
+    env.write("earlier.wasm", &earlier);
     advises(
-        env.msb("plugin install --yes other.wasm"),
+        env.msb("plugin install --yes earlier.wasm"),
         "the plugin was made for another version of msb; install one for this version",
     );
+    install(&env, "image-json").success();
+}
+
+fn a_plugin_for_a_newer_msb_is_replaced_as_advised() {
+    let env = TestEnv::new();
+    for (from, to, words) in [
+        (
+            "msb:plugin/archive@0.1.1",
+            "msb:plugin/archive@0.9.0",
+            "it was built for msb:plugin@0.9.0 (`archive`), and this msb offers msb:plugin@0.1.1",
+        ),
+        (
+            "msb:plugin/log@0.1.1",
+            "msb:plugin/fog@0.1.7",
+            "it was built for msb:plugin@0.1.7 and uses what msb:plugin@0.1.1, which this msb \
+             offers, does not have: component imports instance `msb:plugin/fog@0.1.7`",
+        ),
+    ] {
+        env.write("later.wasm", &renamed(from, to));
+        let run = env.msb("plugin install --yes later.wasm");
+        assert!(run.stderr.contains(words), "{run:#?}");
+        advises(
+            run,
+            "update msb, or install a version of the plugin that was made for this one",
+        );
+    }
     install(&env, "image-json").success();
 }
 

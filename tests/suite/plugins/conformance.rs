@@ -139,12 +139,12 @@ fn a_provider_that_passes_is_shown_check_by_check() {
         "exit 0
         --- stdout
         OUTCOME    CHECK                WHAT
-        passed     component            credential provider, API 0.1.0, […] KiB, needs no WASI
+        passed     component            credential provider, API 0.1.1, […] KiB, needs no WASI
         passed     imports              it can make use of keychain
-        - msb:plugin/log@0.1.0
-        - msb:plugin/secret@0.1.0
-        - msb:plugin/types@0.1.0
-        - msb:plugin/keychain@0.1.0
+        - msb:plugin/log@0.1.1
+        - msb:plugin/secret@0.1.1
+        - msb:plugin/types@0.1.1
+        - msb:plugin/keychain@0.1.1
         passed     metadata             it states name, version, description, licenses
         passed     description          keychain (the credential store of the system), for *
         - asks for keychain=dev.microsandbox.registry
@@ -181,7 +181,7 @@ fn a_program_reads_the_same() {
             "kind": "credential",
             "provides": "env",
             "version": env!("CARGO_PKG_VERSION"),
-            "api": "0.1.0",
+            "api": "0.1.1",
             "sha256": null,
             "passed": 16,
             "failed": 0,
