@@ -150,6 +150,9 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
         Failure::Mismatch(_) => {
             "the plugin was made for another version of msb; install one for this version"
         }
+        Failure::NewerWasi(_) => {
+            "build the plugin for WASI 0.2 (in Rust for the target `wasm32-wasip2`), or without WASI"
+        }
         Failure::TooNew(_) => {
             "update msb, or install a version of the plugin that was made for this one"
         }

@@ -47,6 +47,9 @@ pub enum Failure {
     /// The component was built for a later version of the contract, and needs what is new in it.
     #[error("it does not fit this msb: {0}")]
     TooNew(String),
+    /// The component was built for a later version of WASI.
+    #[error("it does not fit this msb: {0}")]
+    NewerWasi(String),
     /// The plugin answered with a typed error.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -140,6 +143,7 @@ impl fmt::Display for PluginError {
             Failure::Unusable(_)
             | Failure::Mismatch(_)
             | Failure::TooNew(_)
+            | Failure::NewerWasi(_)
             | Failure::Component { .. }
             | Failure::Changed { .. } => " cannot be used",
             Failure::Answer(_) => " gave an answer that msb refuses",

@@ -26,6 +26,8 @@ use crate::progress::Progress;
 /// The version of the contract that this msb offers, and its compatible range.
 pub const API: &str = "0.1.1";
 const API_MINOR: &str = "0.1";
+/// The versions of WASI that this msb offers.
+const WASI_MINOR: &str = "0.2";
 
 /// What the outside of a component says.
 #[derive(Debug, PartialEq, Eq)]
@@ -271,6 +273,11 @@ fn world(outside: &Outside) -> Result<(World, String), Failure> {
             });
         }
     }
+    if let Some((interface, version)) = outside.imports.iter().find_map(|name| newer_wasi(name)) {
+        return Err(Failure::NewerWasi(format!(
+            "it was built for WASI {version} (`{interface}`), and this msb offers WASI {WASI_MINOR}"
+        )));
+    }
     let version_of = |interface: &str| {
         outside
             .exports
@@ -298,6 +305,13 @@ fn world(outside: &Outside) -> Result<(World, String), Failure> {
 /// Takes the name of an interface of ours apart: `msb:plugin/archive@0.1.0`.
 fn ours(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("msb:plugin/")?.split_once('@')
+}
+
+/// Takes the name of an interface of WASI apart if it is of a later version than msb offers.
+fn newer_wasi(name: &str) -> Option<(&str, &str)> {
+    let (interface, version) = name.split_once('@')?;
+    let is_newer = numbers(minor(version)) > numbers(WASI_MINOR);
+    (interface.starts_with("wasi:") && is_newer).then_some((interface, version))
 }
 
 /// Returns what versions have in common that understand each other: `0.1` of `0.1.7`.

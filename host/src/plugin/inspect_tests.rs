@@ -101,6 +101,31 @@ fn a_component_of_another_world_or_api_is_refused_with_what_it_was_built_for() {
 }
 
 #[test]
+fn a_later_wasi_is_refused_and_an_earlier_one_is_taken() {
+    let of = |wasi| {
+        component_of(
+            &["msb:plugin/log@0.1.1", wasi],
+            &["msb:plugin/archive@0.1.0"],
+        )
+    };
+    for wasi in [
+        "wasi:random/random@0.3.0",
+        "wasi:cli/run@0.3.0-rc-2026-03",
+        "wasi:io/poll@1.0.0",
+    ] {
+        let error = world(&of(wasi)).unwrap_err();
+        assert!(matches!(error, Failure::NewerWasi(_)), "{wasi}: {error}");
+    }
+    for wasi in [
+        "wasi:random/random@0.2.0",
+        "wasi:random/random@0.2.11",
+        "wasi:logging/logging",
+    ] {
+        world(&of(wasi)).unwrap();
+    }
+}
+
+#[test]
 fn a_later_version_of_the_same_api_is_taken() {
     let found = world(&component_of(
         &["msb:plugin/log@0.1.4"],

@@ -15,6 +15,7 @@ tests! {
     what_was_not_granted_is_listed_as_advised;
     a_plugin_is_named_as_advised;
     a_plugin_for_a_newer_msb_is_replaced_as_advised;
+    a_plugin_for_a_newer_wasi_is_built_again_as_advised;
     a_plugin_for_another_msb_is_replaced_as_advised;
     a_project_is_named_as_advised;
 }
@@ -182,6 +183,20 @@ fn a_plugin_for_a_newer_msb_is_replaced_as_advised() {
             "update msb, or install a version of the plugin that was made for this one",
         );
     }
+    install(&env, "image-json").success();
+}
+
+fn a_plugin_for_a_newer_wasi_is_built_again_as_advised() {
+    let env = TestEnv::new();
+    let newer = renamed("msb:plugin/log@0.1.1", "wasi:cli/stdin@0.3.0");
+    env.write("newer.wasm", &newer);
+    let run = env.msb("plugin install --yes newer.wasm");
+    let words = "it was built for WASI 0.3.0 (`wasi:cli/stdin`), and this msb offers WASI 0.2";
+    assert!(run.stderr.contains(words), "{run:#?}");
+    advises(
+        run,
+        "build the plugin for WASI 0.2 (in Rust for the target `wasm32-wasip2`), or without WASI",
+    );
     install(&env, "image-json").success();
 }
 

@@ -17,7 +17,10 @@ pub(super) fn inspected(harness: &Harness<'_>) -> (Vec<Check>, Option<Inspection
         Err(error) => {
             let why = chain(&*error.failure);
             let checks = match &*error.failure {
-                Failure::Unusable(_) | Failure::Mismatch(_) | Failure::TooNew(_) => {
+                Failure::Unusable(_)
+                | Failure::Mismatch(_)
+                | Failure::TooNew(_)
+                | Failure::NewerWasi(_) => {
                     vec![Check::failed("component", why)]
                 }
                 _ => vec![
