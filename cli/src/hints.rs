@@ -15,7 +15,7 @@ use msb_host::image::{ImageError, PullError};
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
 use msb_host::reference::{Instead, ParseReferenceError};
-use msb_host::registry::{DeniedIdentity, RegistryError};
+use msb_host::registry::{DeniedIdentity, RegistryErrorKind};
 use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
@@ -38,8 +38,10 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
             };
             said.iter().map(|error| line(error)).collect()
         }
-        Error::Pull(PullError::Registry { source, .. }) => match &**source {
-            RegistryError::Denied { host, identity, .. } => without_credentials(host, identity),
+        Error::Pull(PullError::Registry { source, .. }) => match &source.kind {
+            RegistryErrorKind::Denied { identity, .. } => {
+                without_credentials(&source.host, identity)
+            }
             _ => Vec::new(),
         },
         _ => Vec::new(),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use msb_host::hosts::PemError;
-use msb_host::registry::{CertificateProblem, CredentialSource, ProxyError, RegistryError};
+use msb_host::registry::{
+    CertificateProblem, CredentialSource, ProxyError, RegistryError, RegistryErrorKind,
+};
 
 use super::auth::for_auth;
 use super::image::NO_IMAGE;
@@ -12,36 +14,36 @@ use super::image::NO_IMAGE;
 const LONG_WAIT: Duration = Duration::from_hours(24);
 
 pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
-    let hint = match error {
-        RegistryError::Platform { offered, .. } => {
+    let host = &error.host;
+    let hint = match &error.kind {
+        RegistryErrorKind::Platform { offered, .. } => {
             let platform = offered.iter().find(|platform| platform.can_be_named())?;
             format!("pull the image for another platform with `--platform {platform}`")
         }
-        RegistryError::Denied { host, .. } => format!(
+        RegistryErrorKind::Denied { .. } => format!(
             "check the name; if the image is private, log in with \
              `msb registry login {host}`"
         ),
-        RegistryError::Credentials { host, origin, .. } => for_refused(host, origin.as_deref()),
-        RegistryError::Auth { source, .. } => return source.downcast_ref().and_then(for_auth),
-        RegistryError::RateLimited { host, .. } => format!(
+        RegistryErrorKind::Credentials { origin, .. } => for_refused(host, origin.as_deref()),
+        RegistryErrorKind::Auth(source) => return source.downcast_ref().and_then(for_auth),
+        RegistryErrorKind::RateLimited { .. } => format!(
             "try again later, or log in with `msb registry login {host}`, for whom the limit is \
              often higher"
         ),
-        RegistryError::Certificate { host, source } => for_certificate(host, source),
-        RegistryError::ClientCertificate { host, .. } => format!(
+        RegistryErrorKind::Certificate(problem) => for_certificate(host, problem),
+        RegistryErrorKind::ClientCertificate(_) => format!(
             "name the certificate that you have for this registry, and its key, in config.json: \
              {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
              \"client_key\": PATH}}}}}}}}"
         ),
-        RegistryError::Handshake { host, .. } => format!(
+        RegistryErrorKind::Handshake(_) => format!(
             "msb speaks TLS 1.2 and 1.3, to certificates with keys of RSA, ECDSA or Ed25519: have the \
              registry do so; if it requires a client certificate, name one in config.json: \
              {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
              \"client_key\": PATH}}}}}}}}"
         ),
-        RegistryError::Proxy { host, source } => for_proxy(host, source),
-        RegistryError::Connect {
-            host,
+        RegistryErrorKind::Proxy(source) => for_proxy(host, source),
+        RegistryErrorKind::Connect {
             elsewhere,
             proxy: Some(proxy),
             ..
@@ -50,7 +52,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             proxy.variable(),
             without_port(elsewhere.as_ref().unwrap_or(host))
         ),
-        RegistryError::Realm {
+        RegistryErrorKind::Realm {
             realm,
             is_plain: true,
             ..
@@ -64,93 +66,93 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
                  {{\"{server}\": {{\"insecure\": true}}}}}}}}"
             )
         }
-        RegistryError::Status {
+        RegistryErrorKind::Status {
             status: 408 | 425 | 499..,
             retry_after: Some(after),
             ..
         } if *after > LONG_WAIT => "ask those who run the registry when it is back; what was \
                                     received is kept, and the same command continues from there"
             .to_owned(),
-        error => for_any(error)?.to_owned(),
+        kind => for_any(kind)?.to_owned(),
     };
     Some(hint)
 }
 
 /// Returns what to do about an error whatever the values in it.
-fn for_any(error: &RegistryError) -> Option<&'static str> {
-    Some(match error {
-        RegistryError::NotFound { .. } => "check the name and the tag",
-        RegistryError::PlainHttp { .. } => {
+fn for_any(kind: &RegistryErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        RegistryErrorKind::NotFound { .. } => "check the name and the tag",
+        RegistryErrorKind::PlainHttp => {
             "if you trust the network between here and there, use `--insecure`"
         }
-        RegistryError::WebPage { .. } => {
+        RegistryErrorKind::WebPage { .. } => {
             "open any web page in a browser and log in to the network or the proxy there, then run \
              the same command; without a portal, check that there is a registry at this address"
         }
-        RegistryError::SpeaksHttps { .. } => {
+        RegistryErrorKind::SpeaksHttps => {
             "leave out `--insecure` (in config.json: `\"insecure\": true`), which means plain HTTP; \
              where the registry's certificate is not trusted, give it with `--ca-certs PATH`, or go \
              without with `--tls-verify=false`"
         }
-        RegistryError::Connect {
+        RegistryErrorKind::Connect {
             elsewhere: Some(_), ..
         } => {
             "the registry answers, and the server that it keeps its layers on cannot be reached from \
              here: check the network and the firewall"
         }
-        RegistryError::Connect { .. } => {
+        RegistryErrorKind::Connect { .. } => {
             "check the name of the registry and the network; a registry that speaks plain HTTP \
              needs `--insecure`"
         }
-        RegistryError::Status { status: 407, .. } => {
+        RegistryErrorKind::Status { status: 407, .. } => {
             "the proxy wants a name and a password: write them into its variable, as \
              http://NAME:PASSWORD@HOST:PORT"
         }
-        RegistryError::Status {
+        RegistryErrorKind::Status {
             status: 400..=407 | 409..=424 | 426..=498,
             ..
         } => "the registry does not want this request; ask those who run it",
-        RegistryError::Realm { .. } => {
+        RegistryErrorKind::Realm { .. } => {
             "do not trust this registry, unless it is yours: then let it name a token service on \
              its own host, or one that is reached over HTTPS"
         }
-        RegistryError::Token { .. }
-        | RegistryError::Malformed { .. }
-        | RegistryError::Redirect { .. } => {
+        RegistryErrorKind::Token { .. }
+        | RegistryErrorKind::Malformed { .. }
+        | RegistryErrorKind::Redirect { .. } => {
             "is there a registry at this address, and nothing in between? otherwise tell those who \
              run it"
         }
-        RegistryError::Slow { .. } => {
+        RegistryErrorKind::Slow { .. } => {
             "try again later: what was received is kept; for a line that is as slow as this, lower \
              `registries.least_bytes_per_sec` in config.json"
         }
-        RegistryError::Broken { .. }
-        | RegistryError::Stalled { .. }
-        | RegistryError::Status { .. }
-        | RegistryError::Elsewhere { .. } => {
+        RegistryErrorKind::Broken { .. }
+        | RegistryErrorKind::Stalled { .. }
+        | RegistryErrorKind::Status { .. }
+        | RegistryErrorKind::Elsewhere { .. } => {
             "try again later: what was received is kept, and the same command continues from there"
         }
-        RegistryError::Digest { .. }
-        | RegistryError::Size { .. }
-        | RegistryError::Garbled { .. } => {
+        RegistryErrorKind::Digest { .. }
+        | RegistryErrorKind::Size { .. }
+        | RegistryErrorKind::Garbled { .. } => {
             "the registry, or something on the way, changes what it hands out; tell who runs it"
         }
-        RegistryError::NoImage { .. } => NO_IMAGE,
+        RegistryErrorKind::NoImage { .. } => NO_IMAGE,
         _ => return None,
     })
 }
 
 pub(super) fn for_verify(error: &RegistryError) -> Option<String> {
-    let hint = match error {
-        RegistryError::Credentials { .. } | RegistryError::Denied { .. } => {
+    let hint = match error.kind {
+        RegistryErrorKind::Credentials { .. } | RegistryErrorKind::Denied { .. } => {
             "nothing was stored: check the name and the password, which many registries want a \
              token for"
         }
-        RegistryError::NotFound { .. } | RegistryError::Connect { proxy: None, .. } => {
+        RegistryErrorKind::NotFound { .. } | RegistryErrorKind::Connect { proxy: None, .. } => {
             "check the name of the registry; `--no-verify` stores the credentials without \
              trying them, `--insecure` speaks plain HTTP"
         }
-        error => return for_registry(error),
+        _ => return for_registry(error),
     };
     Some(hint.to_owned())
 }

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::progress::Progress;
 use crate::registry::{
     Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, RegistryError,
-    ResolvedCredential, TriedProvider,
+    RegistryErrorKind, RegistryOperation, ResolvedCredential, TriedProvider,
 };
 
 /// Finds credentials for one operation.
@@ -62,14 +62,16 @@ impl Credentials for Lookup {
             return Ok(ResolvedCredential::from(auth.clone()));
         }
         let query = query(request);
-        match self.chain.ask(&query, &self.context(cancel)) {
-            Ok(resolution) => Ok(found(&resolution)),
-            Err(super::AuthError::Cancelled(cancelled)) => Err(cancelled.into()),
-            Err(source) => Err(RegistryError::Auth {
-                host: request.host.to_owned(),
-                source: Box::new(source),
-            }),
-        }
+        let outcome = self.chain.ask(&query, &self.context(cancel));
+        outcome
+            .map(|resolution| found(&resolution))
+            .map_err(|error| {
+                let kind = match error {
+                    super::AuthError::Cancelled(cancelled) => cancelled.into(),
+                    error => RegistryErrorKind::Auth(Box::new(error)),
+                };
+                RegistryError::new(request.host, RegistryOperation::FindCredentials, kind)
+            })
     }
 
     fn report(

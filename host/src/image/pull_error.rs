@@ -5,7 +5,7 @@ use crate::cancel::Cancelled;
 use crate::hosts::HostsError;
 use crate::layer::LayerError;
 use crate::reference::Reference;
-use crate::registry::RegistryError;
+use crate::registry::{RegistryError, RegistryErrorKind, RegistryOperation};
 use crate::store::StoreError;
 
 /// An image that could not be pulled.
@@ -44,11 +44,11 @@ pub enum PullError {
 impl PullError {
     /// Returns the error of a registry.
     pub(super) fn at(reference: &Reference, error: RegistryError) -> Self {
-        match error {
-            RegistryError::Cancelled(cancelled) => cancelled.into(),
-            source => Self::Registry {
+        match error.kind {
+            RegistryErrorKind::Cancelled(cancelled) => cancelled.into(),
+            _ => Self::Registry {
                 reference: reference.clone(),
-                source: Box::new(source),
+                source: Box::new(error),
             },
         }
     }
@@ -60,12 +60,10 @@ impl PullError {
             ImageError::Cancelled(cancelled) => cancelled.into(),
             ImageError::Store(error) => error.into(),
             ImageError::NotAnImage { manifest, reason } => {
-                let error = RegistryError::NoImage {
-                    host: host.to_owned(),
-                    what: format!("manifest {manifest}"),
-                    reason: reason.to_string(),
-                };
-                Self::at(reference, error)
+                let what = RegistryOperation::FetchManifest(manifest.to_string());
+                let reason = reason.to_string();
+                let kind = RegistryErrorKind::NoImage { reason };
+                Self::at(reference, RegistryError::new(host, what, kind))
             }
             ImageError::Layer {
                 name,
@@ -85,13 +83,9 @@ impl PullError {
                 stated,
                 actual,
             } => {
-                let error = RegistryError::Digest {
-                    host: host.to_owned(),
-                    what: format!("layer {name}"),
-                    stated,
-                    actual,
-                };
-                Self::at(reference, error)
+                let what = RegistryOperation::FetchLayer(name);
+                let kind = RegistryErrorKind::Digest { stated, actual };
+                Self::at(reference, RegistryError::new(host, what, kind))
             }
             source => Self::Image {
                 reference: reference.clone(),

@@ -12,7 +12,10 @@ use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::reference::Reference;
-use crate::registry::{FetchedManifest, ManifestRef, RegistryError, Repository, Retry};
+use crate::registry::{
+    FetchedManifest, ManifestRef, RegistryError, RegistryErrorKind, RegistryOperation, Repository,
+    Retry,
+};
 use crate::store::NewImageIndex;
 
 /// How deep an index may lie in others.
@@ -105,15 +108,14 @@ impl Resolver<'_> {
         }
         // What might have been the image comes first, then what there is for other machines.
         let others = others.into_iter().filter(|_| offered.is_empty());
-        match broken.into_iter().chain(others).next() {
-            Some(error) => Err(error),
-            None => Err(self.failed(RegistryError::Platform {
-                host,
-                what: self.reference.to_string(),
+        let first = broken.into_iter().chain(others).next();
+        Err(first.unwrap_or_else(|| {
+            let kind = RegistryErrorKind::Platform {
                 wanted: Box::new(self.wanted.clone()),
                 offered,
-            })),
-        }
+            };
+            self.failed(RegistryError::new(host, self.operation(), kind))
+        }))
     }
 
     /// Returns the image of a manifest, or the one of an index; `None` when there is none for the
@@ -281,16 +283,18 @@ impl Resolver<'_> {
         search.fetched += 1;
         if search.fetched > MAX_MANIFESTS {
             let reason = format!("it takes more than {MAX_MANIFESTS} manifests to find the image");
-            return Err(self.failed(RegistryError::NoImage {
-                host: self.reference.registry().to_owned(),
-                what: self.reference.to_string(),
-                reason,
-            }));
+            let kind = RegistryErrorKind::NoImage { reason };
+            let host = self.reference.registry();
+            return Err(self.failed(RegistryError::new(host, self.operation(), kind)));
         }
         let on_retry = |retry: &Retry<'_>| report(self.progress, retry);
         self.repository
             .manifest(which, self.limits.manifest_bytes, &on_retry, self.cancel)
             .map_err(|error| self.failed(error))
+    }
+
+    fn operation(&self) -> RegistryOperation {
+        RegistryOperation::FindImage(self.reference.to_string())
     }
 
     fn failed(&self, error: RegistryError) -> PullError {
@@ -299,11 +303,9 @@ impl Resolver<'_> {
 }
 
 fn no_image(fetched: &FetchedManifest, reason: String) -> RegistryError {
-    RegistryError::NoImage {
-        host: fetched.host.clone(),
-        what: format!("manifest {}", fetched.digest),
-        reason,
-    }
+    let what = RegistryOperation::FetchManifest(fetched.digest.to_string());
+    let kind = RegistryErrorKind::NoImage { reason };
+    RegistryError::new(fetched.host.clone(), what, kind)
 }
 
 /// Tells of an attempt that failed.

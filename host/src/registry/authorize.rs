@@ -17,9 +17,10 @@ use super::credentials::{
 };
 use super::error::ServerMessage;
 use super::exchange::{Endpoint, RequestContext};
+use super::operation::RegistryOperation;
 use super::token::TokenKey;
 use super::token_request::{BearerChallenge, basic, bearer};
-use super::{RegistryAuth, RegistryError};
+use super::{RegistryAuth, RegistryError, RegistryErrorKind};
 
 /// An `Authorization` header for an endpoint.
 #[derive(Clone)]
@@ -67,6 +68,15 @@ struct RefusedCredential {
     account: Option<Account>,
     origin: Arc<CredentialSource>,
     message: Option<ServerMessage>,
+}
+
+impl RefusedCredential {
+    fn error(&self) -> RegistryErrorKind {
+        RegistryErrorKind::Credentials {
+            origin: Some(Arc::clone(&self.origin)),
+            message: self.message.clone(),
+        }
+    }
 }
 
 /// The challenges of an answer 401.
@@ -128,7 +138,7 @@ impl Endpoint {
         base: &Url,
         challenges: &Challenges,
         refused: Option<&Authorization>,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<bool, RegistryError> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let refused_number = refused.map_or(0, |refused| refused.number);
@@ -175,7 +185,9 @@ impl Endpoint {
             if key.is_none() && refused.is_some() {
                 return Ok(false);
             }
-            let header = header.ok_or_else(|| self.malformed("a token", &"it is not text"))?;
+            let header = header.ok_or_else(|| {
+                self.malformed(&RegistryOperation::FetchToken(None), &"it is not text")
+            })?;
             session.count += 1;
             session.shown = Some(Authorization {
                 header,
@@ -197,7 +209,7 @@ impl Endpoint {
         context: RequestContext<'_>,
         session: &Session,
         challenges: &[String],
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<ResolvedCredential, RegistryError> {
         if session.given_up.is_some() {
             return Ok(ResolvedCredential {
@@ -213,12 +225,7 @@ impl Endpoint {
         let credential = context.credentials.find(&request, context.cancel)?;
         match &session.renewed {
             Some(old) if old.account == Some(credential.auth.account()) => {
-                Err(RegistryError::Credentials {
-                    host: self.config.host.clone(),
-                    what: what.to_owned(),
-                    origin: Some(Arc::clone(&old.origin)),
-                    message: old.message.clone(),
-                })
+                Err(self.error(what, old.error()))
             }
             _ => Ok(credential),
         }
@@ -228,11 +235,10 @@ impl Endpoint {
     /// the same provider, or, where only reading is wanted and the user has not asked for the
     /// provider, as nobody.
     pub(super) fn reconsider(&self, context: RequestContext<'_>, error: &RegistryError) -> bool {
-        let RegistryError::Credentials {
+        let RegistryErrorKind::Credentials {
             origin: Some(origin),
             message,
-            ..
-        } = error
+        } = &error.kind
         else {
             return false;
         };
@@ -276,19 +282,17 @@ impl Endpoint {
     /// refusal says more.
     pub(super) fn first_refusal(&self, error: RegistryError) -> RegistryError {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        match (error, &session.given_up) {
+        match (&error.kind, &session.given_up) {
             (
-                RegistryError::Denied { host, what, .. }
-                | RegistryError::Credentials { host, what, .. }
-                | RegistryError::NotFound { host, what, .. },
+                RegistryErrorKind::Denied { .. }
+                | RegistryErrorKind::Credentials { .. }
+                | RegistryErrorKind::NotFound { .. },
                 Some(refused),
-            ) => RegistryError::Credentials {
-                host,
-                what,
-                origin: Some(Arc::clone(&refused.origin)),
-                message: refused.message.clone(),
+            ) => RegistryError {
+                kind: refused.error(),
+                ..error
             },
-            (error, _) => error,
+            _ => error,
         }
     }
 

@@ -16,8 +16,10 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RA
 use super::encoding::{self, Encoding};
 use super::exchange::{Endpoint, EndpointRequest};
 use super::incoming::{Incoming, Unread};
+use super::operation::RegistryOperation;
+use super::repository::no_endpoint;
 use super::retry::Attempts;
-use super::{RegistryError, Repository, Retry, body, page};
+use super::{RegistryError, RegistryErrorKind, Repository, Retry, body, page};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 
@@ -45,7 +47,7 @@ pub struct BlobReader<'a> {
     request: BlobRequest<'a>,
     on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync + 'a>,
     cancel: &'a Cancel,
-    what: String,
+    what: RegistryOperation,
     source: Source,
     attempts: Attempts,
     offset: u64,
@@ -90,7 +92,7 @@ impl Repository {
         };
         BlobReader {
             repository: self,
-            what: format!("layer {}", request.digest),
+            what: RegistryOperation::FetchLayer(request.digest.to_string()),
             source: Source::Endpoint(first),
             attempts,
             offset: request.offset,
@@ -116,7 +118,7 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<u64, RegistryError> {
         self.at_each_endpoint(true, on_retry, cancel, |endpoint, context| {
-            let what = format!("length of layer {digest}");
+            let what = RegistryOperation::MeasureLayer(digest.clone());
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
@@ -363,9 +365,7 @@ impl<'a> BlobReader<'a> {
             Source::Endpoint(number) if number + 1 < repository.endpoints.len() => {
                 Source::Endpoint(repository.next_endpoint(number + 1))
             }
-            Source::Endpoint(_) if matches!(error, RegistryError::NotFound { .. }) => {
-                Source::Url(0)
-            }
+            Source::Endpoint(_) if error.is_not_found() => Source::Url(0),
             Source::Endpoint(_) => return Err(error),
             Source::Url(number) => Source::Url(number + 1),
         };
@@ -386,10 +386,7 @@ impl<'a> BlobReader<'a> {
             Source::Url(_) => repository.endpoints.len().saturating_sub(1),
         };
         let endpoint = repository.endpoints.get(number);
-        endpoint.ok_or_else(|| RegistryError::Setup {
-            host: "none".to_owned(),
-            source: "no place is configured for the repository".into(),
-        })
+        endpoint.ok_or_else(|| no_endpoint(self.what.clone()))
     }
 
     fn host(&self) -> String {
@@ -404,21 +401,21 @@ impl<'a> BlobReader<'a> {
         }
     }
 
+    fn error(&self, kind: RegistryErrorKind) -> RegistryError {
+        RegistryError::new(self.host(), self.what.clone(), kind)
+    }
+
     fn garbled(&self, error: &io::Error) -> RegistryError {
-        RegistryError::Garbled {
-            host: self.host(),
-            what: self.what.clone(),
+        self.error(RegistryErrorKind::Garbled {
             reason: format!("its encoding cannot be undone: {error}"),
-        }
+        })
     }
 
     fn size_error(&self, actual: u64) -> RegistryError {
-        RegistryError::Size {
-            host: self.host(),
-            what: self.what.clone(),
+        self.error(RegistryErrorKind::Size {
             stated: self.request.size,
             actual,
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::credentials::{Access, Credentials};
 use super::health::Health;
 use super::notices::Notices;
 use super::token::Tokens;
-use super::{RegistryError, Repository};
+use super::{RegistryError, RegistryErrorKind, RegistryOperation, Repository};
 use crate::hosts::HostsError;
 use crate::hosts::RetryPolicy;
 use crate::hosts::{EndpointConfig, Hosts};
@@ -28,11 +28,11 @@ impl Client {
     /// Returns a client that has sent nothing yet.
     ///
     /// # Errors
-    /// [`RegistryError::Setup`] when the system has no threads left.
+    /// [`RegistryErrorKind::Setup`] when the system has no threads left.
     pub fn new(hosts: Hosts, policy: RetryPolicy) -> Result<Self, RegistryError> {
-        let reactor = Reactor::new("msb-network").map_err(|source| RegistryError::Setup {
-            host: "any".to_owned(),
-            source: source.into(),
+        let reactor = Reactor::new("msb-network").map_err(|source| {
+            let kind = RegistryErrorKind::Setup(source.into());
+            RegistryError::new("any", RegistryOperation::Prepare, kind)
         })?;
         Ok(Self {
             reactor,

@@ -227,7 +227,7 @@ impl Client {
             }
             let host = next.host_str().unwrap_or_default();
             let patience = Arc::clone(patience);
-            let mut incoming = Incoming::new(waiter, patience, response, host, "a file");
+            let mut incoming = Incoming::new(waiter, patience, response, host, &"a file");
             let body = body::read(&mut incoming, limit);
             let content = body.and_then(|body| body.content(limit));
             return content.map_err(|unread| failed(address, unread, limit));
@@ -275,7 +275,7 @@ impl Client {
         }
         let limit = self.policy.stall_timeout.min(patience.left());
         let begun = Instant::now();
-        let outcome = waiter.wait(limit, &host, "a file", http.execute(request));
+        let outcome = waiter.wait(limit, &host, &"a file", http.execute(request));
         let took = begun.elapsed();
         patience.spend(took);
         match outcome {

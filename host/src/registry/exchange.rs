@@ -15,10 +15,11 @@ use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
+use super::operation::RegistryOperation;
 use super::patience::Patience;
 use super::realm::{self, Referrer};
 use super::transport::{Connection, Side, Transport, TransportError, authority};
-use super::{RegistryError, redirect};
+use super::{RegistryError, RegistryErrorKind, redirect};
 use crate::cancel::Cancel;
 use crate::hosts::{EndpointConfig, Hosts};
 use crate::progress::{LogLevel, Progress};
@@ -47,8 +48,8 @@ pub(super) struct EndpointRequest<'a> {
     pub(super) path: String,
     /// Headers in addition to those of the connection.
     pub(super) headers: HeaderMap,
-    /// What is requested, for messages: `manifest library/python:3`.
-    pub(super) what: &'a str,
+    /// What is requested, for messages.
+    pub(super) what: &'a RegistryOperation,
     /// What is sent; `None` for a `GET`.
     pub(super) upload: Option<Upload>,
 }
@@ -134,8 +135,7 @@ impl Endpoint {
                 Err(error) => error,
             };
             if self.speaks_https(context, &base, &error) {
-                let host = self.config.host.clone();
-                return Err(RegistryError::SpeaksHttps { host });
+                return Err(self.error(request.what, RegistryErrorKind::SpeaksHttps));
             }
             if !self.reconsider(context, &error) {
                 return Err(self.first_refusal(error));
@@ -212,11 +212,8 @@ impl Endpoint {
         shown: Option<&Authorization>,
         (base, origin): (&Url, Option<&url::Origin>),
     ) -> Result<Followed, RegistryError> {
-        let refused = |reason: String| RegistryError::Redirect {
-            host: self.config.host.clone(),
-            what: request.what.to_owned(),
-            reason,
-        };
+        let refused =
+            |reason: String| self.error(request.what, RegistryErrorKind::Redirect { reason });
         for _ in 0..=MAX_REDIRECTS {
             let inside = origin == Some(&url.origin());
             if !inside {
@@ -228,7 +225,7 @@ impl Endpoint {
             } else {
                 Side::Elsewhere
             };
-            let connection = self.connection(&url, side)?;
+            let connection = self.connection(&url, side, request.what)?;
             let http = &connection.client;
             let mut builder = match &request.upload {
                 None => http.get(url.clone()),
@@ -273,7 +270,7 @@ impl Endpoint {
         context: RequestContext<'_>,
         connection: &Connection,
         builder: reqwest::RequestBuilder,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<Response, RegistryError> {
         for notice in connection.notices.iter() {
             context.client.notices.add(notice.clone());
@@ -316,7 +313,7 @@ impl Endpoint {
                 waiter.log(LogLevel::Debug, &entry.failed(&log::causes(&error), took));
                 Err(self.failed(error, connection, elsewhere, what))
             }
-            Err(NoAnswer::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(NoAnswer::Cancelled(cancelled)) => Err(self.error(what, cancelled)),
             Err(NoAnswer::Late) => {
                 waiter.log(LogLevel::Debug, &entry.failed("no answer", took));
                 let stalled = Unread::Stalled(context.patience.silent());
@@ -330,7 +327,7 @@ impl Endpoint {
         &self,
         context: RequestContext<'a>,
         response: Response,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Incoming<'a> {
         let elsewhere = self.elsewhere(response.url());
         let host = elsewhere.as_deref().unwrap_or(&self.config.host);
@@ -361,19 +358,22 @@ impl Endpoint {
     }
 
     /// Returns what a request to an address is sent with.
-    pub(super) fn connection(&self, url: &Url, side: Side) -> Result<Connection, RegistryError> {
+    pub(super) fn connection(
+        &self,
+        url: &Url,
+        side: Side,
+        what: &RegistryOperation,
+    ) -> Result<Connection, RegistryError> {
         self.transport.connection(url, side).map_err(|error| {
             let host = match side {
                 Side::Registry => self.config.host.clone(),
                 Side::TokenService | Side::Elsewhere => authority(url),
             };
-            match error {
-                TransportError::Proxy(source) => RegistryError::Proxy { host, source },
-                error => RegistryError::Setup {
-                    host,
-                    source: error.into(),
-                },
-            }
+            let kind = match error {
+                TransportError::Proxy(source) => RegistryErrorKind::Proxy(source),
+                error => RegistryErrorKind::Setup(error.into()),
+            };
+            RegistryError::new(host, what.clone(), kind)
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::RegistryError;
+use super::{RegistryError, RegistryErrorKind as Kind};
 
 /// What failed, when a mirror has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,25 +19,25 @@ pub(super) enum Extent {
 impl RegistryError {
     /// Returns how much of an endpoint has failed, once its attempts are used up.
     pub(super) fn extent(&self) -> Extent {
-        match self {
-            Self::Connect { .. }
-            | Self::Certificate { .. }
-            | Self::ClientCertificate { .. }
-            | Self::Handshake { .. }
-            | Self::PlainHttp { .. }
-            | Self::Broken { .. }
-            | Self::Stalled { .. }
-            | Self::Slow { .. }
-            | Self::WebPage { .. }
-            | Self::RateLimited { .. }
-            | Self::Setup { .. }
-            | Self::Status { status: 500.., .. }
-            | Self::Elsewhere { status: 500.., .. } => Extent::Host,
-            Self::Denied { .. }
-            | Self::Credentials { .. }
-            | Self::Auth { .. }
-            | Self::Realm { .. }
-            | Self::Token { .. } => Extent::Repository,
+        match &self.kind {
+            Kind::Connect { .. }
+            | Kind::Certificate(_)
+            | Kind::ClientCertificate(_)
+            | Kind::Handshake(_)
+            | Kind::PlainHttp
+            | Kind::Broken { .. }
+            | Kind::Stalled { .. }
+            | Kind::Slow { .. }
+            | Kind::WebPage { .. }
+            | Kind::RateLimited { .. }
+            | Kind::Setup(_)
+            | Kind::Status { status: 500.., .. }
+            | Kind::Elsewhere { status: 500.., .. } => Extent::Host,
+            Kind::Denied { .. }
+            | Kind::Credentials { .. }
+            | Kind::Auth(_)
+            | Kind::Realm { .. }
+            | Kind::Token { .. } => Extent::Repository,
             _ => Extent::Content,
         }
     }
@@ -45,39 +45,52 @@ impl RegistryError {
     /// Returns whether the endpoint could not be reached, or does not answer.
     pub(super) fn is_out_of_reach(&self) -> bool {
         matches!(
-            self,
-            Self::Connect { .. } | Self::Stalled { .. } | Self::Slow { .. }
+            self.kind,
+            Kind::Connect { .. } | Kind::Stalled { .. } | Kind::Slow { .. }
+        )
+    }
+
+    /// Returns whether it is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self.kind, Kind::NotFound { .. })
+    }
+
+    /// Returns whether the registry speaks HTTPS, and no trusted connection came of it.
+    pub(super) fn is_of_tls(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Certificate(_) | Kind::ClientCertificate(_) | Kind::Handshake(_)
         )
     }
 
     /// Returns whether something else came than what was asked for, as happens on the way.
     pub(super) fn is_wrong_answer(&self) -> bool {
         matches!(
-            self,
-            Self::Digest { .. } | Self::Size { .. } | Self::Garbled { .. }
+            self.kind,
+            Kind::Digest { .. } | Kind::Size { .. } | Kind::Garbled { .. }
         )
     }
 
     /// Returns how long the other side wants us to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::RateLimited { retry_after, .. }
-            | Self::Status { retry_after, .. }
-            | Self::Elsewhere { retry_after, .. } => *retry_after,
+        match &self.kind {
+            Kind::RateLimited { retry_after, .. }
+            | Kind::Status { retry_after, .. }
+            | Kind::Elsewhere { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
     /// Returns whether the same request may succeed a little later.
     pub(super) fn is_transient(&self) -> bool {
-        match self {
-            Self::Connect { .. }
-            | Self::Broken { .. }
-            | Self::Stalled { .. }
-            | Self::Slow { .. }
-            | Self::RateLimited { .. }
-            | Self::Elsewhere { .. } => true,
-            Self::Status { status, .. } => {
+        match &self.kind {
+            Kind::Connect { .. }
+            | Kind::Broken { .. }
+            | Kind::Stalled { .. }
+            | Kind::Slow { .. }
+            | Kind::RateLimited { .. }
+            | Kind::Elsewhere { .. } => true,
+            Kind::Status { status, .. } => {
                 matches!(status, 408 | 425 | 499 | 500 | 502 | 503 | 504 | 520..=524)
             }
             _ => false,
@@ -86,21 +99,21 @@ impl RegistryError {
 
     /// Returns whether a server does not send a part of what it was asked for.
     pub(super) fn refuses_range(&self) -> bool {
-        let (Self::Status { status, .. } | Self::Elsewhere { status, .. }) = self else {
-            return false;
-        };
-        *status == 416
+        matches!(
+            self.kind,
+            Kind::Status { status: 416, .. } | Kind::Elsewhere { status: 416, .. }
+        )
     }
 
     /// Returns whether a server beside the registry says that it will not give something.
     pub(super) fn is_refusal_elsewhere(&self) -> bool {
-        matches!(self, Self::Elsewhere { status: 400..=499, .. } if !self.is_busy())
+        matches!(self.kind, Kind::Elsewhere { status: 400..=499, .. } if !self.is_busy())
     }
 
     fn is_busy(&self) -> bool {
         matches!(
-            self,
-            Self::Elsewhere {
+            self.kind,
+            Kind::Elsewhere {
                 status: 408 | 425 | 429,
                 ..
             }
@@ -110,8 +123,8 @@ impl RegistryError {
     /// Returns whether another endpoint may have what this one has not.
     pub(super) fn is_of_the_place(&self) -> bool {
         !matches!(
-            self,
-            Self::Cancelled(_) | Self::Platform { .. } | Self::NoImage { .. }
+            self.kind,
+            Kind::Cancelled(_) | Kind::Platform { .. } | Kind::NoImage { .. }
         )
     }
 }

@@ -3,6 +3,7 @@
 //! Owns waiting for them with the patience there is, and telling the user of it. What the bytes
 //! mean is the reader's matter.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -71,11 +72,12 @@ impl Waiter<'_> {
         self,
         limit: Duration,
         host: &str,
-        what: &str,
+        what: &impl Display,
         future: impl Future<Output = T>,
     ) -> Result<T, NoAnswer> {
         let tell = |since: Duration| {
             if self.client.health.may_tell(host, Instant::now()) {
+                let what = &what.to_string();
                 self.progress
                     .report(Event::RegistryWaiting { host, what, since });
             }
@@ -108,14 +110,14 @@ impl<'a> Incoming<'a> {
         patience: Arc<Patience>,
         response: Response,
         host: &str,
-        what: &str,
+        what: &impl Display,
     ) -> Self {
         Self {
             waiter,
             patience,
             response,
             host: host.to_owned(),
-            what: what.to_owned(),
+            what: what.to_string(),
             peeked: Bytes::new(),
             received: 0,
             since: Instant::now(),

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, EndpointRequest, RequestContext};
 use super::incoming::Unread;
+use super::operation::RegistryOperation;
 use super::retry::Attempts;
 use crate::cancel::Cancel;
 use crate::hosts::HostsError;
@@ -40,7 +41,7 @@ impl Client {
     /// Asks a registry whether it accepts credentials. `who` names their user in messages.
     ///
     /// # Errors
-    /// [`RegistryError::Credentials`] when it does not.
+    /// [`RegistryErrorKind::Credentials`](super::RegistryErrorKind::Credentials) when it does not.
     pub fn verify(
         &self,
         registry: &str,
@@ -62,7 +63,7 @@ impl Client {
             patience: &attempts.patience,
             attempt: 1,
         };
-        let what = format!("the login of {who}");
+        let what = RegistryOperation::CheckLogin(who.to_owned());
         let request = EndpointRequest {
             path: String::new(),
             headers: HeaderMap::new(),
@@ -86,14 +87,14 @@ fn refuse_page(
     endpoint: &Endpoint,
     context: RequestContext<'_>,
     response: Response,
-    what: &str,
+    what: &RegistryOperation,
 ) -> Result<(), RegistryError> {
     let url = response.url().clone();
     let mut incoming = endpoint.incoming(context, response, what);
     let content_type = body::content_type(incoming.response());
     let found = match incoming.peek() {
         Ok(bytes) => endpoint.page(&url, content_type.as_deref(), bytes, what),
-        Err(Unread::Cancelled(cancelled)) => return Err(cancelled.into()),
+        Err(Unread::Cancelled(cancelled)) => return Err(endpoint.error(what, cancelled)),
         Err(_) => None,
     };
     found.map_or(Ok(()), Err)

@@ -10,7 +10,8 @@ use super::body::{self, Body};
 use super::encoding::NotUndone;
 use super::exchange::{Endpoint, EndpointRequest, RequestContext};
 use super::incoming::Unread;
-use super::{RegistryError, Repository, Retry};
+use super::operation::RegistryOperation;
+use super::{RegistryError, RegistryErrorKind, Repository, Retry};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest, Hasher};
 
@@ -46,7 +47,7 @@ pub struct FetchedManifest {
 #[derive(Clone, Copy)]
 struct DocumentRequest<'a> {
     endpoint: &'a Endpoint,
-    what: &'a str,
+    what: &'a RegistryOperation,
     /// The most bytes, and the setting that says so.
     limit: (u64, &'static str),
 }
@@ -70,7 +71,8 @@ impl Repository {
         let is_digest = matches!(which, ManifestRef::Digest(_));
         self.at_each_endpoint(is_digest, on_retry, cancel, |endpoint, context| {
             let mark = if is_digest { '@' } else { ':' };
-            let what = format!("manifest {}{mark}{selector}", endpoint.config.repository);
+            let name = format!("{}{mark}{selector}", endpoint.config.repository);
+            let what = RegistryOperation::FetchManifest(name);
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -118,7 +120,10 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<Vec<u8>, RegistryError> {
         self.at_each_endpoint(true, on_retry, cancel, |endpoint, context| {
-            let what = format!("configuration {digest} of {}", endpoint.config.repository);
+            let what = RegistryOperation::FetchConfig {
+                digest: Box::new(digest.clone()),
+                repository: endpoint.config.repository.clone(),
+            };
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             let request = EndpointRequest {
@@ -172,21 +177,17 @@ impl DocumentRequest<'_> {
         if let Some(page) = page {
             return Err(page);
         }
-        let host = self.endpoint.config.host.clone();
-        let what = self.what.to_owned();
         match (size, stated) {
-            (Some(size), _) if size != bytes.len() as u64 => Err(RegistryError::Size {
-                host,
-                what,
-                stated: size,
-                actual: bytes.len() as u64,
-            }),
-            (_, Some(stated)) => Err(RegistryError::Digest {
-                host,
-                what,
+            (Some(size), _) if size != bytes.len() as u64 => {
+                Err(self.error(RegistryErrorKind::Size {
+                    stated: size,
+                    actual: bytes.len() as u64,
+                }))
+            }
+            (_, Some(stated)) => Err(self.error(RegistryErrorKind::Digest {
                 stated,
                 actual: digest,
-            }),
+            })),
             (_, None) if bytes.is_empty() => Err(self.garbled(&"it is empty")),
             // Nothing else tells that a document was cut off.
             (_, None) => match serde_json::from_slice::<IgnoredAny>(&bytes) {
@@ -242,20 +243,20 @@ impl DocumentRequest<'_> {
         }
     }
 
+    fn error(self, kind: RegistryErrorKind) -> RegistryError {
+        self.endpoint.error(self.what, kind)
+    }
+
     fn garbled(self, reason: &impl ToString) -> RegistryError {
-        RegistryError::Garbled {
-            host: self.endpoint.config.host.clone(),
-            what: self.what.to_owned(),
+        self.error(RegistryErrorKind::Garbled {
             reason: reason.to_string(),
-        }
+        })
     }
 
     fn too_large(self) -> RegistryError {
-        RegistryError::TooLarge {
-            host: self.endpoint.config.host.clone(),
-            what: self.what.to_owned(),
+        self.error(RegistryErrorKind::TooLarge {
             limit: self.limit.0,
             setting: self.limit.1,
-        }
+        })
     }
 }

@@ -24,6 +24,7 @@ mod login;
 mod manifest;
 mod network;
 mod notices;
+mod operation;
 mod outcome;
 mod page;
 mod patience;
@@ -46,9 +47,10 @@ pub use credentials::{
     TriedProvider,
 };
 pub use download::DownloadError;
-pub use error::{DeniedIdentity, RegistryError, ServerMessage};
+pub use error::{DeniedIdentity, RegistryError, RegistryErrorKind, ServerMessage};
 pub use login::{LoginCheck, VerifyError};
 pub use manifest::{FetchedManifest, ManifestRef};
+pub use operation::RegistryOperation;
 pub use proxy::{ProxyError, ProxyServer};
 pub use repository::Repository;
 pub use retry::Retry;

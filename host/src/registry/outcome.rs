@@ -13,9 +13,18 @@ use super::retry::retry_after;
 use super::transport::{
     Connection, cause, has_nothing_in_common, speaks_no_tls, wants_certificate,
 };
-use super::{RegistryError, ServerMessage, body, page};
+use super::{RegistryError, RegistryErrorKind, RegistryOperation, ServerMessage, body, page};
 
 impl Endpoint {
+    /// Returns the error of an operation.
+    pub(super) fn error(
+        &self,
+        what: &RegistryOperation,
+        kind: impl Into<RegistryErrorKind>,
+    ) -> RegistryError {
+        RegistryError::new(self.config.host.clone(), what.clone(), kind)
+    }
+
     /// Tells what an answer means.
     pub(super) fn judge(
         &self,
@@ -29,31 +38,24 @@ impl Endpoint {
         if status.is_success() {
             return Ok(response);
         }
-        let host = self.config.host.clone();
-        let what = request.what.to_owned();
+        let error = |kind| Err(self.error(request.what, kind));
         let retry_after = retry_after(response.headers(), SystemTime::now());
         if status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
             let elsewhere = self.elsewhere(response.url());
             let message = body::server_message(context.waiter(), &mut response);
-            return Err(RegistryError::WebPage {
-                host,
+            return error(RegistryErrorKind::WebPage {
                 elsewhere,
-                what,
                 title: message.map_or_else(String::new, |message| message.0),
             });
         }
         if status.is_redirection() {
-            return Err(RegistryError::Redirect {
-                host,
-                what,
+            return error(RegistryErrorKind::Redirect {
                 reason: format!("it answers {} and names no new address", status.as_u16()),
             });
         }
         if let Some(elsewhere) = followed.elsewhere {
-            return Err(RegistryError::Elsewhere {
-                host,
+            return error(RegistryErrorKind::Elsewhere {
                 elsewhere,
-                what,
                 status: status.as_u16(),
                 retry_after,
             });
@@ -77,32 +79,21 @@ impl Endpoint {
             }
             _ => false,
         };
-        Err(match status.as_u16() {
-            404 => RegistryError::NotFound {
-                host,
-                what,
-                message,
-            },
-            _ if is_unknown => RegistryError::Credentials {
-                host,
-                what,
+        error(match status.as_u16() {
+            404 => RegistryErrorKind::NotFound { message },
+            _ if is_unknown => RegistryErrorKind::Credentials {
                 origin: identity.origin,
                 message,
             },
-            401 | 403 => RegistryError::Denied {
-                host,
-                what,
+            401 | 403 => RegistryErrorKind::Denied {
                 identity: Box::new(identity.into()),
                 message,
             },
-            429 => RegistryError::RateLimited {
-                host,
+            429 => RegistryErrorKind::RateLimited {
                 retry_after,
                 message,
             },
-            status => RegistryError::Status {
-                host,
-                what,
+            status => RegistryErrorKind::Status {
                 status,
                 retry_after,
                 message,
@@ -116,39 +107,36 @@ impl Endpoint {
         error: reqwest::Error,
         connection: &Connection,
         elsewhere: Option<String>,
-        what: &str,
+        what: &RegistryOperation,
     ) -> RegistryError {
         // What is wrong with a certificate is so with that of the server that showed it.
         let peer = elsewhere.as_ref().unwrap_or(&self.config.host).clone();
         // The address may be signed.
         let source = error.without_url();
         if let Some(forbidden) = cause::<ForbiddenAddress>(&source) {
-            return RegistryError::Redirect {
-                host: self.config.host.clone(),
-                what: what.to_owned(),
-                reason: format!("to `{peer}`, but {forbidden}"),
-            };
+            let reason = format!("to `{peer}`, but {forbidden}");
+            return self.error(what, RegistryErrorKind::Redirect { reason });
         }
         let problem = cause::<rustls::Error>(&source).and_then(CertificateProblem::of);
-        if let Some(source) = problem {
-            RegistryError::Certificate { host: peer, source }
+        let kind = if let Some(problem) = problem {
+            RegistryErrorKind::Certificate(problem)
         } else if wants_certificate(&source) {
-            RegistryError::ClientCertificate { host: peer, source }
+            RegistryErrorKind::ClientCertificate(source)
         } else if has_nothing_in_common(&source) {
-            RegistryError::Handshake { host: peer, source }
+            RegistryErrorKind::Handshake(source)
         } else if speaks_no_tls(&source) {
-            RegistryError::PlainHttp { host: peer }
+            RegistryErrorKind::PlainHttp
         } else if source.is_connect() {
-            RegistryError::Connect {
-                host: self.config.host.clone(),
+            let kind = RegistryErrorKind::Connect {
                 elsewhere,
-                what: what.to_owned(),
                 proxy: connection.proxy.clone().map(Box::new),
                 source,
-            }
+            };
+            return self.error(what, kind);
         } else {
-            self.unread(Unread::Broken(Some(source)), elsewhere, what)
-        }
+            return self.unread(Unread::Broken(Some(source)), elsewhere, what);
+        };
+        RegistryError::new(peer, what.clone(), kind)
     }
 
     /// Returns the error for an answer that could not be read whole.
@@ -156,33 +144,20 @@ impl Endpoint {
         &self,
         unread: Unread,
         elsewhere: Option<String>,
-        what: &str,
+        what: &RegistryOperation,
     ) -> RegistryError {
-        let host = self.config.host.clone();
-        let what = what.to_owned();
-        match unread {
-            Unread::Broken(source) => RegistryError::Broken {
-                host,
+        let kind = match unread {
+            Unread::Broken(source) => RegistryErrorKind::Broken { elsewhere, source },
+            Unread::Stalled(after) => RegistryErrorKind::Stalled { elsewhere, after },
+            Unread::TooSlow(slow) => RegistryErrorKind::Slow {
                 elsewhere,
-                what,
-                source,
-            },
-            Unread::Stalled(after) => RegistryError::Stalled {
-                host,
-                elsewhere,
-                what,
-                after,
-            },
-            Unread::TooSlow(slow) => RegistryError::Slow {
-                host,
-                elsewhere,
-                what,
                 bytes: slow.bytes,
                 during: slow.during,
             },
-            Unread::TooLong => self.malformed(&what, &"it is too long"),
+            Unread::TooLong => return self.malformed(what, &"it is too long"),
             Unread::Cancelled(cancelled) => cancelled.into(),
-        }
+        };
+        self.error(what, kind)
     }
 
     /// Returns the error for a page where something else was wanted, if there is one.
@@ -191,21 +166,19 @@ impl Endpoint {
         url: &Url,
         content_type: Option<&str>,
         bytes: &[u8],
-        what: &str,
+        what: &RegistryOperation,
     ) -> Option<RegistryError> {
-        page::title(content_type, bytes).map(|title| RegistryError::WebPage {
-            host: self.config.host.clone(),
-            elsewhere: self.elsewhere(url),
-            what: what.to_owned(),
-            title,
-        })
+        let title = page::title(content_type, bytes)?;
+        let elsewhere = self.elsewhere(url);
+        Some(self.error(what, RegistryErrorKind::WebPage { elsewhere, title }))
     }
 
-    pub(super) fn malformed(&self, what: &str, reason: &impl ToString) -> RegistryError {
-        RegistryError::Malformed {
-            host: self.config.host.clone(),
-            what: what.to_owned(),
-            reason: reason.to_string(),
-        }
+    pub(super) fn malformed(
+        &self,
+        what: &RegistryOperation,
+        reason: &impl ToString,
+    ) -> RegistryError {
+        let reason = reason.to_string();
+        self.error(what, RegistryErrorKind::Malformed { reason })
     }
 }

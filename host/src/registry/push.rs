@@ -9,6 +9,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::exchange::{Endpoint, EndpointRequest, RequestContext, Upload};
+use super::operation::RegistryOperation;
+use super::repository::no_endpoint;
 use super::{RegistryError, Repository, Retry, redirect};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -25,8 +27,8 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<bool, RegistryError> {
         let digest = Digest::of(bytes);
-        let what = format!("blob {digest}");
-        self.written(on_retry, cancel, |endpoint, context| {
+        let what = RegistryOperation::PushBlob(digest.clone());
+        self.written(&what, on_retry, cancel, |endpoint, context| {
             let request = |method, path: String, url, body: &Bytes| EndpointRequest {
                 path,
                 headers: octets(),
@@ -41,7 +43,7 @@ impl Repository {
             let here = request(Method::HEAD, format!("blobs/{digest}"), None, &none);
             match endpoint.send(context, &here) {
                 Ok(_) => return Ok(false),
-                Err(RegistryError::NotFound { .. }) => {}
+                Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }
             let begin = request(Method::POST, "blobs/uploads/".to_owned(), None, &none);
@@ -75,8 +77,8 @@ impl Repository {
     ) -> Result<Digest, RegistryError> {
         let digest = Digest::of(bytes);
         let selector = tag.map_or_else(|| digest.to_string(), str::to_owned);
-        let what = format!("manifest {selector}");
-        self.written(on_retry, cancel, |endpoint, context| {
+        let what = RegistryOperation::PushManifest(selector.clone());
+        self.written(&what, on_retry, cancel, |endpoint, context| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             let request = EndpointRequest {
@@ -97,14 +99,13 @@ impl Repository {
     /// Writes to the registry itself, as often as it deserves.
     fn written<T>(
         &self,
+        what: &RegistryOperation,
         on_retry: &(dyn Fn(&Retry<'_>) + Sync),
         cancel: &Cancel,
         write: impl Fn(&Endpoint, RequestContext<'_>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let endpoint = self.endpoints.last().ok_or_else(|| RegistryError::Setup {
-            host: "none".to_owned(),
-            source: "no place is configured for the repository".into(),
-        })?;
+        let endpoint = self.endpoints.last();
+        let endpoint = endpoint.ok_or_else(|| no_endpoint(what.clone()))?;
         let mut attempts = self.attempts(endpoint, Duration::ZERO);
         loop {
             let context = self.context(&attempts.patience, attempts.number(), cancel);

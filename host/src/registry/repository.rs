@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::RegistryError;
 use super::client::Client;
 use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, RequestContext};
@@ -15,6 +14,7 @@ use super::failure::Extent;
 use super::incoming::Waiter;
 use super::patience::Patience;
 use super::retry::{Attempts, Retry};
+use super::{RegistryError, RegistryErrorKind, RegistryOperation};
 use crate::cancel::Cancel;
 use crate::hosts::RetryPolicy;
 use crate::hosts::{EndpointConfig, MirrorUsage};
@@ -153,14 +153,15 @@ impl Repository {
         if is_mirror && after > MIRROR_WAIT {
             return Ok(false);
         }
-        let hopeless = matches!(error, RegistryError::Connect { .. })
+        let hopeless = matches!(error.kind, RegistryErrorKind::Connect { .. })
             && attempts.failed() >= CONNECT_ATTEMPTS
             && !attempts.had_progress();
         if hopeless {
             return Ok(false);
         }
         on_retry(&Retry { error, after });
-        self.waiter(cancel).sleep(after)?;
+        let waited = self.waiter(cancel).sleep(after);
+        waited.map_err(|cancelled| endpoint.error(&error.what, cancelled))?;
         Ok(true)
     }
 
@@ -205,10 +206,7 @@ impl Repository {
             self.give_up(endpoint, &error);
             last = Some(error);
         }
-        Err(last.unwrap_or_else(|| RegistryError::Setup {
-            host: "none".to_owned(),
-            source: "no place is configured for the repository".into(),
-        }))
+        Err(last.unwrap_or_else(|| no_endpoint(RegistryOperation::Prepare)))
     }
 
     /// Takes note of a registry that answers. A mirror that has failed is not asked again, whatever
@@ -235,13 +233,19 @@ impl Repository {
                 let before = endpoint.is_skipped.swap(true, Ordering::Relaxed);
                 (!before, " for this image")
             }
-            Extent::Content => (!matches!(error, RegistryError::NotFound { .. }), ""),
+            Extent::Content => (!error.is_not_found(), ""),
         };
         if is_news {
             let text = format!("mirror skipped{how_long}: {error}");
             self.client.notices.add(text);
         }
     }
+}
+
+/// Returns the error of a repository that has not even a registry.
+pub(super) fn no_endpoint(what: RegistryOperation) -> RegistryError {
+    let source = "no place is configured for the repository".into();
+    RegistryError::new("none", what, RegistryErrorKind::Setup(source))
 }
 
 impl fmt::Debug for Repository {

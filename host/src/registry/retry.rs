@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::RegistryError;
 use super::patience::{Patience, Traffic};
+use super::{RegistryError, RegistryErrorKind};
 use crate::hosts::RetryPolicy;
 
 /// The longest time between two attempts that is not asked for.
@@ -89,7 +89,7 @@ impl Attempts {
         if !error.is_transient() || self.failed >= self.policy.attempts {
             return None;
         }
-        if matches!(error, RegistryError::Slow { .. }) {
+        if matches!(error.kind, RegistryErrorKind::Slow { .. }) {
             self.bytes = 0;
             let is_last = self.patience.times_slow() >= SLOW_ATTEMPTS;
             return (!is_last).then_some(Duration::ZERO);
@@ -140,14 +140,17 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::registry::RegistryOperation;
+
+    fn error(kind: RegistryErrorKind) -> RegistryError {
+        RegistryError::new("h", RegistryOperation::Prepare, kind)
+    }
 
     fn broken() -> RegistryError {
-        RegistryError::Broken {
-            host: "h".to_owned(),
+        error(RegistryErrorKind::Broken {
             elsewhere: None,
-            what: "w".to_owned(),
             source: None,
-        }
+        })
     }
 
     fn attempts(number: u32) -> Attempts {
@@ -193,23 +196,17 @@ mod tests {
 
     #[test]
     fn what_will_not_get_better_is_not_tried_again() {
-        let missing = RegistryError::NotFound {
-            host: "h".to_owned(),
-            what: "w".to_owned(),
-            message: None,
-        };
+        let missing = error(RegistryErrorKind::NotFound { message: None });
         assert_eq!(attempts(5).after(&missing), None);
     }
 
     #[test]
     fn wrong_bytes_are_asked_for_once_more() {
         let digest = crate::digest::Digest::of(b"x");
-        let wrong = RegistryError::Digest {
-            host: "h".to_owned(),
-            what: "w".to_owned(),
+        let wrong = error(RegistryErrorKind::Digest {
             stated: digest.clone(),
             actual: digest,
-        };
+        });
         let mut attempts = attempts(5);
         assert_eq!(attempts.after(&wrong), Some(Duration::ZERO));
         assert_eq!(attempts.after(&wrong), None);
@@ -217,19 +214,20 @@ mod tests {
 
     #[test]
     fn the_registry_says_how_long_to_wait_within_reason() {
-        let limited = |seconds| RegistryError::RateLimited {
-            host: "h".to_owned(),
-            retry_after: Some(Duration::from_secs(seconds)),
-            message: None,
+        let limited = |seconds| {
+            error(RegistryErrorKind::RateLimited {
+                retry_after: Some(Duration::from_secs(seconds)),
+                message: None,
+            })
         };
         assert_eq!(attempts(5).after(&limited(7)), Some(Duration::from_secs(7)));
         assert_eq!(attempts(5).after(&limited(86_400)), None);
-        let busy = |seconds| RegistryError::Status {
-            host: "h".to_owned(),
-            what: "w".to_owned(),
-            status: 503,
-            retry_after: Some(Duration::from_secs(seconds)),
-            message: None,
+        let busy = |seconds| {
+            error(RegistryErrorKind::Status {
+                status: 503,
+                retry_after: Some(Duration::from_secs(seconds)),
+                message: None,
+            })
         };
         assert_eq!(attempts(5).after(&busy(7)), Some(Duration::from_secs(7)));
         assert_eq!(attempts(5).after(&busy(86_400)), None);

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use reqwest::{Response, Url};
 
-use super::RegistryError;
 use super::exchange::{Endpoint, RequestContext};
 use super::transport::Side;
+use super::{RegistryError, RegistryErrorKind, RegistryOperation};
 use crate::hosts::Plain;
 
 impl Endpoint {
@@ -15,7 +15,7 @@ impl Endpoint {
     pub(super) fn base(
         &self,
         context: RequestContext<'_>,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<Url, RegistryError> {
         let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = &*base {
@@ -32,12 +32,12 @@ impl Endpoint {
                 let secure = at("https")?;
                 match self.ping(context, &secure, what) {
                     Ok(_) => secure,
-                    Err(
-                        error @ (RegistryError::Certificate { .. }
-                        | RegistryError::ClientCertificate { .. }
-                        | RegistryError::Handshake { .. }
-                        | RegistryError::Cancelled(_)),
-                    ) => return Err(error),
+                    Err(error)
+                        if error.is_of_tls()
+                            || matches!(error.kind, RegistryErrorKind::Cancelled(_)) =>
+                    {
+                        return Err(error);
+                    }
                     Err(_) => {
                         let plain = at("http")?;
                         self.ping(context, &plain, what)?;
@@ -55,12 +55,12 @@ impl Endpoint {
         &self,
         context: RequestContext<'_>,
         base: &Url,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<Response, RegistryError> {
         let url = base
             .join("/v2/")
             .map_err(|error| self.malformed(what, &error))?;
-        let connection = self.connection(&url, Side::Registry)?;
+        let connection = self.connection(&url, Side::Registry, what)?;
         let request = connection.client.get(url);
         self.answer(context, &connection, request, what)
     }
@@ -73,13 +73,13 @@ impl Endpoint {
         base: &Url,
         error: &RegistryError,
     ) -> bool {
-        let is_reason = match error {
-            RegistryError::Broken { .. }
-            | RegistryError::Connect { .. }
-            | RegistryError::Elsewhere { .. }
-            | RegistryError::Stalled { .. } => true,
+        let is_reason = match &error.kind {
+            RegistryErrorKind::Broken { .. }
+            | RegistryErrorKind::Connect { .. }
+            | RegistryErrorKind::Elsewhere { .. }
+            | RegistryErrorKind::Stalled { .. } => true,
             // What servers of HTTPS answer to plain HTTP.
-            RegistryError::Status { status, .. } => matches!(status, 400 | 426 | 497),
+            RegistryErrorKind::Status { status, .. } => matches!(status, 400 | 426 | 497),
             _ => false,
         };
         if !is_reason
@@ -92,12 +92,9 @@ impl Endpoint {
         let Ok(secure) = Url::parse(&format!("https://{}/", self.config.authority)) else {
             return false;
         };
-        matches!(
-            self.ping(context, &secure, "a look at whether it speaks HTTPS"),
-            Ok(_)
-                | Err(RegistryError::Certificate { .. }
-                    | RegistryError::ClientCertificate { .. }
-                    | RegistryError::Handshake { .. })
-        )
+        match self.ping(context, &secure, &RegistryOperation::ProbeHttps) {
+            Ok(_) => true,
+            Err(error) => error.is_of_tls(),
+        }
     }
 }

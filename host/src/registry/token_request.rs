@@ -18,7 +18,7 @@ use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
 use super::transport::{Connection, Side};
-use super::{RegistryAuth, RegistryError, realm, redirect};
+use super::{RegistryAuth, RegistryError, RegistryErrorKind, RegistryOperation, realm, redirect};
 
 /// Redirects of a token server that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -39,7 +39,7 @@ struct TokenRequest<'a> {
     base: &'a Url,
     key: &'a TokenKey,
     credential: &'a ResolvedCredential,
-    what: &'a str,
+    what: &'a RegistryOperation,
 }
 
 impl Endpoint {
@@ -51,12 +51,12 @@ impl Endpoint {
         wanted: &BearerChallenge<'_>,
         credential: &ResolvedCredential,
         is_refused: bool,
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<(Option<HeaderValue>, TokenKey), RegistryError> {
         let url = self
             .referrer(context, base)
             .token_server(wanted.realm, !credential.auth.is_anonymous())
-            .map_err(|reason| self.refused_realm(wanted.realm, reason))?;
+            .map_err(|reason| self.refused_realm(what, wanted.realm, reason))?;
         let key = TokenKey {
             host: self.config.host.clone(),
             realm: url.to_string(),
@@ -124,7 +124,7 @@ impl Endpoint {
             } else {
                 Side::Elsewhere
             };
-            self.connection(url, side)
+            self.connection(url, side, what)
         };
         let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(key.service.as_deref().map(|service| ("service", service)));
@@ -141,7 +141,7 @@ impl Endpoint {
             let response = self.send_form(context, &connection(&url)?, &url, &fields, what)?;
             if matches!(response.status().as_u16(), 404 | 405) {
                 let reason = "it takes no identity tokens".to_owned();
-                return Err(self.no_token(&url, reason));
+                return Err(self.no_token(what, &url, reason));
             }
             return self.read_token(context, &url, response, token_request);
         }
@@ -158,8 +158,9 @@ impl Endpoint {
             let connection = connection(&url)?;
             let mut request = connection.client.get(url.clone());
             if let RegistryAuth::Basic { username, password } = &credential.auth {
-                let header = basic(username, password)
-                    .ok_or_else(|| self.malformed("credentials", &"they are not text"))?;
+                let header = basic(username, password).ok_or_else(|| {
+                    self.malformed(&RegistryOperation::FindCredentials, &"they are not text")
+                })?;
                 request = request.header(AUTHORIZATION, header);
             }
             let response = self
@@ -187,7 +188,7 @@ impl Endpoint {
             };
             let refused = |reason: String| {
                 let realm = String::from_utf8_lossy(location.as_bytes());
-                self.refused_realm(&realm, reason)
+                self.refused_realm(what, &realm, reason)
             };
             let next = redirect::target(&url, &location);
             url = next.ok_or_else(|| refused("it is not an address".to_owned()))?;
@@ -203,6 +204,7 @@ impl Endpoint {
             }
         }
         Err(self.no_token(
+            what,
             &url,
             format!("it redirects more than {MAX_REDIRECTS} times"),
         ))
@@ -215,48 +217,46 @@ impl Endpoint {
         mut response: Response,
         token_request: TokenRequest<'_>,
     ) -> Result<Token, RegistryError> {
+        let what = token_request.what;
         let status = response.status();
         if !status.is_success() {
-            let host = self.config.host.clone();
-            let what = token_request.what.to_owned();
-            let after = retry_after(response.headers(), SystemTime::now());
+            let retry_after = retry_after(response.headers(), SystemTime::now());
             let message = body::server_message(context.waiter(), &mut response);
             let identity = Identity::of(token_request.credential);
-            return Err(match status.as_u16() {
-                401 | 403 if !identity.known => RegistryError::Denied {
-                    host,
-                    what,
+            let kind = match status.as_u16() {
+                401 | 403 if !identity.known => RegistryErrorKind::Denied {
                     identity: Box::new(identity.into()),
                     message,
                 },
-                400 | 401 | 403 if identity.known => RegistryError::Credentials {
-                    host,
-                    what,
+                400 | 401 | 403 if identity.known => RegistryErrorKind::Credentials {
                     origin: identity.origin,
                     message,
                 },
-                429 => RegistryError::RateLimited {
-                    host,
-                    retry_after: after,
+                429 => RegistryErrorKind::RateLimited {
+                    retry_after,
                     message,
                 },
-                status @ (408 | 500..) => RegistryError::Status {
-                    host,
-                    what: format!("a token for {what}"),
-                    status,
-                    retry_after: after,
-                    message,
-                },
-                status => self.no_token(url, format!("it answers {status}")),
-            });
+                status @ (408 | 500..) => {
+                    let what = RegistryOperation::FetchToken(Some(Box::new(what.clone())));
+                    let kind = RegistryErrorKind::Status {
+                        status,
+                        retry_after,
+                        message,
+                    };
+                    return Err(self.error(&what, kind));
+                }
+                status => return Err(self.no_token(what, url, format!("it answers {status}"))),
+            };
+            return Err(self.error(what, kind));
         }
-        let wanted = "a token";
+        let wanted = &RegistryOperation::FetchToken(None);
         let url_of_answer = response.url().clone();
         let elsewhere = self.elsewhere(&url_of_answer);
         let mut incoming = self.incoming(context, response, wanted);
         let unread = |unread| match unread {
             Unread::TooLong => {
-                self.no_token(url, format!("its answer is longer than {MAX_ANSWER} bytes"))
+                let reason = format!("its answer is longer than {MAX_ANSWER} bytes");
+                self.no_token(what, url, reason)
             }
             unread => self.unread(unread, elsewhere.clone(), wanted),
         };
@@ -266,7 +266,7 @@ impl Endpoint {
         if let Some(page) = self.page(&url_of_answer, content_type.as_deref(), &bytes, wanted) {
             return Err(page);
         }
-        Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(url, reason))
+        Token::read(&bytes, Instant::now()).map_err(|reason| self.no_token(what, url, reason))
     }
 
     /// Sends fields as a browser sends them.
@@ -276,7 +276,7 @@ impl Endpoint {
         connection: &Connection,
         url: &Url,
         fields: &[(&str, &str)],
-        what: &str,
+        what: &RegistryOperation,
     ) -> Result<Response, RegistryError> {
         let request = form(&connection.client, url.clone(), fields);
         self.answer(context, connection, request, what)
@@ -285,29 +285,34 @@ impl Endpoint {
 
     /// Turns the error of a server to which the registry may not refer into one of its challenge.
     fn of_realm(&self, error: RegistryError, url: &Url) -> RegistryError {
-        match error {
-            RegistryError::Redirect { reason, .. } => {
-                self.refused_realm(&url.origin().ascii_serialization(), reason)
+        match error.kind {
+            RegistryErrorKind::Redirect { reason } => {
+                self.refused_realm(&error.what, &url.origin().ascii_serialization(), reason)
             }
-            error => error,
+            kind => RegistryError { kind, ..error },
         }
     }
 
-    fn refused_realm(&self, named: &str, reason: String) -> RegistryError {
-        RegistryError::Realm {
-            host: self.config.host.clone(),
+    fn refused_realm(
+        &self,
+        what: &RegistryOperation,
+        named: &str,
+        reason: String,
+    ) -> RegistryError {
+        let kind = RegistryErrorKind::Realm {
             realm: named.to_owned(),
             is_plain: reason == realm::PLAIN,
             reason,
-        }
+        };
+        self.error(what, kind)
     }
 
-    fn no_token(&self, url: &Url, reason: String) -> RegistryError {
-        RegistryError::Token {
-            host: self.config.host.clone(),
+    fn no_token(&self, what: &RegistryOperation, url: &Url, reason: String) -> RegistryError {
+        let kind = RegistryErrorKind::Token {
             server: url.origin().ascii_serialization(),
             reason,
-        }
+        };
+        self.error(what, kind)
     }
 }
 

@@ -209,7 +209,7 @@ fn without_credentials_it_is_told_who_was_asked() {
     let msb_host::image::PullError::Registry { source, .. } = &error else {
         panic!("{error:?}");
     };
-    let msb_host::registry::RegistryError::Denied { identity, .. } = &**source else {
+    let msb_host::registry::RegistryErrorKind::Denied { identity, .. } = &source.kind else {
         panic!("{source:?}");
     };
     let tried: Vec<&str> = identity

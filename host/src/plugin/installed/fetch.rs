@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::registry::{Access, Client, Credentials, ManifestRef, RegistryError, Repository};
+use crate::registry::{Access, Client, Credentials, ManifestRef, Repository};
 use crate::store;
 
 /// The most bytes of a component.
@@ -145,7 +145,7 @@ fn cosign(
     let tag = signature::cosign_tag(manifest);
     let fetched = match repository.manifest(ManifestRef::Tag(&tag), MAX_DOCUMENT, &|_| {}, cancel) {
         Ok(fetched) => fetched,
-        Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let mut signed = Vec::new();
