@@ -5,6 +5,7 @@
 //! `-`, more components.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a program for the terminal of a developer"
 )]

@@ -1,12 +1,20 @@
-//! Directories and files as every room makes them: durable, and with the mode that is meant,
-//! whatever the umask.
+//! Files and directories as every room reaches them. What is made is durable and has the mode that is
+//! meant, whatever the umask; an error says what was done to which path.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one module that calls `std::fs`; `clippy.toml` sends all others here"
+)]
 
 pub(crate) mod atomic;
+mod error;
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, DirEntry, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::error::{FileError, IfThere};
 
 use rustix::io::Errno;
 
@@ -62,4 +70,69 @@ pub(crate) fn ignoring_what_cannot_be_synchronised(result: io::Result<()>) -> io
         }
         result => result,
     }
+}
+
+/// Returns all bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(FileError::of("read", path))
+}
+
+/// Returns the text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(FileError::of("read", path))
+}
+
+/// Returns what a path leads to, behind all links.
+pub(crate) fn metadata(path: &Path) -> Result<Metadata, FileError> {
+    fs::metadata(path).map_err(FileError::of("inspect", path))
+}
+
+/// Returns what has this name, which may be a link.
+pub(crate) fn link_metadata(path: &Path) -> Result<Metadata, FileError> {
+    fs::symlink_metadata(path).map_err(FileError::of("inspect", path))
+}
+
+/// Returns how many bytes a file has; `None` if it is not there, or cannot be looked at.
+pub(crate) fn length(path: &Path) -> Option<u64> {
+    metadata(path).ok().map(|metadata| metadata.len())
+}
+
+/// Returns where a link leads.
+pub(crate) fn read_link(path: &Path) -> Result<PathBuf, FileError> {
+    fs::read_link(path).map_err(FileError::of("read", path))
+}
+
+/// Returns a path without links in it, of something that is there.
+pub(crate) fn canonicalize(path: &Path) -> Result<PathBuf, FileError> {
+    fs::canonicalize(path).map_err(FileError::of("find", path))
+}
+
+/// Returns what is in a directory.
+pub(crate) fn entries(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<DirEntry, FileError>> + use<>, FileError> {
+    let failed = FileError::of("read", path);
+    let entries = fs::read_dir(path).map_err(&failed)?;
+    Ok(entries.map(move |entry| entry.map_err(&failed)))
+}
+
+/// Gives a file or directory a mode.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
+    let set = fs::set_permissions(path, Permissions::from_mode(mode));
+    set.map_err(FileError::of("set the mode of", path))
+}
+
+/// Gives a file another name, which it takes from another file where there is one.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(FileError::of("rename to", to))
+}
+
+/// Removes a file.
+pub(crate) fn remove_file(path: &Path) -> Result<(), FileError> {
+    fs::remove_file(path).map_err(FileError::of("remove", path))
+}
+
+/// Removes a directory with all in it.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
+    fs::remove_dir_all(path).map_err(FileError::of("remove", path))
 }

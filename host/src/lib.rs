@@ -85,6 +85,13 @@
 //! built from: they can be used, but are not stable, and may change in any release.
 
 #![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests make the files that they need by the shortest way"
+    )
+)]
+#![cfg_attr(
     not(feature = "plugins"),
     allow(
         dead_code,

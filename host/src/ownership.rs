@@ -4,10 +4,12 @@
 //! lies at the end.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+
+use crate::fs::{self, FileError};
 
 /// Symbolic links that are followed on the way, as many as Linux follows.
 const MAX_LINKS: u32 = 40;
@@ -81,7 +83,7 @@ fn follow(path: &Path) -> Result<(PathBuf, Metadata), Untrusted> {
                 return Err(Untrusted::Io { path: next, source });
             }
             check_owner(&next, &found)?;
-            let target = fs::read_link(&next).map_err(failed(&next))?;
+            let target = fs::read_link(&next).map_err(failed)?;
             if target.is_absolute() {
                 place = PathBuf::from("/");
                 metadata = inspect(&place)?;
@@ -132,17 +134,18 @@ fn writable(path: PathBuf, metadata: &Metadata) -> Untrusted {
 }
 
 fn inspect(path: &Path) -> Result<Metadata, Untrusted> {
-    fs::symlink_metadata(path).map_err(failed(path))
+    fs::link_metadata(path).map_err(failed)
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> Untrusted {
-    let path = path.to_owned();
-    move |source| Untrusted::Io { path, source }
+fn failed(error: FileError) -> Untrusted {
+    let FileError { path, source, .. } = error;
+    Untrusted::Io { path, source }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;

@@ -22,6 +22,7 @@ use shape::Object;
 
 use crate::address;
 use crate::cancel::Cancelled;
+use crate::fs::{self, FileError, IfThere as _};
 use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
 use crate::store::Home;
@@ -170,12 +171,11 @@ impl Settings {
 
     /// Reads a file.
     pub fn read_from(path: &Path) -> Result<Self, SettingsError> {
-        let bytes = match std::fs::read(path) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            read => read.map_err(|source| SettingsError::Read {
-                path: path.to_owned(),
-                source,
-            })?,
+        let read = fs::read(path).if_there();
+        let read =
+            read.map_err(|FileError { path, source, .. }| SettingsError::Read { path, source })?;
+        let Some(bytes) = read else {
+            return Ok(Self::default());
         };
         let invalid = |key: &str, source| SettingsError::Invalid {
             path: path.to_owned(),

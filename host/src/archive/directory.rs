@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::fs;
 use crate::limits::{Budget, Limits};
 
 /// A directory opened as an archive. Links are resolved within it only: the index follows them,
@@ -54,7 +55,7 @@ impl DirectoryArchive {
             let (kind, size, target) = if file_type.is_dir() {
                 (ArchiveEntryKind::Directory, 0, None)
             } else if file_type.is_symlink() {
-                let target = std::fs::read_link(entry.path()).map_err(read)?;
+                let target = fs::read_link(entry.path()).map_err(|error| read(error.source))?;
                 let target = target.to_string_lossy().into();
                 (ArchiveEntryKind::Symlink, 0, Some(target))
             } else if file_type.is_file() {

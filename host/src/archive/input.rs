@@ -16,6 +16,7 @@ use super::streamed::{self, Stream, StreamedLayers};
 use super::{ArchiveError, ArchiveSource, Foreign};
 use crate::blob::{Compression, Decoder};
 use crate::cancel::Cancel;
+use crate::fs;
 use crate::limits::{Budget, Limits};
 use crate::tar::{self, TAR_BLOCK};
 
@@ -84,7 +85,7 @@ impl Input {
                     path: path.clone(),
                     source,
                 };
-                let metadata = std::fs::metadata(&path).map_err(open)?;
+                let metadata = fs::metadata(&path).map_err(|error| open(error.source))?;
                 if metadata.is_dir() {
                     return Ok(Arc::new(DirectoryArchive::open(
                         &path, limits, budget, cancel,

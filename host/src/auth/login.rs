@@ -310,7 +310,7 @@ impl Login {
             // It may have its name, and not be known to last. If this fails as well, the next login
             // mends it.
             if is_new {
-                let _ = std::fs::remove_file(&path);
+                let _ = crate::fs::remove_file(&path);
             }
             let error = failed("write", &path)(error);
             return Err(logins.undone(&self.registry, None, Some(&edit), error));

@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use super::chain::Chain;
 use super::login::LoginError;
 use crate::fs::atomic::{self, AtomicFile, FORMER_PASSWORD, Mode, SetAside};
-use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
+use crate::fs::{self, PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 use crate::reference::canonical_host;
 use crate::settings::edit::Edit;
 use crate::store::Home;
@@ -51,7 +50,7 @@ impl LoginStore<'_> {
             let secrets = folder.parent().unwrap_or(&folder);
             create_directory(secrets, PRIVATE_DIRECTORY)?;
             create_directory(&folder, PRIVATE_DIRECTORY)?;
-            std::fs::set_permissions(&folder, PermissionsExt::from_mode(PRIVATE_DIRECTORY))
+            Ok(fs::set_mode(&folder, PRIVATE_DIRECTORY)?)
         };
         make().map_err(failed("create the directory of", &path))?;
         let write = || -> io::Result<AtomicFile> {

@@ -2,12 +2,12 @@
 //! containers-certs.d(5).
 
 use std::collections::BTreeSet;
-use std::fs::read_dir;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::pem::{self, ClientIdentity, NamedBy, NamedFile, Roots};
 use super::{ConfigPaths, HostsError};
+use crate::fs::{self, FileError};
 
 /// What the directory of a host holds.
 #[derive(Debug, Default)]
@@ -26,14 +26,11 @@ pub(super) fn read(paths: &ConfigPaths, host: &str) -> Result<HostCertificates, 
             // One that is not for us is as good as none, as it is for podman.
             Err(error)
                 if matches!(
-                    error.kind(),
+                    error.source.kind(),
                     ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
                 ) => {}
-            Err(source) => {
-                return Err(HostsError::Directory {
-                    path: directory,
-                    source,
-                });
+            Err(FileError { path, source, .. }) => {
+                return Err(HostsError::Directory { path, source });
             }
         }
     }
@@ -45,8 +42,8 @@ pub(super) fn has_directory(paths: &ConfigPaths, host: &str) -> bool {
     paths.certs_d(host).iter().any(|path| path.is_dir())
 }
 
-fn list(directory: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    read_dir(directory)?
+fn list(directory: &Path) -> Result<BTreeSet<PathBuf>, FileError> {
+    fs::entries(directory)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect()
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::HostsError;
 use super::sections::{Container, PemDamage, Sections};
 use crate::crypto::certified;
+use crate::fs;
 
 /// How many damaged certificates of a file are told one by one.
 const MAX_TOLD: usize = 3;
@@ -222,10 +223,10 @@ pub(super) fn read_identity(
 }
 
 fn read(file: &NamedFile) -> Result<Sections, HostsError> {
-    let bytes = std::fs::read(&file.path).map_err(|source| HostsError::Certificates {
-        path: file.path.clone(),
+    let bytes = fs::read(&file.path).map_err(|error| HostsError::Certificates {
+        path: error.path,
         named_by: Box::new(file.named_by.clone()),
-        source,
+        source: error.source,
     })?;
     Ok(Sections::new(Zeroizing::new(bytes)))
 }

@@ -3,8 +3,6 @@
 //! Owns which files are read and which of their tables is meant. Version 2 of the format alone; the
 //! search for short names is not ours. Source: containers-registries.conf(5).
 
-use std::fs::{read_dir, read_to_string};
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigPaths, HostsError, Location, LocationError, MirrorUsage};
+use crate::fs::{self, FileError, IfThere as _};
 use crate::reference::{Reference, canonical_host};
 
 /// All tables of all files.
@@ -103,9 +102,8 @@ impl RegistriesConf {
     pub(super) fn read(paths: &ConfigPaths) -> Result<Self, HostsError> {
         let mut conf = Self::default();
         for file in files(paths)? {
-            let text = read_to_string(&file).map_err(|source| HostsError::RegistriesConf {
-                path: file.clone(),
-                source,
+            let text = fs::read_text(&file).map_err(|FileError { path, source, .. }| {
+                HostsError::RegistriesConf { path, source }
             })?;
             let registries = parse(&file, &text)?;
             conf.registries
@@ -189,15 +187,15 @@ fn files(paths: &ConfigPaths) -> Result<Vec<PathBuf>, HostsError> {
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>, HostsError> {
-    let entries =
-        read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut files: Vec<PathBuf> = match entries {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|source| HostsError::Directory {
-            path: directory.to_owned(),
-            source,
-        })?,
-    };
+    let entries = fs::entries(directory)
+        .and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<Result<_, _>>()
+        })
+        .if_there()
+        .map_err(|FileError { path, source, .. }| HostsError::Directory { path, source })?;
+    let mut files: Vec<PathBuf> = entries.unwrap_or_default();
     files.retain(|file| {
         file.extension()
             .is_some_and(|extension| extension == "conf")

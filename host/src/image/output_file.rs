@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use crate::fs::atomic::{AtomicFile, Mode};
-use crate::fs::{ignoring_what_cannot_be_synchronised, parent};
+use crate::fs::{self, IfThere as _, ignoring_what_cannot_be_synchronised, parent};
 
 /// How many links may be followed, as in Linux's path resolution.
 const MAX_LINKS: usize = 40;
@@ -36,11 +36,7 @@ impl OutputFile {
     /// are followed as `open` follows them.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let target = resolve(path)?;
-        let existing = match std::fs::symlink_metadata(&target) {
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let existing = fs::link_metadata(&target).if_there()?;
         if path.as_os_str().as_encoded_bytes().ends_with(b"/")
             || existing.as_ref().is_some_and(Metadata::is_dir)
         {
@@ -48,13 +44,13 @@ impl OutputFile {
         }
         if let Some(existing) = &existing {
             // Not least for `/dev/stdout`, which leads to a name that need not be there any more.
-            let seen = std::fs::metadata(path)?;
+            let seen = fs::metadata(path)?;
             let is_other = (seen.dev(), seen.ino()) != (existing.dev(), existing.ino());
             if is_other || !existing.is_file() {
                 return Self::in_place(path, seen.file_type());
             }
             check_writable(&target)?;
-        } else if let Ok(seen) = std::fs::metadata(path) {
+        } else if let Ok(seen) = fs::metadata(path) {
             return Self::in_place(path, seen.file_type());
         }
         // What comes in the place of a file is for those who could read that one, from its first
@@ -104,12 +100,12 @@ impl OutputFile {
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let link = match std::fs::symlink_metadata(&path) {
+        let link = match fs::link_metadata(&path) {
             Ok(metadata) if metadata.is_symlink() => metadata,
             _ => return Ok(path),
         };
         let directory = parent(&path).to_owned();
-        if !may_follow(&link, &std::fs::metadata(&directory)?) {
+        if !may_follow(&link, &fs::metadata(&directory)?) {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
@@ -118,7 +114,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
                 ),
             ));
         }
-        path = directory.join(std::fs::read_link(&path)?);
+        path = directory.join(fs::read_link(&path)?);
     }
     Err(Errno::LOOP.into())
 }

@@ -15,6 +15,7 @@ use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::digest::Digest;
+use crate::fs;
 use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
@@ -397,13 +398,13 @@ impl<'a> FileFault<'a> {
 
 /// Returns what is wrong with the length of a file.
 fn wrong_size(file: &Path, expected: u64) -> Option<FileFault<'_>> {
-    let what = match std::fs::metadata(file) {
+    let what = match fs::metadata(file) {
         Ok(metadata) if metadata.is_file() && metadata.len() == expected => return None,
         Ok(metadata) if metadata.is_file() => {
             format!("it is {} bytes long, not {expected}", metadata.len())
         }
         Ok(_) => "it is not a file".to_owned(),
-        Err(error) => return Some(FileFault::of_read(file, &error)),
+        Err(error) => return Some(FileFault::of_read(file, &error.source)),
     };
     Some(FileFault {
         file,

@@ -7,10 +7,10 @@
 mod native;
 mod seal;
 
-use std::fs::{self, DirBuilder, File, FileTimes};
+use std::fs::{DirBuilder, File, FileTimes};
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,8 +19,8 @@ use wasmtime::component::Component;
 
 use self::seal::{Key, Subject};
 use crate::digest::{self, Algorithm, Digest};
-use crate::fs::PRIVATE_FILE;
 use crate::fs::atomic::{self, Mode};
+use crate::fs::{self, PRIVATE_FILE};
 use crate::ownership::{self, Untrusted};
 use crate::store;
 
@@ -105,7 +105,7 @@ impl CompiledCode {
             return Err(io::Error::new(io::ErrorKind::StorageFull, why));
         }
         self.make_room(sealed.len() as u64, &path);
-        if fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir()) {
+        if fs::link_metadata(&path).is_ok_and(|there| there.is_dir()) {
             remove(&path)?;
         }
         atomic::write(&path, Mode::Exactly(PRIVATE_FILE), &sealed)
@@ -116,7 +116,7 @@ impl CompiledCode {
     fn make_room(&self, wanted: u64, replaced: &Path) {
         let _ = remove(&self.folder.join(store::FORMER_CODE));
         atomic::remove_left(&self.folder, None);
-        let Ok(entries) = fs::read_dir(&self.folder) else {
+        let Ok(entries) = fs::entries(&self.folder) else {
             return;
         };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
@@ -173,7 +173,7 @@ fn private_folder(path: &Path) -> Result<PathBuf, String> {
     let untrusted = |error: Untrusted| error.to_string();
     let failed = |error: io::Error| format!("could not use `{}`: {error}", path.display());
     ownership::trusted_parent(path).map_err(untrusted)?;
-    if fs::symlink_metadata(path).is_err() {
+    if fs::link_metadata(path).is_err() {
         let parent = path.parent().unwrap_or(path);
         store::create_directory(parent)
             .map_err(io::Error::other)
@@ -186,8 +186,8 @@ fn private_folder(path: &Path) -> Result<PathBuf, String> {
         }
     }
     // A link may lead here: what counts is where it ends.
-    let end = path.canonicalize().map_err(failed)?;
-    let metadata = fs::symlink_metadata(&end).map_err(failed)?;
+    let end = fs::canonicalize(path).map_err(|error| failed(error.source))?;
+    let metadata = fs::link_metadata(&end).map_err(|error| failed(error.source))?;
     if !metadata.is_dir() || !ownership::is_ours(&metadata) {
         return Err(format!(
             "`{}` is not a directory of this user",
@@ -196,7 +196,7 @@ fn private_folder(path: &Path) -> Result<PathBuf, String> {
     }
     ownership::trusted_parent(&end).map_err(untrusted)?;
     if metadata.mode() & 0o777 != PRIVATE {
-        let set_mode = |mode| fs::set_permissions(&end, fs::Permissions::from_mode(mode));
+        let set_mode = |mode| fs::set_mode(&end, mode).map_err(io::Error::from);
         // Whoever could write here could put a key here as well. The mode says that until the key
         // is gone, also to the next process if this one is killed.
         set_mode(CLOSED)

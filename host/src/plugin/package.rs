@@ -13,6 +13,7 @@ use super::grant::{Capability, Grant, Grants};
 use super::limits::PluginBudget;
 use crate::auth::Operations;
 use crate::digest::Digest;
+use crate::fs::{self, FileError};
 
 /// A plugin and everything that is needed to call it.
 #[derive(Clone, Debug)]
@@ -112,9 +113,8 @@ impl ComponentBytes {
             Self::Static(bytes) => Ok(Bytes::from_static(bytes)),
             Self::Memory(bytes) => Ok(Bytes::from_owner(Arc::clone(bytes))),
             Self::File { path, digest } => {
-                let bytes = std::fs::read(path).map_err(|source| Failure::Component {
-                    path: path.clone(),
-                    source,
+                let bytes = fs::read(path).map_err(|FileError { path, source, .. }| {
+                    Failure::Component { path, source }
                 })?;
                 if Digest::of(&bytes) != *digest {
                     return Err(Failure::Changed {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{Settings, SettingsError};
 use crate::cancel::Cancel;
 use crate::fs::atomic::{self, FORMER_SETTINGS, Mode};
-use crate::fs::{PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
+use crate::fs::{self, FileError, IfThere as _, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 
 /// How often a lock that is taken is tried again. Waiting in the kernel could not be cancelled.
 const RETRY: Duration = Duration::from_millis(10);
@@ -51,11 +51,10 @@ impl Edit {
             path: path.to_owned(),
             source,
         };
+        let of_file = |error: FileError| failed(error.operation, &error.path, error.source);
         // What a link leads to is replaced, not the link.
-        let path = match path.canonicalize() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-            found => found.map_err(|error| failed("find", path, error))?,
-        };
+        let found = fs::canonicalize(path).if_there().map_err(of_file)?;
+        let path = found.unwrap_or_else(|| path.to_owned());
         if let Some(folder) = path.parent() {
             create_directory(folder, SHARED_DIRECTORY)
                 .map_err(|error| failed("create", folder, error))?;
@@ -77,10 +76,7 @@ impl Edit {
             atomic::remove_left(folder, Some(FORMER_SETTINGS));
         }
         Settings::read_from(&path)?;
-        let before = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            read => Some(read.map_err(|error| failed("read", &path, error))?),
-        };
+        let before = fs::read_text(&path).if_there().map_err(of_file)?;
         Ok(Self {
             path,
             text: before.clone().unwrap_or_else(|| "{}\n".to_owned()),
@@ -140,7 +136,7 @@ impl Edit {
     pub fn undo(&self) -> Result<(), SettingsError> {
         match &self.before {
             Some(before) => self.write(before),
-            None => std::fs::remove_file(&self.path).map_err(|source| self.failed(source)),
+            None => fs::remove_file(&self.path).map_err(|error| self.failed(error.source)),
         }
     }
 

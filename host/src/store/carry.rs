@@ -120,7 +120,7 @@ pub(super) fn copy(home: &Home, catalogue: &mut Connection) -> Result<(), StoreE
 /// it nor a microsandbox. Where that fails, a store that nothing else is wrong with stays usable.
 pub(super) fn mark_new(home: &Home) {
     let path = home.microsandbox();
-    if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0) {
+    if crate::fs::length(&path).is_some_and(|length| length > 0) {
         return;
     }
     let mark = || -> Result<(), Box<dyn std::error::Error>> {

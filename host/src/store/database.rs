@@ -86,7 +86,7 @@ pub(super) fn open_unshared(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn is_pending(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+    crate::fs::length(Path::new(&log)).is_some_and(|length| length > 0)
 }
 
 fn open_uri(uri: &str) -> rusqlite::Result<Connection> {

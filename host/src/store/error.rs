@@ -7,6 +7,7 @@ use super::fault;
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
+use crate::fs::FileError;
 use crate::reference::Reference;
 
 /// An operation of the store that did not succeed.
@@ -135,6 +136,21 @@ pub enum StoreError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        let FileError {
+            operation,
+            path,
+            source,
+        } = error;
+        Self::Io {
+            operation,
+            path,
+            source,
+        }
+    }
 }
 
 impl StoreError {

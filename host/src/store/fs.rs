@@ -1,7 +1,7 @@
 //! The file operations of the store: each error with path and operation, each write durable, each
 //! mode the same whatever the umask.
 
-use std::fs::{self, File};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::StoreError;
 use crate::cancel::Cancel;
 use crate::fs::atomic::{self, AtomicFile, Mode};
-use crate::fs::{PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY};
+use crate::fs::{self, FileError, IfThere as _, PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY};
 
 const FILE_MODE: u32 = 0o644;
 /// How many files are made durable at once.
@@ -29,17 +29,15 @@ pub(crate) fn error(operation: &'static str, path: &Path) -> impl Fn(io::Error) 
 
 /// Makes a directory and those above it.
 pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
-    crate::fs::create_directory(path, SHARED_DIRECTORY).map_err(error("create", path))
+    fs::create_directory(path, SHARED_DIRECTORY).map_err(error("create", path))
 }
 
 /// Makes a directory that only its owner can enter, and those above it. One that is there and open
 /// to others is closed to them.
 pub(super) fn create_private_directory(path: &Path) -> Result<(), StoreError> {
-    crate::fs::create_directory(path, PRIVATE_DIRECTORY).map_err(error("create", path))?;
-    let metadata = fs::metadata(path).map_err(error("inspect", path))?;
-    if is_open_to_others(&metadata) {
-        let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY);
-        fs::set_permissions(path, private).map_err(error("set the mode of", path))?;
+    fs::create_directory(path, PRIVATE_DIRECTORY).map_err(error("create", path))?;
+    if is_open_to_others(&fs::metadata(path)?) {
+        fs::set_mode(path, PRIVATE_DIRECTORY)?;
     }
     Ok(())
 }
@@ -57,9 +55,7 @@ pub(super) fn temporary_directory(
         .tempdir_in(parent)
         .map_err(error("create a directory in", parent))?;
     // The umask may have taken away what its owner needs.
-    let private = fs::Permissions::from_mode(PRIVATE_DIRECTORY);
-    fs::set_permissions(directory.path(), private)
-        .map_err(error("set the mode of", directory.path()))?;
+    fs::set_mode(directory.path(), PRIVATE_DIRECTORY)?;
     Ok(directory)
 }
 
@@ -69,23 +65,20 @@ pub(super) fn open_or_create_private(path: &Path) -> Result<File, StoreError> {
     let file = open_or_create_with(path, PRIVATE_FILE)?;
     let metadata = file.metadata().map_err(error("inspect", path))?;
     if is_open_to_others(&metadata) {
-        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))
+        file.set_permissions(Permissions::from_mode(PRIVATE_FILE))
             .map_err(error("set the mode of", path))?;
     }
     Ok(file)
 }
 
-fn is_open_to_others(metadata: &fs::Metadata) -> bool {
+fn is_open_to_others(metadata: &Metadata) -> bool {
     metadata.mode() & 0o077 != 0
 }
 
 /// Returns whether there is a regular file with this length, in bytes.
 pub(super) fn has_length(path: &Path, length: u64) -> Result<bool, StoreError> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_file() && metadata.len() == length),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(failed) => Err(error("inspect", path)(failed)),
-    }
+    let found = fs::metadata(path).if_there()?;
+    Ok(found.is_some_and(|metadata| metadata.is_file() && metadata.len() == length))
 }
 
 /// Opens a file for reading and writing, and makes it if there is none.
@@ -102,7 +95,7 @@ fn open_or_create_with(path: &Path, mode: u32) -> Result<File, StoreError> {
     }
     match options.clone().create_new(true).mode(mode).open(path) {
         Ok(file) => {
-            file.set_permissions(fs::Permissions::from_mode(mode))
+            file.set_permissions(Permissions::from_mode(mode))
                 .map_err(error("set the mode of", path))?;
             Ok(file)
         }
@@ -115,7 +108,7 @@ fn open_or_create_with(path: &Path, mode: u32) -> Result<File, StoreError> {
 
 /// Gives a file the mode that every file of the store has.
 pub(super) fn set_mode(file: &File, path: &Path) -> Result<(), StoreError> {
-    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))
+    file.set_permissions(Permissions::from_mode(FILE_MODE))
         .map_err(error("set the mode of", path))
 }
 
@@ -158,13 +151,13 @@ fn sync_file(path: &Path) -> Result<u64, StoreError> {
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    crate::fs::sync_directory(path).map_err(error("synchronise", path))
+    fs::sync_directory(path).map_err(error("synchronise", path))
 }
 
 /// Gives a synchronised file its name. [`sync_directory`] makes that durable.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     step(to)?;
-    fs::rename(from, to).map_err(error("rename to", to))
+    Ok(fs::rename(from, to)?)
 }
 
 /// Writes a whole file in one step, in the place of the one that is there.
@@ -203,11 +196,8 @@ impl Aside {
 
 /// Returns the bytes of disk that a file takes; none if it is not there.
 pub(super) fn disk_size(path: &Path) -> Result<u64, StoreError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(metadata.blocks().saturating_mul(512)),
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(failed) => Err(error("inspect", path)(failed)),
-    }
+    let found = fs::link_metadata(path).if_there()?;
+    Ok(found.map_or(0, |metadata| metadata.blocks().saturating_mul(512)))
 }
 
 /// Removes a file, or a directory with all in it, that may be gone already.
@@ -218,17 +208,16 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
         atomic::remove_if_left(path);
         return Ok(());
     }
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+    let removed = match fs::link_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_tree(path),
         Ok(_) => fs::remove_file(path),
-        Err(failed) => Err(failed),
+        Err(error) => Err(FileError {
+            operation: "remove",
+            ..error
+        }),
     };
-    match removed {
-        Err(failed) if failed.kind() != io::ErrorKind::NotFound => {
-            Err(error("remove", path)(failed))
-        }
-        _ => Ok(()),
-    }
+    removed.if_there()?;
+    Ok(())
 }
 
 /// Stands in front of each step that others see. Tests let the process die here.

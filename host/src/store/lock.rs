@@ -335,7 +335,7 @@ pub(crate) fn lock_plugins(
 /// Removes the lock files that earlier versions had: one for each layer, and one for each purpose.
 /// The caller has the sole lease.
 pub(super) fn remove_old(home: &Home) {
-    let entries = std::fs::read_dir(home.locks());
+    let entries = crate::fs::entries(&home.locks());
     for entry in entries.into_iter().flatten().flatten() {
         let name = entry.file_name();
         let old = name.to_str().and_then(|name| name.strip_suffix(".lock"));
@@ -344,7 +344,7 @@ pub(super) fn remove_old(home: &Home) {
                 || old.replacen('_', ":", 1).parse::<Digest>().is_ok()
         });
         if is_old {
-            let _ = std::fs::remove_file(entry.path());
+            let _ = crate::fs::remove_file(&entry.path());
         }
     }
 }

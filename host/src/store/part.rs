@@ -15,6 +15,7 @@ use super::range::Mode;
 use super::{Home, StoreError, fs, room};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::fs::IfThere as _;
 
 /// How long a part is kept for a pull to go on with.
 const KEPT: Duration = Duration::from_hours(7 * 24);
@@ -75,7 +76,7 @@ impl Store {
 
     /// Returns how many bytes there are of a blob now.
     pub fn part_length(&self, digest: &Digest) -> u64 {
-        std::fs::metadata(path(self.home(), digest)).map_or(0, |metadata| metadata.len())
+        crate::fs::length(&path(self.home(), digest)).unwrap_or_default()
     }
 
     /// Gives up the parts of a pull, so that there is room for the image itself. Parts that are being
@@ -103,12 +104,8 @@ impl Store {
     /// Removes the part of a blob.
     pub fn drop_part(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = path(self.home(), digest);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(fs::error("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        crate::fs::remove_file(&path).if_there()?;
+        Ok(())
     }
 }
 
@@ -192,7 +189,7 @@ pub(super) fn drop_unused(home: &Home, name: &str) {
     if let Ok(locks) = Locks::open(home)
         && claim(Some(&locks), name).is_ok_and(|is_claimed| is_claimed)
     {
-        let _ = std::fs::remove_file(home.tmp().join(name));
+        let _ = crate::fs::remove_file(&home.tmp().join(name));
     }
 }
 
@@ -210,7 +207,7 @@ pub(super) fn claim(locks: Option<&Locks>, name: &str) -> Result<bool, StoreErro
 pub(super) fn is_too_old(path: &Path, now: SystemTime) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let age = || {
-        let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+        let modified = crate::fs::metadata(path).ok()?.modified().ok()?;
         now.duration_since(modified).ok()
     };
     name.is_some_and(|name| blob(name).is_some()) && age().is_some_and(|age| age > KEPT)

@@ -230,7 +230,7 @@ impl Store {
     /// [`StoreError::DamagedBlob`] when its bytes are not those of the digest.
     pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.home().blob(digest);
-        let bytes = std::fs::read(&path).map_err(fs::error("read", &path))?;
+        let bytes = crate::fs::read(&path)?;
         check(&bytes, digest, &path)?;
         Ok(bytes)
     }

@@ -20,7 +20,7 @@ impl LayerRecord {
     /// Returns which files it has now.
     pub fn identity(&self) -> LayerIdentity {
         let identity = |path: &Path| {
-            let metadata = std::fs::metadata(path).ok()?;
+            let metadata = crate::fs::metadata(path).ok()?;
             Some((metadata.dev(), metadata.ino()))
         };
         LayerIdentity([identity(&self.erofs_path), identity(&self.recipe_path)])

@@ -325,7 +325,7 @@ fn unrecorded(
         if known.contains(&*image) {
             continue;
         }
-        let bytes = std::fs::read(home.blob(&digest)).unwrap_or_default();
+        let bytes = crate::fs::read(&home.blob(&digest)).unwrap_or_default();
         if let Ok(Document::Manifest(manifest)) = Document::read(&bytes, None)
             && let Ok(config) = manifest.config.digest.parse::<Digest>()
             && home.blob(&config).exists()

@@ -58,7 +58,7 @@ pub(super) fn make(home: &Home) {
 
 /// Makes those files of the reserve that are missing. It may fail: then there is none.
 pub(super) fn keep_reserve(home: &Home) {
-    let is_whole = |path: PathBuf| std::fs::metadata(path).is_ok_and(|file| file.len() == PIECE);
+    let is_whole = |path: PathBuf| crate::fs::length(&path) == Some(PIECE);
     if pieces(home).all(is_whole) {
         return;
     }
@@ -109,7 +109,7 @@ fn pieces(home: &Home) -> impl Iterator<Item = PathBuf> {
 
 fn release_reserve(home: &Home) {
     for path in pieces(home) {
-        let _ = std::fs::remove_file(path);
+        let _ = crate::fs::remove_file(&path);
     }
 }
 

@@ -16,6 +16,7 @@ use super::rows::Rows;
 use super::schema::has_table;
 use super::{Home, StoreError, fs};
 use crate::digest::Digest;
+use crate::fs::IfThere as _;
 
 /// What the names of sidecars end with.
 pub(super) const SUFFIX: &str = ".json";
@@ -119,7 +120,7 @@ pub(super) fn write_all<'a>(
 fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<bool, StoreError> {
     let path = home.sidecar(digest);
     let bytes = encode(rows);
-    if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+    if crate::fs::read(&path).is_ok_and(|there| there == bytes) {
         return Ok(false);
     }
     fs::create_directory(&home.sidecars())?;
@@ -133,13 +134,9 @@ fn write(home: &Home, digest: &Digest, rows: &Rows) -> Result<bool, StoreError> 
 
 /// Reads a sidecar.
 pub(super) fn read(path: &Path, digest: &Digest) -> Result<Rows, Unusable> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Unusable::Missing
-        } else {
-            Unusable::Unreadable(error)
-        }
-    })?;
+    let bytes = crate::fs::read(path).if_there();
+    let bytes = bytes.map_err(|error| Unusable::Unreadable(error.source))?;
+    let bytes = bytes.ok_or(Unusable::Missing)?;
     let rows = decode(&bytes).ok_or(Unusable::Damaged)?;
     if rows.digest == digest.to_string() {
         Ok(rows)
@@ -161,16 +158,10 @@ pub(super) enum Unusable {
 
 /// Returns the images that have a sidecar, and those whose file has such a name.
 pub(super) fn list(home: &Home) -> Result<BTreeSet<Digest>, StoreError> {
-    let directory = home.sidecars();
-    let entries = match std::fs::read_dir(&directory) {
-        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(BTreeSet::new());
-        }
-        opened => opened.map_err(fs::error("read", &directory))?,
-    };
+    let entries = crate::fs::entries(&home.sidecars()).if_there()?;
     let mut images = BTreeSet::new();
-    for entry in entries {
-        let name = entry.map_err(fs::error("read", &directory))?.file_name();
+    for entry in entries.into_iter().flatten() {
+        let name = entry?.file_name();
         let stem = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
         images.extend(stem.and_then(|stem| stem.replacen('_', ":", 1).parse::<Digest>().ok()));
     }

@@ -14,9 +14,9 @@ use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::lock::Locks;
 use super::publish::{BESIDE, LayerKey, OVER, over};
-use super::{Home, StoreError, fs, home, lock, part, sidecar, staging};
+use super::{Home, StoreError, home, lock, part, sidecar, staging};
 use crate::digest::Digest;
-use crate::fs::atomic;
+use crate::fs::{self, IfThere as _, atomic};
 
 /// What the catalogue needs, as names of files.
 #[derive(Debug)]
@@ -314,7 +314,7 @@ pub(super) fn drop_unfinished(home: &Home, is_dispensable: impl Fn(&Path) -> boo
     for name in names(&home.tmp()).unwrap_or_default() {
         let path = home.tmp().join(&name);
         if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
-            let _ = std::fs::remove_dir_all(&path);
+            let _ = fs::remove_tree(&path);
         } else if is_dispensable(&path) {
             part::drop_unused(home, &name);
         }
@@ -357,15 +357,11 @@ fn push_tree(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: &Path
 
 /// Returns the names in a directory that may not be there, sorted.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened.map_err(fs::error("read", directory))?,
-    };
+    let entries = fs::entries(directory).if_there()?;
     let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(fs::error("read", directory))?;
+    for entry in entries.into_iter().flatten() {
         // The store gives no other names than UTF-8.
-        names.extend(entry.file_name().into_string());
+        names.extend(entry?.file_name().into_string());
     }
     names.sort_unstable();
     Ok(names)
@@ -378,11 +374,7 @@ fn layer_of(file: &str) -> &str {
 }
 
 fn is_there(path: &Path) -> Result<bool, StoreError> {
-    match std::fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(failed) => Err(fs::error("inspect", path)(failed)),
-    }
+    Ok(fs::link_metadata(path).if_there()?.is_some())
 }
 
 fn file_stem(digest: &str) -> String {

@@ -4,7 +4,7 @@
 //! component by component, and what lies there must be a plain file.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::off_thread::off_thread;
 use super::secret::{MAX_SECRET, Value};
+use crate::fs;
 use crate::plugin::bindings::msb::plugin::files::{self, File};
 use crate::plugin::bindings::msb::plugin::types::Refusal;
 use crate::plugin::grant::{Capability, Links};
@@ -129,7 +130,7 @@ fn read(
             fs::canonicalize(inside).and_then(|inside| Ok((inside, fs::canonicalize(path)?)));
         let (inside, real) = match resolved {
             Ok(resolved) => resolved,
-            Err(error) => return failed(error),
+            Err(error) => return failed(error.source),
         };
         if !real.starts_with(&inside) {
             return Err(Refusal::Invalid(format!(

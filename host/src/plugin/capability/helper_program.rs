@@ -71,7 +71,7 @@ pub(super) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(program))
         .find(|path| {
-            path.metadata()
+            crate::fs::metadata(path)
                 .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
         })
 }

@@ -1,6 +1,7 @@
 //! What is believed of compiled code that lies on disk, and what is not.
 
-use std::os::unix::fs::{OpenOptionsExt as _, lchown, symlink};
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, lchown, symlink};
 use std::sync::OnceLock;
 
 use super::*;

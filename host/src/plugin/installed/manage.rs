@@ -12,7 +12,7 @@ use super::signature::PublicKey;
 use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::fs::atomic;
+use crate::fs::{self, atomic};
 use crate::plugin::{Capability, Grant, Package, builtin};
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -217,7 +217,7 @@ pub(super) fn collect(
         .iter()
         .map(|plugin| component_path(home, &plugin.sha256))
         .collect();
-    let Ok(entries) = std::fs::read_dir(home.plugins()) else {
+    let Ok(entries) = fs::entries(&home.plugins()) else {
         return Ok(());
     };
     for entry in entries.flatten() {
@@ -248,9 +248,15 @@ fn capabilities(imports: &[String]) -> Vec<Capability> {
 
 fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {
     let path = component_path(home, &plugin.sha256);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) => return Some(format!("`{}` cannot be read: {error}", path.display())),
+        Err(error) => {
+            return Some(format!(
+                "`{}` cannot be read: {}",
+                path.display(),
+                error.source
+            ));
+        }
     };
     let actual = Digest::of(&bytes);
     if actual != plugin.sha256 {

@@ -120,7 +120,7 @@ impl FromStr for Source {
             let path = std::path::absolute(text)
                 .map_err(|source| error(format!("it is not a path: {source}")))?;
             // What lies there may have several names; policies are about one.
-            return Ok(Self::File(path.canonicalize().unwrap_or(path)));
+            return Ok(Self::File(crate::fs::canonicalize(&path).unwrap_or(path)));
         }
         let reference = text.parse::<Reference>();
         reference
