@@ -5,7 +5,11 @@
 //! and names rise strictly by unsigned bytes over the whole directory, so that the kernel can
 //! search them by halves (`fs/erofs/namei.c`).
 
-use super::format::{BLOCK, BLOCK_SIZE, DIRENT_SIZE, FileType, NAME_MAX, Nid, field};
+use zerocopy::little_endian::{U16, U64};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use super::format::{BLOCK, BLOCK_SIZE, FileType, NAME_MAX, Nid};
+use super::raw::{DIRENT_SIZE, RawDirent};
 use super::tree::{InodeId, Kind, Tree};
 
 /// One name in a directory.
@@ -62,8 +66,8 @@ pub(super) fn packed_size(lengths: impl Iterator<Item = usize>) -> u64 {
 /// Packs entries, given in order, into blocks.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
-    /// The entries of the block: nid, type, length of the name.
-    entries: Vec<(Nid, FileType, usize)>,
+    /// The entries of the block, whose offsets count from the first name for now.
+    entries: Vec<RawDirent>,
     names: Vec<u8>,
     block: Vec<u8>,
 }
@@ -78,7 +82,12 @@ impl Packer {
             self.encode();
             self.block.resize(BLOCK, 0);
         }
-        self.entries.push((nid, file_type, name.len()));
+        self.entries.push(RawDirent {
+            nid: U64::new(nid.0),
+            name_offset: offset(self.names.len()),
+            file_type: file_type.code(),
+            reserved: 0,
+        });
         self.names.extend_from_slice(name);
         full.then_some(&self.block)
     }
@@ -91,33 +100,38 @@ impl Packer {
 
     fn encode(&mut self) {
         self.block.clear();
-        let mut offset = self.entries.len() * DIRENT_SIZE;
-        for (nid, file_type, length) in self.entries.drain(..) {
-            // The offset is less than a block, so its low 16 bits are all of it.
-            let [low, high, ..] = offset.to_le_bytes();
-            self.block.extend_from_slice(&nid.0.to_le_bytes());
-            self.block
-                .extend_from_slice(&[low, high, file_type.code(), 0]);
-            offset += length;
+        let first = offset(self.entries.len() * DIRENT_SIZE);
+        for entry in &mut self.entries {
+            entry.name_offset += first;
         }
+        self.block.extend_from_slice(self.entries.as_bytes());
         self.block.append(&mut self.names);
+        self.entries.clear();
     }
+}
+
+/// Returns an offset in a block, which has 16 bits.
+fn offset(offset: usize) -> U16 {
+    u16::try_from(offset).unwrap_or(u16::MAX).into()
 }
 
 /// Returns the entries of a directory block, or the rule that it breaks. `.` and `..` are entries
 /// like any other here, and the order of names is not looked at.
 pub(super) fn parse(block: &[u8]) -> Result<Vec<DirEntry>, &'static str> {
-    let first = usize::from(u16::from_le_bytes(field(block, 8)));
-    if first < DIRENT_SIZE || first % DIRENT_SIZE != 0 || first > block.len() {
-        return Err("a directory block does not start with entries");
+    let no_entries = "a directory block does not start with entries";
+    let (entry, _) = RawDirent::ref_from_prefix(block).map_err(|_| no_entries)?;
+    let first = usize::from(entry.name_offset.get());
+    let entries = block.get(..first).ok_or(no_entries)?;
+    let entries = <[RawDirent]>::ref_from_bytes(entries).map_err(|_| no_entries)?;
+    if entries.is_empty() {
+        return Err(no_entries);
     }
-    let (entries, _) = block.split_at(first);
-    let mut parsed = Vec::with_capacity(first / DIRENT_SIZE);
-    let mut records = entries.chunks_exact(DIRENT_SIZE).peekable();
+    let mut parsed = Vec::with_capacity(entries.len());
+    let mut entries = entries.iter().peekable();
     let mut start = first;
-    while let Some(record) = records.next() {
-        let end = match records.peek() {
-            Some(next) => usize::from(u16::from_le_bytes(field(next, 8))),
+    while let Some(entry) = entries.next() {
+        let end = match entries.peek() {
+            Some(next) => usize::from(next.name_offset.get()),
             None => end_of_names(block, start),
         };
         let name = block
@@ -129,14 +143,14 @@ pub(super) fn parse(block: &[u8]) -> Result<Vec<DirEntry>, &'static str> {
         if name.iter().any(|byte| matches!(byte, 0 | b'/')) {
             return Err("a name has a slash or a zero byte");
         }
-        let [code, reserved] = field(record, 10);
-        if reserved != 0 {
+        if entry.reserved != 0 {
             return Err("a reserved byte of a directory entry is not zero");
         }
         parsed.push(DirEntry {
             name: name.into(),
-            nid: Nid(u64::from_le_bytes(field(record, 0))),
-            file_type: FileType::from_code(code).ok_or("a directory entry has an unknown type")?,
+            nid: Nid(entry.nid.get()),
+            file_type: FileType::from_code(entry.file_type)
+                .ok_or("a directory entry has an unknown type")?,
         });
         start = end;
     }

@@ -3,8 +3,9 @@
 //! Owns the arithmetic of what belongs to it: the tail behind it, the blocks of its contents.
 
 use super::ErofsError;
-use super::format::{BLOCK_SIZE, DataLayout, FileType, INODE_SIZE, Nid};
+use super::format::{BLOCK_SIZE, DataLayout, FileType, Nid};
 use super::metadata::{Device, Timestamp};
+use super::raw::INODE_SIZE;
 
 /// An inode of an image. Its data is known to lie inside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::dirent;
 use super::error::{ErofsError, check};
-use super::format::{
-    BLOCK_SIZE, DataLayout, INODE_SIZE, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX, XATTR_HEADER_SIZE,
-};
+use super::format::{BLOCK_SIZE, DataLayout, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX};
 use super::metadata::Device;
+use super::raw::{INODE_SIZE, XATTR_HEADER_SIZE};
 use super::shared::Shared;
 use super::tree::{Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};

@@ -55,6 +55,7 @@ mod layout;
 mod load;
 mod metadata;
 mod output;
+mod raw;
 mod reader;
 mod shared;
 mod source;

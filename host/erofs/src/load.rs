@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::ErofsError;
-use super::format::{FileType, INODE_SIZE};
+use super::format::FileType;
 use super::inode::InodeInfo;
 use super::metadata::Metadata;
+use super::raw::INODE_SIZE;
 use super::reader::Image;
 use super::source::ReadAt;
 use super::tree::{Inode, InodeId, Kind, Tree};

@@ -9,15 +9,19 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use zerocopy::{FromZeros as _, IntoBytes as _};
+
 use super::ErofsError;
 use super::dirent::{self, DirEntry};
 use super::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
-    INODE_SIZE, Nid, RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, TARGET_MAX,
-    XATTR_ENTRY_SIZE, XATTR_ID_SIZE, field, superblock_checksum,
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType, Nid,
+    SLOT_SIZE, Superblock, TARGET_MAX,
 };
 use super::inode::InodeInfo;
 use super::metadata::Timestamp;
+use super::raw::{
+    FirstBlock, INODE_SIZE, MAGIC, RawInode, RawXattrEntry, XATTR_ENTRY_SIZE, XATTR_ID_SIZE,
+};
 use super::source::{ReadAt, Source};
 use super::tree::{Extent, Xattrs};
 use super::xattr::{self, Pair};
@@ -51,7 +55,7 @@ impl<R: ReadAt> Image<R> {
     /// features that msb does not write is unsupported.
     pub fn open(source: R) -> Result<Self, ErofsError> {
         let (image, block) = Self::load(source)?;
-        let checksum = superblock_checksum(&block);
+        let checksum = block.checksum();
         if image.superblock.feature_compat & COMPAT_CHECKSUM != 0
             && image.superblock.checksum != checksum
         {
@@ -69,19 +73,21 @@ impl<R: ReadAt> Image<R> {
 
     /// Opens an image whose checksum and length nobody has looked at, and returns its first block
     /// beside it.
-    pub(super) fn load(source: R) -> Result<(Self, [u8; BLOCK]), ErofsError> {
+    pub(super) fn load(source: R) -> Result<(Self, FirstBlock), ErofsError> {
         let source = Source::new(source)?;
         if source.size() < BLOCK_SIZE {
             return Err(ErofsError::Damaged {
                 what: "it is shorter than a block",
             });
         }
-        let mut block = [0; BLOCK];
-        source.read(0, &mut block)?;
-        let superblock =
-            Superblock::decode(&field(&block, SUPERBLOCK_OFFSET)).ok_or(ErofsError::Damaged {
+        let mut block = FirstBlock::new_zeroed();
+        source.read(0, block.as_mut_bytes())?;
+        if block.superblock.magic != MAGIC {
+            return Err(ErofsError::Damaged {
                 what: "it has no EROFS superblock",
-            })?;
+            });
+        }
+        let superblock = Superblock::from(&block.superblock);
         let unsupported = [
             (superblock.feature_incompat != 0, "incompatible features"),
             (
@@ -113,10 +119,11 @@ impl<R: ReadAt> Image<R> {
 
     /// Returns an inode.
     pub fn inode(&self, nid: Nid) -> Result<InodeInfo, ErofsError> {
-        let raw = RawInode::decode(&self.raw_inode(nid)?);
+        let raw = self.raw_inode(nid)?;
         let damaged = |what| ErofsError::DamagedInode { nid, what };
-        let layout = DataLayout::from_format(raw.format).ok_or_else(|| match raw.format {
-            0..=0xf if raw.format & FORMAT_EXTENDED == 0 => ErofsError::Unsupported {
+        let (format, mode) = (raw.format.get(), raw.mode.get());
+        let layout = DataLayout::from_format(format).ok_or_else(|| match format {
+            0..=0xf if format & FORMAT_EXTENDED == 0 => ErofsError::Unsupported {
                 what: "compact inodes",
             },
             0..=0x9 => ErofsError::Unsupported {
@@ -126,20 +133,20 @@ impl<R: ReadAt> Image<R> {
         })?;
         let info = InodeInfo {
             nid,
-            file_type: FileType::from_mode(raw.mode).ok_or(damaged("it has no file type"))?,
-            permissions: raw.mode & 0o7777,
-            uid: raw.uid,
-            gid: raw.gid,
+            file_type: FileType::from_mode(mode).ok_or(damaged("it has no file type"))?,
+            permissions: mode & 0o7777,
+            uid: raw.uid.get(),
+            gid: raw.gid.get(),
             mtime: Timestamp {
-                seconds: raw.mtime,
-                nanoseconds: raw.mtime_nanoseconds,
+                seconds: raw.mtime.get(),
+                nanoseconds: raw.mtime_nanoseconds.get(),
             },
-            nlink: raw.nlink,
-            ino: raw.ino,
-            size: raw.size,
+            nlink: raw.nlink.get(),
+            ino: raw.ino.get(),
+            size: raw.size.get(),
             layout,
-            xattr_size: xattr::counted_size(raw.xattr_count),
-            address: raw.address,
+            xattr_size: xattr::counted_size(raw.xattr_count.get()),
+            address: raw.address.get(),
         };
         self.check(&info).map_err(damaged)?;
         Ok(info)
@@ -222,9 +229,9 @@ impl<R: ReadAt> Image<R> {
         if area == 0 || end > self.size() {
             return Ok(Err("a shared attribute lies outside of the image"));
         }
-        let mut head = [0; XATTR_ENTRY_SIZE];
-        self.source.read_cached(start, &mut head)?;
-        let size = xattr::whole_size(head);
+        let mut head = RawXattrEntry::default();
+        self.source.read_cached(start, head.as_mut_bytes())?;
+        let size = head.whole_size();
         let end = start.saturating_add(size as u64);
         if end > self.size() {
             return Ok(Err("a shared attribute lies outside of the image"));
@@ -263,8 +270,8 @@ impl<R: ReadAt> Image<R> {
     }
 
     /// Returns the bytes of an inode.
-    pub(super) fn raw_inode(&self, nid: Nid) -> Result<[u8; INODE_SIZE], ErofsError> {
-        let mut bytes = [0; INODE_SIZE];
+    pub(super) fn raw_inode(&self, nid: Nid) -> Result<RawInode, ErofsError> {
+        let mut raw = RawInode::default();
         let offset = self
             .offset(nid)
             .filter(|offset| offset.saturating_add(INODE_SIZE as u64) <= self.size())
@@ -272,8 +279,8 @@ impl<R: ReadAt> Image<R> {
                 nid,
                 what: "it lies outside of the image",
             })?;
-        self.source.read_cached(offset, &mut bytes)?;
-        Ok(bytes)
+        self.source.read_cached(offset, raw.as_mut_bytes())?;
+        Ok(raw)
     }
 
     /// Returns the names in a directory, and whether they keep the rules: rising, with `.` and

@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use zerocopy::IntoBytes as _;
+use zerocopy::little_endian::U32;
 
 use super::error::{ErofsError, check};
-use super::format::{XATTR_HEADER_SIZE, XATTR_ID_SIZE};
+use super::raw::{XATTR_HEADER_SIZE, XATTR_ID_SIZE};
 use super::tree::{InodeId, Tree, Xattrs};
 use super::xattr;
 
@@ -127,11 +129,15 @@ impl<'t> Shared<'t> {
         let Some(body) = self.body(xattrs) else {
             return;
         };
-        let numbers: Vec<u32> = body.numbers.iter().flatten().copied().collect();
-        bytes.extend_from_slice(&xattr::header(numbers.len()));
-        for number in numbers {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
+        let numbers: Vec<U32> = body
+            .numbers
+            .iter()
+            .flatten()
+            .copied()
+            .map(U32::new)
+            .collect();
+        bytes.extend_from_slice(xattr::header(numbers.len()).as_bytes());
+        bytes.extend_from_slice(numbers.as_bytes());
         for ((name, value), number) in xattrs.iter().zip(&body.numbers) {
             if number.is_none() {
                 xattr::encode(name, value, bytes);

@@ -9,12 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::ErofsError;
 use super::finding::{Finding, FsckReport, rule};
-use super::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, FileType, INODE_SIZE, Nid,
-    RawInode, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
-};
+use super::format::{BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, FileType, Nid};
 use super::inode::InodeInfo;
 use super::load::Budget;
+use super::raw::{FirstBlock, INODE_SIZE, MAGIC, RawInode, RawSuperblock};
 use super::reader::Image;
 use super::source::ReadAt;
 use super::xattr;
@@ -91,11 +89,12 @@ struct Pending {
 
 impl<R: ReadAt> Check<R> {
     /// Checks the first block against the one that the writer would have written.
-    fn superblock(&mut self, block: &[u8; BLOCK]) {
-        let superblock = self.image.superblock();
-        let expected = Superblock {
-            checksum: superblock_checksum(block),
-            feature_compat: COMPAT_CHECKSUM | COMPAT_MTIME,
+    fn superblock(&mut self, block: &FirstBlock) {
+        let superblock = &block.superblock;
+        let expected = RawSuperblock {
+            magic: MAGIC,
+            checksum: block.checksum().into(),
+            feature_compat: (COMPAT_CHECKSUM | COMPAT_MTIME).into(),
             block_bits: BLOCK_BITS,
             root_nid: superblock.root_nid,
             inodes: superblock.inodes,
@@ -104,10 +103,8 @@ impl<R: ReadAt> Check<R> {
             meta_block: superblock.meta_block,
             xattr_block: superblock.xattr_block,
             uuid: superblock.uuid,
-            ..Superblock::default()
+            ..RawSuperblock::default()
         };
-        let mut plain = [0; BLOCK];
-        put(&mut plain, SUPERBLOCK_OFFSET, &expected.encode());
         let rules = [
             (
                 superblock.checksum == expected.checksum,
@@ -118,14 +115,14 @@ impl<R: ReadAt> Check<R> {
                 "the compatible features are not checksum and mtime",
             ),
             (
-                *superblock == expected && plain == *block,
+                *block == FirstBlock::of(expected.clone()),
                 "a field of the first block that should be zero is not",
             ),
             (
-                self.image.source().size() == u64::from(superblock.blocks) * BLOCK_SIZE,
+                self.image.source().size() == u64::from(superblock.blocks.get()) * BLOCK_SIZE,
                 "its length is not what the superblock says",
             ),
-            (superblock.root_nid != 0, "the root is inode 0"),
+            (superblock.root_nid.get() != 0, "the root is inode 0"),
         ];
         // The first rule that is broken often breaks the third one, too.
         if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
@@ -370,7 +367,7 @@ fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): EntryPath<'_>) ->
 }
 
 /// Returns the rule that the fields of an inode break.
-fn broken_rule(info: &InodeInfo, start: u64, raw: &[u8; INODE_SIZE]) -> Option<&'static str> {
+fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static str> {
     let has_data = matches!(
         info.file_type,
         FileType::Regular | FileType::Directory | FileType::Symlink
@@ -378,7 +375,7 @@ fn broken_rule(info: &InodeInfo, start: u64, raw: &[u8; INODE_SIZE]) -> Option<&
     let (first, last) = info.blocks();
     let rules = [
         (
-            RawInode::decode(raw).encode() == *raw,
+            raw.reserved.get() == 0 && raw.reserved_end == [0; 16],
             "a reserved field is not zero",
         ),
         (

@@ -7,15 +7,17 @@
 use std::fs::File;
 
 use tokio_util::sync::CancellationToken;
+use zerocopy::IntoBytes as _;
 
 use super::dirent::{self, Packer};
 use super::error::{ErofsError, check};
 use super::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
-    RawInode, SLOT_SIZE, SUPERBLOCK_OFFSET, Superblock, put, superblock_checksum,
+    BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
+    SLOT_SIZE,
 };
 use super::layout::{InodeShape, Layout};
 use super::output::Output;
+use super::raw::{FirstBlock, MAGIC, RawInode, RawSuperblock};
 use super::tree::{Extent, InodeId, Kind, Tree};
 use super::xattr;
 
@@ -162,25 +164,30 @@ impl ImageWriter {
         self.output.pad_to(blocks * BLOCK_SIZE)?;
 
         let root = layout.nid(InodeId::ROOT).0;
-        let superblock = Superblock {
-            feature_compat: COMPAT_CHECKSUM | COMPAT_MTIME,
-            block_bits: BLOCK_BITS,
-            root_nid: u16::try_from(root).map_err(|_| ErofsError::ImageTooLarge)?,
-            inodes: layout.order.len() as u64,
-            build_time: options.build_time,
-            blocks: narrow(blocks)?,
-            meta_block: narrow(meta_block)?,
-            xattr_block: match layout.shared.size {
-                0 => 0,
-                _ => narrow(shared_block)?,
-            },
-            uuid: options.uuid,
-            ..Superblock::default()
+        let inodes = layout.order.len() as u64;
+        let xattr_block = match layout.shared.size {
+            0 => 0,
+            _ => narrow(shared_block)?,
         };
+        let root = u16::try_from(root).map_err(|_| ErofsError::ImageTooLarge)?;
+        let mut first = FirstBlock::of(RawSuperblock {
+            magic: MAGIC,
+            feature_compat: (COMPAT_CHECKSUM | COMPAT_MTIME).into(),
+            block_bits: BLOCK_BITS,
+            root_nid: root.into(),
+            inodes: inodes.into(),
+            build_time: options.build_time.into(),
+            blocks: narrow(blocks)?.into(),
+            meta_block: narrow(meta_block)?.into(),
+            xattr_block: xattr_block.into(),
+            uuid: options.uuid,
+            ..RawSuperblock::default()
+        });
+        first.superblock.checksum = first.checksum().into();
         Ok(Summary {
             size: blocks * BLOCK_SIZE,
-            inodes: superblock.inodes,
-            file: self.output.finish(&first_block_of(superblock))?,
+            inodes,
+            file: self.output.finish(first.as_bytes())?,
         })
     }
 
@@ -271,7 +278,7 @@ impl ImageWriter {
             let shape = layout.shape(tree, *id);
             let inode = raw_inode(tree, layout, *id, shape, ino, block)?;
             self.output.pad_to(area + layout.nid(*id).0 * SLOT_SIZE)?;
-            self.output.append(&inode.encode())?;
+            self.output.append(inode.as_bytes())?;
             xattrs.clear();
             layout
                 .shared
@@ -327,18 +334,20 @@ fn raw_inode(
         Kind::Directory(_) | Kind::Symlink(_) if shape.blocks() > 0 => (shape.contents, block),
         _ => (shape.contents, 0),
     };
+    let xattr_count = xattr::body_count(shape.xattrs).ok_or(ErofsError::ImageTooLarge)?;
     Ok(RawInode {
-        format: shape.layout.format(),
-        xattr_count: xattr::body_count(shape.xattrs).ok_or(ErofsError::ImageTooLarge)?,
-        mode: file_type(&inode.kind).mode() | metadata.permissions & 0o7777,
-        size,
-        address,
-        ino,
-        uid: metadata.uid,
-        gid: metadata.gid,
-        mtime: metadata.mtime.seconds,
-        mtime_nanoseconds: metadata.mtime.nanoseconds,
-        nlink: layout.nlink(id),
+        format: shape.layout.format().into(),
+        xattr_count: xattr_count.into(),
+        mode: (file_type(&inode.kind).mode() | metadata.permissions & 0o7777).into(),
+        size: size.into(),
+        address: address.into(),
+        ino: ino.into(),
+        uid: metadata.uid.into(),
+        gid: metadata.gid.into(),
+        mtime: metadata.mtime.seconds.into(),
+        mtime_nanoseconds: metadata.mtime.nanoseconds.into(),
+        nlink: layout.nlink(id).into(),
+        ..RawInode::default()
     })
 }
 
@@ -353,13 +362,4 @@ pub(super) fn file_type(kind: &Kind) -> FileType {
         Kind::Fifo => FileType::Fifo,
         Kind::Socket => FileType::Socket,
     }
-}
-
-/// Returns the block that holds the superblock, its checksum set.
-fn first_block_of(mut superblock: Superblock) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    put(&mut block, SUPERBLOCK_OFFSET, &superblock.encode());
-    superblock.checksum = superblock_checksum(&block);
-    put(&mut block, SUPERBLOCK_OFFSET, &superblock.encode());
-    block
 }

@@ -4,14 +4,14 @@
 //! attributes of an inode (`struct erofs_xattr_ibody_header`, `struct erofs_xattr_entry`). Which of
 //! them are shared is decided in [`shared`](super::shared).
 
-use super::format::{XATTR_ENTRY_SIZE, XATTR_HEADER_SIZE, XATTR_ID_SIZE};
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use super::raw::{RawXattrEntry, RawXattrHeader, XATTR_ENTRY_SIZE, XATTR_HEADER_SIZE};
 use super::tree::Xattrs;
 
 /// The namespaces (`EROFS_XATTR_INDEX_*`) of which any attribute may be stored.
 const PREFIXES: [(u8, &[u8]); 3] = [(1, b"user."), (4, b"trusted."), (6, b"security.")];
-
-/// Where the header in front of attributes has the count of shared ones.
-const SHARED_COUNT: usize = 4;
 
 /// The attributes that have a number of their own and an empty rest.
 const ACLS: [(u8, &[u8]); 2] = [
@@ -77,16 +77,17 @@ pub(super) fn body_count(size: u64) -> Option<u16> {
 }
 
 /// Returns the header in front of the attributes of an inode, with the count of shared ones.
-pub(super) fn header(shared: usize) -> [u8; XATTR_HEADER_SIZE] {
-    let mut header = [0; XATTR_HEADER_SIZE];
-    header[SHARED_COUNT] = u8::try_from(shared).unwrap_or(u8::MAX);
-    header
+pub(super) fn header(shared: usize) -> RawXattrHeader {
+    RawXattrHeader {
+        shared_count: u8::try_from(shared).unwrap_or(u8::MAX),
+        ..RawXattrHeader::default()
+    }
 }
 
 /// Appends an attribute to `bytes`. One whose name or value does not fit is left out; the writer has
 /// refused it before.
 pub(super) fn encode(name: &[u8], value: &[u8], bytes: &mut Vec<u8>) {
-    let Some((index, suffix)) = split(name) else {
+    let Some((name_index, suffix)) = split(name) else {
         return;
     };
     let (Ok(name_size), Ok(value_size)) = (u8::try_from(suffix.len()), u16::try_from(value.len()))
@@ -94,8 +95,12 @@ pub(super) fn encode(name: &[u8], value: &[u8], bytes: &mut Vec<u8>) {
         return;
     };
     let end = bytes.len() + entry_size(name, value);
-    bytes.extend_from_slice(&[name_size, index]);
-    bytes.extend_from_slice(&value_size.to_le_bytes());
+    let entry = RawXattrEntry {
+        name_size,
+        name_index,
+        value_size: U16::new(value_size),
+    };
+    bytes.extend_from_slice(entry.as_bytes());
     bytes.extend_from_slice(suffix);
     bytes.extend_from_slice(value);
     bytes.resize(end, 0);
@@ -127,19 +132,17 @@ pub(super) fn decode(body: &[u8]) -> Result<Body, &'static str> {
     if body.is_empty() {
         return Ok(decoded);
     }
-    let (header, rest) = body
-        .split_first_chunk::<XATTR_HEADER_SIZE>()
+    let (header, rest) = RawXattrHeader::ref_from_prefix(body)
+        .ok()
         .filter(|(_, entries)| !entries.is_empty())
         .ok_or("its attributes are a header alone")?;
-    let count = header[SHARED_COUNT];
-    if *header != self::header(count.into()) {
+    let count = usize::from(header.shared_count);
+    if *header != self::header(count) {
         return Err("its attributes have a name filter");
     }
-    let (numbers, mut rest) = rest
-        .split_at_checked(usize::from(count) * XATTR_ID_SIZE)
-        .ok_or("its shared attributes reach beyond the others")?;
-    let (numbers, _) = numbers.as_chunks::<XATTR_ID_SIZE>();
-    decoded.shared = numbers.iter().copied().map(u32::from_le_bytes).collect();
+    let (numbers, mut rest) = <[U32]>::ref_from_prefix_with_elems(rest, count)
+        .map_err(|_| "its shared attributes reach beyond the others")?;
+    decoded.shared = numbers.iter().map(|number| number.get()).collect();
     while !rest.is_empty() {
         let (pair, size) = decode_one(rest)?;
         let last = decoded.inline.last();
@@ -155,27 +158,26 @@ pub(super) fn decode(body: &[u8]) -> Result<Body, &'static str> {
 /// Returns the attribute that bytes begin with and how many they are, or the rule that it breaks.
 pub(super) fn decode_one(bytes: &[u8]) -> Result<(Pair, usize), &'static str> {
     let outside = "an attribute reaches beyond the others";
-    let (head, tail) = bytes
-        .split_first_chunk::<XATTR_ENTRY_SIZE>()
-        .ok_or(outside)?;
-    let used = used_size(*head);
+    let (head, tail) = RawXattrEntry::ref_from_prefix(bytes).map_err(|_| outside)?;
+    let used = head.used_size();
     let padded = used.next_multiple_of(4);
     let (entry, _) = tail.split_at_checked(padded).ok_or(outside)?;
     let (entry, padding) = entry.split_at(used);
-    let [name_size, index, ..] = *head;
-    let (suffix, value) = entry.split_at(usize::from(name_size));
-    let name = join(index, suffix).ok_or("an attribute has an unknown name")?;
+    let (suffix, value) = entry.split_at(usize::from(head.name_size));
+    let name = join(head.name_index, suffix).ok_or("an attribute has an unknown name")?;
     if padding.iter().any(|byte| *byte != 0) {
         return Err("the padding of an attribute is not zero");
     }
     Ok(((name, value.into()), XATTR_ENTRY_SIZE + padded))
 }
 
-/// Returns the bytes of an attribute that begins with `head`.
-pub(super) fn whole_size(head: [u8; XATTR_ENTRY_SIZE]) -> usize {
-    XATTR_ENTRY_SIZE + used_size(head).next_multiple_of(4)
-}
+impl RawXattrEntry {
+    /// Returns the bytes of the whole attribute.
+    pub(super) fn whole_size(self) -> usize {
+        XATTR_ENTRY_SIZE + self.used_size().next_multiple_of(4)
+    }
 
-fn used_size([name_size, _, low, high]: [u8; XATTR_ENTRY_SIZE]) -> usize {
-    usize::from(name_size) + usize::from(u16::from_le_bytes([low, high]))
+    fn used_size(self) -> usize {
+        usize::from(self.name_size) + usize::from(self.value_size.get())
+    }
 }

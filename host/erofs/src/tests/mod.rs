@@ -13,13 +13,22 @@ use std::os::unix::fs::FileExt as _;
 
 use tokio_util::sync::CancellationToken;
 
-use super::format::{BLOCK, INODE_SIZE};
+use zerocopy::FromBytes as _;
+
+use super::format::BLOCK;
+use super::raw::{FirstBlock, INODE_SIZE};
 use super::*;
 
 /// An image being described, path by path. Parents come first.
 struct Fixture {
     writer: ImageWriter,
     tree: Tree,
+}
+
+/// Gives the superblock the checksum of its bytes, so that what follows it is looked at.
+fn seal(bytes: &mut [u8]) {
+    let (block, _) = FirstBlock::mut_from_prefix(bytes).unwrap();
+    block.superblock.checksum = block.checksum().into();
 }
 
 impl Fixture {
