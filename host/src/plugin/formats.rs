@@ -160,11 +160,13 @@ impl Formats {
     /// back with the plan is the archive and the layers that the plugin makes itself: it has all
     /// entries that the plan names.
     ///
+    /// One that knows the format and does not support this archive keeps no other from being asked.
+    ///
     /// Where none knows and all of the archive lies in one folder, they are asked about what is in
     /// the folder.
     ///
     /// # Errors
-    /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the one that knows.
+    /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the first one that knows.
     pub fn read(
         &self,
         source: &Arc<dyn ArchiveSource>,
@@ -196,6 +198,7 @@ impl Formats {
         cancel: &Cancel,
     ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let mut said = Vec::new();
+        let mut unsupported = None;
         for installed in self.installed.iter().filter(|it| it.description.reads) {
             let answer = self.call(installed, progress, cancel, |component, call_context| {
                 let mut plan = format::read(component, call_context, source)?;
@@ -210,13 +213,20 @@ impl Formats {
                 Ok((plan, source))
             });
             match answer {
-                Err(FormatError::Plugin(error))
-                    if matches!(&*error.failure, Failure::Refused(Refusal::NotMine(_))) =>
-                {
-                    said.push(error);
-                }
+                Err(FormatError::Plugin(error)) => match &*error.failure {
+                    Failure::Refused(Refusal::NotMine(_)) => said.push(error),
+                    Failure::Refused(Refusal::Unsupported(_)) => {
+                        unsupported.get_or_insert(error);
+                    }
+                    // The first one that knows the format says best what is wrong.
+                    Failure::Refused(_) if unsupported.is_some() => {}
+                    _ => return Err(error.into()),
+                },
                 answer => return answer,
             }
+        }
+        if let Some(error) = unsupported {
+            return Err(error.into());
         }
         let contents = Contents::of(source.index());
         Err(FormatError::Unrecognised { said, contents })

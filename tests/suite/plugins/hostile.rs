@@ -24,6 +24,7 @@ tests! {
     a_setting_that_is_named_gives_more;
     plugins_of_msb_have_limits_that_can_be_set_as_well;
     limits_that_make_no_sense_are_named;
+    one_that_does_not_support_an_archive_keeps_no_other_from_it;
 }
 
 /// A home with a format that does what the first entry of an archive says.
@@ -69,11 +70,17 @@ impl Scene {
 
     /// Has the format do what it should not.
     fn load(&self, how: &str) -> Run {
-        let files = [
+        self.load_with(how, &[])
+    }
+
+    /// As [`load`](Self::load), from an archive that has more files.
+    fn load_with(&self, how: &str, more: &[&str]) -> Run {
+        let mut files = vec![
             (how.to_owned(), Vec::new()),
             ("config.json".to_owned(), self.image.config_bytes()),
             ("layer.tar".to_owned(), self.image.layers[0].clone()),
         ];
+        files.extend(more.iter().map(|name| ((*name).to_owned(), b"{}".to_vec())));
         let path = self.env.write("hostile.tar", &archive::archive(&files));
         plain(self.env.msb(&format!("load -i {}", path.display())))
     }
@@ -443,4 +450,23 @@ fn limits_that_make_no_sense_are_named() {
         .env
         .msb("plugin ls")
         .failure(&["plugins.limits.Rogue", "not the name of a plugin"]);
+}
+
+fn one_that_does_not_support_an_archive_keeps_no_other_from_it() {
+    let scene = Scene::new();
+    // Docker's format knows what Docker wrote before 1.10, and does not read it.
+    let old = ["repositories"];
+    for how in ["nothing-of-the-kind", "escape"] {
+        scene.load_with(how, &old).failure(&[
+            "plugin `docker-archive` ",
+            "does not support this input",
+            "before version 1.10",
+        ]);
+    }
+    // What is wrong with the other plugin is said.
+    scene
+        .load_with("panic", &old)
+        .failure(&["plugin `rogue` 0.1.0 did not finish"]);
+    scene.load_with("honest", &old).success();
+    assert_eq!(scene.env.references(), ["good:1"]);
 }
