@@ -151,7 +151,7 @@ fn docker_config(work: &Path) -> Result<Arc<dyn Provider>> {
     // ann:secret
     let logins = format!(r#"{{"auths": {{"{REGISTRY}": {{"auth": "YW5uOnNlY3JldA=="}}}}}}"#);
     std::fs::write(Path::new(&folder).join("config.json"), logins)?;
-    let installed = Installed::builtin(&home, &Settings::default())?;
+    let installed = Installed::open(&home, &Settings::default())?;
     let found = installed
         .providers()
         .into_iter()

@@ -8,6 +8,7 @@ mod plugins;
 mod registries;
 mod shape;
 mod spelling;
+mod tier;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,8 +32,10 @@ pub use plugins::{
     KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy, is_plugin_name,
 };
 pub use registries::{
-    AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, AuthSourceKind, RegistriesProblem,
+    RegistrySettings,
 };
+pub use tier::{ParseTierError, Tier};
 
 /// What the user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

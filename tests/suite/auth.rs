@@ -7,6 +7,7 @@ mod keychain;
 mod logins;
 mod provider;
 mod refused;
+mod roles;
 mod secrets;
 mod stages;
 mod third_party;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         logins::tests(),
         secrets::tests(),
         third_party::tests(),
+        roles::tests(),
     ];
     tests.into_iter().flatten().collect()
 }

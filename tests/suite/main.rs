@@ -154,6 +154,7 @@ fn main() {
         hints::all(),
         docs::advice::tests(),
         docs::modules::tests(),
+        docs::names::tests(),
         plugins::all(),
         faulty::itself::tests(),
         fixtures::tests(),

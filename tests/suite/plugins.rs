@@ -1,11 +1,13 @@
 //! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
 //! with.
 
+mod bootstrap;
 mod conformance;
 mod contract;
 mod distribution;
 mod guide;
 mod hostile;
+pub(crate) mod keeper;
 mod languages;
 mod pulls;
 mod scaffold;
@@ -15,8 +17,9 @@ mod workshop;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::archive::Image;
 use crate::env::{Run, TestEnv};
 use crate::terminal::Terminal;
 use crate::tests;
@@ -38,6 +41,7 @@ tests! {
     what_the_lock_has_is_installed_elsewhere_with_the_same_grants;
     what_is_disabled_is_not_asked_and_a_builtin_can_be_disabled_too;
     the_order_is_the_users_and_settings_come_before_it;
+    the_format_that_is_written_is_that_of_the_settings;
     who_asks_is_explained_without_a_secret;
     what_is_no_plugin_is_named_in_plain_words;
     names_that_a_terminal_would_obey_are_shown_as_what_they_are;
@@ -52,6 +56,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
     let optional = |test: &crate::Test| !test.needs.contains(&Tool::Wkg) || Tool::Wkg.is_there();
     [
         tests(),
+        bootstrap::tests(),
         conformance::tests(),
         contract::tests(),
         distribution::tests(),
@@ -574,4 +579,31 @@ fn components(env: &TestEnv) -> Vec<PathBuf> {
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|it| it == "wasm"))
         .collect()
+}
+
+fn the_format_that_is_written_is_that_of_the_settings() {
+    let env = TestEnv::new();
+    env.write("app.tar", &Image::new("app:1", &["etc/"]).docker());
+    env.msb("load -i app.tar").success();
+    for (set, option, is_oci) in [
+        ("", "", false),
+        ("oci", "", true),
+        ("oci", "--format docker", false),
+    ] {
+        let settings = match set {
+            "" => json!({}),
+            format => json!({"plugins": {"format": format}}),
+        };
+        std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+        env.msb(&format!("save {option} -o saved.tar app:1"))
+            .success();
+        let saved = std::fs::read(env.path("saved.tar")).unwrap();
+        let marker = b"oci-layout";
+        let has = saved.chunks(512).any(|block| block.starts_with(marker));
+        assert_eq!(has, is_oci, "{set} {option}");
+    }
+    let settings = json!({"plugins": {"format": "shelf"}});
+    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.msb("save -o other.tar app:1")
+        .failure(&["there is no format `shelf` to write"]);
 }

@@ -33,9 +33,10 @@ pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
     #[arg(required = true, value_name = "REF")]
     references: Vec<String>,
-    /// Archive format (`docker`, `oci`).
-    #[arg(long, default_value = "docker")]
-    format: String,
+    /// Archive format (`docker`, `oci`, or one that a plugin writes) [default: `plugins.format` in
+    /// config.json, else `docker`].
+    #[arg(long)]
+    format: Option<String>,
     /// Write archive to a tar file instead of stdout.
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -62,9 +63,11 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let started = Instant::now();
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Save, |progress| {
-        msb.save(&args.references, target)
-            .format(&args.format)
-            .progress(Arc::clone(progress))
+        let mut save = msb.save(&args.references, target);
+        if let Some(format) = &args.format {
+            save = save.format(format);
+        }
+        save.progress(Arc::clone(progress))
             .cancel(interrupt.cancel())
             .run()
     });

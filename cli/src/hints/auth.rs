@@ -1,6 +1,6 @@
 //! What to do about credentials: where they are missing, and where they cannot be kept.
 
-use msb_host::auth::{AuthError, LoginError, ProviderError};
+use msb_host::auth::{AuthError, AuthSourceKind, LoginError, ProviderError};
 use msb_host::registry::VerifyError;
 
 use super::for_settings;
@@ -22,7 +22,9 @@ pub(super) fn for_auth(error: &AuthError) -> Option<String> {
     }
     let hint = match error {
         AuthError::Settings { .. } => ENTRY,
-        AuthError::Configured { provider, .. } if provider == "env" => {
+        AuthError::Configured { named, .. }
+            if named.source == Some(AuthSourceKind::PasswordEnv) =>
+        {
             "set the variable, or take the entry out of config.json"
         }
         AuthError::Configured { .. } => "put it there, or take the entry out of config.json",
@@ -39,7 +41,9 @@ pub(super) fn for_keep(error: &LoginError) -> Option<String> {
         LoginError::Path { registry, .. } => {
             return Some(format!("log in with `msb registry login {registry}`"));
         }
-        LoginError::NoProvider { offered, .. } | LoginError::CannotStore { offered, .. } => {
+        LoginError::NoKeyring { offered }
+        | LoginError::NoProvider { offered, .. }
+        | LoginError::CannotStore { offered, .. } => {
             return Some(format!(
                 "name one that does with --store: {}",
                 offered.join(", ")

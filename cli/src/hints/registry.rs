@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use msb_host::auth::AuthSourceKind;
 use msb_host::hosts::PemError;
 use msb_host::registry::{
     CertificateProblem, CredentialSource, ProxyError, RegistryError, RegistryErrorKind,
@@ -247,9 +248,10 @@ fn without_port(host: &str) -> &str {
 /// Returns what to do about credentials that a registry does not take.
 fn for_refused(host: &str, origin: Option<&CredentialSource>) -> String {
     let again = format!("log in again with `msb registry login {host}`");
-    match origin.map(|origin| origin.provider.as_str()) {
-        Some("env") => format!("update the variable, or {again}"),
-        Some("secret-file") => format!("update the file, or {again}"),
+    let setting = origin.and_then(|origin| AuthSourceKind::of_word(origin.setting?));
+    match setting {
+        Some(AuthSourceKind::PasswordEnv) => format!("update the variable, or {again}"),
+        Some(AuthSourceKind::SecretName) => format!("update the file, or {again}"),
         _ => again,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::link::Tier;
 use super::provider::{Answer, Problem, ProviderError};
 use crate::registry::RegistryAuth;
+use crate::settings::Tier;
 
 /// One provider's part in the search.
 #[derive(Clone, Debug, PartialEq, Eq)]

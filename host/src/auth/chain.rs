@@ -10,22 +10,24 @@ use std::time::SystemTime;
 use super::attempt::{ProviderAttempt, ProviderReply};
 use super::credential_cache::CredentialCache;
 use super::error::{AuthError, Named};
-use super::link::{KEYCHAIN, Link, Tier};
-use super::pattern;
+use super::link::Link;
 use super::provider::{
     Action, Answer, Cache, CredentialExtent, Outcome, Provider, ProviderError, ProviderRequest,
 };
 use super::resolution::{ProviderSource, Resolution};
+use super::rules::promised;
 use crate::context::Context;
 use crate::progress::{Event, LogLevel};
 use crate::registry::RegistryAuth;
-use crate::settings::{AuthEntry, AuthSettings, AuthSource};
+use crate::settings::{AuthEntry, AuthSettings, AuthSource, AuthSourceKind, Tier};
 
 /// All providers in their order, and what they answered in this process.
 #[derive(Debug, Default)]
 pub struct Chain {
-    links: Vec<Link>,
-    settings: BTreeMap<String, AuthEntry>,
+    pub(super) links: Vec<Link>,
+    pub(super) settings: BTreeMap<String, AuthEntry>,
+    /// No provider has to be there or to work, not even one that the settings name.
+    pub(super) is_forgiving: bool,
     cached: CredentialCache,
     warned: Mutex<BTreeSet<String>>,
 }
@@ -58,14 +60,37 @@ impl Chain {
         }
     }
 
+    /// Lets no fault of these providers end a search, and lets the settings name providers that are not
+    /// there: for fetching plugins, when the provider may be what is to be fetched.
+    #[must_use]
+    pub fn forgiving(mut self, providers: &BTreeSet<String>) -> Self {
+        self.is_forgiving = true;
+        for link in &mut self.links {
+            if providers.contains(link.provider.name()) {
+                link.tier = Tier::Ambient;
+                link.is_forgiven = true;
+            }
+        }
+        self
+    }
+
     /// Returns the providers in their order.
     pub fn links(&self) -> &[Link] {
         &self.links
     }
 
-    /// Returns a provider.
+    /// Returns the provider of a name, or the one that has taken its place.
     pub fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
-        let link = self.links.iter().find(|link| link.provider.name() == name);
+        let mut providers = self.links.iter().map(|link| &link.provider);
+        let mut others = providers.clone();
+        providers
+            .find(|provider| provider.name() == name)
+            .or_else(|| others.find(|provider| provider.provides() == name))
+    }
+
+    /// Returns the first provider that reads a source of the settings.
+    pub fn reader(&self, source: AuthSourceKind) -> Option<&Arc<dyn Provider>> {
+        let link = self.links.iter().find(|link| link.reads(source));
         link.map(|link| &link.provider)
     }
 
@@ -135,9 +160,8 @@ impl Chain {
                     Ok(answer) => ProviderReply::answer(&answer),
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                     Err(error) => {
-                        let is_news = self.is_news(query.registry, link.provider.name());
-                        let is_the_end =
-                            self.is_named(link, query.registry) || link.stops_at(&error);
+                        let is_news = self.is_news(query.registry, link);
+                        let is_the_end = self.is_the_end(link, query.registry, &error);
                         ProviderReply::error(&error, is_the_end, is_news)
                     }
                 },
@@ -158,7 +182,7 @@ impl Chain {
         let mut attempts = Vec::new();
         for (number, link) in self.links.iter().enumerate() {
             context.cancel.check()?;
-            Self::check_answered(entry, &self.links[number..])?;
+            self.check_answered(entry, &self.links[number..])?;
             let name = link.provider.name();
             if let Some(reply) = self.skipped(link, query) {
                 log(context, LogLevel::Debug, &told(registry, name, &reply));
@@ -174,21 +198,15 @@ impl Chain {
                 }
                 Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
-                    let is_the_end = self.is_named(link, registry) || link.stops_at(&error);
-                    let reply =
-                        ProviderReply::error(&error, is_the_end, self.is_news(registry, name));
+                    let is_the_end = self.is_the_end(link, registry, &error);
+                    let is_news = self.is_news(registry, link);
+                    let reply = ProviderReply::error(&error, is_the_end, is_news);
                     log(context, LogLevel::Debug, &told(registry, name, &reply));
                     if is_the_end {
                         return Err(stopped(registry, link, entry, error));
                     }
-                    let reply = match entry {
-                        Some((entry, settings))
-                            if name == KEYCHAIN
-                                && settings.source == AuthSource::Keyring
-                                && matches!(error, ProviderError::NotFound) =>
-                        {
-                            promised(entry)
-                        }
+                    let reply = match error {
+                        ProviderError::NotFound => promised(entry, link).unwrap_or(reply),
                         _ => reply,
                     };
                     self.warn(query, link, &reply, context);
@@ -196,7 +214,7 @@ impl Chain {
                 }
             }
         }
-        Self::check_answered(entry, &[])?;
+        self.check_answered(entry, &[])?;
         log(
             context,
             LogLevel::Debug,
@@ -208,62 +226,6 @@ impl Chain {
             attempts,
         };
         Ok((nobody, (Cache::Session, CredentialExtent::Repository)))
-    }
-
-    /// Ends the search where the settings name a source of a password and no provider
-    /// that reads it is left to be asked.
-    fn check_answered(
-        entry: Option<(&AuthEntry, &AuthSettings)>,
-        to_come: &[Link],
-    ) -> Result<(), AuthError> {
-        match entry {
-            Some((entry, settings))
-                if settings.source != AuthSource::Keyring
-                    && !to_come.iter().any(|link| match settings.provider() {
-                        Some(name) => link.provider.name() == name,
-                        None => link.tier == Tier::Configured,
-                    }) =>
-            {
-                Err(AuthError::Unanswered {
-                    file: entry.file.clone(),
-                    key: entry.key.clone(),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn entry(&self, registry: &str) -> Result<Option<(&AuthEntry, &AuthSettings)>, AuthError> {
-        let Some(entry) = self.settings.get(registry) else {
-            return Ok(None);
-        };
-        match &entry.content {
-            Ok(settings) => Ok(Some((entry, settings))),
-            Err(problem) => Err(AuthError::Settings {
-                file: entry.file.clone(),
-                key: entry.key.clone(),
-                source: problem.clone(),
-            }),
-        }
-    }
-
-    /// Returns why a provider is not asked, if it is not.
-    fn skipped(&self, link: &Link, query: &CredentialQuery<'_>) -> Option<ProviderReply> {
-        let patterns = link.provider.registries();
-        let is_its = |pattern: &String| pattern::matches(pattern, query.registry);
-        if !patterns.iter().any(is_its) {
-            return Some(ProviderReply::OtherRegistries);
-        }
-        let entry = self.settings.get(query.registry);
-        let named = entry.and_then(|entry| entry.content.as_ref().ok()?.provider());
-        if named.is_some_and(|named| named != link.provider.name()) {
-            return Some(ProviderReply::AnotherNamed);
-        }
-        let is_set = self.settings.get(query.registry).is_some_and(|entry| {
-            let settings = entry.content.as_ref();
-            settings.is_ok_and(|settings| settings.source != AuthSource::Keyring)
-        });
-        (link.tier == Tier::Configured && !is_set).then_some(ProviderReply::NothingSet)
     }
 
     pub(super) fn request(&self, query: &CredentialQuery<'_>) -> ProviderRequest {
@@ -283,23 +245,6 @@ impl Chain {
         }
     }
 
-    /// Returns whether the settings name this provider for a registry: it answers, or the search ends.
-    fn is_named(&self, link: &Link, registry: &str) -> bool {
-        let entry = self.settings.get(registry);
-        let named = entry.and_then(|entry| entry.content.as_ref().ok()?.provider());
-        named == Some(link.provider.name())
-    }
-
-    /// Returns whether the user should hear that a provider does not work. That the system has no
-    /// store of credentials only matters to a user who has put something there.
-    fn is_news(&self, registry: &str, provider: &str) -> bool {
-        provider != KEYCHAIN
-            || self.settings.get(registry).is_some_and(|entry| {
-                let settings = entry.content.as_ref();
-                settings.is_ok_and(|settings| settings.source == AuthSource::Keyring)
-            })
-    }
-
     /// Lets the user know of a provider that does not work, once.
     fn warn(
         &self,
@@ -316,7 +261,7 @@ impl Chain {
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }
-        if !self.is_news(query.registry, name) {
+        if !self.is_news(query.registry, link) {
             return log(context, LogLevel::Info, &text);
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -338,6 +283,7 @@ fn found(
             provider: link.provider.name().to_owned(),
             source: answer.source,
             tier: link.tier,
+            reads: link.provider.reads(),
             renewable: answer.cache != Cache::Session,
         }),
         attempts,
@@ -364,6 +310,7 @@ fn stopped(
                     file: entry.file.clone(),
                     key: format!("{}.{}", entry.key, settings.source_key()),
                     value: settings.source_name().to_owned(),
+                    source: settings.source.kind(),
                 }),
                 source: Box::new(source),
             }
@@ -373,20 +320,6 @@ fn stopped(
             provider,
             source: Box::new(source),
         },
-    }
-}
-
-/// Returns the reply for a keychain that has nothing although the settings say that it has.
-fn promised(entry: &AuthEntry) -> ProviderReply {
-    ProviderReply::Failed {
-        message: format!(
-            "it has nothing for this registry, although `{}` in `{}` says so",
-            entry.key,
-            entry.file.display()
-        ),
-        hint: None,
-        stops: false,
-        is_news: true,
     }
 }
 

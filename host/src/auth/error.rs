@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::provider::ProviderError;
 use crate::cancel::Cancelled;
-use crate::settings::{AuthProblem, key_shown};
+use crate::settings::{AuthProblem, AuthSourceKind, key_shown};
 
 /// A search for credentials that failed, although a provider should have had some.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +68,15 @@ pub struct Named {
     pub key: String,
     /// What stands there: `GHCR_TOKEN`.
     pub value: String,
+    /// What kind of source it is; none is a provider.
+    pub source: Option<AuthSourceKind>,
 }
 
 impl fmt::Display for Named {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, key, value } = self;
+        let Self {
+            file, key, value, ..
+        } = self;
         write!(formatter, "`{key}` in `{}` is `{value}`", file.display())
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
-    ProviderError, ProviderRequest,
+    Answer, AuthSourceKind, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
+    Provider, ProviderError, ProviderRequest, Tier,
 };
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -107,6 +107,23 @@ impl std::fmt::Debug for Fake {
 impl Provider for Fake {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn tier(&self) -> Tier {
+        match self.name {
+            "keychain" | "docker-config" => Tier::Ambient,
+            "env" | "secret-file" => Tier::Configured,
+            _ => Tier::Installed,
+        }
+    }
+
+    fn reads(&self) -> Option<AuthSourceKind> {
+        match self.name {
+            "keychain" => Some(AuthSourceKind::Keyring),
+            "env" => Some(AuthSourceKind::PasswordEnv),
+            "secret-file" => Some(AuthSourceKind::SecretName),
+            _ => None,
+        }
     }
 
     fn title(&self) -> &str {

@@ -4,24 +4,7 @@ use std::sync::Arc;
 
 use super::attempt::{ProviderAttempt, ProviderReply};
 use super::provider::{Provider, ProviderError};
-
-/// The provider of the credential store of the operating system.
-pub const KEYCHAIN: &str = "keychain";
-/// The providers of what the settings name.
-const CONFIGURED: [&str; 2] = ["env", "secret-file"];
-/// The provider of what other tools have kept.
-const DOCKER: &str = "docker-config";
-
-/// Why a provider is in the chain, which decides what its errors mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// It is there anyway: a fault of it is a warning, and the next one is asked.
-    Ambient,
-    /// The settings name it for the registry: it answers, or the search ends.
-    Configured,
-    /// The user has installed it: it may have nothing, but a fault ends the search.
-    Installed,
-}
+use crate::settings::{AuthSourceKind, Tier};
 
 /// A provider at its position in the chain.
 #[derive(Clone, Debug)]
@@ -30,17 +13,23 @@ pub struct Link {
     pub provider: Arc<dyn Provider>,
     /// What its errors mean.
     pub tier: Tier,
+    /// No fault of it ends the search, not even where the settings name it.
+    pub(super) is_forgiven: bool,
 }
 
 impl Link {
-    /// Puts a provider in the tier that is meant for it.
+    /// Puts a provider in its tier.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
-        let tier = match provider.name() {
-            KEYCHAIN | DOCKER => Tier::Ambient,
-            name if CONFIGURED.contains(&name) => Tier::Configured,
-            _ => Tier::Installed,
-        };
-        Self { provider, tier }
+        Self {
+            tier: provider.tier(),
+            provider,
+            is_forgiven: false,
+        }
+    }
+
+    /// Returns whether a provider reads a source of the settings.
+    pub(super) fn reads(&self, source: AuthSourceKind) -> bool {
+        self.provider.reads() == Some(source)
     }
 
     pub(super) fn attempt(&self, reply: ProviderReply) -> ProviderAttempt {

@@ -1,6 +1,6 @@
 //! `ls`: the registries with credentials, and the provider that answers for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -44,9 +44,13 @@ struct Outlook {
 /// Returns what is known, sorted by registry.
 pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthError> {
     let mut rows = Vec::new();
+    // The providers that look at what the settings name.
+    let mut own = BTreeMap::new();
     for (registry, entry) in chain.settings() {
         let outlook = Outlook::of(chain, registry, context)?;
-        rows.push(outlook.of_settings(registry, entry));
+        let reader = reader(chain, entry);
+        rows.push(outlook.of_settings(registry, entry, reader));
+        own.insert(registry.clone(), reader);
     }
     for link in chain.links() {
         context.cancel.check()?;
@@ -61,10 +65,8 @@ pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthErr
             let Some(registry) = canonical_host(&entry.registry) else {
                 continue;
             };
-            let is_known = rows.iter().any(|row: &Registered| {
-                row.registry == registry && (row.source == name || row.is_of(name))
-            });
-            if is_known || !is_its(link, &registry) || !seen.insert(registry.clone()) {
+            let is_own = own.get(&registry) == Some(&Some(name));
+            if is_own || !is_its(link, &registry) || !seen.insert(registry.clone()) {
                 continue;
             }
             let outlook = Outlook::of(chain, &registry, context)?;
@@ -83,16 +85,6 @@ pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthErr
     }
     rows.sort_by(|one, other| one.registry.cmp(&other.registry));
     Ok(rows)
-}
-
-impl Registered {
-    /// Returns whether a provider is the one that looks at what the settings name here.
-    fn is_of(&self, provider: &str) -> bool {
-        match provider_of(&self.source) {
-            Some(own) => own == provider,
-            None => self.source == "provider" && self.place.as_deref() == Some(provider),
-        }
-    }
 }
 
 impl Outlook {
@@ -126,7 +118,7 @@ impl Outlook {
         }
     }
 
-    fn of_settings(&self, registry: &str, entry: &AuthEntry) -> Registered {
+    fn of_settings(&self, registry: &str, entry: &AuthEntry, own: Option<&str>) -> Registered {
         let winner = self.winner();
         let mut row = Registered {
             registry: registry.to_owned(),
@@ -153,7 +145,7 @@ impl Outlook {
             AuthSource::SecretName(name) => ("secret_name".to_owned(), Some(name.clone())),
             AuthSource::Provider(name) => ("provider".to_owned(), Some(name.clone())),
         };
-        let Some(own) = settings.provider().or_else(|| provider_of(&row.source)) else {
+        let Some(own) = own else {
             return row;
         };
         row.shadowed = winner.is_some_and(|winner| winner.provider != own);
@@ -170,13 +162,14 @@ impl Outlook {
     }
 }
 
-fn provider_of(source: &str) -> Option<&'static str> {
-    Some(match source {
-        "keyring" => super::KEYCHAIN,
-        "password_env" => "env",
-        "secret_name" => "secret-file",
-        _ => return None,
-    })
+/// Returns the provider that looks at what an entry names.
+fn reader<'a>(chain: &'a Chain, entry: &AuthEntry) -> Option<&'a str> {
+    let settings = entry.content.as_ref().ok()?;
+    let provider = match settings.provider() {
+        Some(named) => chain.provider(named),
+        None => chain.reader(settings.source.kind()?),
+    };
+    provider.map(|provider| provider.name())
 }
 
 fn is_its(link: &Link, registry: &str) -> bool {

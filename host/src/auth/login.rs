@@ -9,7 +9,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempt::ProviderAttempt;
 use super::chain::{Chain, CredentialQuery};
-use super::link::{KEYCHAIN, Tier};
 use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
 use super::provider::{Action, Provider, ProviderError, ProviderRequest};
@@ -20,7 +19,7 @@ use crate::progress::Event;
 use crate::reference::canonical_host;
 use crate::registry::{Client, LoginCheck, RegistryAuth, VerifyError};
 use crate::settings::edit::Edit;
-use crate::settings::{AuthSource, Settings, SettingsError};
+use crate::settings::{AuthSource, AuthSourceKind, Settings, SettingsError};
 
 /// The most bytes of a password or token: more than the largest key that stands for one, and about
 /// what servers take in the head of a request.
@@ -36,6 +35,17 @@ pub enum PasswordStore {
     File,
     /// With the credential provider of this name, which from then on is asked alone.
     Provider(String),
+}
+
+impl PasswordStore {
+    /// Returns the store of a name: `keyring`, `file`, or that of a credential provider.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "keyring" => Self::Keyring,
+            "file" => Self::File,
+            provider => Self::Provider(provider.to_owned()),
+        }
+    }
 }
 
 /// A login to be checked and stored.
@@ -106,9 +116,12 @@ pub enum LoginError {
         #[source]
         source: ProviderError,
     },
-    /// There is no provider for the store of credentials.
-    #[error("there is no provider `{KEYCHAIN}`, which would keep credentials")]
-    NoKeychain,
+    /// No provider stores logins in the credential store of the operating system.
+    #[error("no enabled provider stores credentials in the keyring")]
+    NoKeyring {
+        /// The providers that store credentials.
+        offered: Vec<String>,
+    },
     /// There is no provider of that name.
     #[error("there is no credential provider `{name}`")]
     NoProvider {
@@ -224,21 +237,21 @@ impl Login {
             });
         match &self.store {
             PasswordStore::Keyring => {
-                let keychain = logins
+                let keyring = logins
                     .chain
-                    .provider(KEYCHAIN)
-                    .ok_or(LoginError::NoKeychain)?;
-                self.keep_with(keychain, ("store", "keyring"), logins, &auth, context)?;
+                    .reader(AuthSourceKind::Keyring)
+                    .filter(|keyring| keyring.operations().store)
+                    .ok_or_else(|| LoginError::NoKeyring {
+                        offered: offered(logins.chain),
+                    })?;
+                self.keep_with(keyring, ("store", "keyring"), logins, &auth, context)?;
             }
             PasswordStore::File => self.keep_in_file(logins, context)?,
             PasswordStore::Provider(name) => {
                 let provider = storing(logins.chain, name)?;
                 self.keep_with(provider, ("provider", name), logins, &auth, context)?;
                 // What an earlier login has stored there is not used any more.
-                if let Some(keychain) = logins.chain.provider(KEYCHAIN).filter(|_| name != KEYCHAIN)
-                {
-                    let _ = keychain.erase(&login_request(&self.registry), context);
-                }
+                self.erase_from_keyring(logins, Some(provider.name()), context);
             }
         }
         Ok(LoggedIn {
@@ -317,10 +330,16 @@ impl Login {
         }
         drop(edit);
         // What an earlier login has kept would answer first.
-        if let Some(keychain) = logins.chain.provider(KEYCHAIN) {
-            let _ = keychain.erase(&login_request(&self.registry), context);
-        }
+        self.erase_from_keyring(logins, None, context);
         Ok(())
+    }
+
+    /// Erases what an earlier login has put into the keyring, unless this provider reads that.
+    fn erase_from_keyring(&self, logins: &LoginStore<'_>, but: Option<&str>, context: &Context) {
+        let keyring = logins.chain.reader(AuthSourceKind::Keyring);
+        if let Some(keyring) = keyring.filter(|keyring| Some(keyring.name()) != but) {
+            let _ = keyring.erase(&login_request(&self.registry), context);
+        }
     }
 
     /// Returns the provider that answers before the stored login.
@@ -331,38 +350,41 @@ impl Login {
             links.map(|link| Arc::clone(&link.provider)),
             &settings.registries.auth,
         );
-        let own = |attempt: &ProviderAttempt| match &self.store {
-            PasswordStore::Keyring => attempt.provider == KEYCHAIN,
-            PasswordStore::File => attempt.tier == Tier::Configured,
-            PasswordStore::Provider(name) => attempt.provider == *name,
+        let own = match &self.store {
+            PasswordStore::Keyring => chain.reader(AuthSourceKind::Keyring),
+            PasswordStore::File => chain.reader(AuthSourceKind::SecretName),
+            PasswordStore::Provider(name) => chain.provider(name),
         };
         let attempts = chain.explain(&login_query(&self.registry), context).ok()?;
         let first = attempts
             .into_iter()
             .find(|attempt| attempt.reply.is_answer())?;
-        (!own(&first)).then_some(first)
+        let is_own = own.is_some_and(|own| own.name() == first.provider);
+        (!is_own).then_some(first)
     }
 }
 
 /// Returns a provider that stores credentials.
 fn storing<'a>(chain: &'a Chain, name: &str) -> Result<&'a Arc<dyn Provider>, LoginError> {
-    let offered = || {
-        let links = chain.links().iter();
-        let able = links.filter(|link| link.provider.operations().store);
-        able.map(|link| link.provider.name().to_owned()).collect()
-    };
     let name = name.to_owned();
     match chain.provider(&name) {
         Some(provider) if provider.operations().store => Ok(provider),
         Some(_) => Err(LoginError::CannotStore {
             name,
-            offered: offered(),
+            offered: offered(chain),
         }),
         None => Err(LoginError::NoProvider {
             name,
-            offered: offered(),
+            offered: offered(chain),
         }),
     }
+}
+
+/// Returns the names of the providers that store credentials.
+fn offered(chain: &Chain) -> Vec<String> {
+    let links = chain.links().iter();
+    let able = links.filter(|link| link.provider.operations().store);
+    able.map(|link| link.provider.name().to_owned()).collect()
 }
 
 /// Returns the canonical form of a registry that the user has typed.

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use super::attempt::ProviderAttempt;
 use super::chain::Chain;
-use super::link::KEYCHAIN;
 use super::login::{LoginError, login_query, login_request, providers};
 use super::login_store::{LoginStore, file_name, places, strs};
 use super::pattern;
 use super::provider::ProviderError;
 use crate::context::Context;
 use crate::settings::edit::Edit;
-use crate::settings::{AuthSettings, AuthSource};
+use crate::settings::{AuthSettings, AuthSource, AuthSourceKind};
 
 /// What was forgotten, and what was not.
 #[derive(Debug, Default)]
@@ -51,34 +50,7 @@ pub fn logout(
     context: &Context,
 ) -> Result<LoggedOut, LoginError> {
     let mut done = LoggedOut::default();
-    if let Some(keychain) = logins.chain.provider(KEYCHAIN) {
-        match keychain.erase(&login_request(registry), context) {
-            Ok(()) => done.keychain = true,
-            Err(ProviderError::NotFound) => {}
-            Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
-            Err(error) => done.problem = Some(error),
-        }
-    }
-    for link in logins.chain.links() {
-        let name = link.provider.name();
-        let mut patterns = link.provider.registries().iter();
-        let is_its = patterns.any(|pattern| pattern::matches(pattern, registry));
-        if name == KEYCHAIN || !is_its || !link.provider.operations().erase {
-            continue;
-        }
-        match link.provider.erase(&login_request(registry), context) {
-            Ok(()) => done.erased.push(name.to_owned()),
-            // One without its settings has nothing either.
-            Err(
-                ProviderError::NotFound
-                | ProviderError::NotMine
-                | ProviderError::Unsupported
-                | ProviderError::Misconfigured(_),
-            ) => {}
-            Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
-            Err(error) => done.not_erased.push((name.to_owned(), error)),
-        }
-    }
+    forget(logins.chain, registry, &mut done, context)?;
     let mut settings = logins.chain.settings().clone();
     let entry = settings.remove(registry);
     let source = entry.and_then(|entry| entry.content.ok());
@@ -118,6 +90,41 @@ pub fn logout(
             .collect();
     }
     Ok(done)
+}
+
+/// Has every provider forget a registry that can.
+fn forget(
+    chain: &Chain,
+    registry: &str,
+    done: &mut LoggedOut,
+    context: &Context,
+) -> Result<(), LoginError> {
+    let keyring = chain.reader(AuthSourceKind::Keyring);
+    let keyring = keyring.map(|keyring| keyring.name().to_owned());
+    for link in chain.links() {
+        let name = link.provider.name();
+        let mut patterns = link.provider.registries().iter();
+        let is_its = patterns.any(|pattern| pattern::matches(pattern, registry));
+        if !is_its || !link.provider.operations().erase {
+            continue;
+        }
+        let is_keyring = keyring.as_deref() == Some(name);
+        match link.provider.erase(&login_request(registry), context) {
+            Ok(()) if is_keyring => done.keychain = true,
+            Ok(()) => done.erased.push(name.to_owned()),
+            Err(ProviderError::NotFound) => {}
+            Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(error) if is_keyring => done.problem = Some(error),
+            // One without its settings has nothing either.
+            Err(
+                ProviderError::NotMine
+                | ProviderError::Unsupported
+                | ProviderError::Misconfigured(_),
+            ) => {}
+            Err(error) => done.not_erased.push((name.to_owned(), error)),
+        }
+    }
+    Ok(())
 }
 
 /// Returns what the settings named and msb has not made.

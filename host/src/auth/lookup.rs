@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::attempt::ProviderReply;
 use super::chain::{Chain, CredentialQuery};
-use super::link::Tier;
 use super::provider::{Action, Outcome};
 use super::resolution::{ProviderSource, Resolution};
 use crate::cancel::Cancel;
@@ -14,6 +13,7 @@ use crate::registry::{
     Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, RegistryError,
     RegistryErrorKind, RegistryOperation, ResolvedCredential, TriedProvider,
 };
+use crate::settings::{AuthSourceKind, Tier};
 
 /// Finds credentials for one operation.
 #[derive(Clone)]
@@ -90,6 +90,7 @@ impl Credentials for Lookup {
             provider: origin.provider.clone(),
             source: origin.source.clone(),
             tier: Tier::Ambient,
+            reads: None,
             renewable: origin.renewable,
         };
         let context = self.context(cancel);
@@ -127,6 +128,7 @@ fn found(resolution: &Resolution) -> ResolvedCredential {
             provider: from.provider.clone(),
             source: from.source.clone(),
             ambient: from.tier == Tier::Ambient,
+            setting: from.reads.map(AuthSourceKind::word),
             renewable: from.renewable,
         })
     });

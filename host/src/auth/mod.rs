@@ -16,14 +16,16 @@ mod lookup;
 mod pattern;
 mod provider;
 mod resolution;
+mod rules;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
+pub use crate::settings::{AuthSourceKind, Tier};
 pub use attempt::{ProviderAttempt, ProviderReply};
 pub use chain::{Chain, CredentialQuery};
 pub use error::{AuthError, Named};
-pub use link::{KEYCHAIN, Link, Tier};
+pub use link::Link;
 pub use list::{Registered, list};
 pub use login::{
     LoggedIn, Login, LoginError, MAX_PASSWORD, PasswordStore, password_typed, registry_named,

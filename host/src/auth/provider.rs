@@ -10,11 +10,29 @@ use std::time::SystemTime;
 
 use crate::context::Context;
 use crate::registry::RegistryAuth;
+use crate::settings::{AuthSourceKind, Tier};
 
 /// Finds the user's credentials for some registries.
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// Returns its name: `keychain`, `docker-config`.
+    /// Returns its name, which messages and settings call it by.
     fn name(&self) -> &str;
+
+    /// Returns what it calls itself. One that takes the place of another has the other's name here, and
+    /// is found by it as well.
+    fn provides(&self) -> &str {
+        self.name()
+    }
+
+    /// Returns why it is asked.
+    fn tier(&self) -> Tier {
+        Tier::Installed
+    }
+
+    /// Returns the source of `registries.auth` that it reads. The one that reads the keyring is where
+    /// `--store keyring` puts logins.
+    fn reads(&self) -> Option<AuthSourceKind> {
+        None
+    }
 
     /// Returns where it looks, in a few words, for messages. Untrusted text.
     fn title(&self) -> &str;

@@ -1,8 +1,8 @@
 //! What a search for credentials ends with.
 
 use super::attempt::ProviderAttempt;
-use super::link::Tier;
 use crate::registry::RegistryAuth;
+use crate::settings::{AuthSourceKind, Tier};
 
 /// What the chain found.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct ProviderSource {
     pub source: Option<String>,
     /// The provider's position in the chain.
     pub tier: Tier,
+    /// The source of the settings that the provider reads.
+    pub reads: Option<AuthSourceKind>,
     /// Asked once more, the provider may have another answer.
     pub renewable: bool,
 }

@@ -1,6 +1,6 @@
 //! The policy of the chain, with providers that say what they are told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -174,6 +174,37 @@ fn errors_stop_the_search_or_not_according_to_the_tier() {
             );
         }
     }
+}
+
+#[test]
+fn while_plugins_are_fetched_no_fault_of_an_installed_provider_ends_the_search() {
+    let named = settings(r#"{"auth": {"r.example": {"provider": "third-party"}}}"#);
+    for settings in [BTreeMap::new(), named.clone()] {
+        let scene = TestContext::new();
+        let broken = Arc::new(Fake::new("third-party", |_| Err(crash(None))));
+        let chain = chain(&[&broken], &settings);
+        assert!(chain.ask(&login_query(), &scene.context()).is_err());
+        let chain = self::chain(&[&broken], &settings);
+        let chain = chain.forgiving(&["third-party".to_owned()].into());
+        let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
+        assert!(resolution.credential.is_anonymous());
+        assert_eq!(scene.warnings().len(), 1, "{:?}", scene.warnings());
+    }
+    // What is refused is not the end either, and no other is asked instead of one that is named.
+    let scene = TestContext::new();
+    let good = Arc::new(Fake::answering("third-party"));
+    let others = Arc::new(Fake::answering("docker-config"));
+    let forgiving = chain(&[&good, &others], &named).forgiving(&["third-party".to_owned()].into());
+    let resolution = forgiving.ask(&login_query(), &scene.context()).unwrap();
+    assert_eq!(resolution.from.as_ref().unwrap().tier, Tier::Ambient);
+    let forgiving = chain(&[&others], &named).forgiving(&BTreeSet::new());
+    let resolution = forgiving.ask(&login_query(), &scene.context()).unwrap();
+    assert!(resolution.credential.is_anonymous());
+    assert_eq!(others.times(), 0);
+    // Those of msb are as always.
+    let env = Arc::new(Fake::failing("env", ProviderError::Misconfigured));
+    let forgiving = chain(&[&env], &with_env()).forgiving(&["third-party".to_owned()].into());
+    assert!(forgiving.ask(&login_query(), &scene.context()).is_err());
 }
 
 #[test]

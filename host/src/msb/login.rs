@@ -17,7 +17,7 @@ pub struct LogIn {
     registry: String,
     username: String,
     password: SecretString,
-    store: PasswordStore,
+    store: Option<PasswordStore>,
     verify: bool,
 }
 
@@ -30,7 +30,8 @@ pub struct LogOut(String);
 pub struct ListLogins(());
 
 impl Msb {
-    /// Tries credentials at a registry, and stores them in the credential store of the system.
+    /// Tries credentials at a registry, and stores them where the settings say, else in the credential
+    /// store of the system.
     pub fn log_in(
         &self,
         registry: impl Into<String>,
@@ -41,7 +42,7 @@ impl Msb {
             registry: registry.into(),
             username: username.into(),
             password: password.into(),
-            store: PasswordStore::Keyring,
+            store: None,
             verify: true,
         };
         Operation::new(self, work)
@@ -76,9 +77,9 @@ impl Msb {
 }
 
 impl Operation<LogIn> {
-    /// Where the password is stored.
+    /// Where the password is stored, whatever the settings say.
     pub fn store(mut self, store: PasswordStore) -> Self {
-        self.work.store = store;
+        self.work.store = Some(store);
         self
     }
 
@@ -98,7 +99,12 @@ impl Work for LogIn {
 
     fn work(self, msb: &Msb, context: &Context) -> Result<LoggedIn, Error> {
         let client = self.verify.then(|| msb.client()).transpose()?;
-        let login = Login::new(&self.registry, &self.username, self.password, self.store)?;
+        let settings = msb.settings()?;
+        let default = settings.plugins.store.as_deref();
+        let store = self
+            .store
+            .unwrap_or_else(|| default.map_or_else(PasswordStore::default, PasswordStore::named));
+        let login = Login::new(&self.registry, &self.username, self.password, store)?;
         msb.login_store(|logins| Ok(login.keep(logins, client.as_deref(), context)?))
     }
 }

@@ -11,15 +11,17 @@ use crate::plugin::installed::{Installer, LockEditor, Network};
 use crate::registry::Client;
 use crate::settings::Settings;
 
-/// What plugins are installed, updated and pushed with: the plugins that ship with msb alone. Others do
-/// not see it.
+/// What plugins are installed, updated and pushed with. All providers are asked for credentials; while
+/// plugins are fetched, an installed one that is missing or broken does not matter, since it may be what
+/// is to be fetched.
 #[derive(Clone, Debug)]
 pub struct PluginSources {
     msb: Msb,
     settings: Arc<Settings>,
-    builtin: Arc<Installed>,
+    installed: Arc<Installed>,
     client: Arc<Client>,
-    chain: Arc<Chain>,
+    to_fetch: Arc<Chain>,
+    to_push: Arc<Chain>,
 }
 
 impl Msb {
@@ -30,14 +32,14 @@ impl Msb {
     pub fn plugin_sources(&self) -> Result<PluginSources, Error> {
         let settings = self.settings()?;
         let client = self.client()?;
-        let builtin = Installed::builtin(self.home(), &settings)?;
-        let chain = Chain::new(builtin.providers(), &settings.registries.auth);
+        let installed = self.plugins()?;
         Ok(PluginSources {
             msb: self.clone(),
+            to_fetch: Arc::new(installed.chain_to_fetch(&settings.registries.auth)),
+            to_push: self.credentials()?,
             settings,
-            builtin: Arc::new(builtin),
+            installed,
             client,
-            chain: Arc::new(chain),
         })
     }
 
@@ -66,17 +68,26 @@ impl Msb {
 }
 
 impl PluginSources {
-    /// Returns the plugins that ship with msb.
-    pub fn builtin(&self) -> &Installed {
-        &self.builtin
+    /// Returns the plugins that there are.
+    pub fn installed(&self) -> &Installed {
+        &self.installed
     }
 
     /// Returns how servers are asked for plugins.
     pub fn network(&self, context: &Context) -> Network {
+        self.network_with(&self.to_fetch, context)
+    }
+
+    /// Returns how plugins are pushed.
+    pub fn network_to_push(&self, context: &Context) -> Network {
+        self.network_with(&self.to_push, context)
+    }
+
+    fn network_with(&self, chain: &Arc<Chain>, context: &Context) -> Network {
         let progress = &context.progress;
         Network {
             client: Arc::clone(&self.client),
-            credentials: Arc::new(Lookup::new(Arc::clone(&self.chain), Arc::clone(progress))),
+            credentials: Arc::new(Lookup::new(Arc::clone(chain), Arc::clone(progress))),
             progress: Arc::clone(progress),
         }
     }
@@ -86,7 +97,7 @@ impl PluginSources {
         Installer {
             home: self.msb.home(),
             settings: &self.settings,
-            runtime: self.builtin.runtime(),
+            runtime: self.installed.runtime(),
             network,
             progress: &context.progress,
             cancel: &context.cancel,

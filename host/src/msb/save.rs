@@ -11,7 +11,7 @@ use crate::image::{self, SaveOptions, SaveReport, SaveTarget};
 pub struct Save {
     images: Vec<String>,
     target: SaveTarget,
-    options: SaveOptions,
+    format: Option<String>,
 }
 
 impl Msb {
@@ -26,16 +26,17 @@ impl Msb {
         let work = Save {
             images: images.into_iter().map(Into::into).collect(),
             target,
-            options: SaveOptions::default(),
+            format: None,
         };
         Operation::new(self, work)
     }
 }
 
 impl Operation<Save> {
-    /// Writes this format: `docker`, which is the default, `oci`, or one that a plugin writes.
+    /// Writes this format: `docker`, `oci`, or one that a plugin writes. The default is what the settings
+    /// say, else `docker`.
     pub fn format(mut self, format: impl Into<String>) -> Self {
-        self.work.options.format = format.into();
+        self.work.format = Some(format.into());
         self
     }
 }
@@ -47,14 +48,19 @@ impl Work for Save {
 
     fn work(self, msb: &Msb, context: &Context) -> Result<SaveReport, Error> {
         let formats = msb.plugins()?.formats();
-        // An unknown format is refused before anything is created.
-        formats.check_writes(&self.options.format)?;
-        let store = msb.store()?;
         let Self {
             images,
             target,
-            options,
+            format,
         } = self;
+        let default = msb.settings()?.plugins.format.clone();
+        let mut options = SaveOptions::default();
+        if let Some(format) = format.or(default) {
+            options.format = format;
+        }
+        // An unknown format is refused before anything is created.
+        formats.check_writes(&options.format)?;
+        let store = msb.store()?;
         Ok(image::save(
             &store, &formats, &images, &options, target, context,
         )?)

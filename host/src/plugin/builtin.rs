@@ -7,7 +7,7 @@ use super::format::Description;
 use super::grant::{Grant, Grants};
 use super::limits::PluginBudget;
 use super::package::{ComponentBytes, CredentialDescription, Need, Package, PluginKind};
-use crate::auth::Operations;
+use crate::auth::{AuthSourceKind, Operations, Tier};
 
 macro_rules! embedded {
     ($name:literal) => {
@@ -60,6 +60,7 @@ pub fn packages() -> Vec<Package> {
         credential(
             "keychain",
             "the credential store of the system",
+            (Tier::Ambient, Some(AuthSourceKind::Keyring)),
             KEEPS,
             &["keychain=dev.microsandbox.registry"],
             embedded!("keychain"),
@@ -67,6 +68,7 @@ pub fn packages() -> Vec<Package> {
         credential(
             "env",
             "variables of the environment that are configured",
+            (Tier::Configured, Some(AuthSourceKind::PasswordEnv)),
             ANSWERS,
             &["env=@configured"],
             embedded!("env"),
@@ -74,6 +76,7 @@ pub fn packages() -> Vec<Package> {
         credential(
             "secret-file",
             "files in the secrets folder of msb",
+            (Tier::Configured, Some(AuthSourceKind::SecretName)),
             ANSWERS,
             &["files=msb:secrets/registries/*"],
             embedded!("secret-file"),
@@ -81,6 +84,7 @@ pub fn packages() -> Vec<Package> {
         credential(
             "docker-config",
             "the files of Docker and Podman",
+            (Tier::Ambient, None),
             LISTS,
             &[
                 "env=DOCKER_AUTH_CONFIG",
@@ -127,6 +131,7 @@ fn format(plugin: &str, name: &str, title: &str, component: ComponentBytes) -> P
 fn credential(
     name: &str,
     title: &str,
+    (tier, reads): (Tier, Option<AuthSourceKind>),
     operations: Operations,
     grants: &[&str],
     component: ComponentBytes,
@@ -148,6 +153,8 @@ fn credential(
             operations,
             registries: vec!["*".to_owned()],
             needs: needs.collect(),
+            tier: Some(tier),
+            reads,
         }),
         component,
         grants: grants.into_iter().collect(),

@@ -17,7 +17,8 @@ use super::limits::Stopped;
 use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::auth::{
-    Answer, CredentialEntry, Operations, Outcome, Provider, ProviderError, ProviderRequest,
+    Answer, AuthSourceKind, CredentialEntry, Operations, Outcome, Provider, ProviderError,
+    ProviderRequest, Tier,
 };
 use crate::context::Context;
 use crate::registry::RegistryAuth;
@@ -142,6 +143,18 @@ impl CredentialPlugin {
 impl Provider for CredentialPlugin {
     fn name(&self) -> &str {
         &self.package.name
+    }
+
+    fn provides(&self) -> &str {
+        &self.description.name
+    }
+
+    fn tier(&self) -> Tier {
+        self.description.tier.unwrap_or(Tier::Installed)
+    }
+
+    fn reads(&self) -> Option<AuthSourceKind> {
+        self.description.reads
     }
 
     fn title(&self) -> &str {

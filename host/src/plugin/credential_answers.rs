@@ -20,6 +20,7 @@ use crate::auth::{
     ProviderError, ProviderRequest,
 };
 use crate::registry::RegistryAuth;
+use crate::settings::AuthSourceKind;
 
 /// Bytes of a name.
 const MAX_NAME: usize = 1024;
@@ -57,6 +58,14 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
             reason: text(&need.reason),
         })
     });
+    let attribute = |key: &str| {
+        let mut all = said.attributes.iter();
+        all.find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    };
+    // A value that this msb does not know is one of a later msb.
+    let tier = attribute("tier").and_then(|tier| tier.parse().ok());
+    let reads = attribute("reads").and_then(AuthSourceKind::of_word);
     Ok(CredentialDescription {
         name,
         title: text(&said.title),
@@ -68,6 +77,8 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
         },
         registries: said.registries,
         needs: needs.collect::<Result<_, Failure>>()?,
+        tier,
+        reads,
     })
 }
 

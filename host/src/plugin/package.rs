@@ -14,6 +14,7 @@ use super::limits::PluginBudget;
 use crate::auth::Operations;
 use crate::digest::Digest;
 use crate::fs::{self, FileError};
+use crate::settings::{AuthSourceKind, Tier};
 
 /// A plugin and everything that is needed to call it.
 #[derive(Clone, Debug)]
@@ -76,6 +77,10 @@ pub struct CredentialDescription {
     pub registries: Vec<String>,
     /// The permissions it asks for.
     pub needs: Vec<Need>,
+    /// Why it wants to be asked. In an installed package, what the user has chosen instead.
+    pub tier: Option<Tier>,
+    /// The source of `registries.auth` that it reads.
+    pub reads: Option<AuthSourceKind>,
 }
 
 /// A permission that a plugin asks for.
@@ -104,6 +109,14 @@ pub enum ComponentBytes {
 }
 
 impl ComponentBytes {
+    /// Returns whether there are any bytes, whatever they are.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Static(_) | Self::Memory(_) => true,
+            Self::File { path, .. } => path.exists(),
+        }
+    }
+
     /// Returns the bytes.
     ///
     /// # Errors

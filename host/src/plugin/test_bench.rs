@@ -99,6 +99,8 @@ impl Bench {
                 operations: Operations::default(),
                 registries: vec!["*".to_owned()],
                 needs: Vec::new(),
+                tier: None,
+                reads: None,
             }),
             component: ComponentBytes::Memory(Arc::clone(&self.component)),
             grants: grants.iter().map(|grant| grant.parse().unwrap()).collect(),

@@ -165,6 +165,7 @@ fn the_note_of_each_builtin_provider_is_what_the_plugin_says_of_itself() {
             (&said.name, &said.title, said.operations, &said.registries),
             (&ours.name, &ours.title, ours.operations, &ours.registries)
         );
+        assert_eq!((said.tier, said.reads), (ours.tier, ours.reads));
         let asked: Grants = said.needs.iter().map(|need| need.grant.clone()).collect();
         assert_eq!(asked, package.grants, "{}", package.name);
         // It has no permission of an interface that it does not even import.

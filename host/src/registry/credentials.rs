@@ -80,6 +80,8 @@ pub struct CredentialSource {
     /// The user has not asked for this provider: what may be read by everybody is read without
     /// credentials where these are refused.
     pub ambient: bool,
+    /// The key of the user's settings that says where it looks, as `password_env`.
+    pub setting: Option<&'static str>,
     /// Asked once more, it may have others.
     pub renewable: bool,
 }

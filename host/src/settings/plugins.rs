@@ -1,4 +1,5 @@
-//! The `plugins` object: their order, what is set for single ones, and whose signatures are wanted.
+//! The `plugins` object: their order and tiers, what is set for single ones, where logins are stored,
+//! and whose signatures are wanted.
 //!
 //! Owns its shape and what its values mean. Whether a plugin of that name is installed is not its
 //! matter, and no file that it names is looked at here.
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::SettingsError;
 use super::shape::Object;
+use super::tier::Tier;
 
 /// Characters of a minisign public key.
 const MINISIGN_KEY: usize = 56;
@@ -22,6 +24,12 @@ const MINISIGN_KEY: usize = 56;
 pub struct PluginSettings {
     /// Plugins that come before all others of their kind, in this order.
     pub order: Vec<String>,
+    /// Why single credential providers are asked, by their names.
+    pub tiers: BTreeMap<String, Tier>,
+    /// Where logins are stored, if nothing else is said: `keyring`, `file` or the name of a provider.
+    pub store: Option<String>,
+    /// The archive format that is written, if nothing else is said.
+    pub format: Option<String>,
     /// What single plugins get to see, by their names.
     pub settings: BTreeMap<String, Map<String, Value>>,
     /// What single plugins may use, by their names.
@@ -81,6 +89,9 @@ pub enum PluginsProblem {
 #[derive(Default, Deserialize)]
 pub(super) struct PluginsFile {
     order: Option<Vec<String>>,
+    tiers: Option<BTreeMap<String, Tier>>,
+    store: Option<String>,
+    format: Option<String>,
     settings: Option<BTreeMap<String, Map<String, Value>>>,
     limits: Option<BTreeMap<String, Object<LimitsFile>>>,
     signatures: Option<Vec<Object<SignatureFile>>>,
@@ -119,9 +130,16 @@ impl PluginsFile {
                 return Err(problem(at(), PluginsProblem::Twice(name.clone())));
             }
         }
+        for (key, name) in [("store", &self.store), ("format", &self.format)] {
+            if name.as_deref().is_some_and(|it| !is_plugin_name(it)) {
+                return Err(problem(format!("plugins.{key}"), PluginsProblem::NotAName));
+            }
+        }
+        let tiers = self.tiers.unwrap_or_default();
         let settings = self.settings.unwrap_or_default();
         let limits = self.limits.unwrap_or_default();
         let named = settings.keys().map(|name| ("settings", name));
+        let named = named.chain(tiers.keys().map(|name| ("tiers", name)));
         for (object, name) in named.chain(limits.keys().map(|name| ("limits", name))) {
             if !is_plugin_name(name) {
                 let at = format!("plugins.{object}.{name}");
@@ -148,6 +166,9 @@ impl PluginsFile {
         }
         Ok(PluginSettings {
             order,
+            tiers,
+            store: self.store,
+            format: self.format,
             settings,
             limits,
             signatures,
@@ -208,6 +229,9 @@ mod tests {
         let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
         let settings = read(&format!(
             r#"{{"order": ["vault", "keychain"],
+                "tiers": {{"vault": "ambient", "keychain": "configured"}},
+                "store": "vault",
+                "format": "oci",
                 "settings": {{"vault": {{"url": "https://v"}}}},
                 "limits": {{"vault": {{"memory_mib": 2, "wall_secs": 5}}}},
                 "signatures": [{{"source": "oci://ghcr.io/acme/", "key": "{key}"}},
@@ -215,6 +239,10 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(settings.order, ["vault", "keychain"]);
+        assert_eq!(settings.tiers["vault"], Tier::Ambient);
+        assert_eq!(settings.tiers["keychain"], Tier::Configured);
+        assert_eq!(settings.store.as_deref(), Some("vault"));
+        assert_eq!(settings.format.as_deref(), Some("oci"));
         assert_eq!(settings.settings["vault"]["url"], "https://v");
         let limits = settings.limits["vault"];
         assert_eq!(limits.memory, Some(2 << 20));
@@ -232,6 +260,10 @@ mod tests {
         for (text, at) in [
             (r#"{"order": ["Vault"]}"#, "plugins.order[0]"),
             (r#"{"order": ["a", "a"]}"#, "plugins.order[1]"),
+            (r#"{"tiers": {"a": "best"}}"#, "plugins.tiers.a"),
+            (r#"{"tiers": {"A": "ambient"}}"#, "plugins.tiers.A"),
+            (r#"{"store": "a/b"}"#, "plugins.store"),
+            (r#"{"format": ""}"#, "plugins.format"),
             (r#"{"settings": {"": {}}}"#, "plugins.settings."),
             (r#"{"settings": {"a": []}}"#, "plugins.settings.a"),
             (

@@ -43,6 +43,7 @@ impl<S: Env + Files + Helper + Reveal + Log> Provider<S> for DockerConfig {
     fn describe() -> Description {
         let podman = "Podman keeps logins in auth.json";
         let description = Description::new("docker-config", "the files of Docker and Podman")
+            .attribute("tier", "ambient")
             .operations(Operations::LIST)
             .registry("*")
             .need(

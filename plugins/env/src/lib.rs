@@ -22,6 +22,8 @@ struct Entry {
 impl<S: Env + Settings> Provider<S> for Variables {
     fn describe() -> Description {
         Description::new("env", "variables of the environment that are configured")
+            .attribute("tier", "configured")
+            .attribute("reads", "password_env")
             .registry("*")
             .need(
                 "env",

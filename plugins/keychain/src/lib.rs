@@ -30,6 +30,8 @@ pub struct Keychain;
 impl<S: Items> Provider<S> for Keychain {
     fn describe() -> Description {
         Description::new("keychain", "the credential store of the system")
+            .attribute("tier", "ambient")
+            .attribute("reads", "keyring")
             .operations(Operations::STORE)
             .operations(Operations::ERASE)
             .registry("*")

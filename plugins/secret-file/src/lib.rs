@@ -28,6 +28,8 @@ struct Entry {
 impl<S: Files + Settings> Provider<S> for SecretFile {
     fn describe() -> Description {
         Description::new("secret-file", "files in the secrets folder of msb")
+            .attribute("tier", "configured")
+            .attribute("reads", "secret_name")
             .registry("*")
             .need(
                 "files",

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use msb_host::Context;
 use msb_host::auth::{
-    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem, Provider,
-    ProviderError, ProviderRequest,
+    Answer, AuthSourceKind, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
+    Provider, ProviderError, ProviderRequest, Tier,
 };
 use msb_host::registry::RegistryAuth;
 
@@ -118,6 +118,23 @@ impl fmt::Debug for Known {
 impl Provider for Known {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn tier(&self) -> Tier {
+        match self.name {
+            "keychain" | "docker-config" => Tier::Ambient,
+            "env" | "secret-file" => Tier::Configured,
+            _ => Tier::Installed,
+        }
+    }
+
+    fn reads(&self) -> Option<AuthSourceKind> {
+        match self.name {
+            "keychain" => Some(AuthSourceKind::Keyring),
+            "env" => Some(AuthSourceKind::PasswordEnv),
+            "secret-file" => Some(AuthSourceKind::SecretName),
+            _ => None,
+        }
     }
 
     fn title(&self) -> &str {

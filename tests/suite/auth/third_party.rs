@@ -15,6 +15,7 @@ tests! {
     a_provider_of_another_author_keeps_a_login;
     a_provider_that_is_named_for_a_registry_is_asked_alone;
     a_login_that_a_provider_cannot_keep_changes_nothing;
+    a_login_is_stored_elsewhere_as_advised;
 }
 
 /// `me` and `secret-pass`, as registries get it.
@@ -187,4 +188,16 @@ fn a_login_that_a_provider_cannot_keep_changes_nothing() {
     assert_eq!(settings, after);
     assert_eq!(std::fs::read(scene.kept()).unwrap(), kept);
     assert!(!scene.has_password());
+}
+
+fn a_login_is_stored_elsewhere_as_advised() {
+    let scene = Scene::new();
+    scene.msb("plugin disable keychain", "").success();
+    let run = scene.login("keyring").failure(&[
+        "no enabled provider stores credentials in the keyring",
+        "hint: name one that does with --store: box",
+    ]);
+    assert_eq!(scene.entry(), Value::Null, "{run:#?}");
+    scene.login("box").success();
+    scene.pull().success();
 }

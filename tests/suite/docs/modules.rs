@@ -83,7 +83,7 @@ fn table() -> Vec<Row> {
 }
 
 /// Returns whether a file has nothing but tests and what they need.
-fn is_test(path: &Path) -> bool {
+pub(super) fn is_test(path: &Path) -> bool {
     let name = path.file_stem().unwrap().to_str().unwrap();
     path.iter().any(|part| part == "tests")
         || name == "tests"
@@ -123,7 +123,7 @@ fn dependencies(code: &str) -> BTreeSet<String> {
 }
 
 /// Returns whether the next lines are those of a module with a body.
-fn is_module<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
+pub(super) fn is_module<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
     let mut lines = lines
         .map(str::trim_start)
         .skip_while(|line| line.starts_with("#[") || line.ends_with(")]") || !line.contains(' '));

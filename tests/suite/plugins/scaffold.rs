@@ -102,6 +102,18 @@ fn in_rust(name: &str, kind: &str) -> NewPlugin {
     plugin
 }
 
+/// Returns the component of a new project that has another source.
+pub(super) fn built_in_rust(name: &str, source: &str) -> Vec<u8> {
+    let plugin = NewPlugin::new(name, "credential", "rust");
+    prepare(&plugin.folder);
+    let _alone = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
+    // All of this name are one package to cargo, which looks at the time of its source.
+    std::fs::write(plugin.folder.join("src/lib.rs"), source).unwrap();
+    run(&mut plugin.shell(&format!("{}cargo plugin", plugin_build().unwrap())));
+    let component = format!("target/wasm32-unknown-unknown/release/{name}.wasm");
+    std::fs::read(plugin.folder.join(component)).unwrap()
+}
+
 /// Gives a project in Rust what was compiled and fetched before.
 fn prepare(folder: &Path) {
     std::fs::create_dir_all(TARGET).unwrap();

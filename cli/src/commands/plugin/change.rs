@@ -160,7 +160,8 @@ fn each(
     Ok(())
 }
 
-fn with(
+/// Changes which plugins there are, and what they may do.
+pub(super) fn with(
     ui: Ui,
     change: impl FnOnce(LockEditor<'_>) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {

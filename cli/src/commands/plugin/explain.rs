@@ -66,7 +66,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         .enumerate()
         .map(|(number, attempt)| Row {
             provider: attempt.provider.clone(),
-            tier: format!("{:?}", attempt.tier).to_lowercase(),
+            tier: attempt.tier.to_string(),
             answers: attempt.reply.is_answer(),
             used: end == Some(number) && attempt.reply.is_answer(),
             said: attempt.reply.to_string(),

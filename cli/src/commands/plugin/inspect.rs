@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use msb_host::Msb;
+use msb_host::plugin::PluginKind;
 use msb_host::plugin::installed::Listed;
+use msb_host::settings::{AuthSourceKind, Tier};
 
 use super::list::{Row, state};
 use crate::commands::DataFormat;
@@ -42,6 +44,10 @@ fn text(listed: &Listed) -> String {
     page.pair("Kind", listed.kind());
     let title = format!("{} ({})", package.kind.name(), package.kind.title());
     page.pair("Provides", &title);
+    if let PluginKind::Credential(description) = &package.kind {
+        page.pair("Tier", description.tier.map_or("", Tier::word));
+        page.pair("Reads", description.reads.map_or("", AuthSourceKind::word));
+    }
     page.pair("Version", package.version.as_deref().unwrap_or_default());
     page.pair("State", &state(listed));
     let Some(locked) = &listed.locked else {

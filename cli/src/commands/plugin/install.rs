@@ -9,7 +9,7 @@ use msb_host::Msb;
 use msb_host::address;
 use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
 use msb_host::plugin::shell_word;
-use msb_host::settings::KeySource;
+use msb_host::settings::{AuthSourceKind, KeySource, Tier};
 use msb_host::work::PluginSources;
 
 use crate::commands::connection::Connection;
@@ -79,7 +79,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let plugins = msb.plugin_sources()?;
     let interrupt = Interrupt::watch();
     let Some(text) = &args.source else {
-        return restore(ui, &msb, &plugins, &interrupt);
+        return restore(ui, &msb, &interrupt);
     };
     let source: Source = text
         .parse()
@@ -256,6 +256,8 @@ fn page(candidate: &Candidate) -> String {
         candidate.replaces.as_deref().unwrap_or_default(),
     );
     if let msb_host::plugin::PluginKind::Credential(description) = &inspection.kind {
+        page.pair("Tier", description.tier.map_or("", Tier::word));
+        page.pair("Reads", description.reads.map_or("", AuthSourceKind::word));
         page.list(
             "For registries",
             description.registries.iter().map(Cow::from),
@@ -337,12 +339,7 @@ fn command(source: &str, args: &Args) -> String {
 }
 
 /// Installs what the lock has and the disk has not.
-fn restore(
-    ui: Ui,
-    msb: &Msb,
-    plugins: &PluginSources,
-    interrupt: &Interrupt,
-) -> Result<(), CommandError> {
+fn restore(ui: Ui, msb: &Msb, interrupt: &Interrupt) -> Result<(), CommandError> {
     let lock = Lock::read(msb.home())?;
     // What is there is looked at before anything is fetched.
     msb.plugins()?;
@@ -358,6 +355,8 @@ fn restore(
             update: false,
             kept: true,
         };
+        // A provider that was just installed may know the registry of the next plugin.
+        let plugins = msb.plugin_sources()?;
         let done = progress::during(ui, Work::Install, |progress| {
             let context = interrupt.context(progress);
             let network = plugins.network(&context);

@@ -1,7 +1,9 @@
 //! `msb plugin ls`
 
 use msb_host::Msb;
+use msb_host::plugin::PluginKind;
 use msb_host::plugin::installed::Listed;
+use msb_host::settings::{AuthSourceKind, Tier};
 use serde::Serialize;
 
 use crate::commands::DataFormat;
@@ -32,6 +34,8 @@ pub(super) struct Row {
     version: Option<String>,
     builtin: bool,
     enabled: bool,
+    tier: Option<&'static str>,
+    reads: Option<&'static str>,
     replaced_by: Option<String>,
     source: Option<String>,
     sha256: Option<String>,
@@ -47,6 +51,10 @@ impl Row {
     pub(super) fn of(listed: &Listed) -> Self {
         let package = &listed.package;
         let locked = listed.locked.as_ref();
+        let (tier, reads) = match &package.kind {
+            PluginKind::Credential(it) => (it.tier, it.reads),
+            PluginKind::Format(_) => (None, None),
+        };
         Self {
             name: package.name.to_string(),
             kind: listed.kind(),
@@ -55,6 +63,8 @@ impl Row {
             version: package.version.clone(),
             builtin: package.builtin,
             enabled: listed.enabled,
+            tier: tier.map(Tier::word),
+            reads: reads.map(AuthSourceKind::word),
             replaced_by: listed.replaced_by.clone(),
             source: locked.map(|locked| locked.source.clone()),
             sha256: locked.map(|locked| locked.sha256.to_string()),

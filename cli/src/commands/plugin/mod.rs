@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod push;
 pub(crate) mod test;
+pub(crate) mod tier;
 pub(crate) mod update;
 pub(crate) mod verify;
 
@@ -31,6 +32,7 @@ pub(crate) enum PluginCommand {
     Grant(change::GrantArgs),
     Revoke(change::RevokeArgs),
     Order(change::OrderArgs),
+    Tier(tier::Args),
     Verify(verify::Args),
     ExplainAuth(explain::Args),
     Push(push::Args),
@@ -51,6 +53,7 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
         PluginCommand::Grant(args) => change::grant(ui, &args),
         PluginCommand::Revoke(args) => change::revoke(ui, &args),
         PluginCommand::Order(args) => change::order(ui, &args),
+        PluginCommand::Tier(args) => tier::run(ui, &args),
         PluginCommand::Verify(args) => verify::run(ui, &args),
         PluginCommand::ExplainAuth(args) => explain::run(ui, &args),
         PluginCommand::Push(args) => push::run(ui, &args),

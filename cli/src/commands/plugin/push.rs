@@ -40,8 +40,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let plugins = args.connection.open()?.plugin_sources()?;
     let interrupt = Interrupt::watch();
     let digest = progress::during(quiet, Work::Push, |progress| {
-        let network = plugins.network(&interrupt.context(progress));
-        let (runtime, cancel) = (plugins.builtin().runtime(), interrupt.cancel());
+        let network = plugins.network_to_push(&interrupt.context(progress));
+        let (runtime, cancel) = (plugins.installed().runtime(), interrupt.cancel());
         installed::push(&args.file, &reference, &network, runtime, progress, cancel)
     });
     let digest = interrupt.settle(digest)?;

@@ -59,7 +59,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     };
     for name in &names {
         let Some(plugin) = lock.plugin(name) else {
-            if plugins.builtin().find(name).is_ok() {
+            if plugins.installed().find(name).is_ok() {
                 return Err(InstalledError::Builtin {
                     name: name.clone(),
                     what: "updated without msb itself",

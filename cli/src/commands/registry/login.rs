@@ -44,9 +44,10 @@ pub(crate) struct Args {
     #[arg(long)]
     no_verify: bool,
     /// Where the password is kept: `keyring`, the credential store of the operating system; `file`, a
-    /// file that only you can read, as plain text; or the name of a provider that stores credentials.
-    #[arg(long, value_name = "STORE", default_value = "keyring")]
-    store: String,
+    /// file that only you can read, as plain text; or the name of a provider that stores credentials
+    /// [default: `plugins.store` in config.json, else `keyring`].
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -69,15 +70,12 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     } else {
         hidden(ui)?
     };
-    let store = match args.store.as_str() {
-        "keyring" => PasswordStore::Keyring,
-        "file" => PasswordStore::File,
-        provider => PasswordStore::Provider(provider.to_owned()),
-    };
-    let login = msb
+    let mut login = msb
         .log_in(&registry, username, password_typed(&typed)?)
-        .store(store)
         .verify(!args.no_verify);
+    if let Some(store) = &args.store {
+        login = login.store(PasswordStore::named(store));
+    }
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Login, |progress| {
         login

@@ -161,6 +161,12 @@ pub enum InstalledError {
         /// The interface.
         capability: &'static str,
     },
+    /// An archive format is asked about archives, whatever else there is.
+    #[error("plugin `{name}` is an archive format: only credential providers have a tier")]
+    NoTier {
+        /// The plugin.
+        name: String,
+    },
     /// A permission that the plugin does not have.
     #[error("plugin `{name}` does not have `{grant}`")]
     NotGranted {

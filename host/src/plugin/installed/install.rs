@@ -236,8 +236,7 @@ impl Installer<'_> {
             let digest = &candidate.inspection.digest;
             let path = super::component_path(self.home, digest);
             store::write_atomically(&candidate.component, &path)?;
-            let enabled = now.is_none_or(|now| now.enabled);
-            let locked = candidate.locked(grants, enabled);
+            let locked = candidate.locked(grants, now);
             match lock.plugins.iter_mut().find(|it| it.name == candidate.name) {
                 Some(plugin) => *plugin = locked,
                 None => lock.plugins.push(locked),
@@ -309,10 +308,12 @@ impl std::fmt::Debug for Installer<'_> {
 }
 
 impl Candidate {
-    fn locked(&self, grants: Vec<String>, enabled: bool) -> LockedPlugin {
+    /// Returns the entry of the lock, which keeps what the user has chosen before.
+    fn locked(&self, grants: Vec<String>, before: Option<&LockedPlugin>) -> LockedPlugin {
         LockedPlugin {
             name: self.name.clone(),
-            enabled,
+            enabled: before.is_none_or(|before| before.enabled),
+            tier: before.and_then(|before| before.tier),
             source: self.source.clone(),
             version: self.version.clone(),
             sha256: self.inspection.digest.clone(),

@@ -13,6 +13,7 @@ use super::signature::Signature;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
+use crate::settings::{AuthSourceKind, Tier};
 use crate::store::{self, Home};
 
 /// The form of the file that this msb writes, and the newest that it reads.
@@ -47,6 +48,9 @@ pub struct LockedPlugin {
     pub name: String,
     /// Whether it may be used.
     pub enabled: bool,
+    /// Why it is asked, where the user has chosen that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// Where it comes from, in canonical form.
     pub source: String,
     /// The version that it states.
@@ -111,6 +115,12 @@ pub enum LockedKind {
         operations: Vec<String>,
         /// The registries that it is asked about.
         registries: Vec<String>,
+        /// Why it wants to be asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
+        /// The source of `registries.auth` that it reads.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reads: Option<AuthSourceKind>,
     },
 }
 
@@ -121,6 +131,9 @@ pub struct LockedBuiltin {
     pub name: String,
     /// Whether it may be used.
     pub enabled: bool,
+    /// Why it is asked, where the user has chosen that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// What the user has granted instead of what is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
@@ -214,6 +227,19 @@ impl Lock {
         Ok(answer)
     }
 
+    /// Returns what is other than usual with a plugin that ships with msb.
+    pub fn builtin(&self, name: &str) -> Option<&LockedBuiltin> {
+        self.builtins.iter().find(|builtin| builtin.name == name)
+    }
+
+    /// Returns the tier that the user has chosen for a plugin.
+    pub(super) fn tier(&self, name: &str) -> Option<Tier> {
+        match self.plugin(name) {
+            Some(plugin) => plugin.tier,
+            None => self.builtin(name)?.tier,
+        }
+    }
+
     /// Returns the plugin of a name.
     pub fn plugin(&self, name: &str) -> Option<&LockedPlugin> {
         self.plugins.iter().find(|plugin| plugin.name == name)
@@ -257,6 +283,7 @@ mod tests {
         LockedPlugin {
             name: name.to_owned(),
             enabled: true,
+            tier: Some(Tier::Ambient),
             source: "oci://ghcr.io/acme/vault:1".to_owned(),
             version: Some("1.2.0".to_owned()),
             sha256: Digest::of(b"x"),
@@ -275,6 +302,8 @@ mod tests {
                 title: "Vault".to_owned(),
                 operations: Vec::new(),
                 registries: vec!["*".to_owned()],
+                tier: Some(Tier::Configured),
+                reads: Some(AuthSourceKind::Keyring),
             },
         }
     }
@@ -298,6 +327,7 @@ mod tests {
             lock.builtins = vec![LockedBuiltin {
                 name: "keychain".to_owned(),
                 enabled: false,
+                tier: Some(Tier::Installed),
                 grants: None,
             }];
         });

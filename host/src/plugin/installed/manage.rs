@@ -13,9 +13,9 @@ use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::fs::{self, atomic};
-use crate::plugin::{Capability, Grant, Package, builtin};
+use crate::plugin::{Capability, Grant, Package, PluginKind, builtin};
 use crate::progress::Progress;
-use crate::settings::Settings;
+use crate::settings::{Settings, Tier};
 use crate::store::{self, Home};
 
 /// Changes which plugins a home has, their grants and their order.
@@ -55,6 +55,22 @@ impl LockEditor<'_> {
                 return Ok(());
             }
             changed_builtin(lock, name)?.enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Chooses why a credential provider is asked; `None` leaves that to the provider.
+    pub fn set_tier(&self, name: &str, tier: Option<Tier>) -> Result<(), InstalledError> {
+        self.change(|lock| {
+            if !matches!(self.package(lock, name)?.kind, PluginKind::Credential(_)) {
+                return Err(InstalledError::NoTier {
+                    name: name.to_owned(),
+                });
+            }
+            match lock.plugins.iter_mut().find(|it| it.name == name) {
+                Some(plugin) => plugin.tier = tier,
+                None => changed_builtin(lock, name)?.tier = tier,
+            }
             Ok(())
         })
     }
@@ -179,6 +195,7 @@ fn changed_builtin<'l>(
         lock.builtins.push(LockedBuiltin {
             name: name.to_owned(),
             enabled: true,
+            tier: None,
             grants: None,
         });
         lock.builtins.len() - 1

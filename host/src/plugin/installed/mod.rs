@@ -15,15 +15,16 @@ mod push;
 mod signature;
 mod source;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::formats::Formats;
 use super::package::{Package, PluginKind};
 use super::runtime::Runtime;
-use crate::auth::Provider;
+use crate::auth::{Chain, Provider};
 use crate::digest::Digest;
-use crate::settings::Settings;
+use crate::settings::{AuthEntry, Settings};
 use crate::store::Home;
 
 pub use error::InstalledError;
@@ -65,17 +66,6 @@ impl Installed {
     /// When the lock cannot be read.
     pub fn open(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
         let lock = Lock::read(home)?;
-        Self::of(home, settings, &lock)
-    }
-
-    /// Returns those that ship with msb alone, with what the user has set of them: what plugins
-    /// themselves are fetched with.
-    ///
-    /// # Errors
-    /// When the lock cannot be read.
-    pub fn builtin(home: &Home, settings: &Settings) -> Result<Self, InstalledError> {
-        let mut lock = Lock::read(home)?;
-        lock.plugins.clear();
         Self::of(home, settings, &lock)
     }
 
@@ -142,6 +132,18 @@ impl Installed {
     /// Returns the credential providers, in the order in which they are asked.
     pub fn providers(&self) -> Vec<Arc<dyn Provider>> {
         super::credential::providers(&self.runtime, &self.packages)
+    }
+
+    /// Returns the chain of providers that plugins are fetched with: one that was installed may itself
+    /// be what is to be fetched. So none of those has to be there or to work, whatever the settings say.
+    pub fn chain_to_fetch(&self, settings: &BTreeMap<String, AuthEntry>) -> Chain {
+        let packages = self.packages.iter();
+        let there = packages.filter(|package| package.component.is_there());
+        let there: Vec<Package> = there.cloned().collect();
+        let installed = there.iter().filter(|package| !package.builtin);
+        let installed = installed.map(|package| package.name.to_string()).collect();
+        let providers = super::credential::providers(&self.runtime, &there);
+        Chain::new(providers, settings).forgiving(&installed)
     }
 
     /// Returns those that are asked, in their order.

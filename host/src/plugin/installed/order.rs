@@ -4,15 +4,13 @@
 //! put in order; what neither names stands where its kind belongs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::InstalledError;
 use super::lock::Lock;
 use super::packages;
-use crate::plugin::{Package, PluginKind};
-use crate::settings::{PluginSettings, Settings};
-
-/// The provider of msb that what is installed stands in front of.
-const LAST_PROVIDER: &str = "docker-config";
+use crate::plugin::{Package, PluginKind, builtin};
+use crate::settings::{PluginSettings, Settings, Tier};
 
 /// A position in the order of plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +24,10 @@ pub enum OrderPosition {
 /// Puts packages in their order.
 pub(super) fn arrange(packages: Vec<Package>, lock: &Lock, settings: &Settings) -> Vec<Package> {
     let (own, installed): (Vec<_>, Vec<_>) = packages.into_iter().partition(|it| it.builtin);
+    let last = found_anyway();
     let mut arranged = own;
     for package in installed {
-        let last = arranged.iter().position(|it| &*it.name == LAST_PROVIDER);
+        let last = arranged.iter().position(|it| last.contains(&it.name));
         match (&package.kind, last) {
             (PluginKind::Credential(_), Some(last)) => arranged.insert(last, package),
             _ => arranged.push(package),
@@ -38,6 +37,17 @@ pub(super) fn arrange(packages: Vec<Package>, lock: &Lock, settings: &Settings) 
     let first = &settings.plugins.order;
     arranged.sort_by_key(|package| position(first, &package.name));
     arranged
+}
+
+/// Returns the providers of msb that what is installed stands in front of: the last ones, which are
+/// ambient and read nothing that the user has set.
+fn found_anyway() -> Vec<Arc<str>> {
+    let own = builtin::packages();
+    let last = own.iter().rev().take_while(|package| {
+        matches!(&package.kind, PluginKind::Credential(it)
+            if it.tier == Some(Tier::Ambient) && it.reads.is_none())
+    });
+    last.map(|package| Arc::clone(&package.name)).collect()
 }
 
 /// Puts those that are named in the order of their names, into the places that they have together.

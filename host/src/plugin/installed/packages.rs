@@ -1,4 +1,4 @@
-//! From the lock to packages: what the runtime is given to call.
+//! From the lock to packages: what the runtime is given to call, and why it is asked.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::plugin::{
     ComponentBytes, CredentialDescription, Description, Grant, Grants, Need, Package, PluginBudget,
     PluginKind, builtin,
 };
-use crate::settings::Settings;
+use crate::settings::{Settings, Tier};
 
 /// Returns all packages, those of msb first, with what is granted and set. `directory` is where
 /// the components are.
@@ -20,7 +20,7 @@ pub(super) fn all(
 ) -> Result<Vec<Package>, InstalledError> {
     let mut packages = builtin::packages();
     for package in &mut packages {
-        let changed = lock.builtins.iter().find(|it| *it.name == *package.name);
+        let changed = lock.builtin(&package.name);
         if let Some(grants) = changed.and_then(|it| it.grants.as_ref()) {
             package.grants = parse(grants)?;
         }
@@ -42,8 +42,29 @@ pub(super) fn all(
             budget.wall = limits.wall.or(budget.wall);
             budget.host_calls = limits.host_calls.unwrap_or(budget.host_calls);
         }
+        set_role(package, lock, settings);
     }
     Ok(packages)
+}
+
+/// Says why a provider is asked: the user's choice, or the provider's wish, or what is due to the one of
+/// msb whose place it takes.
+fn set_role(package: &mut Package, lock: &Lock, settings: &Settings) {
+    let PluginKind::Credential(description) = &mut package.kind else {
+        return;
+    };
+    let own = builtin::packages();
+    let replaced = own.iter().find_map(|own| match &own.kind {
+        PluginKind::Credential(other) if other.name == description.name => Some(other),
+        _ => None,
+    });
+    let chosen = settings.plugins.tiers.get(&*package.name).copied();
+    description.tier = chosen
+        .or_else(|| lock.tier(&package.name))
+        .or(description.tier)
+        .or_else(|| replaced?.tier)
+        .or(Some(Tier::Installed));
+    description.reads = description.reads.or_else(|| replaced?.reads);
 }
 
 fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, InstalledError> {
@@ -99,6 +120,8 @@ impl LockedKind {
                         .map(|(word, _)| word.to_owned())
                         .collect(),
                     registries: said.registries.clone(),
+                    tier: said.tier,
+                    reads: said.reads,
                 }
             }
         }
@@ -122,6 +145,8 @@ impl LockedKind {
                 title,
                 operations,
                 registries,
+                tier,
+                reads,
             } => {
                 let does = |word: &str| operations.iter().any(|it| it == word);
                 PluginKind::Credential(CredentialDescription {
@@ -143,6 +168,8 @@ impl LockedKind {
                             })
                         })
                         .collect(),
+                    tier: *tier,
+                    reads: *reads,
                 })
             }
         }

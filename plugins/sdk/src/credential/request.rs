@@ -32,6 +32,13 @@ impl Description {
         self
     }
 
+    /// Adds an attribute: see `wit/credentials.wit` for those that there are.
+    #[must_use]
+    pub fn attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push((key.into(), value.into()));
+        self
+    }
+
     /// Adds a permission that the provider asks for.
     #[must_use]
     pub fn need(mut self, capability: &str, scope: Option<&str>, reason: &str) -> Self {

@@ -1,0 +1,149 @@
+//! What plugins are fetched and pushed with: installed providers as well, and a broken one keeps no
+//! plugin from its own update.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{component, other_bytes, row};
+use crate::archive::sha256;
+use crate::env::{Run, TestEnv};
+use crate::faulty::http::{Answer, Request};
+use crate::faulty::route::On;
+use crate::faulty::{ALWAYS, Registry};
+use crate::registry::server::{Auth, DockerRegistry, Setup};
+use crate::tests;
+use crate::tools::run;
+
+tests! {
+    an_installed_provider_is_asked_when_plugins_are_pushed_and_fetched
+        needs DockerRegistry, Htpasswd;
+    a_broken_provider_keeps_no_plugin_from_its_update;
+    a_provider_that_the_settings_name_is_fetched_before_it_is_there;
+}
+
+/// Says what the provider `box` does, and for which registries the settings name it.
+fn configure(env: &TestEnv, what: &str, named: &[&str]) {
+    let entry = |host: &&str| ((*host).to_owned(), json!({"provider": "box"}));
+    let auth: serde_json::Map<String, Value> = named.iter().map(entry).collect();
+    let settings = json!({
+        "plugins": {"settings": {"box": {"what": what}}},
+        "registries": {"auth": auth},
+    });
+    std::fs::create_dir_all(env.home()).unwrap();
+    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+}
+
+fn install_box(env: &TestEnv) {
+    let source = component("misbehaving-credentials");
+    let install = format!(
+        "plugin install {} --name box --grant clock",
+        source.display()
+    );
+    env.msb(&install).success();
+}
+
+/// Serves a component as `acme/box:1`.
+fn serve(registry: &Registry, component: &[u8]) {
+    let blob = |media_type: &str, bytes: &[u8]| {
+        let digest = registry.put_blob(bytes);
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    };
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob("application/vnd.wasm.config.v0+json", b"{}"),
+        "layers": [blob("application/wasm", component)],
+    });
+    registry.put_manifest("acme/box", "1", &manifest);
+}
+
+/// A registry that lets in everybody by a token, and nobody with a password.
+fn public() -> Registry {
+    let registry = Registry::start();
+    registry.require_token(&registry);
+    let refused = |request: &Request, answer: Answer| match request.header("authorization") {
+        Some(_) => Answer::error(401, "DENIED", "token has expired"),
+        None => answer,
+    };
+    registry.fault(On::Token, ALWAYS, Arc::new(refused));
+    registry
+}
+
+fn an_installed_provider_is_asked_when_plugins_are_pushed_and_fetched() {
+    let env = TestEnv::new();
+    let passwords = run(Command::new("htpasswd").args(["-Bbn", "user", "secret"]));
+    let file = env.write("passwords", passwords.as_bytes());
+    let registry = DockerRegistry::start(&Setup {
+        auth: Some(Auth::Password(&file)),
+        ..Setup::default()
+    });
+    let reference = format!("{}/acme/made:1", registry.host());
+    let push = format!(
+        "plugin push {} {reference}",
+        component("image-json").display()
+    );
+    install_box(&env);
+    configure(&env, "nothing", &[]);
+    env.msb(&push).failure(&["no access"]);
+    configure(&env, "good", &[]);
+    env.msb(&push).success();
+    env.msb(&format!("plugin install {reference}")).success();
+    // One that a push needs ends it.
+    configure(&env, "trap", &[]);
+    env.msb(&push)
+        .failure(&["no credentials for", "`box`", "did not finish"]);
+    // Fetching tells of it, and goes on.
+    let run = env.msb("plugin update made");
+    let run: Run = run.failure(&["no access"]);
+    assert!(run.stderr.contains("`box` was skipped for"), "{run:#?}");
+    configure(&env, "good", &[registry.host()]);
+    env.msb("plugin update made").success();
+}
+
+fn a_broken_provider_keeps_no_plugin_from_its_update() {
+    let first = std::fs::read(component("misbehaving-credentials")).unwrap();
+    let second = other_bytes(&first);
+    // It crashes, or its password is not taken; it may be named for the very registry.
+    for (what, words) in [
+        ("trap", "`box` was skipped for"),
+        ("good", "going on without any"),
+    ] {
+        for is_named in [false, true] {
+            let (env, registry) = (TestEnv::new(), public());
+            let host = registry.host();
+            let named: &[&str] = if is_named { &[&host] } else { &[] };
+            serve(&registry, &first);
+            configure(&env, "nothing", &[]);
+            env.msb(&format!("plugin install {host}/acme/box:1 --grant clock"))
+                .success();
+            serve(&registry, &second);
+            configure(&env, what, named);
+            env.msb(&format!("pull {host}/acme/box:1"))
+                .failure(&["`box`"]);
+            let run = env.msb("plugin update box").success();
+            assert!(run.stderr.contains(words), "{what}: {run:#?}");
+            assert_eq!(row(&env, "box")["sha256"], sha256(&second));
+        }
+    }
+}
+
+fn a_provider_that_the_settings_name_is_fetched_before_it_is_there() {
+    let (env, registry) = (TestEnv::new(), public());
+    let host = registry.host();
+    let bytes = std::fs::read(component("misbehaving-credentials")).unwrap();
+    serve(&registry, &bytes);
+    configure(&env, "good", &[&host]);
+    let install = format!("plugin install {host}/acme/box:1 --grant clock");
+    env.msb(&install).success();
+    // Elsewhere, by the lock: its file is missing at first.
+    let other = TestEnv::new();
+    configure(&other, "trap", &[&host]);
+    std::fs::create_dir_all(other.home().join("plugins")).unwrap();
+    let lock = "plugins/plugins.lock";
+    std::fs::copy(env.home().join(lock), other.home().join(lock)).unwrap();
+    let run = other.msb("plugin install --locked").success();
+    assert!(!run.stderr.contains("skipped"), "{run:#?}");
+    assert_eq!(row(&other, "box")["sha256"], sha256(&bytes));
+}

@@ -1,0 +1,48 @@
+//! A provider of another author that keeps logins, in each language: `tests/authors/keeper`, built as
+//! its author would.
+
+use std::path::Path;
+
+use super::scaffold::{NewPlugin, built_in_rust};
+use super::workshop::{build, provide};
+
+const RUST: &str = include_str!("../../authors/keeper/lib.rs");
+const PYTHON: &str = include_str!("../../authors/keeper/provider.py");
+const JAVASCRIPT: &str = include_str!("../../authors/keeper/provider.js");
+const WORLD: &str = include_str!("../../authors/keeper/world.wit");
+
+/// Returns the component that calls itself so, and has these attributes.
+pub(crate) fn in_rust(name: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
+    let source = RUST
+        .replace("{{name}}", name)
+        .replace("{{attributes}}", &format!("{attributes:?}"));
+    built_in_rust("keeper", &source)
+}
+
+pub(crate) fn in_python() -> Vec<u8> {
+    let line = ".venv/bin/componentize-py -d wit -w plugin componentize -p src --stub-wasi provider \
+                -o box.wasm";
+    of_the_template("python", "src/provider.py", PYTHON, line)
+}
+
+pub(crate) fn in_javascript() -> Vec<u8> {
+    of_the_template("javascript", "src/provider.js", JAVASCRIPT, "npm run build")
+}
+
+/// Puts a source and its world into a new project, and builds that.
+fn of_the_template(language: &str, path: &str, source: &str, line: &str) -> Vec<u8> {
+    let plugin = NewPlugin::new("box", "credential", language);
+    provide(&plugin.folder);
+    let contract = std::fs::read_to_string(plugin.folder.join("wit/types.wit")).unwrap();
+    let (_, api) = contract.split_once("package msb:plugin@").unwrap();
+    let (api, _) = api.split_once(';').unwrap();
+    write(&plugin.folder, path, &source.replace("{{api}}", api));
+    write(&plugin.folder, "wit/world.wit", WORLD);
+    std::fs::read(build(&plugin, line, "box.wasm")).unwrap()
+}
+
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    assert!(path.exists(), "{}", path.display());
+    std::fs::write(path, text).unwrap();
+}
