@@ -1,7 +1,8 @@
 //! The cryptography of connections: that of ring, and P-521, which ring does not have and some
 //! authorities issue.
 //!
-//! Owns what signatures are accepted from servers, and with which keys we can sign.
+//! Owns what signatures are accepted from servers, and with which keys we can sign. Tokens are signed
+//! in `sign`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +19,8 @@ use rustls_pki_types::{
 };
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+#[cfg(feature = "plugins")]
+pub(crate) mod sign;
 pub(crate) mod x509;
 
 /// Returns the cryptography of all connections.

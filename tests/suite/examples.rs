@@ -87,7 +87,7 @@ fn package(runtime: &Runtime, name: &str, grants: &[String], settings: Option<Va
     }
 }
 
-/// A secrets server that answers every request the same.
+/// A secrets server, or another one that answers with JSON.
 pub(crate) struct Vault {
     pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<Request>>>,
@@ -95,16 +95,23 @@ pub(crate) struct Vault {
 
 impl Vault {
     pub(crate) fn answering(status: u16, body: &Value) -> Self {
+        let body = body.clone();
+        Self::serving(move |_| (status, body.clone()))
+    }
+
+    /// Returns a server that answers each request as a function says.
+    pub(crate) fn serving(answer: impl Fn(&Request) -> (u16, Value) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
-        let body = body.to_string();
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
                 let Some(request) = Request::read(&mut BufReader::new(&stream)) else {
                     return;
                 };
+                let (status, body) = answer(&request);
+                let body = body.to_string();
                 log.lock().unwrap().push(request);
                 let answer = format!(
                     "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

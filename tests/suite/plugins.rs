@@ -12,6 +12,7 @@ mod languages;
 mod pulls;
 mod scaffold;
 mod sources;
+mod tokens;
 mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         pulls::tests(),
         scaffold::tests(),
         sources::tests(),
+        tokens::tests(),
     ]
     .into_iter()
     .flatten()
@@ -156,6 +158,8 @@ fn without_a_terminal_nothing_is_granted_and_the_command_that_grants_is_printed(
             "asks for permissions",
             "hint: it asks for `env=VAULT_TOKEN`",
             "the token that opens the server",
+            "together: it can send what `env=VAULT_TOKEN`, `files=~/.vault-token` holds to \
+             `GET@https://127.0.0.1:8200`",
             "--grant env=VAULT_TOKEN",
             "--grant clock",
             "msb plugin install",
@@ -233,6 +237,8 @@ fn on_a_terminal_the_user_is_asked_and_decides() {
         "the token that opens",
         "For registries",
         "find credentials",
+        "Together",
+        "it can send what",
     ] {
         assert!(screen.contains(words), "no {words} on\n{screen}");
     }

@@ -82,9 +82,17 @@ mod tests {
         let public_key = public(&rsa, 270);
         let of_rsa = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public_key);
         for key in [&rsa, &old] {
-            of_rsa.verify(b"claims", &rs256(key, b"claims").unwrap()).unwrap();
+            of_rsa
+                .verify(b"claims", &rs256(key, b"claims").unwrap())
+                .unwrap();
         }
-        let group = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        let group = [
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ];
         let curve = openssl(&group, b"");
         let signature = es256(&curve, b"claims").unwrap();
         assert_eq!(signature.len(), 64);

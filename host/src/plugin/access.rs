@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::bindings::msb::plugin::types::Refusal;
 use super::capability::helper_program::HelperOutput;
 use super::grant::{Capability, Grant, Grants};
+use super::runtime::Runtime;
 use super::servers::Servers;
 use super::shell::shell_word;
 
@@ -109,6 +110,8 @@ pub(super) struct Access {
     pub(super) servers: Option<Arc<Servers>>,
     /// The variables that there are.
     pub(super) environment: Environment,
+    /// Where what outlives a run is kept.
+    pub(super) runtime: Option<Runtime>,
     /// Whether permissions are in force at all: not while a plugin describes itself.
     pub(super) describing: bool,
 }

@@ -15,6 +15,7 @@ wasmtime::component::bindgen!({
         "msb:plugin/keychain": async | trappable,
         "msb:plugin/helper": async | trappable,
         "msb:plugin/http": async | trappable,
+        "msb:plugin/exchange": async | trappable,
         "msb:plugin/files": async | trappable,
         default: trappable,
     },

@@ -17,7 +17,9 @@ use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+pub(super) use self::seal::open_ours;
 use self::seal::{Key, Subject};
+use super::plugin_state::PluginState;
 use crate::digest::{self, Algorithm, Digest};
 use crate::fs::atomic::{self, Mode};
 use crate::fs::{self, PRIVATE_FILE};
@@ -67,6 +69,12 @@ impl CompiledCode {
             key,
             engine: id(engine),
         })
+    }
+
+    /// Returns what a plugin keeps from one run to the next, which is in the same folder, sealed under
+    /// the same key.
+    pub(super) fn state(&self, plugin: &str) -> Option<PluginState> {
+        PluginState::new(&self.folder, plugin, self.key.hmac())
     }
 
     /// Looks for the compiled code of a component.

@@ -47,6 +47,7 @@ pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provide
                 msb_home: runtime.home(),
                 servers: Some(runtime.servers()),
                 environment: runtime.environment(),
+                runtime: Some(runtime.clone()),
                 describing: false,
             };
             Some(Arc::new(CredentialPlugin {

@@ -34,11 +34,13 @@ pub enum Capability {
     Clock,
     /// Reading the bytes of secrets.
     Reveal,
+    /// Keeping what outlives a run.
+    State,
 }
 
 impl Capability {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Env,
         Self::Files,
         Self::Keychain,
@@ -46,6 +48,7 @@ impl Capability {
         Self::Http,
         Self::Clock,
         Self::Reveal,
+        Self::State,
     ];
 
     /// Returns its name, which is its interface's: `env`.
@@ -58,12 +61,25 @@ impl Capability {
             Self::Http => "http",
             Self::Clock => "clock",
             Self::Reveal => "reveal",
+            Self::State => "state",
         }
     }
 
     /// Returns whether its grants name a scope.
     pub fn has_scope(self) -> bool {
-        !matches!(self, Self::Clock | Self::Reveal)
+        !matches!(self, Self::Clock | Self::Reveal | Self::State)
+    }
+
+    /// Returns the capability that an import makes use of: `msb:plugin/env@0.1.0`.
+    pub(super) fn of_import(import: &str) -> Option<Self> {
+        if import.starts_with("wasi:http/") {
+            return Some(Self::Http);
+        }
+        let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
+        match interface {
+            "exchange" => Some(Self::Http),
+            name => Self::from_name(name),
+        }
     }
 
     /// Returns the capability whose interface has this name.
@@ -144,7 +160,7 @@ fn wanted(capability: Capability) -> &'static str {
         Capability::Keychain => "the name of a service, as in `keychain=com.example.vault`",
         Capability::Helper => "the name of a helper, as in `helper=pass`",
         Capability::Http => "a server, as in `http=https://vault.example.com:8200`",
-        Capability::Clock | Capability::Reveal => "no scope",
+        Capability::Clock | Capability::Reveal | Capability::State => "no scope",
     }
 }
 
@@ -166,7 +182,9 @@ fn canonical(capability: Capability, scope: &str) -> Result<String, String> {
         Capability::Keychain => plain(|letter| !letter.is_control() && letter != '*'),
         Capability::Files => symbolic_path::pattern(scope).map(|path| path.to_string()),
         Capability::Http => scope.parse::<HttpScope>().map(|scope| scope.to_string()),
-        Capability::Clock | Capability::Reveal => Err(format!("`{capability}` takes no scope")),
+        Capability::Clock | Capability::Reveal | Capability::State => {
+            Err(format!("`{capability}` takes no scope"))
+        }
     }
 }
 
@@ -328,6 +346,28 @@ impl Grants {
             .filter(move |grant| grant.capability == capability)
             .filter_map(Grant::scope)
     }
+}
+
+/// Says what grants come to that bring in secrets and reach servers: the one can be sent to the
+/// other. `None` unless there are both.
+pub fn exposure<'a>(grants: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let (mut secrets, mut servers) = (Vec::new(), Vec::new());
+    for grant in grants.into_iter().filter_map(|it| it.parse::<Grant>().ok()) {
+        match grant.capability {
+            Capability::Env | Capability::Files | Capability::Keychain | Capability::Helper => {
+                secrets.push(format!("`{grant}`"));
+            }
+            Capability::Http => servers.extend(grant.scope.as_deref().map(|it| format!("`{it}`"))),
+            Capability::Clock | Capability::Reveal | Capability::State => {}
+        }
+    }
+    (!secrets.is_empty() && !servers.is_empty()).then(|| {
+        format!(
+            "it can send what {} holds to {}",
+            secrets.join(", "),
+            servers.join(", ")
+        )
+    })
 }
 
 /// What ends a component in the name of a service.

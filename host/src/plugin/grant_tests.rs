@@ -39,6 +39,10 @@ fn a_grant_is_printed_in_one_spelling() {
         ),
         ("http=*.amazonaws.com", "http=https://*.amazonaws.com"),
         ("http=http://[::1]:80", "http=http://[::1]"),
+        (
+            "http=POST@A.example:443/v1/",
+            "http=POST@https://a.example/v1/",
+        ),
         ("clock", "clock"),
         ("reveal", "reveal"),
     ] {
@@ -77,7 +81,11 @@ fn what_is_no_grant_is_refused_with_the_reason() {
         ("helper=../x", "the name of a helper"),
         ("helper=a/b", "the name of a helper"),
         ("http=ftp://a", "neither `http` nor `https`"),
-        ("http=https://a/path", "without a path"),
+        ("http=https://a/b/../c", "is not a plain path"),
+        ("http=https://a/b//c", "is not a plain path"),
+        ("http=https://a/b%2Fc", "is not a plain path"),
+        ("http=https://a/b/*", "is not a plain path"),
+        ("http=https://a/b?c=d", "is not a plain path"),
         ("http=https://u:p@a", "is not a method"),
         ("http=*", "is not a server"),
         ("http=*.*.com", "is not a server"),
@@ -190,6 +198,86 @@ fn helpers_match_by_name_and_are_never_paths() {
             grants(&[grant]).allow_helper(name),
             allowed,
             "{grant} {name}"
+        );
+    }
+}
+
+#[test]
+fn paths_match_as_every_server_would_read_them() {
+    for (grant, method, url, allowed) in [
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/a/b?c",
+            true,
+        ),
+        ("http=vault.io/v1/", "GET", "https://vault.io/v1/", true),
+        ("http=vault.io/v1/", "GET", "https://vault.io/v1", false),
+        ("http=vault.io/v1/", "GET", "https://vault.io/v1x/a", false),
+        ("http=vault.io/v1/", "GET", "https://vault.io/V1/a", false),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/../sys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/%2e%2e/sys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/..%2fsys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/a%5c..%5csys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/a\\..\\..\\sys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/%252e%252e/sys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1//sys",
+            false,
+        ),
+        (
+            "http=vault.io/v1/",
+            "GET",
+            "https://vault.io/v1/..;/sys",
+            false,
+        ),
+        ("http=vault.io/v1/", "GET", "https://vault.io//v1/a", false),
+        ("http=vault.io/v1/a", "GET", "https://vault.io/v1/a?x", true),
+        (
+            "http=vault.io/v1/a",
+            "GET",
+            "https://vault.io/v1/a/b",
+            false,
+        ),
+        ("http=vault.io/", "GET", "https://vault.io/a", true),
+    ] {
+        let parsed = Url::parse(url).unwrap();
+        assert_eq!(
+            grants(&[grant]).allow_http(method, &parsed),
+            allowed,
+            "{grant} {url}"
         );
     }
 }

@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 
 use super::access::Access;
 use super::bindings::msb::plugin::types;
+use super::capability::scrub::Sent;
 use super::grant::Capability;
 use super::limits::Meter;
 use super::wasi::Wasi;
@@ -32,6 +33,8 @@ pub(super) struct Guest {
     pub(super) table: ResourceTable,
     /// Bytes of the secrets among them.
     pub(super) secret_bytes: usize,
+    /// Secrets that servers were sent, which their answers must not bring back.
+    pub(super) sent: Sent,
     /// Only for components that import WASI.
     pub(super) wasi: Option<Wasi>,
 }
@@ -53,6 +56,7 @@ impl Guest {
             access: Access::default(),
             table,
             secret_bytes: 0,
+            sent: Sent::default(),
             wasi: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The scope of an `http` grant: `[METHODS@][SCHEME://]HOST[:PORT]`.
+//! The scope of an `http` grant: `[METHODS@][SCHEME://]HOST[:PORT][PATH]`.
 //!
 //! Owns its syntax and whether it covers a request. Knows nothing of how requests are sent.
 
@@ -20,6 +20,8 @@ pub(super) struct HttpScope {
     /// In the spelling of `url::Url`.
     host: String,
     port: u16,
+    /// What is below it if it ends with `/`, else itself; all paths without one.
+    path: Option<String>,
 }
 
 impl HttpScope {
@@ -39,7 +41,31 @@ impl HttpScope {
             && host_fits
             && url.scheme() == self.scheme
             && url.port_or_known_default() == Some(self.port)
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|path| covers(path, url.path()))
     }
+}
+
+/// Returns whether a path is within that of a scope. Both are as [`Url`] spells them, which has
+/// resolved `.` and `..`; what a server might read as another path than that is within none.
+fn covers(scope: &str, path: &str) -> bool {
+    let is_below = scope.ends_with('/') && path.starts_with(scope);
+    (is_below || path == scope) && is_unambiguous(path)
+}
+
+/// Returns whether all servers read a path alike: without empty and dot segments, escaped or not,
+/// without escaped slashes and escapes of escapes, and without what some servers cut off.
+fn is_unambiguous(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let escapes = ["%2f", "%5c", "%25", "%2e", "%00", "%3b"];
+    !escapes.iter().any(|escape| lower.contains(escape))
+        && !path.contains(['\\', ';'])
+        && !path.contains("//")
+        && path
+            .split('/')
+            .all(|segment| segment != "." && segment != "..")
 }
 
 impl FromStr for HttpScope {
@@ -73,12 +99,16 @@ impl FromStr for HttpScope {
             Some(server) => (true, server),
             None => (false, server),
         };
+        let (server, path) = match server.find('/') {
+            Some(at) => (&server[..at], Some(&server[at..])),
+            None => (server, None),
+        };
         let plain = |it: char| {
             it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.' | ':' | '[' | ']')
         };
         if server.is_empty() || !server.chars().all(plain) {
             return Err(format!(
-                "`{server}` is not a server; a scope is `[METHODS@][SCHEME://]HOST[:PORT]`, without a path"
+                "`{server}` is not a server; a scope is `[METHODS@][SCHEME://]HOST[:PORT][PATH]`"
             ));
         }
         let url = Url::parse(&format!("{scheme}://{server}"))
@@ -89,14 +119,31 @@ impl FromStr for HttpScope {
         if below && !matches!(host, url::Host::Domain(_)) {
             return Err("`*.` stands before a name, not before an address".to_owned());
         }
+        let path = path.map(|path| checked_path(&url, path)).transpose()?;
         Ok(Self {
             methods,
             host: host.to_string(),
             scheme,
             below,
             port,
+            path,
         })
     }
+}
+
+/// Returns the path of a scope as [`Url`] spells it.
+fn checked_path(server: &Url, path: &str) -> Result<String, String> {
+    let url = server
+        .join(path)
+        .map_err(|error| format!("`{path}` is not a path: {error}"))?;
+    let plain = |it: char| it.is_ascii_graphic() && !matches!(it, '?' | '#' | '*');
+    if url.path() != path || !is_unambiguous(path) || !path.chars().all(plain) {
+        return Err(format!(
+            "`{path}` is not a plain path: it has no `.`, `..` or empty part, no `?`, `#`, `*` or \
+             `;`, and is escaped as in addresses"
+        ));
+    }
+    Ok(path.to_owned())
 }
 
 impl fmt::Display for HttpScope {
@@ -112,8 +159,9 @@ impl fmt::Display for HttpScope {
         let below = if self.below { "*." } else { "" };
         write!(formatter, "{}://{below}{}", self.scheme, self.host)?;
         match (self.scheme.as_str(), self.port) {
-            ("https", 443) | ("http", 80) => Ok(()),
-            (_, port) => write!(formatter, ":{port}"),
+            ("https", 443) | ("http", 80) => {}
+            (_, port) => write!(formatter, ":{port}")?,
         }
+        formatter.write_str(self.path.as_deref().unwrap_or_default())
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn inspect(
     let capabilities: BTreeSet<Capability> = outside
         .imports
         .iter()
-        .filter_map(|import| capability(import))
+        .filter_map(|import| Capability::of_import(import))
         .collect();
     Ok(Inspection {
         kind,
@@ -98,15 +98,6 @@ pub(super) fn inspect(
         digest: Digest::of(bytes),
         size: bytes.len() as u64,
     })
-}
-
-/// Returns the capability that an import makes use of.
-fn capability(import: &str) -> Option<Capability> {
-    if import.starts_with("wasi:http/") {
-        return Some(Capability::Http);
-    }
-    let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
-    Capability::from_name(interface)
 }
 
 /// Reads the outermost imports and exports of a component.

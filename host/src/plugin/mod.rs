@@ -34,6 +34,7 @@ mod inspect;
 pub mod installed;
 mod limits;
 mod package;
+mod plugin_state;
 mod runtime;
 mod servers;
 mod shell;
@@ -50,7 +51,7 @@ pub use format::{
     SavedReference, StoredImage, StoredLayer,
 };
 pub use formats::{FormatError, Formats};
-pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError};
+pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError, exposure};
 pub use guest::first_bytes;
 pub use inspect::API;
 pub use installed::{Installed, InstalledError};

@@ -19,6 +19,7 @@ use super::engine;
 use super::error::{EngineError, Failure, PluginError};
 use super::inspect;
 use super::package::Inspection;
+use super::plugin_state::PluginState;
 use super::servers::Servers;
 use crate::cancel::{Cancel, Cancelled};
 use crate::progress::{Event, LogLevel, Progress};
@@ -126,6 +127,17 @@ impl Runtime {
                 }
             })
             .as_ref()
+    }
+
+    /// Returns what a plugin keeps from one run to the next. `None` where compiled plugins are not
+    /// kept either.
+    pub(super) fn plugin_state(
+        &self,
+        plugin: &str,
+        progress: &dyn Progress,
+    ) -> Option<PluginState> {
+        let engine = self.engine().ok()?;
+        self.compiled_code(engine, progress)?.state(plugin)
     }
 
     /// Returns the home of msb.

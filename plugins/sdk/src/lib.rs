@@ -101,7 +101,8 @@ pub mod credential_bindings {
         additional_derives: [PartialEq, Eq],
         // What holds a secret is not compared.
         additional_derives_ignore: [
-            "answer", "credential", "file", "item", "login", "value", "request",
+            "answer", "content", "credential", "file", "item", "kept", "login", "part", "request", "response",
+            "value",
         ],
         pub_export_macro: true,
         export_macro_name: "export_credentials",

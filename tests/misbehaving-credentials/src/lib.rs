@@ -13,7 +13,9 @@ use exports::msb::plugin::credentials::{
 };
 use msb::plugin::secret::Secret;
 use msb::plugin::types::{Need, Refusal};
-use msb::plugin::{clock, env, files, helper, http, keychain, log, reveal, settings};
+use msb::plugin::{
+    clock, derive, env, exchange, files, helper, http, keychain, log, reveal, settings, state,
+};
 
 struct Misbehaving;
 
@@ -110,6 +112,10 @@ impl Guest for Misbehaving {
                 Err(refusal) => Err(told(refusal)),
             },
             "http" => fetches(&argument),
+            "leak" => leaks(&argument),
+            "exchange" => exchanges(&argument),
+            "learn" => learns(&argument),
+            "state" => remembers(&argument),
             "clock" => match clock::now() {
                 Ok(now) => Err(failed(format!("it is {now}"))),
                 Err(refusal) => Err(told(refusal)),
@@ -200,6 +206,101 @@ fn fetches(url: &str) -> Result<Answer, Error> {
         ))),
         Err(refusal) => Err(told(refusal)),
     }
+}
+
+/// Sends the secret of a variable to a server, and tells what the answer shows of it.
+fn leaks(argument: &str) -> Result<Answer, Error> {
+    let (name, url) = argument.split_once(' ').unwrap_or_default();
+    let secret = env::get(name).map_err(told)?.ok_or(Error::NotFound)?;
+    let request = http::Request {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: vec![("authorization".to_owned(), http::Value::Secret(secret))],
+        body: None,
+    };
+    let response = http::send(request).map_err(told)?;
+    Err(failed(format!(
+        "{:?} {}",
+        response.headers,
+        String::from_utf8_lossy(&response.body)
+    )))
+}
+
+/// Sends the secret of a variable in all that a request has, and tells what the answer shows of
+/// it. What is taken out of the answer becomes the password.
+fn exchanges(argument: &str) -> Result<Answer, Error> {
+    let (name, url) = argument.split_once(' ').unwrap_or_default();
+    let secret = env::get(name).map_err(told)?.ok_or(Error::NotFound)?;
+    let written = |encoding| {
+        derive::join(&[
+            derive::Part::Text("a \"".to_owned()),
+            derive::Part::Secret((&secret, encoding)),
+            derive::Part::Text("\" b".to_owned()),
+        ])
+        .map_err(told)
+    };
+    let (header, body) = (
+        written(derive::Encoding::Base64)?,
+        written(derive::Encoding::Json)?,
+    );
+    let field = |pointer: &str| exchange::Field {
+        pointer: pointer.to_owned(),
+        form: exchange::Form::Text,
+    };
+    let mut response = exchange::send(&exchange::Request {
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        headers: vec![(
+            "authorization".to_owned(),
+            exchange::Content::Secret(&header),
+        )],
+        body: Some(exchange::Content::Secret(&body)),
+        take: vec![field("/token"), field("/none")],
+    })
+    .map_err(told)?;
+    let shown = String::from_utf8_lossy(&response.body).into_owned();
+    match (response.taken.pop(), response.taken.pop()) {
+        (Some(None), Some(Some(token))) => Ok(Answer {
+            source: Some(format!("{} {shown}", token.length())),
+            ..answer("user", token)
+        }),
+        _ => Err(failed(shown)),
+    }
+}
+
+/// Answers with what it kept for the secret of a variable, or keeps a password for it.
+fn remembers(name: &str) -> Result<Answer, Error> {
+    let secret = env::get(name).map_err(told)?.ok_or(Error::NotFound)?;
+    match state::get("key", &[&secret]).map_err(told)? {
+        Some(kept) => Ok(Answer {
+            source: Some(format!("{} until {}", kept.value.length(), kept.until)),
+            ..answer("user", kept.value)
+        }),
+        None => {
+            let value = Secret::new(b"secret-kept");
+            state::put("key", &[&secret], &value, 40_000_000_000).map_err(told)?;
+            Err(failed("kept".to_owned()))
+        }
+    }
+}
+
+/// Tells what can be learnt of a secret that was made of that of a variable.
+fn learns(name: &str) -> Result<Answer, Error> {
+    let secret = env::get(name).map_err(told)?.ok_or(Error::NotFound)?;
+    let made = derive::join(&[derive::Part::Secret((&secret, derive::Encoding::Plain))]);
+    let made = made.map_err(told)?;
+    let refused = match derive::member(&made, "/a") {
+        Err(Refusal::Invalid(text)) => text,
+        _ => "a member".to_owned(),
+    };
+    let digest = derive::sha256(&secret).map_err(told)?;
+    Err(failed(format!(
+        "{} {} {} {} {refused}",
+        secret.length(),
+        made.length(),
+        made.trimmed().length(),
+        digest.length(),
+    )))
 }
 
 fn passed_on(found: Result<Option<Secret>, Refusal>) -> Result<Answer, Error> {

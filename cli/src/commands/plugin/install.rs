@@ -8,7 +8,7 @@ use std::time::Duration;
 use msb_host::Msb;
 use msb_host::address;
 use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
-use msb_host::plugin::shell_word;
+use msb_host::plugin::{exposure, shell_word};
 use msb_host::settings::{AuthSourceKind, KeySource, Tier};
 use msb_host::work::PluginSources;
 
@@ -208,6 +208,9 @@ pub(super) fn agree(
             why(&requested.reason)
         ));
     }
+    if let Some(exposure) = exposure(candidate.asks.iter().map(|it| it.grant.as_str())) {
+        error = error.hint(format!("together: {exposure}"));
+    }
     Err(error.hint(format!("to grant all of it: {command}")))
 }
 
@@ -276,6 +279,8 @@ fn page(candidate: &Candidate) -> String {
         format!("{}{mark}{}", requested.grant, why(&requested.reason)).into()
     };
     page.list("Asks for", candidate.asks.iter().map(line));
+    let exposure = exposure(candidate.asks.iter().map(|it| it.grant.as_str()));
+    page.pair("Together", &exposure.unwrap_or_default());
     page.into_text()
 }
 

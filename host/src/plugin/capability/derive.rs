@@ -47,7 +47,8 @@ impl derive::Host for Guest {
                     Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
                     Part::Secret((secret, encoding)) => {
                         let value = guest.table.get(secret)?;
-                        if *encoding == Encoding::Json && std::str::from_utf8(value.bytes()).is_err()
+                        if *encoding == Encoding::Json
+                            && std::str::from_utf8(value.bytes()).is_err()
                         {
                             return Ok(Err(Refusal::Invalid(
                                 "a secret that is to be written as JSON is not UTF-8".to_owned(),

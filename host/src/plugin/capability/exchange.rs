@@ -14,7 +14,9 @@ use super::derive::text_at;
 use super::http::{Received, Sending, not_a_field, send};
 use super::scrub::SCRUBBED;
 use super::secret::{self, MAX_SECRET, Value};
-use crate::plugin::bindings::msb::plugin::exchange::{self, Content, Field, Form, Request, Response};
+use crate::plugin::bindings::msb::plugin::exchange::{
+    self, Content, Field, Form, Request, Response,
+};
 use crate::plugin::bindings::msb::plugin::types::Refusal;
 use crate::plugin::guest::Guest;
 

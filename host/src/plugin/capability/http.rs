@@ -26,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long before the call's deadline a server is given up, so that the plugin can say so.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// Fields by which some servers take a request for one with another method or path.
+const OVERRIDES: [&str; 5] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 /// A request that may be sent.
 pub(in crate::plugin) struct Sending {
     pub(in crate::plugin) method: String,
@@ -63,19 +72,13 @@ impl http::Host for Guest {
                 sending,
             )
             .await;
-            Ok(received.map(|received| Response {
-                status: received.status,
-                headers: received
-                    .headers
-                    .iter()
-                    .map(|(name, value)| {
-                        (
-                            name.as_str().to_owned(),
-                            String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                        )
-                    })
-                    .collect(),
-                body: received.body.to_vec(),
+            Ok(received.and_then(|received| {
+                let scrubber = guest.sent.scrubber(&[])?;
+                Ok(Response {
+                    status: received.status,
+                    headers: scrubber.clean_headers(&received.headers),
+                    body: scrubber.clean(&received.body),
+                })
             }))
         })
         .await?
@@ -98,21 +101,27 @@ impl Guest {
             let mut bytes = zeroize::Zeroizing::new(text.into_bytes());
             let is_secret = secret.is_some();
             if let Some(secret) = secret {
-                bytes.extend_from_slice(self.take(Resource::new_own(secret.rep()))?.bytes());
+                let value = self.take(Resource::new_own(secret.rep()))?;
+                if let Err(refusal) = self.sent.note(&value) {
+                    return Ok(Err(refusal));
+                }
+                bytes.extend_from_slice(value.bytes());
             }
             let (Ok(field), Ok(mut value)) = (
                 HeaderName::from_bytes(name.as_bytes()),
                 HeaderValue::from_bytes(&bytes),
             ) else {
-                return Ok(Err(Refusal::Invalid(format!(
-                    "the field `{name}` is not one of HTTP"
-                ))));
+                return Ok(Err(not_a_field(&name)));
             };
             value.set_sensitive(is_secret);
             headers.append(field, value);
         }
         Ok(Ok(headers))
     }
+}
+
+pub(super) fn not_a_field(name: &str) -> Refusal {
+    Refusal::Invalid(format!("the field `{name}` is not one of HTTP"))
 }
 
 /// Sends a request within the grants, and waits for the whole answer.
@@ -155,6 +164,14 @@ pub(in crate::plugin) async fn send(
                 "the field `{field}` is set by msb"
             )));
         }
+    }
+    if let Some(field) = OVERRIDES
+        .iter()
+        .find(|field| sending.headers.contains_key(**field))
+    {
+        return Err(Refusal::Invalid(format!(
+            "the field `{field}` makes another request of one that was granted"
+        )));
     }
     let method = reqwest::Method::from_bytes(sending.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| Refusal::Invalid(format!("`{}` is not a method of HTTP", sending.method)))?;

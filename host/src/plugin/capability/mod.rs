@@ -5,7 +5,9 @@
 
 mod archive;
 mod clock;
+mod derive;
 mod env;
+mod exchange;
 mod files;
 mod helper;
 pub(super) mod helper_program;
@@ -14,9 +16,12 @@ mod keychain;
 mod log;
 mod off_thread;
 mod reveal;
+pub(super) mod scrub;
 pub(super) mod secret;
 mod settings;
+mod state;
 mod system_store;
+mod written;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]

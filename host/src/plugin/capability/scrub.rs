@@ -58,9 +58,7 @@ impl Sent {
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(patterns.iter().map(|pattern| pattern.as_slice()))
-            .map_err(|_| {
-                Refusal::TooLarge("the secrets that were sent are too long".to_owned())
-            })?;
+            .map_err(|_| Refusal::TooLarge("the secrets that were sent are too long".to_owned()))?;
         Ok(Scrubber(Some(search)))
     }
 }
@@ -193,7 +191,10 @@ mod tests {
 
     #[test]
     fn overlapping_and_short_secrets_do_no_harm() {
-        assert_eq!(clean(&["secret", "secret-long"], "secret-long secret"), "*** ***");
+        assert_eq!(
+            clean(&["secret", "secret-long"], "secret-long secret"),
+            "*** ***"
+        );
         assert_eq!(clean(&["e"], "here"), "here");
         assert_eq!(clean(&[], "here"), "here");
     }

@@ -111,3 +111,15 @@ fn what_cannot_be_granted_is_invalid_and_no_command_is_told() {
         );
     }
 }
+
+#[test]
+fn what_is_kept_outlives_a_run_and_is_for_the_same_secrets() {
+    let bench = Bench::new(&[("ONE", "first"), ("OTHER", "second")]);
+    bench.is_denied(&["env=*"], "state", "ONE", "state");
+    let granted = ["env=*", "state"];
+    assert!(bench.words(&granted, "state", "ONE").ends_with("kept"));
+    let answer = bench.get(&granted, "state", "ONE").unwrap();
+    assert_eq!(answer.source.as_deref(), Some("1 until 40000000000"));
+    assert!(bench.words(&granted, "state", "OTHER").ends_with("kept"));
+    assert!(bench.words(&granted, "state", "ONE").ends_with("kept"));
+}

@@ -71,6 +71,11 @@ impl Key {
         }
     }
 
+    /// Returns the key itself, from which others are made.
+    pub(super) fn hmac(&self) -> &hmac::Key {
+        &self.0
+    }
+
     /// Removes the key in a folder, and so every proof under it.
     pub(super) fn remove(folder: &Path) -> io::Result<()> {
         super::remove(&folder.join(KEY))
@@ -123,7 +128,7 @@ fn header(subject: Subject<'_>) -> Vec<u8> {
 ///
 /// # Errors
 /// [`InvalidData`](io::ErrorKind::InvalidData) where it is something else.
-pub(super) fn open_ours(path: &Path, forbidden: u32) -> io::Result<File> {
+pub(in crate::plugin) fn open_ours(path: &Path, forbidden: u32) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let opened = File::options()
         .read(true)

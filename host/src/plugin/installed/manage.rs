@@ -13,6 +13,7 @@ use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::fs::{self, atomic};
+use crate::plugin::plugin_state;
 use crate::plugin::{Capability, Grant, Package, PluginKind, builtin};
 use crate::progress::Progress;
 use crate::settings::{Settings, Tier};
@@ -142,6 +143,7 @@ impl LockEditor<'_> {
             lock.order.retain(|it| it != name);
             Ok(())
         })?;
+        plugin_state::forget(&self.home.plugin_cache(), name)?;
         collect(self.home, self.progress.as_ref(), self.cancel)
     }
 
@@ -253,14 +255,8 @@ pub(super) fn collect(
 }
 
 fn capabilities(imports: &[String]) -> Vec<Capability> {
-    let known = |import: &String| {
-        if import.starts_with("wasi:http/") {
-            return Some(Capability::Http);
-        }
-        let (interface, _) = import.strip_prefix("msb:plugin/")?.split_once('@')?;
-        Capability::from_name(interface)
-    };
-    imports.iter().filter_map(known).collect()
+    let used = imports.iter().map(String::as_str);
+    used.filter_map(Capability::of_import).collect()
 }
 
 fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {

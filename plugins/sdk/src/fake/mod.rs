@@ -9,6 +9,8 @@
 //! assert_eq!(archive.find("x/layer.tar").map(|entry| entry.index), Some(0));
 //! ```
 
+mod derive;
+mod exchange;
 mod system;
 
 use crate::oci::blob_path;

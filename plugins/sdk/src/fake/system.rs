@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::Level;
 use crate::system::{
-    Clock, Env, File, Files, Helper, Http, Keychain, Log, Login, Refusal, Request, Response,
-    Reveal, Secret, Settings, Value,
+    Clock, Env, File, Files, Helper, Http, Kept, Keychain, Log, Login, Refusal, Request, Response,
+    Reveal, Secret, Settings, State, Value,
 };
 
 /// All capabilities, granted, with what the test has put there.
@@ -25,6 +25,7 @@ pub struct FakeSystem {
     refusals: BTreeMap<String, Refusal>,
     server: Option<Box<Answering>>,
     now: u64,
+    kept: RefCell<BTreeMap<String, (Vec<Vec<u8>>, Vec<u8>, u64)>>,
     calls: RefCell<Vec<String>>,
     lines: RefCell<Vec<(Level, String)>>,
 }
@@ -160,7 +161,7 @@ impl FakeSystem {
     }
 
     /// Returns the calls so far: `env NAME`, `files PATH`, `keychain SERVICE ACCOUNT`,
-    /// `helper NAME get SERVER`, `http METHOD URL`, `clock`, `reveal`.
+    /// `helper NAME get SERVER`, `http METHOD URL`, `state get KEY`, `clock`, `reveal`.
     pub fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
@@ -328,6 +329,40 @@ impl Clock for FakeSystem {
     fn now(&self) -> Result<u64, Refusal> {
         self.call("clock".to_owned())?;
         Ok(self.now)
+    }
+}
+
+impl State for FakeSystem {
+    fn kept(&self, key: &str, made_of: &[&Secret]) -> Result<Option<Kept>, Refusal> {
+        self.call(format!("state get {key}"))?;
+        let made_of: Vec<_> = made_of.iter().map(|secret| bytes_of(secret)).collect();
+        let kept = self.kept.borrow();
+        let found = kept
+            .get(key)
+            .filter(|(of, _, until)| *of == made_of && self.now.saturating_add(60) < *until);
+        Ok(found.map(|(_, value, until)| Kept {
+            value: Secret::new(value.clone()),
+            until: *until,
+        }))
+    }
+
+    fn keep(
+        &self,
+        key: &str,
+        made_of: &[&Secret],
+        value: &Secret,
+        until: u64,
+    ) -> Result<(), Refusal> {
+        self.call(format!("state put {key}"))?;
+        let made_of = made_of.iter().map(|secret| bytes_of(secret)).collect();
+        let entry = (made_of, bytes_of(value), until);
+        self.kept.borrow_mut().insert(key.to_owned(), entry);
+        Ok(())
+    }
+
+    fn forget(&self, key: &str) -> Result<bool, Refusal> {
+        self.call(format!("state remove {key}"))?;
+        Ok(self.kept.borrow_mut().remove(key).is_some())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The base64 of a descriptor's `data`. Source: RFC 4648, section 4.
 
 /// Decodes padded standard base64. `None` if the text is not that.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     if !text.len().is_multiple_of(4) {
         return None;

@@ -5,7 +5,7 @@
 //! matter of [`crate::documents`]. Which of the manifests are images, and which of them suit a
 //! machine, is decided by the host.
 
-mod base64;
+pub(crate) mod base64;
 mod directory;
 mod layout;
 mod reference;

@@ -5,8 +5,11 @@
 //! calls does not become an import. [`System`] has them all, as the host provides them;
 //! [`fake::FakeSystem`](crate::fake::FakeSystem) has them in memory, for native tests.
 
+mod derive;
+mod exchange;
 mod host;
 mod secret;
+mod state;
 
 use serde::de::DeserializeOwned;
 
@@ -15,8 +18,11 @@ use crate::credential::Error;
 
 pub use crate::bindings::msb::plugin::types::{Need, Refusal};
 pub use crate::credential_bindings::msb::plugin::http::Response;
+pub use derive::{Derive, Encoding, Part};
+pub use exchange::{Content, Exchange, Exchanged, Form, Taking};
 pub use host::System;
 pub use secret::Secret;
+pub use state::{Kept, State};
 
 /// Lines for the user. See `wit/log.wit`. Needs no permission.
 pub trait Log {

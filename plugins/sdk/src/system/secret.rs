@@ -10,6 +10,23 @@ use crate::credential_bindings::msb::plugin::secret as bindings;
 /// reading them takes [`Reveal`](crate::system::Reveal).
 pub struct Secret(Kept);
 
+/// A handle for one call.
+pub(super) enum Handle<'a> {
+    /// The secret's own.
+    Kept(&'a bindings::Secret),
+    /// One of a secret whose bytes are here.
+    Made(bindings::Secret),
+}
+
+impl Handle<'_> {
+    pub(super) fn get(&self) -> &bindings::Secret {
+        match self {
+            Self::Kept(secret) => secret,
+            Self::Made(secret) => secret,
+        }
+    }
+}
+
 /// Where the bytes are.
 pub(super) enum Kept {
     /// In the host.
@@ -37,7 +54,7 @@ impl Secret {
         }
     }
 
-    /// Returns the number of bytes.
+    /// Returns the number of bytes; of what the host has made of other secrets, 1.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kept::Host(secret) => secret.length() as usize,
@@ -59,6 +76,14 @@ impl Secret {
         match self.0 {
             Kept::Host(secret) => secret,
             Kept::Here(bytes) => bindings::Secret::new(&bytes),
+        }
+    }
+
+    /// Returns the handle that the host knows this secret by for as long as a call takes.
+    pub(super) fn handle(&self) -> Handle<'_> {
+        match &self.0 {
+            Kept::Host(secret) => Handle::Kept(secret),
+            Kept::Here(bytes) => Handle::Made(bindings::Secret::new(bytes)),
         }
     }
 

@@ -81,6 +81,90 @@ fn servers_are_denied_by_default_and_outside_of_the_scope() {
     );
 }
 
+/// Serves requests with all of themselves, as they are and in JSON; returns the address.
+fn echo() -> String {
+    use std::io::Read as _;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut fields = String::new();
+            while !fields.ends_with("\r\n\r\n") && reader.read_line(&mut fields).unwrap() > 0 {}
+            let field = |name: &str| {
+                let mut lines = fields.lines();
+                let value = lines
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap_or_default();
+                value.to_owned()
+            };
+            let mut body = vec![0; field("content-length: ").parse().unwrap_or_default()];
+            reader.read_exact(&mut body).unwrap();
+            let sent = field("authorization: ");
+            let answer = serde_json::json!({
+                "token": "secret-of-the-server",
+                "again": "secret-of-the-server",
+                "header": sent,
+                "body": String::from_utf8_lossy(&body),
+            });
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nconnection: close\r\nx-sent: {sent}\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.to_string().len()
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn what_was_sent_does_not_come_back() {
+    let bench = Bench::new(&[("KEY", "s3cr3t \"of\" the user")]);
+    let server = echo();
+    let granted = [&format!("http={server}")[..], "env=KEY"];
+    let words = bench.words(&granted, "leak", &format!("KEY {server}/"));
+    assert!(words.contains(r#"("x-sent", "***")"#), "{words}");
+    assert!(words.contains(r#""header":"***""#), "{words}");
+    assert!(!words.contains("s3cr3t"), "{words}");
+}
+
+#[test]
+fn what_a_server_answers_becomes_a_secret_before_it_is_seen() {
+    let bench = Bench::new(&[("KEY", "s3cr3t \"of\" the user")]);
+    let server = echo();
+    let granted = [&format!("http={server}")[..], "env=KEY"];
+    let answer = bench.get(&granted, "exchange", &format!("KEY {server}/"));
+    let answer = answer.unwrap();
+    let crate::registry::RegistryAuth::Basic { password, .. } = &answer.credential else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(
+        secrecy::ExposeSecret::expose_secret(password),
+        "secret-of-the-server"
+    );
+    let shown = answer.source.unwrap();
+    assert!(shown.starts_with("1 {"), "the length is not told: {shown}");
+    assert!(shown.contains(r#""again":"***""#), "{shown}");
+    assert!(shown.contains(r#""body":"***""#), "{shown}");
+    for part in ["s3cr3t", "of the", "server\"", &base64_of("s3cr3t \"of")] {
+        assert!(!shown.contains(part), "{part} in {shown}");
+    }
+}
+
+fn base64_of(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn of_what_was_made_nothing_is_learnt() {
+    let bench = Bench::new(&[("KEY", "{\"a\": \"b\"}\n\n")]);
+    let words = bench.words(&["env=KEY"], "learn", "KEY");
+    assert!(words.starts_with("12 1 1 1 "), "{words}");
+    assert!(words.ends_with("and this secret was made"), "{words}");
+}
+
 #[test]
 fn redirects_are_answers_and_no_way_out_of_the_scope() {
     let bench = Bench::new(&[]);
