@@ -68,7 +68,7 @@ const SLOWEST: usize = 20;
 
 /// Tests that `cargo xtask test --quick` leaves out, since they take long: they run other people's
 /// compilers, wait for what never answers, make images of millions of bytes, or try a great many inputs.
-const LONG: [&str; 29] = [
+const LONG: [&str; 30] = [
     "amplification::",
     "auth::commands",
     "auth::desk",
@@ -92,6 +92,7 @@ const LONG: [&str; 29] = [
     "plugins::guide",
     "plugins::hostile",
     "plugins::languages",
+    "plugins::rootfs",
     "plugins::scaffold",
     "registry::",
     "resources::",

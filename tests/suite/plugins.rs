@@ -10,6 +10,7 @@ mod hostile;
 pub(crate) mod keeper;
 mod languages;
 mod pulls;
+mod rootfs;
 mod scaffold;
 mod sources;
 mod tokens;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         hostile::tests(),
         languages::tests(),
         pulls::tests(),
+        rootfs::tests(),
         scaffold::tests(),
         sources::tests(),
         tokens::tests(),

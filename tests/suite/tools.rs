@@ -27,6 +27,8 @@ pub(crate) enum Tool {
     Containerd,
     /// buildah
     Buildah,
+    /// What installs Debian into a directory, from where the machine has its packages.
+    Debootstrap,
     /// The reference implementation's tool that unpacks images.
     Umoci,
     /// busybox, and what sets capabilities and attributes of files: what images are built with.
@@ -83,6 +85,9 @@ impl Tool {
                 exists("docker-credential-secretservice") && exists("docker-credential-pass")
             }
             Self::Pass => succeeds("pass version") && answers("gpg"),
+            Self::Debootstrap => {
+                rustix::process::geteuid().is_root() && exists("apt-get") && answers("debootstrap")
+            }
             Self::Umoci => answers("umoci"),
             Self::Busybox => ["busybox true", "setcap -h", "setfattr --version"]
                 .iter()

@@ -17,6 +17,7 @@ const TOOLS: &[&str] = &[
     "crun",
     "curl",
     "dbus",
+    "debootstrap",
     "docker-registry",
     "docker.io",
     "erofs-utils",

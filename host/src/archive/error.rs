@@ -125,6 +125,18 @@ pub enum ArchiveError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A layer cannot consist of what a plugin says.
+    #[error("this is not a layer: {problem}")]
+    Definition {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A plugin has the host read more than an operation may.
+    #[error("more than {limit} bytes were to be read for the plugin (limit `image_bytes`)")]
+    TooMuchRead {
+        /// The limit.
+        limit: u64,
+    },
     /// A path cannot be written to an archive.
     #[error("cannot write an entry `{path}`: {reason}")]
     OutputPath {
@@ -145,6 +157,13 @@ pub enum ArchiveError {
         /// The `diff_id` of the layer.
         diff_id: Digest,
         /// What is wrong with the layer.
+        #[source]
+        source: LayerError,
+    },
+    /// What stored layers show together could not be read.
+    #[error("could not read the filesystem of the image")]
+    Merge {
+        /// What is wrong with the layers.
         #[source]
         source: LayerError,
     },

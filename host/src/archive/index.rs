@@ -76,6 +76,11 @@ impl Index {
         Self::within(self.account.budget())
     }
 
+    /// Returns what the entries are paid from.
+    pub(super) fn budget(&self) -> &Budget {
+        self.account.budget()
+    }
+
     /// Adds an entry and returns its number. Equal paths are kept once.
     ///
     /// # Errors
@@ -178,17 +183,23 @@ enum Step {
 
 /// Returns a path in normal form, or `None` when it leads above the root of the archive.
 pub fn normal_path(path: &str) -> Option<String> {
-    let mut components: Vec<&str> = Vec::new();
-    for component in path.split('/') {
+    // Whole components of a text are text.
+    String::from_utf8(normal_bytes(path.as_bytes())?).ok()
+}
+
+/// Returns the bytes of a path in normal form, as [`normal_path`].
+pub(super) fn normal_bytes(path: &[u8]) -> Option<Vec<u8>> {
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in path.split(|byte| *byte == b'/') {
         match component {
-            "" | "." => {}
-            ".." => {
+            b"" | b"." => {}
+            b".." => {
                 components.pop()?;
             }
             name => components.push(name),
         }
     }
-    Some(components.join("/"))
+    Some(components.join(&b'/'))
 }
 
 #[cfg(test)]

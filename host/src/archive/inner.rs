@@ -5,7 +5,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
+use super::index::normal_bytes;
+use super::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, ExactNames, Index,
+    NodeKind, StoredContents,
+};
 use crate::digest::Digest;
 
 /// An archive as it looks from the folder that has all of it.
@@ -13,6 +17,8 @@ use crate::digest::Digest;
 struct InFolder {
     outer: Arc<dyn ArchiveSource>,
     index: Index,
+    /// Bytes of the folder's name and the slash after it.
+    depth: usize,
 }
 
 /// How many folders may lie in each other.
@@ -71,6 +77,7 @@ fn in_folder(outer: &Arc<dyn ArchiveSource>) -> Option<(String, Arc<dyn ArchiveS
     let inner = InFolder {
         outer: Arc::clone(outer),
         index,
+        depth: folder.len() + 1,
     };
     Some((folder.to_owned(), Arc::new(inner)))
 }
@@ -86,6 +93,26 @@ impl ArchiveSource for InFolder {
 
     fn digest(&self, number: u32) -> Option<&Digest> {
         self.outer.digest(number)
+    }
+
+    fn metadata(&self, number: u32) -> Option<EntryMetadata> {
+        let mut metadata = self.outer.metadata(number)?;
+        if let Some(exact) = &metadata.exact {
+            let inside = |path: &[u8]| path.get(self.depth..).unwrap_or_default().to_vec();
+            let target = match metadata.kind {
+                NodeKind::Hardlink => normal_bytes(&exact.target).map(|target| inside(&target)),
+                _ => None,
+            };
+            metadata.exact = Some(Arc::new(ExactNames {
+                path: inside(&exact.path),
+                target: target.unwrap_or_else(|| exact.target.clone()),
+            }));
+        }
+        Some(metadata)
+    }
+
+    fn open_stored(&self, number: u32) -> Result<StoredContents, ArchiveError> {
+        self.outer.open_stored(number)
     }
 
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {

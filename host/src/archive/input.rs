@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::directory::DirectoryArchive;
 use super::polled::Polled;
 use super::seekable::SeekableArchive;
+use super::spooled;
 use super::streamed::{self, Stream, StreamedLayers};
 use super::{ArchiveError, ArchiveSource, Foreign};
 use crate::blob::{Compression, Decoder};
@@ -159,6 +160,11 @@ fn read_stream(
         Box::new(whole)
     };
     let stream = Stream { reader, compressed };
+    if let Some(file) = layers.spool()? {
+        let archive = spooled::read(name, stream, file, limits, budget, cancel)
+            .map_err(|error| error.explained(foreign))?;
+        return Ok(Arc::new(archive));
+    }
     let archive = streamed::read(name, stream, layers, limits, budget, cancel)
         .map_err(|error| error.explained(foreign))?;
     Ok(Arc::new(archive))

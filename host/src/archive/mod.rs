@@ -5,6 +5,8 @@
 //! [`crate::image`].
 
 mod contents;
+mod defined;
+mod definition;
 mod directory;
 mod error;
 mod foreign;
@@ -12,24 +14,33 @@ mod handed;
 mod index;
 mod inner;
 mod input;
+mod member;
+mod merged;
+mod metadata;
 mod output;
 mod polled;
 mod seekable;
+mod spooled;
 mod streamed;
 
 pub use contents::Contents;
+pub use defined::{DefinedLayers, Measured};
+pub use definition::{EntryChange, LayerDefinition};
 pub use error::ArchiveError;
 pub use foreign::Foreign;
 pub(crate) use handed::Handed;
 pub use index::{ArchiveEntry, ArchiveEntryKind, Index, normal_path};
 pub use inner::in_innermost_folder;
 pub use input::Input;
+pub use metadata::{EntryMetadata, EntryXattrs, ExactNames, NodeKind};
 pub use output::{OutputLayer, TarOutput};
 pub use streamed::{StreamedLayer, StreamedLayers};
 
 use std::io::Read;
+use std::sync::Arc;
 
 use crate::digest::Digest;
+use crate::tar::SparseMap;
 
 /// An archive that was opened for reading.
 pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
@@ -48,11 +59,45 @@ pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
     /// Returns all bytes of an entry as a stream.
     fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError>;
 
+    /// Returns what the archive says of an entry besides path and contents, where it says it.
+    fn metadata(&self, _number: u32) -> Option<EntryMetadata> {
+        None
+    }
+
+    /// Returns the bytes of an entry as they are stored: of a sparse file, those that are data.
+    fn open_stored(&self, number: u32) -> Result<StoredContents, ArchiveError> {
+        Ok(StoredContents {
+            bytes: self.open(number)?,
+            length: self.index().get(number).map_or(0, |entry| entry.size),
+            sparse: None,
+        })
+    }
+
     /// Returns what an entry is called in messages. Untrusted text.
     fn name(&self, number: u32) -> String {
         self.index()
             .get(number)
             .map_or_else(|| format!("entry {number}"), |entry| entry.path.to_string())
+    }
+}
+
+/// The contents of an entry as they are stored.
+pub struct StoredContents {
+    /// The bytes.
+    pub bytes: Box<dyn Read + Send>,
+    /// Their number.
+    pub length: u64,
+    /// Where they belong in a sparse file.
+    pub sparse: Option<Arc<SparseMap>>,
+}
+
+impl std::fmt::Debug for StoredContents {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("StoredContents")
+            .field("length", &self.length)
+            .field("sparse", &self.sparse)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,6 +114,9 @@ pub trait ArchiveOutput: Send {
 
     /// Adds a file that holds a layer of the store as an uncompressed tar.
     fn put_layer(&mut self, path: &str, layer: u32) -> Result<(), ArchiveError>;
+
+    /// Adds everything that layers of the store show together, the bottom one first, below `prefix`.
+    fn put_merged(&mut self, prefix: &str, layers: &[u32]) -> Result<(), ArchiveError>;
 
     /// Ends the archive and returns its length in bytes.
     fn finish(self: Box<Self>) -> Result<u64, ArchiveError>;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tar::{EntryType, Header};
 
-use super::{ArchiveError, ArchiveOutput, normal_path};
+use super::{ArchiveError, ArchiveOutput, merged, normal_path};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::layer;
@@ -20,6 +20,8 @@ use crate::progress::{Event, LayerNumber, Progress};
 const MAX_PATH: usize = 4096;
 /// Bytes kept back before they are written.
 const BUFFER: usize = 1 << 20;
+/// Layers of one filesystem.
+const MAX_LAYERS: usize = 4096;
 /// The unit in which a tar archive is filled up.
 const TAR_BLOCK: usize = 512;
 
@@ -41,6 +43,8 @@ pub struct TarOutput {
     name: String,
     builder: tar::Builder<BufWriter<Counted>>,
     paths: HashSet<String>,
+    /// Below these everything was written at once.
+    trees: Vec<String>,
     layers: Vec<OutputLayer>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
@@ -60,6 +64,7 @@ impl TarOutput {
             name,
             builder: tar::Builder::new(BufWriter::with_capacity(BUFFER, counted)),
             paths: HashSet::new(),
+            trees: Vec::new(),
             layers,
             progress,
             cancel,
@@ -75,16 +80,11 @@ impl TarOutput {
         target: Option<&str>,
         contents: &[u8],
     ) -> Result<(), ArchiveError> {
-        let refuse = |reason| ArchiveError::OutputPath {
-            path: path.chars().take(200).collect(),
-            reason,
-        };
+        let refuse = |reason| refused(path, reason);
         self.cancel.check()?;
-        if path.is_empty() || path.len() > MAX_PATH {
-            return Err(refuse("it is empty or longer than 4096 bytes"));
-        }
-        if path.contains('\0') || normal_path(path).as_deref() != Some(path) {
-            return Err(refuse("it is not a plain relative path"));
+        check_path(path)?;
+        if self.trees.iter().any(|tree| is_in(path, tree)) {
+            return Err(refuse("it lies in a filesystem that was written before"));
         }
         if !self.paths.insert(path.to_owned()) {
             return Err(refuse("it was written before"));
@@ -200,6 +200,36 @@ impl ArchiveOutput for TarOutput {
         Ok(())
     }
 
+    fn put_merged(&mut self, prefix: &str, layers: &[u32]) -> Result<(), ArchiveError> {
+        self.cancel.check()?;
+        if !prefix.is_empty() {
+            check_path(prefix)?;
+        }
+        let overlaps = |tree: &String| is_in(prefix, tree) || is_in(tree, prefix);
+        if self.paths.iter().any(|path| is_in(path, prefix)) || self.trees.iter().any(overlaps) {
+            return Err(refused(prefix, "something below it was written before"));
+        }
+        if layers.len() > MAX_LAYERS {
+            return Err(refused(prefix, "it has more than 4096 layers"));
+        }
+        let mut chosen = Vec::new();
+        for number in layers {
+            let position = usize::try_from(*number).unwrap_or(usize::MAX);
+            let layer = self.layers.get(position);
+            let layer = layer.ok_or(ArchiveError::NoSuchLayer { number: *number })?;
+            chosen.push((LayerNumber(position), layer));
+        }
+        self.trees.push(prefix.to_owned());
+        let tree = merged::Tree {
+            name: &self.name,
+            prefix,
+            layers: &chosen,
+            progress: self.progress.as_ref(),
+            cancel: &self.cancel,
+        };
+        tree.write(self.builder.get_mut())
+    }
+
     fn finish(self: Box<Self>) -> Result<u64, ArchiveError> {
         let Self { name, builder, .. } = *self;
         let written = builder.into_inner().and_then(|mut buffer| {
@@ -208,6 +238,30 @@ impl ArchiveOutput for TarOutput {
         });
         written.map_err(|source| ArchiveError::Write { name, source })
     }
+}
+
+/// Refuses what is not a plain relative path.
+fn check_path(path: &str) -> Result<(), ArchiveError> {
+    if path.is_empty() || path.len() > MAX_PATH {
+        return Err(refused(path, "it is empty or longer than 4096 bytes"));
+    }
+    if path.contains('\0') || normal_path(path).as_deref() != Some(path) {
+        return Err(refused(path, "it is not a plain relative path"));
+    }
+    Ok(())
+}
+
+fn refused(path: &str, reason: &'static str) -> ArchiveError {
+    ArchiveError::OutputPath {
+        path: path.chars().take(200).collect(),
+        reason,
+    }
+}
+
+/// Returns whether a path is that of a directory, or lies in it.
+fn is_in(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl std::fmt::Debug for TarOutput {

@@ -5,12 +5,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::read_at;
+use super::metadata::MetadataTable;
 use super::streamed::Paths;
-use super::{ArchiveEntryKind, ArchiveError, ArchiveSource, Index};
+use super::{ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, Index, StoredContents};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
-use crate::tar::{Expanded, FileRange, SparseMap, Step, TarReader};
+use crate::tar::{Expanded, FileRange, SparseMap, Step, TarError, TarInput, TarReader};
 
 /// A tar file that was indexed.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct SeekableArchive {
     name: String,
     file: Arc<File>,
     index: Index,
+    metadata: MetadataTable,
     extents: Vec<Extent>,
     limits: Limits,
 }
@@ -48,15 +50,7 @@ impl SeekableArchive {
         budget: &Budget,
         cancel: &Cancel,
     ) -> Result<Self, ArchiveError> {
-        let mut archive = Self {
-            name,
-            file: Arc::new(file),
-            index: Index::within(budget),
-            extents: Vec::new(),
-            limits: limits.clone(),
-        };
-        let mut regions = 0;
-        let mut paths = Paths::default();
+        let mut archive = Self::empty(name, Arc::new(file), limits, budget);
         let length = archive
             .file
             .metadata()
@@ -67,42 +61,73 @@ impl SeekableArchive {
         }
         let range = FileRange::new(Arc::clone(&archive.file), 0, length);
         let mut reader = TarReader::new(range, limits, budget);
+        let name = archive.name.clone();
+        let failed = |first, error| super::streamed::tar_error(&name, first, error);
+        archive.index_all(&mut reader, Some(length), &failed, cancel)?;
+        Ok(archive)
+    }
+
+    /// Returns an archive in `file` of which no entry is known.
+    pub(super) fn empty(name: String, file: Arc<File>, limits: &Limits, budget: &Budget) -> Self {
+        Self {
+            name,
+            file,
+            index: Index::within(budget),
+            metadata: MetadataTable::within(budget),
+            extents: Vec::new(),
+            limits: limits.clone(),
+        }
+    }
+
+    /// Returns whether no entry is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.extents.is_empty()
+    }
+
+    /// Takes note of all entries that a reader of the file finds. `length` is that of the file,
+    /// where it is known before; `failed` makes an error of what stops the reader, and of whether
+    /// that was at the first entry.
+    pub(super) fn index_all<R: TarInput>(
+        &mut self,
+        reader: &mut TarReader<R>,
+        length: Option<u64>,
+        failed: &dyn Fn(bool, TarError) -> ArchiveError,
+        cancel: &Cancel,
+    ) -> Result<(), ArchiveError> {
+        let mut regions = 0;
+        let mut paths = Paths::default();
         loop {
             cancel.check()?;
-            let entry = match reader.step() {
+            let mut entry = match reader.step() {
                 Ok(Some(Step::Entry(entry))) => *entry,
                 Ok(Some(Step::Extension)) => continue,
-                Ok(None) => break,
-                Err(source) => {
-                    return Err(super::streamed::tar_error(
-                        &archive.name,
-                        archive.extents.is_empty(),
-                        source,
-                    ));
-                }
+                Ok(None) => return Ok(()),
+                Err(source) => return Err(failed(self.is_empty(), source)),
             };
             let (offset, stored) = (entry.data_offset, entry.size);
             let indexed = paths.entry(&entry);
-            let sparse = entry.sparse.map(Sparse::new);
-            if indexed.kind == ArchiveEntryKind::File && offset.saturating_add(stored) > length {
-                return Err(archive.read_error(io::ErrorKind::UnexpectedEof.into()));
+            let sparse = entry.sparse.take().map(Sparse::new);
+            if indexed.kind == ArchiveEntryKind::File
+                && length.is_some_and(|length| offset.saturating_add(stored) > length)
+            {
+                return Err(self.read_error(io::ErrorKind::UnexpectedEof.into()));
             }
             // Regions take memory as entries do, and are counted like them.
             regions += sparse
                 .as_ref()
                 .map_or(0, |sparse| sparse.starts.len() as u64);
-            let limit = limits.archive_entries;
+            let limit = self.limits.archive_entries;
             if regions > limit {
                 return Err(ArchiveError::TooManyEntries { limit });
             }
-            archive.index.push(indexed, limit)?;
-            archive.extents.push(Extent {
+            self.metadata.push(entry, &indexed)?;
+            self.index.push(indexed, limit)?;
+            self.extents.push(Extent {
                 offset,
                 stored,
                 sparse,
             });
         }
-        Ok(archive)
     }
 
     fn extent(&self, number: u32) -> Result<(&Extent, u64), ArchiveError> {
@@ -155,6 +180,20 @@ impl ArchiveSource for SeekableArchive {
             }
         };
         read.map_err(|source| self.read_error(source))
+    }
+
+    fn metadata(&self, number: u32) -> Option<EntryMetadata> {
+        self.metadata.get(number)
+    }
+
+    fn open_stored(&self, number: u32) -> Result<StoredContents, ArchiveError> {
+        let (extent, _) = self.extent(number)?;
+        let stored = FileRange::new(Arc::clone(&self.file), extent.offset, extent.stored);
+        Ok(StoredContents {
+            bytes: Box::new(stored),
+            length: extent.stored,
+            sparse: extent.sparse.as_ref().map(|it| Arc::clone(&it.map)),
+        })
     }
 
     fn open(&self, number: u32) -> Result<Box<dyn Read + Send>, ArchiveError> {

@@ -3,11 +3,15 @@
 //! Owns the decision what to do with an entry before anybody knows what it is for: what looks like
 //! a layer is converted as it passes, small documents are kept, the rest is discarded.
 
+use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use super::index::MAX_PATH;
-use super::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, Index, normal_path};
+use super::metadata::MetadataTable;
+use super::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, Index, normal_path,
+};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::excerpt::excerpt_of;
@@ -32,6 +36,12 @@ pub trait StreamedLayers {
         size: u64,
         bytes: &mut (dyn Read + Send),
     ) -> Result<Option<StreamedLayer>, ArchiveError>;
+
+    /// Returns an empty file if all of the stream is to be kept on disk, and no entry taken for a
+    /// layer as it passes.
+    fn spool(&mut self) -> Result<Option<File>, ArchiveError> {
+        Ok(None)
+    }
 }
 
 /// A layer that was taken off a stream.
@@ -45,6 +55,7 @@ pub struct StreamedLayer {
 #[derive(Debug)]
 pub(super) struct StreamedArchive {
     index: Index,
+    metadata: MetadataTable,
     contents: Vec<Contents>,
     /// What the kept contents take.
     documents: Account,
@@ -83,6 +94,7 @@ pub(super) fn read(
 ) -> Result<StreamedArchive, ArchiveError> {
     let mut archive = StreamedArchive {
         index: Index::within(budget),
+        metadata: MetadataTable::within(budget),
         contents: Vec::new(),
         documents: budget.account(),
     };
@@ -95,7 +107,7 @@ pub(super) fn read(
     };
     loop {
         cancel.check()?;
-        let entry = match reader.step() {
+        let mut entry = match reader.step() {
             Ok(Some(Step::Entry(entry))) => *entry,
             Ok(Some(Step::Extension)) => continue,
             Ok(None) => break,
@@ -103,11 +115,13 @@ pub(super) fn read(
         };
         let indexed = paths.entry(&entry);
         let (kind, size, path) = (indexed.kind, indexed.size, Arc::clone(&indexed.path));
+        let sparse = entry.sparse.take().map(Arc::new);
+        archive.metadata.push(entry, &indexed)?;
         let number = archive.index.push(indexed, limits.archive_entries)?;
         let contents = if kind == ArchiveEntryKind::File {
             let read = |source| read_error(&name, format!("{name}: {path}"), compressed, source);
             let mut start = Vec::new();
-            let mut data = Expanded::new(reader.data(), entry.sparse.map(Arc::new));
+            let mut data = Expanded::new(reader.data(), sparse);
             (&mut data)
                 .take(TAR_BLOCK)
                 .read_to_end(&mut start)
@@ -152,7 +166,12 @@ pub(super) fn read(
 }
 
 /// Returns the error of a read that failed. What the system has no number for is the compression's.
-fn read_error(archive: &str, name: String, compressed: bool, source: io::Error) -> ArchiveError {
+pub(super) fn read_error(
+    archive: &str,
+    name: String,
+    compressed: bool,
+    source: io::Error,
+) -> ArchiveError {
     let is_decoders =
         source.kind() != io::ErrorKind::UnexpectedEof && source.raw_os_error().is_none();
     if compressed && is_decoders {
@@ -202,6 +221,10 @@ impl ArchiveSource for StreamedArchive {
             Contents::Layer(digest) => Some(digest),
             _ => None,
         }
+    }
+
+    fn metadata(&self, number: u32) -> Option<EntryMetadata> {
+        self.metadata.get(number)
     }
 
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {

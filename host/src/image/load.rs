@@ -114,7 +114,7 @@ pub fn load(
         progress,
         cancel,
     };
-    let mut passed = PipeLayers::new(context.clone());
+    let mut passed = PipeLayers::new(context.clone(), formats.keeps_input());
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, &budget, cancel)?;
     if let Some(outside) = source.index().outside() {

@@ -2,6 +2,7 @@
 //! anybody knows which of them an image uses.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 
 use super::convert::{ConvertContext, ConvertError, ConvertRequest, ConvertedLayer};
@@ -13,13 +14,16 @@ use crate::progress::{Event, LayerNumber};
 pub(super) struct PipeLayers<'a> {
     context: ConvertContext<'a>,
     taken: HashMap<u32, Result<ConvertedLayer, LayerError>>,
+    /// All that passes is kept on disk instead.
+    keeps: bool,
 }
 
 impl<'a> PipeLayers<'a> {
-    pub(super) fn new(context: ConvertContext<'a>) -> Self {
+    pub(super) fn new(context: ConvertContext<'a>, keeps: bool) -> Self {
         Self {
             context,
             taken: HashMap::new(),
+            keeps,
         }
     }
 
@@ -75,5 +79,11 @@ impl StreamedLayers for PipeLayers<'_> {
                 Ok(None)
             }
         }
+    }
+    fn spool(&mut self) -> Result<Option<File>, ArchiveError> {
+        if !self.keeps {
+            return Ok(None);
+        }
+        Ok(Some(self.context.staging.scratch()?))
     }
 }

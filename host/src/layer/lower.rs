@@ -222,14 +222,22 @@ impl LowerLayers {
         Ok(Some((last, links > 0)))
     }
 
+    /// Returns the inode whose metadata a directory has.
+    pub(super) fn directory_inode(
+        &self,
+        directory: &LowerDirectory,
+    ) -> Result<LowerInode, LayerError> {
+        let layer = directory.layer;
+        let info = self.stack.image(layer)?.inode(directory.nid)?;
+        Ok(LowerInode { layer, info })
+    }
+
     /// Returns the metadata of a directory.
     pub(super) fn directory_metadata(
         &self,
         directory: &LowerDirectory,
     ) -> Result<Metadata, LayerError> {
-        let layer = directory.layer;
-        let info = self.stack.image(layer)?.inode(directory.nid)?;
-        let mut metadata = self.metadata(&LowerInode { layer, info })?;
+        let mut metadata = self.metadata(&self.directory_inode(directory)?)?;
         // These speak of the layer that the directory is in.
         metadata
             .xattrs

@@ -21,6 +21,8 @@ mod links;
 #[cfg(feature = "registry")]
 mod lower;
 #[cfg(feature = "registry")]
+mod merged;
+#[cfg(feature = "registry")]
 mod names;
 #[cfg(feature = "registry")]
 mod notices;
@@ -51,6 +53,8 @@ pub use error::LayerError;
 pub use integrity::ImageRemainder;
 #[cfg(feature = "registry")]
 pub use lower::LowerLayers;
+#[cfg(feature = "registry")]
+pub use merged::{MergedFile, MergedKind, MergedNode, each_merged};
 pub use rebuild::{Rebuilt, rebuild};
 
 use crate::blob::Compression;

@@ -39,9 +39,36 @@ fn escaped(name: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// Returns attributes as an archive had them: without those that overlayfs obeys, and what would be
+/// one of these under its own name.
+pub(super) fn original(xattrs: &Xattrs) -> Xattrs {
+    let is_plain = |name: &Arc<[u8]>| !OVERLAY.iter().any(|prefix| name.starts_with(prefix));
+    if xattrs.keys().all(is_plain) {
+        return xattrs.clone();
+    }
+    let kept = xattrs.iter().filter_map(|(name, value)| {
+        let Some(prefix) = OVERLAY.iter().find(|prefix| name.starts_with(prefix)) else {
+            return Some((Arc::clone(name), Arc::clone(value)));
+        };
+        let rest = name.get(prefix.len()..)?.strip_prefix(b"overlay.")?;
+        Some(([prefix, rest].concat().into(), Arc::clone(value)))
+    });
+    kept.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_back_is_what_an_archive_had() {
+        let pair = |name: &str| -> Pair { (name.as_bytes().into(), b"v"[..].into()) };
+        let archive = ["trusted.overlay.opaque", "user.overlay.x", "user.note"].map(pair);
+        let (mut stored, _) = select(&archive);
+        let expected: Xattrs = archive.into_iter().collect();
+        stored.insert(b"trusted.overlay.opaque"[..].into(), b"y"[..].into());
+        assert_eq!(original(&stored), expected);
+    }
 
     #[test]
     fn attributes_are_kept_escaped_or_left_out_by_name() {

@@ -113,6 +113,7 @@ fn format(plugin: &str, name: &str, title: &str, component: ComponentBytes) -> P
         title: title.to_owned(),
         reads: true,
         writes: true,
+        keeps_input: false,
     };
     Package {
         name: plugin.into(),

@@ -11,7 +11,7 @@ use super::bindings::msb::plugin::types;
 use super::component::Component;
 use super::error::{Failure, Refusal};
 use super::guest::first_bytes;
-use crate::archive::{ArchiveOutput, ArchiveSource};
+use crate::archive::{ArchiveOutput, ArchiveSource, DefinedLayers};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, ParseDigestError};
 use crate::platform::Platform;
@@ -104,6 +104,8 @@ pub struct Description {
     pub reads: bool,
     /// Whether it writes archives.
     pub writes: bool,
+    /// Whether it wants all of an input to be kept until it has been asked, also of a pipe.
+    pub keeps_input: bool,
 }
 
 /// A reference under which an image is saved.
@@ -171,6 +173,7 @@ pub(super) fn describe(
         title: shown(&answer.title),
         reads: answer.reads,
         writes: answer.writes,
+        keeps_input: of_key(&answer.attributes, "keep").any(|what| what == "input"),
     })
 }
 
@@ -196,7 +199,7 @@ pub(super) fn read(
     component: &Arc<Component>,
     call_context: &CallContext<'_>,
     source: &Arc<dyn ArchiveSource>,
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, DefinedLayers), Failure> {
     let (answer, guest) = component.run(
         call_context,
         "read",
@@ -216,7 +219,16 @@ pub(super) fn read(
         // Its own words for this would not say that a file can be read again.
         (Err(_), None, Some(passed)) => Err(Failure::Host(passed)),
         (Err(error), None, None) => Err(Failure::Refused(error.into())),
-        (Ok(plan), None, _) => checked_plan(plan, source.as_ref(), component.makes_layers()),
+        (Ok(plan), None, _) => {
+            let defined = guest.defined;
+            let plan = checked_plan(
+                plan,
+                source.as_ref(),
+                defined.count(),
+                component.makes_layers(),
+            )?;
+            Ok((plan, defined))
+        }
     }
 }
 
@@ -250,15 +262,20 @@ pub(super) fn write(
 fn checked_plan(
     plan: wit::Plan,
     source: &dyn ArchiveSource,
+    defined: usize,
     makes_layers: bool,
 ) -> Result<Plan, Failure> {
+    let entries = source.index().entries().len();
+    let is_defined = |number: u32| {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        number >= entries && number - entries < defined
+    };
     let entry = |number: u32| {
         if source.index().get(number).is_some() {
             Ok(number)
         } else {
             Err(Failure::Answer(format!(
-                "it points to entry {number} of an archive with {}",
-                source.index().entries().len()
+                "it points to entry {number} of an archive with {entries}"
             )))
         }
     };
@@ -277,6 +294,7 @@ fn checked_plan(
     let layer = |layer: wit::Layer| {
         Ok(PlannedLayer {
             data: match layer.data {
+                wit::LayerData::Entry(number) if is_defined(number) => LayerData::Entry(number),
                 wit::LayerData::Entry(number) => LayerData::Entry(entry(number)?),
                 wit::LayerData::Absent => LayerData::Absent,
                 wit::LayerData::Generated(name) if name.len() > MAX_TEXT => {

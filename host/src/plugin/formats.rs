@@ -148,6 +148,12 @@ impl Formats {
             .map(|installed| &installed.description)
     }
 
+    /// Returns whether a format that reads wants all of an input to be kept, also of a pipe.
+    pub fn keeps_input(&self) -> bool {
+        self.descriptions()
+            .any(|description| description.reads && description.keeps_input)
+    }
+
     /// Returns the names of the formats that can be written.
     pub fn names_that_write(&self) -> Vec<&str> {
         self.descriptions()
@@ -201,15 +207,16 @@ impl Formats {
         let mut unsupported = None;
         for installed in self.installed.iter().filter(|it| it.description.reads) {
             let answer = self.call(installed, progress, cancel, |component, call_context| {
-                let mut plan = format::read(component, call_context, source)?;
-                let source = plan.number_made_layers(Maker {
+                let (mut plan, defined) = format::read(component, call_context, source)?;
+                let maker = Maker {
                     component: Arc::clone(component),
                     plugin: Arc::clone(call_context.plugin),
                     version: installed.package.version.clone(),
-                    source: Arc::clone(source),
+                    source: defined.over(source),
                     progress: Arc::clone(progress),
                     cancel: cancel.clone(),
-                });
+                };
+                let source = plan.number_made_layers(maker, defined.count());
                 Ok((plan, source))
             });
             match answer {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::component::{Component, Running};
 use super::error::{Failure, PluginError};
 use super::format::{CallContext, LayerData, Plan};
-use crate::archive::{ArchiveError, ArchiveSource, Index};
+use crate::archive::{ArchiveError, ArchiveSource, EntryMetadata, Index};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
@@ -30,10 +30,16 @@ pub(super) struct Maker {
 
 impl Plan {
     /// Gives the layers that the plugin makes itself a place behind the entries of the archive:
-    /// `source` has them from then on, and the plan names nothing else.
-    pub(super) fn number_made_layers(&mut self, maker: Maker) -> Arc<dyn ArchiveSource> {
+    /// `source` has them from then on, and the plan names nothing else. Before them are those that
+    /// the plugin has defined, `defined` of them.
+    pub(super) fn number_made_layers(
+        &mut self,
+        maker: Maker,
+        defined: usize,
+    ) -> Arc<dyn ArchiveSource> {
         let source = Arc::clone(&maker.source);
-        let first = u32::try_from(source.index().entries().len()).unwrap_or(u32::MAX);
+        let first = source.index().entries().len().saturating_add(defined);
+        let first = u32::try_from(first).unwrap_or(u32::MAX);
         let mut names: Vec<String> = Vec::new();
         for layer in self.images.iter_mut().flat_map(|image| &mut image.layers) {
             let LayerData::Generated(name) = &layer.data else {
@@ -87,6 +93,10 @@ impl ArchiveSource for WithMadeLayers {
 
     fn digest(&self, number: u32) -> Option<&Digest> {
         self.maker.source.digest(number)
+    }
+
+    fn metadata(&self, number: u32) -> Option<EntryMetadata> {
+        self.maker.source.metadata(number)
     }
 
     fn read(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>, ArchiveError> {

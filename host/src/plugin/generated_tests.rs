@@ -128,14 +128,17 @@ fn made_layers_of_one_name_are_one_entry() {
         indexes: Vec::new(),
         notices: Vec::new(),
     };
-    plan.number_made_layers(Maker {
-        component: Arc::new(compiled.unwrap()),
-        plugin: "misbehaving".into(),
-        version: None,
-        source: OneEntry::named("x"),
-        progress: Arc::new(Silent),
-        cancel: Cancel::default(),
-    });
+    plan.number_made_layers(
+        Maker {
+            component: Arc::new(compiled.unwrap()),
+            plugin: "misbehaving".into(),
+            version: None,
+            source: OneEntry::named("x"),
+            progress: Arc::new(Silent),
+            cancel: Cancel::default(),
+        },
+        0,
+    );
     let numbers: Vec<u32> = plan
         .images
         .iter()

@@ -13,7 +13,7 @@ use super::capability::scrub::Sent;
 use super::grant::Capability;
 use super::limits::Meter;
 use super::wasi::Wasi;
-use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource};
+use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource, DefinedLayers};
 use crate::progress::Progress;
 
 /// The state behind one instance of a component.
@@ -22,6 +22,8 @@ pub(super) struct Guest {
     pub(super) plugin: Arc<str>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) source: Option<Arc<dyn ArchiveSource>>,
+    /// The layers that the guest has put together from entries of the source.
+    pub(super) defined: DefinedLayers,
     pub(super) output: Option<Box<dyn ArchiveOutput>>,
     pub(super) failure: Option<ArchiveError>,
     /// The last entry that the guest wanted to read after it had passed in a pipe.
@@ -48,6 +50,7 @@ impl Guest {
             plugin,
             progress,
             source: None,
+            defined: DefinedLayers::default(),
             output: None,
             failure: None,
             passed: None,

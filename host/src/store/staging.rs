@@ -80,6 +80,12 @@ impl Staging {
         let directory = fs::temporary_directory(self.directory.path(), "layer-", RANDOM)?;
         Ok(StagedLayer { directory })
     }
+
+    /// Returns an empty file without a name, which goes when it is closed.
+    pub fn scratch(&self) -> Result<File, StoreError> {
+        let directory = self.directory.path();
+        tempfile::tempfile_in(directory).map_err(fs::error("create a file in", directory))
+    }
 }
 
 impl StagedLayer {

@@ -4,7 +4,8 @@
 //! it reads through [`Archive`] and the one it writes through [`Output`]; both have a stand-in in
 //! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
 //! that carry OCI documents find these read and judged in [`oci`]. Formats whose layers are no
-//! entries of the archive make them: [`Layers`].
+//! entries of the archive make them: [`Layers`]. Formats that hold a filesystem have the host put layers
+//! together from its files: [`Filesystem`].
 //!
 //! A credential provider implements [`credential::Provider`] and ends with [`export_provider!`].
 //! It reaches what the user grants it through the traits in [`system`], which have a stand-in as
@@ -47,6 +48,7 @@ mod archive;
 pub mod credential;
 mod digest;
 pub mod fake;
+mod filesystem;
 mod format;
 mod identity;
 mod layers;
@@ -147,8 +149,11 @@ pub use bindings::exports::msb::plugin::archive::{
 };
 pub use bindings::msb::plugin::log::Level;
 pub use bindings::msb::plugin::source::{Entry, EntryKind};
+pub use bindings::msb::plugin::source_layers::{Change, LayerDefinition, Measured, Run};
+pub use bindings::msb::plugin::source_metadata::{Metadata, NodeKind, Time, Xattr};
 pub use bindings::msb::plugin::types::{Attributes, Error};
 pub use digest::{is_digest, sha256};
+pub use filesystem::Filesystem;
 #[doc(hidden)]
 pub use format::Exported;
 pub use format::Format;
@@ -159,4 +164,4 @@ pub use layers::ExportedLayers;
 pub use layers::{Layers, Stream};
 /// How the JSON documents of images are read, by the host and by plugins alike.
 pub use msb_documents as documents;
-pub use output::{Output, Sink};
+pub use output::{FilesystemOutput, Output, Sink};

@@ -1,6 +1,6 @@
 //! The archive that is being written.
 
-use crate::bindings::msb::plugin::{log, sink};
+use crate::bindings::msb::plugin::{log, sink, sink_merged};
 use crate::{Error, Level};
 
 /// An archive in the making. See `wit/sink.wit`.
@@ -21,9 +21,23 @@ pub trait Output {
     fn log(&mut self, level: Level, message: &str);
 }
 
+/// An archive that can hold the filesystem of an image. See `wit/sink-merged.wit`. A component that uses
+/// it imports that.
+pub trait FilesystemOutput {
+    /// Adds everything that the layers of these numbers show together, the bottom one first, below
+    /// `prefix`.
+    fn put_merged(&mut self, prefix: &str, layers: &[u32]) -> Result<(), Error>;
+}
+
 /// The archive that the host writes.
 #[derive(Debug)]
 pub struct Sink;
+
+impl FilesystemOutput for Sink {
+    fn put_merged(&mut self, prefix: &str, layers: &[u32]) -> Result<(), Error> {
+        sink_merged::put_merged(prefix, layers)
+    }
+}
 
 impl Output for Sink {
     fn put_directory(&mut self, path: &str) -> Result<(), Error> {

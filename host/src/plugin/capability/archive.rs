@@ -4,7 +4,7 @@
 //! own words.
 
 use crate::archive::{ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveOutput, ArchiveSource};
-use crate::plugin::bindings::msb::plugin::{sink, source, types};
+use crate::plugin::bindings::msb::plugin::{sink, sink_merged, source, types};
 use crate::plugin::guest::Guest;
 
 /// Entries in one answer of `source.entries`.
@@ -31,10 +31,12 @@ impl Guest {
     }
 
     /// Keeps a failure of the host and gives the guest a sentence about it.
-    fn fail(&mut self, error: ArchiveError) -> types::Error {
+    pub(super) fn fail(&mut self, error: ArchiveError) -> types::Error {
         let message = error.to_string();
         match error {
-            ArchiveError::OutputPath { .. } => types::Error::Malformed(message),
+            ArchiveError::OutputPath { .. } | ArchiveError::Definition { .. } => {
+                types::Error::Malformed(message)
+            }
             ArchiveError::NotReadable { .. } => types::Error::Unsupported(message),
             error @ ArchiveError::Consumed { .. } => {
                 self.passed = Some(error);
@@ -156,5 +158,15 @@ impl sink::Host for Guest {
         layer: u32,
     ) -> wasmtime::Result<Result<(), types::Error>> {
         self.write(|output| output.put_layer(&path, layer))
+    }
+}
+
+impl sink_merged::Host for Guest {
+    fn put_merged(
+        &mut self,
+        prefix: String,
+        layers: Vec<u32>,
+    ) -> wasmtime::Result<Result<(), types::Error>> {
+        self.write(|output| output.put_merged(&prefix, &layers))
     }
 }

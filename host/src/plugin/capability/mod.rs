@@ -19,6 +19,7 @@ mod reveal;
 pub(super) mod scrub;
 pub(super) mod secret;
 mod settings;
+mod source_layers;
 mod state;
 mod system_store;
 mod written;

@@ -104,6 +104,9 @@ pub enum LockedKind {
         reads: bool,
         /// It writes archives.
         writes: bool,
+        /// It wants all of an input to be kept, also of a pipe.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_input: bool,
     },
     /// A credential provider.
     Credential {

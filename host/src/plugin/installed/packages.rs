@@ -103,6 +103,7 @@ impl LockedKind {
                 title: said.title.clone(),
                 reads: said.reads,
                 writes: said.writes,
+                keeps_input: said.keeps_input,
             },
             PluginKind::Credential(said) => {
                 let operations = [
@@ -134,11 +135,13 @@ impl LockedKind {
                 title,
                 reads,
                 writes,
+                keeps_input,
             } => PluginKind::Format(Description {
                 name: name.clone(),
                 title: title.clone(),
                 reads: *reads,
                 writes: *writes,
+                keeps_input: *keeps_input,
             }),
             Self::Credential {
                 name,

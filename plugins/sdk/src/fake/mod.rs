@@ -13,8 +13,13 @@ mod derive;
 mod exchange;
 mod system;
 
+use std::cell::RefCell;
+
 use crate::oci::blob_path;
-use crate::{Archive, Entry, EntryKind, Error, Level, Output, sha256};
+use crate::{
+    Archive, Entry, EntryKind, Error, Filesystem, FilesystemOutput, LayerDefinition, Level,
+    Measured, Metadata, NodeKind, Output, Time, sha256,
+};
 
 pub use system::{Asked, FakeSystem, bytes_of};
 
@@ -23,6 +28,7 @@ pub use system::{Asked, FakeSystem, bytes_of};
 pub struct FakeArchive {
     entries: Vec<Entry>,
     contents: Vec<Vec<u8>>,
+    layers: RefCell<Vec<LayerDefinition>>,
 }
 
 impl FakeArchive {
@@ -64,6 +70,11 @@ impl FakeArchive {
     #[must_use]
     pub fn directory(self, path: &str) -> Self {
         self.entry(path, EntryKind::Directory, &[], None)
+    }
+
+    /// Returns the layers that were defined, whose numbers follow those of the entries.
+    pub fn layers(&self) -> Vec<LayerDefinition> {
+        self.layers.borrow().clone()
     }
 
     /// Returns the index of the entry at a path, following links.
@@ -125,6 +136,60 @@ impl Archive for FakeArchive {
     }
 }
 
+impl Filesystem for FakeArchive {
+    fn metadata(&self) -> Box<dyn Iterator<Item = Metadata> + '_> {
+        Box::new(self.entries.iter().map(|entry| Metadata {
+            kind: match entry.kind {
+                EntryKind::File => NodeKind::File,
+                EntryKind::Directory => NodeKind::Directory,
+                EntryKind::Symlink => NodeKind::Symlink,
+                EntryKind::Hardlink => NodeKind::Hardlink,
+                EntryKind::Other => NodeKind::Other,
+            },
+            mode: if entry.kind == EntryKind::Directory {
+                0o755
+            } else {
+                0o644
+            },
+            uid: 0,
+            gid: 0,
+            modified: Time {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            device: None,
+            xattrs: Vec::new(),
+            exact_path: None,
+            exact_target: None,
+            attributes: Vec::new(),
+        }))
+    }
+
+    fn define(&self, layer: &LayerDefinition) -> Result<u32, Error> {
+        let mut layers = self.layers.borrow_mut();
+        layers.push(layer.clone());
+        Ok(u32::try_from(self.entries.len() + layers.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Of a layer, that of its definition: it is another one for another layer.
+    fn measure(&self, index: u32) -> Result<Measured, Error> {
+        let missing = || Error::Missing(format!("there is no entry {index}"));
+        let position = usize::try_from(index).map_err(|_| missing())?;
+        let bytes = match self.contents.get(position) {
+            Some(contents) => contents.clone(),
+            None => {
+                let layers = self.layers.borrow();
+                let layer = layers.get(position - self.contents.len());
+                format!("{:?}", layer.ok_or_else(missing)?).into_bytes()
+            }
+        };
+        Ok(Measured {
+            digest: sha256(&bytes),
+            size: bytes.len() as u64,
+        })
+    }
+}
+
 /// Joins a path to the folder it is relative to. `None` if it leads out of the archive.
 fn resolve(folder: &str, path: &str) -> Option<String> {
     let mut components: Vec<&str> = Vec::new();
@@ -152,6 +217,8 @@ pub enum Written {
     Symlink(String),
     /// The layer of this number.
     Layer(u32),
+    /// The filesystem that the layers of these numbers show.
+    Merged(Vec<u32>),
 }
 
 /// An output in memory, in the order of the calls.
@@ -194,7 +261,7 @@ impl FakeOutput {
         self.entries.iter().fold(
             FakeArchive::new(),
             |archive, (path, written)| match written {
-                Written::Directory => archive.directory(path),
+                Written::Directory | Written::Merged(_) => archive.directory(path),
                 Written::File(bytes) => archive.file(path, bytes),
                 Written::Symlink(target) => archive.symlink(path, target),
                 Written::Layer(number) => archive.file(path, format!("layer {number}")),
@@ -208,6 +275,12 @@ impl FakeOutput {
         }
         self.entries.push((path.to_owned(), written));
         Ok(())
+    }
+}
+
+impl FilesystemOutput for FakeOutput {
+    fn put_merged(&mut self, prefix: &str, layers: &[u32]) -> Result<(), Error> {
+        self.put(prefix, Written::Merged(layers.to_vec()))
     }
 }
 
