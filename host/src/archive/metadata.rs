@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use msb_erofs::{Device, Timestamp};
 
-use super::index::normal_bytes;
-use super::{ArchiveEntry, ArchiveError};
+use super::ArchiveError;
 use crate::limits::{Account, Budget, Purpose};
 use crate::tar::{self, EntryKind};
 
@@ -70,6 +69,17 @@ pub struct ExactNames {
     pub target: Vec<u8>,
 }
 
+/// What the names of an entry are.
+#[derive(Debug)]
+pub(super) enum Names {
+    /// They lead outside of the archive, or are too long for any file.
+    Outside,
+    /// UTF-8, as the index has them.
+    Text,
+    /// Bytes that are not UTF-8.
+    Exact(Arc<ExactNames>),
+}
+
 /// The metadata of all entries of an archive, in their order.
 #[derive(Debug)]
 pub(super) struct MetadataTable {
@@ -86,16 +96,10 @@ impl MetadataTable {
         }
     }
 
-    /// Adds what a tar says of an entry, which the index has as `indexed`.
-    pub(super) fn push(
-        &mut self,
-        entry: tar::Entry,
-        indexed: &ArchiveEntry,
-    ) -> Result<(), ArchiveError> {
-        let path = normal_bytes(&entry.path);
-        let is_inside = normal_bytes(indexed.path.as_bytes()).is_some();
+    /// Adds what a tar says of an entry with these names.
+    pub(super) fn push(&mut self, entry: tar::Entry, names: Names) -> Result<(), ArchiveError> {
         let kind = match entry.kind {
-            _ if !is_inside => NodeKind::Other,
+            _ if matches!(names, Names::Outside) => NodeKind::Other,
             EntryKind::File => NodeKind::File,
             EntryKind::Directory => NodeKind::Directory,
             EntryKind::Symlink => NodeKind::Symlink,
@@ -105,15 +109,9 @@ impl MetadataTable {
             EntryKind::Fifo => NodeKind::Fifo,
             EntryKind::Other(_) => NodeKind::Other,
         };
-        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
-        let exact = match path {
-            Some(path) if is_inside && !(is_text(&path) && is_text(&entry.link)) => {
-                Some(Arc::new(ExactNames {
-                    path,
-                    target: entry.link,
-                }))
-            }
-            _ => None,
+        let exact = match names {
+            Names::Exact(names) => Some(names),
+            Names::Outside | Names::Text => None,
         };
         let is_shared = |last: &EntryMetadata| Arc::ptr_eq(&last.xattrs, &entry.xattrs);
         let xattrs = if self.entries.last().is_some_and(is_shared) {
@@ -123,11 +121,11 @@ impl MetadataTable {
                 sum + XATTR + (name.len() + value.len()) as u64
             })
         };
-        let names = exact.as_deref().map_or(0, |exact| {
+        let exact_names = exact.as_deref().map_or(0, |exact| {
             XATTR + (exact.path.len() + exact.target.len()) as u64
         });
         self.account
-            .take(Purpose::ArchiveEntries, ENTRY + names + xattrs)?;
+            .take(Purpose::ArchiveEntries, ENTRY + exact_names + xattrs)?;
         self.entries.push(EntryMetadata {
             kind,
             mode: entry.mode,

@@ -120,7 +120,8 @@ impl SeekableArchive {
             if regions > limit {
                 return Err(ArchiveError::TooManyEntries { limit });
             }
-            self.metadata.push(entry, &indexed)?;
+            let names = paths.names(&entry);
+            self.metadata.push(entry, names)?;
             self.index.push(indexed, limit)?;
             self.extents.push(Extent {
                 offset,

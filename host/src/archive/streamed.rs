@@ -3,14 +3,16 @@
 //! Owns the decision what to do with an entry before anybody knows what it is for: what looks like
 //! a layer is converted as it passes, small documents are kept, the rest is discarded.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
-use super::index::MAX_PATH;
-use super::metadata::MetadataTable;
+use super::index::{MAX_PATH, normal_bytes};
+use super::metadata::{MetadataTable, Names};
 use super::{
-    ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, Index, normal_path,
+    ArchiveEntry, ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, ExactNames, Index,
+    normal_path,
 };
 use crate::cancel::Cancel;
 use crate::digest::Digest;
@@ -116,7 +118,8 @@ pub(super) fn read(
         let indexed = paths.entry(&entry);
         let (kind, size, path) = (indexed.kind, indexed.size, Arc::clone(&indexed.path));
         let sparse = entry.sparse.take().map(Arc::new);
-        archive.metadata.push(entry, &indexed)?;
+        let names = paths.names(&entry);
+        archive.metadata.push(entry, names)?;
         let number = archive.index.push(indexed, limits.archive_entries)?;
         let contents = if kind == ArchiveEntryKind::File {
             let read = |source| read_error(&name, format!("{name}: {path}"), compressed, source);
@@ -249,6 +252,8 @@ pub(super) struct Paths {
     /// In normal form, or as written where it leads outside of the archive.
     path: Arc<str>,
     is_outside: bool,
+    /// The path is not UTF-8.
+    is_binary: bool,
     target: Arc<str>,
 }
 
@@ -268,6 +273,7 @@ impl Paths {
             let text = String::from_utf8_lossy(&entry.path);
             let path = normal_path(&text);
             self.is_outside = path.is_none();
+            self.is_binary = matches!(text, Cow::Owned(_));
             self.path = path.map_or_else(|| text.into(), Arc::from);
             self.written.clone_from(&entry.path);
         }
@@ -295,6 +301,26 @@ impl Paths {
             size,
             target,
         }
+    }
+
+    /// Returns what the names of an entry are, after [`entry`](Self::entry) was asked about it. Costs
+    /// nothing that grows with a path that many entries share.
+    pub(super) fn names(&self, entry: &tar::Entry) -> Names {
+        if self.is_outside || entry.path.len() > MAX_PATH || entry.link.len() > MAX_PATH {
+            return Names::Outside;
+        }
+        let is_link = matches!(
+            entry.kind,
+            tar::EntryKind::Symlink | tar::EntryKind::Hardlink
+        );
+        let is_text = !is_link || self.target.as_bytes() == entry.link;
+        if !self.is_binary && is_text {
+            return Names::Text;
+        }
+        Names::Exact(Arc::new(ExactNames {
+            path: normal_bytes(&entry.path).unwrap_or_default(),
+            target: entry.link.clone(),
+        }))
     }
 
     fn target(&mut self, link: &[u8]) -> Arc<str> {
