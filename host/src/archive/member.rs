@@ -10,7 +10,7 @@ use msb_erofs::{Device, Timestamp};
 use tar::{EntryType, Header};
 
 use super::{EntryXattrs, NodeKind};
-use crate::tar::{SparseMap, TAR_BLOCK};
+use crate::tar::{SparseMap, SparseRegion, TAR_BLOCK};
 
 /// Bytes of a name in a ustar header.
 const NAME: usize = 100;
@@ -211,10 +211,17 @@ fn percent_encoded(name: &[u8]) -> String {
     })
 }
 
-/// Returns the map of a sparse file in the form 1.0 of GNU tar.
+/// Returns the map of a sparse file in the form 1.0 of GNU tar. A hole at the end has an empty region
+/// after it: GNU tar knows the length of the file from that alone.
 fn map_block(map: &SparseMap) -> Vec<u8> {
-    let mut text = format!("{}\n", map.regions.len());
-    for region in &map.regions {
+    let last = map.regions.last();
+    let has_last_hole = last.is_none_or(|last| last.end() < map.length);
+    let end = has_last_hole.then_some(SparseRegion {
+        offset: map.length,
+        length: 0,
+    });
+    let mut text = format!("{}\n", map.regions.len() + usize::from(has_last_hole));
+    for region in map.regions.iter().chain(&end) {
         let _ = write!(text, "{}\n{}\n", region.offset, region.length);
     }
     let mut bytes = text.into_bytes();
