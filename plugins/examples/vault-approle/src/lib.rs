@@ -1,9 +1,9 @@
-//! The logins of registries in a secrets server (Vault, OpenBao) that an AppRole opens: the role's
+//! The logins of registries in a secrets server (Vault, `OpenBao`) that an `AppRole` opens: the role's
 //! secret goes into the body of a request, and the token that comes back opens the login.
 //!
 //! Role, token and password stay in the host: the plugin has no `reveal`.
 //!
-//! Source: the HTTP API of the AppRole auth method, `POST /v1/auth/approle/login`, and of the KV
+//! Source: the HTTP API of the `AppRole` auth method, `POST /v1/auth/approle/login`, and of the KV
 //! secrets engine, version 2.
 
 use std::collections::BTreeMap;

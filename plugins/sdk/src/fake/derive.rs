@@ -81,8 +81,8 @@ fn write(out: &mut Vec<u8>, bytes: &[u8], encoding: Encoding) -> Result<(), Refu
                 }
             }
         }
-        Encoding::Base64 => base64(out, bytes, b"+/", true),
-        Encoding::Base64Url => base64(out, bytes, b"-_", false),
+        Encoding::Base64 => base64(out, bytes, *b"+/", true),
+        Encoding::Base64Url => base64(out, bytes, *b"-_", false),
         Encoding::Hex => {
             for byte in bytes {
                 out.extend(format!("{byte:02x}").into_bytes());
@@ -92,11 +92,11 @@ fn write(out: &mut Vec<u8>, bytes: &[u8], encoding: Encoding) -> Result<(), Refu
     Ok(())
 }
 
-fn base64(out: &mut Vec<u8>, bytes: &[u8], last: &[u8; 2], is_padded: bool) {
+fn base64(out: &mut Vec<u8>, bytes: &[u8], last: [u8; 2], is_padded: bool) {
     let letters: Vec<u8> = (b'A'..=b'Z')
         .chain(b'a'..=b'z')
         .chain(b'0'..=b'9')
-        .chain(*last)
+        .chain(last)
         .collect();
     for chunk in bytes.chunks(3) {
         let mut bits = [0; 4];

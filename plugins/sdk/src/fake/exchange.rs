@@ -28,8 +28,8 @@ impl Exchange for FakeSystem {
         let mut taken = Vec::new();
         taken.resize_with(taking.take.len(), || None);
         let json = serde_json::from_slice::<Json>(&body).ok();
-        let takes = !taking.take.is_empty() && (200..300).contains(&response.status);
-        if let Some(mut json) = json.filter(|_| takes) {
+        let is_answer = !taking.take.is_empty() && (200..300).contains(&response.status);
+        if let Some(mut json) = json.filter(|_| is_answer) {
             for ((pointer, form), taken) in taking.take.iter().zip(&mut taken) {
                 *taken = text_at(&json, pointer).and_then(|text| match form {
                     Form::Text => Some(text),

@@ -175,13 +175,12 @@ impl Filesystem for FakeArchive {
     fn measure(&self, index: u32) -> Result<Measured, Error> {
         let missing = || Error::Missing(format!("there is no entry {index}"));
         let position = usize::try_from(index).map_err(|_| missing())?;
-        let bytes = match self.contents.get(position) {
-            Some(contents) => contents.clone(),
-            None => {
-                let layers = self.layers.borrow();
-                let layer = layers.get(position - self.contents.len());
-                format!("{:?}", layer.ok_or_else(missing)?).into_bytes()
-            }
+        let bytes = if let Some(contents) = self.contents.get(position) {
+            contents.clone()
+        } else {
+            let layers = self.layers.borrow();
+            let layer = layers.get(position - self.contents.len());
+            format!("{:?}", layer.ok_or_else(missing)?).into_bytes()
         };
         Ok(Measured {
             digest: sha256(&bytes),

@@ -25,10 +25,13 @@ pub struct FakeSystem {
     refusals: BTreeMap<String, Refusal>,
     server: Option<Box<Answering>>,
     now: u64,
-    kept: RefCell<BTreeMap<String, (Vec<Vec<u8>>, Vec<u8>, u64)>>,
+    kept: RefCell<States>,
     calls: RefCell<Vec<String>>,
     lines: RefCell<Vec<(Level, String)>>,
 }
+
+/// By key: the secrets that a state was made of, the state, and until when it is kept.
+type States = BTreeMap<String, (Vec<Vec<u8>>, Vec<u8>, u64)>;
 
 /// By service and account, or by helper and server: name and secret.
 type Logins = BTreeMap<(String, String), (String, Vec<u8>)>;
