@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(read(&path).if_there().unwrap(), None);
         assert!(entries(&path).if_there().unwrap().is_none());
         assert_eq!(length(&path), None);
-        // What is there and is something else is no missing file.
+        // A path that leads to something else is not a missing file.
         assert!(read(directory.path()).if_there().is_err());
     }
 }

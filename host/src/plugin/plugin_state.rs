@@ -1,4 +1,4 @@
-//! The files in which plugins keep what outlives a run, sealed: nobody but this user's msb reads or
+//! The files in which plugins keep what outlives a run, sealed: only this user's msb reads or
 //! makes one.
 //!
 //! Owns their layout and limits. One that is damaged, or was sealed with another key, is empty.

@@ -15,10 +15,9 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Tiers:
-  ambient     It is there anyway: its faults are notes, and an expired login keeps nobody from a public
-              image
-  configured  It is asked only for registries that registries.auth names something for, and answers
-  installed   It is asked, and its faults end the pull
+  ambient     It may have a login: faults are notes, and public images are pulled with an expired login
+  configured  It is asked only for registries that registries.auth has an entry for
+  installed   It is asked for every registry, and a fault ends the pull
 
 Examples:
   msb plugin tier vault

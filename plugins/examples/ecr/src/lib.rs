@@ -99,7 +99,7 @@ impl<S: Clock + Derive + Env + Exchange + Settings + State> Provider<S> for Ecr 
             .chain(&keys.session)
             .collect();
         if request.attempt == 1 {
-            // Without the permission a login is had anew in every run.
+            // Without the permission, every run asks for a new login.
             if let Some(kept) = granted(system.kept(&url, &made_of))?.flatten() {
                 return Ok(login(kept.value, kept.until));
             }

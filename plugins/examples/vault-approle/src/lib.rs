@@ -120,7 +120,7 @@ fn variable<S: Env>(system: &S, name: &str) -> Result<Secret, Error> {
     })
 }
 
-/// Returns an error for what is no answer.
+/// Returns an error for a response that is not an answer.
 fn answered(url: &str, answer: &Exchanged) -> Result<(), Error> {
     match answer.status {
         200 => Ok(()),
