@@ -24,6 +24,9 @@ use error::Exit;
 use ui::Ui;
 
 fn main() -> ExitCode {
+    if let Some(compiled) = msb_host::plugin::compile_if_asked() {
+        return compiled;
+    }
     // Ends here with 2 when the arguments make no sense, with 0 after --help and --version.
     let args = Args::parse().checked().unwrap_or_else(|error| error.exit());
     let ui = Ui::new(args.level());

@@ -17,6 +17,8 @@ mod pull;
 #[cfg(feature = "plugins")]
 mod save;
 
+#[cfg(feature = "plugins")]
+use std::path::Path;
 use std::path::PathBuf;
 #[cfg(feature = "registry")]
 use std::sync::atomic::AtomicBool;
@@ -65,11 +67,15 @@ pub struct MsbBuilder {
     home: Option<PathBuf>,
     #[cfg(feature = "registry")]
     overrides: HostOverrides,
+    #[cfg(feature = "plugins")]
+    compiler: Option<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Shared {
     home: Home,
+    #[cfg(feature = "plugins")]
+    compiler: Option<PathBuf>,
     #[cfg(feature = "registry")]
     overrides: HostOverrides,
     #[cfg(feature = "registry")]
@@ -123,8 +129,16 @@ impl Msb {
     /// When the settings or the list of installed plugins cannot be read.
     #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Result<Arc<Installed>, Error> {
-        let open = || Ok(Installed::open(self.home(), &*self.settings()?)?);
+        let open = || {
+            let installed = Installed::open(self.home(), &*self.settings()?)?;
+            Ok(installed.compiled_by(self.compiler()))
+        };
         self.shared.installed.get(open)
+    }
+
+    #[cfg(feature = "plugins")]
+    fn compiler(&self) -> Option<&Path> {
+        self.shared.compiler.as_deref()
     }
 
     /// Returns the credential providers, in the order in which they are asked.
@@ -199,6 +213,18 @@ impl MsbBuilder {
         self
     }
 
+    /// Names an executable, processes of which compile the plugins that do not ship with msb: for 10 s of
+    /// the processor's time at most, and in 512 MiB. It calls
+    /// [`compile_if_asked`](crate::plugin::compile_if_asked) before anything else; `msb` itself does.
+    /// Without one, plugins are compiled in this process, where a thread that takes longer than a minute
+    /// is left behind, and memory is bounded by no more than the sizes that a component may have.
+    #[must_use]
+    #[cfg(feature = "plugins")]
+    pub fn compiler(mut self, executable: impl Into<PathBuf>) -> Self {
+        self.compiler = Some(executable.into());
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -211,6 +237,8 @@ impl MsbBuilder {
         Ok(Msb {
             shared: Arc::new(Shared {
                 home,
+                #[cfg(feature = "plugins")]
+                compiler: self.compiler,
                 #[cfg(feature = "registry")]
                 overrides: self.overrides,
                 #[cfg(feature = "registry")]

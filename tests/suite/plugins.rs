@@ -2,7 +2,9 @@
 //! with.
 
 mod bootstrap;
+mod bombs;
 mod conformance;
+mod consent;
 mod contract;
 mod distribution;
 mod guide;
@@ -59,7 +61,9 @@ pub(crate) fn all() -> Vec<crate::Test> {
     [
         tests(),
         bootstrap::tests(),
+        bombs::tests(),
         conformance::tests(),
+        consent::tests(),
         contract::tests(),
         distribution::tests(),
         guide::tests(),
@@ -178,7 +182,7 @@ fn the_printed_command_installs_and_what_was_granted_is_kept() {
     let refused = env.msb(&format!("plugin install {}", path.display()));
     let (_, command) = refused
         .stderr
-        .split_once("to grant all of it: msb ")
+        .split_once("to agree to all of it: msb ")
         .unwrap();
     let script = format!("exec \"$MSB\" {}", command.trim());
     let mut shell = env.command([""; 0]);
@@ -314,14 +318,17 @@ fn an_update_that_asks_for_more_is_agreed_to_anew_and_else_the_old_one_stays() {
     let before = lock(&env);
     std::fs::copy(component("vault"), &path).unwrap();
     env.msb("plugin update mine").failure(&[
-        "asks for permissions",
+        "is more than you have agreed to",
         "http=",
-        "msb plugin update mine --grant",
+        "msb plugin update mine --yes --grant",
     ]);
     assert_eq!(lock(&env), before);
     env.msb("plugin verify").success();
     env.msb("plugin update mine --yes").success();
     assert_eq!(row(&env, "mine")["provides"], "vault");
+    std::fs::copy(component("env"), &path).unwrap();
+    env.msb("plugin update mine")
+        .failure(&["it takes the place of env"]);
 }
 
 fn a_component_that_was_changed_on_disk_is_never_run() {

@@ -31,7 +31,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Opens the store that the environment names, to connect like this.
     pub(crate) fn open(&self) -> Result<Msb, CommandError> {
-        let mut builder = Msb::builder().insecure(self.insecure);
+        let mut builder = super::builder().insecure(self.insecure);
         if let Some(verify) = self.tls_verify {
             builder = builder.tls_verify(verify);
         }

@@ -1,9 +1,10 @@
 //! `msb images`, `msb image ls`
 
 use msb_host::image::NO_REFERENCE;
-use msb_host::{ImageList, ImageSummary, Msb};
+use msb_host::{ImageList, ImageSummary};
 
 use super::{DataFormat, short_digest};
+use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::ui::Ui;
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let list = Msb::open()?.images().run()?;
+    let list = commands::open()?.images().run()?;
     show(ui, args, &list)?;
     match list.incomplete {
         Some(error) => Err(error.into()),

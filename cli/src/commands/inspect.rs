@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use msb_host::image::ImageConfig;
-use msb_host::{ImageDetails, LayerDetails, Msb};
+use msb_host::{ImageDetails, LayerDetails};
 
 use super::{DataFormat, short_digest};
+use crate::commands;
 use crate::error::CommandError;
 use crate::page::Page;
 use crate::ui::Ui;
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let image = Msb::open()?.inspect(&args.reference).run()?;
+    let image = commands::open()?.inspect(&args.reference).run()?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&image),
         None => ui.data(&text(&image)),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use msb_host::{Input, LoadReport, Msb, Platform, Reference};
+use msb_host::{Input, LoadReport, Platform, Reference};
 
 use super::names;
+use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -81,7 +82,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         _ => Input::stdin(),
     };
     let started = Instant::now();
-    let mut load = Msb::open()?.load(input);
+    let mut load = commands::open()?.load(input);
     if let Some(tag) = tag {
         load = load.tag(tag);
     }

@@ -12,8 +12,10 @@ pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod verify;
 
+use std::path::Path;
+
 use clap::ValueEnum;
-use msb_host::{Digest, Reference};
+use msb_host::{Digest, Msb, MsbBuilder, Reference};
 
 use crate::args::{Command, ImageCommand};
 use crate::error::CommandError;
@@ -40,6 +42,25 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Registry(command) => registry::run(ui, command),
         Command::Plugin(command) => plugin::run(ui, command),
     }
+}
+
+/// Returns a builder of what all commands work with.
+fn builder() -> MsbBuilder {
+    match compiler() {
+        Some(executable) => Msb::builder().compiler(executable),
+        None => Msb::builder(),
+    }
+}
+
+/// Opens the store that the environment names.
+fn open() -> Result<Msb, CommandError> {
+    Ok(builder().open()?)
+}
+
+/// Returns the executable that compiles plugins: this one, whatever has become of its file.
+fn compiler() -> Option<&'static Path> {
+    let own = Path::new("/proc/self/exe");
+    own.exists().then_some(own)
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msb_host::store::StoreError;
-use msb_host::{Error, Msb, PruneReport};
+use msb_host::{Error, PruneReport};
 
 use super::DataFormat;
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
@@ -47,7 +48,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ui.status("Aborted.");
         return Ok(());
     }
-    let prune = Msb::open()?.prune().dry_run(args.dry_run);
+    let prune = commands::open()?.prune().dry_run(args.dry_run);
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Prune, |progress| {
         prune

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use msb_host::progress::LogLevel;
-use msb_host::{Error, Msb, Reference, Removed};
+use msb_host::{Error, Reference, Removed};
 
 use super::prune::without_room;
+use crate::commands;
 use crate::error::CommandError;
 use crate::size;
 use crate::ui::Ui;
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 /// Runs the command. What cannot be removed does not keep the others.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let msb = Msb::open()?;
+    let msb = commands::open()?;
     remove_each(ui, &args.references, |selector| {
         msb.remove(selector).force(args.force).run()
     })

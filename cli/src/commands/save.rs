@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use msb_host::progress::LogLevel;
-use msb_host::{Msb, SaveReport, SaveTarget};
+use msb_host::{SaveReport, SaveTarget};
 
 use super::names;
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -48,7 +49,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let msb = Msb::open()?;
+    let msb = commands::open()?;
     let target = match args.output {
         Some(path) if path != Path::new("-") => SaveTarget::File(path),
         _ if io::stdout().is_terminal() => {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use msb_host::{Damage, Msb, VerifiedImage, VerifyReport};
+use msb_host::{Damage, VerifiedImage, VerifyReport};
 
 use super::{DataFormat, short_digest};
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
@@ -48,7 +49,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let verify = Msb::open()?.verify(&args.references);
+    let verify = commands::open()?.verify(&args.references);
     let verify = verify.repair(args.repair).force(args.force);
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Verify, |progress| {

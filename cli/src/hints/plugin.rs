@@ -2,7 +2,7 @@
 
 use msb_host::archive::Contents;
 use msb_host::plugin::installed::SignatureError;
-use msb_host::plugin::{Failure, FormatError, InstalledError, PluginError, Refusal};
+use msb_host::plugin::{CompileLimit, Failure, FormatError, InstalledError, PluginError, Refusal};
 use msb_host::registry::DownloadError;
 use msb_plugin_kit::scaffold::ScaffoldError;
 
@@ -60,6 +60,12 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         InstalledError::NotLocked { .. } => {
             "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
              plugins.lock"
+        }
+        InstalledError::Exceeds { name, .. } => {
+            return Some(format!(
+                "take a plugins.lock that was agreed to; or look at the plugin and agree again: `msb \
+                 plugin rm {name}`, then `msb plugin install`"
+            ));
         }
         InstalledError::Signature {
             source: SignatureError::OtherKind { .. },
@@ -155,6 +161,20 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
         }
         Failure::TooNew(_) => {
             "update msb, or install a version of the plugin that was made for this one"
+        }
+        Failure::Compiling(CompileLimit::Time(_)) => {
+            return Some(format!(
+                "it was made to cost, or brings a whole language with it; if you know that it is the \
+                 second, give it more time in config.json: {{\"plugins\": {{\"limits\": {{\"{}\": \
+                 {{\"compile_secs\": 60}}}}}}}}",
+                error.plugin
+            ));
+        }
+        Failure::Compiling(_) => {
+            "do not use it: it was made to cost, or has far too much in it; tell its author"
+        }
+        Failure::Compiler(_) => {
+            "msb starts itself for this: /proc must be mounted, and more processes allowed"
         }
         Failure::Crashed { .. } | Failure::Answer(_) => {
             "this is a fault of the plugin, not of what it was given; tell its author"

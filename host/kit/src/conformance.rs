@@ -81,6 +81,10 @@ pub struct Subject {
     /// Where archives are kept that a format plugin has failed with, for its author to look at:
     /// `hostile-bytes-7.tar` and the like.
     pub keep: Option<PathBuf>,
+    /// The executable whose processes compile it: see [`Runtime::compiled_by`].
+    ///
+    /// [`Runtime::compiled_by`]: msb_host::plugin::Runtime::compiled_by
+    pub compiler: Option<PathBuf>,
 }
 
 /// Why a plugin could not be tested.

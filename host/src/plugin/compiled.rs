@@ -104,8 +104,28 @@ impl CompiledCode {
     pub(super) fn keep(&self, component: &Digest, compiled: &Component) -> io::Result<()> {
         let code = compiled.serialize().map_err(io::Error::other)?;
         let subject = self.subject(component);
+        self.write(subject, &self.key.seal(subject, &code))
+    }
+
+    /// Keeps code that a process of ours has made, and returns the component. `not_kept` is told where
+    /// the code cannot be kept.
+    pub(super) fn adopt(
+        &self,
+        engine: &Engine,
+        component: &Digest,
+        code: &[u8],
+        not_kept: impl FnOnce(io::Error),
+    ) -> wasmtime::Result<Component> {
+        let subject = self.subject(component);
+        let sealed = self.key.seal(subject, code);
+        if let Err(error) = self.write(subject, &sealed) {
+            not_kept(error);
+        }
+        proven(engine, &self.key, subject, sealed)
+    }
+
+    fn write(&self, subject: Subject<'_>, sealed: &[u8]) -> io::Result<()> {
         let path = self.path(subject);
-        let sealed = self.key.seal(subject, &code);
         let free = free_space(&self.folder)?;
         if sealed.len() as u64 > free / SHARE {
             let (length, folder) = (sealed.len(), self.folder.display());
@@ -116,7 +136,7 @@ impl CompiledCode {
         if fs::link_metadata(&path).is_ok_and(|there| there.is_dir()) {
             remove(&path)?;
         }
-        atomic::write(&path, Mode::Exactly(PRIVATE_FILE), &sealed)
+        atomic::write(&path, Mode::Exactly(PRIVATE_FILE), sealed)
     }
 
     /// Drops what was not used for longest until `wanted` more bytes fit, and what msb once kept
@@ -173,6 +193,34 @@ impl std::fmt::Debug for CompiledCode {
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the component of code that a process of ours has made, where nothing can be kept: under a
+/// key that is for this once.
+pub(super) fn adopt_unkept(
+    engine: &Engine,
+    component: &Digest,
+    code: &[u8],
+) -> wasmtime::Result<Component> {
+    let key = Key::random()?;
+    let id = id(engine);
+    let subject = Subject {
+        engine: &id,
+        component,
+    };
+    proven(engine, &key, subject, key.seal(subject, code))
+}
+
+fn proven(
+    engine: &Engine,
+    key: &Key,
+    subject: Subject<'_>,
+    sealed: Vec<u8>,
+) -> wasmtime::Result<Component> {
+    let proven = key
+        .prove(subject, sealed)
+        .ok_or_else(|| wasmtime::Error::msg("its code is damaged"))?;
+    native::component(engine, &proven)
 }
 
 /// Makes `path` a directory of this user with mode 0700, and returns where it is. If others had

@@ -3,8 +3,7 @@
 //! Owns compiling, linking and calling. What a plugin may reach is decided here: the imports that
 //! the linker defines, and nothing else.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,16 +12,18 @@ use wasmtime::{Engine, Store};
 
 use super::bindings::Plugin;
 use super::bindings::exports::msb::plugin::{archive, credentials, layers};
-use super::compiled::Kept;
+use super::compiled::{self, Kept};
+use super::compiler;
 use super::engine::MAX_STACK;
 use super::error::{Failure, PluginError};
 use super::format::CallContext;
 use super::guest::Guest;
 use super::inspect;
 use super::limits::{Meter, PluginBudget, Stopped};
+use super::package::Origin;
 use super::runtime::{Runtime, Unanswered};
+use super::structure::Structure;
 use super::wasi;
-use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::{Event, LogLevel, PluginWork};
 
@@ -41,12 +42,13 @@ impl Component {
     pub(super) fn compile(
         runtime: &Runtime,
         engine: &Engine,
-        bytes: Bytes,
+        bytes: &Bytes,
+        origin: Origin,
         budget: PluginBudget,
         call_context: &CallContext<'_>,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let component = ready(runtime, engine, bytes, call_context)?;
+        let component = ready(runtime, engine, bytes, origin, call_context)?;
         let mismatch = |error: wasmtime::Error| Failure::Mismatch(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(mismatch)?;
@@ -146,8 +148,32 @@ pub(super) struct Exports<'a> {
 }
 
 impl Running {
-    /// Calls a function of the instance. Its time runs anew.
+    /// Calls the function that the instance was made for. Its time runs from here.
     pub(super) fn call<T>(
+        &mut self,
+        function: &'static str,
+        call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        self.store.data_mut().meter.begin_call();
+        self.called(function, call)
+    }
+
+    /// Calls another function of the instance for the same operation: all calls of it have one budget
+    /// together.
+    pub(super) fn call_on<T>(
+        &mut self,
+        function: &'static str,
+        call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        self.store
+            .data_mut()
+            .meter
+            .go_on()
+            .map_err(Failure::Stopped)?;
+        self.called(function, call)
+    }
+
+    fn called<T>(
         &mut self,
         function: &'static str,
         call: impl AsyncFnOnce(&mut Exports<'_>) -> wasmtime::Result<T>,
@@ -155,7 +181,6 @@ impl Running {
         let Some(instance) = self.instance.take() else {
             return Err(Failure::Answer("it has failed before".to_owned()));
         };
-        self.store.data_mut().meter.begin_call();
         let component = Arc::clone(&self.component);
         let answer = self.wait(PluginWork::Call(function), async |store| {
             call(&mut Exports {
@@ -182,13 +207,14 @@ impl Running {
     ) -> Result<T, Failure> {
         let guest = self.store.data();
         let cancel = guest.meter.cancel().clone();
-        let wall = guest.meter.budget().wall;
+        let wall = guest.meter.wall_left();
         // What is neither computing nor the host's own work is sleep, and has a limit as well.
         let idle = wall.unwrap_or(guest.meter.budget().compute);
         let runtime = self.component.runtime.clone();
         let started = Instant::now();
         let answer = runtime.wait(&cancel, wall, idle, call(&mut self.store));
         let guest = self.store.data_mut();
+        guest.meter.pause();
         guest.progress.report(Event::PluginWork {
             plugin: &guest.plugin,
             work,
@@ -200,6 +226,7 @@ impl Running {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&error, guest)),
             Err(Unanswered::Late(limit)) => {
+                let limit = guest.meter.budget().wall.unwrap_or(limit);
                 Err(Failure::Stopped(guest.meter.stop(Stopped::Wall(limit))))
             }
             Err(Unanswered::Cancelled(cancelled)) => {
@@ -214,7 +241,8 @@ impl Running {
 fn ready(
     runtime: &Runtime,
     engine: &Engine,
-    bytes: Bytes,
+    bytes: &Bytes,
+    origin: Origin,
     call_context: &CallContext<'_>,
 ) -> Result<wasmtime::component::Component, Failure> {
     let log = |message: String| {
@@ -223,11 +251,9 @@ fn ready(
             message: &message,
         });
     };
-    let Some(code) = runtime.compiled_code(engine, &**call_context.progress) else {
-        return compiled(engine, bytes, call_context.cancel);
-    };
-    let digest = Digest::of(&bytes);
-    match code.find(engine, &digest) {
+    let kept = runtime.compiled_code(engine, &**call_context.progress);
+    let digest = Digest::of(bytes);
+    match kept.map_or(Kept::Nothing, |code| code.find(engine, &digest)) {
         Kept::Code(component) => return Ok(component),
         Kept::Refused(path, why) => log(format!(
             "plugin `{}` is compiled again: its code in `{}` is not used, for {why}",
@@ -236,53 +262,41 @@ fn ready(
         )),
         Kept::Nothing => {}
     }
-    let component = compiled(engine, bytes, call_context.cancel)?;
-    if let Err(error) = code.keep(&digest, &component) {
+    let not_kept = |error: std::io::Error| {
         log(format!(
             "the compiled code of plugin `{}` is not kept: {error}",
             call_context.plugin
         ));
+    };
+    let cancel = call_context.cancel;
+    let in_thread = |limit| compiler::in_thread(engine, bytes.clone(), limit, cancel);
+    let component = match (origin, runtime.compiler()) {
+        (Origin::Builtin, _) => in_thread(None)?,
+        (Origin::Author, None) => {
+            Structure::of(bytes)?;
+            in_thread(Some(PATIENCE))?
+        }
+        (Origin::Author, Some(executable)) => {
+            let structure = Structure::of(bytes)?;
+            let made = {
+                let compute = runtime.compile_time(call_context.plugin);
+                compiler::in_process(executable, bytes.clone(), structure, compute, cancel)?
+            };
+            let adopted = match kept {
+                Some(code) => code.adopt(engine, &digest, &made, not_kept),
+                None => compiled::adopt_unkept(engine, &digest, &made),
+            };
+            return adopted.map_err(|error| Failure::Unusable(format!("{error:#}")));
+        }
+    };
+    if let Some(Err(error)) = kept.map(|code| code.keep(&digest, &component)) {
+        not_kept(error);
     }
     Ok(component)
 }
 
-/// Compiles on a thread of its own, which is left behind when the user does not want to wait.
-fn compiled(
-    engine: &Engine,
-    bytes: Bytes,
-    cancel: &Cancel,
-) -> Result<wasmtime::component::Component, Failure> {
-    let (done, answer) = mpsc::channel();
-    let engine = engine.clone();
-    thread::Builder::new()
-        .name("plugin-compiler".to_owned())
-        .stack_size(COMPILER_STACK)
-        .spawn(move || {
-            let _ = done.send(wasmtime::component::Component::from_binary(&engine, &bytes));
-        })
-        .map_err(Failure::Setup)?;
-    loop {
-        cancel
-            .check()
-            .map_err(|cancelled| Failure::Stopped(cancelled.into()))?;
-        match answer.recv_timeout(LOOK) {
-            Ok(component) => {
-                return component.map_err(|error| Failure::Unusable(format!("{error:#}")));
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Unusable(
-                    "the compiler has failed at it".to_owned(),
-                ));
-            }
-        }
-    }
-}
-
-/// How often somebody who waits for the compiler looks whether the user still wants that.
-const LOOK: Duration = Duration::from_millis(20);
-/// What the compiler has for calls within itself: as much as the thread that a process begins with.
-const COMPILER_STACK: usize = 8 << 20;
+/// How long a program that has no process for it waits for the compiler.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn missing(interface: &str) -> wasmtime::Error {
     wasmtime::Error::msg(format!("it exports no `msb:plugin/{interface}`"))

@@ -1,6 +1,8 @@
 //! Compiling a component that takes its time.
 
 use super::*;
+use crate::cancel::Cancel;
+use crate::plugin::test_components::{component_of, module, section};
 use crate::progress::{Progress, Silent};
 use crate::store::Home;
 
@@ -24,34 +26,7 @@ fn large() -> Bytes {
         ]);
     }
     body.extend([0x20, 0, 0x0b]);
-    let body = [length(body.len()), body].concat();
-    let count = length(FUNCTIONS);
-    let sections = [
-        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
-        section(3, &[count.clone(), vec![0; FUNCTIONS]].concat()),
-        section(10, &[count, body.repeat(FUNCTIONS)].concat()),
-    ];
-    let module = [&b"\0asm\x01\0\0\0"[..], &sections.concat()].concat();
-    [&b"\0asm\x0d\0\x01\0"[..], &section(1, &module)]
-        .concat()
-        .into()
-}
-
-fn section(id: u8, contents: &[u8]) -> Vec<u8> {
-    [&[id], &length(contents.len())[..], contents].concat()
-}
-
-/// Returns a number in LEB128.
-fn length(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap();
-        number >>= 7;
-        bytes.push(if number == 0 { low } else { low | 0x80 });
-        if number == 0 {
-            return bytes;
-        }
-    }
+    component_of(&section(1, &module(FUNCTIONS, &body))).into()
 }
 
 #[test]
@@ -71,14 +46,15 @@ fn a_user_who_does_not_want_to_wait_for_the_compiler_need_not() {
         Component::compile(
             &runtime,
             engine,
-            large(),
+            &large(),
+            Origin::Author,
             PluginBudget::FORMAT,
             &call_context,
         )
     };
     let later = cancel.clone();
-    let user = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(50));
+    let user = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
         later.cancel();
     });
     let failure = compile().err().unwrap();

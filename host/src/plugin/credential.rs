@@ -125,8 +125,9 @@ impl CredentialPlugin {
         }
         let bytes = self.package.component.read()?;
         let engine = self.runtime.engine_for_call()?;
-        let limits = self.package.limits.clone();
-        let compiled = Component::compile(&self.runtime, engine, bytes, limits, call_context)?;
+        let (origin, limits) = (self.package.origin(), self.package.limits.clone());
+        let compiled =
+            Component::compile(&self.runtime, engine, &bytes, origin, limits, call_context)?;
         Ok(self.component.get_or_init(|| compiled.into()))
     }
 

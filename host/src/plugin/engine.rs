@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, OptLevel, RegallocAlgorithm, WasmBacktraceDetails};
 
 use super::error::EngineError;
 use super::limits::PluginBudget;
@@ -19,8 +19,20 @@ const MEMORY_GUARD: u64 = 64 << 10;
 /// Bytes of a guest's calls within itself.
 pub(super) const MAX_STACK: usize = 512 << 10;
 
-/// Starts the engine.
-pub(super) fn start() -> Result<Engine, EngineError> {
+/// Starts an engine that only compiles; `quickly`, where what it makes need not be fast.
+pub(super) fn compiling(quickly: bool) -> wasmtime::Result<Engine> {
+    let mut config = config();
+    if quickly {
+        config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+            // Threads would share its time, and take some of it for themselves.
+            .parallel_compilation(false);
+    }
+    Engine::new(&config)
+}
+
+fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -31,7 +43,12 @@ pub(super) fn start() -> Result<Engine, EngineError> {
         .memory_reservation(PluginBudget::FORMAT.memory as u64)
         .memory_guard_size(MEMORY_GUARD)
         .max_wasm_stack(MAX_STACK);
-    let engine = Engine::new(&config).map_err(|source| EngineError {
+    config
+}
+
+/// Starts the engine.
+pub(super) fn start() -> Result<Engine, EngineError> {
+    let engine = Engine::new(&config()).map_err(|source| EngineError {
         message: format!("{source:#}"),
     })?;
     let weak = engine.weak();

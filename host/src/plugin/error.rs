@@ -24,6 +24,9 @@ pub enum Failure {
     /// The bytes are not a component that this host can compile.
     #[error("it is not a usable WebAssembly component: {0}")]
     Unusable(String),
+    /// Compiling the component takes more than a stranger's component may.
+    #[error("compiling it takes {0}")]
+    Compiling(CompileLimit),
     /// The file of the component cannot be read.
     #[error("could not read its file `{}`", path.display())]
     Component {
@@ -70,12 +73,29 @@ pub enum Failure {
     /// The engine could not be started.
     #[error(transparent)]
     Engine(EngineError),
+    /// The process that compiles what strangers have written could not be used.
+    #[error("could not start the process that compiles plugins")]
+    Compiler(#[source] std::io::Error),
     /// There are no threads to wait on.
     #[error("could not start the threads of plugins")]
     Setup(#[source] std::io::Error),
     /// The host could not do what the plugin asked for; the plugin is not to blame.
     #[error(transparent)]
     Host(#[from] crate::archive::ArchiveError),
+}
+
+/// What compiling a component took too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileLimit {
+    /// Time of the processor.
+    #[error("more than {} s of the processor's time", .0.as_secs())]
+    Time(std::time::Duration),
+    /// Time by the clock, where there is no process of its own.
+    #[error("longer than {} s", .0.as_secs())]
+    Wall(std::time::Duration),
+    /// Memory.
+    #[error("more than 512 MiB of memory")]
+    Memory,
 }
 
 /// The typed errors of the contract (`msb:plugin/types`).
@@ -141,6 +161,7 @@ impl fmt::Display for PluginError {
             Failure::Refused(Refusal::TooLarge(_)) => " met a limit",
             Failure::Refused(Refusal::Io(_)) => " could not go on",
             Failure::Unusable(_)
+            | Failure::Compiling(_)
             | Failure::Mismatch(_)
             | Failure::TooNew(_)
             | Failure::NewerWasi(_)

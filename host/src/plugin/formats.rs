@@ -14,7 +14,7 @@ use super::format::{self, CallContext, Description, Plan, StoredImage};
 use super::generated::Maker;
 use super::grant::Grants;
 use super::limits::PluginBudget;
-use super::package::{ComponentBytes, Package, PluginKind};
+use super::package::{ComponentBytes, Origin, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::archive::{self, ArchiveError, ArchiveOutput, ArchiveSource, Contents};
 use crate::cancel::Cancel;
@@ -113,7 +113,8 @@ impl Formats {
         let compiled = Component::compile(
             &self.runtime,
             self.runtime.engine()?,
-            Bytes::from_owner(Arc::clone(&component)),
+            &Bytes::from_owner(Arc::clone(&component)),
+            Origin::Author,
             budget.clone(),
             &call_context,
         )
@@ -298,9 +299,10 @@ impl Formats {
         } else {
             let engine = self.runtime.engine()?;
             let bytes = package.component.read().map_err(error)?;
-            let limits = package.limits.clone();
-            let compiled = Component::compile(&self.runtime, engine, bytes, limits, &call_context)
-                .map_err(error)?;
+            let (origin, limits) = (package.origin(), package.limits.clone());
+            let compiled =
+                Component::compile(&self.runtime, engine, &bytes, origin, limits, &call_context)
+                    .map_err(error)?;
             installed.component.get_or_init(|| compiled.into())
         };
         call(component, &call_context).map_err(|failure| match failure {

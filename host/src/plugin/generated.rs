@@ -176,7 +176,7 @@ impl MadeLayer {
     }
 
     fn next(&mut self) -> Result<Vec<u8>, Failure> {
-        let answer = self.running.call("next", async |exports| {
+        let answer = self.running.call_on("next", async |exports| {
             let layers = exports.layers()?;
             layers.call_next(&mut *exports.store, CHUNK).await
         })?;
@@ -187,6 +187,8 @@ impl MadeLayer {
                 bytes.len()
             )));
         }
+        let meter = &mut self.running.guest().meter;
+        meter.add_made(bytes.len()).map_err(Failure::Stopped)?;
         Ok(bytes)
     }
 

@@ -2,16 +2,26 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
-use crate::plugin::Formats;
+use crate::plugin::limits::Meter;
+use crate::plugin::package::Origin;
 use crate::plugin::test_bench::{TIGHT, chain, component};
 use crate::plugin::tests::OneEntry;
+use crate::plugin::{Formats, PluginBudget};
 use crate::progress::Silent;
 use crate::store::Home;
 
+/// Bytes of a layer that are compared.
+const KEPT: u64 = 1 << 20;
+
 /// Reads the layer that the plugin makes under this name, with at most `limit` bytes of it.
 fn read(layer: &str, limit: u64) -> Result<Vec<u8>, String> {
+    read_within(&TIGHT, layer, limit)
+}
+
+fn read_within(budget: &PluginBudget, layer: &str, limit: u64) -> Result<Vec<u8>, String> {
     let home = tempfile::tempdir().unwrap();
     let mut formats = Formats::builtin(&Home::at(home.path()));
     let progress: Arc<dyn Progress> = Arc::new(Silent);
@@ -20,9 +30,9 @@ fn read(layer: &str, limit: u64) -> Result<Vec<u8>, String> {
         .add(
             "misbehaving",
             component("misbehaving"),
-            crate::plugin::PluginBudget {
+            PluginBudget {
                 transfer: 4 << 20,
-                ..TIGHT
+                ..budget.clone()
             },
             &progress,
             &cancel,
@@ -39,9 +49,19 @@ fn read(layer: &str, limit: u64) -> Result<Vec<u8>, String> {
         source.name(number),
         format!("{layer} (made by plugin `misbehaving`)")
     );
+    // A layer that has no end is not kept.
     let mut bytes = Vec::new();
     let mut opened = source.open(number).map_err(|error| chain(&error))?;
-    match opened.by_ref().take(limit).read_to_end(&mut bytes) {
+    let mut limited = opened.by_ref().take(limit);
+    let read = match limit {
+        u64::MAX => limited
+            .by_ref()
+            .take(KEPT)
+            .read_to_end(&mut bytes)
+            .and_then(|_| std::io::copy(&mut limited, &mut std::io::sink())),
+        _ => limited.read_to_end(&mut bytes).map(|length| length as u64),
+    };
+    match read {
         Ok(_) => Ok(bytes),
         Err(error) => {
             // It stays at its end.
@@ -65,8 +85,73 @@ fn a_made_layer_is_what_the_plugin_gives_piece_by_piece() {
 
 #[test]
 fn a_made_layer_can_be_longer_than_the_memory_of_the_plugin() {
-    let length = TIGHT.memory as u64 * 2;
-    assert_eq!(read("endless", length).unwrap().len() as u64, length);
+    let budget = PluginBudget {
+        compute: PluginBudget::FORMAT.compute,
+        ..TIGHT
+    };
+    let length = budget.memory as u64 * 2;
+    let layer = read_within(&budget, "endless", length).unwrap();
+    assert_eq!(layer.len() as u64, length);
+}
+
+#[test]
+fn a_layer_without_end_meets_the_budget_of_one_call() {
+    let second = Duration::from_secs(1);
+    let loose = PluginBudget {
+        made: u64::MAX,
+        compute: second * 600,
+        host_calls: u64::MAX,
+        ..TIGHT
+    };
+    for (budget, words) in [
+        (
+            PluginBudget {
+                made: 5 << 20,
+                ..loose
+            },
+            "it made more than 5 MiB of a layer or an archive",
+        ),
+        (
+            PluginBudget {
+                host_calls: 7,
+                ..loose
+            },
+            "it called the host more than 7 times",
+        ),
+        (
+            PluginBudget {
+                compute: second / 10,
+                ..loose
+            },
+            "it computed for longer than its 0.1 s",
+        ),
+        (
+            PluginBudget {
+                wall: Some(second / 5),
+                ..loose
+            },
+            "it did not answer within its 0.2 s",
+        ),
+    ] {
+        let error = read_within(&budget, "endless", u64::MAX).unwrap_err();
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn no_time_runs_while_the_host_is_at_work_on_a_layer() {
+    let budget = PluginBudget {
+        compute: Duration::from_millis(300),
+        wall: Some(Duration::from_millis(300)),
+        ..TIGHT
+    };
+    let mut meter = Meter::new(budget, Cancel::default());
+    meter.begin_call();
+    meter.pause();
+    std::thread::sleep(Duration::from_millis(400));
+    meter.go_on().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(meter.check().is_err());
 }
 
 #[test]
@@ -119,7 +204,8 @@ fn made_layers_of_one_name_are_one_entry() {
     let compiled = Component::compile(
         &runtime,
         runtime.engine().unwrap(),
-        component("misbehaving").into(),
+        &component("misbehaving").into(),
+        Origin::Author,
         TIGHT,
         &call_context,
     );

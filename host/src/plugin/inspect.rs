@@ -16,7 +16,7 @@ use super::component::Component;
 use super::error::Failure;
 use super::grant::Capability;
 use super::limits::PluginBudget;
-use super::package::{Inspection, PluginKind, PluginMetadata};
+use super::package::{Inspection, Origin, PluginKind, PluginMetadata};
 use super::runtime::Runtime;
 use super::{credential, format};
 use crate::cancel::Cancel;
@@ -64,7 +64,8 @@ pub(super) fn inspect(
     let component = Arc::new(Component::compile(
         runtime,
         engine,
-        Bytes::copy_from_slice(bytes),
+        &Bytes::copy_from_slice(bytes),
+        Origin::Author,
         PluginBudget::DESCRIPTION,
         &call_context,
     )?);

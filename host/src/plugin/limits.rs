@@ -24,10 +24,12 @@ pub struct PluginBudget {
     pub wall: Option<Duration>,
     /// Bytes that it may hand to the host at once, in one answer or one call.
     pub transfer: usize,
+    /// Bytes that it makes itself: of one layer, or of the files of one archive that it writes.
+    pub made: u64,
 }
 
 impl PluginBudget {
-    /// The budget of an archive format: 256 MiB, 60 s, 4,000,000 calls.
+    /// The budget of an archive format: 256 MiB, 60 s, 4,000,000 calls, 16 GiB that it makes itself.
     pub const FORMAT: Self = Self {
         memory: 256 << 20,
         compute: Duration::from_mins(1),
@@ -35,6 +37,7 @@ impl PluginBudget {
         table_elements: 1_000_000,
         wall: None,
         transfer: 64 << 20,
+        made: 16 << 30,
     };
 
     /// The budget of a credential provider: 64 MiB, 10 s of computing and 30 s by the clock per
@@ -46,6 +49,7 @@ impl PluginBudget {
         table_elements: 100_000,
         wall: Some(Duration::from_secs(30)),
         transfer: 4 << 20,
+        made: 0,
     };
 
     /// The budget of a description: what an unknown component may use to say what it is.
@@ -56,6 +60,7 @@ impl PluginBudget {
         table_elements: 100_000,
         wall: Some(Duration::from_secs(10)),
         transfer: 1 << 20,
+        made: 0,
     };
 }
 
@@ -75,6 +80,9 @@ pub enum Stopped {
     /// It handed the host more bytes at once than its budget.
     #[error("it gave more than its {} MiB in one answer or call", .0 >> 20)]
     Transfer(usize),
+    /// It made more bytes than its budget.
+    #[error("it made more than {} MiB of a layer or an archive", .0 >> 20)]
+    Made(u64),
     /// It kept more bytes of secrets than it may.
     #[error("it held on to more than {} MiB of secrets", .0 >> 20)]
     Secrets(usize),
@@ -98,6 +106,7 @@ impl Stopped {
             Self::Time(_) => Some("compute_secs"),
             Self::Wall(_) => Some("wall_secs"),
             Self::HostCalls(_) => Some("host_calls"),
+            Self::Made(_) => Some("made_mib"),
             Self::Transfer(_) | Self::Secrets(_) | Self::TableElements(_) | Self::Cancelled(_) => {
                 None
             }
@@ -121,6 +130,9 @@ pub(super) struct Meter {
     started: Instant,
     in_host: Duration,
     host_calls: u64,
+    made: u64,
+    /// Since when no call is under way, if none is.
+    paused: Option<Instant>,
     memory: usize,
     table_elements: usize,
     stopped: Option<Stopped>,
@@ -135,16 +147,49 @@ impl Meter {
             started: Instant::now(),
             in_host: Duration::ZERO,
             host_calls: 0,
+            made: 0,
+            paused: None,
             memory: 0,
             table_elements: 0,
             stopped: None,
         }
     }
 
-    /// Begins another call of the same operation: its time runs from here.
+    /// Begins the operation that an instance was made for: its time runs from here.
     pub(super) fn begin_call(&mut self) {
         self.started = Instant::now();
         self.in_host = Duration::ZERO;
+        self.paused = None;
+    }
+
+    /// Notes that a call has come back. Until the next one, no time runs.
+    pub(super) fn pause(&mut self) {
+        self.paused = Some(Instant::now());
+    }
+
+    /// Begins another call of the same operation, which counts, and goes on with its time.
+    pub(super) fn go_on(&mut self) -> Result<(), Stopped> {
+        if let Some(paused) = self.paused.take() {
+            self.started += paused.elapsed();
+        }
+        let now = self.enter_host()?;
+        self.leave_host(now);
+        self.check()
+    }
+
+    /// Notes bytes that the guest has made.
+    pub(super) fn add_made(&mut self, bytes: usize) -> Result<(), Stopped> {
+        self.made = self.made.saturating_add(bytes as u64);
+        if self.made > self.budget.made {
+            return Err(self.stop(Stopped::Made(self.budget.made)));
+        }
+        Ok(())
+    }
+
+    /// Returns how long the operation may go on by the clock.
+    pub(super) fn wall_left(&self) -> Option<Duration> {
+        let wall = self.budget.wall?;
+        Some(wall.saturating_sub(self.started.elapsed()))
     }
 
     /// Returns what stops the guest before its time.

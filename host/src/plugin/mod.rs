@@ -19,6 +19,7 @@ mod bindings;
 mod builtin;
 mod capability;
 mod compiled;
+mod compiler;
 mod component;
 mod credential;
 mod credential_answers;
@@ -38,14 +39,16 @@ mod plugin_state;
 mod runtime;
 mod servers;
 mod shell;
+mod structure;
 pub mod symbolic_path;
 mod wasi;
 
 pub use access::FakeSystem;
 pub use builtin::packages as builtin_packages;
 pub use capability::helper_program::HelperOutput;
+pub use compiler::compile_if_asked;
 pub use credential::providers;
-pub use error::{EngineError, Failure, PluginError, Refusal};
+pub use error::{CompileLimit, EngineError, Failure, PluginError, Refusal};
 pub use format::{
     Description, Document, LayerData, Plan, PlannedImage, PlannedIndex, PlannedLayer,
     SavedReference, StoredImage, StoredLayer,
@@ -65,6 +68,9 @@ pub use shell::shell_word;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 mod test_bench;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod test_components;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -37,6 +37,15 @@ pub struct Package {
     pub builtin: bool,
 }
 
+impl Package {
+    pub(super) fn origin(&self) -> Origin {
+        match self.component {
+            ComponentBytes::Static(_) => Origin::Builtin,
+            ComponentBytes::Memory(_) | ComponentBytes::File { .. } => Origin::Author,
+        }
+    }
+}
+
 /// What a plugin does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginKind {
@@ -90,6 +99,15 @@ pub struct Need {
     pub grant: Grant,
     /// What for. Untrusted text.
     pub reason: String,
+}
+
+/// Who has written a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It ships with msb.
+    Builtin,
+    /// Anyone: it is compiled within bounds.
+    Author,
 }
 
 /// Where the bytes of a component are.

@@ -4,9 +4,10 @@
 //! The host is synchronous: whoever calls a plugin waits on their own thread.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use wasmtime::Engine;
 
 use super::access::{Environment, FakeSystem};
 use super::compiled::CompiledCode;
+use super::compiler;
 use super::engine;
 use super::error::{EngineError, Failure, PluginError};
 use super::inspect;
@@ -34,11 +36,17 @@ const LONGEST: Duration = Duration::from_hours(24 * 365);
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
+    /// What compiles in a process of its own.
+    compiler: Option<Arc<Path>>,
+    /// The processor's time that compiling may take.
+    compile_time: Duration,
 }
 
 struct Inner {
     home: PathBuf,
     cache: PathBuf,
+    /// The same as `compile_time`, where the user has set it for a plugin.
+    compile_times: BTreeMap<String, Duration>,
     servers: Arc<Servers>,
     environment: Environment,
     engine: OnceLock<Engine>,
@@ -65,17 +73,63 @@ impl Runtime {
 
     /// The same; servers are asked as `settings` says of registries.
     pub fn with_settings(home: &Home, settings: &Settings) -> Self {
+        let limits = settings.plugins.limits.iter();
+        let compile_times = limits
+            .filter_map(|(plugin, limits)| Some((plugin.clone(), limits.compile?)))
+            .collect();
+        let servers = Servers::new(settings);
+        Self::of(home, servers, compile_times, Environment::Process)
+    }
+
+    fn of(
+        home: &Home,
+        servers: Servers,
+        compile_times: BTreeMap<String, Duration>,
+        environment: Environment,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 home: home.root().to_owned(),
                 cache: home.plugin_cache(),
-                servers: Arc::new(Servers::new(settings)),
-                environment: Environment::Process,
+                compile_times,
+                servers: Arc::new(servers),
+                environment,
                 engine: OnceLock::new(),
                 compiled: OnceLock::new(),
                 reactor: OnceLock::new(),
             }),
+            compiler: None,
+            compile_time: compiler::COMPUTE,
         }
+    }
+
+    /// Returns a runtime that compiles what does not ship with msb in processes of this executable,
+    /// which calls [`compile_if_asked`](super::compile_if_asked): for 10 s of the processor's time at
+    /// most, and in 512 MiB. Without one it is compiled in this process: a thread that takes longer
+    /// than a minute is left behind, and memory is bounded by the sizes that a component may have.
+    #[must_use]
+    pub fn compiled_by(mut self, executable: Option<&Path>) -> Self {
+        self.compiler = executable.map(Arc::from);
+        self
+    }
+
+    /// Returns a runtime that lets compiling take this much of the processor's time, where the settings
+    /// do not say otherwise.
+    #[must_use]
+    pub fn compiled_within(mut self, time: Duration) -> Self {
+        self.compile_time = time;
+        self
+    }
+
+    /// Returns how much of the processor's time compiling a plugin may take.
+    pub(super) fn compile_time(&self, plugin: &str) -> Duration {
+        let set = self.inner.compile_times.get(plugin);
+        set.copied().unwrap_or(self.compile_time)
+    }
+
+    /// Returns what compiles in a process of its own.
+    pub(super) fn compiler(&self) -> Option<&Path> {
+        self.compiler.as_deref()
     }
 
     /// Says what a component is, and has it describe itself: under tight limits and without any
@@ -162,17 +216,7 @@ impl Runtime {
 
     /// Returns a runtime whose plugins see another environment.
     pub(super) fn with_environment(home: &Home, environment: Environment) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                home: home.root().to_owned(),
-                cache: home.plugin_cache(),
-                servers: Arc::default(),
-                environment,
-                engine: OnceLock::new(),
-                compiled: OnceLock::new(),
-                reactor: OnceLock::new(),
-            }),
-        }
+        Self::of(home, Servers::default(), BTreeMap::new(), environment)
     }
 
     /// Runs a call to its end on this thread: for `wall` by the clock at most, of which it may be

@@ -28,6 +28,7 @@ pub(super) const TIGHT: PluginBudget = PluginBudget {
     table_elements: 10_000,
     wall: None,
     transfer: 1 << 20,
+    made: 100 << 20,
 };
 
 /// Returns a component that was built for tests.

@@ -49,6 +49,10 @@ pub struct PluginLimits {
     pub wall: Option<Duration>,
     /// Calls into the host, per call.
     pub host_calls: Option<u64>,
+    /// The processor's time to compile it.
+    pub compile: Option<Duration>,
+    /// Bytes that it makes itself, per call.
+    pub made: Option<u64>,
 }
 
 /// What comes from a source must be signed with a key.
@@ -104,6 +108,8 @@ struct LimitsFile {
     compute_secs: Option<NonZeroU64>,
     wall_secs: Option<NonZeroU64>,
     host_calls: Option<NonZeroU64>,
+    made_mib: Option<NonZeroU64>,
+    compile_secs: Option<NonZeroU64>,
 }
 
 #[derive(Deserialize)]
@@ -179,11 +185,14 @@ impl PluginsFile {
 impl LimitsFile {
     fn resolve(self) -> PluginLimits {
         let seconds = |count: NonZeroU64| Duration::from_secs(count.get());
+        let mib = |count: NonZeroU64| count.get().saturating_mul(1 << 20);
         PluginLimits {
-            memory: self.memory_mib.map(|mib| mib.get().saturating_mul(1 << 20)),
+            memory: self.memory_mib.map(mib),
             compute: self.compute_secs.map(seconds),
             wall: self.wall_secs.map(seconds),
             host_calls: self.host_calls.map(NonZeroU64::get),
+            made: self.made_mib.map(mib),
+            compile: self.compile_secs.map(seconds),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use msb_host::Msb;
 use msb_host::plugin::InstalledError;
 use msb_host::plugin::installed::{LockEditor, OrderPosition};
 
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -139,7 +139,7 @@ pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
         (None, []) => {}
         (None, names) => with(ui, |editor| editor.put_first(names))?,
     }
-    let installed = Msb::open()?.plugins()?;
+    let installed = commands::open()?.plugins()?;
     let mut lines = String::new();
     for package in installed.packages() {
         lines.extend([&*package.name, "\n"]);
@@ -165,7 +165,7 @@ pub(super) fn with(
     ui: Ui,
     change: impl FnOnce(LockEditor<'_>) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
-    let msb = Msb::open()?;
+    let msb = commands::open()?;
     msb.settings()?;
     let interrupt = Interrupt::watch();
     let changed = progress::during(ui, Work::Install, |progress| {
@@ -176,7 +176,7 @@ pub(super) fn with(
 
 /// Shows what a plugin has now.
 fn tell(ui: Ui, name: &str) -> Result<(), CommandError> {
-    let installed = Msb::open()?.plugins()?;
+    let installed = commands::open()?.plugins()?;
     let grants = installed.find(name)?.grants();
     if grants.is_empty() {
         ui.status(&format!("{name} may do nothing."));

@@ -1,12 +1,11 @@
 //! `msb plugin explain-auth`
 
-use msb_host::Msb;
 use msb_host::address;
 use msb_host::auth::{Action, CredentialQuery, ProviderAttempt, ProviderReply};
 use msb_host::reference::canonical_host;
 use serde::Serialize;
 
-use crate::commands::DataFormat;
+use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -47,7 +46,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ))
         .hint("write it like ghcr.io or host:5000")
     })?;
-    let chain = Msb::open()?.credentials()?;
+    let chain = commands::open()?.credentials()?;
     let interrupt = Interrupt::watch();
     let attempts = progress::during(ui, Work::List, |progress| {
         let question = CredentialQuery {

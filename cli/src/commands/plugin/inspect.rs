@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use msb_host::Msb;
 use msb_host::plugin::PluginKind;
 use msb_host::plugin::installed::Listed;
 use msb_host::settings::{AuthSourceKind, Tier};
 
 use super::list::{Row, state};
-use crate::commands::DataFormat;
+use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::page::Page;
 use crate::ui::Ui;
@@ -29,7 +28,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let installed = Msb::open()?.plugins()?;
+    let installed = commands::open()?.plugins()?;
     let listed = installed.find(&args.name)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&Row::of(listed)),

@@ -1,12 +1,11 @@
 //! `msb plugin ls`
 
-use msb_host::Msb;
 use msb_host::plugin::PluginKind;
 use msb_host::plugin::installed::Listed;
 use msb_host::settings::{AuthSourceKind, Tier};
 use serde::Serialize;
 
-use crate::commands::DataFormat;
+use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::table;
@@ -87,7 +86,7 @@ impl Row {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let installed = Msb::open()?.plugins()?;
+    let installed = commands::open()?.plugins()?;
     if args.format == Some(DataFormat::Json) {
         let rows: Vec<Row> = installed.listed().iter().map(Row::of).collect();
         return ui.json(&rows);

@@ -1,6 +1,7 @@
 //! `msb plugin`: what is installed, and what it may do.
 
 pub(crate) mod change;
+mod consent;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod install;

@@ -8,7 +8,7 @@ use msb_plugin_kit::conformance::{self, Check, CheckOutcome, Report, Subject};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::DataFormat;
+use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -112,6 +112,7 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         files: files.collect::<Result<_, _>>()?,
         archives: args.archive,
         keep: args.keep,
+        compiler: commands::compiler().map(Path::to_owned),
     })
 }
 

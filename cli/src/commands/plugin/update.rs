@@ -5,17 +5,20 @@ use std::time::Duration;
 use msb_host::plugin::InstalledError;
 use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, Source};
 
-use super::install::{Consent, agree, commit};
+use super::consent::{Consent, agree};
+use super::install::commit;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
+use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// Take what is at the source of a plugin now.
 ///
-/// What asks for no more than before is taken without a question. What asks for more is agreed to
-/// as when it was installed; until then the old one stays.
+/// What is no more than before is taken without a question. What asks for more, does more, is asked
+/// about more registries, takes another's place, or is signed by another is agreed to as when it was
+/// installed; until then the old one stays.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
@@ -31,8 +34,9 @@ pub(crate) struct Args {
     /// Grant this and nothing else.
     #[arg(long, value_name = "GRANT")]
     grant: Vec<String>,
-    /// Grant what it asks for, without a question.
-    #[arg(short, long, conflicts_with = "grant")]
+    /// Agree to all that is more than before, without a question; with --grant, to no other
+    /// permissions.
+    #[arg(short, long)]
     yes: bool,
     /// Change nothing: what is at the sources must be what is in plugins.lock.
     #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
@@ -116,14 +120,13 @@ fn tell(ui: Ui, candidate: &Candidate) -> Result<(), CommandError> {
     let before = candidate.previous.as_ref();
     let before = version(before.and_then(|it| it.version.as_deref()));
     let now = version(candidate.version.as_deref());
-    let more = if candidate.news.is_empty() {
-        ""
-    } else {
-        ", asks for more"
-    };
-    let line = format!(
-        "{}: {before} -> {now} ({}){more}",
+    let mut lines = vec![format!(
+        "{}: {before} -> {now} ({})",
         candidate.name, candidate.inspection.digest
-    );
-    ui.data(&format!("{}\n", crate::escape::escaped(&line)))
+    )];
+    lines.extend(candidate.increases.iter().map(|it| format!("  it {it}")));
+    let news = candidate.news.iter();
+    lines.extend(news.map(|requested| format!("  it asks for `{}`", requested.grant)));
+    let lines = lines.iter().map(|line| format!("{}\n", escaped(line)));
+    ui.data(&lines.collect::<String>())
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::Msb;
-
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -15,7 +14,7 @@ pub(crate) struct Args {}
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, _: &Args) -> Result<(), CommandError> {
-    let msb = Msb::open()?;
+    let msb = commands::open()?;
     msb.settings()?;
     let interrupt = Interrupt::watch();
     let verified = progress::during(ui, Work::Verify, |progress| {

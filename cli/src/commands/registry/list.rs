@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use msb_host::{Msb, Registered};
+use msb_host::Registered;
 
-use crate::commands::DataFormat;
+use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let logins = Msb::open()?.logins();
+    let logins = commands::open()?.logins();
     let interrupt = Interrupt::watch();
     let rows = progress::during(ui, Work::List, |progress| {
         logins

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use msb_host::LoggedOut;
 use msb_host::auth::registry_named;
 use msb_host::progress::LogLevel;
-use msb_host::{LoggedOut, Msb};
 
 use super::has;
+use crate::commands;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let registry = registry_named(&args.host)?;
-    let logout = Msb::open()?.log_out(&registry);
+    let logout = commands::open()?.log_out(&registry);
     let interrupt = Interrupt::watch();
     let done = progress::during(ui, Work::Logout, |progress| {
         logout

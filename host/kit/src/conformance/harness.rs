@@ -23,6 +23,8 @@ use msb_host::store::Home;
 
 /// How long a call may compute here. Inputs are small: who takes longer hangs.
 const COMPUTE: Duration = Duration::from_secs(10);
+/// The processor's time that compiling may take: whoever tests a plugin knows what is in it.
+const COMPILE_TIME: Duration = Duration::from_mins(1);
 
 /// The lines that a plugin logs. They are passed on as well, none of them as a warning: that a
 /// plugin warns of what it is shown here is what it should do.
@@ -106,7 +108,7 @@ impl<'a> Harness<'a> {
         });
         Ok(Self {
             subject,
-            runtime: in_fake(&folder.path().join("msb"), &fake),
+            runtime: in_fake(&folder.path().join("msb"), &fake, subject),
             progress: Arc::clone(&journal) as _,
             journal,
             fake,
@@ -139,7 +141,7 @@ impl<'a> Harness<'a> {
 
     /// Returns a runtime in the same home, as if msb had been started again.
     pub(super) fn restarted(&self) -> Runtime {
-        in_fake(&self.runtime.home(), &self.fake)
+        in_fake(&self.runtime.home(), &self.fake, self.subject)
     }
 
     /// Has the component describe itself.
@@ -219,8 +221,10 @@ impl<'a> Harness<'a> {
     }
 }
 
-fn in_fake(home: &Path, fake: &Arc<FakeEnvironment>) -> Runtime {
+fn in_fake(home: &Path, fake: &Arc<FakeEnvironment>, subject: &Subject) -> Runtime {
     Runtime::with_fake_system(&Home::at(home), Arc::clone(fake) as _)
+        .compiled_by(subject.compiler.as_deref())
+        .compiled_within(COMPILE_TIME)
 }
 
 /// Returns an error and everything that led to it, in one line.

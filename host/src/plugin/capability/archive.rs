@@ -141,6 +141,7 @@ impl sink::Host for Guest {
                 MAX_FILE >> 20
             ))));
         }
+        self.meter.add_made(contents.len())?;
         self.write(|output| output.put_file(&path, &contents))
     }
 

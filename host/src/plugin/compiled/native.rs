@@ -11,7 +11,7 @@ use super::seal::Proven;
     reason = "the engine takes compiled code at its word; that it may do so is proven before"
 )]
 pub(super) fn component(engine: &Engine, proven: &Proven) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes are those that `Component::serialize` has returned to an msb of this user.
+    // SAFETY: the bytes are those that the engine of an msb of this user has serialized.
     // A digest over all of them, under a key that only this user can read, was checked when
     // `proven` was made, and they are in memory that nothing else can write to.
     unsafe { Component::deserialize(engine, proven.code()) }

@@ -57,10 +57,7 @@ impl Key {
             Err(wrong) if wrong.kind() == io::ErrorKind::InvalidData => Self::remove(folder)?,
             read => return read,
         }
-        let mut bytes = [0; KEY_LENGTH];
-        SystemRandom::new()
-            .fill(&mut bytes)
-            .map_err(|_| io::Error::other("the system has no random numbers"))?;
+        let bytes = random()?;
         let file = AtomicFile::create(&path, Mode::Exactly(PRIVATE_FILE))?;
         file.file().write_all(&bytes)?;
         if file.put_if_free()? {
@@ -74,6 +71,11 @@ impl Key {
     /// Returns the key itself, from which others are made.
     pub(super) fn hmac(&self) -> &hmac::Key {
         &self.0
+    }
+
+    /// Returns a key that is kept nowhere.
+    pub(super) fn random() -> io::Result<Self> {
+        random().map(|bytes| Self::of(&bytes))
     }
 
     /// Removes the key in a folder, and so every proof under it.
@@ -116,6 +118,14 @@ impl Key {
         hmac::verify(&self.0, message, tag).ok()?;
         Some(Proven(sealed))
     }
+}
+
+fn random() -> io::Result<[u8; KEY_LENGTH]> {
+    let mut bytes = [0; KEY_LENGTH];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    Ok(bytes)
 }
 
 fn header(subject: Subject<'_>) -> Vec<u8> {

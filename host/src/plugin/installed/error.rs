@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::consent::Increase;
 use super::signature::SignatureError;
 use super::source::ParseSourceError;
 use crate::address;
@@ -104,6 +105,14 @@ pub enum InstalledError {
         /// What is there.
         found: Digest,
     },
+    /// What the lock describes is less than what its component is.
+    #[error("plugin `{name}` is more than the lock says: it {}", listed(increases))]
+    Exceeds {
+        /// The plugin.
+        name: String,
+        /// What is more.
+        increases: Vec<Increase>,
+    },
     /// What the lock has is neither kept nor to be had.
     #[error("plugin `{name}` is not kept here any more, and `{place}` does not give it")]
     Gone {
@@ -198,4 +207,9 @@ pub enum InstalledError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+fn listed(increases: &[Increase]) -> String {
+    let increases: Vec<String> = increases.iter().map(ToString::to_string).collect();
+    increases.join(", it ")
 }

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use super::consent::{Increase, Terms};
 use super::error::InstalledError;
 use super::fetch::{self, Network};
-use super::lock::{Lock, LockedKind, LockedPlugin, RequestedGrant};
+use super::lock::{Lock, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
 use super::order::OrderPosition;
+use super::packages;
 use super::signature::{PublicKey, Signature, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
@@ -71,11 +73,27 @@ pub struct Candidate {
     pub asks: Vec<RequestedGrant>,
     /// What of it the user has not been asked about.
     pub news: Vec<RequestedGrant>,
+    /// What else is more than the user has agreed to.
+    pub increases: Vec<Increase>,
     /// The plugin of msb whose place it takes.
     pub replaces: Option<String>,
+    /// How much it may use.
+    pub limits: LockedLimits,
     /// What is installed under its name.
     pub previous: Option<LockedPlugin>,
+    key_pinned: bool,
     component: Arc<[u8]>,
+}
+
+/// What was fetched, and is signed and described as it should be.
+struct Accepted {
+    name: String,
+    source: String,
+    fetched: fetch::Fetched,
+    inspection: Inspection,
+    key: Option<String>,
+    signature: Option<Signature>,
+    previous: Option<LockedPlugin>,
 }
 
 impl Candidate {
@@ -84,6 +102,16 @@ impl Candidate {
         let digest = &self.inspection.digest;
         let previous = self.previous.as_ref();
         previous.is_some_and(|previous| previous.sha256 == *digest)
+    }
+
+    /// Returns what it is and does, as the lock has it.
+    pub fn kind(&self) -> LockedKind {
+        LockedKind::of(&self.inspection.kind)
+    }
+
+    /// Returns whether the user has agreed to all that it is and asks for.
+    pub fn is_agreed(&self) -> bool {
+        self.previous.is_some() && self.news.is_empty() && self.increases.is_empty()
     }
 
     /// Returns what it is granted when the user grants what is new and nothing else changes.
@@ -129,6 +157,7 @@ impl Installer<'_> {
         let previous = lock.plugin(&name).cloned();
         if let Some(previous) = &previous
             && previous.source != spelling
+            && !request.update
         {
             return Err(InstalledError::Taken {
                 name,
@@ -183,26 +212,68 @@ impl Installer<'_> {
         let inspection =
             self.runtime
                 .inspect(&name, &fetched.component, self.progress, self.cancel)?;
-        let provides = inspection.kind.name();
         check_provides(&lock, &name, &inspection.kind)?;
-        let replaces = builtin::packages()
-            .into_iter()
-            .find(|package| {
-                same_kind(&package.kind, &inspection.kind) && package.kind.name() == provides
-            })
-            .map(|package| package.name.to_string());
+        let accepted = Accepted {
+            name,
+            source: spelling,
+            fetched,
+            inspection,
+            key: key.map(ToString::to_string),
+            signature,
+            previous,
+        };
+        self.compared(accepted, request)
+    }
+
+    /// Compares what was fetched with what the user has agreed to.
+    fn compared(
+        &self,
+        accepted: Accepted,
+        request: &InstallRequest,
+    ) -> Result<Candidate, InstalledError> {
+        let Accepted {
+            name,
+            source,
+            fetched,
+            inspection,
+            key,
+            signature,
+            previous,
+        } = accepted;
+        let kind = LockedKind::of(&inspection.kind);
+        let replaces = kind.place_taken();
+        let mut budget = kind.budget();
+        packages::limit(&mut budget, self.settings, &name);
+        let limits = LockedLimits::of(&budget);
+        let terms = Terms {
+            kind: &kind,
+            chosen_tier: self.settings.plugins.tiers.get(&name).copied(),
+            replaces: replaces.as_deref(),
+            limits,
+            source: &source,
+            key: key.as_deref(),
+        };
+        let increases = previous.as_ref().map(|before| terms.increases(before));
+        let increases = increases.unwrap_or_default();
+        if request.locked && !increases.is_empty() {
+            return Err(InstalledError::Exceeds { name, increases });
+        }
         let asks = asks(&inspection);
         let news = news(&asks, previous.as_ref());
+        let pinned_before = previous.as_ref().is_some_and(|before| before.key_pinned);
         Ok(Candidate {
             version: inspection.metadata.version.clone().or(fetched.version),
             name,
-            source: spelling,
+            source,
             manifest: fetched.manifest,
-            key: key.map(ToString::to_string),
+            key_pinned: key.is_some() && (request.key.is_some() || pinned_before),
+            key,
             signed: signature,
             asks,
             news,
+            increases,
             replaces,
+            limits,
             previous,
             component: fetched.component.into(),
             inspection,
@@ -292,8 +363,9 @@ impl Installer<'_> {
         }
         if let Some(key) = &request.key {
             groups.push(vec![PublicKey::read(key)?]);
-        } else if let Some(key) = previous.and_then(|previous| previous.key.as_deref())
-            && groups.is_empty()
+        } else if let Some(previous) = previous
+            && let Some(key) = &previous.key
+            && (groups.is_empty() || previous.key_pinned)
         {
             groups.push(vec![PublicKey::from_lock(key)?]);
         }
@@ -319,12 +391,15 @@ impl Candidate {
             sha256: self.inspection.digest.clone(),
             manifest: self.manifest.clone(),
             key: self.key.clone(),
+            key_pinned: self.key_pinned,
             signed: self.signed.clone(),
             api: self.inspection.api.clone(),
             imports: self.inspection.imports.clone(),
             asks: self.asks.clone(),
             grants,
-            kind: LockedKind::of(&self.inspection.kind),
+            replaces: self.replaces.clone(),
+            limits: Some(self.limits),
+            kind: self.kind(),
         }
     }
 }

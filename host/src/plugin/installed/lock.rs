@@ -64,6 +64,10 @@ pub struct LockedPlugin {
     /// The key that it was signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Whether the user has named the key for this plugin: then it stays the one that is wanted,
+    /// whatever the settings want besides.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub key_pinned: bool,
     /// The signature, to be checked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signature>,
@@ -71,10 +75,16 @@ pub struct LockedPlugin {
     pub api: String,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
+    /// The plugin that ships with msb whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// What it asks for.
     pub asks: Vec<RequestedGrant>,
     /// What the user has granted.
     pub grants: Vec<String>,
+    /// How much it could use when it was agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LockedLimits>,
     /// What it said of itself.
     #[serde(flatten)]
     pub kind: LockedKind,
@@ -88,6 +98,20 @@ pub struct RequestedGrant {
     /// What for; untrusted text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// How much a plugin may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedLimits {
+    /// MiB of memory.
+    pub memory_mib: u64,
+    /// Seconds of its own computing.
+    pub compute_secs: u64,
+    /// Seconds by the clock, where they are limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_secs: Option<u64>,
+    /// Calls into the host.
+    pub host_calls: u64,
 }
 
 /// What a plugin said of itself.
@@ -105,7 +129,7 @@ pub enum LockedKind {
         /// It writes archives.
         writes: bool,
         /// It wants all of an input to be kept, also of a pipe.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "is_false")]
         keeps_input: bool,
     },
     /// A credential provider.
@@ -268,6 +292,11 @@ impl Lock {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn read_limited(path: &Path) -> io::Result<String> {
     use io::Read as _;
     let mut text = String::new();
@@ -292,6 +321,7 @@ mod tests {
             sha256: Digest::of(b"x"),
             manifest: Some(Digest::of(b"m")),
             key: None,
+            key_pinned: false,
             signed: None,
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
@@ -300,6 +330,13 @@ mod tests {
                 reason: "to ask \"it\"\n".to_owned(),
             }],
             grants: vec!["http=https://vault".to_owned()],
+            replaces: Some("keychain".to_owned()),
+            limits: Some(LockedLimits {
+                memory_mib: 64,
+                compute_secs: 10,
+                wall_secs: Some(30),
+                host_calls: 100_000,
+            }),
             kind: LockedKind::Credential {
                 name: "vault".to_owned(),
                 title: "Vault".to_owned(),

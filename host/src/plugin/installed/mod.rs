@@ -4,6 +4,7 @@
 //! describe itself when it is installed.
 
 mod artifact;
+mod consent;
 mod error;
 mod fetch;
 mod install;
@@ -12,11 +13,12 @@ mod manage;
 mod order;
 mod packages;
 mod push;
+mod scope;
 mod signature;
 mod source;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::formats::Formats;
@@ -27,10 +29,11 @@ use crate::digest::Digest;
 use crate::settings::{AuthEntry, Settings};
 use crate::store::Home;
 
+pub use consent::Increase;
 pub use error::InstalledError;
 pub use fetch::{MAX_COMPONENT, Network};
 pub use install::{Candidate, InstallRequest, Installer};
-pub use lock::{Lock, LockedBuiltin, LockedKind, LockedPlugin, RequestedGrant};
+pub use lock::{Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
 pub use manage::{LockEditor, Verified};
 pub use order::OrderPosition;
 pub use push::push;
@@ -122,6 +125,14 @@ impl Installed {
             packages,
             listed,
         })
+    }
+
+    /// Has what does not ship with msb compiled by processes of this executable: see
+    /// [`Runtime::compiled_by`].
+    #[must_use]
+    pub fn compiled_by(mut self, executable: Option<&Path>) -> Self {
+        self.runtime = self.runtime.compiled_by(executable);
+        self
     }
 
     /// Returns the archive formats, in the order in which they are asked.

@@ -33,15 +33,7 @@ pub(super) fn all(
         if let Some(set) = settings.plugins.settings.get(name) {
             package.settings = Some(serde_json::Value::Object(set.clone()));
         }
-        if let Some(limits) = settings.plugins.limits.get(name) {
-            let budget = &mut package.limits;
-            if let Some(memory) = limits.memory {
-                budget.memory = usize::try_from(memory).unwrap_or(usize::MAX);
-            }
-            budget.compute = limits.compute.unwrap_or(budget.compute);
-            budget.wall = limits.wall.or(budget.wall);
-            budget.host_calls = limits.host_calls.unwrap_or(budget.host_calls);
-        }
+        limit(&mut package.limits, settings, name);
         set_role(package, lock, settings);
     }
     Ok(packages)
@@ -67,6 +59,20 @@ fn set_role(package: &mut Package, lock: &Lock, settings: &Settings) {
     description.reads = description.reads.or_else(|| replaced?.reads);
 }
 
+/// Sets a budget as the user wants it for a plugin of this name.
+pub(super) fn limit(budget: &mut PluginBudget, settings: &Settings, name: &str) {
+    let Some(limits) = settings.plugins.limits.get(name) else {
+        return;
+    };
+    if let Some(memory) = limits.memory {
+        budget.memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    }
+    budget.compute = limits.compute.unwrap_or(budget.compute);
+    budget.wall = limits.wall.or(budget.wall);
+    budget.host_calls = limits.host_calls.unwrap_or(budget.host_calls);
+    budget.made = limits.made.unwrap_or(budget.made);
+}
+
 fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, InstalledError> {
     let kind = plugin.kind.kind(&plugin.asks);
     Ok(Package {
@@ -77,10 +83,7 @@ fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, Installed
             digest: plugin.sha256.clone(),
         },
         grants: parse(&plugin.grants)?,
-        limits: match &kind {
-            PluginKind::Format(_) => PluginBudget::FORMAT,
-            PluginKind::Credential(_) => PluginBudget::CREDENTIAL,
-        },
+        limits: plugin.kind.budget(),
         kind,
         settings: None,
         builtin: false,
