@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Success,
     /// Something was not.
     Failure,
+    /// Nothing failed, and there is something.
+    Available,
     /// The user stopped it; a shell's number for a death by SIGINT.
     Interrupted,
 }
@@ -37,6 +39,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Failure => 1,
+            Self::Available => 10,
             Self::Interrupted => 130,
         }
     }
@@ -53,6 +56,8 @@ impl From<Exit> for ExitCode {
 pub(crate) enum CommandError {
     /// Something failed that the user should hear of.
     Failed(Box<Failure>),
+    /// Nothing failed: there is something that was asked about, such as an update.
+    Available,
     /// Whoever reads the output has seen enough, as in `msb images | head -1`.
     OutputClosed,
 }
@@ -124,6 +129,7 @@ impl CommandError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Failed(failure) => failure.exit,
+            Self::Available => Exit::Available,
             Self::OutputClosed => Exit::Success,
         }
     }
@@ -232,7 +238,7 @@ mod tests {
     fn failure(error: impl Into<CommandError>) -> Failure {
         match error.into() {
             CommandError::Failed(failure) => *failure,
-            CommandError::OutputClosed => panic!("not a failure"),
+            CommandError::Available | CommandError::OutputClosed => panic!("not a failure"),
         }
     }
 
@@ -241,6 +247,7 @@ mod tests {
         for (exit, code) in [
             (Exit::Success, 0),
             (Exit::Failure, 1),
+            (Exit::Available, 10),
             (Exit::Interrupted, 130),
         ] {
             assert_eq!(exit.code(), code);

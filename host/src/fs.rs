@@ -92,6 +92,11 @@ pub(crate) fn link_metadata(path: &Path) -> Result<Metadata, FileError> {
     fs::symlink_metadata(path).map_err(FileError::of("inspect", path))
 }
 
+/// Returns whether anything has this name, a link that leads nowhere included.
+pub(crate) fn is_there(path: &Path) -> Result<bool, FileError> {
+    Ok(link_metadata(path).if_there()?.is_some())
+}
+
 /// Returns how many bytes a file has; `None` if it is not there, or cannot be looked at.
 pub(crate) fn length(path: &Path) -> Option<u64> {
     metadata(path).ok().map(|metadata| metadata.len())

@@ -8,6 +8,7 @@ mod plugins;
 mod registries;
 mod shape;
 mod spelling;
+mod system;
 mod tier;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use registries::{
     AuthEntry, AuthProblem, AuthSettings, AuthSource, AuthSourceKind, RegistriesProblem,
     RegistrySettings,
 };
+pub use system::SystemPolicy;
 pub use tier::{ParseTierError, Tier};
 
 /// What the user has set.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub registries: RegistrySettings,
     /// What is set of installed plugins: the `plugins` object.
     pub plugins: PluginSettings,
+    /// What an administrator has decided, and the user cannot loosen.
+    pub system: SystemPolicy,
     /// What the user should know of the file: keys without effect that are nearly others.
     pub notices: Vec<String>,
 }
@@ -100,6 +104,14 @@ pub enum SettingsError {
         path: PathBuf,
         /// The keys that lead to the value.
         key: String,
+    },
+    /// The file of the system cannot be used.
+    #[error("the settings of this system, `{}`, cannot be used: {reason}", path.display())]
+    System {
+        /// The path of the file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// The user asked to stop.
     #[error(transparent)]
@@ -160,8 +172,12 @@ impl Settings {
 
     /// Reads the file that `MSB_CONFIG_PATH` names, else `config.json` of the home. No file is
     /// no settings.
+    ///
+    /// `/etc/msb/config.json` lies below it: what that says and this does not holds as well, and some
+    /// of it whatever this says.
     pub fn read(home: &Home) -> Result<Self, SettingsError> {
-        Self::read_from(&Self::path(home))
+        let path = Self::path(home);
+        Self::over_system(Self::read_from(&path)?, &path)
     }
 
     /// Returns where the file is, or would be: what `MSB_CONFIG_PATH` names, else `config.json` of
@@ -180,15 +196,19 @@ impl Settings {
         let Some(bytes) = read else {
             return Ok(Self::default());
         };
+        Self::parse(&bytes, path)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, SettingsError> {
         let invalid = |key: &str, source| SettingsError::Invalid {
             path: path.to_owned(),
             key: key.to_owned(),
             source,
         };
         // A struct could be read from a list as well.
-        let whole = serde_json::from_slice::<Map<String, Value>>(&bytes)
+        let whole = serde_json::from_slice::<Map<String, Value>>(bytes)
             .map_err(|source| invalid(".", source))?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let mut json = serde_json::Deserializer::from_slice(bytes);
         let file: File = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| invalid(&error.path().to_string(), error.into_inner()))?;
         let mut limits = Limits::default();
@@ -217,6 +237,7 @@ impl Settings {
             limits,
             registries,
             plugins,
+            system: SystemPolicy::default(),
             notices: spelling::notices(&whole),
         })
     }

@@ -27,6 +27,9 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
+/// The settings of the machine that a test may make for itself.
+pub(crate) const SYSTEM_SETTINGS: &str = "system.json";
+
 impl TestEnv {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -61,6 +64,19 @@ impl TestEnv {
         &self.home
     }
 
+    /// Has the machine give a plugin that brings a language with it time to be compiled, whatever runs
+    /// beside this test.
+    pub(crate) fn give_time_to_compile(&self, plugin: &str) {
+        let limits = serde_json::json!({plugin: {"compile_secs": 120}});
+        let settings = serde_json::json!({"plugins": {"limits": limits}});
+        std::fs::write(self.path(SYSTEM_SETTINGS), settings.to_string()).unwrap();
+    }
+
+    /// Returns the settings of the machine, if the test has made some.
+    pub(crate) fn system_settings(&self) -> Option<PathBuf> {
+        Some(self.path(SYSTEM_SETTINGS)).filter(|path| path.is_file())
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).unwrap();
@@ -85,6 +101,9 @@ impl TestEnv {
             .env("TZ", "UTC")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
+        if let Some(settings) = self.system_settings() {
+            command.env("MSB_SYSTEM_CONFIG_PATH", settings);
+        }
         command
     }
 

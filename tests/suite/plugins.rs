@@ -1,8 +1,9 @@
 //! `msb plugin`: installing, agreeing, pinning, ordering, and what becomes of what was tampered
 //! with.
 
-mod bootstrap;
 mod bombs;
+mod bootstrap;
+mod company;
 mod conformance;
 mod consent;
 mod contract;
@@ -16,6 +17,7 @@ mod rootfs;
 mod scaffold;
 mod sources;
 mod tokens;
+mod versions;
 mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +64,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         tests(),
         bootstrap::tests(),
         bombs::tests(),
+        company::tests(),
         conformance::tests(),
         consent::tests(),
         contract::tests(),
@@ -74,6 +77,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         scaffold::tests(),
         sources::tests(),
         tokens::tests(),
+        versions::tests(),
     ]
     .into_iter()
     .flatten()
@@ -301,7 +305,8 @@ fn other_bytes_at_the_same_source_are_refused_until_an_update() {
     env.msb(&install)
         .failure(&["other bytes", "msb plugin update made"]);
     assert_eq!(lock(&env), before);
-    let check = env.msb("plugin update --check").success();
+    let check = env.msb("plugin update --check");
+    assert_eq!(check.code, Some(10), "{check:?}");
     assert!(check.stdout.contains("made: "), "{check:?}");
     assert_eq!(lock(&env), before);
     env.msb("plugin update made").success();

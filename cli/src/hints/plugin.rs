@@ -61,6 +61,15 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
             "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
              plugins.lock"
         }
+        InstalledError::Forbidden { .. } => {
+            "this is the decision of whoever administers this machine: ask them"
+        }
+        InstalledError::Destination { .. } => {
+            "name a tag or digest of its repository, a range like '^1.2', or another source"
+        }
+        InstalledError::Frozen { .. } => {
+            "leave out --locked, or unset MSB_PLUGIN_LOCKED, where plugins may change"
+        }
         InstalledError::Exceeds { name, .. } => {
             return Some(format!(
                 "take a plugins.lock that was agreed to; or look at the plugin and agree again: `msb \
@@ -172,9 +181,6 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
         }
         Failure::Compiling(_) => {
             "do not use it: it was made to cost, or has far too much in it; tell its author"
-        }
-        Failure::Compiler(_) => {
-            "msb starts itself for this: /proc must be mounted, and more processes allowed"
         }
         Failure::Crashed { .. } | Failure::Answer(_) => {
             "this is a fault of the plugin, not of what it was given; tell its author"

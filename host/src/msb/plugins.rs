@@ -60,6 +60,7 @@ impl Msb {
             settings: &*self.settings()?,
             progress: &context.progress,
             cancel: &context.cancel,
+            locked: false,
         });
         self.shared.installed.close();
         self.shared.chain.close();

@@ -35,6 +35,7 @@ mod redirect;
 mod repository;
 mod retry;
 mod scheme;
+mod tags;
 mod token;
 mod token_request;
 mod transport;

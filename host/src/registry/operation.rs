@@ -23,6 +23,8 @@ pub enum RegistryOperation {
     },
     /// Fetching a layer: its digest, or what its image calls it.
     FetchLayer(String),
+    /// Listing the tags of a repository.
+    ListTags(String),
     /// Asking how long a layer is.
     MeasureLayer(Digest),
     /// Uploading a blob.
@@ -50,6 +52,7 @@ impl fmt::Display for RegistryOperation {
             Self::FetchConfig { digest, repository } => {
                 write!(formatter, "configuration {digest} of {repository}")
             }
+            Self::ListTags(repository) => write!(formatter, "tags of {repository}"),
             Self::FetchLayer(name) => write!(formatter, "layer {name}"),
             Self::MeasureLayer(digest) => write!(formatter, "length of layer {digest}"),
             Self::PushBlob(digest) => write!(formatter, "blob {digest}"),

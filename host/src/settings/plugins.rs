@@ -36,6 +36,8 @@ pub struct PluginSettings {
     pub limits: BTreeMap<String, PluginLimits>,
     /// Whose signatures are wanted on what comes from where.
     pub signatures: Vec<SignaturePolicy>,
+    /// The index that is searched: a path, an address or a reference.
+    pub index: Option<String>,
 }
 
 /// What a plugin may use; `None` is the default of its kind.
@@ -99,6 +101,7 @@ pub(super) struct PluginsFile {
     settings: Option<BTreeMap<String, Map<String, Value>>>,
     limits: Option<BTreeMap<String, Object<LimitsFile>>>,
     signatures: Option<Vec<Object<SignatureFile>>>,
+    index: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -178,6 +181,7 @@ impl PluginsFile {
             settings,
             limits,
             signatures,
+            index: self.index,
         })
     }
 }

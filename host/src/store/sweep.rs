@@ -222,7 +222,7 @@ impl Garbage {
             (home.blobs(), &mut candidates.blobs),
         ] {
             let mut failed = Ok(());
-            names.retain(|name| match is_there(&directory.join(name)) {
+            names.retain(|name| match fs::is_there(&directory.join(name)) {
                 Ok(is_there) => is_there,
                 Err(error) => {
                     failed = Err(error);
@@ -371,10 +371,6 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
 fn layer_of(file: &str) -> &str {
     let file = file.split_once(OVER).map_or(file, |(layer, _)| layer);
     file.strip_suffix(BESIDE).unwrap_or(file)
-}
-
-fn is_there(path: &Path) -> Result<bool, StoreError> {
-    Ok(fs::link_metadata(path).if_there()?.is_some())
 }
 
 fn file_stem(digest: &str) -> String {

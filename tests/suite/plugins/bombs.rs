@@ -224,8 +224,18 @@ fn what_is_large_costs_no_more_than_it_may() {
     let env = TestEnv::new();
     let path = plant(&env, &section(1, &module(60_000, &products(16))));
     let cost = watched(&env, &format!("plugin install {} --yes", path.display()));
-    assert!(cost.memory < MEMORY, "{} bytes: {:#?}", cost.memory, cost.run);
-    assert!(cost.compute < COMPUTE, "{:?}: {:#?}", cost.compute, cost.run);
+    assert!(
+        cost.memory < MEMORY,
+        "{} bytes: {:#?}",
+        cost.memory,
+        cost.run
+    );
+    assert!(
+        cost.compute < COMPUTE,
+        "{:?}: {:#?}",
+        cost.compute,
+        cost.run
+    );
 }
 
 fn what_has_too_many_parts_is_not_compiled_at_all() {

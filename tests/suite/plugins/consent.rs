@@ -189,7 +189,10 @@ fn what_can_be_sent_is_said() {
     terminal.enter("clear; msb plugin install ./vault.wasm; echo DONE-$?");
     let screen = terminal.wait_for("[y/N]");
     assert!(screen.contains("Together"), "{screen}");
-    assert!(screen.contains("it can send what `env=VAULT_TOKEN`"), "{screen}");
+    assert!(
+        screen.contains("it can send what `env=VAULT_TOKEN`"),
+        "{screen}"
+    );
     terminal.enter("n");
     terminal.wait_for("DONE-0");
 }

@@ -62,7 +62,7 @@ fn a_registry_that_wants_a_password_is_pushed_to_and_installed_from() {
 }
 
 /// Puts bytes into a registry as any client does.
-fn put_blob(registry: &DockerRegistry, name: &str, bytes: &[u8]) -> Value {
+pub(super) fn put_blob(registry: &DockerRegistry, name: &str, bytes: &[u8]) -> Value {
     let env = TestEnv::new();
     let file = env.write("blob", bytes);
     let digest = sha256(bytes);

@@ -44,6 +44,9 @@ impl NewPlugin {
     /// Has msb make it.
     pub(super) fn new(name: &str, kind: &str, language: &str) -> Self {
         let env = TestEnv::new();
+        if language != "rust" {
+            env.give_time_to_compile(name);
+        }
         let made = env
             .msb(&format!(
                 "plugin new {name} --kind {kind} --lang {language}"
@@ -84,6 +87,9 @@ impl NewPlugin {
             .env("NO_COLOR", "1")
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("CARGO_BUILD_TARGET");
+        if let Some(settings) = self.env.system_settings() {
+            command.env("MSB_SYSTEM_CONFIG_PATH", settings);
+        }
         command
     }
 }

@@ -11,12 +11,22 @@ use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
 
+/// Whether the list of plugins may be changed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Frozen {
+    /// Change nothing in plugins.lock: what would is an error.
+    #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
+    locked: bool,
+}
+
 /// Remove plugins and what they were granted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RemoveArgs {
     /// The plugins.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Let plugins be used again.
@@ -25,6 +35,8 @@ pub(crate) struct EnableArgs {
     /// The plugins.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Keep plugins without using them. Those of msb as well.
@@ -33,6 +45,8 @@ pub(crate) struct DisableArgs {
     /// The plugins.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Grant permissions to a plugin.
@@ -55,6 +69,8 @@ pub(crate) struct GrantArgs {
     /// The permissions.
     #[arg(required = true, value_name = "GRANT")]
     grants: Vec<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Revoke permissions of a plugin; all of them unless some are named.
@@ -65,6 +81,8 @@ pub(crate) struct RevokeArgs {
     /// The permissions.
     #[arg(value_name = "GRANT")]
     grants: Vec<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Show the order in which plugins are asked, or change it.
@@ -87,38 +105,44 @@ pub(crate) struct OrderArgs {
     /// Move it after this plugin.
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Runs `rm`.
 pub(crate) fn remove(ui: Ui, args: &RemoveArgs) -> Result<(), CommandError> {
-    each(ui, "Removed", &args.names, |editor, name| {
+    each(ui, &args.frozen, "Removed", &args.names, |editor, name| {
         editor.remove(name)
     })
 }
 
 /// Runs `enable`.
 pub(crate) fn enable(ui: Ui, args: &EnableArgs) -> Result<(), CommandError> {
-    each(ui, "Enabled", &args.names, |editor, name| {
+    each(ui, &args.frozen, "Enabled", &args.names, |editor, name| {
         editor.enable(name, true)
     })
 }
 
 /// Runs `disable`.
 pub(crate) fn disable(ui: Ui, args: &DisableArgs) -> Result<(), CommandError> {
-    each(ui, "Disabled", &args.names, |editor, name| {
+    each(ui, &args.frozen, "Disabled", &args.names, |editor, name| {
         editor.enable(name, false)
     })
 }
 
 /// Runs `grant`.
 pub(crate) fn grant(ui: Ui, args: &GrantArgs) -> Result<(), CommandError> {
-    with(ui, |editor| editor.grant(&args.name, &args.grants))?;
+    with(ui, &args.frozen, |editor| {
+        editor.grant(&args.name, &args.grants)
+    })?;
     tell(ui, &args.name)
 }
 
 /// Runs `revoke`.
 pub(crate) fn revoke(ui: Ui, args: &RevokeArgs) -> Result<(), CommandError> {
-    with(ui, |editor| editor.revoke(&args.name, &args.grants))?;
+    with(ui, &args.frozen, |editor| {
+        editor.revoke(&args.name, &args.grants)
+    })?;
     tell(ui, &args.name)
 }
 
@@ -130,14 +154,14 @@ pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
         _ => None,
     };
     match (position, args.names.as_slice()) {
-        (Some(position), [name]) => with(ui, |editor| editor.put(name, &position))?,
+        (Some(position), [name]) => with(ui, &args.frozen, |editor| editor.put(name, &position))?,
         (Some(_), _) => {
             return Err(CommandError::new(
                 "--before and --after move one plugin, which must be named",
             ));
         }
         (None, []) => {}
-        (None, names) => with(ui, |editor| editor.put_first(names))?,
+        (None, names) => with(ui, &args.frozen, |editor| editor.put_first(names))?,
     }
     let installed = commands::open()?.plugins()?;
     let mut lines = String::new();
@@ -149,12 +173,13 @@ pub(crate) fn order(ui: Ui, args: &OrderArgs) -> Result<(), CommandError> {
 
 fn each(
     ui: Ui,
+    frozen: &Frozen,
     verb: &str,
     names: &[String],
     change: impl Fn(&LockEditor<'_>, &str) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
     for name in names {
-        with(ui, |editor| change(&editor, name))?;
+        with(ui, frozen, |editor| change(&editor, name))?;
         ui.success(verb, name, "", Duration::ZERO);
     }
     Ok(())
@@ -163,13 +188,19 @@ fn each(
 /// Changes which plugins there are, and what they may do.
 pub(super) fn with(
     ui: Ui,
+    frozen: &Frozen,
     change: impl FnOnce(LockEditor<'_>) -> Result<(), InstalledError>,
 ) -> Result<(), CommandError> {
     let msb = commands::open()?;
     msb.settings()?;
     let interrupt = Interrupt::watch();
     let changed = progress::during(ui, Work::Install, |progress| {
-        msb.edit_plugins(&interrupt.context(progress), change)
+        msb.edit_plugins(&interrupt.context(progress), |editor| {
+            change(LockEditor {
+                locked: frozen.locked,
+                ..editor
+            })
+        })
     });
     interrupt.settle(changed)
 }

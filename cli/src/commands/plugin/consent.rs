@@ -143,6 +143,11 @@ fn confirmed(ui: Ui, candidate: &Candidate) -> Result<bool, CommandError> {
         (Some(_), false) => "Update it and grant what is new? [y/N] ",
     };
     ui.prompt(question);
+    said_yes(ui)
+}
+
+/// Reads an answer.
+pub(super) fn said_yes(ui: Ui) -> Result<bool, CommandError> {
     let mut answer = String::new();
     io::stdin()
         .lock()

@@ -1,26 +1,42 @@
 //! `msb plugin inspect`
 
 use std::borrow::Cow;
+use std::path::Path;
 
-use msb_host::plugin::PluginKind;
-use msb_host::plugin::installed::Listed;
-use msb_host::settings::{AuthSourceKind, Tier};
+use msb_host::Msb;
+use msb_host::plugin::installed::{InstallRequest, Listed, Purpose, Source};
+use msb_host::plugin::{InstalledError, PluginKind};
+use msb_host::settings::{AuthSourceKind, KeySource, Tier};
 
+use super::consent;
 use super::list::{Row, state};
-use crate::commands::{self, DataFormat};
+use crate::commands::DataFormat;
+use crate::commands::connection::Connection;
 use crate::error::CommandError;
+use crate::interrupt::Interrupt;
 use crate::page::Page;
+use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// Show what a plugin is, where it comes from, and what it may do.
+///
+/// What is not installed is named by its source: it is fetched and looked at as for an installation,
+/// and nothing of it is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb plugin inspect docker-config
-  msb plugin inspect vault --format json")]
+  msb plugin inspect vault --format json
+  msb plugin inspect ghcr.io/my-org/vault:1.2")]
 pub(crate) struct Args {
-    /// The plugin.
+    /// The plugin, or a path, an HTTPS address or a reference.
+    #[arg(value_name = "NAME|SOURCE")]
     name: String,
+    /// What is not installed must be signed with this key of minisign or cosign, or the one in this file.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
@@ -28,11 +44,42 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let installed = commands::open()?.plugins()?;
+    let msb = args.connection.open()?;
+    let installed = msb.plugins()?;
+    let is_source = |text: &str| text.contains(['/', '.', ':']);
+    if installed.find(&args.name).is_err() && is_source(&args.name) {
+        return look(ui, &msb, args);
+    }
     let listed = installed.find(&args.name)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&Row::of(listed)),
         None => ui.data(&text(listed)),
+    }
+}
+
+/// Shows what is at a source.
+fn look(ui: Ui, msb: &Msb, args: &Args) -> Result<(), CommandError> {
+    let source: Source = args.name.parse().map_err(InstalledError::from)?;
+    let request = InstallRequest {
+        key: args
+            .key
+            .as_deref()
+            .map(|key| KeySource::parse(key, Path::new("."))),
+        purpose: Purpose::Inspect,
+        ..InstallRequest::default()
+    };
+    let plugins = msb.plugin_sources()?;
+    let interrupt = Interrupt::watch();
+    let candidate = progress::during(ui, Work::Install, |progress| {
+        let context = interrupt.context(progress);
+        let network = plugins.network(&context);
+        let installer = plugins.installer(&network, &context);
+        installer.prepare(&source, &request)
+    });
+    let candidate = interrupt.settle(candidate)?;
+    match args.format {
+        Some(DataFormat::Json) => ui.json(&Row::of_candidate(&candidate)),
+        None => ui.data(&consent::page(&candidate)),
     }
 }
 

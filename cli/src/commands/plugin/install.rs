@@ -1,6 +1,6 @@
 //! `msb plugin install`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use msb_host::Msb;
@@ -11,6 +11,7 @@ use msb_host::settings::KeySource;
 use msb_host::work::PluginSources;
 
 use super::consent::{Consent, agree};
+use super::shared_lock;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -29,11 +30,16 @@ Examples:
   msb plugin install ./vault.wasm --grant http=https://vault.example.com
   msb plugin install ghcr.io/my-org/vault:1.2 --before docker-config
   msb plugin install https://example.com/vault.wasm --key RWQ...
-  msb plugin install --locked               # All that plugins.lock has")]
+  msb plugin install --locked               # All that plugins.lock has
+  msb plugin install --lock ./plugins.lock  # All that the lock of a project has")]
 pub(crate) struct Args {
     /// A path, an HTTPS address, or a reference. Without one, what the lock has and the disk has not.
-    #[arg(required_unless_present = "locked")]
+    #[arg(required_unless_present_any = ["locked", "lock"])]
     source: Option<String>,
+    /// Install what this lock file has, as `msb plugin lock` writes it: the same bytes, permissions and
+    /// order.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "grant", "name", "key", "before", "after"])]
+    lock: Option<PathBuf>,
     /// Call it this, instead of what its source is called.
     #[arg(long)]
     name: Option<String>,
@@ -68,6 +74,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let msb = args.connection.open()?;
     let plugins = msb.plugin_sources()?;
     let interrupt = Interrupt::watch();
+    if let Some(file) = &args.lock {
+        return shared_lock::install(ui, &plugins, &interrupt, file, args.yes);
+    }
     let Some(text) = &args.source else {
         return restore(ui, &msb, &interrupt);
     };
@@ -81,8 +90,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             .as_deref()
             .map(|key| KeySource::parse(key, Path::new("."))),
         locked: args.locked,
-        update: false,
-        kept: false,
+        ..InstallRequest::default()
     };
     let candidate = progress::during(ui, Work::Install, |progress| {
         let context = interrupt.context(progress);
@@ -145,28 +153,35 @@ fn command(source: &str, args: &Args) -> String {
     // What is secret in the address is the user's to write again.
     let source = address::shown(source);
     let mut command = format!("msb plugin install {}", shell_word(&source));
-    let options = [
+    let named = [
         ("--name", &args.name),
         ("--before", &args.before),
         ("--after", &args.after),
         ("--key", &args.key),
     ];
-    for (option, value) in options {
+    for (option, value) in named {
         if let Some(value) = value {
             command.extend([" ", option, " ", &shell_word(value)]);
         }
     }
-    if args.connection.insecure {
-        command.push_str(" --insecure");
-    }
-    if let Some(verify) = args.connection.tls_verify {
-        command.extend([" --tls-verify=", &verify.to_string()]);
-    }
-    for path in &args.connection.ca_certs {
-        let path = path.to_string_lossy();
-        command.extend([" --ca-certs ", &shell_word(&path)]);
-    }
+    command.push_str(&options(&args.connection));
     command
+}
+
+/// Returns the options of a connection, as they were given.
+pub(super) fn options(connection: &Connection) -> String {
+    let mut options = String::new();
+    if connection.insecure {
+        options.push_str(" --insecure");
+    }
+    if let Some(verify) = connection.tls_verify {
+        options.extend([" --tls-verify=", &verify.to_string()]);
+    }
+    for path in &connection.ca_certs {
+        let path = path.to_string_lossy();
+        options.extend([" --ca-certs ", &shell_word(&path)]);
+    }
+    options
 }
 
 /// Installs what the lock has and the disk has not.
@@ -181,10 +196,9 @@ fn restore(ui: Ui, msb: &Msb, interrupt: &Interrupt) -> Result<(), CommandError>
             .map_err(msb_host::plugin::InstalledError::from)?;
         let request = InstallRequest {
             name: Some(plugin.name.clone()),
-            key: None,
             locked: true,
-            update: false,
             kept: true,
+            ..InstallRequest::default()
         };
         // A provider that was just installed may know the registry of the next plugin.
         let plugins = msb.plugin_sources()?;

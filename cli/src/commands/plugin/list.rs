@@ -1,7 +1,7 @@
 //! `msb plugin ls`
 
 use msb_host::plugin::PluginKind;
-use msb_host::plugin::installed::Listed;
+use msb_host::plugin::installed::{Candidate, Listed};
 use msb_host::settings::{AuthSourceKind, Tier};
 use serde::Serialize;
 
@@ -36,6 +36,10 @@ pub(super) struct Row {
     tier: Option<&'static str>,
     reads: Option<&'static str>,
     replaced_by: Option<String>,
+    /// The plugin of msb whose place it takes.
+    replaces: Option<String>,
+    /// The registries that a credential provider wants to be asked about.
+    registries: Vec<String>,
     source: Option<String>,
     sha256: Option<String>,
     manifest: Option<String>,
@@ -50,10 +54,7 @@ impl Row {
     pub(super) fn of(listed: &Listed) -> Self {
         let package = &listed.package;
         let locked = listed.locked.as_ref();
-        let (tier, reads) = match &package.kind {
-            PluginKind::Credential(it) => (it.tier, it.reads),
-            PluginKind::Format(_) => (None, None),
-        };
+        let (tier, reads) = role(&package.kind);
         Self {
             name: package.name.to_string(),
             kind: listed.kind(),
@@ -65,6 +66,11 @@ impl Row {
             tier: tier.map(Tier::word),
             reads: reads.map(AuthSourceKind::word),
             replaced_by: listed.replaced_by.clone(),
+            replaces: locked.and_then(|locked| locked.replaces.clone()),
+            registries: match &package.kind {
+                PluginKind::Credential(description) => description.registries.clone(),
+                PluginKind::Format(_) => Vec::new(),
+            },
             source: locked.map(|locked| locked.source.clone()),
             sha256: locked.map(|locked| locked.sha256.to_string()),
             manifest: locked.and_then(|locked| Some(locked.manifest.as_ref()?.to_string())),
@@ -81,6 +87,45 @@ impl Row {
                 .unwrap_or_default(),
             grants: listed.grants(),
         }
+    }
+}
+
+impl Row {
+    /// What is not installed: it may do nothing.
+    pub(super) fn of_candidate(candidate: &Candidate) -> Self {
+        let inspection = &candidate.inspection;
+        let asks = candidate.asks.iter();
+        let (tier, reads) = role(&inspection.kind);
+        Self {
+            name: candidate.name.clone(),
+            kind: candidate.kind().word(),
+            provides: inspection.kind.name().to_owned(),
+            title: inspection.kind.title().to_owned(),
+            version: candidate.version.clone(),
+            builtin: false,
+            enabled: false,
+            tier: tier.map(Tier::word),
+            reads: reads.map(AuthSourceKind::word),
+            replaced_by: None,
+            replaces: candidate.replaces.clone(),
+            registries: candidate.kind().registries().to_vec(),
+            source: Some(candidate.source.clone()),
+            sha256: Some(inspection.digest.to_string()),
+            manifest: candidate.manifest.as_ref().map(ToString::to_string),
+            key: candidate.key.clone(),
+            api: Some(inspection.api.clone()),
+            imports: inspection.imports.clone(),
+            asks: asks.map(|requested| requested.grant.clone()).collect(),
+            grants: Vec::new(),
+        }
+    }
+}
+
+/// Returns why a provider is asked, and the source that it reads.
+fn role(kind: &PluginKind) -> (Option<Tier>, Option<AuthSourceKind>) {
+    match kind {
+        PluginKind::Credential(it) => (it.tier, it.reads),
+        PluginKind::Format(_) => (None, None),
     }
 }
 

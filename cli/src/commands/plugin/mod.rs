@@ -8,6 +8,8 @@ pub(crate) mod install;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod push;
+pub(crate) mod search;
+pub(crate) mod shared_lock;
 pub(crate) mod test;
 pub(crate) mod tier;
 pub(crate) mod update;
@@ -35,6 +37,8 @@ pub(crate) enum PluginCommand {
     Order(change::OrderArgs),
     Tier(tier::Args),
     Verify(verify::Args),
+    Search(search::Args),
+    Lock(shared_lock::Args),
     ExplainAuth(explain::Args),
     Push(push::Args),
     New(new::Args),
@@ -55,7 +59,9 @@ pub(crate) fn run(ui: Ui, command: PluginCommand) -> Result<(), CommandError> {
         PluginCommand::Revoke(args) => change::revoke(ui, &args),
         PluginCommand::Order(args) => change::order(ui, &args),
         PluginCommand::Tier(args) => tier::run(ui, &args),
+        PluginCommand::Search(args) => search::run(ui, &args),
         PluginCommand::Verify(args) => verify::run(ui, &args),
+        PluginCommand::Lock(args) => shared_lock::run(ui, &args),
         PluginCommand::ExplainAuth(args) => explain::run(ui, &args),
         PluginCommand::Push(args) => push::run(ui, &args),
         PluginCommand::New(args) => new::run(ui, &args),

@@ -1,10 +1,10 @@
 //! `msb plugin tier`
 
-use msb_host::Msb;
 use msb_host::plugin::PluginKind;
 use msb_host::settings::Tier;
 
-use super::change::with;
+use super::change::{Frozen, with};
+use crate::commands;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -31,14 +31,18 @@ pub(crate) struct Args {
     /// Leave it to the plugin again.
     #[arg(long, conflicts_with = "tier")]
     default: bool,
+    #[command(flatten)]
+    frozen: Frozen,
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if args.default || args.tier.is_some() {
-        with(ui, |editor| editor.set_tier(&args.name, args.tier))?;
+        with(ui, &args.frozen, |editor| {
+            editor.set_tier(&args.name, args.tier)
+        })?;
     }
-    let msb = Msb::open()?;
+    let msb = commands::open()?;
     let installed = msb.plugins()?;
     let PluginKind::Credential(description) = &installed.find(&args.name)?.package.kind else {
         return Err(msb_host::plugin::InstalledError::NoTier {

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Asked, MEMORY, asked, status};
 use crate::plugin::engine;
@@ -24,7 +24,8 @@ fn compile(asked: &Asked) -> io::Result<ExitCode> {
         .lock()
         .take(MAX_COMPONENT)
         .read_to_end(&mut bytes)?;
-    let code = engine::compiling(asked.quickly).and_then(|engine| engine.precompile_component(&bytes));
+    let code =
+        engine::compiling(asked.quickly).and_then(|engine| engine.precompile_component(&bytes));
     let (status, answer) = match code {
         Ok(code) => (status::CODE, code),
         Err(error) if is_of_memory(&error) => (status::MEMORY, Vec::new()),
@@ -40,16 +41,17 @@ fn compile(asked: &Asked) -> io::Result<ExitCode> {
 /// back.
 fn bound(compute: u64) -> io::Result<()> {
     // The signal of the soft limit says that it was the time; that of the hard one could be of anything.
-    setrlimit(Resource::RLIMIT_CPU, compute, compute.saturating_add(1))?;
-    for (resource, limit) in [
-        (Resource::RLIMIT_DATA, MEMORY),
-        (Resource::RLIMIT_CORE, 0),
-        // It writes to a pipe, and to no file.
-        (Resource::RLIMIT_FSIZE, 0),
-    ] {
-        setrlimit(resource, limit, limit)?;
-    }
-    Ok(())
+    limit(Resource::RLIMIT_CPU, compute, compute.saturating_add(1))?;
+    limit(Resource::RLIMIT_DATA, MEMORY, MEMORY)?;
+    limit(Resource::RLIMIT_CORE, 0, 0)?;
+    // It writes to a pipe, and to no file.
+    limit(Resource::RLIMIT_FSIZE, 0, 0)
+}
+
+/// Sets a limit, unless there is a tighter one already.
+fn limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
+    let (_, most) = getrlimit(resource)?;
+    Ok(setrlimit(resource, soft.min(most), hard.min(most))?)
 }
 
 fn is_of_memory(error: &wasmtime::Error) -> bool {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::lock::{LockedKind, LockedLimits, LockedPlugin};
+use super::source::Source;
 use crate::auth;
 use crate::plugin::{PluginBudget, builtin};
 use crate::settings::{AuthSourceKind, Tier};
@@ -69,7 +70,7 @@ pub(super) struct Terms<'a> {
     pub(super) chosen_tier: Option<Tier>,
     pub(super) replaces: Option<&'a str>,
     pub(super) limits: LockedLimits,
-    pub(super) source: &'a str,
+    pub(super) source: &'a Source,
     pub(super) key: Option<&'a str>,
 }
 
@@ -122,10 +123,12 @@ impl Terms<'_> {
         if let Some(source) = new.reads().filter(|_| old.reads() != new.reads()) {
             increases.push(Increase::Reads(source));
         }
-        if before.source != self.source {
+        // Another tag of the same repository is another version.
+        let place = before.source.parse::<Source>();
+        if !place.is_ok_and(|place| place.is_same_place(self.source)) {
             increases.push(Increase::Source {
                 before: before.source.clone(),
-                now: self.source.to_owned(),
+                now: self.source.to_string(),
             });
         }
         if before.key.is_some() && before.key.as_deref() != self.key {

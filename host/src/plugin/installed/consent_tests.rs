@@ -31,6 +31,7 @@ fn locked(kind: LockedKind, key: Option<&str>) -> LockedPlugin {
         enabled: true,
         tier: None,
         source: "/a.wasm".to_owned(),
+        range: None,
         version: None,
         sha256: Digest::of(b"a"),
         manifest: None,
@@ -44,6 +45,7 @@ fn locked(kind: LockedKind, key: Option<&str>) -> LockedPlugin {
         grants: Vec::new(),
         limits: None,
         kind,
+        directory: None,
     }
 }
 
@@ -55,7 +57,7 @@ fn said(before: LockedKind, now: &LockedKind) -> Vec<String> {
         chosen_tier: None,
         replaces: place.as_deref(),
         limits: LockedLimits::of(&now.budget()),
-        source: "/a.wasm",
+        source: &"/a.wasm".parse().unwrap(),
         key: None,
     };
     let increases = terms.increases(&locked(before, None));
@@ -129,12 +131,13 @@ fn whatever_is_more_is_said() {
 #[test]
 fn another_source_and_another_signer_are_said() {
     let kind = format("shelf", true, false);
-    let terms = |source, key| Terms {
+    let sources = ["/a.wasm", "/b.wasm"].map(|text| text.parse::<Source>().unwrap());
+    let terms = |source: usize, key| Terms {
         kind: &kind,
         chosen_tier: None,
         replaces: None,
         limits: LockedLimits::of(&kind.budget()),
-        source,
+        source: &sources[source],
         key,
     };
     let before = locked(kind.clone(), Some("RWA"));
@@ -142,16 +145,16 @@ fn another_source_and_another_signer_are_said() {
         let increases = terms.increases(&before);
         increases.iter().map(ToString::to_string).collect()
     };
-    assert!(said(terms("/a.wasm", Some("RWA"))).is_empty());
+    assert!(said(terms(0, Some("RWA"))).is_empty());
     assert_eq!(
-        said(terms("/b.wasm", Some("RWB"))),
+        said(terms(1, Some("RWB"))),
         [
             "comes from `/b.wasm` and came from `/a.wasm`",
             "is signed with `RWB` and was signed with `RWA`"
         ]
     );
     assert_eq!(
-        said(terms("/a.wasm", None)),
+        said(terms(0, None)),
         ["is signed with nothing that was checked and was signed with `RWA`"]
     );
 }
@@ -176,13 +179,14 @@ fn another_tier_is_said_unless_the_user_has_chosen_it() {
         ["is also asked where the settings say `keyring`"]
     );
     let now = with(Some(Tier::Ambient), None);
+    let source: Source = "/a.wasm".parse().unwrap();
     let mut before = locked(usual, None);
     let terms = |chosen_tier| Terms {
         kind: &now,
         chosen_tier,
         replaces: None,
         limits: LockedLimits::of(&now.budget()),
-        source: "/a.wasm",
+        source: &source,
         key: None,
     };
     assert!(terms(Some(Tier::Configured)).increases(&before).is_empty());

@@ -57,6 +57,36 @@ pub enum InstalledError {
     /// A text names no source.
     #[error(transparent)]
     Source(#[from] ParseSourceError),
+    /// A list of plugins is none.
+    #[error("`{place}` is not an index of plugins: {reason}")]
+    Index {
+        /// Where it is.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The settings of the system do not allow it.
+    #[error("`{}` does not allow {what}", file.display())]
+    Forbidden {
+        /// What is not allowed.
+        what: String,
+        /// The file that says so.
+        file: PathBuf,
+    },
+    /// A plugin cannot be updated to this.
+    #[error("cannot update to `{to}`: {reason}")]
+    Destination {
+        /// What was named.
+        to: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The list of plugins may not be changed.
+    #[error("the plugins are locked, and this would change {what}")]
+    Frozen {
+        /// What it would change.
+        what: String,
+    },
     /// A plugin cannot have this name.
     #[error("`{name}` cannot be the name of a plugin: {reason}")]
     Name {

@@ -171,7 +171,7 @@ fn plain(component: Vec<u8>, minisign: Option<Vec<u8>>) -> Fetched {
 }
 
 /// Reads a file whole, `None` where it is larger than the limit.
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, InstalledError> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, InstalledError> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))

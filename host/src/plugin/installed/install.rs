@@ -5,20 +5,21 @@
 
 use std::sync::Arc;
 
-use super::consent::{Increase, Terms};
+use super::candidate::{Candidate, asks, news};
+use super::consent::Terms;
 use super::error::InstalledError;
 use super::fetch::{self, Network};
-use super::lock::{Lock, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
+use super::lock::{Lock, LockedKind, LockedLimits, LockedPlugin};
 use super::order::OrderPosition;
 use super::packages;
 use super::signature::{PublicKey, Signature, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::plugin::{Capability, Grant, Inspection, PluginKind, Runtime, builtin};
+use crate::plugin::{Inspection, PluginKind, Runtime, builtin};
 use crate::progress::{Event, Progress};
 use crate::settings::{KeySource, Settings, is_plugin_name};
-use crate::store::{self, Home};
+use crate::store::Home;
 
 /// What plugins are installed with.
 #[derive(Clone)]
@@ -37,107 +38,46 @@ pub struct Installer<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// What a plugin is fetched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be installed; what is installed already stays as it is.
+    #[default]
+    Install,
+    /// To take the place of what was installed from there.
+    Update,
+    /// To be looked at: nothing of what is installed matters.
+    Inspect,
+}
+
 /// What is to be installed, and under which conditions.
 #[derive(Clone, Debug, Default)]
 pub struct InstallRequest {
+    /// What for.
+    pub purpose: Purpose,
     /// What to call it, other than its source says.
     pub name: Option<String>,
     /// Whose signature it must have.
     pub key: Option<KeySource>,
     /// Take nothing that the lock does not have.
     pub locked: bool,
-    /// Take what is there now instead of what was installed.
-    pub update: bool,
+    /// The lock to compare with, in place of that of the home.
+    pub lock: Option<Lock>,
+    /// The range of versions that updates stay in from now on.
+    pub range: Option<String>,
     /// Where the bytes that the lock has are still kept, do not look at the source.
     pub kept: bool,
 }
 
-/// A plugin that may be installed.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// What it will be called.
-    pub name: String,
-    /// Where it is from.
-    pub source: String,
-    /// What it is.
-    pub inspection: Inspection,
-    /// The version that it or its artifact states. Untrusted text.
-    pub version: Option<String>,
-    /// The digest of its manifest.
-    pub manifest: Option<Digest>,
-    /// The key that it is signed with.
-    pub key: Option<String>,
-    /// The signature of that key.
-    pub signed: Option<Signature>,
-    /// What it asks for.
-    pub asks: Vec<RequestedGrant>,
-    /// What of it the user has not been asked about.
-    pub news: Vec<RequestedGrant>,
-    /// What else is more than the user has agreed to.
-    pub increases: Vec<Increase>,
-    /// The plugin of msb whose place it takes.
-    pub replaces: Option<String>,
-    /// How much it may use.
-    pub limits: LockedLimits,
-    /// What is installed under its name.
-    pub previous: Option<LockedPlugin>,
-    key_pinned: bool,
-    component: Arc<[u8]>,
-}
-
 /// What was fetched, and is signed and described as it should be.
-struct Accepted {
+struct Accepted<'a> {
     name: String,
-    source: String,
+    source: &'a Source,
     fetched: fetch::Fetched,
     inspection: Inspection,
     key: Option<String>,
     signature: Option<Signature>,
     previous: Option<LockedPlugin>,
-}
-
-impl Candidate {
-    /// Returns whether these very bytes are installed.
-    pub fn is_installed(&self) -> bool {
-        let digest = &self.inspection.digest;
-        let previous = self.previous.as_ref();
-        previous.is_some_and(|previous| previous.sha256 == *digest)
-    }
-
-    /// Returns what it is and does, as the lock has it.
-    pub fn kind(&self) -> LockedKind {
-        LockedKind::of(&self.inspection.kind)
-    }
-
-    /// Returns whether the user has agreed to all that it is and asks for.
-    pub fn is_agreed(&self) -> bool {
-        self.previous.is_some() && self.news.is_empty() && self.increases.is_empty()
-    }
-
-    /// Returns what it is granted when the user grants what is new and nothing else changes.
-    pub fn agreed(&self) -> Vec<String> {
-        let asks = self.asks.iter().map(|requested| requested.grant.clone());
-        match &self.previous {
-            None => asks.collect(),
-            Some(previous) => {
-                let mut grants = previous.grants.clone();
-                for requested in &self.news {
-                    if !grants.contains(&requested.grant) {
-                        grants.push(requested.grant.clone());
-                    }
-                }
-                grants
-            }
-        }
-    }
-
-    /// Checks permissions that the user gives, and returns them in canonical form.
-    pub fn check_grants(&self, grants: &[String]) -> Result<Vec<String>, InstalledError> {
-        grants
-            .iter()
-            .map(|text| usable(&self.name, text, &self.inspection.capabilities))
-            .collect()
-    }
 }
 
 impl Installer<'_> {
@@ -147,22 +87,34 @@ impl Installer<'_> {
         source: &Source,
         request: &InstallRequest,
     ) -> Result<Candidate, InstalledError> {
-        let lock = Lock::read(self.home)?;
+        let lock = match &request.lock {
+            Some(lock) => lock.clone(),
+            None => Lock::read(self.home)?,
+        };
+        let is_inspected = request.purpose == Purpose::Inspect;
+        let is_update = request.purpose == Purpose::Update;
         let spelling = source.to_string();
         let name = match &request.name {
             Some(name) => name.clone(),
+            None if is_inspected => source.name().unwrap_or_else(|| "plugin".to_owned()),
             None => source.name().unwrap_or_default(),
         };
-        check_name(&name)?;
+        let lock = if is_inspected { Lock::default() } else { lock };
+        if !is_inspected {
+            check_name(&name)?;
+        }
         let previous = lock.plugin(&name).cloned();
         if let Some(previous) = &previous
             && previous.source != spelling
-            && !request.update
+            && !is_update
         {
             return Err(InstalledError::Taken {
                 name,
                 place: previous.source.clone(),
             });
+        }
+        if !is_inspected {
+            self.settings.system.check_source(source)?;
         }
         let keys = self.keys(source, request, previous.as_ref())?;
         let locked_only = previous.as_ref().filter(|_| request.kept && request.locked);
@@ -194,7 +146,7 @@ impl Installer<'_> {
             });
         }
         if let Some(locked) = locked
-            && !request.update
+            && !is_update
             && *locked != digest
         {
             return Err(InstalledError::Changed {
@@ -215,7 +167,7 @@ impl Installer<'_> {
         check_provides(&lock, &name, &inspection.kind)?;
         let accepted = Accepted {
             name,
-            source: spelling,
+            source,
             fetched,
             inspection,
             key: key.map(ToString::to_string),
@@ -228,7 +180,7 @@ impl Installer<'_> {
     /// Compares what was fetched with what the user has agreed to.
     fn compared(
         &self,
-        accepted: Accepted,
+        accepted: Accepted<'_>,
         request: &InstallRequest,
     ) -> Result<Candidate, InstalledError> {
         let Accepted {
@@ -250,7 +202,7 @@ impl Installer<'_> {
             chosen_tier: self.settings.plugins.tiers.get(&name).copied(),
             replaces: replaces.as_deref(),
             limits,
-            source: &source,
+            source,
             key: key.as_deref(),
         };
         let increases = previous.as_ref().map(|before| terms.increases(before));
@@ -264,7 +216,13 @@ impl Installer<'_> {
         Ok(Candidate {
             version: inspection.metadata.version.clone().or(fetched.version),
             name,
-            source,
+            source: source.to_string(),
+            range: if request.purpose == Purpose::Update {
+                request.range.clone()
+            } else {
+                previous.as_ref().and_then(|before| before.range.clone())
+            },
+            locked: request.locked,
             manifest: fetched.manifest,
             key_pinned: key.is_some() && (request.key.is_some() || pinned_before),
             key,
@@ -288,6 +246,14 @@ impl Installer<'_> {
         place: Option<&OrderPosition>,
     ) -> Result<(), InstalledError> {
         let grants = candidate.check_grants(grants)?;
+        self.settings.system.check_grants(&grants)?;
+        let before = candidate.previous.as_ref();
+        let is_other = before.is_none_or(|before| before.grants != grants);
+        if candidate.locked && (is_other || place.is_some()) {
+            return Err(InstalledError::Frozen {
+                what: format!("what plugin `{}` may do, or its place", candidate.name),
+            });
+        }
         Lock::change(self.home, self.progress.as_ref(), self.cancel, |lock| {
             let now = lock.plugin(&candidate.name);
             let is_same = now.map(|now| (&now.source, &now.sha256))
@@ -304,9 +270,7 @@ impl Installer<'_> {
                 });
             }
             check_provides(lock, &candidate.name, &candidate.inspection.kind)?;
-            let digest = &candidate.inspection.digest;
-            let path = super::component_path(self.home, digest);
-            store::write_atomically(&candidate.component, &path)?;
+            candidate.write_component(self.home)?;
             let locked = candidate.locked(grants, now);
             match lock.plugins.iter_mut().find(|it| it.name == candidate.name) {
                 Some(plugin) => *plugin = locked,
@@ -361,6 +325,10 @@ impl Installer<'_> {
         if !policy.is_empty() {
             groups.push(policy);
         }
+        let wanted = self.settings.system.keys(source)?;
+        if !wanted.is_empty() {
+            groups.push(wanted);
+        }
         if let Some(key) = &request.key {
             groups.push(vec![PublicKey::read(key)?]);
         } else if let Some(previous) = previous
@@ -376,31 +344,6 @@ impl Installer<'_> {
 impl std::fmt::Debug for Installer<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Installer").finish_non_exhaustive()
-    }
-}
-
-impl Candidate {
-    /// Returns the entry of the lock, which keeps what the user has chosen before.
-    fn locked(&self, grants: Vec<String>, before: Option<&LockedPlugin>) -> LockedPlugin {
-        LockedPlugin {
-            name: self.name.clone(),
-            enabled: before.is_none_or(|before| before.enabled),
-            tier: before.and_then(|before| before.tier),
-            source: self.source.clone(),
-            version: self.version.clone(),
-            sha256: self.inspection.digest.clone(),
-            manifest: self.manifest.clone(),
-            key: self.key.clone(),
-            key_pinned: self.key_pinned,
-            signed: self.signed.clone(),
-            api: self.inspection.api.clone(),
-            imports: self.inspection.imports.clone(),
-            asks: self.asks.clone(),
-            grants,
-            replaces: self.replaces.clone(),
-            limits: Some(self.limits),
-            kind: self.kind(),
-        }
     }
 }
 
@@ -425,61 +368,6 @@ fn signed<'k>(
         place: source.to_owned(),
         source: last.unwrap_or(missing),
     })
-}
-
-/// Returns what a plugin asks for: its needs that it can make use of, and what has no scope.
-fn asks(inspection: &Inspection) -> Vec<RequestedGrant> {
-    let mut asks: Vec<RequestedGrant> = Vec::new();
-    for need in &inspection.needs {
-        let grant = need.grant.to_string();
-        let is_of_use = inspection.capabilities.contains(&need.grant.capability());
-        if is_of_use && !asks.iter().any(|requested| requested.grant == grant) {
-            asks.push(RequestedGrant {
-                grant,
-                reason: need.reason.clone(),
-            });
-        }
-    }
-    for capability in &inspection.capabilities {
-        let grant = capability.to_string();
-        if !capability.has_scope() && !asks.iter().any(|requested| requested.grant == grant) {
-            asks.push(RequestedGrant {
-                grant,
-                reason: String::new(),
-            });
-        }
-    }
-    asks
-}
-
-fn news(asks: &[RequestedGrant], previous: Option<&LockedPlugin>) -> Vec<RequestedGrant> {
-    let known = |requested: &&RequestedGrant| {
-        previous.is_some_and(|previous| {
-            previous.grants.contains(&requested.grant)
-                || previous.asks.iter().any(|old| old.grant == requested.grant)
-        })
-    };
-    asks.iter()
-        .filter(|requested| !known(requested))
-        .cloned()
-        .collect()
-}
-
-/// Reads a permission that a plugin with these capabilities can make use of.
-pub(super) fn usable(
-    plugin: &str,
-    text: &str,
-    capabilities: &[Capability],
-) -> Result<String, InstalledError> {
-    let grant: Grant = text.parse()?;
-    if !capabilities.contains(&grant.capability()) {
-        return Err(InstalledError::Useless {
-            name: plugin.to_owned(),
-            grant: grant.to_string(),
-            capability: grant.capability().name(),
-        });
-    }
-    Ok(grant.to_string())
 }
 
 fn check_name(name: &str) -> Result<(), InstalledError> {
@@ -507,6 +395,11 @@ pub(super) fn check_provides(
     kind: &PluginKind,
 ) -> Result<(), InstalledError> {
     let kind = LockedKind::of(kind);
+    // Providers are asked and named by their plugins: of one there can be several, each with settings of
+    // its own. A place of msb has only one.
+    if matches!(kind, LockedKind::Credential { .. }) && kind.place_taken().is_none() {
+        return Ok(());
+    }
     let other = lock.plugins.iter().find(|other| {
         other.enabled
             && other.name != name

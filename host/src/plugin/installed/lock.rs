@@ -14,7 +14,7 @@ use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::settings::{AuthSourceKind, Tier};
-use crate::store::{self, Home};
+use crate::store::{self, Home, StoreError};
 
 /// The form of the file that this msb writes, and the newest that it reads.
 const VERSION: u32 = 1;
@@ -53,6 +53,9 @@ pub struct LockedPlugin {
     pub tier: Option<Tier>,
     /// Where it comes from, in canonical form.
     pub source: String,
+    /// The range of versions that updates stay in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
     /// The version that it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -88,6 +91,9 @@ pub struct LockedPlugin {
     /// What it said of itself.
     #[serde(flatten)]
     pub kind: LockedKind,
+    /// Where its bytes are, unless where the lock is.
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
 }
 
 /// A permission that a plugin asks for.
@@ -196,11 +202,33 @@ impl Lock {
     /// Reads the file of a home; none is nothing installed.
     pub fn read(home: &Home) -> Result<Self, InstalledError> {
         let path = Self::path(home);
-        let text = match read_limited(&path) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            read => read.map_err(store::io_error("read", &path))?,
+        match Self::read_file(&path) {
+            Err(InstalledError::Store(StoreError::Io { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(Self::default())
+            }
+            read => read,
+        }
+    }
+
+    /// Reads a file of this form.
+    pub(super) fn read_file(path: &Path) -> Result<Self, InstalledError> {
+        let text = read_limited(path).map_err(store::io_error("read", path))?;
+        Self::parse(&text, path)
+    }
+
+    /// Returns the text of a file.
+    pub(super) fn to_text(&self, path: &Path) -> Result<String, InstalledError> {
+        let lock = Self {
+            version: VERSION,
+            ..self.clone()
         };
-        Self::parse(&text, &path)
+        let text = toml::to_string_pretty(&lock).map_err(|source| InstalledError::Lock {
+            path: path.to_owned(),
+            reason: source.to_string(),
+        })?;
+        Ok(format!("{HEADER}{text}"))
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
@@ -242,13 +270,8 @@ impl Lock {
         let before = lock.clone();
         let answer = change(&mut lock)?;
         if lock != before {
-            lock.version = VERSION;
             let path = Self::path(home);
-            let text = toml::to_string_pretty(&lock).map_err(|source| InstalledError::Lock {
-                path: path.clone(),
-                reason: source.to_string(),
-            })?;
-            let text = format!("{HEADER}{text}");
+            let text = lock.to_text(&path)?;
             store::write_atomically(text.as_bytes(), &path)?;
         }
         Ok(answer)
@@ -317,6 +340,7 @@ mod tests {
             enabled: true,
             tier: Some(Tier::Ambient),
             source: "oci://ghcr.io/acme/vault:1".to_owned(),
+            range: Some("^1".to_owned()),
             version: Some("1.2.0".to_owned()),
             sha256: Digest::of(b"x"),
             manifest: Some(Digest::of(b"m")),
@@ -345,6 +369,7 @@ mod tests {
                 tier: Some(Tier::Configured),
                 reads: Some(AuthSourceKind::Keyring),
             },
+            directory: None,
         }
     }
 

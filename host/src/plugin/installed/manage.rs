@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::candidate::usable;
 use super::error::InstalledError;
-use super::install::{check_provides, usable};
+use super::install::check_provides;
 use super::lock::{Lock, LockedBuiltin, LockedPlugin};
 use super::order::{self, OrderPosition};
 use super::signature::PublicKey;
@@ -30,6 +31,8 @@ pub struct LockEditor<'a> {
     pub progress: &'a Arc<dyn Progress>,
     /// Stops it early.
     pub cancel: &'a Cancel,
+    /// Change nothing: what would is an error.
+    pub locked: bool,
 }
 
 /// What is wrong with a plugin that is installed.
@@ -86,6 +89,9 @@ impl LockEditor<'_> {
                     Some(imports) => usable(name, text, imports)?,
                     None => text.parse::<Grant>()?.to_string(),
                 };
+                self.settings
+                    .system
+                    .check_grants(std::slice::from_ref(&grant))?;
                 if !has.contains(&grant) {
                     has.push(grant);
                 }
@@ -163,6 +169,17 @@ impl LockEditor<'_> {
         &self,
         change: impl FnOnce(&mut Lock) -> Result<T, InstalledError>,
     ) -> Result<T, InstalledError> {
+        if self.locked {
+            let mut lock = Lock::read(self.home)?;
+            let before = lock.clone();
+            let done = change(&mut lock)?;
+            if lock != before {
+                return Err(InstalledError::Frozen {
+                    what: "plugins.lock".to_owned(),
+                });
+            }
+            return Ok(done);
+        }
         Lock::change(self.home, self.progress.as_ref(), self.cancel, change)
     }
 

@@ -4,9 +4,11 @@
 //! describe itself when it is installed.
 
 mod artifact;
+mod candidate;
 mod consent;
 mod error;
 mod fetch;
+mod index;
 mod install;
 mod lock;
 mod manage;
@@ -14,8 +16,11 @@ mod order;
 mod packages;
 mod push;
 mod scope;
+mod shared_lock;
 mod signature;
 mod source;
+mod system;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,16 +34,20 @@ use crate::digest::Digest;
 use crate::settings::{AuthEntry, Settings};
 use crate::store::Home;
 
+pub use candidate::Candidate;
 pub use consent::Increase;
 pub use error::InstalledError;
 pub use fetch::{MAX_COMPONENT, Network};
-pub use install::{Candidate, InstallRequest, Installer};
+pub use index::{IndexedPlugin, PluginIndex};
+pub use install::{InstallRequest, Installer, Purpose};
 pub use lock::{Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
 pub use manage::{LockEditor, Verified};
 pub use order::OrderPosition;
 pub use push::push;
+pub use shared_lock::Takeover;
 pub use signature::{PublicKey, Signature, SignatureError};
 pub use source::{ParseSourceError, Source};
+pub use versions::Destination;
 
 /// The plugins of a home.
 #[derive(Debug)]
@@ -73,6 +82,7 @@ impl Installed {
     }
 
     fn of(home: &Home, settings: &Settings, lock: &Lock) -> Result<Self, InstalledError> {
+        let lock = &lock.with_system(settings)?;
         let all = packages::all(&home.plugins(), lock, settings)?;
         let all = order::arrange(all, lock, settings);
         let is_enabled = |package: &Package| {

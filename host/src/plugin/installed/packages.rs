@@ -79,7 +79,11 @@ fn package(directory: &Path, plugin: &LockedPlugin) -> Result<Package, Installed
         name: plugin.name.as_str().into(),
         version: plugin.version.clone(),
         component: ComponentBytes::File {
-            path: directory.join(format!("{}.wasm", plugin.sha256.file_stem())),
+            path: plugin
+                .directory
+                .as_deref()
+                .unwrap_or(directory)
+                .join(format!("{}.wasm", plugin.sha256.file_stem())),
             digest: plugin.sha256.clone(),
         },
         grants: parse(&plugin.grants)?,

@@ -95,12 +95,14 @@ impl Subject {
 
     pub(super) fn in_python() -> Self {
         let subject = Self::new("box", Some("box"), "installed", Place::Box);
+        subject.env.give_time_to_compile("box");
         subject.install(&keeper::in_python());
         subject
     }
 
     pub(super) fn in_javascript() -> Self {
         let subject = Self::new("box", Some("box"), "installed", Place::Box);
+        subject.env.give_time_to_compile("box");
         subject.install(&keeper::in_javascript());
         subject
     }

@@ -1,0 +1,174 @@
+//! A lock file of a project: what is installed, for others to have the same.
+//!
+//! Owns writing one and taking one over. Sources that are files are relative to the lock file, so that
+//! both can be kept together.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::candidate::Candidate;
+use super::error::InstalledError;
+use super::install::{InstallRequest, Installer};
+use super::lock::{Lock, LockedBuiltin, LockedPlugin};
+use super::source::Source;
+use crate::fs;
+use crate::store::{self, Home};
+
+/// The plugins of a lock file, fetched and compared with it.
+#[derive(Clone, Debug)]
+pub struct Takeover {
+    lock: Lock,
+    candidates: Vec<Candidate>,
+    /// What the user has not agreed to here: plugins that are not installed with the same bytes, source,
+    /// tier and permissions, or are not used.
+    pub news: Vec<LockedPlugin>,
+    /// What it would make other than here with plugins that ship with msb.
+    pub builtins: Vec<LockedBuiltin>,
+    /// The order of asking that it would make of another one.
+    pub order: Option<Vec<String>>,
+}
+
+impl Takeover {
+    /// Returns whether the user has agreed to all of it here.
+    pub fn is_agreed(&self) -> bool {
+        self.news.is_empty() && self.builtins.is_empty() && self.order.is_none()
+    }
+}
+
+impl Lock {
+    /// Writes what is installed in a home to a file, for others.
+    pub fn write_shared(home: &Home, file: &Path) -> Result<(), InstalledError> {
+        let mut lock = Self::read(home)?;
+        let folder = folder_of(file)?;
+        for plugin in &mut lock.plugins {
+            if let Ok(Source::File(path)) = plugin.source.parse() {
+                plugin.source = relative(&path, &folder).display().to_string();
+            }
+        }
+        let text = lock.to_text(file)?;
+        Ok(store::write_atomically(text.as_bytes(), file)?)
+    }
+
+    /// Reads such a file. The sources in it that are files are absolute then.
+    pub fn read_shared(file: &Path) -> Result<Self, InstalledError> {
+        let mut lock = Self::read_file(file)?;
+        let folder = folder_of(file)?;
+        for plugin in &mut lock.plugins {
+            if plugin.source.starts_with("./") || plugin.source.starts_with("../") {
+                let path = folder.join(&plugin.source);
+                let path = fs::canonicalize(&path).unwrap_or(path);
+                plugin.source = path.display().to_string();
+            }
+        }
+        Ok(lock)
+    }
+}
+
+impl Installer<'_> {
+    /// Fetches all that a lock file has. Changes nothing.
+    pub fn take_over(&self, lock: Lock) -> Result<Takeover, InstalledError> {
+        let here = Lock::read(self.home)?;
+        let mut candidates = Vec::new();
+        for plugin in &lock.plugins {
+            let request = InstallRequest {
+                name: Some(plugin.name.clone()),
+                locked: true,
+                kept: true,
+                lock: Some(lock.clone()),
+                ..InstallRequest::default()
+            };
+            let candidate = self.prepare(&plugin.source.parse()?, &request)?;
+            candidate.check_grants(&plugin.grants)?;
+            self.settings.system.check_grants(&plugin.grants)?;
+            candidates.push(candidate);
+        }
+        let is_news = |plugin: &&LockedPlugin| {
+            here.plugin(&plugin.name).is_none_or(|known| {
+                let same = known.sha256 == plugin.sha256
+                    && known.source == plugin.source
+                    && known.tier == plugin.tier;
+                !same
+                    || (plugin.enabled && !known.enabled)
+                    || plugin
+                        .grants
+                        .iter()
+                        .any(|grant| !known.grants.contains(grant))
+            })
+        };
+        let news = lock.plugins.iter().filter(is_news).cloned().collect();
+        let is_other = |builtin: &&LockedBuiltin| here.builtin(&builtin.name) != Some(*builtin);
+        let builtins = lock.builtins.iter().filter(is_other).cloned().collect();
+        let order =
+            (!lock.order.is_empty() && lock.order != here.order).then(|| lock.order.clone());
+        Ok(Takeover {
+            lock,
+            candidates,
+            news,
+            builtins,
+            order,
+        })
+    }
+
+    /// Installs them all, or none: those of the same names are replaced, others stay.
+    pub fn commit_all(&self, takeover: &Takeover) -> Result<(), InstalledError> {
+        Lock::change(self.home, self.progress.as_ref(), self.cancel, |lock| {
+            for candidate in &takeover.candidates {
+                candidate.write_component(self.home)?;
+            }
+            let wanted = &takeover.lock;
+            for plugin in &wanted.plugins {
+                match lock.plugins.iter_mut().find(|it| it.name == plugin.name) {
+                    Some(known) => *known = plugin.clone(),
+                    None => lock.plugins.push(plugin.clone()),
+                }
+            }
+            for builtin in &wanted.builtins {
+                lock.builtins.retain(|it| it.name != builtin.name);
+                lock.builtins.push(builtin.clone());
+            }
+            if !wanted.order.is_empty() {
+                lock.order.clone_from(&wanted.order);
+            }
+            Ok(())
+        })?;
+        super::manage::collect(self.home, self.progress.as_ref(), self.cancel)
+    }
+}
+
+fn folder_of(file: &Path) -> Result<PathBuf, InstalledError> {
+    let folder = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::canonicalize(folder).map_err(|error| InstalledError::Store(error.into()))
+}
+
+/// Returns the way from a folder to a path, both without links.
+fn relative(path: &Path, folder: &Path) -> PathBuf {
+    let shared = path
+        .components()
+        .zip(folder.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = folder.components().count() - shared;
+    let mut way = PathBuf::from(if up == 0 { "." } else { "" });
+    way.extend(std::iter::repeat_n(Component::ParentDir, up));
+    way.extend(path.components().skip(shared));
+    way
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_file_leads_from_the_folder_to_it() {
+        for (path, folder, way) in [
+            ("/a/b/p.wasm", "/a/b", "./p.wasm"),
+            ("/a/b/p.wasm", "/a", "./b/p.wasm"),
+            ("/a/b/p.wasm", "/a/c/d", "../../b/p.wasm"),
+            ("/p.wasm", "/a", "../p.wasm"),
+        ] {
+            assert_eq!(relative(Path::new(path), Path::new(folder)), Path::new(way));
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Other versions of a plugin: which there are, going to one, and staying in a range.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{component, lock, other_bytes, place, row};
+use crate::env::{Run, TestEnv};
+use crate::registry::server::{DockerRegistry, Setup};
+use crate::tests;
+use crate::tools::run;
+
+tests! {
+    a_plugin_goes_to_another_tag_and_keeps_what_it_may_and_its_place needs DockerRegistry;
+    a_plugin_stays_in_a_range_of_versions needs DockerRegistry;
+    what_there_is_no_way_to_is_said needs DockerRegistry;
+    another_repository_is_one_to_agree_to needs DockerRegistry;
+    available_updates_are_data_and_an_exit_status;
+    what_is_not_installed_is_looked_at_and_nothing_is_kept;
+    one_component_serves_twice_with_settings_of_its_own;
+    of_a_format_and_of_a_place_there_is_one;
+    locked_plugins_are_not_changed_by_any_command;
+    the_lock_of_a_project_is_written_and_installed_elsewhere;
+    an_index_is_searched_wherever_it_is needs DockerRegistry, Curl;
+}
+
+/// A registry with versions of the same plugin.
+struct Scene {
+    env: TestEnv,
+    registry: DockerRegistry,
+}
+
+impl Scene {
+    fn new(tags: &[&str]) -> Self {
+        let scene = Self {
+            env: TestEnv::new(),
+            registry: DockerRegistry::start(&Setup::default()),
+        };
+        for tag in tags {
+            scene.push("acme/vault", tag);
+        }
+        scene
+    }
+
+    /// Pushes a component with bytes of its own for each tag.
+    fn push(&self, repository: &str, tag: &str) {
+        let mut bytes = std::fs::read(component("vault")).unwrap();
+        for _ in tag.bytes() {
+            bytes = other_bytes(&bytes);
+        }
+        let note = [
+            &[0, u8::try_from(tag.len() + 2).unwrap(), 1, b'y'][..],
+            tag.as_bytes(),
+        ];
+        let path = self
+            .env
+            .write("push.wasm", &[&bytes[..], &note.concat()].concat());
+        let target = format!("{}/{repository}:{tag}", self.registry.host());
+        self.env
+            .msb(&format!("plugin push {} {target}", path.display()))
+            .success();
+    }
+
+    fn source(&self, tag: &str) -> String {
+        format!("{}/acme/vault:{tag}", self.registry.host())
+    }
+
+    fn is_at(&self, tag: &str) {
+        let source = row(&self.env, "vault")["source"].clone();
+        assert_eq!(source, format!("oci://{}", self.source(tag)));
+    }
+}
+
+fn a_plugin_goes_to_another_tag_and_keeps_what_it_may_and_its_place() {
+    let scene = Scene::new(&["1.0.0", "1.1.0"]);
+    let env = &scene.env;
+    let install = format!(
+        "plugin install {} --grant env=VAULT_TOKEN --before keychain",
+        scene.source("1.0.0")
+    );
+    env.msb(&install).success();
+    let order = env.msb("plugin order").stdout;
+    env.msb("plugin update vault --to 1.1.0").success();
+    scene.is_at("1.1.0");
+    assert_eq!(row(env, "vault")["grants"], json!(["env=VAULT_TOKEN"]));
+    assert_eq!(env.msb("plugin order").stdout, order);
+    // And back, by digest.
+    let digest = row(env, "vault")["manifest"].as_str().unwrap().to_owned();
+    env.msb("plugin update vault --to 1.0.0").success();
+    env.msb(&format!("plugin update vault --to {digest}"))
+        .success();
+    let source = row(env, "vault")["source"].to_string();
+    assert!(source.contains(&digest), "{source}");
+}
+
+fn a_plugin_stays_in_a_range_of_versions() {
+    let scene = Scene::new(&["1.0.0", "1.2.0", "2.0.0", "latest", "1"]);
+    let env = &scene.env;
+    env.msb(&format!("plugin install {} --yes", scene.source("1.0.0")))
+        .success();
+    let mut update = env.command(["plugin", "update", "vault", "--to", "^1"]);
+    Run::of(&mut update).success();
+    scene.is_at("1.2.0");
+    scene.push("acme/vault", "1.10.0");
+    scene.push("acme/vault", "2.1.0");
+    env.msb("plugin update").success();
+    scene.is_at("1.10.0");
+    assert!(lock(env).contains("range = \"^1\""), "{}", lock(env));
+    env.msb("plugin update vault --to 2.0.0").success();
+    scene.is_at("2.0.0");
+    assert!(!lock(env).contains("range"), "{}", lock(env));
+}
+
+fn what_there_is_no_way_to_is_said() {
+    let scene = Scene::new(&["1.0.0"]);
+    let env = &scene.env;
+    env.msb(&format!("plugin install {} --yes", scene.source("1.0.0")))
+        .success();
+    let before = lock(env);
+    let to = |to: &str| Run::of(&mut env.command(["plugin", "update", "vault", "--to", to]));
+    to("^3").failure(&[
+        "cannot update to `^3`: no tag of",
+        "is in this range: it has 1.0.0",
+        "hint: name a tag or digest of its repository",
+    ]);
+    to("^x").failure(&["cannot update to `^x`"]);
+    to("7.7.7").failure(&["7.7.7"]);
+    env.msb("plugin update --to 1.0.0")
+        .failure(&["must be named"]);
+    assert_eq!(lock(env), before);
+    let path = place(env, "image-json", "made.wasm");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    env.msb("plugin update made --to 2")
+        .failure(&["has no tags"]);
+}
+
+fn another_repository_is_one_to_agree_to() {
+    let scene = Scene::new(&["1.0.0"]);
+    let env = &scene.env;
+    scene.push("other/vault", "9");
+    env.msb(&format!("plugin install {} --yes", scene.source("1.0.0")))
+        .success();
+    let other = format!("{}/other/vault:9", scene.registry.host());
+    let update = format!("plugin update vault --to {other}");
+    env.msb(&update).failure(&[
+        "it comes from `oci://",
+        &format!("msb plugin update vault --to {other} --yes"),
+    ]);
+    env.msb(&format!("{update} --yes")).success();
+}
+
+fn available_updates_are_data_and_an_exit_status() {
+    let env = TestEnv::new();
+    let path = place(&env, "image-json", "made.wasm");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    let check = |env: &TestEnv| env.msb("plugin update --check --format json");
+    let rows = |run: &Run| serde_json::from_str::<Value>(&run.stdout).unwrap();
+    let run = check(&env).success();
+    assert_eq!(rows(&run)[0]["available"], false);
+    std::fs::copy(component("oci-layout"), &path).unwrap();
+    let run = check(&env);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(10), ""));
+    let row = &rows(&run)[0];
+    assert_eq!(row["available"], true);
+    assert_eq!(row["increases"][1], "takes the place of oci-layout");
+    assert_ne!(row["sha256"], row["available_sha256"]);
+    let run = env.msb("plugin update --check");
+    assert_eq!(run.code, Some(10), "{run:?}");
+    assert_eq!(env.msb("plugin update --format json").code, Some(2));
+}
+
+fn what_is_not_installed_is_looked_at_and_nothing_is_kept() {
+    let env = TestEnv::new();
+    let path = place(&env, "vault", "vault.wasm");
+    let run = env
+        .msb(&format!("plugin inspect {}", path.display()))
+        .success();
+    for words in [
+        "credential provider",
+        "For registries",
+        "env=VAULT_TOKEN",
+        "sha256:",
+        "Limits",
+    ] {
+        assert!(run.stdout.contains(words), "no {words} in {run:?}");
+    }
+    let row = env.json(&format!("plugin inspect {} --format json", path.display()));
+    assert_eq!(row["enabled"], false);
+    assert_eq!(row["registries"], json!(["*"]));
+    assert_eq!(row["grants"], json!([]));
+    assert_eq!(lock(&env), "");
+    assert!(!Path::new(&env.home().join("plugins")).exists());
+    // One that has the name of another, and even one of a name that no plugin may have.
+    env.msb(&format!("plugin install {} --yes", path.display()))
+        .success();
+    let other = place(&env, "image-json", "Keychain.wasm");
+    env.msb(&format!("plugin inspect {}", other.display()))
+        .success();
+    env.msb("plugin inspect nothing")
+        .failure(&["there is no plugin `nothing`"]);
+    env.msb("plugin inspect ./nothing.wasm")
+        .failure(&["nothing.wasm"]);
+}
+
+fn one_component_serves_twice_with_settings_of_its_own() {
+    let env = TestEnv::new();
+    let path = component("vault");
+    for name in ["prod", "dev"] {
+        env.msb(&format!(
+            "plugin install {} --name {name} --yes",
+            path.display()
+        ))
+        .success();
+    }
+    let order = env.msb("plugin order").stdout;
+    assert!(order.contains("prod\ndev\n"), "{order}");
+    let settings = |address: &str| json!({"address": address, "registries": {"ghcr.io": "x"}});
+    let config = json!({"plugins": {"settings": {
+        "prod": settings("https://prod.invalid"), "dev": settings("https://dev.invalid"),
+    }}});
+    std::fs::write(env.home().join("config.json"), config.to_string()).unwrap();
+    let run = env.msb("plugin explain-auth ghcr.io");
+    for name in ["prod", "dev"] {
+        assert!(run.stdout.contains(name), "{run:?}");
+    }
+    env.msb("plugin disable prod").success();
+    env.msb("plugin enable prod").success();
+    env.msb("plugin rm prod").success();
+    assert_eq!(row(&env, "dev")["provides"], "vault");
+    env.msb("plugin verify").success();
+}
+
+fn of_a_format_and_of_a_place_there_is_one() {
+    let env = TestEnv::new();
+    for component_name in ["image-json", "env"] {
+        let install = format!(
+            "plugin install {} --yes",
+            component(component_name).display()
+        );
+        env.msb(&format!("{install} --name first")).success();
+        env.msb(&format!("{install} --name second"))
+            .failure(&["plugin `first` is the"]);
+        env.msb("plugin rm first").success();
+    }
+}
+
+fn locked_plugins_are_not_changed_by_any_command() {
+    let env = TestEnv::new();
+    let path = place(&env, "vault", "vault.wasm");
+    env.msb(&format!("plugin install {} --grant clock", path.display()))
+        .success();
+    let before = lock(&env);
+    for line in [
+        "plugin grant vault env=*",
+        "plugin revoke vault clock",
+        "plugin rm vault",
+        "plugin disable vault",
+        "plugin disable keychain",
+        "plugin order vault keychain",
+        "plugin tier vault ambient",
+        "plugin install ./vault.wasm --grant env=*",
+        "plugin install ./vault.wasm --before env",
+    ] {
+        let words = line.split(' ').collect::<Vec<_>>();
+        let mut command = env.command(&words);
+        command.env("MSB_PLUGIN_LOCKED", "1");
+        Run::of(&mut command).failure(&["the plugins are locked", "hint: leave out --locked"]);
+        env.msb(&format!("{line} --locked"))
+            .failure(&["the plugins are locked"]);
+        assert_eq!(lock(&env), before, "{line}");
+    }
+    // What changes nothing is no harm.
+    for line in [
+        "plugin enable vault --locked",
+        "plugin order --locked",
+        "plugin install --locked",
+    ] {
+        env.msb(line).success();
+    }
+    assert_eq!(lock(&env), before);
+}
+
+fn the_lock_of_a_project_is_written_and_installed_elsewhere() {
+    let env = TestEnv::new();
+    std::fs::create_dir_all(env.path("project/plugins")).unwrap();
+    let path = place(&env, "vault", "project/plugins/vault.wasm");
+    env.msb(&format!(
+        "plugin install {} --grant clock --before env",
+        path.display()
+    ))
+    .success();
+    env.msb("plugin disable keychain").success();
+    env.msb("plugin lock project/plugins.lock").success();
+    let text = std::fs::read_to_string(env.path("project/plugins.lock")).unwrap();
+    assert!(text.contains("source = \"./plugins/vault.wasm\""), "{text}");
+    // The project is moved to another machine, where another plugin is installed.
+    let other = TestEnv::new();
+    run(std::process::Command::new("cp")
+        .arg("-r")
+        .args([env.path("project"), other.path("moved")]));
+    let made = component("image-json");
+    other
+        .msb(&format!("plugin install {}", made.display()))
+        .success();
+    other.msb("plugin install --lock moved/plugins.lock").failure(&[
+        "has plugins that you have not agreed to",
+        "hint: it has vault (credential `vault`) from ",
+        "which may use clock",
+        "hint: it has keychain, disabled",
+        "hint: it has the order ",
+        "hint: to agree to all that is in the lock: msb plugin install --lock moved/plugins.lock --yes",
+    ]);
+    assert!(!lock(&other).contains("vault"));
+    other
+        .msb("plugin install --lock moved/plugins.lock --yes")
+        .success();
+    assert_eq!(
+        other.msb("plugin order").stdout,
+        env.msb("plugin order").stdout + "image-json\n"
+    );
+    assert_eq!(row(&other, "vault")["grants"], json!(["clock"]));
+    other.msb("plugin verify").success();
+    // Now it is agreed to.
+    other
+        .msb("plugin install --lock moved/plugins.lock")
+        .success();
+    // Other bytes than the lock has are not installed, nor anything else of it.
+    let fresh = TestEnv::new();
+    let vault = other.path("moved/plugins/vault.wasm");
+    std::fs::write(&vault, other_bytes(&std::fs::read(&vault).unwrap())).unwrap();
+    let shared = other.path("moved/plugins.lock");
+    fresh
+        .msb(&format!("plugin install --lock {} --yes", shared.display()))
+        .failure(&["vault"]);
+    assert_eq!(lock(&fresh), "");
+    fresh
+        .msb("plugin install --lock nowhere.lock")
+        .failure(&["nowhere.lock"]);
+}
+
+fn an_index_is_searched_wherever_it_is() {
+    let (env, registry) = (TestEnv::new(), DockerRegistry::start(&Setup::default()));
+    let index = json!({"version": 1, "plugins": [
+        {"name": "vault", "kind": "credential", "description": "Logins of a secrets server",
+         "source": "ghcr.io/acme/vault:1.2.0", "version": "1.2.0", "more": true},
+        {"name": "rootfs", "kind": "format", "description": "\u{1b}[2JRoot filesystems",
+         "source": "ghcr.io/acme/rootfs:1"},
+    ]});
+    env.msb("plugin search vault")
+        .failure(&["no index of plugins is set", "hint: name one with --index"]);
+    let path = env.write("index.json", index.to_string().as_bytes());
+    let run = env
+        .msb("plugin search SECRETS credential --index ./index.json")
+        .success();
+    assert!(run.stdout.contains("ghcr.io/acme/vault:1.2.0"), "{run:?}");
+    assert!(!run.stdout.contains("rootfs"), "{run:?}");
+    let run = env.msb("plugin search --index ./index.json").success();
+    assert!(run.stdout.contains("\\u{1b}[2JRoot"), "{run:?}");
+    // In a registry, and set once.
+    let layer =
+        super::distribution::put_blob(&registry, "acme/index", &std::fs::read(path).unwrap());
+    let config = super::distribution::put_blob(&registry, "acme/index", b"{}");
+    let typed = |blob: &Value, media_type: &str| {
+        let mut blob = blob.clone();
+        blob["mediaType"] = media_type.into();
+        blob
+    };
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/vnd.msb.plugin-index.v1+json",
+        "config": typed(&config, "application/vnd.oci.empty.v1+json"),
+        "layers": [typed(&layer, "application/vnd.msb.plugin-index.v1+json")],
+    });
+    let file = env.write("manifest.json", manifest.to_string().as_bytes());
+    let url = format!("http://{}/v2/acme/index/manifests/1", registry.host());
+    run_curl(&file, &url);
+    let settings = json!({"plugins": {"index": format!("{}/acme/index:1", registry.host())}});
+    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    let rows = env.json("plugin search root --format json");
+    assert_eq!(rows[0]["source"], "ghcr.io/acme/rootfs:1");
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    for (text, words) in [
+        ("{}", "missing field"),
+        (r#"{"version":2,"plugins":[]}"#, "form 2"),
+    ] {
+        env.write("index.json", text.as_bytes());
+        env.msb("plugin search --index ./index.json")
+            .failure(&["is not an index of plugins", words]);
+    }
+}
+
+fn run_curl(file: &Path, url: &str) {
+    let data = format!("@{}", file.display());
+    let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json";
+    run(std::process::Command::new("curl").args([
+        "-sSf",
+        "-X",
+        "PUT",
+        "-H",
+        kind,
+        "--data-binary",
+        &data,
+        url,
+    ]));
+}
