@@ -56,7 +56,7 @@ impl Scene {
         };
         scene.limits(
             "rogue",
-            &json!({"memory_mib": 32, "compute_secs": 1, "host_calls": 10_000}),
+            &json!({"memory_mib": 32, "compute_secs": 3, "host_calls": 10_000}),
         );
         let path = component("misbehaving");
         let install = format!("plugin install {} --name rogue", path.display());
@@ -126,7 +126,7 @@ fn a_loop_without_end_is_stopped_and_its_setting_named() {
     let scene = Scene::new();
     scene.fails(
         "loop",
-        &raised_by("compute_secs", "it computed for longer than its 1 s"),
+        &raised_by("compute_secs", "it computed for longer than its 3 s"),
     );
     scene.still_loads();
 }
@@ -295,7 +295,7 @@ fn escape_sequences_never_reach_the_terminal() {
 fn pull(env: &TestEnv, registry: &Registry, what: &str, argument: &str) -> Run {
     let settings = json!({
         "settings": {"rogue": {"what": what, "argument": argument}},
-        "limits": {"rogue": {"memory_mib": 32, "compute_secs": 1, "host_calls": 10_000, "wall_secs": 20}},
+        "limits": {"rogue": {"memory_mib": 32, "compute_secs": 3, "host_calls": 10_000, "wall_secs": 20}},
     });
     configure(env, &settings);
     let run = plain(env.msb(&format!("pull {}/app:1", registry.host())));
@@ -346,7 +346,7 @@ fn a_provider_is_contained_in_the_same_ways() {
     for (what, words) in [
         (
             "loop",
-            raised_by("compute_secs", "it computed for longer than its 1 s"),
+            raised_by("compute_secs", "it computed for longer than its 3 s"),
         ),
         (
             "allocate",
