@@ -27,15 +27,20 @@ tests! {
     every_case_of_credentials_has_its_row_and_its_test;
     every_refusal_has_its_reason_and_its_test;
     every_function_of_the_contract_has_its_row;
+    every_claim_about_hostile_plugins_has_its_test;
 }
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
 
 const AUTH: &str = include_str!("../../docs/auth.md");
 
+const AUTHORS: &str = include_str!("../../docs/plugin-authors.md");
+
+const PLUGINS: &str = include_str!("../../docs/plugins.md");
+
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 11] = [
+const DOCUMENTS: [(&str, &str); 13] = [
     ("README.md", include_str!("../../README.md")),
     ("docs/STYLE.md", include_str!("../../docs/STYLE.md")),
     (
@@ -49,7 +54,12 @@ const DOCUMENTS: [(&str, &str); 11] = [
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
     ),
-    ("docs/plugins.md", include_str!("../../docs/plugins.md")),
+    (
+        "docs/plugin-administrators.md",
+        include_str!("../../docs/plugin-administrators.md"),
+    ),
+    ("docs/plugin-authors.md", AUTHORS),
+    ("docs/plugins.md", PLUGINS),
     ("docs/registry.md", REGISTRY),
     (
         "docs/reliability.md",
@@ -339,6 +349,29 @@ fn is_of_name(character: char) -> bool {
 }
 
 /// The rows of the reference, against the files of the contract.
+fn every_claim_about_hostile_plugins_has_its_test() {
+    let sources = all_sources();
+    let defined = defined(&sources);
+    let (_, section) = PLUGINS
+        .split_once("\n## What a malicious plugin can do, and what it cannot\n")
+        .unwrap();
+    let mut rows = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        if cells[2] == "Tests" {
+            continue;
+        }
+        let mut tests = functions(cells[2]).peekable();
+        assert!(tests.peek().is_some(), "no test in: {row}");
+        for test in tests {
+            assert!(defined.contains(test), "no `fn {test}`: {row}");
+        }
+        rows += 1;
+    }
+    assert!(rows >= 13, "only {rows} rows");
+}
+
 fn every_function_of_the_contract_has_its_row() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let mut functions = BTreeSet::new();
@@ -363,11 +396,7 @@ fn every_function_of_the_contract_has_its_row() {
             }
         }
     }
-    let (_, plugins) = DOCUMENTS
-        .into_iter()
-        .find(|(name, _)| *name == "docs/plugins.md")
-        .unwrap();
-    let rows = plugins
+    let rows = AUTHORS
         .lines()
         .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0));
     let rows: BTreeSet<String> = rows

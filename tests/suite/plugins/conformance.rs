@@ -30,7 +30,7 @@ tests! {
     the_checks_in_the_documents_are_those_there_are;
 }
 
-const DOCUMENT: &str = include_str!("../../../docs/plugins.md");
+const DOCUMENT: &str = include_str!("../../../docs/plugin-authors.md");
 
 /// Tests a component with further arguments.
 fn test(env: &TestEnv, name: &str, arguments: &[&str]) -> Run {

@@ -27,7 +27,7 @@ const TOKEN: &str = "secret-token";
 /// Returns the files that the guide shows: blocks of code below a comment with their path, whose
 /// first part says which project they belong to.
 fn files() -> BTreeMap<(&'static str, &'static Path), &'static str> {
-    let guide = include_str!("../../../docs/plugins.md");
+    let guide = include_str!("../../../docs/plugin-authors.md");
     let blocks = guide.split("<!-- file: ").skip(1);
     blocks
         .map(|rest| {

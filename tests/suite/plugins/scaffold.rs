@@ -316,7 +316,7 @@ fn a_folder_with_something_in_it_is_left_as_it_is() {
 }
 
 fn the_code_of_the_guide_is_that_of_new_projects() {
-    let guide = include_str!("../../../docs/plugins.md");
+    let guide = include_str!("../../../docs/plugin-authors.md");
     let section = guide.split("\n## In Rust\n").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let projects = [("my-login", "credential"), ("shelf", "format")];
