@@ -38,6 +38,7 @@ mod hostile;
 mod keeping;
 mod leaks;
 mod odd;
+mod own_answer;
 mod probe;
 mod reading;
 mod report;
@@ -78,6 +79,10 @@ pub struct Subject {
     /// `{{registry}}` stands for the registry of the question, `{{secret}}` for the made-up secret.
     /// Other files that it is granted have documents of well-known shapes.
     pub files: BTreeMap<String, String>,
+    /// Samples of what servers answer, by the address that they begin with
+    /// (`https://api.example.com/tokens`). In them `{{registry}}` and `{{secret}}` stand for the same. What
+    /// else is asked for is answered with a document of well-known shapes.
+    pub answers: BTreeMap<String, String>,
     /// Where archives are kept that a format plugin has failed with, for its author to look at:
     /// `hostile-bytes-7.tar` and the like.
     pub keep: Option<PathBuf>,
@@ -99,6 +104,14 @@ pub enum ConformanceError {
     Path {
         /// The path.
         path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A sample cannot be the answer of what the author wants it to be.
+    #[error("`{address}` is not an address that a plugin asks: {problem}")]
+    Address {
+        /// The address.
+        address: String,
         /// What is wrong with it.
         problem: String,
     },

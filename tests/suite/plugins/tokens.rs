@@ -209,7 +209,7 @@ fn verified(env: &TestEnv, public: &str, token: &str) -> Option<Value> {
 }
 
 /// Makes a key pair, and returns the private one. The other is `public.pem`.
-fn key_pair(env: &TestEnv) -> String {
+pub(super) fn key_pair(env: &TestEnv) -> String {
     let openssl = |arguments: &[&str]| {
         run(Command::new("openssl")
             .args(arguments)

@@ -27,6 +27,7 @@ use crate::ui::Ui;
 Examples:
   msb plugin test target/my-format.wasm --archive sample.tar
   msb plugin test vault.wasm --settings settings.json --grant http=https://vault.example.com
+  msb plugin test robots.wasm --answer https://robots.example.com=sample.json
   msb plugin test vault.wasm --format json")]
 pub(crate) struct Args {
     /// The component.
@@ -47,6 +48,10 @@ pub(crate) struct Args {
     /// `{{registry}}` and `{{secret}}` stand for those of each question. May be repeated.
     #[arg(long = "file", value_name = "PATH=SAMPLE")]
     files: Vec<String>,
+    /// What a server answers, as in `https://api.example.com/tokens=sample.json`: for every address that
+    /// begins like this one, with the same words in the sample as in those of --file. May be repeated.
+    #[arg(long = "answer", value_name = "URL=SAMPLE")]
+    answers: Vec<String>,
     /// Keep the archives that a format plugin fails with in this directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -92,16 +97,15 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
                 "`{variable}` is not of the form NAME=VALUE"
             ))),
         });
-    let files = args.files.iter().map(|file| match file.split_once('=') {
-        Some((path, sample)) if !path.is_empty() => {
-            let sample = Path::new(sample);
-            let text = std::fs::read_to_string(sample).map_err(|error| unread(sample, &error))?;
-            Ok((path.to_owned(), text))
-        }
-        _ => Err(CommandError::new(format!(
-            "`{file}` is not of the form PATH=SAMPLE"
-        ))),
-    });
+    let files = args
+        .files
+        .iter()
+        .map(|file| sample(file, file.split_once('='), "PATH=SAMPLE"));
+    // An address may have an equals sign; the name of a file seldom has.
+    let answers = args
+        .answers
+        .iter()
+        .map(|answer| sample(answer, answer.rsplit_once('='), "URL=SAMPLE"));
     let stem = args.file.file_stem().unwrap_or_default();
     Ok(Subject {
         name: stem.to_string_lossy().into_owned(),
@@ -110,10 +114,29 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         settings: args.settings.as_deref().map(settings).transpose()?,
         variables: variables.collect::<Result<_, _>>()?,
         files: files.collect::<Result<_, _>>()?,
+        answers: answers.collect::<Result<_, _>>()?,
         archives: args.archive,
         keep: args.keep,
         compiler: commands::compiler().map(Path::to_owned),
     })
+}
+
+/// Reads a sample: returns what it is of, and its text.
+fn sample(
+    argument: &str,
+    parts: Option<(&str, &str)>,
+    form: &str,
+) -> Result<(String, String), CommandError> {
+    match parts {
+        Some((place, sample)) if !place.is_empty() => {
+            let sample = Path::new(sample);
+            let text = std::fs::read_to_string(sample).map_err(|error| unread(sample, &error))?;
+            Ok((place.to_owned(), text))
+        }
+        _ => Err(CommandError::new(format!(
+            "`{argument}` is not of the form {form}"
+        ))),
+    }
 }
 
 fn unread(path: &Path, error: &std::io::Error) -> CommandError {

@@ -68,6 +68,18 @@ impl Candidate<'_> {
         questions
     }
 
+    /// Sets a scene in which it has something else to say to a question than that it has no login, if
+    /// there is one.
+    fn has_login(&self, request: &ProviderRequest) -> Result<bool, String> {
+        for scenario in [Scenario::Documents, Scenario::Token] {
+            self.set(scenario, &request.registry)?;
+            if !matches!(self.probe().get(request).ended, Ended::Refused(..)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns a registry that it is asked about.
     pub(super) fn own_registry(&self) -> String {
         let patterns = &self.description.registries;
@@ -110,10 +122,14 @@ pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
 /// Asks for a name that nobody has.
 pub(super) fn username(candidate: &Candidate<'_>) -> Check {
     const NOBODY: &str = "nobody-of-the-kit";
-    let mut cases = Cases::of("username", "questions for a user that there is not");
+    let mut cases = Cases::of("username", "questions for a user that there is not").or_none(
+        "it has no login that it could withhold; show it one with --file, --answer or --env",
+    );
     for (what, request) in candidate.questions() {
-        if let Err(why) = candidate.set(Scenario::Documents, &request.registry) {
-            return Check::failed("username", why);
+        match candidate.has_login(&request) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(why) => return Check::failed("username", why),
         }
         let request = ProviderRequest {
             username: Some(NOBODY.to_owned()),

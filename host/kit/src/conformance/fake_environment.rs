@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::canary::{CANARY, USER};
 use super::files::{self, OwnFile};
+use super::own_answer::OwnAnswer;
 use super::server::{Mode, Server};
 use msb_host::plugin::FakeSystem;
 use msb_host::plugin::HelperOutput;
@@ -47,6 +48,8 @@ pub(super) struct FakeEnvironment {
     server: Server,
     /// Files that the author has set.
     files: Vec<OwnFile>,
+    /// Answers that the author has set.
+    answers: Vec<OwnAnswer>,
     state: Mutex<State>,
 }
 
@@ -70,12 +73,14 @@ impl FakeEnvironment {
         root: &Path,
         variables: &BTreeMap<String, String>,
         files: Vec<OwnFile>,
+        answers: Vec<OwnAnswer>,
     ) -> io::Result<Self> {
         fs::create_dir_all(root.join("home/user"))?;
         Ok(Self {
             root: root.to_owned(),
             server: Server::start()?,
             files,
+            answers,
             state: Mutex::new(State {
                 scenario: Scenario::Bare,
                 registry: String::new(),
@@ -214,7 +219,12 @@ impl FakeSystem for FakeEnvironment {
     }
 
     fn server(&self, url: &Url) -> Url {
-        self.server.standing_in_for(url)
+        let registry = self.state().registry.clone();
+        let mut answers = self.answers.iter();
+        let own = answers.find_map(|answer| answer.to(url, &registry));
+        let here = self.server.standing_in_for(url);
+        self.server.set_document(here.path(), own);
+        here
     }
 
     fn now(&self) -> SystemTime {
@@ -280,8 +290,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let variables = [("PLAIN".to_owned(), "value".to_owned())].into();
         let own = vec![OwnFile::parse("~/own.json", "{{registry}} {{secret}}").unwrap()];
+        let answers = vec![OwnAnswer::parse("https://a.example/x", "{{registry}}").unwrap()];
         let environment =
-            FakeEnvironment::open(&folder.path().join("root"), &variables, own).unwrap();
+            FakeEnvironment::open(&folder.path().join("root"), &variables, own, answers).unwrap();
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let home = folder.path().join("msb");
         environment

@@ -32,10 +32,15 @@ impl OwnFile {
     }
 
     fn contents(&self, registry: &str) -> String {
-        self.sample
-            .replace("{{registry}}", registry)
-            .replace("{{secret}}", CANARY)
+        filled(&self.sample, registry)
     }
+}
+
+/// Returns a sample of the author's with what stands for the registry and the secret put in.
+pub(super) fn filled(sample: &str, registry: &str) -> String {
+    sample
+        .replace("{{registry}}", registry)
+        .replace("{{secret}}", CANARY)
 }
 
 /// Lays the files that are granted, and those of the author where the scene has anything that makes

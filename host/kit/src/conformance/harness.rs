@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::fake_environment::FakeEnvironment;
 use super::files::OwnFile;
+use super::own_answer::OwnAnswer;
 use super::report::Check;
 use super::{ConformanceError, Subject};
 use msb_host::Context;
@@ -99,7 +100,15 @@ impl<'a> Harness<'a> {
             })
         });
         let own = own.collect::<Result<_, _>>()?;
-        let fake = FakeEnvironment::open(&folder.path().join("root"), &subject.variables, own)
+        let answers = subject.answers.iter().map(|(address, sample)| {
+            OwnAnswer::parse(address, sample).map_err(|problem| ConformanceError::Address {
+                address: address.clone(),
+                problem,
+            })
+        });
+        let answers = answers.collect::<Result<_, _>>()?;
+        let root = folder.path().join("root");
+        let fake = FakeEnvironment::open(&root, &subject.variables, own, answers)
             .map_err(ConformanceError::Folder)?;
         let fake = Arc::new(fake);
         let journal = Arc::new(Journal {

@@ -55,7 +55,7 @@ pub(super) fn leaks(candidate: &Candidate<'_>) -> Vec<Check> {
             "it looked at nothing that it was granted; see whether it needs --settings, --grant or \
              --env"
         } else {
-            "it never found a login in what it looked at; show it one with --file"
+            "it never found a login in what it looked at; show it one with --file or --answer"
         };
         return vec![Check::skipped("leaks", why), again.end()];
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns what it answers. It answers one request of a connection, and any path alike.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -58,6 +59,8 @@ pub(super) struct Server {
 #[derive(Debug)]
 struct Shared {
     mode: Mutex<Mode>,
+    /// What is answered at a path in place of the document of everything else.
+    documents: Mutex<BTreeMap<String, String>>,
     asked: AtomicUsize,
     ended: AtomicBool,
 }
@@ -69,6 +72,7 @@ impl Server {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             mode: Mutex::new(Mode::Missing),
+            documents: Mutex::default(),
             asked: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
@@ -99,6 +103,16 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
+    /// Changes what is answered at a path, while it gives documents at all.
+    pub(super) fn set_document(&self, path: &str, document: Option<String>) {
+        let documents = &self.shared.documents;
+        let mut documents = documents.lock().unwrap_or_else(PoisonError::into_inner);
+        match document {
+            Some(document) => documents.insert(path.to_owned(), document),
+            None => documents.remove(path),
+        };
+    }
+
     /// Returns how often it was asked since the last time.
     pub(super) fn take_asked(&self) -> usize {
         self.shared.asked.swap(0, Ordering::Relaxed)
@@ -124,11 +138,27 @@ impl Drop for Server {
 }
 
 impl Shared {
+    /// Returns what is done with a request that begins with this line.
+    fn mode(&self, first: &str) -> Mode {
+        let mode = self.mode.lock();
+        let mode = mode.unwrap_or_else(PoisonError::into_inner).clone();
+        if !matches!(mode, Mode::Document(_)) {
+            return mode;
+        }
+        let target = first.split(' ').nth(1).unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
+        let documents = self.documents.lock();
+        let documents = documents.unwrap_or_else(PoisonError::into_inner);
+        documents.get(path).cloned().map_or(mode, Mode::Document)
+    }
+
     fn answer(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut reader = BufReader::new(stream);
         let mut length = 0;
+        let mut first = String::new();
+        reader.read_line(&mut first)?;
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -143,11 +173,7 @@ impl Shared {
         }
         io::copy(&mut reader.take(length), &mut io::sink())?;
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let mode = self
-            .mode
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mode = self.mode(&first);
         let mut writer = stream;
         match mode {
             Mode::Closes => {}
@@ -210,6 +236,22 @@ mod tests {
 
     fn said(mode: Mode) -> String {
         let server = Server::start().unwrap();
+        server.set_document("/x", None);
+        said_by(&server, mode)
+    }
+
+    #[test]
+    fn a_document_of_a_path_is_given_where_documents_are() {
+        let server = Server::start().unwrap();
+        server.set_document("/x", Some("own".to_owned()));
+        let document = || Mode::Document("{}".to_owned());
+        assert!(said_by(&server, document()).ends_with("\r\n\r\nown"));
+        assert!(said_by(&server, Mode::Missing).starts_with("HTTP/1.1 404 "));
+        server.set_document("/x", None);
+        assert!(said_by(&server, document()).ends_with("\r\n\r\n{}"));
+    }
+
+    fn said_by(server: &Server, mode: Mode) -> String {
         server.set_mode(mode);
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").unwrap();

@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 use signature::Keys;
 
+/// The user whom ECR takes a token for.
+const USER: &str = "AWS";
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
 /// How long a login is good, in seconds.
 const LIFE: u64 = 12 * 60 * 60;
@@ -80,6 +82,13 @@ impl<S: Clock + Derive + Env + Exchange + Settings + State> Provider<S> for Ecr 
         let Some(region) = configured.region(&request.registry) else {
             return Err(Error::NotMine);
         };
+        if request
+            .username
+            .as_deref()
+            .is_some_and(|wanted| wanted != USER)
+        {
+            return Err(Error::NotFound);
+        }
         let keys = Keys {
             id: variable(system, "AWS_ACCESS_KEY_ID")?.ok_or(Error::NotFound)?,
             secret: variable(system, "AWS_SECRET_ACCESS_KEY")?.ok_or(Error::NotFound)?,
@@ -89,7 +98,7 @@ impl<S: Clock + Derive + Env + Exchange + Settings + State> Provider<S> for Ecr 
             .endpoint
             .unwrap_or_else(|| format!("https://api.ecr.{region}.amazonaws.com/"));
         let login = |password, until| {
-            let credential = Credential::Basic("AWS".to_owned(), password);
+            let credential = Credential::Basic(USER.to_owned(), password);
             Answer::new(credential)
                 .cache(Cache::Until(until))
                 .source(url.as_str())

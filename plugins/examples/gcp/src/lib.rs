@@ -12,6 +12,8 @@ use msb_plugin::system::{
 };
 use serde::Deserialize;
 
+/// The user whom Google takes a token for.
+const USER: &str = "oauth2accesstoken";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// The provider.
@@ -72,6 +74,13 @@ impl<S: Clock + Derive + Exchange + Files + Settings> Provider<S> for Gcp {
         if !is_of_google && !configured.registries.contains(registry) {
             return Err(Error::NotMine);
         }
+        if request
+            .username
+            .as_deref()
+            .is_some_and(|wanted| wanted != USER)
+        {
+            return Err(Error::NotFound);
+        }
         let Some(file) = system.file(&configured.key_file)? else {
             return Err(Error::NotFound);
         };
@@ -126,7 +135,7 @@ impl<S: Clock + Derive + Exchange + Files + Settings> Provider<S> for Gcp {
         let secret = answer
             .secret()
             .ok_or_else(|| Error::failed(format!("{url}: the answer has no token")))?;
-        let credential = Credential::Basic("oauth2accesstoken".to_owned(), secret);
+        let credential = Credential::Basic(USER.to_owned(), secret);
         Ok(Answer::new(credential)
             .cache(Cache::Until(now.saturating_add(token.expires_in)))
             .source(file.path))

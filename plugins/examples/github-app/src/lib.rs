@@ -12,6 +12,8 @@ use msb_plugin::system::{
 };
 use serde::Deserialize;
 
+/// The user whom GitHub takes a token for.
+const USER: &str = "x-access-token";
 /// How long a token is good, in seconds.
 const LIFE: u64 = 60 * 60;
 
@@ -69,6 +71,13 @@ impl<S: Clock + Derive + Exchange + Files + Settings> Provider<S> for GithubApp 
         if !configured.registries.contains(&request.registry) {
             return Err(Error::NotMine);
         }
+        if request
+            .username
+            .as_deref()
+            .is_some_and(|wanted| wanted != USER)
+        {
+            return Err(Error::NotFound);
+        }
         let Some(key) = system.file(&configured.key_file)? else {
             let text = format!("the key of the App, {}, is missing", configured.key_file);
             return Err(Error::misconfigured(text));
@@ -96,7 +105,7 @@ impl<S: Clock + Derive + Exchange + Files + Settings> Provider<S> for GithubApp 
                 .take("/token"),
         )?;
         match answer.status {
-            201 => {}
+            200 | 201 => {}
             401 | 403 | 404 | 422 => {
                 return Err(Error::denied(format!(
                     "{url}: GitHub gives the App no token (status {})",
@@ -115,7 +124,7 @@ impl<S: Clock + Derive + Exchange + Files + Settings> Provider<S> for GithubApp 
         let token = answer
             .secret()
             .ok_or_else(|| Error::failed(format!("{url}: the answer has no token")))?;
-        let credential = Credential::Basic("x-access-token".to_owned(), token);
+        let credential = Credential::Basic(USER.to_owned(), token);
         Ok(Answer::new(credential)
             .cache(Cache::Until(now + LIFE))
             .source(url))

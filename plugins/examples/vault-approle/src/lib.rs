@@ -106,6 +106,13 @@ impl<S: Derive + Env + Exchange + Settings> Provider<S> for VaultApprole {
             .secret()
             .ok_or_else(|| Error::misconfigured(format!("{url}: it has no field `password`")))?;
         let username = document.data.data.username;
+        if request
+            .username
+            .as_ref()
+            .is_some_and(|wanted| *wanted != username)
+        {
+            return Err(Error::NotFound);
+        }
         Ok(Answer::new(Credential::Basic(username, password)).source(url))
     }
 }
