@@ -172,7 +172,7 @@ impl Deref for CleanPath<'_> {
 
 /// Returns the path of the directory that a clean path lies in, and its last name.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
+    match memchr::memrchr(b'/', path) {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
     }
