@@ -231,7 +231,7 @@ impl Lock {
         Ok(format!("{HEADER}{text}"))
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, InstalledError> {
         let invalid = |source: toml::de::Error| {
             let before = source.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);

@@ -18,8 +18,8 @@ use crate::store::{self, Home};
 pub struct Takeover {
     lock: Lock,
     candidates: Vec<Candidate>,
-    /// What the user has not agreed to here: plugins that are not installed with the same bytes, source,
-    /// tier and permissions, or are not used.
+    /// What the user has not agreed to here: plugins that are not installed here, or with other than the
+    /// same bytes, source, tier, key, limits and at least the same permissions.
     pub news: Vec<LockedPlugin>,
     /// What it would make other than here with plugins that ship with msb.
     pub builtins: Vec<LockedBuiltin>,
@@ -82,17 +82,8 @@ impl Installer<'_> {
             candidates.push(candidate);
         }
         let is_news = |plugin: &&LockedPlugin| {
-            here.plugin(&plugin.name).is_none_or(|known| {
-                let same = known.sha256 == plugin.sha256
-                    && known.source == plugin.source
-                    && known.tier == plugin.tier;
-                !same
-                    || (plugin.enabled && !known.enabled)
-                    || plugin
-                        .grants
-                        .iter()
-                        .any(|grant| !known.grants.contains(grant))
-            })
+            let known = here.plugin(&plugin.name);
+            known.is_none_or(|known| !is_no_more(plugin, known))
         };
         let news = lock.plugins.iter().filter(is_news).cloned().collect();
         let is_other = |builtin: &&LockedBuiltin| here.builtin(&builtin.name) != Some(*builtin);
@@ -134,6 +125,19 @@ impl Installer<'_> {
     }
 }
 
+/// Returns whether a plugin of another lock is what is installed here, or has fewer permissions or is
+/// disabled: nothing that the user would have to agree to.
+fn is_no_more(other: &LockedPlugin, known: &LockedPlugin) -> bool {
+    let is_granted = |grant| known.grants.contains(grant);
+    let less = LockedPlugin {
+        enabled: known.enabled,
+        grants: known.grants.clone(),
+        directory: known.directory.clone(),
+        ..other.clone()
+    };
+    less == *known && (known.enabled || !other.enabled) && other.grants.iter().all(is_granted)
+}
+
 fn folder_of(file: &Path) -> Result<PathBuf, InstalledError> {
     let folder = match file.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -157,6 +161,7 @@ fn relative(path: &Path, folder: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -169,6 +174,52 @@ mod tests {
             ("/p.wasm", "/a", "../p.wasm"),
         ] {
             assert_eq!(relative(Path::new(path), Path::new(folder)), Path::new(way));
+        }
+    }
+
+    #[test]
+    fn what_drops_a_key_or_raises_a_limit_is_news_and_what_drops_a_grant_is_not() {
+        let text = |change: (&str, &str)| {
+            r#"version = 1
+[[plugin]]
+name = "vault"
+enabled = true
+source = "/vault.wasm"
+sha256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+key = "RWQ"
+key_pinned = true
+api = "0.1.1"
+imports = []
+asks = []
+grants = ["clock", "reveal"]
+limits = {memory_mib = 64, compute_secs = 10, host_calls = 100}
+credential = {name = "vault", title = "", operations = [], registries = ["*"]}
+"#
+            .replace(change.0, change.1)
+        };
+        let read = |change| {
+            let text = text(change);
+            Lock::parse(&text, Path::new("plugins.lock"))
+                .unwrap()
+                .plugins
+        };
+        let known = read(("", ""));
+        for (change, expected) in [
+            (("clock", "clock"), true),
+            (("\"clock\", ", ""), true),
+            (("enabled = true", "enabled = false"), true),
+            (("\"clock\"", "\"env=A\""), false),
+            (("key_pinned = true\n", ""), false),
+            (("key = \"RWQ\"\nkey_pinned = true\n", ""), false),
+            (("memory_mib = 64", "memory_mib = 65"), false),
+            (("/vault.wasm", "/other.wasm"), false),
+            (("[\"*\"]", "[\"ghcr.io\"]"), false),
+        ] {
+            assert_eq!(
+                is_no_more(&read(change)[0], &known[0]),
+                expected,
+                "{change:?}"
+            );
         }
     }
 }
