@@ -120,14 +120,7 @@ fn is_within(most: &str, grant: &str) -> bool {
     }
     (0..=reach)
         .filter(|at| after.is_char_boundary(*at))
-        .any(|at| is_within_rest(rest, &after[at..]))
-}
-
-fn is_within_rest(most: &str, grant: &str) -> bool {
-    if most.contains('*') {
-        return is_within(most, grant);
-    }
-    most == grant
+        .any(|at| is_within(rest, &after[at..]))
 }
 
 #[cfg(test)]
@@ -168,6 +161,16 @@ mod tests {
                 "http=https://*.acme.com*",
                 "http=https://vault.acme.com:8200",
                 true,
+            ),
+            (
+                "http=https://*.acme.com:*",
+                "http=https://vault.acme.com:8200",
+                true,
+            ),
+            (
+                "http=https://*.acme.com:*",
+                "http=https://vault.acme.com.evil.example",
+                false,
             ),
             ("files=~/.acme/*", "files=~/.acme/token", true),
             ("files=~/.acme/*", "files=~/.acme/a/b", false),
