@@ -8,14 +8,13 @@ use msb_host::plugin::installed::{InstallRequest, Listed, Purpose, Source};
 use msb_host::plugin::{InstalledError, PluginKind};
 use msb_host::settings::{AuthSourceKind, KeySource, Tier};
 
-use super::consent;
 use super::list::{Row, state};
+use super::{consent, install};
 use crate::commands::DataFormat;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
-use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// Show what a plugin is, where it comes from, and what it may do.
@@ -70,13 +69,7 @@ fn look(ui: Ui, msb: &Msb, args: &Args) -> Result<(), CommandError> {
     };
     let plugins = msb.plugin_sources()?;
     let interrupt = Interrupt::watch();
-    let candidate = progress::during(ui, Work::Install, |progress| {
-        let context = interrupt.context(progress);
-        let network = plugins.network(&context);
-        let installer = plugins.installer(&network, &context);
-        installer.prepare(&source, &request)
-    });
-    let candidate = interrupt.settle(candidate)?;
+    let candidate = install::prepare(ui, &plugins, &interrupt, &source, &request)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&Row::of_candidate(&candidate)),
         None => ui.data(&consent::page(&candidate)),

@@ -92,13 +92,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         locked: args.locked,
         ..InstallRequest::default()
     };
-    let candidate = progress::during(ui, Work::Install, |progress| {
-        let context = interrupt.context(progress);
-        let network = plugins.network(&context);
-        let installer = plugins.installer(&network, &context);
-        installer.prepare(&source, &request)
-    });
-    let candidate = interrupt.settle(candidate)?;
+    let candidate = prepare(ui, &plugins, &interrupt, &source, &request)?;
     let consent = Consent {
         grants: &args.grant,
         // Who has the lock has agreed to what is in it.
@@ -129,6 +123,23 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     };
     ui.success("Installed", &candidate.name, aside, Duration::ZERO);
     Ok(())
+}
+
+/// Fetches what is at a source, and lets it describe itself.
+pub(super) fn prepare(
+    ui: Ui,
+    plugins: &PluginSources,
+    interrupt: &Interrupt,
+    source: &Source,
+    request: &InstallRequest,
+) -> Result<Candidate, CommandError> {
+    let candidate = progress::during(ui, Work::Install, |progress| {
+        let context = interrupt.context(progress);
+        let network = plugins.network(&context);
+        let installer = plugins.installer(&network, &context);
+        installer.prepare(source, request)
+    });
+    interrupt.settle(candidate)
 }
 
 /// Keeps a plugin.
