@@ -62,7 +62,7 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
              plugins.lock"
         }
         InstalledError::Forbidden { .. } => {
-            "this is the decision of whoever administers this machine: ask them"
+            "the administrator of this machine decides this; ask them"
         }
         InstalledError::Destination { .. } => {
             "name a tag or digest of its repository, a range like '^1.2', or another source"
@@ -173,14 +173,14 @@ pub(super) fn for_plugin(error: &PluginError) -> Option<String> {
         }
         Failure::Compiling(CompileLimit::Time(_)) => {
             return Some(format!(
-                "it was made to cost, or brings a whole language with it; if you know that it is the \
-                 second, give it more time in config.json: {{\"plugins\": {{\"limits\": {{\"{}\": \
+                "it bundles a language such as Python, or was made to waste time; if you trust its author, \
+                 give it more time in config.json: {{\"plugins\": {{\"limits\": {{\"{}\": \
                  {{\"compile_secs\": 60}}}}}}}}",
                 error.plugin
             ));
         }
         Failure::Compiling(_) => {
-            "do not use it: it was made to cost, or has far too much in it; tell its author"
+            "do not use it: it was made to waste memory, or contains far too much; tell its author"
         }
         Failure::Crashed { .. } | Failure::Answer(_) => {
             "this is a fault of the plugin, not of what it was given; tell its author"

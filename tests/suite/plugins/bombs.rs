@@ -1,4 +1,4 @@
-//! Components that are made to cost whoever compiles them: refused before the user is asked, within 10 s
+//! Components that are made to be costly to compile: refused before the user is asked, within 10 s
 //! of the processor's time and 512 MiB.
 
 use std::path::PathBuf;
@@ -203,7 +203,7 @@ fn what_takes_too_long_to_compile_is_refused_in_time() {
         &[
             "plugin `bomb` cannot be used",
             "compiling it takes more than 10 s of the processor's time",
-            "hint: it was made to cost",
+            "hint: it bundles a language such as Python, or was made to waste time",
         ],
     );
 }
@@ -217,7 +217,7 @@ fn what_takes_too_much_memory_to_compile_is_refused_before_it_has_it() {
     let run = cost.run.failure(&[
         "plugin `bomb` cannot be used",
         "compiling it takes more than 512 MiB of memory",
-        "hint: do not use it: it was made to cost",
+        "hint: do not use it: it was made to waste memory",
     ]);
     assert!(cost.memory < MEMORY, "{} bytes: {run:#?}", cost.memory);
 }

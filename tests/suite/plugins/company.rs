@@ -63,7 +63,7 @@ fn plugins_come_from_allowed_sources_alone() {
         .msb(&format!("plugin install {}", other.display()))
         .failure(&[
             "system.json` does not allow plugins from `",
-            "hint: this is the decision of whoever administers this machine: ask them",
+            "hint: the administrator of this machine decides this; ask them",
         ]);
     assert_eq!(lock(&machine.env), "");
     // The user's settings are no way around it.
