@@ -214,7 +214,7 @@ impl MsbBuilder {
     }
 
     /// Names an executable, processes of which compile the plugins that do not ship with msb: for 10 s of
-    /// the processor's time at most, and in 512 MiB. It calls
+    /// the processor's time at most, or `plugins.limits.NAME.compile_secs`, and in 512 MiB. It calls
     /// [`compile_if_asked`](crate::plugin::compile_if_asked) before anything else; `msb` itself does.
     /// Without one, plugins are compiled in this process, where a thread that takes longer than a minute
     /// is left behind, and memory is bounded by no more than the sizes that a component may have.

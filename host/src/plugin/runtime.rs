@@ -105,8 +105,9 @@ impl Runtime {
 
     /// Returns a runtime that compiles what does not ship with msb in processes of this executable,
     /// which calls [`compile_if_asked`](super::compile_if_asked): for 10 s of the processor's time at
-    /// most, and in 512 MiB. Without one it is compiled in this process: a thread that takes longer
-    /// than a minute is left behind, and memory is bounded by the sizes that a component may have.
+    /// most, or the setting `compile_secs` of the plugin, and in 512 MiB. Without one it is compiled in
+    /// this process: a thread that takes longer than a minute is left behind, and memory is bounded by
+    /// the sizes that a component may have.
     #[must_use]
     pub fn compiled_by(mut self, executable: Option<&Path>) -> Self {
         self.compiler = executable.map(Arc::from);
