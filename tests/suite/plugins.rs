@@ -66,6 +66,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         bombs::tests(),
         company::tests(),
         conformance::tests(),
+        conformance::samples::tests(),
         consent::tests(),
         contract::tests(),
         distribution::tests(),

@@ -12,6 +12,8 @@ use crate::commands::assert_prints;
 use crate::env::{Run, TestEnv};
 use crate::tests;
 
+pub(super) mod samples;
+
 tests! {
     the_formats_that_ship_with_msb_pass;
     the_providers_that_ship_with_msb_pass;
@@ -23,10 +25,6 @@ tests! {
     a_provider_fails_where_it_breaks_the_rules;
     a_failure_says_what_happened_in_which_case;
     nothing_of_the_user_is_touched_or_shown;
-    a_variable_that_the_author_sets_is_no_secret;
-    a_file_of_a_shape_of_its_own_is_shown_by_the_author;
-    a_server_that_answers_in_its_own_way_is_shown_by_the_author;
-    examples_whose_registries_have_one_user_withhold_it_from_others needs Openssl;
     a_test_that_is_interrupted_leaves_nothing;
     what_cannot_be_used_of_the_arguments_is_said;
     the_checks_in_the_documents_are_those_there_are;
@@ -428,142 +426,6 @@ fn nothing_of_the_user_is_touched_or_shown() {
     assert!(!env.home().exists(), "the home of msb was made");
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-fn a_variable_that_the_author_sets_is_no_secret() {
-    let env = TestEnv::new();
-    let settings = r#"{"deed":"leak-error"}"#;
-    let run = test(
-        &env,
-        "misbehaving-credentials",
-        &[
-            "--settings",
-            settings,
-            "--grant",
-            "reveal",
-            "--env",
-            "MISBEHAVING_NAME=a-plain-value",
-        ],
-    );
-    let leaks = "skipped    leaks                it looked at nothing that it was granted";
-    assert!(run.stdout.contains(leaks), "{run:#?}");
-}
-
-fn a_file_of_a_shape_of_its_own_is_shown_by_the_author() {
-    let env = TestEnv::new();
-    env.write("sample", b"{{registry}} is opened by {{secret}}\n");
-    let settings = r#"{"deed":"leak-own"}"#;
-    let granted = [
-        "--settings",
-        settings,
-        "--grant",
-        "files=~/.misbehaving",
-        "--grant",
-        "reveal",
-        "--format",
-        "json",
-    ];
-    let run = test(&env, "misbehaving-credentials", &granted);
-    assert!(ended(&run, "skipped").contains("leaks"), "{run:#?}");
-    let shown = [&granted[..], &["--file", "~/.misbehaving=sample"]].concat();
-    let run = test(&env, "misbehaving-credentials", &shown);
-    assert!(ended(&run, "failed").contains("leaks"), "{run:#?}");
-}
-
-fn a_server_that_answers_in_its_own_way_is_shown_by_the_author() {
-    let env = TestEnv::new();
-    env.write(
-        "login.json",
-        br#"{"auth": {"client_token": "{{secret}}", "lease_duration": 600}}"#,
-    );
-    let settings = json!({
-        "address": "https://vault.example.com",
-        "registries": {"ghcr.io": "secret/data/{{registry}}"},
-    });
-    let settings = settings.to_string();
-    let arguments = [
-        "--settings",
-        &settings,
-        "--grant",
-        "http=POST@https://vault.example.com/v1/auth/approle/login",
-        "--grant",
-        "http=GET@https://vault.example.com/v1/secret/data/",
-        "--format",
-        "json",
-    ];
-    let run = test(&env, "vault-approle", &arguments);
-    let unshown = ended(&run, "skipped");
-    assert!(
-        unshown.contains("leaks") && unshown.contains("username"),
-        "{run:#?}"
-    );
-    let login = "https://vault.example.com/v1/auth/approle/login=login.json";
-    let shown = [&arguments[..], &["--answer", login]].concat();
-    let run = test(&env, "vault-approle", &shown);
-    assert_eq!(ended(&run, "failed"), names(&[]), "{run:#?}");
-    assert_eq!(ended(&run, "skipped"), names(&["keeping"]), "{run:#?}");
-    for (answer, words) in [
-        ("https://a.example", "is not of the form URL=SAMPLE"),
-        (
-            "a.example=login.json",
-            "`a.example` is not an address that a plugin asks",
-        ),
-        (
-            "https://a.example=nowhere.json",
-            "could not read `nowhere.json`",
-        ),
-    ] {
-        let shown = [&arguments[..], &["--answer", answer]].concat();
-        test(&env, "vault-approle", &shown).failure(&[words]);
-    }
-}
-
-fn examples_whose_registries_have_one_user_withhold_it_from_others() {
-    let env = TestEnv::new();
-    let key = super::tokens::key_pair(&env);
-    let account = json!({"private_key": key, "client_email": "kit@example.com"});
-    env.write("account.json", account.to_string().as_bytes());
-    // `AWS:password` in Base64.
-    env.write(
-        "token.json",
-        br#"{"authorizationData": [{"authorizationToken": "QVdTOnBhc3N3b3Jk"}]}"#,
-    );
-    let app = json!({
-        "app": 7, "installation": 42, "key_file": "~/key.pem", "registries": ["ghcr.io"],
-    });
-    for (name, settings, arguments) in [
-        (
-            "ecr",
-            json!({"registries": {"ghcr.io": "eu-west-1"}}),
-            &[
-                "--answer",
-                "https://api.ecr.eu-west-1.amazonaws.com/=token.json",
-            ][..],
-        ),
-        (
-            "gcp",
-            json!({"registries": ["ghcr.io"], "key_file": "~/account.json"}),
-            &[
-                "--grant",
-                "files=~/account.json",
-                "--file",
-                "~/account.json=account.json",
-            ],
-        ),
-        (
-            "github-app",
-            app,
-            &["--grant", "files=~/key.pem", "--file", "~/key.pem=key.pem"],
-        ),
-    ] {
-        let settings = settings.to_string();
-        let fixed = ["--format", "json", "--settings", &settings];
-        let run = test(&env, name, &[&fixed, arguments].concat());
-        assert!(
-            ended(&run, "passed").contains("username"),
-            "{name}: {run:#?}"
-        );
-    }
 }
 
 fn a_test_that_is_interrupted_leaves_nothing() {
