@@ -11,9 +11,11 @@ use crate::hosts::HostsError;
 use crate::image::PullError;
 #[cfg(feature = "plugins")]
 use crate::image::{ImageError, SaveError};
+#[cfg(feature = "plugins")]
+use crate::installed::InstalledError;
 use crate::platform::ParsePlatformError;
 #[cfg(feature = "plugins")]
-use crate::plugin::{FormatError, InstalledError};
+use crate::plugin::FormatError;
 use crate::reference::ParseReferenceError;
 #[cfg(feature = "registry")]
 use crate::registry::RegistryError;

@@ -117,6 +117,8 @@ mod fs;
 #[cfg(feature = "registry")]
 pub mod hosts;
 pub mod image;
+#[cfg(feature = "plugins")]
+pub mod installed;
 pub mod layer;
 pub mod limits;
 mod msb;

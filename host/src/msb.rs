@@ -30,7 +30,7 @@ use crate::auth::Chain;
 #[cfg(feature = "registry")]
 use crate::hosts::HostOverrides;
 #[cfg(feature = "plugins")]
-use crate::plugin::Installed;
+use crate::installed::Installed;
 #[cfg(feature = "registry")]
 use crate::registry::Client;
 #[cfg(feature = "registry")]

@@ -1,8 +1,8 @@
 //! What to do about plugins: those that fail, and those that cannot be installed.
 
 use msb_host::archive::Contents;
-use msb_host::plugin::installed::SignatureError;
-use msb_host::plugin::{CompileLimit, Failure, FormatError, InstalledError, PluginError, Refusal};
+use msb_host::installed::{InstalledError, SignatureError};
+use msb_host::plugin::{CompileLimit, Failure, FormatError, PluginError, Refusal};
 use msb_host::registry::DownloadError;
 use msb_plugin_kit::scaffold::ScaffoldError;
 

@@ -6,8 +6,8 @@ use super::Msb;
 use crate::Error;
 use crate::auth::{Chain, Lookup};
 use crate::context::Context;
-use crate::plugin::Installed;
-use crate::plugin::installed::{Installer, LockEditor, Network};
+use crate::installed::Installed;
+use crate::installed::{Installer, LockEditor, Network};
 use crate::registry::Client;
 use crate::settings::Settings;
 

@@ -71,7 +71,7 @@ impl Capability {
     }
 
     /// Returns the capability that an import makes use of: `msb:plugin/env@0.1.0`.
-    pub(super) fn of_import(import: &str) -> Option<Self> {
+    pub(crate) fn of_import(import: &str) -> Option<Self> {
         if import.starts_with("wasi:http/") {
             return Some(Self::Http);
         }

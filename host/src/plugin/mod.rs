@@ -16,7 +16,7 @@ mod access;
     reason = "generated code"
 )]
 mod bindings;
-mod builtin;
+pub(crate) mod builtin;
 mod capability;
 mod compiled;
 mod compiler;
@@ -32,10 +32,9 @@ mod grant;
 mod guest;
 mod http_scope;
 mod inspect;
-pub mod installed;
 mod limits;
 mod package;
-mod plugin_state;
+pub(crate) mod plugin_state;
 mod runtime;
 mod servers;
 mod shell;
@@ -57,13 +56,13 @@ pub use formats::{FormatError, Formats};
 pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError, exposure};
 pub use guest::first_bytes;
 pub use inspect::API;
-pub use installed::{Installed, InstalledError};
 pub use limits::{PluginBudget, Stopped};
 pub use package::{
     ComponentBytes, CredentialDescription, Inspection, Need, Package, PluginKind, PluginMetadata,
 };
 pub use runtime::Runtime;
 pub use shell::shell_word;
+pub use structure::MAX_COMPONENT;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]

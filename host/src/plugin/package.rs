@@ -128,7 +128,7 @@ pub enum ComponentBytes {
 
 impl ComponentBytes {
     /// Returns whether there are any bytes, whatever they are.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         match self {
             Self::Static(_) | Self::Memory(_) => true,
             Self::File { path, .. } => path.exists(),

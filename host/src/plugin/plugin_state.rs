@@ -66,7 +66,7 @@ fn path(folder: &Path, plugin: &str) -> PathBuf {
 }
 
 /// Removes the state of a plugin.
-pub(super) fn forget(folder: &Path, plugin: &str) -> Result<(), store::StoreError> {
+pub(crate) fn forget(folder: &Path, plugin: &str) -> Result<(), store::StoreError> {
     store::remove(&path(folder, plugin))
 }
 

@@ -7,6 +7,8 @@ use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload};
 
 use super::error::Failure;
 
+/// The most bytes of a component.
+pub const MAX_COMPONENT: u64 = 32 << 20;
 /// Functions of all modules. Languages with a runtime of their own have some 20,000.
 const MAX_FUNCTIONS: u64 = 65_536;
 /// Bytes of one function.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use msb_host::plugin::InstalledError;
-use msb_host::plugin::installed::{LockEditor, OrderPosition};
+use msb_host::installed::{InstalledError, LockEditor, OrderPosition};
 
 use crate::commands;
 use crate::error::CommandError;

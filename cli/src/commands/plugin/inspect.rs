@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use msb_host::Msb;
-use msb_host::plugin::installed::{InstallRequest, Listed, Purpose, Source};
-use msb_host::plugin::{InstalledError, PluginKind};
+use msb_host::installed::{InstallRequest, InstalledError, Listed, Purpose, Source};
+use msb_host::plugin::PluginKind;
 use msb_host::settings::{AuthSourceKind, KeySource, Tier};
 
 use super::list::{Row, state};

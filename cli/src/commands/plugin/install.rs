@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msb_host::Msb;
 use msb_host::address;
-use msb_host::plugin::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
+use msb_host::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
 use msb_host::plugin::shell_word;
 use msb_host::settings::KeySource;
 use msb_host::work::PluginSources;
@@ -82,7 +82,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     };
     let source: Source = text
         .parse()
-        .map_err(msb_host::plugin::InstalledError::from)?;
+        .map_err(msb_host::installed::InstalledError::from)?;
     let request = InstallRequest {
         name: args.name.clone(),
         key: args
@@ -204,7 +204,7 @@ fn restore(ui: Ui, msb: &Msb, interrupt: &Interrupt) -> Result<(), CommandError>
         let source: Source = plugin
             .source
             .parse()
-            .map_err(msb_host::plugin::InstalledError::from)?;
+            .map_err(msb_host::installed::InstalledError::from)?;
         let request = InstallRequest {
             name: Some(plugin.name.clone()),
             locked: true,

@@ -1,7 +1,7 @@
 //! `msb plugin ls`
 
+use msb_host::installed::{Candidate, Listed};
 use msb_host::plugin::PluginKind;
-use msb_host::plugin::installed::{Candidate, Listed};
 use msb_host::settings::{AuthSourceKind, Tier};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use msb_host::Reference;
-use msb_host::plugin::installed;
+use msb_host::installed;
 
 use crate::commands::connection::Connection;
 use crate::error::CommandError;

@@ -1,7 +1,6 @@
 //! `msb plugin search`
 
-use msb_host::plugin::InstalledError;
-use msb_host::plugin::installed::{IndexedPlugin, PluginIndex, Source};
+use msb_host::installed::{IndexedPlugin, InstalledError, PluginIndex, Source};
 
 use crate::commands::DataFormat;
 use crate::commands::connection::Connection;

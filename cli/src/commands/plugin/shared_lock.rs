@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use msb_host::plugin::installed::{Lock, LockedBuiltin, LockedPlugin, Takeover};
+use msb_host::installed::{Lock, LockedBuiltin, LockedPlugin, Takeover};
 use msb_host::plugin::shell_word;
 use msb_host::work::PluginSources;
 

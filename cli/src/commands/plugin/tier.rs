@@ -45,7 +45,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let msb = commands::open()?;
     let installed = msb.plugins()?;
     let PluginKind::Credential(description) = &installed.find(&args.name)?.package.kind else {
-        return Err(msb_host::plugin::InstalledError::NoTier {
+        return Err(msb_host::installed::InstalledError::NoTier {
             name: args.name.clone(),
         }
         .into());

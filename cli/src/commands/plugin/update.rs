@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use msb_host::plugin::InstalledError;
-use msb_host::plugin::installed::{
-    Candidate, Destination, InstallRequest, Lock, LockedPlugin, Purpose, Source,
+use msb_host::installed::{
+    Candidate, Destination, InstallRequest, InstalledError, Lock, LockedPlugin, Purpose, Source,
 };
 use msb_host::work::PluginSources;
 use serde::Serialize;

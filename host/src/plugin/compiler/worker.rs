@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Asked, MEMORY, asked, status};
-use crate::plugin::engine;
-use crate::plugin::installed::MAX_COMPONENT;
+use crate::plugin::{MAX_COMPONENT, engine};
 
 /// Makes this process a compiler of plugins if another has started it as one, and returns how it is to
 /// end then. An executable that is named by [`MsbBuilder::compiler`](crate::MsbBuilder::compiler) calls

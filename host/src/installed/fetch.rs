@@ -11,13 +11,12 @@ use super::signature::{self, Cosign, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::plugin::MAX_COMPONENT;
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Credentials, ManifestRef, Repository};
 use crate::store;
 
-/// The most bytes of a component.
-pub const MAX_COMPONENT: u64 = 32 << 20;
 /// The most bytes of a manifest, and of what cosign signs.
 const MAX_DOCUMENT: u64 = 4 << 20;
 /// The most bytes of a file with a signature.

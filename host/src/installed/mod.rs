@@ -26,18 +26,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::formats::Formats;
-use super::package::{Package, PluginKind};
-use super::runtime::Runtime;
 use crate::auth::{Chain, Provider};
 use crate::digest::Digest;
+use crate::plugin::{self, Formats, Package, PluginKind, Runtime};
 use crate::settings::{AuthEntry, Settings};
 use crate::store::Home;
 
 pub use candidate::Candidate;
 pub use consent::Increase;
 pub use error::InstalledError;
-pub use fetch::{MAX_COMPONENT, Network};
+pub use fetch::Network;
 pub use index::{IndexedPlugin, PluginIndex};
 pub use install::{InstallRequest, Installer, Purpose};
 pub use lock::{Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
@@ -152,7 +150,7 @@ impl Installed {
 
     /// Returns the credential providers, in the order in which they are asked.
     pub fn providers(&self) -> Vec<Arc<dyn Provider>> {
-        super::credential::providers(&self.runtime, &self.packages)
+        plugin::providers(&self.runtime, &self.packages)
     }
 
     /// Returns the chain of providers that plugins are fetched with: one that was installed may itself
@@ -163,7 +161,7 @@ impl Installed {
         let there: Vec<Package> = there.cloned().collect();
         let installed = there.iter().filter(|package| !package.builtin);
         let installed = installed.map(|package| package.name.to_string()).collect();
-        let providers = super::credential::providers(&self.runtime, &there);
+        let providers = plugin::providers(&self.runtime, &there);
         Chain::new(providers, settings).forgiving(&installed)
     }
 
