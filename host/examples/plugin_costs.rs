@@ -19,11 +19,13 @@ use std::time::{Duration, Instant};
 
 use msb_host::Context;
 use msb_host::archive::Input;
-use msb_host::auth::{Action, Provider, ProviderRequest};
+use msb_host::auth::Provider;
 use msb_host::cancel::Cancel;
+use msb_host::credential::{Action, CredentialRequest};
 use msb_host::image::{self, LoadOptions};
+use msb_host::installed::Installed;
 use msb_host::plugin::{
-    ComponentBytes, Formats, Installed, Package, PluginBudget, PluginKind, Runtime, providers,
+    ComponentBytes, Formats, Package, PluginBudget, PluginKind, Runtime, providers,
 };
 use msb_host::progress::{Event, PluginWork, Progress};
 use msb_host::settings::Settings;
@@ -226,15 +228,7 @@ fn answers(name: &str, provider: &Arc<dyn Provider>) -> Result<()> {
         progress,
         cancel: Cancel::default(),
     };
-    let request = ProviderRequest {
-        registry: REGISTRY.to_owned(),
-        repository: None,
-        action: Action::Pull,
-        challenges: Vec::new(),
-        username: None,
-        attempt: 1,
-        settings: None,
-    };
+    let request = CredentialRequest::new(REGISTRY, Action::Pull);
     provider.get(&request, &context)?;
     ledger.take();
     let (mut took, mut start, mut guest) = (vec![], vec![], vec![]);

@@ -109,6 +109,8 @@ pub mod blob;
 pub mod cancel;
 mod context;
 #[cfg(feature = "registry")]
+pub mod credential;
+#[cfg(feature = "registry")]
 mod crypto;
 pub mod digest;
 mod error;
@@ -144,6 +146,8 @@ pub use archive::Input;
 pub use auth::{LoggedIn, LoggedOut, PasswordStore, Registered};
 pub use cancel::Cancel;
 pub use context::Context;
+#[cfg(feature = "registry")]
+pub use credential::RegistryAuth;
 pub use digest::Digest;
 pub use error::Error;
 #[cfg(feature = "registry")]
@@ -158,8 +162,6 @@ pub use msb::{Msb, MsbBuilder, Operation, Running};
 pub use platform::Platform;
 pub use progress::{Event, Progress};
 pub use reference::Reference;
-#[cfg(feature = "registry")]
-pub use registry::RegistryAuth;
 
 /// What an [`Operation`] is of.
 pub mod work {

@@ -9,7 +9,6 @@ mod registries;
 mod shape;
 mod spelling;
 mod system;
-mod tier;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,11 +32,9 @@ pub use plugins::{
     KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy, is_plugin_name,
 };
 pub use registries::{
-    AuthEntry, AuthProblem, AuthSettings, AuthSource, AuthSourceKind, RegistriesProblem,
-    RegistrySettings,
+    AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };
 pub use system::SystemPolicy;
-pub use tier::{ParseTierError, Tier};
 
 /// What the user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

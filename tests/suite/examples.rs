@@ -13,15 +13,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use msb_host::Context;
 use msb_host::archive::Input;
-use msb_host::auth::{self, Action, Chain, ProviderError};
+use msb_host::auth::{Chain, ProviderError};
 use msb_host::cancel::Cancel;
+use msb_host::credential::{Action, CredentialRequest, RegistryAuth};
 use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
     ComponentBytes, Formats, Grants, Package, PluginBudget, PluginKind, Runtime, providers,
 };
 use msb_host::progress::{Progress, Silent};
-use msb_host::registry::{Client, RegistryAuth};
+use msb_host::registry::Client;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 use serde_json::{Value, json};
@@ -354,15 +355,7 @@ fn keep_and_forget(host: &str) {
     let providers = providers(&runtime, &[package]);
     let provider = Arc::clone(&providers[0]);
     let context = Context::default();
-    let request = auth::ProviderRequest {
-        registry: host.to_owned(),
-        repository: None,
-        action: Action::Login,
-        challenges: Vec::new(),
-        username: None,
-        attempt: 1,
-        settings: None,
-    };
+    let request = CredentialRequest::new(host, Action::Login);
     // Each pull asks anew: a chain keeps what it was told.
     let pull = || {
         let chain = Chain::new(providers.clone(), &Settings::default().registries.auth);

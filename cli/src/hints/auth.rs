@@ -1,6 +1,7 @@
 //! What to do about credentials: where they are missing, and where they cannot be kept.
 
-use msb_host::auth::{AuthError, AuthSourceKind, LoginError, ProviderError};
+use msb_host::auth::{AuthError, LoginError, ProviderError};
+use msb_host::credential::AuthSourceKind;
 use msb_host::registry::VerifyError;
 
 use super::for_settings;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use msb_host::auth::AuthSourceKind;
+use msb_host::credential::{AuthSourceKind, CredentialSource};
 use msb_host::hosts::PemError;
-use msb_host::registry::{
-    CertificateProblem, CredentialSource, ProxyError, RegistryError, RegistryErrorKind,
-};
+use msb_host::registry::{CertificateProblem, ProxyError, RegistryError, RegistryErrorKind};
 
 use super::auth::for_auth;
 use super::image::NO_IMAGE;
@@ -25,7 +23,7 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
             "check the name; if the image is private, log in with \
              `msb registry login {host}`"
         ),
-        RegistryErrorKind::Credentials { origin, .. } => for_refused(host, origin.as_deref()),
+        RegistryErrorKind::Credentials { source, .. } => for_refused(host, source.as_deref()),
         RegistryErrorKind::Auth(source) => return source.downcast_ref().and_then(for_auth),
         RegistryErrorKind::RateLimited { .. } => format!(
             "try again later, or log in with `msb registry login {host}`, for whom the limit is \
@@ -246,10 +244,9 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Returns what to do about credentials that a registry does not take.
-fn for_refused(host: &str, origin: Option<&CredentialSource>) -> String {
+fn for_refused(host: &str, source: Option<&CredentialSource>) -> String {
     let again = format!("log in again with `msb registry login {host}`");
-    let setting = origin.and_then(|origin| AuthSourceKind::of_word(origin.setting?));
-    match setting {
+    match source.and_then(|source| source.reads) {
         Some(AuthSourceKind::PasswordEnv) => format!("update the variable, or {again}"),
         Some(AuthSourceKind::SecretName) => format!("update the file, or {again}"),
         _ => again,

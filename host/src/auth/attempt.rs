@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::provider::{Answer, Problem, ProviderError};
-use crate::registry::RegistryAuth;
-use crate::settings::Tier;
+use crate::credential::{RegistryAuth, Tier};
 
 /// One provider's part in the search.
 #[derive(Clone, Debug, PartialEq, Eq)]

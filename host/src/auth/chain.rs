@@ -11,15 +11,15 @@ use super::attempt::{ProviderAttempt, ProviderReply};
 use super::credential_cache::CredentialCache;
 use super::error::{AuthError, Named};
 use super::link::Link;
-use super::provider::{
-    Action, Answer, Cache, CredentialExtent, Outcome, Provider, ProviderError, ProviderRequest,
-};
-use super::resolution::{ProviderSource, Resolution};
+use super::provider::{Answer, Cache, CredentialExtent, Provider, ProviderError};
+use super::resolution::Resolution;
 use super::rules::promised;
 use crate::context::Context;
+use crate::credential::{
+    AuthSourceKind, CredentialRequest, CredentialSource, Outcome, RegistryAuth, Tier,
+};
 use crate::progress::{Event, LogLevel};
-use crate::registry::RegistryAuth;
-use crate::settings::{AuthEntry, AuthSettings, AuthSource, AuthSourceKind, Tier};
+use crate::settings::{AuthEntry, AuthSettings, AuthSource};
 
 /// All providers in their order, and what they answered in this process.
 #[derive(Debug, Default)]
@@ -30,21 +30,6 @@ pub struct Chain {
     pub(super) is_forgiving: bool,
     cached: CredentialCache,
     warned: Mutex<BTreeSet<String>>,
-}
-
-/// A search for credentials.
-#[derive(Clone, Copy, Debug)]
-pub struct CredentialQuery<'a> {
-    /// The registry in its canonical form.
-    pub registry: &'a str,
-    /// The repository.
-    pub repository: Option<&'a str>,
-    /// What the credentials are for.
-    pub action: Action,
-    /// The values of `WWW-Authenticate` that the registry answered with.
-    pub challenges: &'a [String],
-    /// 1, and more after an answer that was rejected.
-    pub attempt: u32,
 }
 
 impl Chain {
@@ -103,12 +88,12 @@ impl Chain {
     /// and the others wait for what it finds.
     pub fn ask(
         &self,
-        query: &CredentialQuery<'_>,
+        query: &CredentialRequest,
         context: &Context,
     ) -> Result<Arc<Resolution>, AuthError> {
-        let registry = self.cached.of(query.registry);
+        let registry = self.cached.of(&query.registry);
         let mut turn = registry.turn();
-        let (repository, action) = (query.repository, query.action);
+        let (repository, action) = (query.repository.as_deref(), query.action);
         if query.attempt <= 1
             && let Some(resolution) = turn.get(repository, action, SystemTime::now())
         {
@@ -123,13 +108,13 @@ impl Chain {
     /// Takes note of what became of an answer, and tells the provider, if it wants to know.
     pub fn report(
         &self,
-        query: &CredentialQuery<'_>,
-        from: &ProviderSource,
+        query: &CredentialRequest,
+        from: &CredentialSource,
         outcome: Outcome,
         context: &Context,
     ) {
         if outcome == Outcome::Rejected {
-            self.cached.of(query.registry).turn().forget();
+            self.cached.of(&query.registry).turn().forget();
         }
         let Some(provider) = self.provider(&from.provider) else {
             return;
@@ -147,7 +132,7 @@ impl Chain {
     /// Asks every provider, also those that others answer for.
     pub fn explain(
         &self,
-        query: &CredentialQuery<'_>,
+        query: &CredentialRequest,
         context: &Context,
     ) -> Result<Vec<ProviderAttempt>, AuthError> {
         let request = self.request(query);
@@ -160,8 +145,8 @@ impl Chain {
                     Ok(answer) => ProviderReply::answer(&answer),
                     Err(ProviderError::Cancelled(cancelled)) => return Err(cancelled.into()),
                     Err(error) => {
-                        let is_news = self.is_news(query.registry, link);
-                        let is_the_end = self.is_the_end(link, query.registry, &error);
+                        let is_news = self.is_news(&query.registry, link);
+                        let is_the_end = self.is_the_end(link, &query.registry, &error);
                         ProviderReply::error(&error, is_the_end, is_news)
                     }
                 },
@@ -173,10 +158,10 @@ impl Chain {
 
     fn search(
         &self,
-        query: &CredentialQuery<'_>,
+        query: &CredentialRequest,
         context: &Context,
     ) -> Result<(Resolution, (Cache, CredentialExtent)), AuthError> {
-        let registry = query.registry;
+        let registry = query.registry.as_str();
         let entry = self.entry(registry)?;
         let request = self.request(query);
         let mut attempts = Vec::new();
@@ -228,27 +213,24 @@ impl Chain {
         Ok((nobody, (Cache::Session, CredentialExtent::Repository)))
     }
 
-    pub(super) fn request(&self, query: &CredentialQuery<'_>) -> ProviderRequest {
-        let entry = self.settings.get(query.registry);
+    /// Adds what the settings say of the registry.
+    pub(super) fn request(&self, query: &CredentialRequest) -> CredentialRequest {
+        let entry = self.settings.get(&query.registry);
         let settings = entry.and_then(|entry| entry.content.as_ref().ok());
-        ProviderRequest {
-            registry: query.registry.to_owned(),
-            repository: query.repository.map(str::to_owned),
-            action: query.action,
-            challenges: query.challenges.to_vec(),
+        CredentialRequest {
             // A name that goes with another source says nothing of what the keychain may have.
             username: settings
                 .filter(|it| matches!(it.source, AuthSource::Keyring | AuthSource::Provider(_)))
                 .and_then(|settings| settings.username.clone()),
-            attempt: query.attempt,
             settings: settings.map(AuthSettings::to_json),
+            ..query.clone()
         }
     }
 
     /// Lets the user know of a provider that does not work, once.
     fn warn(
         &self,
-        query: &CredentialQuery<'_>,
+        query: &CredentialRequest,
         link: &Link,
         reply: &ProviderReply,
         context: &Context,
@@ -261,7 +243,7 @@ impl Chain {
         if let Some(hint) = hint {
             text = format!("{text} ({hint})");
         }
-        if !self.is_news(query.registry, link) {
+        if !self.is_news(&query.registry, link) {
             return log(context, LogLevel::Info, &text);
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -279,9 +261,9 @@ fn found(
     let life = (answer.cache, answer.extent);
     let resolution = Resolution {
         credential: answer.credential,
-        from: Some(ProviderSource {
+        from: Some(CredentialSource {
             provider: link.provider.name().to_owned(),
-            source: answer.source,
+            location: answer.source,
             tier: link.tier,
             reads: link.provider.reads(),
             renewable: answer.cache != Cache::Session,

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::provider::{Action, Cache, CredentialExtent};
+use super::provider::{Cache, CredentialExtent};
 use super::resolution::Resolution;
+use crate::credential::Action;
 
 /// An answer is not used in the last moments of its life: the request takes time as well.
 const MARGIN: Duration = Duration::from_mins(1);

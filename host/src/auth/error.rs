@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::provider::ProviderError;
 use crate::cancel::Cancelled;
-use crate::settings::{AuthProblem, AuthSourceKind, key_shown};
+use crate::credential::AuthSourceKind;
+use crate::settings::{AuthProblem, key_shown};
 
 /// A search for credentials that failed, although a provider should have had some.
 #[derive(Debug, thiserror::Error)]

@@ -7,15 +7,14 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Answer, AuthSourceKind, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
-    Provider, ProviderError, ProviderRequest, Tier,
+    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Problem, Provider, ProviderError,
 };
 use crate::cancel::Cancel;
 use crate::context::Context;
+use crate::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 use crate::progress::{Event, LogLevel, Progress};
-use crate::registry::RegistryAuth;
 
-type Get = Box<dyn Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync>;
+type Get = Box<dyn Fn(&CredentialRequest) -> Result<Answer, ProviderError> + Send + Sync>;
 
 /// A provider.
 pub(super) struct Fake {
@@ -34,7 +33,7 @@ pub(super) struct Fake {
 impl Fake {
     pub(super) fn new(
         name: &'static str,
-        get: impl Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
+        get: impl Fn(&CredentialRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
@@ -143,7 +142,7 @@ impl Provider for Fake {
         &self.patterns
     }
 
-    fn get(&self, request: &ProviderRequest, _: &Context) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &CredentialRequest, _: &Context) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(self.pause);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +159,7 @@ impl Provider for Fake {
 
     fn store(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         credential: &RegistryAuth,
         _: &Context,
     ) -> Result<(), ProviderError> {
@@ -177,7 +176,7 @@ impl Provider for Fake {
         Ok(())
     }
 
-    fn erase(&self, request: &ProviderRequest, _: &Context) -> Result<(), ProviderError> {
+    fn erase(&self, request: &CredentialRequest, _: &Context) -> Result<(), ProviderError> {
         self.usable()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let before = kept.len();
@@ -201,7 +200,7 @@ impl Provider for Fake {
 
     fn report(
         &self,
-        _: &ProviderRequest,
+        _: &CredentialRequest,
         outcome: Outcome,
         _: &Context,
     ) -> Result<(), ProviderError> {

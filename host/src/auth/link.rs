@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::attempt::{ProviderAttempt, ProviderReply};
 use super::provider::{Provider, ProviderError};
-use crate::settings::{AuthSourceKind, Tier};
+use crate::credential::{AuthSourceKind, Tier};
 
 /// A provider at its position in the chain.
 #[derive(Clone, Debug)]

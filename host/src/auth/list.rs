@@ -8,7 +8,7 @@ use super::attempt::{ProviderAttempt, ProviderReply};
 use super::chain::Chain;
 use super::error::AuthError;
 use super::link::Link;
-use super::login::login_query;
+use super::login::login_request;
 use super::pattern;
 use crate::context::Context;
 use crate::reference::canonical_host;
@@ -89,7 +89,7 @@ pub fn list(chain: &Chain, context: &Context) -> Result<Vec<Registered>, AuthErr
 
 impl Outlook {
     fn of(chain: &Chain, registry: &str, context: &Context) -> Result<Self, AuthError> {
-        let attempts = chain.explain(&login_query(registry), context)?;
+        let attempts = chain.explain(&login_request(registry), context)?;
         Ok(Self { attempts })
     }
 

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempt::ProviderAttempt;
-use super::chain::{Chain, CredentialQuery};
+use super::chain::Chain;
 use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
-use super::provider::{Action, Provider, ProviderError, ProviderRequest};
+use super::provider::{Provider, ProviderError};
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::context::Context;
+use crate::credential::{Action, AuthSourceKind, CredentialRequest, RegistryAuth};
 use crate::progress::Event;
 use crate::reference::canonical_host;
-use crate::registry::{Client, LoginCheck, RegistryAuth, VerifyError};
+use crate::registry::{Client, LoginCheck, VerifyError};
 use crate::settings::edit::Edit;
-use crate::settings::{AuthSource, AuthSourceKind, Settings, SettingsError};
+use crate::settings::{AuthSource, Settings, SettingsError};
 
 /// The most bytes of a password or token: more than the largest key that stands for one, and about
 /// what servers take in the head of a request.
@@ -355,7 +356,9 @@ impl Login {
             PasswordStore::File => chain.reader(AuthSourceKind::SecretName),
             PasswordStore::Provider(name) => chain.provider(name),
         };
-        let attempts = chain.explain(&login_query(&self.registry), context).ok()?;
+        let attempts = chain
+            .explain(&login_request(&self.registry), context)
+            .ok()?;
         let first = attempts
             .into_iter()
             .find(|attempt| attempt.reply.is_answer())?;
@@ -437,26 +440,8 @@ fn check_length(password: &[u8]) -> Result<(), LoginError> {
     }
 }
 
-pub(super) fn login_query(registry: &str) -> CredentialQuery<'_> {
-    CredentialQuery {
-        registry,
-        repository: None,
-        action: Action::Login,
-        challenges: &[],
-        attempt: 1,
-    }
-}
-
-pub(super) fn login_request(registry: &str) -> ProviderRequest {
-    ProviderRequest {
-        registry: registry.to_owned(),
-        repository: None,
-        action: Action::Login,
-        challenges: Vec::new(),
-        username: None,
-        attempt: 1,
-        settings: None,
-    }
+pub(super) fn login_request(registry: &str) -> CredentialRequest {
+    CredentialRequest::new(registry, Action::Login)
 }
 
 /// Returns the providers of a chain.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use super::attempt::ProviderAttempt;
 use super::chain::Chain;
-use super::login::{LoginError, login_query, login_request, providers};
+use super::login::{LoginError, login_request, providers};
 use super::login_store::{LoginStore, file_name, places, strs};
 use super::pattern;
 use super::provider::ProviderError;
 use crate::context::Context;
+use crate::credential::AuthSourceKind;
 use crate::settings::edit::Edit;
-use crate::settings::{AuthSettings, AuthSource, AuthSourceKind};
+use crate::settings::{AuthSettings, AuthSource};
 
 /// What was forgotten, and what was not.
 #[derive(Debug, Default)]
@@ -83,7 +84,7 @@ pub fn logout(
     }
     drop(edit);
     let chain = Chain::new(providers(logins.chain), &settings);
-    if let Ok(attempts) = chain.explain(&login_query(registry), context) {
+    if let Ok(attempts) = chain.explain(&login_request(registry), context) {
         done.remaining = attempts
             .into_iter()
             .filter(|attempt| attempt.reply.is_answer())

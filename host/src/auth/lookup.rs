@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use super::attempt::ProviderReply;
-use super::chain::{Chain, CredentialQuery};
-use super::provider::{Action, Outcome};
-use super::resolution::{ProviderSource, Resolution};
+use super::chain::Chain;
+use super::error::AuthError;
+use super::resolution::Resolution;
 use crate::cancel::Cancel;
 use crate::context::Context;
-use crate::progress::Progress;
-use crate::registry::{
-    Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, RegistryError,
-    RegistryErrorKind, RegistryOperation, ResolvedCredential, TriedProvider,
+use crate::credential::{
+    CredentialError, CredentialRequest, CredentialSource, Credentials, Outcome, RegistryAuth,
+    ResolvedCredential, TriedProvider,
 };
-use crate::settings::{AuthSourceKind, Tier};
+use crate::progress::Progress;
 
 /// Finds credentials for one operation.
 #[derive(Clone)]
@@ -53,48 +52,30 @@ impl Lookup {
 impl Credentials for Lookup {
     fn find(
         &self,
-        request: &CredentialRequest<'_>,
+        request: &CredentialRequest,
         cancel: &Cancel,
-    ) -> Result<ResolvedCredential, RegistryError> {
+    ) -> Result<ResolvedCredential, CredentialError> {
         if let Some((registry, auth)) = &self.given
-            && registry == request.host
+            && *registry == request.registry
         {
             return Ok(ResolvedCredential::from(auth.clone()));
         }
-        let query = query(request);
-        let outcome = self.chain.ask(&query, &self.context(cancel));
-        outcome
-            .map(|resolution| found(&resolution))
-            .map_err(|error| {
-                let kind = match error {
-                    super::AuthError::Cancelled(cancelled) => cancelled.into(),
-                    error => RegistryErrorKind::Auth(Box::new(error)),
-                };
-                RegistryError::new(request.host, RegistryOperation::FindCredentials, kind)
-            })
+        match self.chain.ask(request, &self.context(cancel)) {
+            Ok(resolution) => Ok(resolved(&resolution)),
+            Err(AuthError::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(error) => Err(CredentialError::Failed(Box::new(error))),
+        }
     }
 
     fn report(
         &self,
-        request: &CredentialRequest<'_>,
-        origin: &CredentialSource,
-        accepted: bool,
+        request: &CredentialRequest,
+        source: &CredentialSource,
+        outcome: Outcome,
         cancel: &Cancel,
     ) {
-        let outcome = if accepted {
-            Outcome::Accepted
-        } else {
-            Outcome::Rejected
-        };
-        let from = ProviderSource {
-            provider: origin.provider.clone(),
-            source: origin.source.clone(),
-            tier: Tier::Ambient,
-            reads: None,
-            renewable: origin.renewable,
-        };
         let context = self.context(cancel);
-        self.chain.report(&query(request), &from, outcome, &context);
+        self.chain.report(request, source, outcome, &context);
     }
 }
 
@@ -108,30 +89,7 @@ impl std::fmt::Debug for Lookup {
     }
 }
 
-fn query<'a>(request: &CredentialRequest<'a>) -> CredentialQuery<'a> {
-    CredentialQuery {
-        registry: request.host,
-        repository: request.repository,
-        action: match request.access {
-            Access::Pull => Action::Pull,
-            Access::Push => Action::Push,
-            Access::Login => Action::Login,
-        },
-        challenges: request.challenges,
-        attempt: request.attempt,
-    }
-}
-
-fn found(resolution: &Resolution) -> ResolvedCredential {
-    let origin = resolution.from.as_ref().map(|from| {
-        Arc::new(CredentialSource {
-            provider: from.provider.clone(),
-            source: from.source.clone(),
-            ambient: from.tier == Tier::Ambient,
-            setting: from.reads.map(AuthSourceKind::word),
-            renewable: from.renewable,
-        })
-    });
+fn resolved(resolution: &Resolution) -> ResolvedCredential {
     let tried = resolution
         .attempts
         .iter()
@@ -152,7 +110,7 @@ fn found(resolution: &Resolution) -> ResolvedCredential {
         });
     ResolvedCredential {
         auth: resolution.credential.clone(),
-        origin,
+        source: resolution.from.clone().map(Arc::new),
         tried: tried.collect(),
     }
 }

@@ -21,9 +21,8 @@ mod rules;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
-pub use crate::settings::{AuthSourceKind, Tier};
 pub use attempt::{ProviderAttempt, ProviderReply};
-pub use chain::{Chain, CredentialQuery};
+pub use chain::Chain;
 pub use error::{AuthError, Named};
 pub use link::Link;
 pub use list::{Registered, list};
@@ -35,7 +34,6 @@ pub use logout::{LoggedOut, logout};
 pub use lookup::Lookup;
 pub use pattern::matches as pattern_matches;
 pub use provider::{
-    Action, Answer, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
-    Provider, ProviderError, ProviderRequest,
+    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Problem, Provider, ProviderError,
 };
-pub use resolution::{ProviderSource, Resolution};
+pub use resolution::Resolution;

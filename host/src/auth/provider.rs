@@ -1,7 +1,7 @@
 //! A credential provider, as the chain asks it: the interface `credentials` of the contract in
 //! terms of the host.
 //!
-//! Owns requests and answers. Knows nothing of WebAssembly and nothing of the order of
+//! Owns answers. Knows nothing of WebAssembly and nothing of the order of
 //! providers.
 
 use std::error::Error;
@@ -9,8 +9,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::context::Context;
-use crate::registry::RegistryAuth;
-use crate::settings::{AuthSourceKind, Tier};
+use crate::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 
 /// Finds the user's credentials for some registries.
 pub trait Provider: fmt::Debug + Send + Sync {
@@ -44,18 +43,18 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn registries(&self) -> &[String];
 
     /// Returns the credentials for a request.
-    fn get(&self, request: &ProviderRequest, context: &Context) -> Result<Answer, ProviderError>;
+    fn get(&self, request: &CredentialRequest, context: &Context) -> Result<Answer, ProviderError>;
 
     /// Stores credentials for the registry of a request.
     fn store(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         credential: &RegistryAuth,
         context: &Context,
     ) -> Result<(), ProviderError>;
 
     /// Forgets the registry of a request.
-    fn erase(&self, request: &ProviderRequest, context: &Context) -> Result<(), ProviderError>;
+    fn erase(&self, request: &CredentialRequest, context: &Context) -> Result<(), ProviderError>;
 
     /// Returns what it has.
     fn list(&self, context: &Context) -> Result<Vec<CredentialEntry>, ProviderError>;
@@ -63,7 +62,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Tells it what became of its answer to a request.
     fn report(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         outcome: Outcome,
         context: &Context,
     ) -> Result<(), ProviderError>;
@@ -84,36 +83,6 @@ pub struct Operations {
     pub list: bool,
     /// It wants to hear whether an answer was of use.
     pub report: bool,
-}
-
-/// What credentials are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Reading an image.
-    Pull,
-    /// Writing one.
-    Push,
-    /// Being kept, or forgotten.
-    Login,
-}
-
-/// A request to a provider.
-#[derive(Clone, Debug)]
-pub struct ProviderRequest {
-    /// The registry in its canonical form.
-    pub registry: String,
-    /// The repository.
-    pub repository: Option<String>,
-    /// What the credentials are for.
-    pub action: Action,
-    /// The values of `WWW-Authenticate` that the registry answered with.
-    pub challenges: Vec<String>,
-    /// The name that is wanted, where one is.
-    pub username: Option<String>,
-    /// 1, and more after an answer that was rejected.
-    pub attempt: u32,
-    /// What the user has set for the registry under `registries.auth`, as JSON without secrets.
-    pub settings: Option<serde_json::Value>,
 }
 
 /// A provider's answer.
@@ -160,15 +129,6 @@ pub struct CredentialEntry {
     pub source: Option<String>,
     /// When it ends.
     pub expires: Option<SystemTime>,
-}
-
-/// What became of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The registry let the user in.
-    Accepted,
-    /// It did not.
-    Rejected,
 }
 
 /// What is wrong, and what to do about it. Untrusted text.

@@ -2,12 +2,13 @@
 //! whether its fault ends the search.
 
 use super::attempt::ProviderReply;
-use super::chain::{Chain, CredentialQuery};
+use super::chain::Chain;
 use super::error::AuthError;
 use super::link::Link;
 use super::pattern;
 use super::provider::ProviderError;
-use crate::settings::{AuthEntry, AuthSettings, AuthSource, AuthSourceKind, Tier};
+use crate::credential::{AuthSourceKind, CredentialRequest, Tier};
+use crate::settings::{AuthEntry, AuthSettings, AuthSource};
 
 impl Chain {
     /// Returns the entry of a registry.
@@ -67,19 +68,15 @@ impl Chain {
     }
 
     /// Returns why a provider is not asked, if it is not.
-    pub(super) fn skipped(
-        &self,
-        link: &Link,
-        query: &CredentialQuery<'_>,
-    ) -> Option<ProviderReply> {
+    pub(super) fn skipped(&self, link: &Link, query: &CredentialRequest) -> Option<ProviderReply> {
         let patterns = link.provider.registries();
-        let is_its = |pattern: &String| pattern::matches(pattern, query.registry);
+        let is_its = |pattern: &String| pattern::matches(pattern, &query.registry);
         if !patterns.iter().any(is_its) {
             return Some(ProviderReply::OtherRegistries);
         }
-        let settings = self.valid_entry(query.registry);
+        let settings = self.valid_entry(&query.registry);
         if settings.is_some_and(|settings| settings.provider().is_some())
-            && !self.is_named(link, query.registry)
+            && !self.is_named(link, &query.registry)
         {
             return Some(ProviderReply::AnotherNamed);
         }

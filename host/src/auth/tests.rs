@@ -8,9 +8,9 @@ use secrecy::SecretString;
 
 use super::fake::{Fake, TestContext, answer};
 use super::*;
+use crate::credential::{Action, CredentialRequest, Outcome, RegistryAuth, Tier};
 use crate::plugin::{Failure, PluginError, Stopped};
 use crate::progress::LogLevel;
-use crate::registry::RegistryAuth;
 use crate::settings::{AuthEntry, Settings};
 
 const HOST: &str = "r.example";
@@ -39,13 +39,10 @@ fn chain(fakes: &[&Arc<Fake>], settings: &BTreeMap<String, AuthEntry>) -> Chain 
     Chain::new(providers, settings)
 }
 
-fn login_query() -> CredentialQuery<'static> {
-    CredentialQuery {
-        registry: HOST,
-        repository: Some("app"),
-        action: Action::Pull,
-        challenges: &[],
-        attempt: 1,
+fn login_query() -> CredentialRequest {
+    CredentialRequest {
+        repository: Some("app".to_owned()),
+        ..CredentialRequest::new(HOST, Action::Pull)
     }
 }
 
@@ -271,8 +268,8 @@ fn an_entry_that_makes_no_sense_ends_the_search_for_its_host_alone() {
     let chain = chain(&[&docker], &settings);
     let error = chain.ask(&login_query(), &scene.context()).unwrap_err();
     assert!(error.to_string().contains("registries.auth.r.example"));
-    let other = CredentialQuery {
-        registry: "other.example",
+    let other = CredentialRequest {
+        registry: "other.example".to_owned(),
         ..login_query()
     };
     let resolution = chain.ask(&other, &scene.context()).unwrap();
@@ -333,9 +330,9 @@ fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
             })
         }));
         let chain = chain(&[&fake], &BTreeMap::new());
-        let ask = |repository| {
-            let query = CredentialQuery {
-                repository: Some(repository),
+        let ask = |repository: &str| {
+            let query = CredentialRequest {
+                repository: Some(repository.to_owned()),
                 ..login_query()
             };
             chain.ask(&query, &scene.context()).unwrap();
@@ -354,7 +351,7 @@ fn an_answer_for_reading_is_none_for_writing() {
     let fake = Arc::new(Fake::answering("docker-config"));
     let chain = chain(&[&fake], &BTreeMap::new());
     chain.ask(&login_query(), &scene.context()).unwrap();
-    let push = CredentialQuery {
+    let push = CredentialRequest {
         action: Action::Push,
         ..login_query()
     };
@@ -384,8 +381,8 @@ fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
         let docker = Arc::new(Fake::answering("docker-config"));
         let chain = chain(&[&keychain, &docker], &settings);
         for repository in ["a", "b", "c"] {
-            let query = CredentialQuery {
-                repository: Some(repository),
+            let query = CredentialRequest {
+                repository: Some(repository.to_owned()),
                 ..login_query()
             };
             let resolution = chain.ask(&query, &scene.context()).unwrap();
@@ -455,7 +452,7 @@ fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
 #[test]
 fn a_provider_sees_what_the_settings_say_and_nothing_of_other_registries() {
     let scene = TestContext::new();
-    let fake = Arc::new(Fake::new("env", |request: &ProviderRequest| {
+    let fake = Arc::new(Fake::new("env", |request: &CredentialRequest| {
         assert_eq!(request.registry, HOST);
         assert_eq!(request.username, None);
         let expected = serde_json::json!({"username": "u", "password_env": "X"});

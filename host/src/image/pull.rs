@@ -19,12 +19,13 @@ use super::{ImageError, PullError, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::context::Context;
+use crate::credential::{Action, RegistryAuth};
 use crate::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::platform::Platform;
 use crate::progress::{Event, LayerNumber, Progress, few_notices};
 use crate::reference::Reference;
-use crate::registry::{Access, BlobRequest, Client, RegistryAuth, Repository, Retry};
+use crate::registry::{BlobRequest, Client, Repository, Retry};
 use crate::store::{ImageRecord, LayerKey, MovedReference, Part, Resumption, Store, StoreError};
 
 /// Layers that are fetched at once, on however few processors: most of the time is spent waiting.
@@ -106,7 +107,7 @@ pub fn pull(
         credentials = credentials.with(reference.registry(), auth.clone());
     }
     let repository = client
-        .repository(reference, Access::Pull, Arc::new(credentials))?
+        .repository(reference, Action::Pull, Arc::new(credentials))?
         .telling(Arc::clone(progress));
     let resolver = Resolver {
         repository: &repository,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::lock::{LockedKind, LockedLimits, LockedPlugin};
 use super::source::Source;
 use crate::auth;
+use crate::credential::{AuthSourceKind, Tier};
 use crate::plugin::{PluginBudget, builtin};
-use crate::settings::{AuthSourceKind, Tier};
 
 /// Something that an update has and the user has not agreed to. Its text follows the plugin's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,12 @@ use super::error::InstalledError;
 use super::signature::{self, Cosign, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
+use crate::credential::{Action, Credentials};
 use crate::digest::Digest;
 use crate::plugin::MAX_COMPONENT;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::registry::{Access, Client, Credentials, ManifestRef, Repository};
+use crate::registry::{Client, ManifestRef, Repository};
 use crate::store;
 
 /// The most bytes of a manifest, and of what cosign signs.
@@ -107,7 +108,7 @@ fn from_registry(
     let credentials = Arc::clone(&network.credentials);
     let repository = network
         .client
-        .repository(reference, Access::Pull, credentials)?
+        .repository(reference, Action::Pull, credentials)?
         .telling(Arc::clone(&network.progress));
     let which = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => ManifestRef::Digest(digest),

@@ -11,8 +11,9 @@ use super::error::InstalledError;
 use super::fetch::{self, Network};
 use super::source::Source;
 use crate::cancel::Cancel;
+use crate::credential::Action;
 use crate::digest::Digest;
-use crate::registry::{Access, ManifestRef};
+use crate::registry::ManifestRef;
 
 /// The most bytes of an index, and of its manifest.
 const MAX_INDEX: u64 = 16 << 20;
@@ -83,7 +84,7 @@ impl PluginIndex {
             Source::Oci(reference) => {
                 let repository = network
                     .client
-                    .repository(reference, Access::Pull, Arc::clone(&network.credentials))?
+                    .repository(reference, Action::Pull, Arc::clone(&network.credentials))?
                     .telling(Arc::clone(&network.progress));
                 let which = match reference.digest() {
                     Some(digest) => ManifestRef::Digest(digest),

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::error::InstalledError;
 use super::signature::Signature;
 use crate::cancel::Cancel;
+use crate::credential::{AuthSourceKind, Tier};
 use crate::digest::Digest;
 use crate::progress::Progress;
-use crate::settings::{AuthSourceKind, Tier};
 use crate::store::{self, Home, StoreError};
 
 /// The form of the file that this msb writes, and the newest that it reads.

@@ -12,12 +12,13 @@ use super::order::{self, OrderPosition};
 use super::signature::PublicKey;
 use super::{component_path, packages};
 use crate::cancel::Cancel;
+use crate::credential::Tier;
 use crate::digest::Digest;
 use crate::fs::{self, atomic};
 use crate::plugin::plugin_state;
 use crate::plugin::{Capability, Grant, Package, PluginKind, builtin};
 use crate::progress::Progress;
-use crate::settings::{Settings, Tier};
+use crate::settings::Settings;
 use crate::store::{self, Home};
 
 /// Changes which plugins a home has, their grants and their order.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::error::InstalledError;
 use super::lock::Lock;
 use super::packages;
+use crate::credential::Tier;
 use crate::plugin::{Package, PluginKind, builtin};
-use crate::settings::{PluginSettings, Settings, Tier};
+use crate::settings::{PluginSettings, Settings};
 
 /// A position in the order of plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]

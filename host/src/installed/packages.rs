@@ -5,11 +5,12 @@ use std::path::Path;
 use super::error::InstalledError;
 use super::lock::{Lock, LockedKind, LockedPlugin};
 use crate::auth::Operations;
+use crate::credential::Tier;
 use crate::plugin::{
     ComponentBytes, CredentialDescription, Description, Grant, Grants, Need, Package, PluginBudget,
     PluginKind, builtin,
 };
-use crate::settings::{Settings, Tier};
+use crate::settings::Settings;
 
 /// Returns all packages, those of msb first, with what is granted and set. `directory` is where
 /// the components are.

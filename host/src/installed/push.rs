@@ -10,11 +10,11 @@ use super::artifact::{self, About};
 use super::error::InstalledError;
 use super::fetch::{self, Network};
 use crate::cancel::Cancel;
+use crate::credential::Action;
 use crate::digest::Digest;
 use crate::plugin::{Inspection, Runtime};
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::registry::Access;
 
 /// Pushes the component in a file under a reference, and returns the digest of its manifest.
 ///
@@ -50,7 +50,7 @@ pub fn push(
     let credentials = Arc::clone(&network.credentials);
     let repository = network
         .client
-        .repository(reference, Access::Push, credentials)?
+        .repository(reference, Action::Push, credentials)?
         .telling(Arc::clone(&network.progress));
     for blob in [&artifact.config, &Bytes::from(component)] {
         repository.push_blob(blob, &|_| {}, cancel)?;

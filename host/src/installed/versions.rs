@@ -10,8 +10,8 @@ use super::error::InstalledError;
 use super::fetch::Network;
 use super::source::Source;
 use crate::cancel::Cancel;
+use crate::credential::Action;
 use crate::reference::Reference;
-use crate::registry::Access;
 
 /// Where a plugin goes with an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Destination {
         let range = VersionReq::parse(to).map_err(|error| nowhere(error.to_string()))?;
         let repository = network
             .client
-            .repository(reference, Access::Pull, Arc::clone(&network.credentials))?
+            .repository(reference, Action::Pull, Arc::clone(&network.credentials))?
             .telling(Arc::clone(&network.progress));
         let tags = repository.tags(&|_| {}, cancel)?;
         let Some(tag) = newest(&tags, &range) else {

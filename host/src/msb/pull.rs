@@ -6,11 +6,11 @@ use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::context::Context;
+use crate::credential::RegistryAuth;
 use crate::image::{self, PullOptions, PulledImage};
 use crate::platform::Platform;
 use crate::progress::Event;
 use crate::reference::Reference;
-use crate::registry::RegistryAuth;
 
 /// Pulls an image: see [`Msb::pull`].
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use super::format::Description;
 use super::grant::{Grant, Grants};
 use super::limits::PluginBudget;
 use super::package::{ComponentBytes, CredentialDescription, Need, Package, PluginKind};
-use crate::auth::{AuthSourceKind, Operations, Tier};
+use crate::auth::Operations;
+use crate::credential::{AuthSourceKind, Tier};
 
 macro_rules! embedded {
     ($name:literal) => {

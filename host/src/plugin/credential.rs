@@ -16,12 +16,9 @@ use super::guest::Guest;
 use super::limits::Stopped;
 use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
-use crate::auth::{
-    Answer, AuthSourceKind, CredentialEntry, Operations, Outcome, Provider, ProviderError,
-    ProviderRequest, Tier,
-};
+use crate::auth::{Answer, CredentialEntry, Operations, Provider, ProviderError};
 use crate::context::Context;
-use crate::registry::RegistryAuth;
+use crate::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 
 /// A plugin that knows credentials.
 struct CredentialPlugin {
@@ -84,7 +81,7 @@ impl CredentialPlugin {
     fn call<T, A>(
         &self,
         function: &'static str,
-        request: Option<&ProviderRequest>,
+        request: Option<&CredentialRequest>,
         context: &Context,
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
@@ -171,7 +168,7 @@ impl Provider for CredentialPlugin {
         &self.description.registries
     }
 
-    fn get(&self, request: &ProviderRequest, context: &Context) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &CredentialRequest, context: &Context) -> Result<Answer, ProviderError> {
         let asked = answers::request(request);
         self.call(
             "get",
@@ -184,7 +181,7 @@ impl Provider for CredentialPlugin {
 
     fn store(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         credential: &RegistryAuth,
         context: &Context,
     ) -> Result<(), ProviderError> {
@@ -203,7 +200,7 @@ impl Provider for CredentialPlugin {
         )
     }
 
-    fn erase(&self, request: &ProviderRequest, context: &Context) -> Result<(), ProviderError> {
+    fn erase(&self, request: &CredentialRequest, context: &Context) -> Result<(), ProviderError> {
         let asked = answers::request(request);
         self.call(
             "erase",
@@ -226,7 +223,7 @@ impl Provider for CredentialPlugin {
 
     fn report(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         outcome: Outcome,
         context: &Context,
     ) -> Result<(), ProviderError> {

@@ -16,11 +16,10 @@ use super::grant::{Capability, Grant};
 use super::guest::Guest;
 use super::package::{CredentialDescription, Need};
 use crate::auth::{
-    Action, Answer, Cache, CredentialEntry, CredentialExtent, MAX_PASSWORD, Operations, Problem,
-    ProviderError, ProviderRequest,
+    Answer, Cache, CredentialEntry, CredentialExtent, MAX_PASSWORD, Operations, Problem,
+    ProviderError,
 };
-use crate::registry::RegistryAuth;
-use crate::settings::AuthSourceKind;
+use crate::credential::{Action, AuthSourceKind, CredentialRequest, RegistryAuth};
 
 /// Bytes of a name.
 const MAX_NAME: usize = 1024;
@@ -83,7 +82,7 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
 }
 
 /// Puts a question into the words of the contract.
-pub(super) fn request(request: &ProviderRequest) -> wit::Request {
+pub(super) fn request(request: &CredentialRequest) -> wit::Request {
     wit::Request {
         registry: request.registry.clone(),
         repository: request.repository.clone(),

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 
-use crate::auth::{Outcome, ProviderError};
+use crate::auth::ProviderError;
 use crate::context::Context;
+use crate::credential::{Outcome, RegistryAuth};
 use crate::plugin::test_bench::{Bench, TIGHT, chain, request};
 use crate::plugin::{Failure, PluginBudget, PluginError, Stopped};
-use crate::registry::RegistryAuth;
 
 #[test]
 fn a_misbehaving_provider_is_stopped_and_named_with_the_reason() {

@@ -12,9 +12,9 @@ use super::format::Description;
 use super::grant::{Capability, Grant, Grants};
 use super::limits::PluginBudget;
 use crate::auth::Operations;
+use crate::credential::{AuthSourceKind, Tier};
 use crate::digest::Digest;
 use crate::fs::{self, FileError};
-use crate::settings::{AuthSourceKind, Tier};
 
 /// A plugin and everything that is needed to call it.
 #[derive(Clone, Debug)]

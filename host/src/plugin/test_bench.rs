@@ -14,9 +14,10 @@ use super::access::Environment;
 use super::{
     ComponentBytes, CredentialDescription, Package, PluginBudget, PluginKind, Runtime, credential,
 };
-use crate::auth::{Action, Answer, Operations, Provider, ProviderError, ProviderRequest};
+use crate::auth::{Answer, Operations, Provider, ProviderError};
 use crate::cancel::Cancel;
 use crate::context::Context;
+use crate::credential::{Action, CredentialRequest};
 use crate::progress::{Progress, Silent};
 use crate::store::Home;
 
@@ -170,14 +171,10 @@ impl Bench {
 
 /// Returns the request that has the provider do `what` to `argument`. `registries.auth` says that
 /// the password is in `CONFIGURED_PASSWORD`.
-pub(super) fn request(what: &str, argument: &str) -> ProviderRequest {
-    ProviderRequest {
-        registry: what.to_owned(),
+pub(super) fn request(what: &str, argument: &str) -> CredentialRequest {
+    CredentialRequest {
         repository: Some(argument.to_owned()),
-        action: Action::Pull,
-        challenges: Vec::new(),
-        username: None,
-        attempt: 1,
         settings: Some(serde_json::json!({"password_env": "CONFIGURED_PASSWORD"})),
+        ..CredentialRequest::new(what, Action::Pull)
     }
 }

@@ -12,15 +12,16 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use super::challenge::{Challenge, challenges};
 use super::client::Client;
-use super::credentials::{
-    Access, Account, CredentialRequest, CredentialSource, ResolvedCredential, TriedProvider,
-};
 use super::error::ServerMessage;
 use super::exchange::{Endpoint, RequestContext};
 use super::operation::RegistryOperation;
 use super::token::TokenKey;
 use super::token_request::{BearerChallenge, basic, bearer};
-use super::{RegistryAuth, RegistryError, RegistryErrorKind};
+use super::{RegistryError, RegistryErrorKind};
+use crate::credential::{
+    Account, Action, CredentialRequest, CredentialSource, Outcome, RegistryAuth,
+    ResolvedCredential, TriedProvider,
+};
 
 /// An `Authorization` header for an endpoint.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ pub(super) struct Identity {
     /// It is not anonymous.
     pub(super) known: bool,
     /// Which provider the credentials came from.
-    pub(super) origin: Option<Arc<CredentialSource>>,
+    pub(super) source: Option<Arc<CredentialSource>>,
     /// Providers that were asked before and had none.
     pub(super) tried: Arc<[TriedProvider]>,
     /// Name and password go to the registry itself, with every request.
@@ -66,14 +67,14 @@ pub(super) struct Session {
 #[derive(Clone, Debug)]
 struct RefusedCredential {
     account: Option<Account>,
-    origin: Arc<CredentialSource>,
+    source: Arc<CredentialSource>,
     message: Option<ServerMessage>,
 }
 
 impl RefusedCredential {
     fn error(&self) -> RegistryErrorKind {
         RegistryErrorKind::Credentials {
-            origin: Some(Arc::clone(&self.origin)),
+            source: Some(Arc::clone(&self.source)),
             message: self.message.clone(),
         }
     }
@@ -219,10 +220,12 @@ impl Endpoint {
         }
         let request = CredentialRequest {
             attempt: 1 + u32::from(session.renewed.is_some()),
-            challenges,
+            challenges: challenges.to_vec(),
             ..self.request(context)
         };
-        let credential = context.credentials.find(&request, context.cancel)?;
+        let credential = context.credentials.find(&request, context.cancel);
+        let credential =
+            credential.map_err(|error| self.error(what, RegistryErrorKind::from(error)))?;
         match &session.renewed {
             Some(old) if old.account == Some(credential.auth.account()) => {
                 Err(self.error(what, old.error()))
@@ -236,7 +239,7 @@ impl Endpoint {
     /// provider, as nobody.
     pub(super) fn reconsider(&self, context: RequestContext<'_>, error: &RegistryError) -> bool {
         let RegistryErrorKind::Credentials {
-            origin: Some(origin),
+            source: Some(source),
             message,
         } = &error.kind
         else {
@@ -246,7 +249,7 @@ impl Endpoint {
         let report = || {
             context
                 .credentials
-                .report(&request, origin, false, context.cancel);
+                .report(&request, source, Outcome::Rejected, context.cancel);
         };
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if session.given_up.is_some() {
@@ -255,10 +258,10 @@ impl Endpoint {
         session.shown = None;
         let refused = RefusedCredential {
             account: session.account,
-            origin: Arc::clone(origin),
+            source: Arc::clone(source),
             message: message.clone(),
         };
-        if origin.renewable && session.renewed.is_none() {
+        if source.renewable && session.renewed.is_none() {
             report();
             session.renewed = Some(refused);
             return true;
@@ -266,12 +269,12 @@ impl Endpoint {
         if session.renewed.is_none() {
             report();
         }
-        if !origin.ambient || context.access != Access::Pull {
+        if !source.is_ambient() || context.action != Action::Pull {
             return false;
         }
         let host = &self.config.host;
         context.client.notices.add(format!(
-            "registry {host} does not accept the credentials of {origin}; going on without any \
+            "registry {host} does not accept the credentials of {source}; going on without any \
              (log in again with `msb registry login {host}`)"
         ));
         session.given_up = Some(refused);
@@ -298,7 +301,7 @@ impl Endpoint {
 
     /// Takes note of an answer that shows that we were let in.
     pub(super) fn accepted(&self, context: RequestContext<'_>, shown: &Authorization) {
-        let Some(origin) = &shown.identity.origin else {
+        let Some(source) = &shown.identity.source else {
             return;
         };
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -309,7 +312,7 @@ impl Endpoint {
         let request = self.request(context);
         context
             .credentials
-            .report(&request, origin, true, context.cancel);
+            .report(&request, source, Outcome::Accepted, context.cancel);
     }
 
     /// Returns the providers that had no credentials when the endpoint wanted some.
@@ -318,14 +321,11 @@ impl Endpoint {
         Arc::clone(&session.tried)
     }
 
-    fn request<'a>(&'a self, context: RequestContext<'_>) -> CredentialRequest<'a> {
+    fn request(&self, context: RequestContext<'_>) -> CredentialRequest {
         let repository = &self.config.repository;
         CredentialRequest {
-            host: &self.config.host,
-            repository: (!repository.is_empty()).then_some(repository),
-            access: context.access,
-            challenges: &[],
-            attempt: 1,
+            repository: (!repository.is_empty()).then(|| repository.clone()),
+            ..CredentialRequest::new(&self.config.host, context.action)
         }
     }
 }
@@ -334,7 +334,7 @@ impl Identity {
     pub(super) fn of(credential: &ResolvedCredential) -> Self {
         Self {
             known: !credential.auth.is_anonymous(),
-            origin: credential.origin.clone(),
+            source: credential.source.clone(),
             tried: Arc::clone(&credential.tried),
             direct: false,
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::credentials::{Access, Credentials};
 use super::health::Health;
 use super::notices::Notices;
 use super::token::Tokens;
 use super::{RegistryError, RegistryErrorKind, RegistryOperation, Repository};
+use crate::credential::{Action, Credentials};
 use crate::hosts::HostsError;
 use crate::hosts::RetryPolicy;
 use crate::hosts::{EndpointConfig, Hosts};
@@ -52,7 +52,7 @@ impl Client {
     pub fn repository(
         self: &Arc<Self>,
         reference: &Reference,
-        access: Access,
+        action: Action,
         credentials: Arc<dyn Credentials>,
     ) -> Result<Repository, HostsError> {
         let configs = self.hosts.endpoints(reference)?;
@@ -60,7 +60,7 @@ impl Client {
             self.warn(config);
         }
         let client = Arc::clone(self);
-        Ok(Repository::new(client, configs, access, credentials))
+        Ok(Repository::new(client, configs, action, credentials))
     }
 
     /// Takes note of what the user gives up at an endpoint, and of what of the user's is not used.

@@ -9,6 +9,7 @@ pub use self::kind::{DeniedIdentity, RegistryErrorKind, ServerMessage};
 pub(super) use self::sentence::through;
 use super::operation::RegistryOperation;
 use crate::cancel::Cancelled;
+use crate::credential::CredentialError;
 
 /// Something that was wanted of a registry and could not be had.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ impl RegistryError {
 impl Error for RegistryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.kind.source()
+    }
+}
+
+impl From<CredentialError> for RegistryErrorKind {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Failed(source) => Self::Auth(source),
+            CredentialError::Cancelled(cancelled) => cancelled.into(),
+        }
     }
 }
 

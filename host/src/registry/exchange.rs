@@ -12,7 +12,6 @@ use reqwest::{Method, Response, StatusCode, Url};
 
 use super::authorize::{Authorization, Challenges, Session};
 use super::client::Client;
-use super::credentials::{Access, Credentials};
 use super::incoming::{Incoming, Unread, Waiter};
 use super::log::{self, Entry};
 use super::operation::RegistryOperation;
@@ -21,6 +20,7 @@ use super::realm::{self, Referrer};
 use super::transport::{Connection, Side, Transport, TransportError, authority};
 use super::{RegistryError, RegistryErrorKind, redirect};
 use crate::cancel::Cancel;
+use crate::credential::{Action, Credentials};
 use crate::hosts::{EndpointConfig, Hosts};
 use crate::progress::{LogLevel, Progress};
 use crate::reactor::NoAnswer;
@@ -70,7 +70,7 @@ pub(super) struct Upload {
 pub(super) struct RequestContext<'a> {
     pub(super) client: &'a Client,
     pub(super) credentials: &'a dyn Credentials,
-    pub(super) access: Access,
+    pub(super) action: Action,
     pub(super) cancel: &'a Cancel,
     pub(super) progress: &'a dyn Progress,
     /// How much silence is left before the endpoint is given up.

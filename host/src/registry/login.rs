@@ -7,12 +7,12 @@ use reqwest::header::HeaderMap;
 use super::RegistryError;
 use super::body;
 use super::client::Client;
-use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, EndpointRequest, RequestContext};
 use super::incoming::Unread;
 use super::operation::RegistryOperation;
 use super::retry::Attempts;
 use crate::cancel::Cancel;
+use crate::credential::{Action, Credentials};
 use crate::hosts::HostsError;
 use crate::progress::Progress;
 
@@ -57,7 +57,7 @@ impl Client {
         let context = RequestContext {
             client: self,
             credentials,
-            access: Access::Login,
+            action: Action::Login,
             cancel,
             progress,
             patience: &attempts.patience,

@@ -11,7 +11,6 @@ mod body;
 mod certificate;
 mod challenge;
 mod client;
-mod credentials;
 mod download;
 mod encoding;
 mod error;
@@ -43,10 +42,6 @@ mod transport;
 pub use blob::{BlobReader, BlobRequest};
 pub use certificate::CertificateProblem;
 pub use client::Client;
-pub use credentials::{
-    Access, CredentialRequest, CredentialSource, Credentials, RegistryAuth, ResolvedCredential,
-    TriedProvider,
-};
 pub use download::DownloadError;
 pub use error::{DeniedIdentity, RegistryError, RegistryErrorKind, ServerMessage};
 pub use login::{LoginCheck, VerifyError};

@@ -82,7 +82,7 @@ impl Endpoint {
         error(match status.as_u16() {
             404 => RegistryErrorKind::NotFound { message },
             _ if is_unknown => RegistryErrorKind::Credentials {
-                origin: identity.origin,
+                source: identity.source,
                 message,
             },
             401 | 403 => RegistryErrorKind::Denied {

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::client::Client;
-use super::credentials::{Access, Credentials};
 use super::exchange::{Endpoint, RequestContext};
 use super::failure::Extent;
 use super::incoming::Waiter;
@@ -16,6 +15,7 @@ use super::patience::Patience;
 use super::retry::{Attempts, Retry};
 use super::{RegistryError, RegistryErrorKind, RegistryOperation};
 use crate::cancel::Cancel;
+use crate::credential::{Action, Credentials};
 use crate::hosts::RetryPolicy;
 use crate::hosts::{EndpointConfig, MirrorUsage};
 use crate::progress::{Progress, Silent};
@@ -31,7 +31,7 @@ const MIRROR_WAIT: Duration = Duration::from_secs(5);
 pub struct Repository {
     client: Arc<Client>,
     pub(super) endpoints: Vec<Endpoint>,
-    access: Access,
+    action: Action,
     credentials: Arc<dyn Credentials>,
     progress: Arc<dyn Progress>,
 }
@@ -43,7 +43,7 @@ impl Repository {
     pub(super) fn new(
         client: Arc<Client>,
         configs: Vec<EndpointConfig>,
-        access: Access,
+        action: Action,
         credentials: Arc<dyn Credentials>,
     ) -> Self {
         let endpoints = configs.into_iter();
@@ -51,7 +51,7 @@ impl Repository {
         Self {
             endpoints: endpoints.collect(),
             client,
-            access,
+            action,
             credentials,
             progress: Arc::new(Silent),
         }
@@ -78,7 +78,7 @@ impl Repository {
         RequestContext {
             client: &self.client,
             credentials: self.credentials.as_ref(),
-            access: self.access,
+            action: self.action,
             cancel,
             progress: self.progress.as_ref(),
             patience,
@@ -253,7 +253,7 @@ impl fmt::Debug for Repository {
         formatter
             .debug_struct("Repository")
             .field("endpoints", &self.endpoints)
-            .field("access", &self.access)
+            .field("access", &self.action)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }

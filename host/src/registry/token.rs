@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::credentials::Account;
+use crate::credential::Account;
 
 /// The shortest life of a token, whatever the server says: clocks differ, and zero is common.
 const MIN_LIFE: Duration = Duration::from_mins(1);

@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use super::authorize::Identity;
 use super::body;
-use super::credentials::{Access, ResolvedCredential};
 use super::exchange::{Endpoint, RequestContext};
 use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
 use super::transport::{Connection, Side};
-use super::{RegistryAuth, RegistryError, RegistryErrorKind, RegistryOperation, realm, redirect};
+use super::{RegistryError, RegistryErrorKind, RegistryOperation, realm, redirect};
+use crate::credential::{Action, RegistryAuth, ResolvedCredential};
 
 /// Redirects of a token server that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -61,7 +61,7 @@ impl Endpoint {
             host: self.config.host.clone(),
             realm: url.to_string(),
             service: wanted.service.map(str::to_owned),
-            scopes: self.scopes(context.access, wanted.scope),
+            scopes: self.scopes(context.action, wanted.scope),
             account: (!credential.auth.is_anonymous()).then(|| credential.auth.account()),
         };
         if is_refused {
@@ -84,11 +84,11 @@ impl Endpoint {
 
     /// Returns what the token shall be good for, sorted: what is to be done, and of what the endpoint
     /// names only another word for that. It has no say in what it gets to see.
-    fn scopes(&self, access: Access, demanded: Option<&str>) -> Vec<String> {
-        let actions = match access {
-            Access::Pull => Some("pull"),
-            Access::Push => Some("pull,push"),
-            Access::Login => None,
+    fn scopes(&self, action: Action, demanded: Option<&str>) -> Vec<String> {
+        let actions = match action {
+            Action::Pull => Some("pull"),
+            Action::Push => Some("pull,push"),
+            Action::Login => None,
         };
         let own = actions.map(|actions| format!("repository:{}:{actions}", self.config.repository));
         let is_same = |scope: &&str| {
@@ -229,7 +229,7 @@ impl Endpoint {
                     message,
                 },
                 400 | 401 | 403 if identity.known => RegistryErrorKind::Credentials {
-                    origin: identity.origin,
+                    source: identity.source,
                     message,
                 },
                 429 => RegistryErrorKind::RateLimited {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::SettingsError;
 use super::shape::Object;
-use super::tier::Tier;
+use crate::credential::Tier;
 
 /// Characters of a minisign public key.
 const MINISIGN_KEY: usize = 56;

@@ -24,7 +24,7 @@ use crate::hosts::{
 };
 use crate::reference::canonical_host;
 
-pub use auth::{AuthEntry, AuthProblem, AuthSettings, AuthSource, AuthSourceKind};
+pub use auth::{AuthEntry, AuthProblem, AuthSettings, AuthSource};
 
 /// How registries are asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use msb_host::auth::{
     self, Chain, LoggedIn, LoggedOut, Login, LoginError, LoginStore, MAX_PASSWORD, PasswordStore,
     Provider, Registered, password_typed, registry_named,
 };
-use msb_host::registry::{LoginCheck, RegistryAuth};
+use msb_host::credential::RegistryAuth;
+use msb_host::registry::LoginCheck;
 use msb_host::settings::Settings;
 use msb_host::store::Home;
 

@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use msb_host::Context;
 use msb_host::auth::{
-    Answer, AuthSourceKind, Cache, CredentialEntry, CredentialExtent, Operations, Outcome, Problem,
-    Provider, ProviderError, ProviderRequest, Tier,
+    Answer, Cache, CredentialEntry, CredentialExtent, Operations, Problem, Provider, ProviderError,
 };
-use msb_host::registry::RegistryAuth;
+use msb_host::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 
-type Get = Box<dyn Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync>;
+type Get = Box<dyn Fn(&CredentialRequest) -> Result<Answer, ProviderError> + Send + Sync>;
 
 /// A provider that knows what it is told and what it was given to keep.
 pub(super) struct Known {
@@ -30,7 +29,7 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn saying(
         name: &'static str,
-        get: impl Fn(&ProviderRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
+        get: impl Fn(&CredentialRequest) -> Result<Answer, ProviderError> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Self::of(name, &["*"], Box::new(get))
     }
@@ -154,7 +153,7 @@ impl Provider for Known {
         &self.patterns
     }
 
-    fn get(&self, request: &ProviderRequest, _: &Context) -> Result<Answer, ProviderError> {
+    fn get(&self, request: &CredentialRequest, _: &Context) -> Result<Answer, ProviderError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match self.kept.lock().unwrap().get(&request.registry) {
             Some(auth) => Ok(answer(auth.clone())),
@@ -164,7 +163,7 @@ impl Provider for Known {
 
     fn store(
         &self,
-        request: &ProviderRequest,
+        request: &CredentialRequest,
         credential: &RegistryAuth,
         _: &Context,
     ) -> Result<(), ProviderError> {
@@ -177,7 +176,7 @@ impl Provider for Known {
         Ok(())
     }
 
-    fn erase(&self, request: &ProviderRequest, _: &Context) -> Result<(), ProviderError> {
+    fn erase(&self, request: &CredentialRequest, _: &Context) -> Result<(), ProviderError> {
         self.usable()?;
         match self.kept.lock().unwrap().remove(&request.registry) {
             Some(_) => Ok(()),
@@ -198,7 +197,7 @@ impl Provider for Known {
 
     fn report(
         &self,
-        _: &ProviderRequest,
+        _: &CredentialRequest,
         outcome: Outcome,
         _: &Context,
     ) -> Result<(), ProviderError> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use msb_host::auth::{Chain, Lookup, Outcome};
+use msb_host::auth::{Chain, Lookup};
 use msb_host::cancel::Cancel;
+use msb_host::credential::{Action, Outcome, RegistryAuth};
 use msb_host::image::PullOptions;
 use msb_host::progress::Silent;
-use msb_host::registry::{Access, ManifestRef, RegistryAuth};
+use msb_host::registry::ManifestRef;
 
 use super::provider::Known;
 use super::{Scene, told, with};
@@ -123,7 +124,7 @@ fn writing_is_never_tried_as_nobody() {
     let lookup = Lookup::new(Arc::clone(&options.chain), Arc::new(Silent));
     let repository = scene
         .client
-        .repository(&reference, Access::Push, Arc::new(lookup))
+        .repository(&reference, Action::Push, Arc::new(lookup))
         .unwrap();
     let error = repository
         .manifest(ManifestRef::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())

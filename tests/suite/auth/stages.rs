@@ -3,8 +3,8 @@
 
 use std::os::unix::net::UnixListener;
 
+use msb_host::credential::RegistryAuth;
 use msb_host::image::PullOptions;
-use msb_host::registry::RegistryAuth;
 use serde_json::json;
 
 use super::Scene;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use msb_host::auth::{Cache, Chain, Lookup, Provider};
 use msb_host::cancel::Cancel;
+use msb_host::credential::{Action, RegistryAuth};
 use msb_host::hosts::HostOverrides;
 use msb_host::image::PullOptions;
 use msb_host::progress::Silent;
-use msb_host::registry::{Access, ManifestRef, RegistryAuth};
+use msb_host::registry::ManifestRef;
 
 use super::provider::{Known, answer};
 use super::{Scene, told, with};
@@ -217,7 +218,7 @@ fn a_token_is_not_used_for_another_account_repository_or_action() {
     let reference = format!("{}/app:1", scene.registry.host()).parse().unwrap();
     let repository = scene
         .client
-        .repository(&reference, Access::Push, Arc::new(lookup))
+        .repository(&reference, Action::Push, Arc::new(lookup))
         .unwrap();
     repository
         .manifest(ManifestRef::Tag("1"), 1 << 20, &|_| {}, &Cancel::default())

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use msb_host::Context;
+use msb_host::credential::RegistryAuth;
 use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
-use msb_host::registry::{Client, RegistryAuth};
+use msb_host::registry::Client;
 use msb_host::settings::Settings;
 use msb_host::store::{Home, Store};
 use serde_json::json;

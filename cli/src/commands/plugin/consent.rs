@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
+use msb_host::credential::{AuthSourceKind, Tier};
 use msb_host::installed::{Candidate, RequestedGrant};
 use msb_host::plugin::{PluginKind, exposure, shell_word};
-use msb_host::settings::{AuthSourceKind, Tier};
 
 use crate::error::CommandError;
 use crate::escape::escaped;

@@ -1,7 +1,8 @@
 //! `msb plugin explain-auth`
 
 use msb_host::address;
-use msb_host::auth::{Action, CredentialQuery, ProviderAttempt, ProviderReply};
+use msb_host::auth::{ProviderAttempt, ProviderReply};
+use msb_host::credential::{Action, CredentialRequest};
 use msb_host::reference::canonical_host;
 use serde::Serialize;
 
@@ -49,14 +50,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let chain = commands::open()?.credentials()?;
     let interrupt = Interrupt::watch();
     let attempts = progress::during(ui, Work::List, |progress| {
-        let question = CredentialQuery {
-            registry: &registry,
-            repository: None,
-            action: Action::Pull,
-            challenges: &[],
-            attempt: 1,
-        };
-        chain.explain(&question, &interrupt.context(progress))
+        let request = CredentialRequest::new(&*registry, Action::Pull);
+        chain.explain(&request, &interrupt.context(progress))
     });
     let attempts = interrupt.settle(attempts)?;
     let end = attempts.iter().position(is_end);

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use msb_host::Msb;
+use msb_host::credential::{AuthSourceKind, Tier};
 use msb_host::installed::{InstallRequest, InstalledError, Listed, Purpose, Source};
 use msb_host::plugin::PluginKind;
-use msb_host::settings::{AuthSourceKind, KeySource, Tier};
+use msb_host::settings::KeySource;
 
 use super::list::{Row, state};
 use super::{consent, install};

@@ -1,8 +1,8 @@
 //! `msb plugin ls`
 
+use msb_host::credential::{AuthSourceKind, Tier};
 use msb_host::installed::{Candidate, Listed};
 use msb_host::plugin::PluginKind;
-use msb_host::settings::{AuthSourceKind, Tier};
 use serde::Serialize;
 
 use crate::commands::{self, DataFormat};

@@ -1,7 +1,7 @@
 //! `msb plugin tier`
 
+use msb_host::credential::Tier;
 use msb_host::plugin::PluginKind;
-use msb_host::settings::Tier;
 
 use super::change::{Frozen, with};
 use crate::commands;

@@ -8,11 +8,9 @@ use super::harness::Harness;
 use super::odd::odd_questions;
 use super::probe::{Ended, Probe, configurations, question, registries};
 use super::report::{Cases, Check};
-use msb_host::auth::{
-    Action, Operations, Outcome, Provider, ProviderRequest, pattern_matches as matches,
-};
+use msb_host::auth::{Operations, Provider, pattern_matches as matches};
+use msb_host::credential::{Action, CredentialRequest, Outcome, RegistryAuth};
 use msb_host::plugin::{CredentialDescription, Grants, Inspection, providers};
-use msb_host::registry::RegistryAuth;
 
 /// Returns the plugin as a provider.
 pub(super) fn provider(
@@ -50,7 +48,7 @@ impl Candidate<'_> {
     }
 
     /// Returns every registry with everything that may be configured of it.
-    pub(super) fn questions(&self) -> Vec<(String, ProviderRequest)> {
+    pub(super) fn questions(&self) -> Vec<(String, CredentialRequest)> {
         let mut questions = Vec::new();
         for registry in registries(&self.description.registries) {
             for settings in configurations() {
@@ -58,7 +56,7 @@ impl Candidate<'_> {
                     None => registry.clone(),
                     Some(settings) => format!("{registry} with {settings}"),
                 };
-                let request = ProviderRequest {
+                let request = CredentialRequest {
                     settings,
                     ..question(&registry)
                 };
@@ -70,7 +68,7 @@ impl Candidate<'_> {
 
     /// Sets a scene in which it has something else to say to a question than that it has no login, if
     /// there is one.
-    fn has_login(&self, request: &ProviderRequest) -> Result<bool, String> {
+    fn has_login(&self, request: &CredentialRequest) -> Result<bool, String> {
         for scenario in [Scenario::Documents, Scenario::Token] {
             self.set(scenario, &request.registry)?;
             if !matches!(self.probe().get(request).ended, Ended::Refused(..)) {
@@ -131,7 +129,7 @@ pub(super) fn username(candidate: &Candidate<'_>) -> Check {
             Ok(false) => continue,
             Err(why) => return Check::failed("username", why),
         }
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             username: Some(NOBODY.to_owned()),
             ..request
         };
@@ -216,7 +214,7 @@ pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("unclaimed", "operations that it does not claim refused")
         .or_none("it claims them all");
     let probe = candidate.probe();
-    let request = ProviderRequest {
+    let request = CredentialRequest {
         action: Action::Login,
         ..question(&candidate.own_registry())
     };

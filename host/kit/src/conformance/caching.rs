@@ -12,7 +12,7 @@ use super::probe::{Probe, configurations, question, registries};
 use super::reading::{Ended, read};
 use super::report::Check;
 use msb_host::archive::Input;
-use msb_host::auth::ProviderRequest;
+use msb_host::credential::CredentialRequest;
 use msb_host::plugin::{Inspection, PluginKind, Runtime, providers};
 use msb_host::store::Home;
 
@@ -84,7 +84,7 @@ fn answers(
                         harness,
                         provider: provider.as_ref(),
                     };
-                    let request = ProviderRequest {
+                    let request = CredentialRequest {
                         settings,
                         ..question(&registry)
                     };

@@ -8,9 +8,8 @@ use super::fake_environment::Scenario;
 use super::leaks::says_nothing;
 use super::probe::{Ended, question};
 use super::report::{Cases, Check};
-use msb_host::auth::{Action, ProviderRequest};
+use msb_host::credential::{Action, CredentialRequest, RegistryAuth};
 use msb_host::plugin::Capability;
-use msb_host::registry::RegistryAuth;
 
 /// Has logins kept, given, listed and forgotten, as far as the plugin claims to.
 pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {
@@ -31,7 +30,7 @@ pub(super) fn keeping(candidate: &Candidate<'_>) -> Check {
             return Check::failed(NAME, why);
         }
         candidate.harness.fake.take_found();
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             action: Action::Login,
             ..question(&registry)
         };
@@ -68,7 +67,7 @@ enum Problem {
 
 fn kept(
     candidate: &Candidate<'_>,
-    request: &ProviderRequest,
+    request: &CredentialRequest,
     password: &str,
 ) -> Result<(), Problem> {
     let wrong = |why: String| Err(Problem::Wrong(why));

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::probe::question;
-use msb_host::auth::{Action, ProviderRequest};
+use msb_host::credential::{Action, CredentialRequest};
 
 /// A question and what it is called.
-type OddRequest = (String, ProviderRequest);
+type OddRequest = (String, CredentialRequest);
 
 /// Returns questions that nobody asks twice.
 pub(super) fn odd_questions() -> Vec<OddRequest> {
@@ -15,17 +15,17 @@ pub(super) fn odd_questions() -> Vec<OddRequest> {
     questions.extend(about_repositories_and_users());
     questions.extend(with_settings());
     for action in [Action::Push, Action::Login] {
-        let request = ProviderRequest { action, ..usual() };
+        let request = CredentialRequest { action, ..usual() };
         questions.push((format!("{action:?}"), request));
     }
     for attempt in [0, 2, u32::MAX] {
-        let request = ProviderRequest { attempt, ..usual() };
+        let request = CredentialRequest { attempt, ..usual() };
         questions.push((format!("attempt {attempt}"), request));
     }
     questions
 }
 
-fn usual() -> ProviderRequest {
+fn usual() -> CredentialRequest {
     question("registry.example.com")
 }
 
@@ -82,7 +82,7 @@ fn with_challenges() -> impl Iterator<Item = OddRequest> {
         ),
     ];
     challenges.into_iter().map(|(what, challenges)| {
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             challenges,
             ..usual()
         };
@@ -97,7 +97,7 @@ fn about_repositories_and_users() -> Vec<OddRequest> {
         ("a repository that leads out", Some("../../x".to_owned())),
         ("a long repository", Some("x/".repeat(5000))),
     ] {
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             repository,
             ..usual()
         };
@@ -111,7 +111,7 @@ fn about_repositories_and_users() -> Vec<OddRequest> {
             "\u{1b}[2J:\0".to_owned(),
         ),
     ] {
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             username: Some(username),
             ..usual()
         };
@@ -137,7 +137,7 @@ fn with_settings() -> impl Iterator<Item = OddRequest> {
         ),
     ];
     settings.into_iter().map(|(what, settings)| {
-        let request = ProviderRequest {
+        let request = CredentialRequest {
             settings: Some(settings),
             ..usual()
         };

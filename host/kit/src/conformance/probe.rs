@@ -9,11 +9,9 @@ use super::canary::USER;
 use super::fake_environment::{PASSWORD_VARIABLE, SECRET_NAME};
 use super::harness::{Harness, chain};
 use msb_host::Context;
-use msb_host::auth::{
-    Action, Answer, CredentialEntry, Outcome, Problem, Provider, ProviderError, ProviderRequest,
-};
+use msb_host::auth::{Answer, CredentialEntry, Problem, Provider, ProviderError};
+use msb_host::credential::{Action, CredentialRequest, Outcome, RegistryAuth};
 use msb_host::plugin::PluginError;
-use msb_host::registry::RegistryAuth;
 
 /// How a call to a provider ended.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ impl Probe<'_> {
         self.harness.context()
     }
 
-    pub(super) fn get(&self, request: &ProviderRequest) -> Observed<Answer> {
+    pub(super) fn get(&self, request: &CredentialRequest) -> Observed<Answer> {
         self.observed(
             |context| self.provider.get(request, context),
             |answer, texts| {
@@ -55,18 +53,18 @@ impl Probe<'_> {
         )
     }
 
-    pub(super) fn store(&self, request: &ProviderRequest, login: &RegistryAuth) -> Observed<()> {
+    pub(super) fn store(&self, request: &CredentialRequest, login: &RegistryAuth) -> Observed<()> {
         self.observed(
             |context| self.provider.store(request, login, context),
             |(), _| (),
         )
     }
 
-    pub(super) fn erase(&self, request: &ProviderRequest) -> Observed<()> {
+    pub(super) fn erase(&self, request: &CredentialRequest) -> Observed<()> {
         self.observed(|context| self.provider.erase(request, context), |(), _| ())
     }
 
-    pub(super) fn report(&self, request: &ProviderRequest, outcome: Outcome) -> Observed<()> {
+    pub(super) fn report(&self, request: &CredentialRequest, outcome: Outcome) -> Observed<()> {
         self.observed(
             |context| self.provider.report(request, outcome, context),
             |(), _| (),
@@ -219,17 +217,13 @@ pub(super) fn configurations() -> [Option<Value>; 4] {
 }
 
 /// Returns a question about a registry.
-pub(super) fn question(registry: &str) -> ProviderRequest {
-    ProviderRequest {
-        registry: registry.to_owned(),
+pub(super) fn question(registry: &str) -> CredentialRequest {
+    CredentialRequest {
         repository: Some("library/kit".to_owned()),
-        action: Action::Pull,
         challenges: vec![format!(
             "Bearer realm=\"https://{registry}/token\",service=\"{registry}\",\
              scope=\"repository:library/kit:pull\""
         )],
-        username: None,
-        attempt: 1,
-        settings: None,
+        ..CredentialRequest::new(registry, Action::Pull)
     }
 }

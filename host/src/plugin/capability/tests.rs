@@ -8,8 +8,8 @@ mod http;
 use secrecy::ExposeSecret as _;
 
 use crate::auth::{Answer, ProviderError};
+use crate::credential::RegistryAuth;
 use crate::plugin::test_bench::Bench;
-use crate::registry::RegistryAuth;
 
 /// Returns the name and password of an answer.
 fn login(answer: Result<Answer, ProviderError>) -> (String, String) {

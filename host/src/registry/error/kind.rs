@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
+use crate::credential::{CredentialSource, TriedProvider};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::registry::authorize::Identity;
 use crate::registry::certificate::CertificateProblem;
-use crate::registry::credentials::{CredentialSource, TriedProvider};
 use crate::registry::proxy::{ProxyError, ProxyServer};
 
 /// What went wrong during an operation on a registry.
@@ -85,7 +85,7 @@ pub enum RegistryErrorKind {
     /// The registry does not accept the credentials.
     Credentials {
         /// Where they came from; `None` when the caller gave them.
-        origin: Option<Arc<CredentialSource>>,
+        source: Option<Arc<CredentialSource>>,
         /// What the registry says.
         message: Option<ServerMessage>,
     },
@@ -235,15 +235,15 @@ pub struct DeniedIdentity {
     /// Credentials were sent, and the registry accepted them as such.
     pub with_credentials: bool,
     /// Where they came from; `None` when the caller gave them.
-    pub origin: Option<Arc<CredentialSource>>,
+    pub source: Option<Arc<CredentialSource>>,
     /// Providers that were asked and had none.
     pub tried: Arc<[TriedProvider]>,
 }
 
 impl fmt::Display for DeniedIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Some(origin) => write!(formatter, " with the credentials of {origin}"),
+        match &self.source {
+            Some(source) => write!(formatter, " with the credentials of {source}"),
             None => Ok(()),
         }
     }
@@ -253,7 +253,7 @@ impl From<Identity> for DeniedIdentity {
     fn from(identity: Identity) -> Self {
         Self {
             with_credentials: identity.known,
-            origin: identity.origin.filter(|_| identity.known),
+            source: identity.source.filter(|_| identity.known),
             tried: identity.tried,
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{RegistryError, RegistryErrorKind as Kind};
 use crate::address;
+use crate::credential::CredentialSource;
 use crate::platform::Platform;
-use crate::registry::credentials::CredentialSource;
 use crate::registry::proxy::ProxyServer;
 
 impl fmt::Display for RegistryError {
@@ -74,10 +74,10 @@ impl fmt::Display for RegistryError {
                 formatter,
                 "{what} on registry {host}: not found, or no access{identity}"
             ),
-            Kind::Credentials { origin, .. } => write!(
+            Kind::Credentials { source, .. } => write!(
                 formatter,
                 "registry {host} does not accept the credentials{} for {what}",
-                of(origin.as_deref())
+                of(source.as_deref())
             ),
             Kind::Auth(_) => write!(formatter, "could not get credentials for registry {host}"),
             Kind::RateLimited { retry_after, .. } => write!(
@@ -179,8 +179,8 @@ fn amount(bytes: u64) -> String {
     }
 }
 
-fn of(origin: Option<&CredentialSource>) -> String {
-    origin.map_or_else(String::new, |origin| format!(" of {origin}"))
+fn of(source: Option<&CredentialSource>) -> String {
+    source.map_or_else(String::new, |source| format!(" of {source}"))
 }
 
 /// Returns the proxy of a connection, for a sentence.

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::plugins::is_plugin_name;
 use super::super::shape::Object;
+use crate::credential::AuthSourceKind;
 
 /// What the user has set for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +46,6 @@ pub enum AuthSource {
     SecretName(String),
     /// The provider of this name has it, and no other is asked: `provider`.
     Provider(String),
-}
-
-/// A source of an entry that some provider reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthSourceKind {
-    /// `"store": "keyring"`.
-    Keyring,
-    /// `password_env`.
-    PasswordEnv,
-    /// `secret_name`.
-    SecretName,
 }
 
 /// What is wrong with an entry.
@@ -184,25 +173,6 @@ impl AuthSource {
             Self::SecretName(_) => Some(AuthSourceKind::SecretName),
             Self::Provider(_) => None,
         }
-    }
-}
-
-impl AuthSourceKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Keyring, Self::PasswordEnv, Self::SecretName];
-
-    /// Returns the word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Keyring => "keyring",
-            Self::PasswordEnv => "password_env",
-            Self::SecretName => "secret_name",
-        }
-    }
-
-    /// Returns the source of a word, if it is one.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 

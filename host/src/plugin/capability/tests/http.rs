@@ -136,7 +136,7 @@ fn what_a_server_answers_becomes_a_secret_before_it_is_seen() {
     let granted = [&format!("http={server}")[..], "env=KEY"];
     let answer = bench.get(&granted, "exchange", &format!("KEY {server}/"));
     let answer = answer.unwrap();
-    let crate::registry::RegistryAuth::Basic { password, .. } = &answer.credential else {
+    let crate::credential::RegistryAuth::Basic { password, .. } = &answer.credential else {
         panic!("{answer:?}");
     };
     assert_eq!(

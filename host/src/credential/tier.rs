@@ -1,4 +1,4 @@
-//! Why a credential provider is asked.
+//! Why a credential provider is asked, and what of the settings it reads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +17,18 @@ pub enum Tier {
     Installed,
 }
 
+/// Where a password is, of the sources of `registries.auth` that some provider reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthSourceKind {
+    /// `"store": "keyring"`.
+    Keyring,
+    /// `password_env`.
+    PasswordEnv,
+    /// `secret_name`.
+    SecretName,
+}
+
 impl Tier {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Ambient, Self::Configured, Self::Installed];
@@ -28,6 +40,25 @@ impl Tier {
             Self::Configured => "configured",
             Self::Installed => "installed",
         }
+    }
+}
+
+impl AuthSourceKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Keyring, Self::PasswordEnv, Self::SecretName];
+
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keyring => "keyring",
+            Self::PasswordEnv => "password_env",
+            Self::SecretName => "secret_name",
+        }
+    }
+
+    /// Returns the source of a word, if it is one.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 

@@ -1,16 +1,20 @@
-//! Credentials for registries.
+//! Credentials for registries: what they are, a request for them, and where they come from.
 //!
-//! Owns the kinds of credentials and the trait that finds them. Where they come
-//! from is up to its implementations.
+//! Owns the types that a registry, the search for credentials and the providers share. Knows nothing of
+//! how credentials are found, kept or sent.
 
+mod tier;
+
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::RegistryError;
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, Cancelled};
+
+pub use tier::{AuthSourceKind, ParseTierError, Tier};
 
 /// What we show to a registry. Never prints a secret.
 #[derive(Clone, Debug, Default)]
@@ -32,31 +36,44 @@ pub enum RegistryAuth {
     RegistryToken(SecretString),
 }
 
-/// What credentials are wanted for.
-#[derive(Clone, Copy, Debug)]
-pub struct CredentialRequest<'a> {
-    /// The registry, in its canonical form: `docker.io`, `ghcr.io`, `host:5000`.
-    pub host: &'a str,
-    /// The repository on it; none where we only want to know whether we are known.
-    pub repository: Option<&'a str>,
-    /// What is to be done there.
-    pub access: Access,
-    /// The values of `WWW-Authenticate` that it answered with.
-    pub challenges: &'a [String],
-    /// 1, and more after credentials that were not accepted.
+/// A search for credentials, and what a provider is asked.
+#[derive(Clone, Debug)]
+pub struct CredentialRequest {
+    /// The registry in its canonical form: `docker.io`, `ghcr.io`, `host:5000`.
+    pub registry: String,
+    /// The repository on it; `None` where only the registry is meant, as for a login.
+    pub repository: Option<String>,
+    /// What the credentials are for.
+    pub action: Action,
+    /// The values of `WWW-Authenticate` that the registry answered with.
+    pub challenges: Vec<String>,
+    /// The user name that is wanted, where the settings name one.
+    pub username: Option<String>,
+    /// 1, and more after credentials that the registry rejected.
     pub attempt: u32,
+    /// What the user has set for the registry under `registries.auth`, as JSON without secrets.
+    pub settings: Option<serde_json::Value>,
 }
 
-/// What is to be done at a registry.
+/// What credentials are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// Reading.
+pub enum Action {
+    /// Reading an image.
     #[default]
     Pull,
-    /// Reading and writing.
+    /// Reading and writing one.
     Push,
-    /// Showing who we are, and nothing more.
+    /// Logging in: showing who the user is, and nothing more.
     Login,
+}
+
+/// What became of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The registry let the user in.
+    Accepted,
+    /// It did not.
+    Rejected,
 }
 
 /// The credentials for a registry, and where they came from.
@@ -65,7 +82,7 @@ pub struct ResolvedCredential {
     /// The credentials.
     pub auth: RegistryAuth,
     /// Where they came from; `None` when the caller gave them, or when there are none.
-    pub origin: Option<Arc<CredentialSource>>,
+    pub source: Option<Arc<CredentialSource>>,
     /// Providers that were asked before and had none.
     pub tried: Arc<[TriedProvider]>,
 }
@@ -75,14 +92,13 @@ pub struct ResolvedCredential {
 pub struct CredentialSource {
     /// The provider's name.
     pub provider: String,
-    /// Where it found them. Untrusted text.
-    pub source: Option<String>,
-    /// The user has not asked for this provider: what may be read by everybody is read without
-    /// credentials where these are refused.
-    pub ambient: bool,
-    /// The key of the user's settings that says where it looks, as `password_env`.
-    pub setting: Option<&'static str>,
-    /// Asked once more, it may have others.
+    /// Where the provider found them. Untrusted text.
+    pub location: Option<String>,
+    /// Why the provider is asked.
+    pub tier: Tier,
+    /// The source of the settings that the provider reads.
+    pub reads: Option<AuthSourceKind>,
+    /// Asked once more, the provider may have others.
     pub renewable: bool,
 }
 
@@ -97,24 +113,36 @@ pub struct TriedProvider {
     pub failed: bool,
 }
 
+/// Why there is no answer to a [`CredentialRequest`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// The search failed.
+    #[error(transparent)]
+    Failed(Box<dyn Error + Send + Sync>),
+    /// The operation was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
 /// Finds credentials when a registry demands some.
 pub trait Credentials: Send + Sync + fmt::Debug {
     /// Returns what to show to a registry.
     fn find(
         &self,
-        request: &CredentialRequest<'_>,
+        request: &CredentialRequest,
         cancel: &Cancel,
-    ) -> Result<ResolvedCredential, RegistryError>;
+    ) -> Result<ResolvedCredential, CredentialError>;
 
-    /// Hears whether the registry has accepted them.
+    /// Takes note of what became of what was found.
     fn report(
         &self,
-        request: &CredentialRequest<'_>,
-        origin: &CredentialSource,
-        accepted: bool,
+        request: &CredentialRequest,
+        source: &CredentialSource,
+        outcome: Outcome,
         cancel: &Cancel,
     ) {
-        let _ = (request, origin, accepted, cancel);
+        let _ = (request, source, outcome, cancel);
     }
 }
 
@@ -122,16 +150,39 @@ pub trait Credentials: Send + Sync + fmt::Debug {
 impl Credentials for RegistryAuth {
     fn find(
         &self,
-        _: &CredentialRequest<'_>,
+        _: &CredentialRequest,
         _: &Cancel,
-    ) -> Result<ResolvedCredential, RegistryError> {
+    ) -> Result<ResolvedCredential, CredentialError> {
         Ok(self.clone().into())
+    }
+}
+
+impl CredentialRequest {
+    /// Returns the first request for a registry.
+    pub fn new(registry: impl Into<String>, action: Action) -> Self {
+        Self {
+            registry: registry.into(),
+            repository: None,
+            action,
+            challenges: Vec::new(),
+            username: None,
+            attempt: 1,
+            settings: None,
+        }
+    }
+}
+
+impl CredentialSource {
+    /// Returns whether the user has not asked for the provider: what is public is then read without
+    /// credentials where these are rejected.
+    pub fn is_ambient(&self) -> bool {
+        self.tier == Tier::Ambient
     }
 }
 
 /// Which credentials a token was given for: tokens of one are never shown for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Account([u8; 32]);
+pub(crate) struct Account([u8; 32]);
 
 impl RegistryAuth {
     /// Returns a name and a password.
@@ -158,7 +209,7 @@ impl RegistryAuth {
     }
 
     /// Returns what tells these credentials from all others, secrets included.
-    pub(super) fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
@@ -196,8 +247,8 @@ impl From<RegistryAuth> for ResolvedCredential {
 impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "`{}`", self.provider)?;
-        match &self.source {
-            Some(source) => write!(formatter, " ({source})"),
+        match &self.location {
+            Some(location) => write!(formatter, " ({location})"),
             None => Ok(()),
         }
     }
