@@ -274,7 +274,7 @@ fn what_has_too_many_parts_is_not_compiled_at_all() {
 
 fn what_takes_long_is_compiled_with_more_time_as_advised() {
     let env = TestEnv::new();
-    let path = plant(&env, &section(1, &module(1, &loops(150))));
+    let path = plant(&env, &section(1, &module(1, &loops(220))));
     let install = format!("plugin install {} --yes", path.display());
     give_time(&env, 1);
     env.msb(&install).failure(&[
