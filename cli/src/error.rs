@@ -301,6 +301,6 @@ mod tests {
             source: io::ErrorKind::StorageFull.into(),
         });
         assert_eq!(io_kind(&error), Some(io::ErrorKind::StorageFull));
-        assert_eq!(io_kind(&StoreError::NoHome), None);
+        assert_eq!(io_kind(&StoreError::NotFound("x".to_owned())), None);
     }
 }

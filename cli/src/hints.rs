@@ -82,6 +82,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Registry(error) => for_registry(error),
         Error::Save(error) => for_save(error),
         Error::Store(error) => for_store(error),
+        Error::Home(_) => Some("point MSB_HOME to a directory for the store".to_owned()),
         Error::Format(error) => for_format(error),
         Error::Settings(error) => for_settings(error),
         Error::Installed(error) => for_installed(error),
@@ -150,6 +151,7 @@ mod tests {
     use std::io;
 
     use msb_host::archive::ArchiveError;
+    use msb_host::home::NoHomeError;
     use msb_host::image::SaveError;
     use msb_host::layer::LayerError;
     use msb_host::store::StoreError;
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn errors_with_a_cure_name_it() {
         assert_hint(StoreError::NotFound("x".to_owned()), "msb images");
-        assert_hint(StoreError::NoHome, "MSB_HOME");
+        assert_hint(NoHomeError, "MSB_HOME");
         let in_use = StoreError::InUse {
             image: "x".to_owned(),
             sandboxes: vec!["box".to_owned()],

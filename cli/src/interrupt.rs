@@ -91,7 +91,7 @@ mod tests {
         let interrupt = Interrupt {
             cancel: Cancel::default(),
         };
-        let failed = || Err::<(), _>(StoreError::NoHome);
+        let failed = || Err::<(), _>(StoreError::NotFound("x".to_owned()));
         let exit = |result: Result<(), CommandError>| result.map_err(|error| error.exit());
         assert_eq!(exit(interrupt.settle(failed())), Err(Exit::Failure));
         interrupt.cancel.cancel();

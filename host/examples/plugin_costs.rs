@@ -22,6 +22,7 @@ use msb_host::archive::Input;
 use msb_host::auth::Provider;
 use msb_host::cancel::Cancel;
 use msb_host::credential::{Action, CredentialRequest};
+use msb_host::home::Home;
 use msb_host::image::{self, LoadOptions};
 use msb_host::installed::Installed;
 use msb_host::plugin::{
@@ -29,7 +30,7 @@ use msb_host::plugin::{
 };
 use msb_host::progress::{Event, PluginWork, Progress};
 use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -5,6 +5,7 @@ use std::io;
 #[cfg(feature = "registry")]
 use crate::auth::{AuthError, LoginError};
 use crate::cancel::Cancelled;
+use crate::home::NoHomeError;
 #[cfg(feature = "registry")]
 use crate::hosts::HostsError;
 #[cfg(feature = "registry")]
@@ -51,6 +52,9 @@ pub enum Error {
     #[cfg(feature = "plugins")]
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// There is nothing that says where the home is.
+    #[error(transparent)]
+    Home(#[from] NoHomeError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,18 +1,27 @@
-//! Where everything lies.
+//! Where everything of a user lies: the directory `$MSB_HOME`, and the paths in it.
+//!
+//! Owns names. Knows nothing of what is in the files, and opens none of them.
 
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
 use crate::digest::Digest;
 
 /// How the names began of files that an msb of before was writing: documents in the directory of
 /// what is in flight, and compiled plugins in theirs.
-pub(super) const UNFINISHED_DOCUMENT: &str = "blob-";
-pub(super) const UNFINISHED_CODE: &str = ".compiling-";
+pub(crate) const UNFINISHED_DOCUMENT: &str = "blob-";
+pub(crate) const UNFINISHED_CODE: &str = ".compiling-";
 /// How the names of files end that hold a compiled plugin.
 pub(crate) const COMPILED_CODE: &str = ".compiled";
 /// What an msb of before kept compiled plugins in, within their directory.
 pub(crate) const FORMER_CODE: &str = "modules";
+
+/// How the names of sidecars end.
+pub(crate) const SIDECAR: &str = ".json";
+
+/// There is nothing that says where the home is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no home for the store: neither MSB_HOME nor HOME is set")]
+pub struct NoHomeError;
 
 /// The directory that holds the store, `$MSB_HOME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +33,13 @@ impl Home {
     /// Returns the home that the environment names: `MSB_HOME`, else `~/.microsandbox`.
     ///
     /// # Errors
-    /// [`StoreError::NoHome`] when `HOME` is not set either.
-    pub fn resolve() -> Result<Self, StoreError> {
+    /// When `HOME` is not set either.
+    pub fn resolve() -> Result<Self, NoHomeError> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(root) = set("MSB_HOME") {
             return Ok(Self::at(root));
         }
-        let home = set("HOME").ok_or(StoreError::NoHome)?;
+        let home = set("HOME").ok_or(NoHomeError)?;
         Ok(Self::at(Path::new(&home).join(".microsandbox")))
     }
 
@@ -62,69 +71,69 @@ impl Home {
         self.root.join("secrets/registries")
     }
 
-    pub(super) fn catalogue(&self) -> PathBuf {
+    pub(crate) fn catalogue(&self) -> PathBuf {
         self.root.join("db/images.db")
     }
 
     /// Files that are given up when the disk is full.
-    pub(super) fn reserve(&self) -> PathBuf {
+    pub(crate) fn reserve(&self) -> PathBuf {
         self.root.join("db/reserve")
     }
 
     /// The database of microsandbox, in which the catalogue was before store format 3.
-    pub(super) fn microsandbox(&self) -> PathBuf {
+    pub(crate) fn microsandbox(&self) -> PathBuf {
         self.root.join("db/msb.db")
     }
 
-    pub(super) fn layers(&self) -> PathBuf {
+    pub(crate) fn layers(&self) -> PathBuf {
         self.cache("layers")
     }
 
     /// The EROFS image of the layer whose files are called `file`.
-    pub(super) fn erofs(&self, file: &str) -> PathBuf {
+    pub(crate) fn erofs(&self, file: &str) -> PathBuf {
         self.layers().join(format!("{file}.erofs"))
     }
 
     /// The tar recipe of the layer whose files are called `file`.
-    pub(super) fn recipe(&self, file: &str) -> PathBuf {
+    pub(crate) fn recipe(&self, file: &str) -> PathBuf {
         self.layers().join(format!("{file}.recipe"))
     }
 
-    pub(super) fn blobs(&self) -> PathBuf {
+    pub(crate) fn blobs(&self) -> PathBuf {
         self.cache("blobs")
     }
 
-    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.file_stem())
     }
 
-    pub(super) fn sidecars(&self) -> PathBuf {
+    pub(crate) fn sidecars(&self) -> PathBuf {
         self.cache("sidecars")
     }
 
-    pub(super) fn sidecar(&self, image: &Digest) -> PathBuf {
-        let name = format!("{}{}", image.file_stem(), super::sidecar::SUFFIX);
+    pub(crate) fn sidecar(&self, image: &Digest) -> PathBuf {
+        let name = format!("{}{}", image.file_stem(), SIDECAR);
         self.sidecars().join(name)
     }
 
-    pub(super) fn fsmeta(&self) -> PathBuf {
+    pub(crate) fn fsmeta(&self) -> PathBuf {
         self.cache("fsmeta")
     }
 
-    pub(super) fn vmdk(&self) -> PathBuf {
+    pub(crate) fn vmdk(&self) -> PathBuf {
         self.cache("vmdk")
     }
 
-    pub(super) fn tmp(&self) -> PathBuf {
+    pub(crate) fn tmp(&self) -> PathBuf {
         self.cache("tmp")
     }
 
-    pub(super) fn locks(&self) -> PathBuf {
+    pub(crate) fn locks(&self) -> PathBuf {
         self.cache("locks")
     }
 
     /// The file whose bytes are locks.
-    pub(super) fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.locks().join("store.lock")
     }
 

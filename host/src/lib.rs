@@ -116,6 +116,7 @@ pub mod digest;
 mod error;
 mod excerpt;
 mod fs;
+pub mod home;
 #[cfg(feature = "registry")]
 pub mod hosts;
 pub mod image;

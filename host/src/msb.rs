@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Error;
 #[cfg(feature = "registry")]
 use crate::auth::Chain;
+use crate::home::Home;
 #[cfg(feature = "registry")]
 use crate::hosts::HostOverrides;
 #[cfg(feature = "plugins")]
@@ -35,7 +36,7 @@ use crate::installed::Installed;
 use crate::registry::Client;
 #[cfg(feature = "registry")]
 use crate::settings::Settings;
-use crate::store::{Home, Store};
+use crate::store::Store;
 
 #[cfg(feature = "plugins")]
 pub use load::Load;
@@ -97,7 +98,7 @@ impl Msb {
     /// created when something is first written.
     ///
     /// # Errors
-    /// [`StoreError::NoHome`](crate::store::StoreError::NoHome) when neither `MSB_HOME` nor `HOME` is
+    /// When neither `MSB_HOME` nor `HOME` is
     /// set.
     pub fn open() -> Result<Self, Error> {
         Self::builder().open()

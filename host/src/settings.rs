@@ -24,9 +24,9 @@ use shape::Object;
 use crate::address;
 use crate::cancel::Cancelled;
 use crate::fs::{self, FileError, IfThere as _};
+use crate::home::Home;
 use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
-use crate::store::Home;
 
 pub use plugins::{
     KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy, is_plugin_name,

@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use msb_host::Context;
 use msb_host::auth::{Chain, Provider};
+use msb_host::home::Home;
 use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
 use msb_host::progress::{Event, LogLevel, Progress};
 use msb_host::registry::Client;
 use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 
 use crate::archive::{Image, gzip};
 use crate::env::TestEnv;

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use msb_host::store::{Home, Store};
+use msb_host::home::Home;
+use msb_host::store::Store;
 use rusqlite::Connection;
 use serde_json::Value;
 

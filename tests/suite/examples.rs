@@ -16,6 +16,7 @@ use msb_host::archive::Input;
 use msb_host::auth::{Chain, ProviderError};
 use msb_host::cancel::Cancel;
 use msb_host::credential::{Action, CredentialRequest, RegistryAuth};
+use msb_host::home::Home;
 use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, LoadOptions, LoadedImage, PullError, PullOptions};
 use msb_host::plugin::{
@@ -24,7 +25,7 @@ use msb_host::plugin::{
 use msb_host::progress::{Progress, Silent};
 use msb_host::registry::Client;
 use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 use serde_json::{Value, json};
 
 use crate::archive::{Image, architecture};

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use msb_host::store::{Home, Store};
+use msb_host::home::Home;
+use msb_host::store::Store;
 
 use crate::archive::{Image, gzip};
 use crate::env::{Run, TestEnv};

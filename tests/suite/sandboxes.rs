@@ -1,7 +1,8 @@
 //! Images that sandboxes use: refused by `rmi`, skipped by `prune`, removed by force, and the
 //! files of a sandbox stay until it is released.
 
-use msb_host::store::{Home, Store};
+use msb_host::home::Home;
+use msb_host::store::Store;
 
 use crate::archive::Image;
 use crate::env::TestEnv;

@@ -205,7 +205,6 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
             "point MSB_HOME to another directory and load the images there"
         }
         StoreError::Format { .. } => "use the newer msb, or point MSB_HOME to another store",
-        StoreError::NoHome => "point MSB_HOME to a directory for the store",
         StoreError::DamagedBlob { .. } => DAMAGED_STORE,
         StoreError::DamagedCatalogue { .. }
         | StoreError::LostImages { .. }

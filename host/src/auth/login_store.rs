@@ -15,9 +15,9 @@ use super::chain::Chain;
 use super::login::LoginError;
 use crate::fs::atomic::{self, AtomicFile, FORMER_PASSWORD, Mode, SetAside};
 use crate::fs::{self, PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
+use crate::home::Home;
 use crate::reference::canonical_host;
 use crate::settings::edit::Edit;
-use crate::store::Home;
 
 /// Where a login is stored: what a login changes, and a logout.
 #[derive(Clone, Debug)]

@@ -16,10 +16,11 @@ use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs;
+use crate::home::Home;
 use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::store::{Home, ImageRecord, LayerKey, LayerRecord, Restored, Store, StoreError};
+use crate::store::{ImageRecord, LayerKey, LayerRecord, Restored, Store, StoreError};
 
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use super::error::InstalledError;
 use super::lock::{LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
 use super::signature::Signature;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::plugin::{Capability, Grant, Inspection};
-use crate::store::{self, Home};
+use crate::store;
 
 /// A plugin that may be installed.
 #[derive(Clone, Debug)]

@@ -16,10 +16,10 @@ use super::signature::{PublicKey, Signature, Signatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::plugin::{Inspection, PluginKind, Runtime, builtin};
 use crate::progress::{Event, Progress};
 use crate::settings::{KeySource, Settings, is_plugin_name};
-use crate::store::Home;
 
 /// What plugins are installed with.
 #[derive(Clone)]

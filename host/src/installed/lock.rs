@@ -13,8 +13,9 @@ use super::signature::Signature;
 use crate::cancel::Cancel;
 use crate::credential::{AuthSourceKind, Tier};
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::progress::Progress;
-use crate::store::{self, Home, StoreError};
+use crate::store::{self, StoreError};
 
 /// The form of the file that this msb writes, and the newest that it reads.
 const VERSION: u32 = 1;

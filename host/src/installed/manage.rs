@@ -15,11 +15,12 @@ use crate::cancel::Cancel;
 use crate::credential::Tier;
 use crate::digest::Digest;
 use crate::fs::{self, atomic};
+use crate::home::Home;
 use crate::plugin::plugin_state;
 use crate::plugin::{Capability, Grant, Package, PluginKind, builtin};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::store::{self, Home};
+use crate::store;
 
 /// Changes which plugins a home has, their grants and their order.
 #[derive(Clone, Copy)]

@@ -28,9 +28,9 @@ use std::sync::Arc;
 
 use crate::auth::{Chain, Provider};
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::plugin::{self, Formats, Package, PluginKind, Runtime};
 use crate::settings::{AuthEntry, Settings};
-use crate::store::Home;
 
 pub use candidate::Candidate;
 pub use consent::Increase;

@@ -11,7 +11,8 @@ use super::install::{InstallRequest, Installer};
 use super::lock::{Lock, LockedBuiltin, LockedPlugin};
 use super::source::Source;
 use crate::fs;
-use crate::store::{self, Home};
+use crate::home::Home;
+use crate::store;
 
 /// The plugins of a lock file, fetched and compared with it.
 #[derive(Clone, Debug)]

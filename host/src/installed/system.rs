@@ -7,8 +7,8 @@ use super::error::InstalledError;
 use super::lock::{Lock, LockedPlugin};
 use super::signature::PublicKey;
 use super::source::Source;
+use crate::home::Home;
 use crate::settings::{Settings, SystemPolicy};
-use crate::store::Home;
 
 impl SystemPolicy {
     /// Returns whether plugins may come from a source.

@@ -23,6 +23,7 @@ use super::plugin_state::PluginState;
 use crate::digest::{self, Algorithm, Digest};
 use crate::fs::atomic::{self, Mode};
 use crate::fs::{self, PRIVATE_FILE};
+use crate::home;
 use crate::ownership::{self, Untrusted};
 use crate::store;
 
@@ -142,7 +143,7 @@ impl CompiledCode {
     /// Drops what was not used for longest until `wanted` more bytes fit, and what msb once kept
     /// here in another layout. What cannot be dropped stays.
     fn make_room(&self, wanted: u64, replaced: &Path) {
-        let _ = remove(&self.folder.join(store::FORMER_CODE));
+        let _ = remove(&self.folder.join(home::FORMER_CODE));
         atomic::remove_left(&self.folder, None);
         let Ok(entries) = fs::entries(&self.folder) else {
             return;

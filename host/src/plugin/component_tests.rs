@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::cancel::Cancel;
+use crate::home::Home;
 use crate::plugin::test_components::{component_of, module, section};
 use crate::progress::{Progress, Silent};
-use crate::store::Home;
 
 /// Functions of the large component, and multiplications in each.
 const FUNCTIONS: usize = 3_000;

@@ -18,8 +18,8 @@ use super::package::{ComponentBytes, Origin, Package, PluginKind};
 use super::runtime::Runtime;
 use crate::archive::{self, ArchiveError, ArchiveOutput, ArchiveSource, Contents};
 use crate::cancel::Cancel;
+use crate::home::Home;
 use crate::progress::Progress;
-use crate::store::Home;
 
 /// A format plugin and, once it was called, its compiled code.
 struct Installed {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::home::Home;
 use crate::plugin::limits::Meter;
 use crate::plugin::package::Origin;
 use crate::plugin::test_bench::{TIGHT, chain, component};
 use crate::plugin::tests::OneEntry;
 use crate::plugin::{Formats, PluginBudget};
 use crate::progress::Silent;
-use crate::store::Home;
 
 /// Bytes of a layer that are compared.
 const KEPT: u64 = 1 << 20;

@@ -1,9 +1,9 @@
 //! What is no plugin, in plain words; what is one, with all that it could use.
 
 use super::*;
+use crate::home::Home;
 use crate::plugin::test_bench::component;
 use crate::progress::Silent;
-use crate::store::Home;
 
 /// A core module that imports `proc_exit` of WASI preview 1.
 const PREVIEW1: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\

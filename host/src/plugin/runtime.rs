@@ -24,10 +24,10 @@ use super::package::Inspection;
 use super::plugin_state::PluginState;
 use super::servers::Servers;
 use crate::cancel::{Cancel, Cancelled};
+use crate::home::Home;
 use crate::progress::{Event, LogLevel, Progress};
 use crate::reactor::Reactor;
 use crate::settings::Settings;
-use crate::store::Home;
 
 /// The longest time that anybody waits for a call.
 const LONGEST: Duration = Duration::from_hours(24 * 365);

@@ -18,8 +18,8 @@ use crate::auth::{Answer, Operations, Provider, ProviderError};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::credential::{Action, CredentialRequest};
+use crate::home::Home;
 use crate::progress::{Progress, Silent};
-use crate::store::Home;
 
 /// What a test gives a guest that is going to break its limits.
 pub(super) const TIGHT: PluginBudget = PluginBudget {

@@ -10,8 +10,8 @@ use crate::archive::{
 };
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::progress::{Event, LogLevel, Progress, Silent};
-use crate::store::Home;
 
 /// An archive of a single empty entry.
 #[derive(Debug)]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::{Home, StoreError, database, fault, fs, schema, sidecar};
+use super::{StoreError, database, fault, fs, schema, sidecar};
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::reference::Reference;
 
 /// The format of the stores that are carried over.

@@ -13,10 +13,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::{DamagedRow, ImageRecord};
 use super::schema::Format;
-use super::{
-    Home, StoreError, carry, database, fault, fs, lock, query, room, schema, sidecar, sweep,
-};
+use super::{StoreError, carry, database, fault, fs, lock, query, room, schema, sidecar, sweep};
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::reference::Reference;
 
 /// Between two attempts to copy the catalogue while another process holds it.

@@ -15,9 +15,10 @@ use super::publish::LayerKey;
 use super::query::ImageRecord;
 use super::range::Mode;
 use super::sweep::{Garbage, Known, Parts};
-use super::{Home, StoreError, forget, fs, restore, usage};
+use super::{StoreError, forget, fs, restore, usage};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::progress::Progress;
 
 /// How many images are deleted at once, and how many where there is hardly any room.

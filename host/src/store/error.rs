@@ -14,9 +14,6 @@ use crate::reference::Reference;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Neither `MSB_HOME` nor `HOME` says where the store is.
-    #[error("there is no home for the store: neither MSB_HOME nor HOME is set")]
-    NoHome,
     /// A file or directory failed.
     #[error("could not {operation} `{}`", path.display())]
     Io {

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::schema::has_table;
-use super::{Home, StoreError, database, fault};
+use super::{StoreError, database, fault};
+use crate::home::Home;
 
 /// The database of the microsandbox in a home, if there is one, as it is while this is open.
 #[derive(Debug)]

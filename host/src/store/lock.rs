@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::catalogue::Store;
 use super::range::{self, Mode};
-use super::{Home, StoreError, fs};
+use super::{StoreError, fs};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::progress::{Event, Progress};
 
 /// How often a lock that is taken is tried again. Waiting in the kernel could not be cancelled.

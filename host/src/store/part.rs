@@ -12,10 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 use super::catalogue::Store;
 use super::lock::{Locks, Resource};
 use super::range::Mode;
-use super::{Home, StoreError, fs, room};
+use super::{StoreError, fs, room};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::fs::IfThere as _;
+use crate::home::Home;
 
 /// How long a part is kept for a pull to go on with.
 const KEPT: Duration = Duration::from_hours(7 * 24);

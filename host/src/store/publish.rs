@@ -10,9 +10,10 @@ use super::catalogue::{Store, WriteError};
 use super::column::{Count, chain, count, nonsense, parsed};
 use super::foreign::Foreign;
 use super::staging::StagedLayer;
-use super::{Home, StoreError, fs, query};
+use super::{StoreError, fs, query};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
+use crate::home::Home;
 use crate::layer::{Dependence, ImageRemainder};
 use crate::progress::Silent;
 

@@ -14,9 +14,10 @@ use super::catalogue::{Store, WriteError, bring_up_to_date, failed};
 use super::query::DamagedRow;
 use super::rows::Rows;
 use super::sidecar::Unusable;
-use super::{Home, StoreError, database, fault, fs, lock, schema, sidecar, sweep};
+use super::{StoreError, database, fault, fs, lock, schema, sidecar, sweep};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::progress::Progress;
 
 /// What a catalogue has that was brought back.

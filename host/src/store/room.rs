@@ -12,7 +12,8 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::catalogue::Store;
-use super::{Home, StoreError, fault, fs, sweep};
+use super::{StoreError, fault, fs, sweep};
+use crate::home::Home;
 
 /// Files of the reserve, and how long each is. What removes an image needs fewer and less.
 const PIECES: u8 = 4;
@@ -86,7 +87,7 @@ pub(super) fn drop_compiled(home: &Home) -> bool {
     let names = sweep::names(&home.plugin_cache()).unwrap_or_default();
     let compiled = names
         .iter()
-        .filter(|name| name.ends_with(super::home::COMPILED_CODE));
+        .filter(|name| name.ends_with(crate::home::COMPILED_CODE));
     let removed = compiled.map(|name| fs::remove(&home.plugin_cache().join(name)).is_ok());
     removed.fold(false, |any, removed| any | removed)
 }

@@ -14,12 +14,10 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use super::catalogue::{Store, WriteError};
 use super::rows::Rows;
 use super::schema::has_table;
-use super::{Home, StoreError, fs};
+use super::{StoreError, fs};
 use crate::digest::Digest;
 use crate::fs::IfThere as _;
-
-/// What the names of sidecars end with.
-pub(super) const SUFFIX: &str = ".json";
+use crate::home::{Home, SIDECAR};
 
 /// Marks the sidecar of an image as stale. Belongs into the transaction that changes its rows.
 pub(super) fn mark(connection: &Connection, image: &str) -> rusqlite::Result<()> {
@@ -162,7 +160,7 @@ pub(super) fn list(home: &Home) -> Result<BTreeSet<Digest>, StoreError> {
     let mut images = BTreeSet::new();
     for entry in entries.into_iter().flatten() {
         let name = entry?.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+        let stem = name.to_str().and_then(|name| name.strip_suffix(SIDECAR));
         images.extend(stem.and_then(|stem| stem.replacen('_', ":", 1).parse::<Digest>().ok()));
     }
     Ok(images)

@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use super::catalogue::Store;
 use super::lock::{Locks, Resource};
 use super::range::Mode;
-use super::{Home, StoreError, fs, room, sweep};
+use super::{StoreError, fs, room, sweep};
 use crate::cancel::Cancel;
+use crate::home::Home;
 
 /// How many characters of the name of a staging directory are random.
 const RANDOM: usize = 6;

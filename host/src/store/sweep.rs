@@ -14,9 +14,10 @@ use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::lock::Locks;
 use super::publish::{BESIDE, LayerKey, OVER, over};
-use super::{Home, StoreError, home, lock, part, sidecar, staging};
+use super::{StoreError, lock, part, sidecar, staging};
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _, atomic};
+use crate::home::{self, Home};
 
 /// What the catalogue needs, as names of files.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use msb_host::Context;
+use msb_host::home::Home;
 use msb_host::image::{self, ImageSummary, VerifyOptions};
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 use walkdir::WalkDir;
 
 use crate::Result;

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use msb_host::store::{Home, Store};
+use msb_host::home::Home;
+use msb_host::store::Store;
 
 use crate::Result;
 use crate::images::{Image, gzip};

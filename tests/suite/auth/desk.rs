@@ -11,9 +11,9 @@ use msb_host::auth::{
     Provider, Registered, password_typed, registry_named,
 };
 use msb_host::credential::RegistryAuth;
+use msb_host::home::Home;
 use msb_host::registry::LoginCheck;
 use msb_host::settings::Settings;
-use msb_host::store::Home;
 
 use super::provider::{Known, answer};
 use super::{Scene, told};

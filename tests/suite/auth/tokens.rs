@@ -265,7 +265,7 @@ fn a_mirror_is_asked_with_credentials_of_its_own() {
         Ok(answer(RegistryAuth::basic("registry", "secret-r")))
     });
     let options = with(&[&known]);
-    let home = msb_host::store::Home::at(env.home());
+    let home = msb_host::home::Home::at(env.home());
     msb_host::image::pull(
         &msb_host::store::Store::open(&home).unwrap(),
         &Arc::new(client),

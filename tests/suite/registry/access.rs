@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use msb_host::Context;
 use msb_host::credential::RegistryAuth;
+use msb_host::home::Home;
 use msb_host::hosts::{HostOverrides, RetryPolicy};
 use msb_host::image::{self, PullError, PullOptions, PulledImage};
 use msb_host::registry::Client;
 use msb_host::settings::Settings;
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 use serde_json::json;
 
 use super::server::Auth;

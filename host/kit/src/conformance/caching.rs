@@ -13,8 +13,8 @@ use super::reading::{Ended, read};
 use super::report::Check;
 use msb_host::archive::Input;
 use msb_host::credential::CredentialRequest;
+use msb_host::home::Home;
 use msb_host::plugin::{Inspection, PluginKind, Runtime, providers};
-use msb_host::store::Home;
 
 /// Asks with code that was compiled when the cache was empty, with code from the cache, and with a
 /// cache that is broken, each time as if msb had just been started.

@@ -15,12 +15,12 @@ use super::report::Check;
 use super::{ConformanceError, Subject};
 use msb_host::Context;
 use msb_host::cancel::Cancel;
+use msb_host::home::Home;
 use msb_host::plugin::{
     ComponentBytes, Formats, Grants, Inspection, Package, PluginBudget, PluginError, PluginKind,
     Runtime,
 };
 use msb_host::progress::{Event, LogLevel, Progress};
-use msb_host::store::Home;
 
 /// How long a call may compute here. Inputs are small: who takes longer hangs.
 const COMPUTE: Duration = Duration::from_secs(10);

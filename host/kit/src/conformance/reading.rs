@@ -12,11 +12,12 @@ use super::harness::{Harness, chain};
 use super::report::{Cases, Check};
 use msb_host::archive::{ArchiveError, ArchiveSource, Input, StreamedLayer, StreamedLayers};
 use msb_host::digest::{Digest, Hasher};
+use msb_host::home::Home;
 use msb_host::image::{self, ImageError, LoadOptions, LoadReport};
 use msb_host::limits::{Budget, Limits};
 use msb_host::platform::Platform;
 use msb_host::plugin::{Failure, FormatError, Formats, Plan, Refusal};
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 
 /// Why nothing came of the archives of the kit.
 const UNKNOWN: &str = "it knows none of them; show it one of its own with --archive";

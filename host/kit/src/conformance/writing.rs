@@ -12,9 +12,10 @@ use super::harness::{Harness, chain};
 use super::reading::load;
 use super::report::{Cases, Check};
 use msb_host::archive::{Input, TarOutput};
+use msb_host::home::Home;
 use msb_host::image::{self, SaveError, SaveOptions, SaveTarget};
 use msb_host::plugin::{Description, Failure, FormatError, Formats, Refusal};
-use msb_host::store::{Home, Store};
+use msb_host::store::Store;
 
 /// What is saved: a name for it, and what names the images.
 struct Selection {

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::home::Home;
 use crate::layer::{Dependence, ImageRemainder};
 use crate::platform::Platform;
 use crate::progress::Silent;

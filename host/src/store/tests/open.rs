@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::*;
+use crate::home::NoHomeError;
 
 #[test]
 fn a_store_of_a_newer_msb_is_left_alone() {
@@ -201,7 +202,7 @@ fn without_any_home_there_is_a_clear_error() {
     if let Some(expected) = child_argument() {
         let root = Home::resolve().map(|home| home.root().to_owned());
         if expected.as_os_str() == "none" {
-            assert!(matches!(root, Err(StoreError::NoHome)));
+            assert!(matches!(root, Err(NoHomeError)));
         } else {
             assert_eq!(root.unwrap(), expected);
         }
