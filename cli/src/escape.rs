@@ -27,7 +27,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Bytes of one line of a message. What is longer, nobody reads.
+/// The most bytes of one line of a message.
 const LINE: usize = 8192;
 
 /// Returns the same, cut where it is too long for one line of a message.

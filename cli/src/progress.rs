@@ -78,7 +78,7 @@ pub(crate) fn during<T>(ui: Ui, work: Work, operation: impl FnOnce(&Arc<dyn Prog
     result
 }
 
-/// Returns the line for somebody who waits for another process at a layer.
+/// Returns the line shown while another process makes a layer.
 fn waiting_for_layer(diff_id: &msb_host::digest::Digest) -> String {
     format!(
         "Waiting for another msb that makes layer {}",
@@ -86,7 +86,7 @@ fn waiting_for_layer(diff_id: &msb_host::digest::Digest) -> String {
     )
 }
 
-/// Returns the line for somebody who waits for a registry.
+/// Returns the line shown while msb waits for a registry.
 fn waiting_for_registry(host: &str, what: &str, since: Duration) -> String {
     let seconds = since.as_secs();
     format!("Still waiting for {host} to answer ({what}, {seconds} s so far)")
@@ -124,7 +124,7 @@ fn worked(event: &Event<'_>) -> Option<String> {
     })
 }
 
-/// Returns the line for somebody who waits for another process that holds the store.
+/// Returns the line shown while another process holds the store.
 fn waiting_for_store(reason: &str) -> String {
     format!("Waiting: {reason}")
 }

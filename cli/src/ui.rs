@@ -72,7 +72,7 @@ impl Ui {
     /// Writes data, whole lines that are safe to print.
     ///
     /// # Errors
-    /// [`CommandError::OutputClosed`] when nobody reads it any more.
+    /// [`CommandError::OutputClosed`] when its reader has closed it.
     #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
     pub(crate) fn data(self, text: &str) -> Result<(), CommandError> {
         if stdout::was_closed() {

@@ -203,7 +203,7 @@ impl RegistryAuth {
         Self::RegistryToken(SecretString::from(token.into()))
     }
 
-    /// Returns whether these are no credentials.
+    /// Returns whether these are no credentials at all.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Anonymous)
     }

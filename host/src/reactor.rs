@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cancel::{Cancel, Cancelled};
 
-/// Drives connections and timers on a thread of its own; whoever wants an answer waits on theirs.
+/// Drives connections and timers on a thread of its own; a caller that wants an answer waits on its own.
 #[derive(Debug)]
 pub(crate) struct Reactor(Option<tokio::runtime::Runtime>);
 

@@ -242,13 +242,13 @@ impl Serialize for Reference {
     }
 }
 
-/// Returns a text that is no reference as it is shown: not all of what is very long, and no password.
+/// Returns how a text that is not a reference is shown: not all of what is very long, and no password.
 fn shortened(text: &str) -> String {
     address::shown(text).chars().take(300).collect()
 }
 
 /// Tells a registry in front from the first part of a repository: it has a dot or a colon, or is
-/// `localhost`. A bare word with upper-case letters is no registry here, unlike in
+/// `localhost`. A bare word with upper-case letters is not a registry here, unlike in
 /// distribution/reference: `Org/app` is a mistyped repository far more often than a host.
 fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {

@@ -24,7 +24,7 @@ const OF_THE_CRATE: [&str; 7] = [
 
 /// Returns what makes cargo call this program for the crates of a workspace.
 pub(crate) fn setting() -> Result<[OsString; 2]> {
-    // By its name: once cargo has built it anew, the file that runs has none.
+    // By its name: once cargo has rebuilt it, the running file has none.
     let program = target_directory(&root()?)?.join("debug/xtask");
     let mut setting = OsString::from("build.rustc-workspace-wrapper=\"");
     setting.push(program);

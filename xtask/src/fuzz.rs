@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: feeds msb what nobody would write by hand.
+//! `cargo xtask fuzz`: feeds msb random bytes.
 //!
 //! The targets are those of `tests/fuzz`, a crate that cargo-fuzz knows its way around in, too.
 //! This needs nothing but the compiler: the instrumentation is that of stable rustc. A run of
@@ -117,7 +117,7 @@ fn parse(arguments: &[String]) -> Result<(Vec<&'static Target>, Until)> {
     while let Some(word) = words.next() {
         let mut number = || {
             let number = words.next().and_then(|text| text.parse().ok());
-            // To the fuzzer, 0 is no limit at all.
+            // To the fuzzer, 0 means no limit.
             number.filter(|number| *number > 0).ok_or(USAGE)
         };
         match word.as_str() {

@@ -178,7 +178,7 @@ fn cargo_home() -> PathBuf {
     )
 }
 
-/// Settings of whoever builds the host, and what cargo tells the programs it runs. Settings on how
+/// Settings of the user who builds the host, and what cargo tells the programs it runs. Settings on how
 /// to reach registries, and where cargo keeps what it fetched, hold for guests too.
 fn belongs_to_another_build(name: &OsString) -> bool {
     const KEPT: [&str; 7] = [

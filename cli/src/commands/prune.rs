@@ -87,7 +87,7 @@ pub(super) fn without_room(error: &StoreError) -> CommandError {
     shown.hint("remove something else from that disk first; some hundred KiB are enough")
 }
 
-/// Asks the user. Without a terminal there is nobody to ask.
+/// Asks the user. Without a terminal, it is an error.
 fn confirmed(ui: Ui) -> Result<bool, CommandError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {

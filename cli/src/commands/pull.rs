@@ -82,7 +82,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
                 };
                 quiet.failure("Pulling", &reference.familiar());
                 failed += 1;
-                // The last one is shown by whoever called, unless there is more to say.
+                // The caller shows the last one, unless there is more to say.
                 if references.len() == 1 {
                     return Err(error);
                 }

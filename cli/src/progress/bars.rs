@@ -279,7 +279,7 @@ fn label(name: &str) -> String {
     format!("…{end}")
 }
 
-/// Returns a time that nobody knows to a tenth of a second, and a gap behind it.
+/// Returns an estimated time, in whole units, followed by a gap.
 fn time_left(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s left  "),

@@ -71,7 +71,7 @@ impl<R: ReadAt> Image<R> {
         Ok(image)
     }
 
-    /// Opens an image whose checksum and length nobody has looked at, and returns its first block
+    /// Opens an image whose checksum and length are unchecked, and returns its first block
     /// beside it.
     pub(super) fn load(source: R) -> Result<(Self, FirstBlock), ErofsError> {
         let source = Source::new(source)?;

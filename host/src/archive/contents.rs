@@ -27,7 +27,7 @@ pub enum Contents {
 const TOP: [&str; 11] = [
     "bin", "dev", "etc", "home", "lib", "proc", "root", "sbin", "sys", "usr", "var",
 ];
-/// So many of them are no coincidence.
+/// This many of them are not a coincidence.
 const ENOUGH: usize = 3;
 
 impl Contents {

@@ -1,6 +1,6 @@
 //! Files that people take for archives of images: what they are, by their first bytes.
 //!
-//! Owns the recognition alone. What to do about each is told by whoever shows the error.
+//! Owns the recognition alone. The caller that shows the error says what to do about each.
 
 use std::fmt;
 

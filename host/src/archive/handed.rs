@@ -1,7 +1,7 @@
 //! Output that one may have to wait for: a pipe, a terminal, a socket.
 //!
-//! Owns the waiting. A write to a pipe that nobody reads does not return, so a thread of its own does
-//! it, and whoever has the bytes waits for that thread or for the user to ask to stop. A thread that
+//! Owns the waiting. A write to a pipe without a reader does not return, so a thread of its own does
+//! it, and the owner of the bytes waits for that thread or for the user to ask to stop. A thread that
 //! is stuck then ends with the process.
 
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! Input that one may have to wait for: a pipe, a terminal, a socket.
 //!
-//! Owns the waiting. A read from a pipe that nobody writes to does not return, so this asks the
+//! Owns the waiting. A read from a pipe without a writer does not return, so this asks the
 //! system first whether there is something, and in between whether the user wants to stop.
 
 use std::fs::File;
@@ -33,7 +33,7 @@ impl Polled {
         }
     }
 
-    /// Opens a named pipe. The system would wait for somebody who writes to it.
+    /// Opens a named pipe. The system would wait for a writer.
     pub(super) fn open(path: &Path, cancel: &Cancel) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: File = open(path, flags, Mode::empty())?.into();

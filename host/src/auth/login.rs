@@ -79,7 +79,7 @@ pub struct LoggedIn {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// A text is no registry.
+    /// A text is not a registry.
     #[error("`{}` is not a registry: a host name, with a port or without", address::shown_as_registry(.0))]
     NotARegistry(String),
     /// A text is more than a registry.

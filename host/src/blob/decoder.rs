@@ -359,7 +359,7 @@ mod tests {
         let text = b"not so very long, and not so very short".repeat(9);
         for whole in [gzip(&text), zstd(&text), bzip2(&text), xz(&text)] {
             for length in 2..whole.len() {
-                // Less than a magic number is no compression.
+                // Input shorter than a magic number is not compressed.
                 if Compression::sniff(&whole[..length]) != Compression::None {
                     assert!(decode(&whole[..length]).is_err(), "{length}");
                 }

@@ -5,7 +5,7 @@
 //! the filesystem can do it (`O_TMPFILE`), the file has no name until then, so that a process that is
 //! killed leaves nothing. A name that is taken needs a moment in which the new file stands next to
 //! the old one, since Linux has no call that puts a file without a name in the place of another one.
-//! It is called after its target then, and locked while its process lives: whoever writes the target
+//! It is called after its target then, and locked while its process lives: the next process that writes the target
 //! next, or tidies the directory, removes what was left.
 
 use std::fs::{File, Permissions};
@@ -236,7 +236,7 @@ pub(crate) fn remove_left(directory: &Path, former: Option<&str>) {
     }
 }
 
-/// Locks a file that was left. While the lock lasts nobody else takes its name.
+/// Locks a file that was left. While the lock lasts, no other process takes its name.
 fn lock_if_left(path: &Path) -> Option<File> {
     if !is_unfinished(path) || !path.symlink_metadata().ok()?.is_file() {
         return None;

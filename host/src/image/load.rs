@@ -136,7 +136,7 @@ pub fn load(
         cancel,
     )?;
     let mut layers = Layers::new(Arc::clone(&source), context.clone(), passed.into_taken());
-    // The locks are kept until the images are recorded: whoever waits for a layer finds it whole.
+    // The locks are kept until the images are recorded: a process that waits for a layer finds it whole.
     let wanted = images.iter().flat_map(|image| &image.config.diff_ids);
     let locks = context.lock_missing(store, wanted)?;
     layers.convert(&images, &locks)?;

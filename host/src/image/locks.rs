@@ -138,8 +138,8 @@ impl ConvertContext<'_> {
         Ok(())
     }
 
-    /// Waits for the right to make a layer. Everybody asks in the order of the digests, so nobody
-    /// waits for somebody who waits for them.
+    /// Waits for the right to make a layer. All processes ask in the order of the digests, so none
+    /// waits for one that waits for it.
     fn lock(&self, locks: &Locks, number: usize, diff_id: &Digest) -> Result<(), ImageError> {
         let mut on_wait = || {
             self.progress.report(Event::LayerWaiting {

@@ -128,7 +128,7 @@ fn may_follow(link: &Metadata, directory: &Metadata) -> bool {
     !is_shared || link.uid() == rustix::process::geteuid().as_raw() || link.uid() == directory.uid()
 }
 
-/// Refuses a file that may not be written to: what takes its place would be what nobody may change.
+/// Refuses a file that may not be written to: replacing it would get around its permissions.
 fn check_writable(path: &Path) -> io::Result<()> {
     match rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS) {
         // A kernel that cannot tell will tell when it is written.

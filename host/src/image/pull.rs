@@ -41,11 +41,11 @@ pub struct PullOptions {
     /// What an image may cost.
     pub limits: Limits,
     /// Who we are to the registry of the reference, before everything that is configured; `None`
-    /// where nothing is said. [`RegistryAuth::Anonymous`] is nobody on purpose.
+    /// where nothing is said. [`RegistryAuth::Anonymous`] is deliberately anonymous.
     pub auth: Option<RegistryAuth>,
     /// The sandbox that uses the image from the moment in which the store has it.
     pub used_by: Option<String>,
-    /// Who is asked for credentials otherwise. The default is nobody.
+    /// Who is asked for credentials otherwise. By default, no one is.
     pub chain: Arc<Chain>,
 }
 

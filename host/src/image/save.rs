@@ -73,7 +73,7 @@ pub fn save(
 ) -> Result<SaveReport, SaveError> {
     let Context { progress, cancel } = context;
     formats.check_writes(&options.format)?;
-    // Documents are read and layers pinned while nothing is removed; then whoever reads the archive
+    // Documents are read and layers pinned while nothing is removed; then the reader of the archive
     // may take their time.
     let lease = store.lease(progress.as_ref(), cancel)?;
     let collected = collect(store, selectors)?;

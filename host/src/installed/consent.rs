@@ -1,7 +1,7 @@
 //! What the user agrees to when a plugin is installed, and what of it an update makes more.
 //!
 //! Owns the comparison with the lock: kind, name, place taken, registries, operations, permissions,
-//! limits, source and signer. Less is no question; more is one.
+//! limits, source and signer. Less needs no question; more does.
 
 use std::fmt;
 use std::time::Duration;

@@ -184,10 +184,10 @@ pub enum InstalledError {
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] SignatureError),
-    /// The bytes are no plugin for this msb.
+    /// The bytes are not a plugin for this msb.
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    /// A text is no permission.
+    /// A text is not a permission.
     #[error(transparent)]
     Grant(#[from] ParseGrantError),
     /// A permission that the plugin has no use for.

@@ -1,4 +1,4 @@
-//! Getting a component from where it is, with its signatures where somebody wants them.
+//! Getting a component from where it is, with its signatures where they are required.
 
 use std::fmt;
 use std::io::Read as _;

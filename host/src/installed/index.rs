@@ -1,4 +1,4 @@
-//! An index of plugins: a list that somebody keeps, to be searched before anything is installed.
+//! An index of plugins: a list to search before anything is installed.
 //!
 //! Owns its form and getting it: a JSON file, at an address, or as the only layer of an artifact in a
 //! registry. It says where plugins are, and is believed in nothing else.

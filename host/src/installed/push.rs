@@ -19,7 +19,7 @@ use crate::reference::Reference;
 /// Pushes the component in a file under a reference, and returns the digest of its manifest.
 ///
 /// # Errors
-/// When the file is no plugin for this msb, or the registry does not take it.
+/// When the file is not a plugin for this msb, or the registry does not take it.
 pub fn push(
     path: &Path,
     reference: &Reference,

@@ -41,7 +41,7 @@ pub struct ParseSourceError {
 
 impl Source {
     /// Returns the name that a plugin from here has unless the user gives it one: the last part of
-    /// the path without its ending. `None` where that is no name.
+    /// the path without its ending. `None` if that is not a name.
     pub fn name(&self) -> Option<String> {
         let last = match self {
             Self::File(path) => path.file_stem()?.to_str()?.to_owned(),

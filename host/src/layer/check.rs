@@ -118,7 +118,7 @@ pub fn check(
         }),
         Err(error) => faults.push(unreadable(error, false)?),
     }
-    // Without its recipe nobody knows what the contents should be.
+    // Without its recipe, the contents cannot be compared with anything.
     if faults.iter().any(Fault::is_in_recipe) {
         return Ok(faults);
     }
@@ -183,7 +183,7 @@ impl ReadAt for Cancellable<'_> {
     }
 }
 
-/// Returns the first byte in front of the metadata that is no file's and not zero.
+/// Returns the first byte in front of the metadata that belongs to no file and is not zero.
 fn first_stray(
     image: &File,
     recipe: &File,

@@ -193,7 +193,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Keeps the rest of a payload that is nobody's data.
+    /// Keeps the rest of a payload that belongs to no file.
     fn skip(&mut self, path: &[u8]) -> Result<(), LayerError> {
         let mut payload = self.reader.data();
         loop {

@@ -299,7 +299,7 @@ fn explain<R: Read>(
     error: LayerError,
     options: &ConvertOptions<'_>,
 ) -> LayerError {
-    // Where nobody knows how much is left to read, the answer might never come.
+    // Where the amount left to read is unknown, the answer might never come.
     if error.may_be_damage() && matches!(options.expected_blob, Some((_, Some(_)))) {
         let mut buffer = vec![0; pipeline::BUFFER];
         while !options.cancel.is_cancelled() {

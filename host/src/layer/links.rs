@@ -175,7 +175,7 @@ impl LayerTree {
         Ok(id)
     }
 
-    /// Gives an inode, which is no directory, another name.
+    /// Gives an inode that is not a directory another name.
     fn name(&mut self, path: &[u8], id: InodeId) -> Result<(), LayerError> {
         if self.is_directory(id) {
             return Err(to_directory(path));

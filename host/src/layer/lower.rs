@@ -255,7 +255,7 @@ impl LowerLayers {
         })
     }
 
-    /// Returns the kind of an inode that is no directory; a file without its data.
+    /// Returns the kind of an inode that is not a directory; a file without its data.
     pub(super) fn kind(&self, inode: &LowerInode) -> Result<Kind, LayerError> {
         let device = inode.info.device().unwrap_or_default();
         Ok(match inode.info.file_type {

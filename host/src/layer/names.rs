@@ -1,4 +1,4 @@
-//! The names of the layers below, as far as somebody has looked for them.
+//! The names of the layers below, as far as they have been looked up.
 //!
 //! Owns an index of directories by name, over all layers at once: each directory of each layer is
 //! read once, when a name in it is looked for, and a name is found without asking every layer. So
@@ -45,7 +45,7 @@ struct NameSlot {
     layer: u32,
     nid: Nid,
     file_type: FileType,
-    /// The lowest layer that shows in this directory, once somebody has asked.
+    /// The lowest layer that shows in this directory, once it has been looked up.
     from: Option<u32>,
 }
 

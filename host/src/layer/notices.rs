@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::lossy;
 
-/// More different notices than these tell nobody anything.
+/// More different notices than these help no one.
 const MOST: usize = 100;
 
 /// Notices in the making: each once, with the first path that it is about.

@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 
 const BUFFER: usize = 256 << 10;
 
-/// Takes data out of the image and writes the recipe anew with it. Returns the recipe and its
+/// Takes data out of the image and rewrites the recipe with it. Returns the recipe and its
 /// length.
 pub(super) fn relocate(
     mut recipe: File,

@@ -45,7 +45,7 @@ impl LayerTree {
     /// missing, and markers stay.
     ///
     /// # Errors
-    /// A hard link whose target nobody has, as far as that is known.
+    /// A hard link whose target is in no layer, as far as that is known.
     pub(super) fn settle(
         mut self,
         lower: Option<&LowerLayers>,

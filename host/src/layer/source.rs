@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::pipeline::BUFFER;
 use crate::cancel::Cancel;
 
-/// How long bytes wait at most until somebody is told of them: over a slow line they are few.
+/// How long bytes wait at most until they are reported: over a slow line they are few.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A reader of a blob.
@@ -15,7 +15,7 @@ pub(super) struct Source<'a, R> {
     cancel: &'a Cancel,
     /// Told how many bytes were read since it was told last.
     advanced: &'a (dyn Fn(u64) + Sync),
-    /// Bytes that nobody was told of yet.
+    /// Bytes that have not been reported yet.
     unreported: u64,
     reported: Instant,
     /// What may still be read; one byte more than stated shows that there are too many.
@@ -41,7 +41,7 @@ impl<'a, R> Source<'a, R> {
         }
     }
 
-    /// Returns whether the input itself gave an error, so that nobody else is to blame.
+    /// Returns whether the input itself gave an error.
     pub(super) fn has_failed(&self) -> bool {
         self.failed
     }

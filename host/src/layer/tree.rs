@@ -371,7 +371,7 @@ pub(super) fn text_size(text: &[u8]) -> u64 {
     TEXT + length + length / 8
 }
 
-/// Returns a directory that no entry is for and nobody knows more of.
+/// Returns a directory that no entry describes.
 pub(super) fn implied_directory() -> Inode {
     Inode {
         metadata: Metadata {

@@ -144,7 +144,7 @@ impl Access {
                 "no permission is given to a plugin that describes itself, and it used `{wish}`"
             ));
         }
-        // What is no grant cannot be granted: say what is wrong with it instead.
+        // An invalid grant cannot be granted: say what is wrong with it instead.
         match Grant::new(capability, scope) {
             Ok(grant) => {
                 note();

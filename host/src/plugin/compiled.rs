@@ -37,7 +37,7 @@ const NOTED: Duration = Duration::from_hours(24);
 /// How names of compiled code end.
 const SUFFIX: &str = ".compiled";
 const PRIVATE: u32 = 0o700;
-/// The mode of a folder that nobody else can write to any more, with a key that others may know.
+/// The mode of a folder that only its owner can write to now, with a key that others may know.
 const CLOSED: u32 = 0o755;
 
 /// The folder of compiled components.

@@ -44,7 +44,7 @@ const LARGE: u64 = 3 << 20;
 const MAX_CODE: u64 = 256 << 20;
 /// Bytes that are read of its last words.
 const MAX_WORDS: u64 = 4 << 10;
-/// How often whoever waits for the compiler looks whether the user still wants that.
+/// How often the process that waits for the compiler checks for cancellation.
 const LOOK: Duration = Duration::from_millis(20);
 /// What the compiler has for calls within itself: as much as the thread that a process begins with.
 const STACK: usize = 8 << 20;
@@ -224,7 +224,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
         .map_err(Failure::Setup)
 }
 
-/// A process that does not outlive whoever waits for it.
+/// A process that does not outlive its parent.
 struct Process(Child);
 
 impl Drop for Process {

@@ -344,7 +344,7 @@ fn checked_plan(
     for planned in plan.images {
         match image(planned) {
             Ok(image) => images.push(image),
-            // What is wrong with one image is no reason to give up the others.
+            // A fault of one image does not stop the others.
             Err(Failure::Refused(refusal)) => refused.push(refusal),
             Err(failure) => return Err(failure),
         }

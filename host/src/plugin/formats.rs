@@ -94,7 +94,7 @@ impl Formats {
     /// of an earlier one takes its place.
     ///
     /// # Errors
-    /// When the bytes are no component of the world `format`, or its description is not valid.
+    /// When the bytes are not a component of the world `format`, or its description is not valid.
     pub fn add(
         &mut self,
         plugin: &str,

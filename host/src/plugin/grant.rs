@@ -103,7 +103,7 @@ pub struct Grant {
     scope: Option<String>,
 }
 
-/// A text that is no grant.
+/// A text that is not a grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{grant}` is not a permission: {problem}")]
 pub struct ParseGrantError {

@@ -1,6 +1,6 @@
 //! What the bytes of a component are, before anything of it is believed or run.
 //!
-//! Owns the plain words for what is no plugin of this msb. The versions of the contract that msb
+//! Owns the words for components that are not plugins for this msb. The versions of the contract that msb
 //! offers are named here.
 
 use std::collections::BTreeSet;

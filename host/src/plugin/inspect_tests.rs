@@ -1,4 +1,4 @@
-//! What is no plugin, in plain words; what is one, with all that it could use.
+//! What is not a plugin, in plain words; what is one, with all that it could use.
 
 use super::*;
 use crate::home::Home;

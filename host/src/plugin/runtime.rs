@@ -1,7 +1,7 @@
 //! The runtime that all plugins share: one engine, started when the first plugin is called, and
 //! the threads on which guests wait.
 //!
-//! The host is synchronous: whoever calls a plugin waits on their own thread.
+//! The host is synchronous: a caller of a plugin waits on its own thread.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ impl Runtime {
     /// grant. `name` is what it is called in errors.
     ///
     /// # Errors
-    /// When the bytes are no plugin for this msb; the error says in plain words what they are.
+    /// When the bytes are not a plugin for this msb; the error says in plain words what they are.
     pub fn inspect(
         &self,
         name: &str,
@@ -157,7 +157,7 @@ impl Runtime {
         Ok(self.inner.engine.get_or_init(|| engine))
     }
 
-    /// The same, for whoever reports failures of one plugin.
+    /// The same, for callers that report failures of one plugin.
     pub(super) fn engine_for_call(&self) -> Result<&Engine, Failure> {
         self.engine().map_err(Failure::Engine)
     }

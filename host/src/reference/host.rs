@@ -2,7 +2,7 @@
 
 use super::DEFAULT_REGISTRY;
 
-/// Returns a host in the spelling that references have it in; `None` where the text is no host.
+/// Returns a host in the spelling that references have it in; `None` if the text is not a host.
 ///
 /// Takes what Docker's files call a registry as well: with a scheme, a slash behind it, or the
 /// version of the protocol (`https://index.docker.io/v1/` is `docker.io`).

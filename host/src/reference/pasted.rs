@@ -15,7 +15,7 @@ pub struct Pasted {
     pub instead: Option<Instead>,
 }
 
-/// What somebody wants who has pasted something.
+/// What a user who pasted something meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Instead {

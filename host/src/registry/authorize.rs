@@ -236,7 +236,7 @@ impl Endpoint {
 
     /// Returns whether a request may be repeated after credentials were refused: with others of
     /// the same provider, or, where only reading is wanted and the user has not asked for the
-    /// provider, as nobody.
+    /// provider, anonymously.
     pub(super) fn reconsider(&self, context: RequestContext<'_>, error: &RegistryError) -> bool {
         let RegistryErrorKind::Credentials {
             source: Some(source),
@@ -281,7 +281,7 @@ impl Endpoint {
         true
     }
 
-    /// Returns the error for the user: where nobody was let in after somebody was not, the first
+    /// Returns the error for the user: if anonymous access was denied after credentials were, the first
     /// refusal says more.
     pub(super) fn first_refusal(&self, error: RegistryError) -> RegistryError {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);

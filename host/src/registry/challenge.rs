@@ -18,7 +18,7 @@ pub(super) enum Challenge {
     Basic,
 }
 
-/// Returns what is asked for, the best way first. What cannot be read is no challenge.
+/// Returns what is asked for, the best way first. Text that cannot be parsed is ignored.
 pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let mut found: Vec<Challenge> = headers
         .get_all(WWW_AUTHENTICATE)
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns a word and whether a value follows it. The token that some schemes have in place of
-    /// parameters is taken for a scheme, or for a parameter without a value: nobody asks for those.
+    /// parameters is taken for a scheme, or for a parameter without a value: neither is used.
     fn kind_of(&mut self, word: &'a str) -> Option<(&'a str, bool)> {
         if word.is_empty() {
             return None;

@@ -11,9 +11,9 @@ use reqwest::{Request, Response, Url};
 
 use super::redirect;
 
-/// Fields of a query that are no secrets.
+/// Fields of a query that are not secret.
 const PUBLIC_FIELDS: [&str; 6] = ["service", "scope", "client_id", "digest", "mount", "from"];
-/// Headers of answers that help and are no secrets.
+/// Headers of answers that help and are not secret.
 const PUBLIC_HEADERS: [&str; 13] = [
     "accept-ranges",
     "content-encoding",

@@ -8,7 +8,7 @@ pub(super) const LOOKED_AT: usize = 8 << 10;
 const MAX_TITLE: usize = 100;
 
 /// Returns what a page is called, or its first words; empty where it has none. `None` where the
-/// bytes are no page. Untrusted text.
+/// bytes are not a page. Untrusted text.
 pub(super) fn title(content_type: Option<&str>, bytes: &[u8]) -> Option<String> {
     let bytes = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);

@@ -1,7 +1,7 @@
 //! Which servers are asked because a registry says so: token servers, and those that it redirects
 //! to.
 //!
-//! A registry names the server itself, and whoever can answer for a registry could make us ask
+//! A registry names the server itself, and anyone who can answer for a registry could make us ask
 //! anything within reach, or send a password in clear to a server of theirs. Owns the rules for
 //! that. What a name leads to is judged when it is looked up (`network`).
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, Url};
 
-/// Returns the address that a redirect names; `None` where the answer is no redirect.
+/// Returns the address that a redirect names; `None` if the answer is not a redirect.
 pub(super) fn location(response: &Response) -> Option<&HeaderValue> {
     let is_redirect = matches!(response.status().as_u16(), 301..=303 | 307 | 308);
     response.headers().get(LOCATION).filter(|_| is_redirect)
@@ -32,7 +32,7 @@ pub(super) fn target(base: &Url, location: &HeaderValue) -> Option<Url> {
     base.join(&text).ok()
 }
 
-/// Returns the address in the `Location` of an answer that is no redirect.
+/// Returns the address in the `Location` of an answer that is not a redirect.
 pub(super) fn named(base: &Url, headers: &HeaderMap) -> Option<Url> {
     target(base, headers.get(LOCATION)?)
 }

@@ -218,7 +218,7 @@ impl Repository {
     }
 
     /// Takes note of an endpoint that has failed. The user hears once of a mirror that does not work,
-    /// and then it is asked no more; that it has not everything is no news.
+    /// and then it is asked no more; that it does not have everything is expected.
     pub(super) fn give_up(&self, endpoint: &Endpoint, error: &RegistryError) {
         let host = &endpoint.config.host;
         if !endpoint.config.is_mirror {

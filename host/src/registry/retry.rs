@@ -13,7 +13,7 @@ use crate::hosts::RetryPolicy;
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// The longest time that a registry may ask us to wait before we give up instead.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
-/// Bytes that are enough progress to begin counting anew.
+/// Bytes that are enough progress to restart the count.
 const PROGRESS: u64 = 64 << 10;
 /// Attempts at something that comes too slowly, of which each takes as long as patience lasts.
 const SLOW_ATTEMPTS: u32 = 2;
@@ -80,7 +80,7 @@ impl Attempts {
 
     /// Returns how long to wait before the next attempt; `None` when there shall be none.
     pub(super) fn after(&mut self, error: &RegistryError) -> Option<Duration> {
-        // What was altered on its way may come whole the next time; twice is no accident.
+        // What was altered on its way may come whole the next time; twice is not an accident.
         if error.is_wrong_answer() {
             self.wrong += 1;
             return (self.wrong == 1 && self.policy.attempts > 1).then_some(Duration::ZERO);

@@ -1,8 +1,8 @@
 //! Changing the file of settings.
 //!
-//! Only the value that changes is written anew: everything else keeps its order, its spaces and its
+//! Only the value that changes is rewritten: everything else keeps its order, its spaces and its
 //! meaning, also where it is none of ours. The new file takes the place of the old one at once,
-//! for nobody but the user to read; two who change it at once do so one after the other. Others
+//! readable by the user alone; two who change it at once do so one after the other. Others
 //! cannot open the lock, so they cannot hold it.
 
 mod text;
@@ -23,7 +23,7 @@ use crate::fs::{self, FileError, IfThere as _, PRIVATE_FILE, SHARED_DIRECTORY, c
 /// How often a lock that is taken is tried again. Waiting in the kernel could not be cancelled.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A file of settings that nobody else changes until this is dropped.
+/// A file of settings, locked against other writers until this is dropped.
 #[derive(Debug)]
 pub struct Edit {
     path: PathBuf,

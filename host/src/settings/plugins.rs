@@ -68,7 +68,7 @@ pub struct SignaturePolicy {
     pub at: String,
 }
 
-/// A public key as somebody has named it.
+/// A public key as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// The text of the key.
@@ -202,7 +202,7 @@ impl LimitsFile {
 }
 
 impl KeySource {
-    /// Reads how somebody names a key: the base64 text of a minisign key, the PEM of an ECDSA key,
+    /// Reads how a user names a key: the base64 text of a minisign key, the PEM of an ECDSA key,
     /// or else a file, relative to `directory`.
     pub fn parse(text: &str, directory: &Path) -> Self {
         let text = text.trim();

@@ -43,7 +43,7 @@ pub struct RegistrySettings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistriesProblem {
-    /// A key of `hosts` is no host.
+    /// A key of `hosts` is not a host.
     #[error("it is not a host name, with a port or without")]
     NotAHost,
     /// Two keys of `hosts` mean the same host.

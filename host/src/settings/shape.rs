@@ -64,7 +64,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 formatter.write_str("an object")
             }
 
-            // Shown with the error, a text could be a password that somebody has put there.
+            // Shown with the error, a text could be a password.
             fn visit_str<E: Error>(self, _: &str) -> Result<Object<T>, E> {
                 Err(E::invalid_type(Unexpected::Other("a string"), &self))
             }

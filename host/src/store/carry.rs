@@ -76,7 +76,7 @@ pub(super) fn carry_over(
         Err(error) => return Err(failed("read")(error)),
     }
     let mut before = database::open_as_it_is(&path).map_err(failed("open"))?;
-    // Until the rows are gone from there nobody else changes or carries them.
+    // Until the rows are gone from there, no other process changes or carries them.
     let transaction = before
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed("write"))?;

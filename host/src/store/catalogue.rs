@@ -270,7 +270,7 @@ fn open_on_full_disk(home: &Home, error: StoreError) -> Result<Store, StoreError
     room::make(home);
     match open_current(home) {
         Ok(connection) => Ok(Store::with(home, connection)),
-        // What there is can be told in memory; whoever writes gets the error of the disk.
+        // Reading works in memory; a write gets the error of the disk.
         Err(still) if still.is_full() && !sweep::has_images(home)? => {
             let store = Store::with(home, open_for_reading(home)?);
             store.is_full.store(true, Ordering::Release);

@@ -241,7 +241,7 @@ fn delete_layer(
     Ok(files.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Deletes the rows of what nobody uses, of so many images at most, and returns what the rows that
+/// Deletes the rows of what is unused, of so many images at most, and returns what the rows that
 /// are left need.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub(super) fn open_unread(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Opens a database for reading. What a process that was killed has left half done there is undone
-/// first, as whoever opens a database does; nothing else is written.
+/// first, as opening any database does; nothing else is written.
 pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open_uri(&reading_uri(path))?;
     match look(&connection) {

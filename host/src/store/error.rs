@@ -46,7 +46,7 @@ pub enum StoreError {
         /// The newest format that this msb knows.
         known: u32,
     },
-    /// An msb that nobody has any more has written the store.
+    /// A development version of msb wrote the store.
     #[error("the store `{}` has format {found}, which msb does not read any more", path.display())]
     OldFormat {
         /// The database file.
@@ -105,7 +105,7 @@ pub enum StoreError {
         /// The digest of what is there.
         actual: Digest,
     },
-    /// The catalogue is no database any more, or holds what it should not.
+    /// The catalogue is not a database any more, or holds what it should not.
     #[error("the catalogue `{}` is damaged: {what}", path.display())]
     DamagedCatalogue {
         /// The database file.

@@ -71,7 +71,7 @@ fn of_disk(operation: &'static str, path: &Path, source: &rusqlite::Error) -> Op
     })
 }
 
-/// Returns whether a database is not what it should be, or holds what nobody has put there.
+/// Returns whether a database is not what it should be, or holds what msb did not write.
 pub(super) fn is_damage(error: &rusqlite::Error, path: &Path) -> bool {
     let Some(code) = error.sqlite_error_code() else {
         // A value of another type than its column, a table or column that is missing.

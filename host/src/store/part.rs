@@ -1,7 +1,7 @@
 //! Parts of blobs: what a pull has received, kept until the layer is made.
 //!
 //! A pull that is killed leaves its parts behind, and the next one goes on from there. Their bytes
-//! are not trusted: whoever reads them checks the digest of the whole.
+//! are not trusted: a reader checks the digest of the whole.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -52,7 +52,7 @@ pub struct Resumption {
 
 impl Store {
     /// Opens the part of a blob, empty where there is none. One that is longer than the blob is
-    /// not a part of it and starts again. `None` when somebody else is at it.
+    /// not a part of it and starts again. `None` when another process is working on it.
     pub fn part(&self, digest: &Digest, size: u64) -> Result<Option<Part>, StoreError> {
         self.prepare()?;
         let lock = Locks::open(self.home())?;

@@ -96,7 +96,7 @@ impl LayerRecord {
 
 impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
-    /// had. Anything less is as good as no layer: whoever needs it makes it again.
+    /// had. Anything less counts as no layer: the next pull or load makes it again.
     pub fn layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
         match self.recorded_layer(key)? {
             Some(layer) if layer.has_files()? => Ok(Some(layer)),

@@ -1,6 +1,6 @@
 //! What a check of the store needs: the state of the catalogue, and dropping what is damaged.
 //!
-//! Rows stay. Without its files a layer is as good as none, and whoever needs it makes it again.
+//! Rows stay. Without its files a layer counts as missing, and the next pull or load makes it again.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ impl Store {
         }
     }
 
-    /// Removes the files of a layer, unless somebody has made it anew since it had these.
+    /// Removes the files of a layer, unless it has been made again since.
     pub fn drop_layer(
         &self,
         layer: &LayerRecord,
@@ -104,7 +104,7 @@ impl Store {
         if layer.identity() != damaged {
             return Ok(false);
         }
-        // Without the recipe beside it nobody could tell any more that the image is ours.
+        // Without the recipe next to it, there would be no proof any more that the image is ours.
         fs::remove(&layer.erofs_path)?;
         fs::remove(&layer.recipe_path)?;
         Ok(true)

@@ -1,7 +1,7 @@
 //! The sidecar of an image: its rows of the catalogue once more, in a file of their own.
 //!
 //! Owns the form of these files and when they are written. The catalogue is a single file, and
-//! whoever loses it would lose the names of all images; a sidecar is small, has a checksum, and is
+//! losing it would lose the names of all images; a sidecar is small, has a checksum, and is
 //! never changed in place. A transaction that changes an image marks its sidecar as stale, and it is
 //! written right after the commit. Whoever dies in between leaves the mark, and the next one to open
 //! the store goes on. So a sidecar that is not stale says what the catalogue should say.

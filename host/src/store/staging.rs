@@ -1,4 +1,4 @@
-//! What is being made and nobody sees yet.
+//! What is being made and is not visible yet.
 //!
 //! Each operation has a directory of its own under `cache/tmp`, locked while it lives: a directory
 //! that is not locked is left from a process that was killed.

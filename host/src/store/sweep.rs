@@ -245,7 +245,7 @@ impl Garbage {
             .collect();
         for name in layers {
             // The recipe is always ours. The image comes first: without the recipe beside it
-            // nobody could tell any more that it is ours.
+            // there would be no proof any more that it is ours.
             let (file, is_garbage) = match name.rsplit_once('.') {
                 Some((file, "erofs")) => {
                     let is_ours = !known.shared

@@ -10,7 +10,7 @@ use super::{StoreError, query, sidecar};
 use crate::digest::Digest;
 
 impl Store {
-    /// Records that a sandbox uses an image, so that nobody removes what it needs. Returns the
+    /// Records that a sandbox uses an image, so that what it needs is not removed. Returns the
     /// digest of the image's manifest.
     pub fn use_image(&self, sandbox: &str, selector: &str) -> Result<Digest, StoreError> {
         let digest = self.find(selector)?.image.digest;

@@ -14,7 +14,7 @@ pub(super) struct Blocks<R> {
     pub(super) input: R,
     /// Bytes read so far.
     pub(super) position: u64,
-    /// Bytes that are not payload, if somebody wants them.
+    /// Bytes that are not payload, if they are wanted.
     pub(super) skeleton: Option<Vec<u8>>,
     /// What the reader of the stream keeps in memory, and how much of it is for the skeleton.
     pub(super) account: Account,

@@ -122,7 +122,7 @@ fn number(
         .map_err(|reason| header.error(key, reason))
 }
 
-/// Returns a user or group. The largest number of 32 bits means nobody, to every system call.
+/// Returns a user or group. The largest number of 32 bits means "unchanged" to every system call.
 fn id(
     header: &Header<'_>,
     records: &InForce<'_>,

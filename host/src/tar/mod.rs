@@ -1,7 +1,7 @@
 //! The framing of a tar stream: headers, extension headers, payloads.
 //!
 //! Owns what POSIX, GNU, star and Solaris have made of the format, and keeps every byte that is
-//! not payload for whoever wants to rebuild the stream. Knows nothing of what entries mean: paths
+//! not payload, for callers that rebuild the stream. Knows nothing of what entries mean: paths
 //! are bytes, and nothing is looked up. Sources: POSIX.1-2017 `pax`, GNU tar manual appendix,
 //! `tar(5)` of libarchive.
 

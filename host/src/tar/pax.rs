@@ -8,7 +8,7 @@ use msb_erofs::Timestamp;
 
 const SCHILY: &[u8] = b"SCHILY.xattr.";
 const LIBARCHIVE: &[u8] = b"LIBARCHIVE.xattr.";
-/// Keys whose values are C strings to whoever uses them, so that a NUL would hide what follows.
+/// Keys whose values become C strings, so that a NUL would hide what follows.
 const TEXTS: [&[u8]; 3] = [b"path", b"linkpath", b"GNU.sparse.name"];
 /// Digits of a record's length.
 const MAX_DIGITS: usize = 20;

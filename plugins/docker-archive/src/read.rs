@@ -29,7 +29,7 @@ pub(crate) fn read(archive: &dyn Archive) -> Result<Plan, Error> {
                 };
                 add(&mut images.found, image);
             }
-            // What is wrong with one image is no reason to give up the others.
+            // A fault of one image does not stop the others.
             Err(error) if is_of_one_image(&error) => images.skip(error),
             Err(error) => return Err(error),
         }
@@ -95,7 +95,7 @@ fn find_file(archive: &dyn Archive, path: &str) -> Result<Option<Entry>, Error> 
     }
 }
 
-/// The digest that the path of a blob states. Other names of layers are no digests of their
+/// The digest that the path of a blob states. Other names of layers are not digests of their
 /// bytes, though they look the same.
 fn blob_digest(path: &str) -> Option<String> {
     let path = path.strip_prefix("./").unwrap_or(path);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::entry;
 use crate::key::{self, Key};
 
-/// What is in a file. Entries are parsed when they are needed: one that is broken concerns nobody
+/// What is in a file. Entries are parsed when they are needed: one that is broken concerns no one
 /// but its registry.
 #[derive(Default, Deserialize)]
 #[serde(default)]

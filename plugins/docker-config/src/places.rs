@@ -29,7 +29,7 @@ pub(crate) enum Place {
     Inline(Secret),
     /// A file.
     File(&'static str),
-    /// A file that somebody else may have put there, and that need not be for us.
+    /// A file that may belong to another tool, and need not be meant for msb.
     Guess(&'static str),
 }
 

@@ -26,7 +26,7 @@ pub trait Archive {
 impl dyn Archive + '_ {
     /// Returns all of a file, which is to be no longer than `limit` bytes.
     ///
-    /// `too-large` names the file and the limit; `malformed` says that it is no file.
+    /// `too-large` names the file and the limit; `malformed` says that it is not a file.
     pub fn read_all(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>, Error> {
         if entry.kind != EntryKind::File {
             return Err(Error::Malformed(format!("{} is not a file", entry.path)));

@@ -108,7 +108,7 @@ fn measured(contender: &Contender, subject: &str, work: &Path) -> Result<Option<
         .split(' ')
         .collect();
     let [wall, cpu, memory] = numbers.as_slice() else {
-        return Err(format!("`{output}` is no measurement").into());
+        return Err(format!("`{output}` is not a measurement").into());
     };
     Ok(Some(Cost {
         wall: wall.parse()?,

@@ -21,7 +21,7 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
     }
     for tool in ["docker-registry", "skopeo", "curl"] {
         which(tool)
-            .ok_or_else(|| format!("{tool} is not there, and without it nobody can pull"))?;
+            .ok_or_else(|| format!("{tool} is not there, and without it nothing can be pulled"))?;
     }
     // skopeo compresses the layers, once in each way.
     let source = format!("docker-archive:{}", corpus.plain.display());
@@ -54,7 +54,9 @@ fn layers(reference: &str) -> Result<Vec<(String, u64)>> {
     )
     .ok_or("skopeo does not find what it has pushed")?;
     let manifest: Value = serde_json::from_str(&manifest)?;
-    let layers = manifest["layers"].as_array().ok_or("that is no image")?;
+    let layers = manifest["layers"]
+        .as_array()
+        .ok_or("that is not an image")?;
     layers
         .iter()
         .map(|layer| {

@@ -96,7 +96,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Returns whether nobody is asked after this one.
+/// Returns whether no provider is asked after this one.
 fn is_end(attempt: &ProviderAttempt) -> bool {
     attempt.reply.is_answer() || matches!(attempt.reply, ProviderReply::Failed { stops: true, .. })
 }

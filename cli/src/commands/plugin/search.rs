@@ -13,7 +13,7 @@ use crate::ui::Ui;
 
 /// Search an index of plugins.
 ///
-/// An index is a JSON file that somebody keeps: a path, an HTTPS address, or an artifact in a registry.
+/// An index is a JSON file: a path, an HTTPS address, or an artifact in a registry.
 /// What it says of a plugin is not checked; `msb plugin inspect SOURCE` looks at the plugin itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// What it finds as its settings: JSON, or a file with it.
     #[arg(long, value_name = "JSON|PATH")]
     settings: Option<String>,
-    /// A variable of its environment that is no secret. Those it is granted hold one otherwise.
+    /// A variable of its environment that is not a secret. Without this, granted variables hold a secret.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
     /// What it finds in a file that it reads, as in `'~/.logins.json=sample.json'`: in the sample

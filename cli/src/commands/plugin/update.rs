@@ -20,7 +20,7 @@ use crate::ui::Ui;
 
 /// Take what is at the source of a plugin now, or another version.
 ///
-/// What is no more than before is taken without a question. What asks for more, does more, is asked
+/// An update that asks for no more than before is taken without a question. One that asks for more, does more, is asked
 /// about more registries, takes another's place, or is signed by another is agreed to as when it was
 /// installed; until then the old one stays. Permissions and order are kept.
 #[derive(Debug, clap::Args)]

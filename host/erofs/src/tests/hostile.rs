@@ -55,7 +55,7 @@ fn no_byte_outside_of_file_data_is_without_meaning() {
     for offset in (0..4096).chain(4096 + 9..bytes.len()) {
         let mut broken = bytes.clone();
         broken[offset] ^= 0xff;
-        // What is neither found nor seen would be padding that nobody looks at.
+        // A change that is neither found nor seen would be in padding that no reader looks at.
         let meaning = !findings(&broken).is_empty()
             || Image::open(broken.as_slice()).is_ok_and(|image| dump(&image).unwrap() != text);
         assert!(meaning, "byte {offset}");

@@ -1,5 +1,5 @@
 //! What a credential provider must make of questions: an answer or an error of the contract, the
-//! same each time, and never the login of somebody else.
+//! same each time, and never the login of another user.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl Candidate<'_> {
     }
 }
 
-/// Asks what nobody asks, with everything granted.
+/// Asks unusual requests, with everything granted.
 pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
     let mut cases = Cases::of("requests", "questions answered or refused");
     let probe = candidate.probe();
@@ -117,7 +117,7 @@ pub(super) fn requests(candidate: &Candidate<'_>) -> Check {
     cases.end()
 }
 
-/// Asks for a name that nobody has.
+/// Asks for a user name that does not exist.
 pub(super) fn username(candidate: &Candidate<'_>) -> Check {
     const NOBODY: &str = "nobody-of-the-kit";
     let mut cases = Cases::of("username", "questions for a user that there is not").or_none(

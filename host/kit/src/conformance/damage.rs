@@ -1,4 +1,4 @@
-//! What somebody may have done to an archive: cut it off, changed a byte, a value of a document, an
+//! What may have happened to an archive: cut off, changed a byte, a value of a document, an
 //! entry.
 //!
 //! Owns the damage. Knows nothing of plugins.
@@ -121,7 +121,7 @@ fn rename(value: &mut Value, old: &str, new: &str, size: usize) -> bool {
     }
 }
 
-/// Returns what somebody may have made of a document.
+/// Returns the damaged variants of a document.
 fn broken_json(document: &Value, text: &[u8]) -> Vec<Damaged> {
     let mut damaged: Vec<Damaged> = [0, 1, 2, 3]
         .map(|quarter| {

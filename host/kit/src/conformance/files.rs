@@ -126,7 +126,7 @@ pub(super) fn contents(scenario: Scenario, registry: &str) -> Option<String> {
     }
 }
 
-/// Returns a document in which whoever looks for a login finds one: that of Docker's files, that of
+/// Returns a document in which any parser of logins finds one: that of Docker's files, that of
 /// secrets servers, and the fields that others use.
 pub(super) fn document(registry: &str) -> String {
     let login = json!({"username": USER, "password": CANARY});

@@ -24,7 +24,7 @@ use msb_host::progress::{Event, LogLevel, Progress};
 
 /// How long a call may compute here. Inputs are small: who takes longer hangs.
 const COMPUTE: Duration = Duration::from_secs(10);
-/// The processor's time that compiling may take: whoever tests a plugin knows what is in it.
+/// The processor's time that compiling may take: the author of a plugin knows what is in it.
 const COMPILE_TIME: Duration = Duration::from_mins(1);
 
 /// The lines that a plugin logs. They are passed on as well, none of them as a warning: that a
@@ -66,7 +66,7 @@ pub(super) struct Harness<'a> {
     pub(super) runtime: Runtime,
     pub(super) fake: Arc<FakeEnvironment>,
     pub(super) journal: Arc<Journal>,
-    /// The journal, as whoever calls a plugin wants it.
+    /// The journal, as callers of a plugin expect it.
     pub(super) progress: Arc<dyn Progress>,
     pub(super) cancel: &'a Cancel,
     outer: &'a Arc<dyn Progress>,
@@ -143,7 +143,7 @@ impl<'a> Harness<'a> {
     ) -> Result<Check, ConformanceError> {
         self.begin(name)?;
         let check = check();
-        // What was stopped halfway is no finding.
+        // A check that was interrupted is not a finding.
         self.cancel.check()?;
         Ok(check)
     }

@@ -1,4 +1,4 @@
-//! Archives that somebody has damaged or made up: what a format plugin may be shown by anybody.
+//! Damaged and malicious archives: what anyone may show a format plugin.
 //!
 //! Whatever is done to them (`damage`), the plugin must end in an error that the contract has, in
 //! `not-mine` or in a plan, and within its budget.

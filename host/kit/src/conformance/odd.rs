@@ -1,4 +1,4 @@
-//! Questions that nobody asks twice: odd registries, challenges, users, settings and attempts.
+//! Unusual requests: odd registries, challenges, users, settings and attempts.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use msb_host::credential::{Action, CredentialRequest};
 /// A question and what it is called.
 type OddRequest = (String, CredentialRequest);
 
-/// Returns questions that nobody asks twice.
+/// Returns unusual requests.
 pub(super) fn odd_questions() -> Vec<OddRequest> {
     let mut questions = about_registries();
     questions.extend(with_challenges());

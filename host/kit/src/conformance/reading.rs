@@ -265,7 +265,7 @@ pub(super) fn foreign(harness: &Harness<'_>, formats: &Formats) -> Check {
         };
         for (name, shown) in shown {
             let ended = match read(harness, formats, shown.input()) {
-                // The host takes care of what is no archive at all.
+                // The host handles inputs that are not archives at all.
                 Ended::NotMine | Ended::Unreadable(_) => Ok(()),
                 Ended::Plan(plan, _) => Err(format!(
                     "it claims to know it and has {} images; `not-mine` lets other plugins look",

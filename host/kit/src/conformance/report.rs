@@ -139,7 +139,7 @@ impl Cases {
         self.made + 1
     }
 
-    /// Takes note of what is no failure.
+    /// Records something that is not a failure.
     pub(super) fn remark(&mut self, remark: String) {
         if !self.notes.contains(&remark) {
             self.notes.push(remark);

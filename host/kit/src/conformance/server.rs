@@ -13,7 +13,7 @@ use url::Url;
 
 use super::canary::CANARY;
 
-/// How long somebody may take who asks.
+/// How long a client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes that are one too many for an answer.
 const HUGE: usize = (4 << 20) + 1;

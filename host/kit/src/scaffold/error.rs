@@ -22,7 +22,7 @@ pub enum ScaffoldError {
         /// What has the name.
         taken_by: &'static str,
     },
-    /// There is something in the folder, or it is no folder.
+    /// The directory is not empty, or is not a directory.
     #[error("`{}` exists and is not an empty folder", .0.display())]
     Occupied(PathBuf),
     /// The disk says no.

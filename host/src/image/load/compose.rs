@@ -162,7 +162,7 @@ fn media_type(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
         Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        // The specification has no types for these two; a name that says so harms nobody.
+        // The specification has no types for these two; a name that says so does no harm.
         Compression::Bzip2 => "application/vnd.oci.image.layer.v1.tar+bzip2",
         Compression::Xz => "application/vnd.oci.image.layer.v1.tar+xz",
         Compression::None => "application/vnd.oci.image.layer.v1.tar",

@@ -201,7 +201,7 @@ impl<'a> Layers<'a> {
             for (layer, diff_id) in image.layers.iter().zip(&image.config.diff_ids) {
                 let claim = Claim::of(layer, diff_id);
                 let job = claim.as_ref().map(|claim| self.job(claim));
-                // What the store has is no reason to believe what the archive has.
+                // That the store has a layer does not prove what the archive has.
                 if let (Some(claim), Some(job)) = (claim, &job)
                     && !self.looked_at.contains_key(&claim)
                     && planned.insert(claim)

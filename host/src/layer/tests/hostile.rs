@@ -1,4 +1,4 @@
-//! Bytes that nobody meant well with.
+//! Malicious bytes.
 
 use proptest::prelude::*;
 

@@ -168,7 +168,7 @@ pub enum RegistryErrorKind {
         /// What is wrong.
         reason: String,
     },
-    /// It is no image, or none that can be kept.
+    /// It is not an image, or not one that can be kept.
     NoImage {
         /// What it is instead.
         reason: String,

@@ -18,7 +18,7 @@ struct Member {
 /// Returns the text with a value set.
 ///
 /// # Errors
-/// How many of the keys lead to something that is no object.
+/// How many of the keys lead to something that is not an object.
 pub(super) fn set(text: &str, keys: &[&str], value: &Value) -> Result<String, usize> {
     let mut object = root(text);
     for (depth, key) in keys.iter().enumerate() {

@@ -92,7 +92,7 @@ pub(super) struct AuthFile {
     password: Option<IgnoredAny>,
 }
 
-/// The entries of `registries.auth`. `null` is no entry.
+/// The entries of `registries.auth`. `null` is not an entry.
 pub(super) type AuthFiles = BTreeMap<String, Option<Object<AuthFile>>>;
 
 impl AuthEntry {

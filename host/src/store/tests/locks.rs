@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::image::{self, PruneOptions};
 use crate::progress::{Event, Progress};
 
-/// Counts how often somebody was told to wait.
+/// Counts how often a waiting process was reported.
 #[derive(Default)]
 struct Waits(AtomicUsize);
 

@@ -45,7 +45,7 @@ fn the_reserve_is_given_up_at_once_and_made_again() {
     }
     drop(store.again());
     assert_eq!(reserve(), 4);
-    // It is no garbage.
+    // It is not garbage.
     store
         .store
         .prune(false, &Silent, &Cancel::default())

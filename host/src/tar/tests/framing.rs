@@ -131,7 +131,7 @@ fn a_wrong_checksum_is_refused_where_it_is() {
 
 #[test]
 fn an_old_trailing_slash_makes_a_directory_and_its_data_is_skipped() {
-    // Its data is a header, which nobody may take for one.
+    // Its data is a header, which must not be taken for one.
     let archive = tar("file a/ size=512\nfile hidden\nfile b");
     let kinds = read_with(&archive, |entry, _| format!("{:?}", entry.kind)).unwrap();
     assert_eq!(kinds, ["Directory", "File"]);

@@ -78,7 +78,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Keeps a value that is no list and no object.
+    /// Keeps a value that is neither a list nor an object.
     fn plain<E: Error>(
         self,
         is_kind: bool,
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        // The top of a document is no field, and has to be there.
+        // The top of a document is not a field, and must be present.
         match (self.place, self.shape) {
             (Place::Top, _) => self.other(Unexpected::Other("null")),
             _ => Ok(None),

@@ -148,7 +148,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What is wrong with one entry is no reason to give up the others.
+    /// A fault of one entry does not stop the others.
     fn descriptor(&mut self, descriptor: &Descriptor, name: Option<&Name>) -> Result<(), Error> {
         match self.follow(descriptor, name) {
             Err(error) if is_of_one_image(&error) && self.followed <= DESCRIPTOR_LIMIT => {

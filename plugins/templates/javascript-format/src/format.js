@@ -161,7 +161,7 @@ function find(folder, digest) {
   return entry;
 }
 
-// Returns where the file with a digest is. What is no digest would lead elsewhere.
+// Returns where the file with a digest is. A text that is not a digest would lead elsewhere.
 function place(folder, digest) {
   if (typeof digest !== "string" || !DIGEST.test(digest)) {
     throw malformed(`${String(JSON.stringify(digest)).slice(0, 100)} is not a digest`);

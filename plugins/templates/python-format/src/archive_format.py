@@ -106,7 +106,7 @@ def read_json(entry):
 def depth(text):
     """Returns how deep lists and objects are nested.
 
-    `json` goes down as far as it is told, until there is no stack left.
+    `json` descends until there is no stack left.
     """
     deepest = level = 0
     for token in TOKEN.finditer(text):
@@ -176,7 +176,7 @@ def find(folder, digest):
 
 
 def place(folder, digest):
-    """Returns where the file with a digest is. What is no digest would lead elsewhere."""
+    """Returns where the file with a digest is. A text that is not a digest would lead elsewhere."""
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise Err(Error_Malformed(f"{INDEX}: {json.dumps(digest)[:100]} is not a digest"))
     return f"{folder}/{digest.replace(':', '/')}"

@@ -159,7 +159,7 @@ fn find(archive: &dyn Archive, folder: &str, digest: &str) -> Result<Entry, Erro
     entry.ok_or_else(|| Error::Missing(format!("{path}, which {INDEX} lists, is not there")))
 }
 
-/// Returns where the file with a digest is. What is no digest would lead elsewhere.
+/// Returns where the file with a digest is. A text that is not a digest would lead elsewhere.
 fn place(folder: &str, digest: &str) -> Result<String, Error> {
     match digest.split_once(':') {
         Some((algorithm, hex)) if is_digest(digest) => Ok(format!("{folder}/{algorithm}/{hex}")),
