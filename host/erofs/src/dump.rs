@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::ErofsError;
+use super::device::blocks_of;
 use super::format::{BLOCK_SIZE, FileType, Nid};
 use super::inode::InodeInfo;
 use super::reader::Image;
@@ -58,16 +59,26 @@ fn line<R: ReadAt>(
         let blocks = (last - first).div_ceil(BLOCK_SIZE);
         let _ = write!(text, " blocks={}+{blocks}", first / BLOCK_SIZE);
     }
+    if let Some(extent) = image.extent(info)?.filter(|extent| extent.device > 0) {
+        let blocks = blocks_of(extent.size);
+        let _ = write!(
+            text,
+            " device={} blocks={}+{blocks}",
+            extent.device, extent.block
+        );
+    }
     if info.tail() > 0 {
         let _ = write!(text, " inline={}", info.tail());
     }
     if info.file_type == FileType::Regular {
-        let _ = write!(
-            text,
-            " size={} crc={:08x}",
-            info.size,
-            checksum(image, info)?
-        );
+        let _ = write!(text, " size={}", info.size);
+        match checksum(image, info) {
+            Ok(checksum) => {
+                let _ = write!(text, " crc={checksum:08x}");
+            }
+            Err(ErofsError::NoDevice { .. }) => text.push_str(" crc=?"),
+            Err(error) => return Err(error),
+        }
     }
     if info.file_type == FileType::Symlink {
         let _ = write!(text, " -> {}", image.read_link(info)?.escape_ascii());

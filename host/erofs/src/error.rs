@@ -71,6 +71,18 @@ pub enum ErofsError {
     /// The image needs more blocks than a 32 bit number counts.
     #[error("the image is larger than 2^32 blocks of 4 KiB")]
     ImageTooLarge,
+    /// An image with more devices than a 16 bit number counts.
+    #[error("an image refers to 65535 devices at most, not {count}")]
+    TooManyDevices {
+        /// How many there were to be.
+        count: usize,
+    },
+    /// File data on a device that the reader was not given.
+    #[error("the data is on device {device} of the image, which is not there")]
+    NoDevice {
+        /// The number of the device, 1 for the first.
+        device: u16,
+    },
     /// A call that does not fit the state of the writer.
     #[error("cannot {operation} now: {reason}")]
     OutOfOrder {

@@ -2,7 +2,8 @@
 //!
 //! Owns limits, types and layouts; [`raw`](super::raw) has the structures on disk. The facts are
 //! those of <https://docs.kernel.org/filesystems/erofs.html> and of `fs/erofs/erofs_fs.h` in the
-//! Linux source. Only what msb writes is here: extended inodes, flat data, attributes without a filter.
+//! Linux source. Only what msb writes is here: extended inodes, flat data, data on other
+//! devices, attributes without a filter.
 
 use std::fmt;
 
@@ -29,6 +30,10 @@ pub(super) const COMPAT_CHECKSUM: u32 = 0x1;
 /// `EROFS_FEATURE_COMPAT_MTIME`: the time of an inode is that of its contents.
 pub(super) const COMPAT_MTIME: u32 = 0x2;
 
+/// `EROFS_FEATURE_INCOMPAT_CHUNKED_FILE` and `EROFS_FEATURE_INCOMPAT_DEVICE_TABLE`: files have their
+/// data on other devices.
+pub(super) const INCOMPAT_DEVICES: u32 = 0x4 | 0x8;
+
 /// `i_format` bit 0: the inode has 64 bytes. Bits 1 to 3 are the [`DataLayout`].
 pub(super) const FORMAT_EXTENDED: u16 = 1;
 
@@ -50,6 +55,9 @@ pub enum DataLayout {
     /// `EROFS_INODE_FLAT_INLINE`: in consecutive blocks but for the last one, which follows the
     /// inode and its attributes.
     Inline,
+    /// `EROFS_INODE_CHUNK_BASED`: in chunks on another device, whose indexes follow the inode and its
+    /// attributes.
+    Chunked,
 }
 
 impl DataLayout {
@@ -59,12 +67,13 @@ impl DataLayout {
             | match self {
                 Self::Plain => 0 << 1,
                 Self::Inline => 2 << 1,
+                Self::Chunked => 4 << 1,
             }
     }
 
     /// Returns the layout in `i_format`, `None` for those that msb does not write.
     pub(super) fn from_format(format: u16) -> Option<Self> {
-        [Self::Plain, Self::Inline]
+        [Self::Plain, Self::Inline, Self::Chunked]
             .into_iter()
             .find(|layout| layout.format() == format)
     }
@@ -172,6 +181,8 @@ pub struct Superblock {
     pub volume_name: [u8; 16],
     /// How many more devices hold data.
     pub extra_devices: u16,
+    /// Where the table of these starts, in units of 128 bytes.
+    pub device_slot: u16,
     /// The size of a directory block as a power of two, less `block_bits`.
     pub directory_block_bits: u8,
 }
@@ -194,6 +205,7 @@ impl From<&RawSuperblock> for Superblock {
             uuid: raw.uuid,
             volume_name: raw.volume_name,
             extra_devices: raw.extra_devices.get(),
+            device_slot: raw.device_slot.get(),
             directory_block_bits: raw.directory_block_bits,
         }
     }

@@ -3,9 +3,10 @@
 //! Owns the arithmetic of what belongs to it: the tail behind it, the blocks of its contents.
 
 use super::ErofsError;
+use super::device::Chunks;
 use super::format::{BLOCK_SIZE, DataLayout, FileType, Nid};
 use super::metadata::{Device, Timestamp};
-use super::raw::INODE_SIZE;
+use super::raw::{CHUNK_INDEX_SIZE, INODE_SIZE};
 
 /// An inode of an image. Its data is known to lie inside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct InodeInfo {
     pub layout: DataLayout,
     /// Bytes of its attributes.
     pub(super) xattr_size: u64,
-    /// The first block of its contents, or its device number.
+    /// The first block of its contents, the format of its chunks, or its device number.
     pub(super) address: u32,
 }
 
@@ -46,16 +47,31 @@ impl InodeInfo {
     /// Returns how many bytes of the contents follow the inode and its attributes.
     pub(super) fn tail(&self) -> u64 {
         match self.layout {
-            DataLayout::Plain => 0,
+            DataLayout::Plain | DataLayout::Chunked => 0,
             DataLayout::Inline => self.size % BLOCK_SIZE,
         }
+    }
+
+    /// Returns the chunks of a file on another device, `None` for all other inodes.
+    pub(super) fn chunks(&self) -> Option<Chunks> {
+        (self.layout == DataLayout::Chunked).then(|| Chunks::of(self.size))
+    }
+
+    /// Returns where the indexes of its chunks are, in bytes, of an inode that starts at `start`.
+    pub(super) fn chunk_range(&self, start: u64) -> Option<(u64, u64)> {
+        let chunks = self.chunks()?;
+        let first =
+            (start + INODE_SIZE as u64 + self.xattr_size).next_multiple_of(CHUNK_INDEX_SIZE as u64);
+        Some((first, first.saturating_add(chunks.size())))
     }
 
     /// Returns the first byte of the contents in blocks, and the one behind the last.
     pub(super) fn blocks(&self) -> (u64, u64) {
         let length = self.size - self.tail();
         match self.file_type {
-            FileType::Regular | FileType::Directory | FileType::Symlink if length > 0 => {
+            FileType::Regular | FileType::Directory | FileType::Symlink
+                if length > 0 && self.layout != DataLayout::Chunked =>
+            {
                 let start = u64::from(self.address) * BLOCK_SIZE;
                 (start, start.saturating_add(length))
             }

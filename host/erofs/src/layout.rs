@@ -7,13 +7,14 @@ use std::collections::HashSet;
 
 use tokio_util::sync::CancellationToken;
 
+use super::device::{Chunks, DeviceSlot, blocks_of};
 use super::dirent;
 use super::error::{ErofsError, check};
 use super::format::{BLOCK_SIZE, DataLayout, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX};
 use super::metadata::Device;
-use super::raw::{INODE_SIZE, XATTR_HEADER_SIZE};
+use super::raw::{CHUNK_INDEX_SIZE, INODE_SIZE, XATTR_HEADER_SIZE};
 use super::shared::Shared;
-use super::tree::{Inode, InodeId, Kind, Tree};
+use super::tree::{Extent, Inode, InodeId, Kind, Tree};
 use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
 
 /// Bytes of an inode without its attributes.
@@ -60,6 +61,8 @@ pub(super) struct InodeShape {
     pub(super) contents: u64,
     /// Where these contents go.
     pub(super) layout: DataLayout,
+    /// The chunks of a file on another device.
+    pub(super) chunks: Option<Chunks>,
 }
 
 impl InodeShape {
@@ -74,13 +77,24 @@ impl InodeShape {
             } else {
                 DataLayout::Plain
             },
+            chunks: None,
+        }
+    }
+
+    /// Returns the shape of a regular file.
+    fn of_file(xattrs: u64, extent: Extent) -> Self {
+        let chunks = (extent.device > 0 && extent.size > 0).then(|| Chunks::of(extent.size));
+        Self {
+            layout: chunks.map_or(DataLayout::Plain, |_| DataLayout::Chunked),
+            chunks,
+            ..Self::new(xattrs, 0)
         }
     }
 
     /// Returns how many bytes of the contents follow the inode.
     pub(super) fn tail(self) -> u64 {
         match self.layout {
-            DataLayout::Plain => 0,
+            DataLayout::Plain | DataLayout::Chunked => 0,
             DataLayout::Inline => self.contents % BLOCK_SIZE,
         }
     }
@@ -90,13 +104,23 @@ impl InodeShape {
         (self.contents - self.tail()).div_ceil(BLOCK_SIZE)
     }
 
+    /// Returns where the last byte that belongs to an inode of this shape is followed, when the inode
+    /// ends at `head_end`.
+    pub(super) fn end(self, head_end: u64) -> u64 {
+        let end = head_end + self.xattrs + self.tail();
+        match self.chunks {
+            Some(chunks) => end.next_multiple_of(CHUNK_INDEX_SIZE as u64) + chunks.size(),
+            None => end,
+        }
+    }
+
     /// Returns where an inode of this shape starts when the area is in use up to `end`. Neither an
     /// inode nor the inline data behind it crosses a block: kernels before 6.12 read the target of
     /// a symbolic link from the block of its inode.
     fn start(self, end: u64) -> u64 {
         let start = end.next_multiple_of(SLOT_SIZE);
         let together = match self.layout {
-            DataLayout::Plain => HEAD,
+            DataLayout::Plain | DataLayout::Chunked => HEAD,
             DataLayout::Inline => HEAD + self.xattrs + self.tail(),
         };
         if start % BLOCK_SIZE + together <= BLOCK_SIZE {
@@ -115,6 +139,7 @@ impl<'t> Layout<'t> {
     pub(super) fn plan(
         tree: &'t Tree,
         data_end: u64,
+        devices: &[DeviceSlot],
         cancel: &CancellationToken,
     ) -> Result<Self, ErofsError> {
         let mut layout = Self {
@@ -131,7 +156,7 @@ impl<'t> Layout<'t> {
         let mut head_end = 0;
         for id in &order {
             check(cancel)?;
-            layout.check(tree, *id, data_end)?;
+            layout.check(tree, *id, data_end, devices)?;
             // Inodes that share their attributes share what is wrong with them.
             if checked.insert(tree.get(*id).metadata.xattrs.address()) {
                 layout.check_xattrs(tree, *id)?;
@@ -139,7 +164,7 @@ impl<'t> Layout<'t> {
             let shape = layout.shape(tree, *id);
             let start = shape.start(layout.size);
             head_end = start + HEAD;
-            layout.size = head_end + shape.xattrs + shape.tail();
+            layout.size = shape.end(head_end);
             layout.blocks += shape.blocks();
             layout.slot_mut(*id).nid = start / SLOT_SIZE;
         }
@@ -167,7 +192,9 @@ impl<'t> Layout<'t> {
     /// Returns the size of an inode and of its contents.
     pub(super) fn shape(&self, tree: &Tree, id: InodeId) -> InodeShape {
         let inode = tree.get(id);
+        let xattrs = self.shared.body_size(&inode.metadata.xattrs);
         let contents = match &inode.kind {
+            Kind::File(extent) => return InodeShape::of_file(xattrs, *extent),
             Kind::Directory(_) => {
                 let names = dirent::listing(tree, id, self.parent(id));
                 dirent::packed_size(names.map(|(name, _)| name.len()))
@@ -175,7 +202,7 @@ impl<'t> Layout<'t> {
             Kind::Symlink(target) => target.len() as u64,
             _ => 0,
         };
-        InodeShape::new(self.shared.body_size(&inode.metadata.xattrs), contents)
+        InodeShape::new(xattrs, contents)
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
@@ -234,7 +261,13 @@ impl<'t> Layout<'t> {
     }
 
     /// Checks everything of an inode but its names.
-    fn check(&self, tree: &Tree, id: InodeId, data_end: u64) -> Result<(), ErofsError> {
+    fn check(
+        &self,
+        tree: &Tree,
+        id: InodeId,
+        data_end: u64,
+        devices: &[DeviceSlot],
+    ) -> Result<(), ErofsError> {
         let inode = tree.get(id);
         let limits = limits(inode);
         if let Some((what, actual, limit)) =
@@ -250,8 +283,13 @@ impl<'t> Layout<'t> {
         match &inode.kind {
             Kind::File(extent) if extent.size > 0 => {
                 let block = u64::from(extent.block);
-                let end = block.saturating_add(extent.size.div_ceil(BLOCK_SIZE));
-                if block == 0 || end > data_end {
+                let end = block.saturating_add(blocks_of(extent.size));
+                let device = usize::from(extent.device).checked_sub(1);
+                let last = match device.map(|device| devices.get(device)) {
+                    None => data_end,
+                    Some(device) => device.map_or(0, |device| device.blocks.into()),
+                };
+                if block == 0 || end > last {
                     return Err(ErofsError::Extent {
                         path: self.path(tree, id),
                     });

@@ -35,7 +35,7 @@
 //!
 //! | part | size |
 //! |---|---|
-//! | superblock, at byte 1024 | one block |
+//! | superblock, at byte 1024, and the table of devices | one block; more for 24 devices or more |
 //! | contents of regular files, each from a block of its own | |
 //! | directories and symbolic links that are too large to follow their inodes | |
 //! | attributes that many inodes have, where copies of them would be large | whole blocks |
@@ -43,8 +43,9 @@
 //!
 //! The images are plain on purpose: blocks of 4096 bytes, no incompatible feature, nothing
 //! compressed. Every kernel since 5.4 mounts them, and another image may point at the blocks of
-//! their files. The same tree gives the same bytes.
+//! their files: [`ImageWriter::with_devices`] writes such a one. The same tree gives the same bytes.
 
+mod device;
 mod dirent;
 mod dump;
 mod error;
@@ -64,6 +65,7 @@ mod verify;
 mod writer;
 mod xattr;
 
+pub use device::DeviceSlot;
 pub use dirent::DirEntry;
 pub use dump::dump;
 pub use error::ErofsError;

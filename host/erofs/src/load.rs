@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::ErofsError;
+use super::device::Chunks;
 use super::format::FileType;
 use super::inode::InodeInfo;
 use super::metadata::Metadata;
@@ -59,7 +60,8 @@ impl<R: ReadAt> Image<R> {
         Ok(tree)
     }
 
-    fn metadata(&self, inode: &InodeInfo) -> Result<Metadata, ErofsError> {
+    /// Returns the metadata of an inode.
+    pub fn metadata(&self, inode: &InodeInfo) -> Result<Metadata, ErofsError> {
         Ok(Metadata {
             permissions: inode.permissions,
             uid: inode.uid,
@@ -70,12 +72,12 @@ impl<R: ReadAt> Image<R> {
     }
 
     /// Returns the kind of an inode; the names of a directory are still missing.
-    fn kind(&self, inode: &InodeInfo) -> Result<Kind, ErofsError> {
+    pub fn kind(&self, inode: &InodeInfo) -> Result<Kind, ErofsError> {
         let device = inode.device().unwrap_or_default();
         Ok(match inode.file_type {
             FileType::Directory => Kind::Directory(BTreeMap::new()),
             FileType::Regular => Kind::File(
-                self.extent(inode)
+                self.extent(inode)?
                     .ok_or(inode.damaged("it is a regular file with inline data"))?,
             ),
             FileType::Symlink => Kind::Symlink(self.read_link(inode)?),
@@ -103,7 +105,10 @@ impl Budget {
             FileType::Directory | FileType::Symlink => inode.size,
             _ => 0,
         };
-        let cost = (INODE_SIZE as u64 + inode.xattr_size).saturating_add(contents);
+        let indexes = inode.chunks().map_or(0, Chunks::size);
+        let cost = (INODE_SIZE as u64 + inode.xattr_size)
+            .saturating_add(contents)
+            .saturating_add(indexes);
         self.0 = self
             .0
             .checked_sub(cost)

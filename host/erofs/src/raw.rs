@@ -23,6 +23,14 @@ pub(super) const XATTR_ID_SIZE: usize = size_of::<U32>();
 /// Bytes of an attribute without its name and value.
 pub(super) const XATTR_ENTRY_SIZE: usize = size_of::<RawXattrEntry>();
 
+/// Bytes of a device in the table of devices, and what the superblock counts its place in
+/// (`EROFS_DEVT_SLOT_SIZE`).
+pub(super) const DEVICE_SLOT_SIZE: usize = size_of::<RawDeviceSlot>();
+/// Where the table of devices starts: right after the superblock.
+pub(super) const DEVICE_TABLE_OFFSET: usize = SUPERBLOCK_OFFSET + SUPERBLOCK_SIZE;
+/// Bytes of the index of a chunk, and what the first one of a file is aligned to.
+pub(super) const CHUNK_INDEX_SIZE: usize = size_of::<RawChunkIndex>();
+
 /// `EROFS_SUPER_MAGIC_V1`.
 pub(super) const MAGIC: U32 = U32::new(0xe0f5_e1e2);
 
@@ -135,7 +143,49 @@ pub(super) struct RawXattrEntry {
     pub(super) value_size: U16,
 }
 
+/// `struct erofs_deviceslot`: a device that file data lies on.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct RawDeviceSlot {
+    pub(super) tag: [u8; 64],
+    pub(super) blocks: U32,
+    /// Where it starts on a disk that has all of them.
+    pub(super) mapped_block: U32,
+    pub(super) reserved: [u8; 56],
+}
+
+/// `struct erofs_inode_chunk_index`: where a chunk of a file lies.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub(super) struct RawChunkIndex {
+    pub(super) block_high: U16,
+    pub(super) device: U16,
+    pub(super) block: U32,
+}
+
+impl Default for RawDeviceSlot {
+    fn default() -> Self {
+        Self {
+            tag: [0; _],
+            blocks: U32::ZERO,
+            mapped_block: U32::ZERO,
+            reserved: [0; _],
+        }
+    }
+}
+
 impl FirstBlock {
+    /// Returns a block of a superblock, what fits of a table of devices, and zeros.
+    pub(super) fn with_table(superblock: RawSuperblock, table: &[u8]) -> Self {
+        let mut block = Self::of(superblock);
+        for (to, from) in block.rest.iter_mut().zip(table) {
+            *to = *from;
+        }
+        block
+    }
+
     /// Returns a block of a superblock and zeros.
     pub(super) fn of(superblock: RawSuperblock) -> Self {
         Self {
@@ -167,6 +217,10 @@ mod tests {
         assert_eq!(SUPERBLOCK_SIZE, 128);
         assert_eq!((INODE_SIZE, DIRENT_SIZE), (64, 12));
         assert_eq!((XATTR_HEADER_SIZE, XATTR_ENTRY_SIZE), (12, 4));
+        assert_eq!((DEVICE_SLOT_SIZE, CHUNK_INDEX_SIZE), (128, 8));
+        assert_eq!(DEVICE_TABLE_OFFSET / DEVICE_SLOT_SIZE, 9);
+        assert_eq!(offset_of!(RawDeviceSlot, blocks), 0x40);
+        assert_eq!(offset_of!(RawDeviceSlot, mapped_block), 0x44);
         assert_eq!(offset_of!(RawSuperblock, feature_incompat), 80);
         assert_eq!(offset_of!(RawSuperblock, directory_block_bits), 90);
         assert_eq!(offset_of!(RawInode, nlink), 44);

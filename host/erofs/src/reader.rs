@@ -12,15 +12,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::ErofsError;
+use super::device::{Chunks, DeviceSlot, table_end};
 use super::dirent::{self, DirEntry};
 use super::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType, Nid,
-    SLOT_SIZE, Superblock, TARGET_MAX,
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
+    INCOMPAT_DEVICES, Nid, SLOT_SIZE, Superblock, TARGET_MAX,
 };
 use super::inode::InodeInfo;
 use super::metadata::Timestamp;
 use super::raw::{
-    FirstBlock, INODE_SIZE, MAGIC, RawInode, RawXattrEntry, XATTR_ENTRY_SIZE, XATTR_ID_SIZE,
+    DEVICE_SLOT_SIZE, FirstBlock, INODE_SIZE, MAGIC, RawChunkIndex, RawDeviceSlot, RawInode,
+    RawXattrEntry, XATTR_ENTRY_SIZE, XATTR_ID_SIZE,
 };
 use super::source::{ReadAt, Source};
 use super::tree::{Extent, Xattrs};
@@ -34,6 +36,10 @@ const KEPT_SETS: usize = 64;
 pub struct Image<R> {
     source: Source<R>,
     superblock: Superblock,
+    /// Where file data may lie besides the image.
+    devices: Vec<DeviceSlot>,
+    /// What can be read of these.
+    device_sources: Vec<Source<R>>,
     /// Sets with shared attributes that were read, by what follows their inodes.
     sets: Mutex<HashMap<Vec<u8>, Xattrs>>,
 }
@@ -71,6 +77,19 @@ impl<R: ReadAt> Image<R> {
         Ok(image)
     }
 
+    /// Opens an image, and the devices that hold the data of its files, in their order. Without them, a
+    /// source that goes on after the image is taken for a disk that has them all.
+    pub fn with_devices(
+        source: R,
+        devices: impl IntoIterator<Item = R>,
+    ) -> Result<Self, ErofsError> {
+        let mut image = Self::open(source)?;
+        for device in devices {
+            image.device_sources.push(Source::new(device)?);
+        }
+        Ok(image)
+    }
+
     /// Opens an image whose checksum and length are unchecked, and returns its first block
     /// beside it.
     pub(super) fn load(source: R) -> Result<(Self, FirstBlock), ErofsError> {
@@ -89,19 +108,28 @@ impl<R: ReadAt> Image<R> {
         }
         let superblock = Superblock::from(&block.superblock);
         let unsupported = [
-            (superblock.feature_incompat != 0, "incompatible features"),
+            (
+                !matches!(superblock.feature_incompat, 0 | INCOMPAT_DEVICES),
+                "incompatible features",
+            ),
             (
                 superblock.block_bits != BLOCK_BITS || superblock.directory_block_bits != 0,
                 "blocks that are not of 4096 bytes",
             ),
-            (superblock.extra_devices != 0, "more than one device"),
+            (
+                (superblock.extra_devices != 0) != (superblock.feature_incompat != 0),
+                "devices without a table of them",
+            ),
         ];
         if let Some((_, what)) = unsupported.into_iter().find(|(found, _)| *found) {
             return Err(ErofsError::Unsupported { what });
         }
+        let devices = device_table(&source, &superblock)?;
         let image = Self {
             source,
             superblock,
+            devices,
+            device_sources: Vec::new(),
             sets: Mutex::default(),
         };
         Ok((image, block))
@@ -110,6 +138,11 @@ impl<R: ReadAt> Image<R> {
     /// Returns the superblock.
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
+    }
+
+    /// Returns the devices that hold data of files, besides the image itself.
+    pub fn devices(&self) -> &[DeviceSlot] {
+        &self.devices
     }
 
     /// Returns the root directory.
@@ -127,10 +160,17 @@ impl<R: ReadAt> Image<R> {
                 what: "compact inodes",
             },
             0..=0x9 => ErofsError::Unsupported {
-                what: "compressed or chunked data",
+                what: "compressed data",
             },
             _ => damaged("it has an unknown format"),
         })?;
+        if layout == DataLayout::Chunked
+            && (self.devices.is_empty() || raw.address.get() != Chunks::of(raw.size.get()).format())
+        {
+            return Err(ErofsError::Unsupported {
+                what: "files in chunks of another size",
+            });
+        }
         let info = InodeInfo {
             nid,
             file_type: FileType::from_mode(mode).ok_or(damaged("it has no file type"))?,
@@ -180,6 +220,9 @@ impl<R: ReadAt> Image<R> {
 
     /// Returns the extended attributes of an inode by their full names.
     pub fn xattrs(&self, inode: &InodeInfo) -> Result<Xattrs, ErofsError> {
+        if inode.xattr_size == 0 {
+            return Ok(Xattrs::default());
+        }
         let bytes = self.xattr_body(inode)?;
         let known = |sets: &HashMap<Vec<u8>, Xattrs>| sets.get(&bytes).cloned();
         if let Some(xattrs) = known(&self.sets()) {
@@ -256,17 +299,81 @@ impl<R: ReadAt> Image<R> {
         if inode.file_type != FileType::Regular {
             return Err(inode.damaged("it is not a regular file"));
         }
+        if inode.layout == DataLayout::Chunked {
+            return match self.extent(inode)? {
+                Some(extent) => self.read_extent(extent, offset, buf),
+                None => Ok(0),
+            };
+        }
         self.read_contents(inode, offset, buf)
+    }
+
+    /// Reads the data of a file by the place where it lies. Returns how many bytes of `buf` are filled:
+    /// all, unless the file ends before.
+    ///
+    /// # Errors
+    /// [`ErofsError::NoDevice`] when the device that it lies on is not there.
+    pub fn read_extent(
+        &self,
+        extent: Extent,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, ErofsError> {
+        let left = usize::try_from(extent.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (buf, _) = buf.split_at_mut(left.min(buf.len()));
+        if !buf.is_empty() {
+            let (source, start) = self.device(extent.device)?;
+            let block = u64::from(extent.block) * BLOCK_SIZE;
+            source.read(start + block + offset, buf)?;
+        }
+        Ok(buf.len())
     }
 
     /// Returns where the data of a regular file lies, `None` for all other inodes and for a file
     /// whose data is not all in blocks.
-    pub fn extent(&self, inode: &InodeInfo) -> Option<Extent> {
-        let plain = inode.file_type == FileType::Regular && inode.layout == DataLayout::Plain;
-        plain.then_some(Extent {
-            block: inode.address,
-            size: inode.size,
-        })
+    pub fn extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
+        if inode.file_type != FileType::Regular {
+            return Ok(None);
+        }
+        match inode.layout {
+            DataLayout::Inline => Ok(None),
+            DataLayout::Plain => Ok(Some(Extent {
+                device: 0,
+                block: inode.address,
+                size: inode.size,
+            })),
+            DataLayout::Chunked => self.chunked_extent(inode),
+        }
+    }
+
+    /// Returns where the data of a file on another device lies.
+    fn chunked_extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
+        let start = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
+        let (Some(chunks), Some((first, _))) = (inode.chunks(), inode.chunk_range(start)) else {
+            return Ok(None);
+        };
+        let count = usize::try_from(chunks.count).unwrap_or(usize::MAX);
+        let mut indexes = vec![RawChunkIndex::new_zeroed(); count];
+        self.source.read_cached(first, indexes.as_mut_bytes())?;
+        let extent = chunks.extent(inode.size, &indexes);
+        Ok(Some(extent.map_err(|what| inode.damaged(what))?))
+    }
+
+    /// Returns what a device is read from, and where it starts there.
+    fn device(&self, number: u16) -> Result<(&Source<R>, u64), ErofsError> {
+        let Some(index) = usize::from(number).checked_sub(1) else {
+            return Ok((&self.source, 0));
+        };
+        let missing = ErofsError::NoDevice { device: number };
+        if let Some(source) = self.device_sources.get(index) {
+            return Ok((source, 0));
+        }
+        match self.devices.get(index) {
+            Some(device) if device.end() * BLOCK_SIZE <= self.source.size() => {
+                Ok((&self.source, u64::from(device.mapped_block) * BLOCK_SIZE))
+            }
+            _ => Err(missing),
+        }
     }
 
     /// Returns the bytes of an inode.
@@ -347,6 +454,7 @@ impl<R: ReadAt> Image<R> {
         let outside = "it lies outside of the image";
         let start = self.offset(inode.nid).ok_or(outside)?;
         let end = (start + INODE_SIZE as u64 + inode.xattr_size).saturating_add(inode.tail());
+        let end = inode.chunk_range(start).map_or(end, |(_, end)| end);
         if end > self.size() {
             return Err(outside);
         }
@@ -355,6 +463,11 @@ impl<R: ReadAt> Image<R> {
         }
         if inode.layout == DataLayout::Inline && inode.size.is_multiple_of(BLOCK_SIZE) {
             return Err("it has no inline data");
+        }
+        if inode.layout == DataLayout::Chunked
+            && (inode.file_type != FileType::Regular || inode.size == 0)
+        {
+            return Err("it has chunks and is not a file with contents");
         }
         let (first, last) = inode.blocks();
         if last > self.size() || first > last {
@@ -393,4 +506,24 @@ impl<R: ReadAt> Image<R> {
         }
         Ok(count)
     }
+}
+
+/// Reads the table of devices.
+fn device_table<R: ReadAt>(
+    source: &Source<R>,
+    superblock: &Superblock,
+) -> Result<Vec<DeviceSlot>, ErofsError> {
+    let count = usize::from(superblock.extra_devices);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let outside = "the table of devices lies elsewhere or outside of the image";
+    let start = u64::from(superblock.device_slot) * DEVICE_SLOT_SIZE as u64;
+    let image = u64::from(superblock.blocks) * BLOCK_SIZE;
+    if start != table_end(0) || table_end(count) > image.min(source.size()) {
+        return Err(ErofsError::Damaged { what: outside });
+    }
+    let mut slots = vec![RawDeviceSlot::default(); count];
+    source.read(start, slots.as_mut_bytes())?;
+    Ok(slots.iter().map(DeviceSlot::from).collect())
 }

@@ -92,6 +92,8 @@ impl<N: Into<Arc<[u8]>>, V: Into<Arc<[u8]>>> FromIterator<(N, V)> for Xattrs {
 /// Where the data of a regular file lies in the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
+    /// The device that holds it: 0 for the image itself, 1 for its first [device](crate::DeviceSlot).
+    pub device: u16,
     /// The first block; without meaning when `size` is 0.
     pub block: u32,
     /// Bytes.

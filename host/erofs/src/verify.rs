@@ -8,13 +8,17 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::ErofsError;
+use super::device::{blocks_of, encode, table_end};
 use super::finding::{Finding, FsckReport, rule};
-use super::format::{BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, FileType, Nid};
+use super::format::{
+    BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType, Nid,
+};
 use super::inode::InodeInfo;
 use super::load::Budget;
 use super::raw::{FirstBlock, INODE_SIZE, MAGIC, RawInode, RawSuperblock};
 use super::reader::Image;
 use super::source::ReadAt;
+use super::writer::device_slot;
 use super::xattr;
 
 /// How many names at the end of a path a finding shows.
@@ -47,7 +51,12 @@ pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
         shared: HashMap::new(),
         used: vec![(0, BLOCK_SIZE)],
     };
+    let table = table_end(check.image.devices().len());
+    if table > BLOCK_SIZE {
+        check.used.push((BLOCK_SIZE, table));
+    }
     check.superblock(&block);
+    check.devices()?;
     check.walk()?;
     check.counts();
     check.space()?;
@@ -91,6 +100,8 @@ impl<R: ReadAt> Check<R> {
     /// Checks the first block against the one that the writer would have written.
     fn superblock(&mut self, block: &FirstBlock) {
         let superblock = &block.superblock;
+        let devices = self.image.devices();
+        let table = encode(devices);
         let expected = RawSuperblock {
             magic: MAGIC,
             checksum: block.checksum().into(),
@@ -103,8 +114,13 @@ impl<R: ReadAt> Check<R> {
             meta_block: superblock.meta_block,
             xattr_block: superblock.xattr_block,
             uuid: superblock.uuid,
+            feature_incompat: superblock.feature_incompat,
+            extra_devices: superblock.extra_devices,
+            device_slot: device_slot(!devices.is_empty()).into(),
             ..RawSuperblock::default()
         };
+        let size = u64::from(superblock.blocks.get()) * BLOCK_SIZE;
+        let disk = devices.last().map_or(size, |last| last.end() * BLOCK_SIZE);
         let rules = [
             (
                 superblock.checksum == expected.checksum,
@@ -115,11 +131,11 @@ impl<R: ReadAt> Check<R> {
                 "the compatible features are not checksum and mtime",
             ),
             (
-                *block == FirstBlock::of(expected.clone()),
+                *block == FirstBlock::with_table(expected.clone(), &table),
                 "a field of the first block that should be zero is not",
             ),
             (
-                self.image.source().size() == u64::from(superblock.blocks.get()) * BLOCK_SIZE,
+                [size, disk].contains(&self.image.source().size()),
                 "its length is not what the superblock says",
             ),
             (superblock.root_nid.get() != 0, "the root is inode 0"),
@@ -127,6 +143,49 @@ impl<R: ReadAt> Check<R> {
         // The first rule that is broken often breaks the third one, too.
         if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
             self.add(None, None, what);
+        }
+    }
+
+    /// Checks the table of devices.
+    fn devices(&mut self) -> Result<(), ErofsError> {
+        let mut end = u64::from(self.image.superblock().blocks);
+        let mut wrong = None;
+        for device in self.image.devices() {
+            if device.tag.iter().all(|byte| *byte == 0) || device.blocks == 0 {
+                wrong = Some("a device has no tag or no blocks");
+            } else if u64::from(device.mapped_block) != end {
+                wrong = Some("a device does not follow the one before it");
+            }
+            end = device.end();
+        }
+        if let Some(what) = wrong {
+            self.add(None, None, what);
+        }
+        // What of the table is in the first block was compared with it.
+        let table = encode(self.image.devices());
+        let mut found = vec![0; table.len()];
+        self.image.source().read(table_end(0), &mut found)?;
+        if found != table {
+            let what = "a reserved field of a device is not zero";
+            self.add(None, None, what);
+        }
+        Ok(())
+    }
+
+    /// Checks that the data of a file lies on its device.
+    fn extent(&self, info: &InodeInfo) -> Result<(), ErofsError> {
+        if info.layout != DataLayout::Chunked {
+            return Ok(());
+        }
+        let Some(extent) = self.image.extent(info)? else {
+            return Ok(());
+        };
+        let device = usize::from(extent.device).checked_sub(1);
+        let device = device.and_then(|device| self.image.devices().get(device));
+        let end = u64::from(extent.block) + blocks_of(extent.size);
+        match device {
+            Some(device) if extent.block > 0 && end <= u64::from(device.blocks) => Ok(()),
+            _ => Err(info.damaged("its data lies outside of its device")),
         }
     }
 
@@ -237,6 +296,7 @@ impl<R: ReadAt> Check<R> {
         let start = self.image.offset(info.nid).unwrap_or_default();
         let end = start + INODE_SIZE as u64 + info.xattr_size + info.tail();
         self.used.push((start, end));
+        self.used.extend(info.chunk_range(start));
         let (first, last) = info.blocks();
         if first < last {
             self.used.push((first, last));
@@ -249,7 +309,7 @@ impl<R: ReadAt> Check<R> {
             FileType::Symlink => self.image.read_link(info).map(drop),
             _ => Ok(()),
         };
-        for result in [target, self.xattrs(info)] {
+        for result in [target, self.extent(info), self.xattrs(info)] {
             if let Err(error) = result {
                 self.add_error(error, place)?;
             }
@@ -387,7 +447,10 @@ fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static 
             "it has contents without a place",
         ),
         (
-            first < last || info.address == 0 || info.device().is_some(),
+            first < last
+                || info.address == 0
+                || info.device().is_some()
+                || info.layout == DataLayout::Chunked,
             "it has a block without contents",
         ),
         (

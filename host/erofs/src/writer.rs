@@ -9,15 +9,19 @@ use std::fs::File;
 use tokio_util::sync::CancellationToken;
 use zerocopy::IntoBytes as _;
 
+use super::device::{self, Chunks, DeviceSlot};
 use super::dirent::{self, Packer};
 use super::error::{ErofsError, check};
 use super::format::{
-    BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
-    SLOT_SIZE,
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
+    INCOMPAT_DEVICES, SLOT_SIZE,
 };
 use super::layout::{InodeShape, Layout};
 use super::output::Output;
-use super::raw::{FirstBlock, MAGIC, RawInode, RawSuperblock};
+use super::raw::{
+    CHUNK_INDEX_SIZE, DEVICE_SLOT_SIZE, DEVICE_TABLE_OFFSET, FirstBlock, MAGIC, RawInode,
+    RawSuperblock,
+};
 use super::tree::{Extent, InodeId, Kind, Tree};
 use super::xattr;
 
@@ -27,6 +31,8 @@ pub struct ImageWriter {
     output: Output,
     /// Where the data of the file being written starts.
     open: Option<u64>,
+    /// Where file data may lie besides the image.
+    devices: Vec<DeviceSlot>,
 }
 
 /// What an image carries besides its tree.
@@ -55,6 +61,25 @@ impl ImageWriter {
         Ok(Self {
             output: Output::new(file, BLOCK_SIZE)?,
             open: None,
+            devices: Vec::new(),
+        })
+    }
+
+    /// Starts an image whose files may have their data on other devices: see
+    /// [`Extent::device`](crate::Extent::device). A kernel since 5.16 mounts it with the devices as
+    /// options, in their order, and one that knows `mapped_blkaddr` without options mounts a disk that
+    /// has the image and then each device.
+    pub fn with_devices(file: File, devices: Vec<DeviceSlot>) -> Result<Self, ErofsError> {
+        if u16::try_from(devices.len()).is_err() {
+            return Err(ErofsError::TooManyDevices {
+                count: devices.len(),
+            });
+        }
+        let start = device::table_end(devices.len()).next_multiple_of(BLOCK_SIZE);
+        Ok(Self {
+            output: Output::new(file, start)?,
+            open: None,
+            devices,
         })
     }
 
@@ -98,6 +123,7 @@ impl ImageWriter {
         Ok(Extent {
             block: u32::try_from(start / BLOCK_SIZE).map_err(|_| ErofsError::ImageTooLarge)?,
             size: end - start,
+            device: 0,
         })
     }
 
@@ -149,13 +175,14 @@ impl ImageWriter {
             });
         }
         let first_block = self.output.position() / BLOCK_SIZE;
-        let layout = Layout::plan(tree, first_block, cancel)?;
+        let layout = Layout::plan(tree, first_block, &self.devices, cancel)?;
         let shared_block = first_block + layout.blocks;
         let meta_block = shared_block + layout.shared.size.div_ceil(BLOCK_SIZE);
         let blocks = meta_block + layout.size.div_ceil(BLOCK_SIZE);
         if blocks > BLOCKS_MAX {
             return Err(ErofsError::ImageTooLarge);
         }
+        device::map(&mut self.devices, blocks)?;
         let narrow = |number: u64| u32::try_from(number).map_err(|_| ErofsError::ImageTooLarge);
 
         self.write_contents(tree, &layout, cancel)?;
@@ -170,7 +197,9 @@ impl ImageWriter {
             _ => narrow(shared_block)?,
         };
         let root = u16::try_from(root).map_err(|_| ErofsError::ImageTooLarge)?;
-        let mut first = FirstBlock::of(RawSuperblock {
+        let table = device::encode(&self.devices);
+        let has_devices = !self.devices.is_empty();
+        let superblock = RawSuperblock {
             magic: MAGIC,
             feature_compat: (COMPAT_CHECKSUM | COMPAT_MTIME).into(),
             block_bits: BLOCK_BITS,
@@ -181,13 +210,19 @@ impl ImageWriter {
             meta_block: narrow(meta_block)?.into(),
             xattr_block: xattr_block.into(),
             uuid: options.uuid,
+            feature_incompat: (if has_devices { INCOMPAT_DEVICES } else { 0 }).into(),
+            extra_devices: u16::try_from(self.devices.len()).unwrap_or(u16::MAX).into(),
+            device_slot: device_slot(has_devices).into(),
             ..RawSuperblock::default()
-        });
+        };
+        let mut first = FirstBlock::with_table(superblock, &table);
         first.superblock.checksum = first.checksum().into();
+        // What of the table does not fit follows.
+        let rest = table.get(BLOCK - DEVICE_TABLE_OFFSET..).unwrap_or_default();
         Ok(Summary {
             size: blocks * BLOCK_SIZE,
             inodes,
-            file: self.output.finish(first.as_bytes())?,
+            file: self.output.finish(&[first.as_bytes(), rest].concat())?,
         })
     }
 
@@ -208,7 +243,10 @@ impl ImageWriter {
     /// Returns the bytes of an extent in the file.
     fn range(&self, extent: Extent) -> Result<(u64, u64), ErofsError> {
         let start = u64::from(extent.block) * BLOCK_SIZE;
-        match start.checked_add(extent.size) {
+        match start
+            .checked_add(extent.size)
+            .filter(|_| extent.device == 0)
+        {
             Some(end) if extent.size == 0 || end <= self.output.position() => Ok((start, end)),
             _ => Err(ErofsError::Extent {
                 path: format!("block {}", extent.block),
@@ -284,6 +322,14 @@ impl ImageWriter {
                 .shared
                 .encode_body(&tree.get(*id).metadata.xattrs, &mut xattrs);
             self.output.append(&xattrs)?;
+            if let (Some(chunks), Kind::File(extent)) = (shape.chunks, &tree.get(*id).kind) {
+                let start = self.output.position();
+                self.output
+                    .pad_to(start.next_multiple_of(CHUNK_INDEX_SIZE as u64))?;
+                for index in chunks.indexes(*extent) {
+                    self.output.append(index.as_bytes())?;
+                }
+            }
             if shape.layout == DataLayout::Inline {
                 match &tree.get(*id).kind {
                     Kind::Directory(_) => {
@@ -299,6 +345,12 @@ impl ImageWriter {
         }
         Ok(())
     }
+}
+
+/// Returns what the superblock says of where the table of devices is.
+pub(super) fn device_slot(has_devices: bool) -> u16 {
+    let slot = u16::try_from(DEVICE_TABLE_OFFSET / DEVICE_SLOT_SIZE).unwrap_or_default();
+    if has_devices { slot } else { 0 }
 }
 
 /// Hands every full block of a directory to `full` and returns the last one, not padded.
@@ -329,7 +381,10 @@ fn raw_inode(
     let inode = tree.get(id);
     let metadata = &inode.metadata;
     let (size, address) = match &inode.kind {
-        Kind::File(extent) if extent.size > 0 => (extent.size, extent.block),
+        Kind::File(extent) if extent.size > 0 => {
+            let block = shape.chunks.map_or(extent.block, Chunks::format);
+            (extent.size, block)
+        }
         Kind::CharDevice(device) | Kind::BlockDevice(device) => (0, device.encode()),
         Kind::Directory(_) | Kind::Symlink(_) if shape.blocks() > 0 => (shape.contents, block),
         _ => (shape.contents, 0),

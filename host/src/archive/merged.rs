@@ -14,9 +14,7 @@ use super::member::{Member, padding};
 use super::output::OutputLayer;
 use super::{ArchiveError, NodeKind};
 use crate::cancel::Cancel;
-use crate::layer::{
-    self, LayerError, LowerLayers, MergedFile, MergedKind, MergedNode, each_merged,
-};
+use crate::layer::{self, LayerError, LayerImages, MergedFile, MergedKind, MergedNode, MergedTree};
 use crate::limits::{Budget, Limits};
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::tar::{SparseMap, SparseRegion};
@@ -43,22 +41,22 @@ impl Tree<'_> {
     /// Writes everything that the layers show together.
     pub(super) fn write(&self, output: &mut dyn Write) -> Result<(), ArchiveError> {
         let budget = Budget::new(&Limits::default());
-        let mut lower = LowerLayers::within(&budget);
         let mut proven = HashSet::new();
         for (number, layer) in self.layers {
             if proven.insert(*number) {
                 self.prove(*number, layer)?;
             }
-            let path = layer.erofs.clone();
-            lower.push(move || File::open(&path));
         }
+        let images = LayerImages::at(self.layers.iter().map(|(_, layer)| layer.erofs.clone()));
         let mut merged = Merged {
             output,
             name: self.name,
             prefix: self.prefix.as_bytes(),
             cancel: self.cancel,
         };
-        let written = each_merged(&lower, &budget, self.cancel, &mut |node| merged.node(node));
+        let tree = MergedTree::build(images, &budget, self.cancel).map_err(Failure::from);
+        let written =
+            tree.and_then(|tree| tree.each(&budget, self.cancel, &mut |node| merged.node(node)));
         written.map_err(|failure| match failure {
             Failure::Archive(error) => error,
             Failure::Layer(source) => ArchiveError::Merge { source },
@@ -141,7 +139,7 @@ impl Merged<'_> {
                 NodeKind::Hardlink
             }
             MergedKind::Symlink(leads_to) => {
-                target = leads_to.into();
+                leads_to.clone_into(&mut target);
                 NodeKind::Symlink
             }
             MergedKind::CharDevice(number) => {

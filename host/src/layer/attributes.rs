@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use msb_erofs::Xattrs;
 
-use super::tree::text_size;
 use super::xattr::select;
 use crate::limits::{Account, Overdrawn, Purpose};
 use crate::tar;
@@ -16,7 +15,10 @@ use crate::tar;
 /// Bytes of memory that a set takes, an attribute in it, and a name or a value besides its text.
 const SET: u64 = 512;
 const ATTRIBUTE: u64 = 64;
-const TEXT: u64 = 96;
+const SHARED_TEXT: u64 = 96;
+
+/// Bytes of memory that any text takes besides its own.
+pub(super) const TEXT: u64 = 16;
 
 /// The sets of one layer.
 #[derive(Debug, Default)]
@@ -98,7 +100,7 @@ impl Attributes {
         if let Some(known) = self.texts.get(text) {
             return Ok(Arc::clone(known));
         }
-        account.take(Purpose::Attributes, TEXT + text_size(text))?;
+        account.take(Purpose::Attributes, SHARED_TEXT + text_size(text))?;
         self.texts.insert(Arc::clone(text));
         self.places.insert(place(text));
         Ok(Arc::clone(text))
@@ -126,6 +128,13 @@ impl Attributes {
 
 fn place(text: &Arc<[u8]>) -> usize {
     Arc::as_ptr(text).cast::<u8>() as usize
+}
+
+/// Returns the bytes of memory that text takes; where pieces of any size come and go, some between
+/// them lie waste.
+pub(super) fn text_size(text: &[u8]) -> u64 {
+    let length = text.len() as u64;
+    TEXT + length + length / 8
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ pub enum LayerError {
         /// Which cap that is.
         limit: Limit,
     },
+    /// There are more layers than a filesystem image can refer to.
+    #[error("an image with {count} layers cannot be merged: EROFS refers to 65535 at most")]
+    TooManyLayers {
+        /// How many there are.
+        count: usize,
+    },
     /// The layers take more together than the operation may.
     #[error(transparent)]
     Overdrawn(#[from] Overdrawn),

@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use msb_erofs::{Device, Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid, Xattrs};
+use msb_erofs::{Extent, FileType, Image, InodeInfo, Kind, Metadata, Nid};
 
 use super::LayerError;
 use super::dependence::Dependence;
+use super::images::LayerImages;
 use super::names::{Directory, Names};
 use super::path::components;
 use super::tree::implied_directory;
@@ -21,8 +22,6 @@ use crate::limits::{Budget, Limits};
 
 /// Symbolic links that are followed on the way to one path, as in Linux.
 const MAX_LINKS: usize = 40;
-/// Images that are open at once, however many layers there are.
-const OPEN: usize = 8;
 
 /// The layers below a layer, as they lie over each other. None of them for the bottom layer.
 /// A copy shows the same layers, also when more are put on top of the other one.
@@ -36,18 +35,8 @@ pub struct LowerLayers {
 /// The layers of an image, as far as they are there.
 #[derive(Debug)]
 pub(super) struct Stack {
-    images: Mutex<Images>,
+    images: LayerImages,
     names: Mutex<Names>,
-}
-
-type Open = Box<dyn Fn() -> io::Result<File> + Send + Sync>;
-
-#[derive(Default)]
-struct Images {
-    /// The bottom one first.
-    sources: Vec<Open>,
-    /// Those that were read last, the latest at the end.
-    open: Vec<(u32, Arc<Image<File>>)>,
 }
 
 /// An inode of one of the layers.
@@ -87,7 +76,7 @@ impl LowerLayers {
     pub fn within(budget: &Budget) -> Self {
         Self {
             stack: Arc::new(Stack {
-                images: Mutex::default(),
+                images: LayerImages::default(),
                 names: Mutex::new(Names::new(budget)),
             }),
             depth: 0,
@@ -97,7 +86,7 @@ impl LowerLayers {
     /// Puts one more layer on top of the others. Its image is opened when it is needed, and not
     /// kept open. To be called on the copy that shows all layers.
     pub fn push(&mut self, open: impl Fn() -> io::Result<File> + Send + Sync + 'static) {
-        self.stack.images().sources.push(Box::new(open));
+        self.stack.images.push(open);
         self.depth += 1;
     }
 
@@ -246,13 +235,7 @@ impl LowerLayers {
     }
 
     pub(super) fn metadata(&self, inode: &LowerInode) -> Result<Metadata, LayerError> {
-        Ok(Metadata {
-            permissions: inode.info.permissions,
-            uid: inode.info.uid,
-            gid: inode.info.gid,
-            mtime: inode.info.mtime,
-            xattrs: self.xattrs(inode)?,
-        })
+        Ok(self.image(inode)?.metadata(&inode.info)?)
     }
 
     /// Returns the kind of an inode that is not a directory; a file without its data.
@@ -278,10 +261,6 @@ impl LowerLayers {
         Ok(self.image(inode)?.read_file(&inode.info, offset, buffer)?)
     }
 
-    fn xattrs(&self, inode: &LowerInode) -> Result<Xattrs, LayerError> {
-        Ok(self.image(inode)?.xattrs(&inode.info)?)
-    }
-
     fn image(&self, inode: &LowerInode) -> Result<Arc<Image<File>>, LayerError> {
         self.stack.image(inode.layer)
     }
@@ -295,26 +274,7 @@ impl LowerLayers {
 impl Stack {
     /// Returns the image of a layer, opened if it is not.
     pub(super) fn image(&self, layer: u32) -> Result<Arc<Image<File>>, LayerError> {
-        let mut images = self.images();
-        if let Some(place) = images.open.iter().position(|(number, _)| *number == layer) {
-            let found = images.open.remove(place);
-            let image = Arc::clone(&found.1);
-            images.open.push(found);
-            return Ok(image);
-        }
-        let source = images.sources.get(layer as usize);
-        let opened = source.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |open| open());
-        let file = opened.map_err(|source| LayerError::Image { offset: 0, source })?;
-        let image = Arc::new(Image::open(file)?);
-        if images.open.len() >= OPEN {
-            images.open.remove(0);
-        }
-        images.open.push((layer, Arc::clone(&image)));
-        Ok(image)
-    }
-
-    fn images(&self) -> std::sync::MutexGuard<'_, Images> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+        self.images.image(layer as usize)
     }
 }
 
@@ -323,17 +283,4 @@ impl LowerInode {
     pub(super) fn key(&self) -> (u32, Nid) {
         (self.layer, self.info.nid)
     }
-}
-
-impl std::fmt::Debug for Images {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Images")
-            .field("sources", &self.sources.len())
-            .finish_non_exhaustive()
-    }
-}
-
-pub(super) fn is_whiteout(inode: &InodeInfo) -> bool {
-    inode.file_type == FileType::CharDevice && inode.device() == Some(Device::default())
 }

@@ -4,7 +4,6 @@
 //! and the data path from blob to image. Knows nothing of images, archives or the store. Sources: OCI
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
-#[cfg(feature = "registry")]
 mod attributes;
 mod check;
 #[cfg(feature = "registry")]
@@ -13,6 +12,7 @@ mod contents;
 mod convert;
 mod dependence;
 mod error;
+mod images;
 #[cfg(feature = "registry")]
 mod inherit;
 mod integrity;
@@ -20,13 +20,13 @@ mod integrity;
 mod links;
 #[cfg(feature = "registry")]
 mod lower;
-#[cfg(feature = "registry")]
+mod merge;
 mod merged;
 #[cfg(feature = "registry")]
 mod names;
 #[cfg(feature = "registry")]
 mod notices;
-#[cfg(feature = "registry")]
+mod overlay;
 mod path;
 #[cfg(feature = "registry")]
 mod pipeline;
@@ -42,7 +42,6 @@ mod source;
 mod tree;
 #[cfg(feature = "registry")]
 mod walk;
-#[cfg(feature = "registry")]
 mod xattr;
 
 pub use check::{ExpectedLayer, Fault, check};
@@ -50,11 +49,12 @@ pub use check::{ExpectedLayer, Fault, check};
 pub use convert::{ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use dependence::Dependence;
 pub use error::LayerError;
+pub use images::LayerImages;
 pub use integrity::ImageRemainder;
 #[cfg(feature = "registry")]
 pub use lower::LowerLayers;
-#[cfg(feature = "registry")]
-pub use merged::{MergedFile, MergedKind, MergedNode, each_merged};
+pub use merge::{MergedTree, Origin};
+pub use merged::{MergedFile, MergedKind, MergedNode};
 pub use rebuild::{Rebuilt, rebuild};
 
 use crate::blob::Compression;

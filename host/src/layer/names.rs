@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use msb_erofs::{FileType, Nid};
 
-use super::LayerError;
-use super::lower::{LowerDirectory, LowerInode, LowerNode, Stack, is_whiteout};
-use super::settle::OPAQUE_XATTR;
+use super::lower::{LowerDirectory, LowerInode, LowerNode, Stack};
+use super::overlay::is_whiteout;
+use super::{LayerError, overlay};
 use crate::limits::{Account, Budget, Purpose};
 
 /// Bytes of memory that a name takes, and a place where it stands.
@@ -214,8 +214,7 @@ impl Names {
 }
 
 fn is_opaque(stack: &Stack, place: &NameSlot) -> Result<bool, LayerError> {
-    let (name, value) = OPAQUE_XATTR;
     let image = stack.image(place.layer)?;
     let xattrs = image.xattrs(&image.inode(place.nid)?)?;
-    Ok(xattrs.get(name).is_some_and(|found| **found == *value))
+    Ok(overlay::is_opaque(&xattrs))
 }

@@ -14,15 +14,9 @@ use super::inherit::{Copied, Reach};
 use super::links::Deferred;
 use super::lower::LowerLayers;
 use super::notices::Notices;
+use super::overlay::{OPAQUE_XATTR, ORIGIN_XATTR};
 use super::tree::LayerTree;
 use crate::cancel::Cancel;
-
-/// Overlayfs does not look at it on the root of a layer. Whoever mounts layers and finds it there
-/// leaves out those below.
-pub(super) const OPAQUE_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.opaque", b"y");
-/// Makes overlayfs look for whiteouts in a directory that it would otherwise list as it is, since
-/// no layer below has one of that name.
-const ORIGIN_XATTR: (&[u8], &[u8]) = (b"trusted.overlay.origin", b"");
 
 /// A tree with nothing left to wait for.
 pub(super) struct Settled {

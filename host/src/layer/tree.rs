@@ -10,7 +10,7 @@ use std::sync::Arc;
 use msb_erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
 
 use super::LayerError;
-use super::attributes::Attributes;
+use super::attributes::{Attributes, TEXT, text_size};
 use super::links::{Deferred, Waiting, to_directory};
 use super::path::{Cleaner, split};
 use super::walk::{Recent, Steps};
@@ -24,7 +24,6 @@ const INODE: u64 = (size_of::<Inode>() + size_of::<Node>() + 24) as u64;
 /// The same of a name in a directory, of the first one in it, and of what is allocated for text.
 const NAME: u64 = 48;
 const FIRST_NAME: u64 = 200;
-const TEXT: u64 = 16;
 const WHITEOUT: u64 = 112;
 const DEFERRED: u64 = 240;
 
@@ -362,13 +361,6 @@ impl LayerTree {
             }
         }
     }
-}
-
-/// Returns the bytes of memory that text takes; where pieces of any size come and go, some between
-/// them lie waste.
-pub(super) fn text_size(text: &[u8]) -> u64 {
-    let length = text.len() as u64;
-    TEXT + length + length / 8
 }
 
 /// Returns a directory that no entry describes.

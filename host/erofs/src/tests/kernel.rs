@@ -45,15 +45,24 @@ impl Written {
     fn compare_mounted(&self) {
         let mount = self.directory.path().join("mount");
         if let Some(mount) = Mount::new(&self.path, mount) {
-            compare(&self.tree, &self.file, &mount.directory);
+            let image = Image::open(self.file.try_clone().unwrap()).unwrap();
+            compare(&self.tree, &image, &mount.directory);
         }
     }
 }
 
 /// Has every inode checked and all data read.
 fn fsck(image: &Path) {
+    fsck_with(image, &[]);
+}
+
+pub(super) fn fsck_with(image: &Path, devices: &[PathBuf]) {
+    let devices = devices
+        .iter()
+        .map(|device| format!("--device={}", device.display()));
     match Command::new("fsck.erofs")
         .arg("--extract")
+        .args(devices)
         .arg(image)
         .output()
     {
@@ -63,12 +72,22 @@ fn fsck(image: &Path) {
 }
 
 /// A mounted image.
-struct Mount {
-    directory: PathBuf,
+pub(super) struct Mount {
+    pub(super) directory: PathBuf,
+    /// The loop devices of its devices.
+    loops: Vec<String>,
 }
 
 impl Mount {
     fn new(image: &Path, directory: PathBuf) -> Option<Self> {
+        Self::with_devices(image, &[], directory)
+    }
+
+    pub(super) fn with_devices(
+        image: &Path,
+        devices: &[PathBuf],
+        directory: PathBuf,
+    ) -> Option<Self> {
         let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
         if !rustix::process::geteuid().is_root() {
             skip("mounting needs root");
@@ -79,20 +98,37 @@ impl Mount {
             return None;
         }
         fs::create_dir(&directory).unwrap();
+        let loops: Vec<String> = devices.iter().map(|device| attach(device)).collect();
+        let mut options = vec!["ro".to_owned(), "loop".to_owned()];
+        options.extend(loops.iter().map(|path| format!("device={path}")));
         let output = Command::new("mount")
-            .args(["-t", "erofs", "-o", "ro,loop"])
+            .args(["-t", "erofs", "-o", &options.join(",")])
             .args([image, directory.as_path()])
             .output()
             .unwrap();
+        let mount = Self { directory, loops };
         assert!(output.status.success(), "{output:?}");
-        Some(Self { directory })
+        Some(mount)
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.directory).status();
+        for device in &self.loops {
+            let _ = Command::new("losetup").args(["-d", device]).status();
+        }
     }
+}
+
+fn attach(file: &Path) -> String {
+    let output = Command::new("losetup")
+        .args(["--read-only", "--find", "--show"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[expect(clippy::print_stderr, reason = "a test that was not run must be seen")]
@@ -101,7 +137,7 @@ fn skip(reason: &str) {
 }
 
 /// Walks the tree and the mounted image side by side.
-fn compare(tree: &Tree, image: &File, mount: &Path) {
+pub(super) fn compare(tree: &Tree, image: &Image<File>, mount: &Path) {
     let mut numbers = BTreeMap::new();
     let root = File::open(mount).unwrap();
     compare_inode(tree, InodeId::ROOT, image, mount, &mut numbers);
@@ -135,7 +171,7 @@ fn compare(tree: &Tree, image: &File, mount: &Path) {
 fn compare_inode(
     tree: &Tree,
     id: InodeId,
-    image: &File,
+    image: &Image<File>,
     path: &Path,
     numbers: &mut BTreeMap<InodeId, u64>,
 ) {
@@ -165,8 +201,10 @@ fn compare_inode(
         }
         Kind::File(extent) => {
             let mut expected = vec![0; usize::try_from(extent.size).unwrap()];
-            let offset = u64::from(extent.block) * BLOCK_SIZE;
-            image.read_exact_at(&mut expected, offset).unwrap();
+            assert_eq!(
+                image.read_extent(*extent, 0, &mut expected).unwrap(),
+                expected.len()
+            );
             assert!(fs::read(path).unwrap() == expected);
         }
         Kind::CharDevice(device) | Kind::BlockDevice(device) => {

@@ -86,7 +86,11 @@ fn a_tree_beyond_a_limit_of_the_format_is_refused_by_path() {
             "`/d/f`: its data lies outside of what was written",
             |fixture| {
                 let id = fixture.find("/d/f");
-                let extent = Extent { block: 1, size: 1 };
+                let extent = Extent {
+                    block: 1,
+                    size: 1,
+                    device: 0,
+                };
                 fixture.tree.get_mut(id).kind = Kind::File(extent);
             },
         ),

@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: what is written is read back, verified, and mounted.
 
+mod devices;
 mod hostile;
 mod kernel;
 mod limits;

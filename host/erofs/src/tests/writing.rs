@@ -197,6 +197,7 @@ fn discarded_data_becomes_zeros_on_disk_and_in_the_buffer() {
         let after = fixture.data(b"after");
         fixture.writer.discard(dropped).unwrap();
         let filler = Extent {
+            device: 0,
             block: 5,
             size: filler as u64,
         };

@@ -8,6 +8,7 @@ mod duplicates;
 mod hostile;
 mod links;
 mod lower;
+mod merge;
 mod mixed;
 mod outside;
 mod overlay;

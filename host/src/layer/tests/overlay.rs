@@ -99,11 +99,45 @@ impl Drop for Stack {
     }
 }
 
+/// Returns what [`Stack::list`] does of the same layers, merged by msb itself.
+fn merged_list(layers: &[&str]) -> BTreeSet<String> {
+    let images: Vec<File> = layers
+        .iter()
+        .map(|text| convert_tar(&tar(text)).unwrap().converted.erofs)
+        .collect();
+    let tree = super::merge::merged(&images);
+    let mut found = BTreeSet::new();
+    let budget = Budget::new(&Limits::default());
+    let visited = tree.each(&budget, &Cancel::default(), &mut |node| {
+        let path = String::from_utf8_lossy(node.path);
+        let mut text = String::new();
+        match node.kind {
+            _ if path.is_empty() => return Ok::<(), LayerError>(()),
+            MergedKind::Directory => {
+                found.insert(format!("{path}/"));
+                return Ok(());
+            }
+            MergedKind::File(mut file) => drop(file.read_to_string(&mut text).unwrap()),
+            MergedKind::Hardlink(first) => {
+                let first = tree.find(first, false).unwrap().unwrap();
+                let mut file = tree.open(first).unwrap();
+                file.read_to_string(&mut text).unwrap();
+            }
+            _ => {}
+        }
+        found.insert(format!("{path}={text}"));
+        Ok(())
+    });
+    visited.unwrap();
+    found
+}
+
 #[track_caller]
 fn assert_stack(layers: &[&str], expected: &[&str]) {
+    let expected: BTreeSet<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+    assert_eq!(merged_list(layers), expected);
     if let Some(stack) = Stack::new(layers) {
-        let expected = expected.iter().map(|line| (*line).to_owned());
-        assert_eq!(stack.list(), expected.collect());
+        assert_eq!(stack.list(), expected);
     }
 }
 
