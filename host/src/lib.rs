@@ -116,6 +116,8 @@ pub mod digest;
 mod error;
 mod excerpt;
 mod fs;
+#[cfg(feature = "registry")]
+mod glob;
 pub mod home;
 #[cfg(feature = "registry")]
 pub mod hosts;

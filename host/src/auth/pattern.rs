@@ -1,5 +1,6 @@
 //! Which registries a provider is asked about. Source: `wit/credentials.wit`, `description`.
 
+use crate::glob::{self, Stars};
 use crate::reference::canonical_host;
 
 /// Returns whether a registry, in its canonical form, is one of a pattern.
@@ -13,29 +14,11 @@ pub fn matches(pattern: &str, registry: &str) -> bool {
     if !pattern.contains('*') {
         return canonical_host(pattern).as_deref() == Some(registry);
     }
-    covers(&pattern.to_ascii_lowercase(), registry)
-}
-
-fn covers(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    covers_rest(&parts, rest)
-}
-
-/// Returns whether a text is one of: star, part, star, part, and so on.
-fn covers_rest(parts: &[&str], text: &str) -> bool {
-    let Some((part, parts)) = parts.split_first() else {
-        return text.is_empty();
-    };
-    let reach = text.find(['.', ':']).unwrap_or(text.len());
-    (0..=reach)
-        .filter(|at| text.is_char_boundary(*at))
-        .filter_map(|at| text.get(at..)?.strip_prefix(part))
-        .any(|rest| covers_rest(parts, rest))
+    glob::matches(
+        &pattern.to_ascii_lowercase(),
+        Stars::Within(b".:"),
+        registry,
+    )
 }
 
 #[cfg(test)]

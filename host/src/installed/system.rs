@@ -7,6 +7,7 @@ use super::error::InstalledError;
 use super::lock::{Lock, LockedPlugin};
 use super::signature::PublicKey;
 use super::source::Source;
+use crate::glob::{self, Stars};
 use crate::home::Home;
 use crate::settings::{Settings, SystemPolicy};
 
@@ -96,31 +97,10 @@ impl Lock {
 }
 
 /// Returns whether a permission is no more than another one: a `*` there stands for any characters but
-/// `/` and `@`, and `**` for these as well.
+/// `/` and `@`, and `**` for these as well; alone it is every permission.
 fn is_within(most: &str, grant: &str) -> bool {
-    if most == "*" || most == grant {
-        return true;
-    }
-    let Some((part, rest)) = most.split_once('*') else {
-        return false;
-    };
-    let Some(after) = grant.strip_prefix(part) else {
-        return false;
-    };
-    let (rest, is_deep) = match rest.strip_prefix('*') {
-        Some(rest) => (rest, true),
-        None => (rest, false),
-    };
-    let reach = match after.find(['/', '@']) {
-        Some(at) if !is_deep => at,
-        _ => after.len(),
-    };
-    if rest.is_empty() {
-        return reach == after.len();
-    }
-    (0..=reach)
-        .filter(|at| after.is_char_boundary(*at))
-        .any(|at| is_within(rest, &after[at..]))
+    // A star of the permission itself is a character: only another star allows it.
+    most == "*" || glob::matches(most, Stars::WithinOrDeep(b"/@"), grant)
 }
 
 #[cfg(test)]

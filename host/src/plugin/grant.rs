@@ -12,6 +12,7 @@ use url::Url;
 
 use super::http_scope::HttpScope;
 use super::symbolic_path::{self, SymbolicPath};
+use crate::glob::{self, Stars};
 
 /// The scope of `env` that stands for the variable named in `password_env` for the registry of the
 /// request.
@@ -292,7 +293,7 @@ impl Grants {
             if scope == CONFIGURED {
                 configured == Some(name)
             } else {
-                glob(scope, name)
+                glob::matches(scope, Stars::Any, name)
             }
         })
     }
@@ -325,7 +326,7 @@ impl Grants {
         is_helper_name(name)
             && self
                 .scopes(Capability::Helper)
-                .any(|scope| glob(scope, name))
+                .any(|scope| glob::matches(scope, Stars::Any, name))
     }
 
     /// Returns whether a request may be sent.
@@ -377,26 +378,6 @@ impl FromIterator<Grant> for Grants {
     fn from_iter<T: IntoIterator<Item = Grant>>(grants: T) -> Self {
         Self(grants.into_iter().collect())
     }
-}
-
-/// Returns whether a text matches a pattern in which `*` stands for any characters.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use super::grant::{Links, glob};
+use super::grant::Links;
+use crate::glob::{self, Stars};
 
 /// Where a path begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl SymbolicPath {
         if !last.contains('*') {
             return (last == name).then_some(Links::Followed);
         }
-        glob(last, name).then_some(Links::Inside(above.len()))
+        glob::matches(last, Stars::Any, name).then_some(Links::Inside(above.len()))
     }
 }
 
