@@ -28,6 +28,7 @@ tests! {
     every_refusal_has_its_reason_and_its_test;
     every_function_of_the_contract_has_its_row;
     every_claim_about_hostile_plugins_has_its_test;
+    every_claim_of_the_security_policy_has_its_test;
 }
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
@@ -40,8 +41,16 @@ const PLUGINS: &str = include_str!("../../docs/plugins.md");
 
 const REGISTRY: &str = include_str!("../../docs/registry.md");
 
-const DOCUMENTS: [(&str, &str); 13] = [
+const SECURITY: &str = include_str!("../../docs/SECURITY.md");
+
+const DOCUMENTS: [(&str, &str); 16] = [
     ("README.md", include_str!("../../README.md")),
+    (
+        "docs/CONTRIBUTING.md",
+        include_str!("../../docs/CONTRIBUTING.md"),
+    ),
+    ("docs/README.md", include_str!("../../docs/README.md")),
+    ("docs/SECURITY.md", SECURITY),
     ("docs/STYLE.md", include_str!("../../docs/STYLE.md")),
     (
         "docs/architecture.md",
@@ -350,13 +359,22 @@ fn is_of_name(character: char) -> bool {
 
 /// The rows of the reference, against the files of the contract.
 fn every_claim_about_hostile_plugins_has_its_test() {
-    let sources = all_sources();
-    let defined = defined(&sources);
     let (_, section) = PLUGINS
         .split_once("\n## What a malicious plugin can do, and what it cannot\n")
         .unwrap();
+    assert!(claims(section) >= 13);
+}
+
+fn every_claim_of_the_security_policy_has_its_test() {
+    assert!(claims(SECURITY) >= 20);
+}
+
+/// Counts the rows of tables that end with a column of tests, after a look whether these exist.
+fn claims(document: &str) -> usize {
+    let sources = all_sources();
+    let defined = defined(&sources);
     let mut rows = 0;
-    for row in section.lines().filter(|line| line.starts_with("| ")) {
+    for row in document.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         assert_eq!(cells.len(), 3, "{row}");
         if cells[2] == "Tests" {
@@ -369,7 +387,7 @@ fn every_claim_about_hostile_plugins_has_its_test() {
         }
         rows += 1;
     }
-    assert!(rows >= 13, "only {rows} rows");
+    rows
 }
 
 fn every_function_of_the_contract_has_its_row() {
