@@ -52,7 +52,7 @@ fn a_dependency_in_the_code_is_found() {
     let code = "\
         use crate::digest::Digest;\n\
         // crate::comment\n\
-        fn f() -> crate::home::Home { todo() }\n\
+        fn f() -> crate::store::Store { todo() }\n\
         #[cfg(test)]\n\
         mod tests {\n\
             use crate::image;\n\
