@@ -283,6 +283,11 @@ fn finish<R: Read>(
     })
 }
 
+/// Returns the UUID of the image of a layer that is the same over all others.
+pub fn layer_uuid(diff_id: &Digest) -> [u8; 16] {
+    uuid(diff_id, None)
+}
+
 /// Returns the UUID of an image: one for each layer, and for each place where it is another one.
 fn uuid(diff_id: &Digest, chain: Option<&Digest>) -> [u8; 16] {
     let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, LAYER_NAMESPACE.as_bytes());

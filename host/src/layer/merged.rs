@@ -2,22 +2,15 @@
 //!
 //! Which layer shows what is decided in [`merge`](super::merge).
 
-use std::collections::{HashMap, btree_map};
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use msb_erofs::{Device, Extent, InodeId, Kind, Metadata};
 
 use super::LayerError;
+use super::lookup::LookedUp;
 use super::merge::MergedTree;
-use super::path::components;
 use crate::cancel::Cancel;
-use crate::limits::{Budget, Purpose};
-
-/// Symbolic links that are followed on the way to one path, as in Linux.
-const MAX_LINKS: usize = 40;
-/// Bytes of memory that a file with several names takes besides its path.
-const LINK: u64 = 96;
+use crate::limits::Budget;
 
 /// Something in the filesystem that layers show together.
 #[derive(Debug)]
@@ -91,13 +84,6 @@ impl Read for MergedFile<'_> {
     }
 }
 
-/// What is left of a directory.
-struct Level<'a> {
-    /// Bytes of its path, with a slash unless it is the root.
-    length: usize,
-    names: btree_map::Iter<'a, Box<[u8]>, InodeId>,
-}
-
 impl MergedTree {
     /// Shows everything: directories before what is in them, names in the order of their bytes. What is
     /// kept on the way is taken from the budget.
@@ -107,32 +93,10 @@ impl MergedTree {
         cancel: &Cancel,
         visit: &mut dyn FnMut(MergedNode<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut account = budget.account();
-        let mut firsts: HashMap<InodeId, Arc<[u8]>> = HashMap::new();
-        let mut path = Vec::new();
-        let mut way = Vec::new();
-        self.visit(InodeId::ROOT, b"", None, visit)?;
-        way.extend(self.level(InodeId::ROOT, &path));
-        while let Some(level) = way.last_mut() {
+        let mut walk = self.walk(b"", InodeId::ROOT, budget);
+        while let Some(node) = walk.advance().map_err(E::from)? {
             cancel.check().map_err(LayerError::from)?;
-            let Some((name, id)) = level.names.next() else {
-                way.pop();
-                continue;
-            };
-            path.truncate(level.length);
-            path.extend_from_slice(name);
-            let first = firsts.get(id).cloned();
-            self.visit(*id, &path, first.as_deref(), visit)?;
-            if let Kind::Directory(_) = self.tree.get(*id).kind {
-                path.push(b'/');
-                way.extend(self.level(*id, &path));
-            } else if first.is_none() && self.nlink(*id) > 1 {
-                let size = LINK + path.len() as u64;
-                account
-                    .take(Purpose::Links, size)
-                    .map_err(LayerError::from)?;
-                firsts.insert(*id, path.as_slice().into());
-            }
+            self.visit(node.id, node.path, node.link_to.as_deref(), visit)?;
         }
         Ok(())
     }
@@ -143,45 +107,14 @@ impl MergedTree {
     /// # Errors
     /// [`LayerError::Entry`] for a path that leads through more than 40 symbolic links.
     pub fn find(&self, path: &[u8], follow: bool) -> Result<Option<InodeId>, LayerError> {
-        let mut way = vec![InodeId::ROOT];
-        let mut ahead: Vec<&[u8]> = components(path).rev().collect();
-        let mut links = 0;
-        // A path that ends in a slash is that of a directory.
-        let follow = follow || path.ends_with(b"/");
-        let mut last = InodeId::ROOT;
-        while let Some(name) = ahead.pop() {
-            let here = *way.last().unwrap_or(&InodeId::ROOT);
-            if name == b".." {
-                if way.len() > 1 {
-                    way.pop();
-                }
-                last = *way.last().unwrap_or(&InodeId::ROOT);
-                continue;
-            }
-            let Some(id) = self.child(here, name) else {
-                return Ok(None);
-            };
-            last = id;
-            match &self.tree.get(id).kind {
-                Kind::Directory(_) => way.push(id),
-                Kind::Symlink(target) if follow || !ahead.is_empty() => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        let reason = "it leads through too many symbolic links";
-                        return Err(LayerError::entry(path, reason));
-                    }
-                    if target.starts_with(b"/") {
-                        way.truncate(1);
-                    }
-                    last = *way.last().unwrap_or(&InodeId::ROOT);
-                    ahead.extend(components(target).rev());
-                }
-                _ if ahead.is_empty() => {}
-                _ => return Ok(None),
+        match self.look_up(path, follow) {
+            LookedUp::Found { id, .. } => Ok(Some(id)),
+            LookedUp::Missing { .. } | LookedUp::NotADirectory(_) => Ok(None),
+            LookedUp::TooManyLinks(_) => {
+                let reason = "it leads through too many symbolic links";
+                Err(LayerError::entry(path, reason))
             }
         }
-        let is_directory = matches!(self.tree.get(last).kind, Kind::Directory(_));
-        Ok((is_directory || !path.ends_with(b"/")).then_some(last))
     }
 
     /// Returns what a name in a directory leads to.
@@ -222,16 +155,6 @@ impl MergedTree {
         };
         let image = self.images.image(layer.into())?;
         Ok(image.read_extent(extent, offset, buffer)?)
-    }
-
-    fn level(&self, directory: InodeId, path: &[u8]) -> Option<Level<'_>> {
-        match &self.tree.get(directory).kind {
-            Kind::Directory(names) => Some(Level {
-                length: path.len(),
-                names: names.iter(),
-            }),
-            _ => None,
-        }
     }
 
     fn visit<E>(

@@ -18,10 +18,12 @@ mod inherit;
 mod integrity;
 #[cfg(feature = "registry")]
 mod links;
+mod lookup;
 #[cfg(feature = "registry")]
 mod lower;
 mod merge;
 mod merged;
+mod merged_walk;
 #[cfg(feature = "registry")]
 mod names;
 #[cfg(feature = "registry")]
@@ -46,15 +48,19 @@ mod xattr;
 
 pub use check::{ExpectedLayer, Fault, check};
 #[cfg(feature = "registry")]
-pub use convert::{ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
+pub use convert::{
+    ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob, layer_uuid,
+};
 pub use dependence::Dependence;
 pub use error::LayerError;
 pub use images::LayerImages;
 pub use integrity::ImageRemainder;
+pub use lookup::LookedUp;
 #[cfg(feature = "registry")]
 pub use lower::LowerLayers;
 pub use merge::{MergedTree, Origin};
 pub use merged::{MergedFile, MergedKind, MergedNode};
+pub use merged_walk::{MergedWalk, WalkedNode};
 pub use rebuild::{Rebuilt, rebuild};
 
 use crate::blob::Compression;
