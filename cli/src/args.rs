@@ -6,7 +6,10 @@ use msb_host::progress::LogLevel;
 
 use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
-use crate::commands::{images, inspect, load, prune, pull, rmi, save, verify};
+use crate::commands::store::StoreCommand;
+use crate::commands::{
+    cat, diff, export, images, inspect, load, ls, mount, prune, pull, rmi, save, verify,
+};
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
@@ -63,6 +66,9 @@ pub(crate) enum Command {
     /// Manage registry authentication.
     #[command(subcommand, visible_aliases = ["registries", "regs"])]
     Registry(RegistryCommand),
+    /// Manage the store as a whole.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Install plugins and manage their permissions.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
@@ -74,8 +80,14 @@ pub(crate) enum ImageCommand {
     Load(load::Args),
     Save(save::Args),
     #[command(visible_alias = "list")]
-    Ls(images::Args),
+    Ls(ls::Args),
     Inspect(inspect::Args),
+    Cat(cat::Args),
+    Diff(diff::Args),
+    Export(export::Args),
+    Mount(mount::MountArgs),
+    #[command(visible_alias = "unmount")]
+    Umount(mount::UmountArgs),
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
     Prune(prune::Args),
@@ -162,6 +174,17 @@ mod tests {
             "images --format json -q",
             "image ls",
             "image list --quiet",
+            "image ls alpine",
+            "image ls alpine /etc -R --format json",
+            "image ls -q alpine etc",
+            "image cat alpine /etc/passwd",
+            "image diff a b --ignore-times --format json",
+            "image export alpine -o x.tar -q",
+            "image mount alpine /mnt -q",
+            "image umount /mnt /mnt2",
+            "image unmount -q /mnt",
+            "store serve containerd /d",
+            "store serve containerd --prune --containerd-root /x /d a b --format json -q",
             "image inspect python",
             "image inspect python --format json",
             "rmi alpine ubuntu -f -q",
@@ -214,6 +237,16 @@ mod tests {
             "rmi",
             "image inspect",
             "image inspect a b",
+            "image ls -R",
+            "image cat a",
+            "image diff a",
+            "image export",
+            "image mount alpine",
+            "image umount",
+            "store",
+            "store serve",
+            "store serve containerd",
+            "store serve containerd /d --containerd-root /x",
             "images --format yaml",
             "load my-image.tar",
             "pull",

@@ -27,6 +27,19 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Returns the same of bytes that are text for the most part: what is not is spelled out as `\\xff`.
+pub(crate) fn escaped_bytes(bytes: &[u8]) -> String {
+    let mut safe = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        safe.push_str(&escaped(chunk.valid()));
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(safe, "\\x{byte:02x}");
+        }
+    }
+    safe
+}
+
 /// The most bytes of one line of a message.
 const LINE: usize = 8192;
 
@@ -84,6 +97,12 @@ mod tests {
         ] {
             assert_eq!(escaped(text), safe);
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_spelled_out() {
+        assert_eq!(escaped_bytes("ü\n".as_bytes()), "ü\\n");
+        assert_eq!(escaped_bytes(b"a\xff\xfe\x1bb"), "a\\xff\\xfe\\u{1b}b");
     }
 
     #[test]

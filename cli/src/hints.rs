@@ -5,6 +5,7 @@
 
 mod auth;
 mod image;
+mod mount;
 mod plugin;
 mod registry;
 mod system;
@@ -19,7 +20,8 @@ use msb_host::registry::{DeniedIdentity, RegistryErrorKind};
 use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
-use self::image::{for_load, for_pull, for_save, for_store};
+use self::image::{for_files, for_load, for_pull, for_save, for_store};
+use self::mount::{for_mount, for_serve};
 pub(crate) use self::plugin::for_scaffold;
 use self::plugin::{for_format, for_installed};
 use self::registry::{for_pem, for_registry};
@@ -81,6 +83,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Pull(error) => for_pull(error),
         Error::Registry(error) => for_registry(error),
         Error::Save(error) => for_save(error),
+        Error::Files(error) => for_files(error),
+        Error::Serve(error) => for_serve(error),
+        Error::Mount(error) => for_mount(error),
         Error::Store(error) => for_store(error),
         Error::Home(_) => Some("point MSB_HOME to a directory for the store".to_owned()),
         Error::Format(error) => for_format(error),

@@ -7,6 +7,7 @@ mod escape;
 mod hints;
 mod interrupt;
 mod json;
+mod listing;
 mod page;
 mod progress;
 mod size;

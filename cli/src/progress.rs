@@ -18,6 +18,8 @@ pub(crate) enum Work {
     Pull,
     Load,
     Save,
+    Export,
+    Serve,
     Prune,
     Verify,
     Login,
@@ -35,6 +37,8 @@ impl Work {
             Self::Pull => "Pulling",
             Self::Load => "Loading",
             Self::Save => "Saving",
+            Self::Export => "Exporting",
+            Self::Serve => "Serving",
             Self::Prune => "Pruning",
             Self::Verify => "Verifying",
             Self::Login => "Logging in",
@@ -51,16 +55,17 @@ impl Work {
         match self {
             Self::Load => "converting",
             Self::Save => "writing",
+            Self::Verify | Self::Export => "checking",
             // Of a pull the rate says it.
             Self::Pull
             | Self::Prune
+            | Self::Serve
             | Self::Login
             | Self::Logout
             | Self::List
             | Self::Install
             | Self::Push
             | Self::Test => "",
-            Self::Verify => "checking",
         }
     }
 }

@@ -33,14 +33,18 @@ struct Stream {
 }
 
 /// The parts that have a colour of their own.
-#[derive(Clone, Copy, Debug)]
-enum Role {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
     Done,
     Aside,
     Error,
     Warning,
     Hint,
     Heading,
+    Directory,
+    Link,
+    Device,
+    Program,
 }
 
 impl Ui {
@@ -86,6 +90,11 @@ impl Ui {
                 io::ErrorKind::BrokenPipe => CommandError::OutputClosed,
                 _ => CommandError::new("could not write to standard output").because(&error),
             })
+    }
+
+    /// Returns data, which is safe to print, in the colour that it has on a terminal.
+    pub(crate) fn coloured(self, role: Role, text: &str) -> Cow<'_, str> {
+        self.stdout.paint(role, text)
     }
 
     /// Writes data as JSON.
@@ -232,12 +241,13 @@ impl Stream {
             return Cow::Borrowed(text);
         }
         let style = match role {
-            Role::Done => Style::new().green(),
+            Role::Done | Role::Program => Style::new().green(),
             Role::Aside => Style::new().dim(),
             Role::Error => Style::new().red().bold(),
-            Role::Warning => Style::new().yellow(),
-            Role::Hint => Style::new().cyan(),
+            Role::Warning | Role::Device => Style::new().yellow(),
+            Role::Hint | Role::Link => Style::new().cyan(),
             Role::Heading => Style::new().cyan().bold(),
+            Role::Directory => Style::new().blue().bold(),
         };
         // Forced: `console` itself would ask about stdout, whichever stream this is.
         Cow::Owned(style.force_styling(true).apply_to(text).to_string())

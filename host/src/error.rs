@@ -9,7 +9,7 @@ use crate::home::NoHomeError;
 #[cfg(feature = "registry")]
 use crate::hosts::HostsError;
 #[cfg(feature = "registry")]
-use crate::image::PullError;
+use crate::image::{FilesError, MountImageError, PullError, ServeError};
 #[cfg(feature = "plugins")]
 use crate::image::{ImageError, SaveError};
 #[cfg(feature = "plugins")]
@@ -55,6 +55,18 @@ pub enum Error {
     /// There is nothing that says where the home is.
     #[error(transparent)]
     Home(#[from] NoHomeError),
+    /// The files of an image could not be looked at.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// An image could not be mounted or unmounted.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Mount(#[from] MountImageError),
+    /// Layers could not be served to another program.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -132,6 +132,16 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(from, to).map_err(FileError::of("rename to", to))
 }
 
+/// Gives a file one more name, on the same filesystem.
+pub(crate) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)
+}
+
+/// Removes an empty directory.
+pub(crate) fn remove_directory(path: &Path) -> Result<(), FileError> {
+    fs::remove_dir(path).map_err(FileError::of("remove", path))
+}
+
 /// Removes a file.
 pub(crate) fn remove_file(path: &Path) -> Result<(), FileError> {
     fs::remove_file(path).map_err(FileError::of("remove", path))

@@ -66,6 +66,24 @@
 //! # }
 //! ```
 //!
+//! Look inside an image, without mounting it:
+//!
+//! ```no_run
+//! use std::io::Read as _;
+//!
+//! use msb_host::Msb;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let msb = Msb::open()?;
+//! for entry in msb.list_files("alpine", "/etc").run()? {
+//!     println!("{} {}", entry.mode_text(), String::from_utf8_lossy(entry.name()));
+//! }
+//! let mut release = String::new();
+//! msb.open_file("alpine", "/etc/os-release").run()?.read_to_string(&mut release)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `examples/` has whole programs: a pull with explicit credentials, two pulls at once of which one is
 //! cancelled, and the day of a runtime that mounts what it pulls.
 //!
@@ -126,6 +144,8 @@ pub mod image;
 pub mod installed;
 pub mod layer;
 pub mod limits;
+#[cfg(feature = "registry")]
+pub mod mount;
 mod msb;
 #[cfg(feature = "plugins")]
 mod ownership;
@@ -154,13 +174,17 @@ pub use credential::RegistryAuth;
 pub use digest::Digest;
 pub use error::Error;
 #[cfg(feature = "registry")]
-pub use image::PulledImage;
+pub use image::{
+    Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PulledImage, ServeReport,
+};
 pub use image::{
     Damage, ImageDetails, ImageList, ImageSummary, LayerDetails, PruneReport, Removed,
     VerifiedImage, VerifyReport,
 };
 #[cfg(feature = "plugins")]
-pub use image::{FailedImage, LoadReport, LoadedImage, SaveReport, SaveTarget, SavedImage};
+pub use image::{
+    ExportReport, FailedImage, LoadReport, LoadedImage, SaveReport, SaveTarget, SavedImage,
+};
 pub use msb::{Msb, MsbBuilder, Operation, Running};
 pub use platform::Platform;
 pub use progress::{Event, Progress};
@@ -169,8 +193,10 @@ pub use reference::Reference;
 /// What an [`Operation`] is of.
 pub mod work {
     #[cfg(feature = "registry")]
-    pub use crate::msb::Pull;
-    pub use crate::msb::{Images, Inspect, Prune, Release, Remove, UseImage, Verify, Work};
+    pub use crate::msb::{
+        Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
+    };
     #[cfg(feature = "plugins")]
-    pub use crate::msb::{ListLogins, Load, LogIn, LogOut, PluginSources, Save};
+    pub use crate::msb::{Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};
+    pub use crate::msb::{Images, Inspect, Prune, Release, Remove, UseImage, Verify, Work};
 }

@@ -5,10 +5,16 @@
 //! operations do is written in the modules of their own.
 
 #[cfg(feature = "plugins")]
+mod export;
+#[cfg(feature = "registry")]
+mod files;
+#[cfg(feature = "plugins")]
 mod load;
 mod local;
 #[cfg(feature = "plugins")]
 mod login;
+#[cfg(feature = "registry")]
+mod mount;
 mod operation;
 #[cfg(feature = "plugins")]
 mod plugins;
@@ -16,6 +22,8 @@ mod plugins;
 mod pull;
 #[cfg(feature = "plugins")]
 mod save;
+#[cfg(feature = "registry")]
+mod serve;
 
 #[cfg(feature = "plugins")]
 use std::path::Path;
@@ -39,10 +47,16 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 #[cfg(feature = "plugins")]
+pub use export::Export;
+#[cfg(feature = "registry")]
+pub use files::{Diff, ListFiles, OpenFile, WalkFiles};
+#[cfg(feature = "plugins")]
 pub use load::Load;
 pub use local::{Images, Inspect, Prune, Release, Remove, UseImage, Verify};
 #[cfg(feature = "plugins")]
 pub use login::{ListLogins, LogIn, LogOut};
+#[cfg(feature = "registry")]
+pub use mount::{Mount, Unmount};
 pub use operation::{Operation, Running, Work};
 #[cfg(feature = "plugins")]
 pub use plugins::PluginSources;
@@ -50,6 +64,8 @@ pub use plugins::PluginSources;
 pub use pull::Pull;
 #[cfg(feature = "plugins")]
 pub use save::Save;
+#[cfg(feature = "registry")]
+pub use serve::ServeContainerd;
 
 /// A store of images, and what is needed to fill it.
 ///

@@ -8,6 +8,7 @@ mod plugins;
 mod registries;
 mod shape;
 mod spelling;
+mod store;
 mod system;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 use plugins::PluginsFile;
 use registries::{RegistriesFile, ResolveContext};
 use shape::Object;
+use store::StoreFile;
 
 use crate::address;
 use crate::cancel::Cancelled;
@@ -34,6 +36,7 @@ pub use plugins::{
 pub use registries::{
     AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };
+pub use store::StoreSettings;
 pub use system::SystemPolicy;
 
 /// What the user has set.
@@ -45,6 +48,8 @@ pub struct Settings {
     pub registries: RegistrySettings,
     /// What is set of installed plugins: the `plugins` object.
     pub plugins: PluginSettings,
+    /// What is done with layers: the `store` object.
+    pub store: StoreSettings,
     /// What an administrator has decided, and the user cannot loosen.
     pub system: SystemPolicy,
     /// What the user should know of the file: keys without effect that are nearly others.
@@ -102,6 +107,14 @@ pub enum SettingsError {
         /// The keys that lead to the value.
         key: String,
     },
+    /// A path that should be absolute is not.
+    #[error("`{}` is not valid at `{}`: it is not an absolute path", path.display(), key_shown(key))]
+    RelativePath {
+        /// The path of the file.
+        path: PathBuf,
+        /// The keys that lead to the value.
+        key: String,
+    },
     /// The file of the system cannot be used.
     #[error("the settings of this system, `{}`, cannot be used: {reason}", path.display())]
     System {
@@ -145,6 +158,8 @@ struct File {
     registries: Option<Object<RegistriesFile>>,
     #[serde(default)]
     plugins: Option<Object<PluginsFile>>,
+    #[serde(default)]
+    store: Option<Object<StoreFile>>,
 }
 
 impl Settings {
@@ -230,10 +245,15 @@ impl Settings {
             Some(Object(plugins)) => plugins.resolve(path)?,
             None => PluginSettings::default(),
         };
+        let store = match file.store {
+            Some(Object(store)) => store.resolve(path)?,
+            None => StoreSettings::default(),
+        };
         Ok(Self {
             limits,
             registries,
             plugins,
+            store,
             system: SystemPolicy::default(),
             notices: spelling::notices(&whole),
         })
@@ -306,6 +326,23 @@ mod tests {
                 "{text}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn directories_to_serve_are_one_or_many_and_absolute() {
+        let served = |value: &str| {
+            let text = format!(r#"{{"store": {{"serve": {{"containerd": {value}}}, "x": 1}}}}"#);
+            read(&text).map(|settings| settings.store.serve_containerd)
+        };
+        assert_eq!(served(r#""/a""#).unwrap(), [PathBuf::from("/a")]);
+        assert_eq!(
+            served(r#"["/a", "/b"]"#).unwrap(),
+            ["/a", "/b"].map(PathBuf::from)
+        );
+        assert_eq!(served("null").unwrap(), [] as [PathBuf; 0]);
+        let error = served(r#""a""#).unwrap_err().to_string();
+        assert!(error.contains("`store.serve.containerd`: it is not an absolute path"));
+        assert!(served("5").is_err());
     }
 
     #[test]

@@ -43,7 +43,7 @@ const REGISTRY: &str = include_str!("../../docs/registry.md");
 
 const SECURITY: &str = include_str!("../../docs/SECURITY.md");
 
-const DOCUMENTS: [(&str, &str); 16] = [
+const DOCUMENTS: [(&str, &str); 17] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/CONTRIBUTING.md",
@@ -57,6 +57,10 @@ const DOCUMENTS: [(&str, &str); 16] = [
         include_str!("../../docs/architecture.md"),
     ),
     ("docs/auth.md", AUTH),
+    (
+        "docs/containerd.md",
+        include_str!("../../docs/containerd.md"),
+    ),
     ("docs/conversion.md", CONVERSION),
     ("docs/hints.md", advice::HINTS),
     (

@@ -27,6 +27,7 @@ mod documents;
 mod engine;
 mod env;
 mod examples;
+mod export;
 mod faults;
 mod faulty;
 mod fixtures;
@@ -36,8 +37,10 @@ mod hints;
 mod home;
 mod incumbent;
 mod indexes;
+mod inside;
 mod interrupts;
 mod mount;
+mod mounts;
 mod odd_archives;
 mod outputs;
 mod partial_loads;
@@ -49,6 +52,7 @@ mod round_trip;
 mod sandboxes;
 mod save_output;
 mod scale;
+mod serve;
 mod settings;
 mod terminal;
 mod tools;
@@ -151,6 +155,10 @@ fn main() {
         docs::tests(),
         documents::all(),
         examples::all(),
+        export::tests(),
+        inside::tests(),
+        mounts::tests(),
+        serve::tests(),
         faults::all(),
         hints::all(),
         docs::advice::tests(),

@@ -103,6 +103,23 @@ impl Drop for Mounted {
     }
 }
 
+/// Unpacks a tar as root does who wants all of it.
+pub(crate) fn unpacked(tar: &Path) -> Mounted {
+    let unpacked = Mounted::tmpfs(4 << 30);
+    run(Command::new("tar")
+        .args([
+            "--extract",
+            "--same-permissions",
+            "--same-owner",
+            "--numeric-owner",
+        ])
+        .args(["--xattrs", "--xattrs-include=*", "--acls", "--file"])
+        .arg(tar)
+        .arg("--directory")
+        .arg(unpacked.path()));
+    unpacked
+}
+
 /// One inode as `lstat`, `readlink`, `getxattr` and `read` show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {

@@ -81,6 +81,11 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p"])
     }
 
+    /// Returns what the screen shows, with the sequences for its colours.
+    pub(crate) fn coloured(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e"])
+    }
+
     /// Waits until the screen shows some words and returns it.
     pub(crate) fn wait_for(&self, words: &str) -> String {
         self.wait_until(words, |screen| screen.contains(words))

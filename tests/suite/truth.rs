@@ -2,7 +2,7 @@
 //! and against what the tool that built the image shows to its containers.
 
 mod build;
-mod compare;
+pub(crate) mod compare;
 pub(crate) mod found;
 pub(crate) mod handmade;
 mod oracle;

@@ -1,4 +1,4 @@
-//! `msb images`, `msb image ls`
+//! `msb images`, and `msb image ls` without an image
 
 use msb_host::image::NO_REFERENCE;
 use msb_host::{ImageList, ImageSummary};
@@ -20,10 +20,10 @@ Examples:
 pub(crate) struct Args {
     /// Output format.
     #[arg(long, value_enum)]
-    format: Option<DataFormat>,
+    pub(super) format: Option<DataFormat>,
     /// Show only image references, and the digests of images without one.
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// Runs the command.

@@ -1,15 +1,21 @@
 //! One file per command: its arguments, and one function that calls the host and shows the answer.
 
+pub(crate) mod cat;
 pub(crate) mod connection;
+pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
+pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod plugin;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod registry;
 pub(crate) mod rmi;
 pub(crate) mod save;
+pub(crate) mod store;
 pub(crate) mod verify;
 
 use std::path::Path;
@@ -34,12 +40,19 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => pull::run(ui, &args),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => load::run(ui, args),
         Command::Save(args) | Command::Image(ImageCommand::Save(args)) => save::run(ui, args),
-        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::run(ui, &args),
+        Command::Images(args) => images::run(ui, &args),
+        Command::Image(ImageCommand::Ls(args)) => ls::run(ui, args),
+        Command::Image(ImageCommand::Cat(args)) => cat::run(ui, &args),
+        Command::Image(ImageCommand::Diff(args)) => diff::run(ui, args),
+        Command::Image(ImageCommand::Export(args)) => export::run(ui, args),
+        Command::Image(ImageCommand::Mount(args)) => mount::mount(ui, args),
+        Command::Image(ImageCommand::Umount(args)) => mount::umount(ui, args),
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
         Command::Registry(command) => registry::run(ui, command),
+        Command::Store(command) => store::run(ui, command),
         Command::Plugin(command) => plugin::run(ui, command),
     }
 }

@@ -50,17 +50,7 @@ pub(crate) struct Args {
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let msb = commands::open()?;
-    let target = match args.output {
-        Some(path) if path != Path::new("-") => SaveTarget::File(path),
-        _ if io::stdout().is_terminal() => {
-            return Err(CommandError::new(
-                "standard output is a terminal, which an archive would garble",
-            )
-            .hint("name a file with --output, or redirect: `msb save IMAGE > image.tar`"));
-        }
-        _ if stdout::was_closed() => return Err(CommandError::closed_stdout()),
-        _ => SaveTarget::Stream(Box::new(standard_output()?)),
-    };
+    let target = target(args.output, "msb save IMAGE > image.tar")?;
     let started = Instant::now();
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Save, |progress| {
@@ -74,6 +64,24 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     });
     show(ui, &interrupt.settle(report)?, started.elapsed());
     Ok(())
+}
+
+/// Returns where an archive goes: to a file, or to standard output unless that is a terminal.
+pub(super) fn target(
+    output: Option<PathBuf>,
+    redirected: &str,
+) -> Result<SaveTarget, CommandError> {
+    match output {
+        Some(path) if path != Path::new("-") => Ok(SaveTarget::File(path)),
+        _ if io::stdout().is_terminal() => Err(CommandError::new(
+            "standard output is a terminal, which an archive would garble",
+        )
+        .hint(format!(
+            "name a file with --output, or redirect: `{redirected}`"
+        ))),
+        _ if stdout::was_closed() => Err(CommandError::closed_stdout()),
+        _ => Ok(SaveTarget::Stream(Box::new(standard_output()?))),
+    }
 }
 
 /// Returns standard output without the line buffer, which an archive has no use for.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use msb_host::archive::{ArchiveError, Foreign};
-use msb_host::image::{ImageError, PullError, SaveError};
+use msb_host::image::{FilesError, ImageError, MOUNT_SANDBOX, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::reference::{ParseReferenceError, Reference};
 use msb_host::store::StoreError;
@@ -20,7 +20,7 @@ pub(super) const READ_ONCE: &str =
     "a pipe can be read only once: write the archive to a file and give that with --input";
 const CUT_OFF: &str =
     "the archive seems to be cut off, and nothing of it was loaded; save or copy it again";
-const DAMAGED_STORE: &str =
+pub(super) const DAMAGED_STORE: &str =
     "the copy in the store is damaged: `msb image verify --repair` drops it, then load it again";
 
 const REBUILD: &str = "`msb image verify --repair` restores the catalogue";
@@ -96,6 +96,27 @@ pub(super) fn for_save(error: &SaveError) -> Option<String> {
         SaveError::Archive(error) => for_archive(error),
         SaveError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
         SaveError::Output { path, source } => for_output(path, source.kind()),
+        _ => None,
+    }
+}
+
+pub(super) fn for_files(error: &FilesError) -> Option<String> {
+    let path = |path: &[u8]| format!("/{}", String::from_utf8_lossy(path));
+    match error {
+        FilesError::Store(error) => for_store(error),
+        FilesError::MissingLayer { .. } | FilesError::Read { .. } => Some(DAMAGED_STORE.to_owned()),
+        FilesError::NotFound { image, near, .. } => match near.as_slice() {
+            [] => Some(format!(
+                "`msb image ls {image} DIRECTORY` lists what there is"
+            )),
+            near => {
+                let near: Vec<String> = near.iter().map(|it| path(it)).collect();
+                Some(format!("did you mean `{}`?", near.join("` or `")))
+            }
+        },
+        FilesError::IsADirectory { image, path: at } => {
+            Some(format!("list it with `msb image ls {image} {}`", path(at)))
+        }
         _ => None,
     }
 }
@@ -197,6 +218,13 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
             _ => "`msb images` lists what there is",
         },
         StoreError::Ambiguous { .. } => "give more digits of the ID, or a reference",
+        StoreError::InUse { sandboxes, .. }
+            if let Some(directory) = sandboxes
+                .iter()
+                .find_map(|sandbox| sandbox.strip_prefix(MOUNT_SANDBOX)) =>
+        {
+            return Some(format!("unmount it first: `msb image umount {directory}`"));
+        }
         StoreError::InUse { .. } => {
             "remove the sandbox first, or remove the image all the same with --force"
         }

@@ -157,6 +157,23 @@ impl Mode {
     }
 }
 
+/// Gives what has another name already this one too, in the place of what has it now: `link` makes a
+/// link at the path that it is given. Two that do this to one name take turns, which is up to them.
+pub(crate) fn put_link(
+    target: &Path,
+    link: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let aside = named_after(target);
+    // A process that was killed may have left one.
+    let _ = std::fs::remove_file(&aside);
+    link(&aside)?;
+    let put = std::fs::rename(&aside, target);
+    if put.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    put
+}
+
 /// A file that is about to be removed, under a name that says so: if this process is killed, it is
 /// one of those that were left.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! The use cases: pull, load, save, list, inspect, verify, remove, prune. They read like the manual.
+//! The use cases: pull, load, save, list, inspect, look inside, export, verify, remove, prune. They read
+//! like the manual.
 //!
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
@@ -7,9 +8,21 @@
 mod check;
 mod config;
 #[cfg(feature = "registry")]
+mod containerd;
+#[cfg(feature = "registry")]
 mod convert;
+#[cfg(feature = "registry")]
+mod diff;
 mod document;
 mod error;
+#[cfg(feature = "plugins")]
+mod export;
+#[cfg(feature = "registry")]
+mod file_entry;
+#[cfg(feature = "registry")]
+mod files;
+#[cfg(feature = "registry")]
+mod files_error;
 #[cfg(feature = "registry")]
 mod finished_layers;
 #[cfg(fuzzing)]
@@ -22,6 +35,10 @@ mod load;
 #[cfg(feature = "registry")]
 mod locks;
 mod manifest;
+#[cfg(feature = "registry")]
+mod mount;
+#[cfg(feature = "registry")]
+mod mount_error;
 #[cfg(feature = "plugins")]
 mod name;
 #[cfg(feature = "plugins")]
@@ -41,6 +58,8 @@ mod remove;
 #[cfg(feature = "registry")]
 mod resolve;
 #[cfg(feature = "registry")]
+mod rootfs;
+#[cfg(feature = "registry")]
 mod same;
 #[cfg(feature = "plugins")]
 mod save;
@@ -49,15 +68,35 @@ mod save_error;
 #[cfg(feature = "plugins")]
 mod select;
 mod selection;
+#[cfg(feature = "registry")]
+mod serve;
+#[cfg(feature = "registry")]
+mod serve_error;
 mod verified;
 mod verify;
 
 pub use config::{HistoryEntry, ImageConfig};
+#[cfg(feature = "registry")]
+pub use diff::{Change, DiffOptions, Difference, diff};
 pub use error::ImageError;
+#[cfg(feature = "plugins")]
+pub use export::{ExportReport, export};
+#[cfg(feature = "registry")]
+pub use file_entry::{FileEntry, FileKind, Timestamp};
+#[cfg(feature = "registry")]
+pub use files::{ImageFile, list_files, open_file, walk_files};
+#[cfg(feature = "registry")]
+pub use files_error::FilesError;
 pub use inspect::{ImageDetails, LayerDetails, inspect};
 pub use list::{ImageList, ImageRow, ImageSummary, NO_REFERENCE, list};
 #[cfg(feature = "plugins")]
 pub use load::{FailedImage, LoadOptions, LoadReport, LoadedImage, load};
+#[cfg(feature = "registry")]
+pub(crate) use mount::release_unmounted;
+#[cfg(feature = "registry")]
+pub use mount::{MOUNT_SANDBOX, MountedImage, mount, unmount};
+#[cfg(feature = "registry")]
+pub use mount_error::MountImageError;
 pub use prune::{PruneOptions, PruneReport, prune};
 #[cfg(feature = "registry")]
 pub use pull::{PullOptions, PulledImage, pull};
@@ -68,5 +107,9 @@ pub use remove::{RemoveOptions, Removed, remove};
 pub use save::{SaveOptions, SaveReport, SaveTarget, SavedImage, save};
 #[cfg(feature = "plugins")]
 pub use save_error::SaveError;
+#[cfg(feature = "registry")]
+pub use serve::{ServeOptions, ServeReport, serve_containerd};
+#[cfg(feature = "registry")]
+pub use serve_error::ServeError;
 pub use verified::{Damage, VerifiedImage, VerifyReport};
 pub use verify::{VerifyOptions, verify};

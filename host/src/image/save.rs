@@ -194,9 +194,10 @@ fn saved_reference(reference: &Reference) -> Option<SavedReference> {
     })
 }
 
-type OpenTarget = (String, Box<dyn Write + Send>, Option<(PathBuf, OutputFile)>);
+pub(super) type OpenTarget = (String, Box<dyn Write + Send>, Option<(PathBuf, OutputFile)>);
 
-fn open_target(target: SaveTarget, cancel: &Cancel) -> Result<OpenTarget, SaveError> {
+/// Opens what an archive is written to, and the file that gets its name at the end.
+pub(super) fn open_target(target: SaveTarget, cancel: &Cancel) -> Result<OpenTarget, SaveError> {
     let path = match target {
         SaveTarget::Stream(writer) => {
             let path = PathBuf::from("standard output");

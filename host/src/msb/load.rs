@@ -56,8 +56,12 @@ impl Work for Load {
         };
         let store = msb.store()?;
         let formats = msb.plugins()?.formats();
-        Ok(image::load(
-            &store, &formats, self.input, &options, context,
-        )?)
+        let report = image::load(&store, &formats, self.input, &options, context)?;
+        let images = report.images.iter();
+        let images: Vec<String> = images
+            .map(|image| image.manifest_digest.to_string())
+            .collect();
+        msb.serve_new(&images, context)?;
+        Ok(report)
     }
 }

@@ -9,6 +9,7 @@ use crate::image::{
     self, ImageDetails, ImageList, PruneOptions, PruneReport, RemoveOptions, Removed,
     VerifyOptions, VerifyReport,
 };
+use crate::store::Store;
 
 /// Lists images: see [`Msb::images`].
 #[derive(Clone, Debug)]
@@ -139,6 +140,14 @@ impl Operation<Verify> {
     }
 }
 
+/// Ends the uses of mounts that are gone. If it is not known what is mounted, they stay.
+fn forget_unmounted(store: &Store) {
+    #[cfg(feature = "registry")]
+    let _ = image::release_unmounted(store);
+    #[cfg(not(feature = "registry"))]
+    let _ = store;
+}
+
 macro_rules! sealed {
     ($($work:ty),+) => { $(impl Sealed for $work {})+ };
 }
@@ -165,7 +174,9 @@ impl Work for Remove {
     type Output = Removed;
 
     fn work(self, msb: &Msb, _context: &Context) -> Result<Removed, Error> {
-        Ok(image::remove(&*msb.store()?, &self.image, self.options)?)
+        let store = msb.store()?;
+        forget_unmounted(&store);
+        Ok(image::remove(&store, &self.image, self.options)?)
     }
 }
 
@@ -173,7 +184,11 @@ impl Work for Prune {
     type Output = PruneReport;
 
     fn work(self, msb: &Msb, context: &Context) -> Result<PruneReport, Error> {
-        Ok(image::prune(&*msb.store()?, self.0, context)?)
+        let store = msb.store()?;
+        if !self.0.dry_run {
+            forget_unmounted(&store);
+        }
+        Ok(image::prune(&store, self.0, context)?)
     }
 }
 

@@ -81,6 +81,8 @@ impl Work for Pull {
             ..self.options
         };
         let store = msb.store()?;
-        Ok(image::pull(&store, &client, &reference, &options, context)?)
+        let pulled = image::pull(&store, &client, &reference, &options, context)?;
+        msb.serve_new(&[pulled.manifest_digest.to_string()], context)?;
+        Ok(pulled)
     }
 }

@@ -48,6 +48,7 @@ pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorde
 pub use repair::LayerIdentity;
 pub use restore::Restored;
 pub use staging::{StagedLayer, Staging};
+pub use usage::UsedImage;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]

@@ -1,13 +1,25 @@
 //! Which images sandboxes use. The runtime records it; removal respects it.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::catalogue::Store;
 use super::catalogue::WriteError;
+use super::column::parsed;
 use super::foreign::Foreign;
 use super::{StoreError, query, sidecar};
 use crate::digest::Digest;
+
+/// An image that a sandbox uses.
+#[derive(Clone, Debug)]
+pub struct UsedImage {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Whether it was removed by force, and only its files are there still.
+    pub removed: bool,
+    /// The `diff_id`s of its layers that are the same over all others.
+    pub layers: Vec<Digest>,
+}
 
 impl Store {
     /// Records that a sandbox uses an image, so that what it needs is not removed. Returns the
@@ -40,6 +52,73 @@ impl Store {
                 [sandbox],
             )?;
             Ok(transaction.execute("DELETE FROM msb_use WHERE sandbox = ?1", [sandbox])?)
+        })
+    }
+
+    /// Records that a sandbox uses these images, by the digests of their manifests, and no others.
+    /// Those that are not there are left out.
+    pub fn use_only(&self, sandbox: &str, images: &[Digest]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR IGNORE INTO msb_stale_sidecar (image)
+                 SELECT image FROM msb_use WHERE sandbox = ?1",
+                [sandbox],
+            )?;
+            transaction.execute("DELETE FROM msb_use WHERE sandbox = ?1", [sandbox])?;
+            for image in images {
+                let image = image.to_string();
+                let is_there: bool = transaction.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM msb_image WHERE digest = ?1)",
+                    [&image],
+                    |row| row.get(0),
+                )?;
+                if is_there {
+                    record(transaction, sandbox, &image)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the names of all sandboxes that use an image and begin like this, sorted.
+    pub fn sandboxes(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut sandboxes: Vec<String> = self.read(|catalogue| {
+            catalogue
+                .prepare_cached("SELECT DISTINCT sandbox FROM msb_use ORDER BY sandbox")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()
+        })?;
+        sandboxes.retain(|sandbox| sandbox.starts_with(prefix));
+        Ok(sandboxes)
+    }
+
+    /// Returns the digests of the manifests of the images that a sandbox uses, those included that
+    /// were removed by force, and their layers.
+    pub fn used_by(&self, sandbox: &str) -> Result<Vec<UsedImage>, StoreError> {
+        self.read(|catalogue| {
+            let images = catalogue
+                .prepare_cached("SELECT image FROM msb_use WHERE sandbox = ?1 ORDER BY image")?
+                .query_map([sandbox], |row| parsed(row, 0))?
+                .collect::<rusqlite::Result<Vec<Digest>>>()?;
+            let mut used = Vec::with_capacity(images.len());
+            for digest in images {
+                let removed = catalogue
+                    .prepare_cached("SELECT removed FROM msb_image WHERE digest = ?1")?
+                    .query_row([digest.to_string()], |row| row.get(0))
+                    .optional()?;
+                let layers = catalogue
+                    .prepare_cached(
+                        "SELECT diff_id FROM msb_image_layer WHERE image = ?1 AND chain = ''",
+                    )?
+                    .query_map([digest.to_string()], |row| parsed(row, 0))?
+                    .collect::<rusqlite::Result<_>>()?;
+                used.push(UsedImage {
+                    removed: removed.unwrap_or(true),
+                    digest,
+                    layers,
+                });
+            }
+            Ok::<_, rusqlite::Error>(used)
         })
     }
 

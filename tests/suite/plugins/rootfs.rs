@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use super::component;
 use crate::engine::Docker;
 use crate::env::{Run, TestEnv};
-use crate::mount::{Mounted, assert_same, nodes};
+use crate::mount::{Mounted, assert_same, nodes, unpacked};
 use crate::tests;
 use crate::tools::run;
 
@@ -58,23 +58,6 @@ fn mounted(env: &TestEnv, image: &str) -> Mounted {
     let layers = inspected["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 1, "{inspected}");
     Mounted::erofs(Path::new(layers[0]["erofs_path"].as_str().unwrap()))
-}
-
-/// Unpacks a tar as root does who wants all of it.
-fn unpacked(tar: &Path) -> Mounted {
-    let unpacked = Mounted::tmpfs(4 << 30);
-    run(Command::new("tar")
-        .args([
-            "--extract",
-            "--same-permissions",
-            "--same-owner",
-            "--numeric-owner",
-        ])
-        .args(["--xattrs", "--xattrs-include=*", "--acls", "--file"])
-        .arg(tar)
-        .arg("--directory")
-        .arg(unpacked.path()));
-    unpacked
 }
 
 /// Loads a tar as it is, compressed, and through a pipe. Each time the image is the same one, and

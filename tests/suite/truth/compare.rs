@@ -1,4 +1,5 @@
-//! The comparison of an image in a store with what umoci unpacks.
+//! The comparison of an image in a store with what umoci unpacks, and with what msb exports
+//! and mounts.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use super::oracle::{
     forget_times_around_undescribed, forget_undescribed,
 };
 use crate::env::TestEnv;
-use crate::mount::{Mounted, Nodes, assert_same, nodes};
+use crate::mount::{Mounted, Nodes, assert_same, nodes, unpacked};
 
 /// Compares an image with what umoci unpacks, and returns what it holds.
 pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, what: &str) -> Nodes {
@@ -21,6 +22,8 @@ pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, wh
     };
     let described = layout.described();
     let mut ours = nodes(overlay.path());
+    assert_same(&exported(env, image), &ours, &format!("{what}, exported"));
+    assert_same(&mounted(env, image), &ours, &format!("{what}, mounted"));
     let mut theirs = layout.unpacked();
     for tree in [&mut ours, &mut theirs] {
         forget_undescribed(tree, &described);
@@ -35,8 +38,27 @@ pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, wh
     shown
 }
 
+/// Returns what GNU tar extracts of the exported root filesystem.
+pub(crate) fn exported(env: &TestEnv, image: &str) -> Nodes {
+    let tar = env.path("exported.tar");
+    env.msb(&format!("image export --quiet {image} -o exported.tar"))
+        .success();
+    nodes(unpacked(&tar).path())
+}
+
+/// Returns what `image mount` shows.
+fn mounted(env: &TestEnv, image: &str) -> Nodes {
+    let directory = env.path("mounted");
+    std::fs::create_dir_all(&directory).unwrap();
+    env.msb(&format!("image mount -q {image} mounted"))
+        .success();
+    let shown = nodes(&directory);
+    env.msb("image umount -q mounted").success();
+    shown
+}
+
 /// Mounts the layers of an image, each for itself.
-fn mounted_layers(env: &TestEnv, image: &str) -> Vec<Mounted> {
+pub(crate) fn mounted_layers(env: &TestEnv, image: &str) -> Vec<Mounted> {
     let details = env.json(&format!("image inspect {image} --format json"));
     details["layers"]
         .as_array()

@@ -1,0 +1,69 @@
+//! What to do about mounts, and about the layers that other programs use.
+
+use std::io;
+
+use msb_host::image::{MountImageError, ServeError};
+use msb_host::mount::MountError;
+
+use super::image::{DAMAGED_STORE, for_store};
+
+pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
+    match error {
+        MountImageError::Store(error) => for_store(error),
+        MountImageError::MissingLayer { .. } | MountImageError::DamagedLayer { .. } => {
+            Some(DAMAGED_STORE.to_owned())
+        }
+        MountImageError::NotRoot { image } if image.is_empty() => {
+            Some("run it as root, with MSB_HOME set to this store".to_owned())
+        }
+        MountImageError::NotRoot { image } => Some(format!(
+            "run it as root, with MSB_HOME set to this store; without root, `msb image ls {image}` looks \
+             inside, and `msb image export {image} | tar -x -C DIR` unpacks it"
+        )),
+        MountImageError::NoDirectory { directory } => Some(format!(
+            "create the directory first: `mkdir -p {}`",
+            directory.display()
+        )),
+        MountImageError::IsMount { directory } => Some(format!(
+            "choose another directory, or unmount it first: `msb image umount {}`",
+            directory.display()
+        )),
+        MountImageError::NotEmpty { .. } => Some("choose an empty directory".to_owned()),
+        MountImageError::NotMounted { .. } => {
+            Some("`findmnt --type overlay` lists what is mounted".to_owned())
+        }
+        MountImageError::NotOurs { directory, .. } => Some(format!(
+            "if it is to go, unmount it with the tool of the system: `umount {}`",
+            directory.display()
+        )),
+        MountImageError::Mount(MountError::Unmount { at, source })
+            if source.kind() == io::ErrorKind::ResourceBusy =>
+        {
+            Some(format!(
+                "a program is at work in it: `fuser --mount --verbose {}` names it",
+                at.display()
+            ))
+        }
+        MountImageError::Mount(MountError::Mount { .. }) => Some(
+            "the kernel must have EROFS and overlayfs, and this process the right to mount: in a \
+             container, neither is a matter of course"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+pub(super) fn for_serve(error: &ServeError) -> Option<String> {
+    match error {
+        ServeError::Store(error) => for_store(error),
+        ServeError::NoContainerd { .. } => Some(
+            "name the `root` of containerd's configuration with --containerd-root: what it refers to \
+             must be known before anything is removed"
+                .to_owned(),
+        ),
+        ServeError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Some("run it as the owner of that directory, or choose another one".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,305 @@
+//! `image mount` and `image umount`: the root filesystem of an image in a directory, read-only.
+//!
+//! Owns the way in which the layers come over each other there, and the use of the image that lasts as
+//! long as the mount. While a mount is being put together, its layers are in a directory of their own;
+//! then that goes, and all that there is hangs on the one mount: who unmounts it, with whatever tool,
+//! unmounts everything.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use msb_erofs::Image;
+use rustix::io::Errno;
+use serde::{Serialize, Serializer};
+
+use super::MountImageError;
+use crate::context::Context;
+use crate::digest::Digest;
+use crate::fs::{self, IfThere as _, PRIVATE_DIRECTORY};
+use crate::mount::{self, MountError};
+use crate::store::{ImageRecord, Store};
+
+/// Where layers are mounted until they lie over each other.
+const WORKSHOP: &str = "/run/msb";
+/// How the names of locks end there: one for each directory, held by the process that mounts in it.
+const LOCK: &str = ".lock";
+/// How the name of a mount begins in the table of the kernel; the digest of the manifest follows.
+const SOURCE: &str = "msb:";
+/// How the name of the sandbox begins that stands for a mount; the directory follows.
+pub const MOUNT_SANDBOX: &str = "mount:";
+
+/// A mount of an image. Its JSON form is part of the command line's contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MountedImage {
+    /// The digest of the image's manifest.
+    #[serde(rename = "digest")]
+    pub manifest_digest: Digest,
+    /// Where it is mounted, without symbolic links.
+    #[serde(serialize_with = "lossy")]
+    pub directory: PathBuf,
+    /// How many layers lie over each other.
+    pub layers: usize,
+}
+
+/// Mounts the root filesystem of the image that `selector` names at an empty directory, read-only, and
+/// without the effect of devices and of set-user-ID programs. The image is in use until it is unmounted.
+pub fn mount(
+    store: &Store,
+    selector: &str,
+    directory: &Path,
+    context: &Context,
+) -> Result<MountedImage, MountImageError> {
+    let Context { progress, cancel } = context;
+    check_rights(selector)?;
+    let directory = check_directory(directory)?;
+    release_unmounted(store)?;
+    let lease = store.lease(progress.as_ref(), cancel)?;
+    let image = store.find(selector)?.image;
+    let mut layers = Vec::with_capacity(image.layers.len());
+    for layer in &image.layers {
+        let missing = || MountImageError::MissingLayer {
+            image: selector.to_owned(),
+            diff_id: layer.key.diff_id.clone(),
+        };
+        let stored = store.layer(&layer.key)?.ok_or_else(missing)?;
+        // The kernel has no words for what is wrong with one.
+        Image::open(stored.open_erofs()?).map_err(|source| MountImageError::DamagedLayer {
+            image: selector.to_owned(),
+            diff_id: layer.key.diff_id.clone(),
+            source,
+        })?;
+        layers.push(stored.erofs_path);
+    }
+    let sandbox = sandbox(&directory);
+    let digest = image.digest.to_string();
+    let diff_ids = image.layers.iter().map(|layer| &layer.key.diff_id);
+    let _pins = store.pin_layers(diff_ids, progress.as_ref(), cancel)?;
+    drop(lease);
+    store.use_image(&sandbox, &digest)?;
+    let mounted = put_together(&image, &layers, &directory, context);
+    // Another process may have ended the use of what was not mounted yet.
+    let used = mounted.and_then(|()| Ok(store.use_image(&sandbox, &digest)?));
+    if let Err(error) = used {
+        let _ = mount::unmount_lazily(&directory);
+        store.release(&sandbox)?;
+        return Err(error);
+    }
+    Ok(MountedImage {
+        manifest_digest: image.digest,
+        directory,
+        layers: layers.len(),
+    })
+}
+
+/// Unmounts what [`mount()`] has mounted at a directory, and ends the use of the image. Returns the
+/// directory without symbolic links. A mount that has gone meanwhile, with the machine for example, is
+/// no error as long as the use is still recorded.
+pub fn unmount(store: &Store, directory: &Path) -> Result<PathBuf, MountImageError> {
+    let directory = resolved(directory)?;
+    let top = mount::table()?
+        .into_iter()
+        .rfind(|mounted| mounted.at == directory);
+    let sandbox = sandbox(&directory);
+    let is_ours = |source: &std::ffi::OsStr| mount::begins_with(source, SOURCE);
+    match top {
+        Some(top) if is_ours(&top.source) => {
+            check_rights("")?;
+            mount::unmount(&directory)?;
+        }
+        Some(top) => {
+            return Err(MountImageError::NotOurs {
+                directory,
+                source_name: top.source.to_string_lossy().into_owned(),
+            });
+        }
+        None if store.sandboxes(&sandbox)?.contains(&sandbox) => {}
+        None => return Err(MountImageError::NotMounted { directory }),
+    }
+    store.release(&sandbox)?;
+    release_unmounted(store)?;
+    Ok(directory)
+}
+
+/// Ends the uses of mounts that are gone, unmounted by other tools or with the machine.
+pub(crate) fn release_unmounted(store: &Store) -> Result<(), MountImageError> {
+    let sandboxes = store.sandboxes(MOUNT_SANDBOX)?;
+    if sandboxes.is_empty() {
+        return Ok(());
+    }
+    let mounted: Vec<String> = mount::table()?
+        .iter()
+        .filter(|mounted| mount::begins_with(&mounted.source, SOURCE))
+        .map(|mounted| sandbox(&mounted.at))
+        .collect();
+    for sandbox in sandboxes {
+        if !mounted.contains(&sandbox) {
+            store.release(&sandbox)?;
+        }
+    }
+    Ok(())
+}
+
+/// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// Returns the name of the sandbox that stands for a mount.
+fn sandbox(directory: &Path) -> String {
+    format!("{MOUNT_SANDBOX}{}", directory.display())
+}
+
+fn check_rights(image: &str) -> Result<(), MountImageError> {
+    if rustix::process::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(MountImageError::NotRoot {
+            image: image.to_owned(),
+        })
+    }
+}
+
+/// Returns the directory without symbolic links. It need not be reachable any more, as long as the one
+/// above it is.
+fn resolved(directory: &Path) -> Result<PathBuf, MountImageError> {
+    match fs::canonicalize(directory).if_there()? {
+        Some(directory) => Ok(directory),
+        None => Err(MountImageError::NoDirectory {
+            directory: directory.to_owned(),
+        }),
+    }
+}
+
+fn check_directory(directory: &Path) -> Result<PathBuf, MountImageError> {
+    let directory = resolved(directory)?;
+    if !fs::metadata(&directory)?.is_dir() {
+        return Err(MountImageError::NotADirectory { directory });
+    }
+    if mount::table()?.iter().any(|it| it.at == directory) {
+        return Err(MountImageError::IsMount { directory });
+    }
+    if fs::entries(&directory)?.next().is_some() {
+        return Err(MountImageError::NotEmpty { directory });
+    }
+    Ok(directory)
+}
+
+/// Mounts the layers aside, over each other at the directory, and takes the former away again.
+fn put_together(
+    image: &ImageRecord,
+    layers: &[PathBuf],
+    directory: &Path,
+    context: &Context,
+) -> Result<(), MountImageError> {
+    let workshop = Workshop::open()?;
+    // Overlayfs wants two at least, and an image may have none.
+    let mut lower = vec!["empty".to_owned(), "nothing".to_owned()];
+    for name in &lower {
+        workshop.make(name)?;
+    }
+    for (number, layer) in layers.iter().enumerate() {
+        context.cancel.check()?;
+        let name = number.to_string();
+        mount::erofs(layer, &workshop.make(&name)?)?;
+        lower.push(name);
+    }
+    if layers.is_empty() {
+        lower.truncate(2);
+    } else {
+        lower.remove(1);
+    }
+    lower.reverse();
+    let source = format!("{SOURCE}{}", image.digest);
+    Ok(mount::overlay(
+        &source,
+        &workshop.directory,
+        &lower,
+        directory,
+    )?)
+}
+
+/// A directory to mount layers in. When it is dropped, the mounts in it are detached: what lies over
+/// them keeps them.
+struct Workshop {
+    directory: PathBuf,
+    lock_path: PathBuf,
+    _lock: File,
+}
+
+impl Workshop {
+    /// Makes one, and takes away what processes that were killed have left.
+    fn open() -> Result<Self, MountImageError> {
+        let parent = Path::new(WORKSHOP);
+        let failed = |source| MountImageError::io("create", parent, source);
+        fs::create_directory(parent, PRIVATE_DIRECTORY).map_err(failed)?;
+        Self::tidy(parent)?;
+        for _ in 0..100 {
+            let name = format!("{}-{:x}", std::process::id(), fastrand::u32(..));
+            let lock_path = parent.join(format!("{name}{LOCK}"));
+            let mut options = File::options();
+            let lock = match options.write(true).create_new(true).open(&lock_path) {
+                Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => continue,
+                lock => lock.map_err(failed)?,
+            };
+            lock.lock().map_err(failed)?;
+            let workshop = Self {
+                directory: parent.join(name),
+                lock_path,
+                _lock: lock,
+            };
+            fs::create_directory(&workshop.directory, PRIVATE_DIRECTORY).map_err(failed)?;
+            mount::private_tmpfs(&workshop.directory)?;
+            return Ok(workshop);
+        }
+        Err(failed(Errno::EXIST.into()))
+    }
+
+    fn make(&self, name: &str) -> Result<PathBuf, MountImageError> {
+        let directory = self.directory.join(name);
+        let made = fs::create_directory(&directory, fs::SHARED_DIRECTORY);
+        made.map_err(|source| MountImageError::io("create", &directory, source))?;
+        Ok(directory)
+    }
+
+    /// Takes away those whose process is gone.
+    fn tidy(parent: &Path) -> Result<(), MountImageError> {
+        for entry in fs::entries(parent)? {
+            let lock_path = entry?.path();
+            let name = lock_path.to_string_lossy().into_owned();
+            let Some(directory) = name.strip_suffix(LOCK) else {
+                continue;
+            };
+            let Ok(lock) = File::open(&lock_path) else {
+                continue;
+            };
+            if lock.try_lock().is_ok() {
+                drop(Self {
+                    directory: directory.into(),
+                    lock_path,
+                    _lock: lock,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // What cannot be taken away now is by the next one.
+        let detached = mount::unmount_lazily(&self.directory);
+        let is_gone = match detached {
+            Ok(()) => true,
+            Err(MountError::Unmount { source, .. }) => matches!(
+                Errno::from_io_error(&source),
+                Some(Errno::INVAL | Errno::NOENT)
+            ),
+            Err(_) => false,
+        };
+        if is_gone {
+            let _ = fs::remove_directory(&self.directory);
+            let _ = fs::remove_file(&self.lock_path);
+        }
+    }
+}

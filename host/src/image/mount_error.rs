@@ -1,0 +1,126 @@
+//! What can go wrong when an image is mounted or unmounted.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use msb_erofs::ErofsError;
+
+use crate::cancel::Cancelled;
+use crate::digest::Digest;
+use crate::fs::FileError;
+use crate::mount::MountError;
+use crate::store::StoreError;
+
+/// An image that could not be mounted or unmounted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountImageError {
+    /// The image is not there, or the store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel lets no other user mount filesystems of this kind.
+    #[error("only root may mount and unmount images")]
+    NotRoot {
+        /// The image, if it was to be mounted.
+        image: String,
+    },
+    /// The directory is not there.
+    #[error("`{}` does not exist", directory.display())]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// It is something else.
+    #[error("`{}` is not a directory", directory.display())]
+    NotADirectory {
+        /// The path.
+        directory: PathBuf,
+    },
+    /// Something is mounted there.
+    #[error("something is mounted at `{}` already", directory.display())]
+    IsMount {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// There is something in it, which the mount would hide.
+    #[error("`{}` is not empty, and a mount would hide what is in it", directory.display())]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// No image is mounted there.
+    #[error("no image is mounted at `{}`", directory.display())]
+    NotMounted {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Something else is mounted there.
+    #[error("what is mounted at `{}` is `{source_name}`, which msb has not mounted", directory.display())]
+    NotOurs {
+        /// The directory.
+        directory: PathBuf,
+        /// What is mounted.
+        source_name: String,
+    },
+    /// A layer of the image is not in the store any more.
+    #[error("layer {diff_id} of `{image}` is missing or damaged in the store")]
+    MissingLayer {
+        /// The image as it was named.
+        image: String,
+        /// The layer.
+        diff_id: Digest,
+    },
+    /// A layer of the image is not what it was.
+    #[error("layer {diff_id} of `{image}` cannot be mounted")]
+    DamagedLayer {
+        /// The image as it was named.
+        image: String,
+        /// The layer.
+        diff_id: Digest,
+        /// What is wrong with its image.
+        #[source]
+        source: ErofsError,
+    },
+    /// The kernel refused.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A file or directory failed.
+    #[error("could not {operation} `{}`", path.display())]
+    Io {
+        /// `create`, `inspect`, …
+        operation: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl MountImageError {
+    pub(super) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl From<FileError> for MountImageError {
+    fn from(error: FileError) -> Self {
+        let FileError {
+            operation,
+            path,
+            source,
+        } = error;
+        Self::Io {
+            operation,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The `store` object: what is done with the layers of the store besides keeping them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::SettingsError;
+use super::shape::{Object, OneOrMany};
+
+/// What is set of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Directories in which each layer that is pulled or loaded is laid for containerd, by absolute
+    /// paths.
+    pub serve_containerd: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StoreFile {
+    #[serde(default)]
+    serve: Option<Object<ServeFile>>,
+}
+
+#[derive(Deserialize)]
+struct ServeFile {
+    #[serde(default)]
+    containerd: Option<OneOrMany>,
+}
+
+impl StoreFile {
+    pub(super) fn resolve(self, file: &Path) -> Result<StoreSettings, SettingsError> {
+        let serve = self.serve.and_then(|Object(serve)| serve.containerd);
+        let OneOrMany(texts) = serve.unwrap_or(OneOrMany(Vec::new()));
+        let mut directories = Vec::with_capacity(texts.len());
+        for text in texts {
+            let directory = PathBuf::from(text);
+            if !directory.is_absolute() {
+                return Err(SettingsError::RelativePath {
+                    path: file.to_owned(),
+                    key: "store.serve.containerd".to_owned(),
+                });
+            }
+            directories.push(directory);
+        }
+        Ok(StoreSettings {
+            serve_containerd: directories,
+        })
+    }
+}

@@ -1,0 +1,311 @@
+//! `image mount` and `image umount`. What a mount shows is compared with the mounted layers in `truth`,
+//! for every image there.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::archive::Image;
+use crate::env::{Run, TestEnv};
+use crate::mount::{Mounted, assert_same, nodes};
+use crate::tests;
+use crate::tools::run;
+use crate::truth::compare::mounted_layers;
+
+tests! {
+    a_mount_shows_what_the_layers_show_over_each_other needs Root;
+    images_of_one_layer_and_of_none_are_mounted_too needs Root;
+    an_image_of_many_layers_is_mounted needs Root;
+    a_mounted_image_stays_until_it_is_unmounted needs Root;
+    whoever_unmounts_takes_everything_down needs Root;
+    a_mount_that_is_killed_leaves_nothing_that_the_next_one_does_not_take_away needs Root;
+    what_is_in_the_way_of_a_mount_is_told needs Root;
+    what_cannot_be_unmounted_is_told needs Root;
+    without_root_the_other_ways_are_told needs Root;
+    what_a_mount_lacks_is_not_half_mounted needs Root;
+    what_the_kernel_refuses_is_told needs Root;
+}
+
+/// A user who is not root.
+const STRANGER: u32 = 65_534;
+
+fn load(env: &TestEnv, image: &Image) {
+    env.write("in.tar", &image.docker());
+    env.msb("load -q -i in.tar").success();
+}
+
+fn loaded(image: &Image) -> TestEnv {
+    let env = TestEnv::new();
+    load(&env, image);
+    fs::create_dir(env.path("at")).unwrap();
+    env
+}
+
+fn sample() -> Image {
+    Image::new(
+        "app:1",
+        &[
+            "etc/\netc/hosts = here\netc/gone = x\nbin/tool = t\nopt/old/\nopt/old/file = old",
+            "etc/.wh.gone = \nbin/same => bin/tool\nopt/old/.wh..wh..opq = \nopt/old/new = n",
+            "etc/motd = hello",
+        ],
+    )
+}
+
+/// What is mounted of a test, and the loop devices over its files.
+fn left(env: &TestEnv) -> Vec<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let place = env.path("").display().to_string();
+    let place = place.trim_end_matches('/');
+    let mut left: Vec<String> = table
+        .lines()
+        .filter(|line| line.contains(place))
+        .map(str::to_owned)
+        .collect();
+    for device in fs::read_dir("/sys/block").unwrap() {
+        let file = device.unwrap().path().join("loop/backing_file");
+        left.extend(
+            fs::read_to_string(file)
+                .into_iter()
+                .filter(|it| it.contains(place)),
+        );
+    }
+    left
+}
+
+fn a_mount_shows_what_the_layers_show_over_each_other() {
+    let env = loaded(&sample());
+    let run = env.msb("image mount app:1 at").success();
+    assert!(run.stderr.contains("Mounted      app:1 (at "), "{run:?}");
+    {
+        let layers = mounted_layers(&env, "app:1");
+        let overlay = Mounted::overlay(&layers);
+        assert_same(&nodes(&env.path("at")), &nodes(overlay.path()), "mounted");
+    }
+    let written = fs::write(env.path("at/new"), "x").unwrap_err();
+    assert_eq!(written.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let place = env.path("at").display().to_string();
+    let line = table.lines().find(|line| line.contains(&place)).unwrap();
+    assert!(line.contains("nosuid,nodev"), "{line}");
+    let run = env.msb("image umount at").success();
+    assert!(run.stderr.contains("Unmounted"), "{run:?}");
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn images_of_one_layer_and_of_none_are_mounted_too() {
+    let env = loaded(&Image::new("one:1", &["a = b"]));
+    let none = Image::new("none:1", &[]);
+    env.write("none.tar", &none.oci());
+    env.msb("load -q -i none.tar").success();
+    env.msb("image mount one:1 at").success();
+    assert_eq!(fs::read(env.path("at/a")).unwrap(), b"b");
+    env.msb("image umount at").success();
+    let mounted = env.json("image mount none:1 at --format json");
+    assert_eq!(mounted["layers"], 0);
+    assert_eq!(fs::read_dir(env.path("at")).unwrap().count(), 0);
+    env.msb("image umount at").success();
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn an_image_of_many_layers_is_mounted() {
+    let layers: Vec<String> = (0..127)
+        .map(|number| format!("file{number} = {number}"))
+        .collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    let env = loaded(&Image::new("many:1", &layers));
+    env.msb("image mount many:1 at").success();
+    assert_eq!(fs::read_dir(env.path("at")).unwrap().count(), 127);
+    env.msb("image umount at").success();
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn a_mounted_image_stays_until_it_is_unmounted() {
+    let env = loaded(&sample());
+    env.msb("image mount -q app:1 at").success();
+    let at = env.path("at").canonicalize().unwrap();
+    env.msb("rmi app:1").failure(&[
+        &format!("image `app:1` is in use by sandbox mount:{}", at.display()),
+        &format!(
+            "hint: unmount it first: `msb image umount {}`",
+            at.display()
+        ),
+    ]);
+    env.msb("image prune -y").success();
+    assert_eq!(fs::read(env.path("at/etc/motd")).unwrap(), b"hello");
+    // What the hint says helps.
+    env.msb(&format!("image umount {}", at.display())).success();
+    env.msb("rmi app:1").success();
+    env.assert_clean();
+}
+
+fn whoever_unmounts_takes_everything_down() {
+    let env = loaded(&sample());
+    env.msb("image mount -q app:1 at").success();
+    run(Command::new("umount").arg(env.path("at")));
+    assert_eq!(left(&env), [""; 0]);
+    // The use of a mount that is gone is no obstacle.
+    env.msb("image umount at").success();
+    env.msb("image umount at")
+        .failure(&["no image is mounted at"]);
+    env.msb("image mount -q app:1 at").success();
+    run(Command::new("umount").arg(env.path("at")));
+    env.msb("rmi app:1").success();
+    env.assert_clean();
+}
+
+fn a_mount_that_is_killed_leaves_nothing_that_the_next_one_does_not_take_away() {
+    let env = loaded(&sample());
+    let mut killed = 0;
+    for wait in 0..30 {
+        let mut child = env
+            .command(["image", "mount", "-q", "app:1", "at"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait * 2));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A program that it has started to mount may still be at that.
+        std::thread::sleep(Duration::from_millis(50));
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let at = env.path("at").canonicalize().unwrap();
+        if table.contains(&format!(" {} ", at.display())) {
+            env.msb("image umount at").success();
+        }
+    }
+    assert!(killed > 0, "each mount was faster than its end");
+    env.msb("image mount -q app:1 at").success();
+    env.msb("image umount at").success();
+    assert_eq!(left(&env), [""; 0]);
+    env.msb("rmi app:1").success();
+    env.assert_clean();
+}
+
+fn what_is_in_the_way_of_a_mount_is_told() {
+    let env = loaded(&sample());
+    env.msb("image mount app:1 missing").failure(&[
+        "`missing` does not exist",
+        "hint: create the directory first: `mkdir -p missing`",
+    ]);
+    env.msb("image mount app:1 in.tar")
+        .failure(&["is not a directory"]);
+    fs::create_dir(env.path("full")).unwrap();
+    fs::write(env.path("full/file"), "").unwrap();
+    env.msb("image mount app:1 full")
+        .failure(&["is not empty", "hint: choose an empty directory"]);
+    env.msb("image mount nothing:1 at")
+        .failure(&["image not found: nothing:1"]);
+    env.msb("image mount -q app:1 at").success();
+    let at = env.path("at").canonicalize().unwrap();
+    env.msb("image mount app:1 at").failure(&[
+        "something is mounted at",
+        &format!(
+            "hint: choose another directory, or unmount it first: `msb image umount {}`",
+            at.display()
+        ),
+    ]);
+    // What the hints say helps.
+    env.msb("image umount at").success();
+    fs::create_dir_all(env.path("missing")).unwrap();
+    env.msb("image mount app:1 missing").success();
+    env.msb("image umount missing").success();
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn what_cannot_be_unmounted_is_told() {
+    let env = loaded(&sample());
+    env.msb("image umount at").failure(&[
+        "no image is mounted at",
+        "hint: `findmnt --type overlay` lists what is mounted",
+    ]);
+    env.msb("image umount missing")
+        .failure(&["`missing` does not exist"]);
+    let other = Mounted::tmpfs(1 << 20);
+    env.msb(&format!("image umount {}", other.path().display()))
+        .failure(&[
+            "which msb has not mounted",
+            "hint: if it is to go, unmount it with the tool of the system: `umount ",
+        ]);
+    env.msb("image mount -q app:1 at").success();
+    let mut busy = Command::new("sleep")
+        .arg("100")
+        .current_dir(env.path("at"))
+        .spawn()
+        .unwrap();
+    env.msb("image umount at").failure(&[
+        "could not unmount",
+        "hint: a program is at work in it: `fuser --mount --verbose ",
+    ]);
+    assert!(Path::new(&env.path("at/etc")).is_dir());
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    env.msb("image umount at").success();
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn without_root_the_other_ways_are_told() {
+    let env = loaded(&sample());
+    let run = |line: &str| {
+        let mut command = env.command(line.split(' '));
+        Run::of(command.current_dir("/").uid(STRANGER).gid(STRANGER))
+    };
+    fs::set_permissions(env.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    run("image mount app:1 /mnt").failure(&[
+        "only root may mount and unmount images",
+        "hint: run it as root, with MSB_HOME set to this store; without root, `msb image ls app:1` looks",
+    ]);
+    // What the hint says helps.
+    run("image ls app:1").success();
+    run("image export -q app:1 -o /dev/null").success();
+    env.msb("image mount -q app:1 at").success();
+    let at = env.path("at");
+    run(&format!("image umount {}", at.display())).failure(&[
+        "only root may",
+        "hint: run it as root, with MSB_HOME set to this store",
+    ]);
+    env.msb("image umount at").success();
+}
+
+fn what_a_mount_lacks_is_not_half_mounted() {
+    let env = loaded(&sample());
+    let details = env.json("image inspect app:1 --format json");
+    let layer = Path::new(details["layers"][2]["erofs_path"].as_str().unwrap());
+    let length = fs::metadata(layer).unwrap().len();
+    fs::write(layer, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    env.msb("image mount app:1 at").failure(&[
+        "of `app:1` cannot be mounted",
+        "hint: the copy in the store is damaged: `msb image verify --repair` drops it",
+    ]);
+    fs::remove_file(layer).unwrap();
+    env.msb("image mount app:1 at")
+        .failure(&["of `app:1` is missing or damaged in the store"]);
+    assert_eq!(left(&env), [""; 0]);
+    // Nothing is in use either.
+    env.msb("rmi app:1").success();
+}
+
+fn what_the_kernel_refuses_is_told() {
+    let env = loaded(&sample());
+    // In a namespace of users of its own, root has no rights in the namespace of mounts.
+    let mount = env.command(["image", "mount", "app:1", "at"]);
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user"])
+        .arg(mount.get_program());
+    command
+        .args(mount.get_args())
+        .current_dir(env.path(""))
+        .env("MSB_HOME", env.home());
+    Run::of(&mut command).failure(&[
+        "could not mount a tmpfs at `/run/msb/",
+        "hint: the kernel must have EROFS and overlayfs, and this process the right to mount",
+    ]);
+    assert_eq!(left(&env), [""; 0]);
+    env.msb("rmi app:1").success();
+}
