@@ -8,7 +8,7 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::store::StoreCommand;
 use crate::commands::{
-    cat, diff, export, images, inspect, load, ls, mount, prune, pull, rmi, save, verify,
+    cat, diff, disk, export, images, inspect, load, ls, mount, prune, pull, rmi, save, verify,
 };
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
@@ -88,6 +88,7 @@ pub(crate) enum ImageCommand {
     Mount(mount::MountArgs),
     #[command(visible_alias = "unmount")]
     Umount(mount::UmountArgs),
+    Disk(disk::Args),
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
     Prune(prune::Args),
@@ -120,6 +121,9 @@ impl Args {
         }
         if let Command::Load(load) | Command::Image(ImageCommand::Load(load)) = &self.command {
             load.checked()?;
+        }
+        if let Command::Image(ImageCommand::Disk(disk)) = &self.command {
+            disk.checked()?;
         }
         Ok(self)
     }
@@ -187,6 +191,10 @@ mod tests {
             "store serve containerd --prune --containerd-root /x /d a b --format json -q",
             "image inspect python",
             "image inspect python --format json",
+            "image disk python -o python.vmdk",
+            "image disk python --output d --type raw --verity --format json -q",
+            "image disk python -o d --type erofs --without-xattrs",
+            "image disk python --type dm",
             "rmi alpine ubuntu -f -q",
             "image rm a --force --quiet",
             "image remove a",
@@ -247,6 +255,9 @@ mod tests {
             "store serve",
             "store serve containerd",
             "store serve containerd /d --containerd-root /x",
+            "image disk a -o b --type qcow2",
+            "image disk a",
+            "image disk a --type raw",
             "images --format yaml",
             "load my-image.tar",
             "pull",

@@ -20,7 +20,7 @@ use msb_host::registry::{DeniedIdentity, RegistryErrorKind};
 use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
-use self::image::{for_files, for_load, for_pull, for_save, for_store};
+use self::image::{for_files, for_load, for_merge, for_pull, for_save, for_store};
 use self::mount::{for_mount, for_serve};
 pub(crate) use self::plugin::for_scaffold;
 use self::plugin::{for_format, for_installed};
@@ -86,6 +86,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Files(error) => for_files(error),
         Error::Serve(error) => for_serve(error),
         Error::Mount(error) => for_mount(error),
+        Error::Merge(error) => for_merge(error),
         Error::Store(error) => for_store(error),
         Error::Home(_) => Some("point MSB_HOME to a directory for the store".to_owned()),
         Error::Format(error) => for_format(error),

@@ -20,6 +20,7 @@ pub(crate) enum Work {
     Save,
     Export,
     Serve,
+    Disk,
     Prune,
     Verify,
     Login,
@@ -39,6 +40,7 @@ impl Work {
             Self::Save => "Saving",
             Self::Export => "Exporting",
             Self::Serve => "Serving",
+            Self::Disk => "Merging layers",
             Self::Prune => "Pruning",
             Self::Verify => "Verifying",
             Self::Login => "Logging in",
@@ -54,7 +56,7 @@ impl Work {
     fn layer_phase(self) -> &'static str {
         match self {
             Self::Load => "converting",
-            Self::Save => "writing",
+            Self::Save | Self::Disk => "writing",
             Self::Verify | Self::Export => "checking",
             // Of a pull the rate says it.
             Self::Pull

@@ -8,6 +8,7 @@ use crate::cancel::Cancelled;
 use crate::home::NoHomeError;
 #[cfg(feature = "registry")]
 use crate::hosts::HostsError;
+use crate::image::MergeError;
 #[cfg(feature = "registry")]
 use crate::image::{FilesError, MountImageError, PullError, ServeError};
 #[cfg(feature = "plugins")]
@@ -67,6 +68,9 @@ pub enum Error {
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The layers of an image could not be merged, or made a disk of.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),

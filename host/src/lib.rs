@@ -178,8 +178,8 @@ pub use image::{
     Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PulledImage, ServeReport,
 };
 pub use image::{
-    Damage, ImageDetails, ImageList, ImageSummary, LayerDetails, PruneReport, Removed,
-    VerifiedImage, VerifyReport,
+    Damage, DiskReport, DiskType, ImageDetails, ImageList, ImageSummary, LayerDetails,
+    MergedDevice, MergedImage, PruneReport, Removed, VerifiedImage, VerifyReport, Verity,
 };
 #[cfg(feature = "plugins")]
 pub use image::{
@@ -196,7 +196,9 @@ pub mod work {
     pub use crate::msb::{
         Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
     };
+    pub use crate::msb::{
+        Disk, Images, Inspect, Merge, Prune, Release, Remove, UseImage, Verify, Work,
+    };
     #[cfg(feature = "plugins")]
     pub use crate::msb::{Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};
-    pub use crate::msb::{Images, Inspect, Prune, Release, Remove, UseImage, Verify, Work};
 }

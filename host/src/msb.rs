@@ -13,6 +13,7 @@ mod load;
 mod local;
 #[cfg(feature = "plugins")]
 mod login;
+mod merge;
 #[cfg(feature = "registry")]
 mod mount;
 mod operation;
@@ -40,6 +41,7 @@ use crate::home::Home;
 use crate::hosts::HostOverrides;
 #[cfg(feature = "plugins")]
 use crate::installed::Installed;
+use crate::limits::Limits;
 #[cfg(feature = "registry")]
 use crate::registry::Client;
 #[cfg(feature = "registry")]
@@ -55,6 +57,7 @@ pub use load::Load;
 pub use local::{Images, Inspect, Prune, Release, Remove, UseImage, Verify};
 #[cfg(feature = "plugins")]
 pub use login::{ListLogins, LogIn, LogOut};
+pub use merge::{Disk, Merge};
 #[cfg(feature = "registry")]
 pub use mount::{Mount, Unmount};
 pub use operation::{Operation, Running, Work};
@@ -138,6 +141,14 @@ impl Msb {
     pub fn settings(&self) -> Result<Arc<Settings>, Error> {
         let read = || Ok(Settings::read(self.home())?);
         self.shared.settings.get(read)
+    }
+
+    /// Returns what an input may cost.
+    fn limits(&self) -> Result<Limits, Error> {
+        #[cfg(feature = "registry")]
+        return Ok(self.settings()?.limits.clone());
+        #[cfg(not(feature = "registry"))]
+        Ok(Limits::default())
     }
 
     /// Returns the plugins that there are.

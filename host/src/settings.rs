@@ -305,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn images_are_merged_at_once_if_that_is_set() {
+        for (text, expected) in [
+            ("{}", false),
+            (r#"{"store": {}}"#, false),
+            (r#"{"store": {"merge": null}}"#, false),
+            (r#"{"store": {"merge": true, "other": 1}}"#, true),
+        ] {
+            assert_eq!(read(text).unwrap().store.merge, expected, "{text}");
+        }
+        let error = read(r#"{"store": {"merge": "yes"}}"#).unwrap_err();
+        assert!(error.to_string().contains("`store.merge`"), "{error}");
+    }
+
+    #[test]
     fn a_value_of_another_type_is_an_error_with_its_key_and_line() {
         let error = read("{\n\"limits\": {\"entries\": \"many\"}}").unwrap_err();
         let SettingsError::Invalid { key, source, .. } = error else {

@@ -39,6 +39,7 @@ mod incumbent;
 mod indexes;
 mod inside;
 mod interrupts;
+mod merged;
 mod mount;
 mod mounts;
 mod odd_archives;
@@ -169,6 +170,7 @@ fn main() {
         fixtures::tests(),
         growth::tests(),
         interrupts::tests(),
+        merged::tests(),
         full_disk::tests(),
         home::tests(),
         resources::tests(),

@@ -7,14 +7,18 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::archive::sha256;
+use crate::env::TestEnv;
 use crate::tools::run;
 
 /// A mounted image; unmounted when dropped.
 pub(crate) struct Mounted {
     directory: TempDir,
+    /// The loop devices of its devices.
+    loops: Vec<String>,
 }
 
 impl Mounted {
@@ -25,6 +29,48 @@ impl Mounted {
         Self::erofs_unchecked(image)
     }
 
+    /// Mounts an EROFS image whose files have their data on other devices, which are files here.
+    pub(crate) fn erofs_with_devices(image: &Path, devices: &[PathBuf]) -> Self {
+        let given = devices
+            .iter()
+            .map(|path| format!("--device={}", path.display()));
+        run(Command::new("fsck.erofs")
+            .arg("--extract")
+            .args(given)
+            .arg(image));
+        let attach = |path: &PathBuf| {
+            let mut losetup = Command::new("losetup");
+            losetup.args(["--read-only", "--find", "--show"]).arg(path);
+            run(&mut losetup).trim().to_owned()
+        };
+        let loops: Vec<String> = devices.iter().map(attach).collect();
+        let mut options = vec!["ro".to_owned(), "loop".to_owned()];
+        options.extend(loops.iter().map(|path| format!("device={path}")));
+        let mounted = Self {
+            directory: tempfile::tempdir().unwrap(),
+            loops,
+        };
+        run(Command::new("mount")
+            .args(["-t", "erofs", "-o", &options.join(",")])
+            .arg(image)
+            .arg(mounted.path()));
+        mounted
+    }
+
+    /// Mounts the merged root filesystem of an image of a store.
+    pub(crate) fn merged(env: &TestEnv, image: &str) -> Self {
+        // It is made when it is first wanted, for a disk that refers to it for instance.
+        env.msb(&format!("image disk {image} --quiet -o merged.vmdk"))
+            .success();
+        std::fs::remove_file(env.path("merged.vmdk")).unwrap();
+        let details = env.json(&format!("image inspect {image} --format json"));
+        let path = |value: &Value| PathBuf::from(value["path"].as_str().unwrap());
+        let merged = &details["merged"];
+        let devices = merged["devices"].as_array().unwrap();
+        let devices: Vec<PathBuf> = devices.iter().map(path).collect();
+        Self::erofs_with_devices(&path(merged), &devices)
+    }
+
     /// Mounts an EROFS image that `fsck.erofs` cannot check.
     pub(crate) fn erofs_unchecked(image: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -32,7 +78,7 @@ impl Mounted {
             .args(["-t", "erofs", "-o", "ro,loop"])
             .arg(image)
             .arg(directory.path()));
-        Self { directory }
+        Self::at(directory)
     }
 
     /// Mounts an empty filesystem in memory of that many bytes.
@@ -46,7 +92,7 @@ impl Mounted {
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(directory.path()));
-        Self { directory }
+        Self::at(directory)
     }
 
     /// Mounts an empty ext4 of that many bytes, with room for so many files, none of it for root
@@ -63,7 +109,7 @@ impl Mounted {
             .args(["-o", "loop"])
             .arg(disk.path())
             .arg(directory.path()));
-        Self { directory }
+        Self::at(directory)
     }
 
     /// Mounts layers over each other as overlayfs does for a container, the bottom one first.
@@ -83,11 +129,18 @@ impl Mounted {
         run(Command::new("mount")
             .args(["-t", "overlay", "overlay", "-o", &options])
             .arg(directory.path()));
-        Self { directory }
+        Self::at(directory)
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    fn at(directory: TempDir) -> Self {
+        Self {
+            directory,
+            loops: Vec::new(),
+        }
     }
 }
 
@@ -100,6 +153,9 @@ impl AsRef<Path> for Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.directory.path()).status();
+        for device in &self.loops {
+            let _ = Command::new("losetup").args(["-d", device]).status();
+        }
     }
 }
 

@@ -53,6 +53,10 @@ pub(crate) enum Tool {
     PythonForWasm,
     /// curl
     Curl,
+    /// QEMU's tool for virtual disks.
+    QemuImg,
+    /// What makes and checks dm-verity trees.
+    Veritysetup,
     /// GNU tar
     Tar,
     /// What packs files in other ways than archives of images: lz4, xz and zip.
@@ -104,6 +108,8 @@ impl Tool {
             }
             Self::PythonForWasm => authors("python/installed").is_file(),
             Self::Curl => answers("curl"),
+            Self::QemuImg => answers("qemu-img"),
+            Self::Veritysetup => answers("veritysetup"),
             Self::Tar => answers("tar"),
             Self::Packers => answers("lz4") && answers("xz") && exists("zip") && exists("unzip"),
             Self::Fixtures => fixtures().is_some(),

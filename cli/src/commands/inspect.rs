@@ -62,6 +62,11 @@ fn text(image: &ImageDetails) -> String {
     for item in &image.layers {
         layer(&mut page, item);
     }
+    if let Some(merged) = &image.merged {
+        page.section("Merged root filesystem");
+        page.pair("Path", &merged.path.display().to_string());
+        page.pair("Size", &size::bytes(merged.size_bytes));
+    }
     page.into_text()
 }
 
@@ -159,6 +164,7 @@ mod tests {
                 erofs_path: Some("/store/a.erofs".into()),
                 position: 0,
             }],
+            merged: None,
             used_by: Vec::new(),
         }
     }

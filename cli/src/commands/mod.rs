@@ -3,6 +3,7 @@
 pub(crate) mod cat;
 pub(crate) mod connection;
 pub(crate) mod diff;
+pub(crate) mod disk;
 pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -48,6 +49,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Mount(args)) => mount::mount(ui, args),
         Command::Image(ImageCommand::Umount(args)) => mount::umount(ui, args),
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
+        Command::Image(ImageCommand::Disk(args)) => disk::run(ui, &args),
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use msb_host::archive::{ArchiveError, Foreign};
-use msb_host::image::{FilesError, ImageError, MOUNT_SANDBOX, PullError, SaveError};
+use msb_host::image::{FilesError, ImageError, MOUNT_SANDBOX, MergeError, PullError, SaveError};
 use msb_host::layer::LayerError;
 use msb_host::reference::{ParseReferenceError, Reference};
 use msb_host::store::StoreError;
@@ -95,7 +95,7 @@ pub(super) fn for_save(error: &SaveError) -> Option<String> {
         SaveError::Format(error) => for_format(error),
         SaveError::Archive(error) => for_archive(error),
         SaveError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
-        SaveError::Output { path, source } => for_output(path, source.kind()),
+        SaveError::Output { path, source } => for_output(path, "image.tar", source.kind()),
         _ => None,
     }
 }
@@ -121,11 +121,21 @@ pub(super) fn for_files(error: &FilesError) -> Option<String> {
     }
 }
 
-fn for_output(path: &Path, kind: io::ErrorKind) -> Option<String> {
+pub(super) fn for_merge(error: &MergeError) -> Option<String> {
+    match error {
+        MergeError::Store(error) => for_store(error),
+        MergeError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
+        MergeError::Layers { source, .. } => Some(for_layer(source).to_owned()),
+        MergeError::Write { path, source } => for_output(path, "image.disk", source.kind()),
+        _ => None,
+    }
+}
+
+fn for_output(path: &Path, file: &str, kind: io::ErrorKind) -> Option<String> {
     match kind {
         io::ErrorKind::IsADirectory => Some(format!(
             "name a file: `--output {}`",
-            path.join("image.tar").display()
+            path.join(file).display()
         )),
         io::ErrorKind::NotFound => {
             let folder = path

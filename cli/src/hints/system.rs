@@ -4,7 +4,7 @@ use std::io;
 
 use msb_host::Error;
 use msb_host::archive::ArchiveError;
-use msb_host::image::{ImageError, PullError, SaveError};
+use msb_host::image::{ImageError, MergeError, PullError, SaveError};
 use msb_host::plugin::FormatError;
 
 use crate::error::{errno, io_kind};
@@ -65,7 +65,7 @@ pub(super) fn concerns_output(error: &Error) -> bool {
             SaveError::Output { .. }
                 | SaveError::Archive(ArchiveError::Write { .. })
                 | SaveError::Format(FormatError::Archive(ArchiveError::Write { .. }))
-        )
+        ) | Error::Merge(MergeError::Write { .. })
     )
 }
 
@@ -79,6 +79,7 @@ fn concerns_store(error: &Error) -> bool {
             | ImageError::Archive(ArchiveError::Store(_) | ArchiveError::Stage { .. }),
         )
         | Error::Pull(PullError::Store(_))
+        | Error::Merge(MergeError::Store(_) | MergeError::Merged { .. })
         | Error::Save(SaveError::Store(_)) => true,
         Error::Pull(PullError::Image { source, .. }) => match &**source {
             ImageError::Layer { source, .. } => source.is_output(),

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::config::ImageConfig;
 use super::list::{self, NO_REFERENCE};
+use super::merged::{self, MergedImage};
 use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::store::{FoundImage, ImageIndex, ImageRecord, Store, StoreError};
@@ -45,6 +46,8 @@ pub struct ImageDetails {
     pub config: ImageConfig,
     /// Its layers, the bottom one first.
     pub layers: Vec<LayerDetails>,
+    /// Its merged root filesystem, if that was made.
+    pub merged: Option<MergedImage>,
     /// The sandboxes that use it, sorted.
     pub used_by: Vec<String>,
 }
@@ -107,6 +110,7 @@ fn details(store: &Store, found: FoundImage) -> Result<ImageDetails, StoreError>
             .as_ref()
             .or_else(|| image.references.first())
             .map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
+        merged: merged::present(store, &image)?,
         used_by: store.users(&image.digest)?,
         size_bytes: list::size(&image),
         layer_count: layers.len(),
@@ -155,7 +159,10 @@ fn repo_digests(store: &Store, image: &ImageRecord) -> Vec<String> {
     clippy::ref_option,
     reason = "serde hands over a reference to the field"
 )]
-fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn lossy<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match path {
         Some(path) => serializer.serialize_some(&path.to_string_lossy()),
         None => serializer.serialize_none(),

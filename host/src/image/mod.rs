@@ -13,6 +13,7 @@ mod containerd;
 mod convert;
 #[cfg(feature = "registry")]
 mod diff;
+mod disk;
 mod document;
 mod error;
 #[cfg(feature = "plugins")]
@@ -35,13 +36,14 @@ mod load;
 #[cfg(feature = "registry")]
 mod locks;
 mod manifest;
+mod merge_error;
+mod merged;
 #[cfg(feature = "registry")]
 mod mount;
 #[cfg(feature = "registry")]
 mod mount_error;
 #[cfg(feature = "plugins")]
 mod name;
-#[cfg(feature = "plugins")]
 mod output_file;
 #[cfg(feature = "plugins")]
 mod pipe;
@@ -74,10 +76,13 @@ mod serve;
 mod serve_error;
 mod verified;
 mod verify;
+mod verity;
+mod vmdk;
 
 pub use config::{HistoryEntry, ImageConfig};
 #[cfg(feature = "registry")]
 pub use diff::{Change, DiffOptions, Difference, diff};
+pub use disk::{DiskOptions, DiskReport, DiskType, ParseDiskTypeError, disk};
 pub use error::ImageError;
 #[cfg(feature = "plugins")]
 pub use export::{ExportReport, export};
@@ -91,6 +96,8 @@ pub use inspect::{ImageDetails, LayerDetails, inspect};
 pub use list::{ImageList, ImageRow, ImageSummary, NO_REFERENCE, list};
 #[cfg(feature = "plugins")]
 pub use load::{FailedImage, LoadOptions, LoadReport, LoadedImage, load};
+pub use merge_error::MergeError;
+pub use merged::{MergedDevice, MergedImage, merged};
 #[cfg(feature = "registry")]
 pub(crate) use mount::release_unmounted;
 #[cfg(feature = "registry")]
@@ -113,3 +120,4 @@ pub use serve::{ServeOptions, ServeReport, serve_containerd};
 pub use serve_error::ServeError;
 pub use verified::{Damage, VerifiedImage, VerifyReport};
 pub use verify::{VerifyOptions, verify};
+pub use verity::Verity;

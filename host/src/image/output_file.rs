@@ -87,6 +87,14 @@ impl OutputFile {
         }
     }
 
+    /// Returns whether its bytes can be written in any order, and read again.
+    pub(super) fn is_seekable(&self) -> bool {
+        match self {
+            Self::InPlace(_) => false,
+            Self::Aside(_) => true,
+        }
+    }
+
     /// Gives the complete file its name. Both are on the disk when this returns.
     pub(super) fn put_in_place(self) -> io::Result<()> {
         match self {

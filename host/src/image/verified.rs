@@ -90,6 +90,6 @@ impl Damage {
 }
 
 /// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }

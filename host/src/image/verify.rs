@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use super::document;
 use super::list::NO_REFERENCE;
+use super::merge_error::MergeError;
+use super::merged::Layered;
 use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -18,6 +20,7 @@ use crate::digest::Digest;
 use crate::fs;
 use crate::home::Home;
 use crate::layer::{self, ExpectedLayer, LayerError};
+use crate::limits::Limits;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
 use crate::store::{ImageRecord, LayerKey, LayerRecord, Restored, Store, StoreError};
@@ -42,6 +45,7 @@ pub fn verify(
     home: &Home,
     selectors: &[String],
     options: VerifyOptions,
+    limits: &Limits,
     context: &Context,
 ) -> Result<VerifyReport, StoreError> {
     let Context { progress, cancel } = context;
@@ -74,6 +78,8 @@ pub fn verify(
     let check = Check {
         store: &store,
         options,
+        limits,
+        context,
         progress,
         cancel,
     };
@@ -146,6 +152,8 @@ fn select(
 struct Check<'a> {
     store: &'a Store,
     options: VerifyOptions,
+    limits: &'a Limits,
+    context: &'a Context,
     progress: &'a Arc<dyn Progress>,
     cancel: &'a Cancel,
 }
@@ -183,6 +191,7 @@ impl Check<'_> {
             let mut damage = self.documents(image)?;
             damage.extend(self.names(image)?);
             drop(lease);
+            damage.extend(self.merged(image)?);
             let own: BTreeSet<&LayerKey> = image.layers.iter().map(|layer| &layer.key).collect();
             for key in own {
                 damage.extend(layers.get(key).into_iter().flatten().cloned());
@@ -197,6 +206,44 @@ impl Check<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Checks the merged root filesystem of an image, if there is one.
+    fn merged(&self, image: &ImageRecord) -> Result<Vec<Damage>, StoreError> {
+        let found = self.store.merged_candidates(&image.digest)?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let selector = image.digest.to_string();
+        let layered = match Layered::find(self.store, &selector, self.context) {
+            Ok(layered) => layered,
+            // What is wrong with the layers is told elsewhere.
+            Err(MergeError::MissingLayer { .. } | MergeError::Store(StoreError::NotFound(_))) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return stopped(&error).map(|_| Vec::new()),
+        };
+        let mut damage = Vec::new();
+        for (path, file) in found {
+            let (what, unreadable) = match layered.fault(&path, &file, self.limits, self.cancel) {
+                Ok(None) => continue,
+                Ok(Some(what)) => (what, false),
+                Err(error) => (stopped(&error)?, true),
+            };
+            let mut found = Damage {
+                unreadable,
+                ..Damage::of(&path, what)
+            };
+            if self.options.repair && !unreadable {
+                found.in_use_by = self.users(&[&image.digest])?;
+                found.dropped = found.in_use_by.is_empty();
+                if found.dropped {
+                    self.store.drop_merged(&path)?;
+                }
+            }
+            damage.push(found);
+        }
+        Ok(damage)
     }
 
     /// Checks one layer of some images, and returns how much of its tar it gave back.
@@ -376,6 +423,20 @@ impl Check<'_> {
         damage.push(found);
         Ok(None)
     }
+}
+
+/// Returns what kept a merged filesystem from being compared, unless the user asked to stop.
+fn stopped(error: &MergeError) -> Result<String, StoreError> {
+    if let MergeError::Cancelled(cancelled) = error {
+        return Err((*cancelled).into());
+    }
+    let mut what = format!("it cannot be compared: {error}");
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        what = format!("{what}: {source}");
+        cause = source;
+    }
+    Ok(what)
 }
 
 /// What is wrong with a file of a layer.

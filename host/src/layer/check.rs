@@ -237,7 +237,7 @@ fn first_not_zero(
 }
 
 /// Returns the next range that is not known to be a hole.
-fn next_data(image: &File, start: u64, end: u64) -> Option<(u64, u64)> {
+pub(crate) fn next_data(image: &File, start: u64, end: u64) -> Option<(u64, u64)> {
     use rustix::fs::{SeekFrom, seek};
     /// Ranges of that length are read rather than asked for.
     const SHORT: u64 = 64 << 10;

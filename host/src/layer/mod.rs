@@ -23,6 +23,7 @@ mod lookup;
 mod lower;
 mod merge;
 mod merged;
+mod merged_image;
 mod merged_walk;
 #[cfg(feature = "registry")]
 mod names;
@@ -46,6 +47,7 @@ mod tree;
 mod walk;
 mod xattr;
 
+pub(crate) use check::next_data;
 pub use check::{ExpectedLayer, Fault, check};
 #[cfg(feature = "registry")]
 pub use convert::{
@@ -60,6 +62,7 @@ pub use lookup::LookedUp;
 pub use lower::LowerLayers;
 pub use merge::{MergedTree, Origin};
 pub use merged::{MergedFile, MergedKind, MergedNode};
+pub use merged_image::{MergedLayer, merged_uuid};
 pub use merged_walk::{MergedWalk, WalkedNode};
 pub use rebuild::{Rebuilt, rebuild};
 

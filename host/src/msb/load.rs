@@ -62,6 +62,8 @@ impl Work for Load {
             .map(|image| image.manifest_digest.to_string())
             .collect();
         msb.serve_new(&images, context)?;
+        let loaded = report.images.iter().map(|image| &image.manifest_digest);
+        msb.merge_if_set(loaded, context)?;
         Ok(report)
     }
 }

@@ -196,7 +196,8 @@ impl Work for Verify {
     type Output = VerifyReport;
 
     fn work(self, msb: &Msb, context: &Context) -> Result<VerifyReport, Error> {
-        let report = image::verify(msb.home(), &self.images, self.options, context);
+        let limits = msb.limits()?;
+        let report = image::verify(msb.home(), &self.images, self.options, &limits, context);
         if self.options.repair {
             // The catalogue may be another one now.
             msb.shared.store.close();

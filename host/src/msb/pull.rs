@@ -83,6 +83,7 @@ impl Work for Pull {
         let store = msb.store()?;
         let pulled = image::pull(&store, &client, &reference, &options, context)?;
         msb.serve_new(&[pulled.manifest_digest.to_string()], context)?;
+        msb.merge_if_set([&pulled.manifest_digest], context)?;
         Ok(pulled)
     }
 }

@@ -13,12 +13,17 @@ pub struct StoreSettings {
     /// Directories in which each layer that is pulled or loaded is laid for containerd, by absolute
     /// paths.
     pub serve_containerd: Vec<PathBuf>,
+    /// The merged root filesystem of an image is made when the image is pulled or loaded, and not when
+    /// it is first wanted: `store.merge`.
+    pub merge: bool,
 }
 
 #[derive(Deserialize)]
 pub(super) struct StoreFile {
     #[serde(default)]
     serve: Option<Object<ServeFile>>,
+    #[serde(default)]
+    merge: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +49,7 @@ impl StoreFile {
         }
         Ok(StoreSettings {
             serve_containerd: directories,
+            merge: self.merge.unwrap_or_default(),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::fs::atomic::{self, AtomicFile, Mode};
 use crate::fs::{self, FileError, IfThere as _, PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY};
 
-const FILE_MODE: u32 = 0o644;
+pub(super) const FILE_MODE: u32 = 0o644;
 /// How many files are made durable at once.
 const SYNCHRONISERS: usize = 8;
 

@@ -205,15 +205,18 @@ impl Garbage {
             .flat_map(|file| [format!("{file}.erofs"), format!("{file}.recipe")])
             .collect();
         layers.sort_unstable();
-        let manifest = |suffix: &str| -> Vec<String> {
-            let names = parts.removed.iter();
-            names.map(|digest| digest.file_stem() + suffix).collect()
+        let manifest = |suffixes: &[&str]| -> Vec<String> {
+            let names = parts.removed.iter().flat_map(|digest| {
+                let names = suffixes.iter();
+                names.map(|suffix| digest.file_stem() + suffix)
+            });
+            names.collect()
         };
         let documents = parts.documents.iter();
         let mut candidates = Candidates {
             layers,
-            fsmeta: manifest(".erofs"),
-            vmdk: manifest(".vmdk"),
+            fsmeta: manifest(&[".erofs", &format!("{BESIDE}.erofs")]),
+            vmdk: manifest(&[".vmdk"]),
             blobs: documents.map(|digest| digest.file_stem()).collect(),
         };
         for (directory, names) in [
@@ -266,11 +269,12 @@ impl Garbage {
             (home.vmdk(), vmdk, ".vmdk", &mut garbage.vmdk),
         ] {
             for name in names {
-                let Some(file) = name.strip_suffix(suffix).filter(|file| is_digest(file)) else {
+                let Some(file) = name.strip_suffix(suffix) else {
                     continue;
                 };
-                let is_ours = !known.shared || known.removed.contains(file);
-                if is_ours && !known.manifests.contains(file) {
+                let image = file.strip_suffix(BESIDE).unwrap_or(file);
+                let is_ours = !known.shared || image != file || known.removed.contains(image);
+                if is_digest(image) && is_ours && !known.manifests.contains(image) {
                     push(found, file, directory.join(name));
                 }
             }
@@ -333,6 +337,7 @@ fn left(home: &Home) -> Vec<PathBuf> {
         (home.plugin_cache(), None),
         (home.blobs(), None),
         (home.sidecars(), None),
+        (home.fsmeta(), None),
     ] {
         let names = names(&directory).unwrap_or_default();
         let paths = names.into_iter().map(|name| directory.join(name));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use msb_host::Context;
 use msb_host::home::Home;
 use msb_host::image::{self, ImageSummary, VerifyOptions};
+use msb_host::limits::Limits;
 use msb_host::store::Store;
 use walkdir::WalkDir;
 
@@ -120,7 +121,8 @@ impl Place {
         let selectors: Vec<String> = selectors.iter().map(|it| (*it).to_owned()).collect();
         let options = VerifyOptions::default();
         let home = Home::at(self.home());
-        match image::verify(&home, &selectors, options, &Context::default()) {
+        let limits = Limits::default();
+        match image::verify(&home, &selectors, options, &limits, &Context::default()) {
             Ok(report) if report.is_sound() => None,
             Ok(report) => Some(serde_json::to_string(&report).unwrap_or_default()),
             Err(error) => Some(in_full(&error)),

@@ -29,6 +29,17 @@ pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, wh
         forget_undescribed(tree, &described);
     }
     let shown = ours.clone();
+    let mut merged = nodes(Mounted::merged(env, image).path());
+    forget_undescribed(&mut merged, &described);
+    assert_same(&merged, &shown, &format!("{what}, merged"));
+    for disk in ["raw", "erofs"] {
+        env.msb(&format!("image disk {image} --quiet --type {disk} -o disk"))
+            .success();
+        let mut of_disk = nodes(Mounted::erofs_unchecked(&env.path("disk")).path());
+        forget_undescribed(&mut of_disk, &described);
+        assert_same(&of_disk, &shown, &format!("{what}, {disk} disk"));
+        std::fs::remove_file(env.path("disk")).unwrap();
+    }
     for tree in [&mut ours, &mut theirs] {
         forget_times_around_undescribed(tree, &described);
         forget_links_between_layers(tree, layer_of);
