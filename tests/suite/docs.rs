@@ -43,7 +43,7 @@ const REGISTRY: &str = include_str!("../../docs/registry.md");
 
 const SECURITY: &str = include_str!("../../docs/SECURITY.md");
 
-const DOCUMENTS: [(&str, &str); 17] = [
+const DOCUMENTS: [(&str, &str); 18] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/CONTRIBUTING.md",
@@ -62,6 +62,7 @@ const DOCUMENTS: [(&str, &str); 17] = [
         include_str!("../../docs/containerd.md"),
     ),
     ("docs/conversion.md", CONVERSION),
+    ("docs/disks.md", include_str!("../../docs/disks.md")),
     ("docs/hints.md", advice::HINTS),
     (
         "docs/performance.md",
