@@ -179,7 +179,8 @@ pub use image::{
 };
 pub use image::{
     Damage, DiskReport, DiskType, ImageDetails, ImageList, ImageSummary, LayerDetails,
-    MergedDevice, MergedImage, PruneReport, Removed, VerifiedImage, VerifyReport, Verity,
+    MergedDevice, MergedImage, PruneReport, Removed, RuntimeDetails, VerifiedImage, VerifyReport,
+    Verity,
 };
 #[cfg(feature = "plugins")]
 pub use image::{

@@ -9,7 +9,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    UnmountFlags,
+};
 
 use crate::fs::{self, FileError};
 
@@ -69,6 +72,32 @@ pub(crate) fn erofs(image: &Path, at: &Path) -> Result<(), MountError> {
         what: format!("`{}`", image.display()),
         at: at.to_owned(),
         source,
+    })
+}
+
+/// Mounts the EROFS image in a file whose data is in other files, its devices in their order. The kernel
+/// must take files for both (Linux 6.12).
+pub(crate) fn erofs_over(image: &Path, devices: &[PathBuf], at: &Path) -> Result<(), MountError> {
+    // One option may have 256 bytes here, and in the older call all of them together a page.
+    let mount = || -> rustix::io::Result<()> {
+        let context = rustix::mount::fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        rustix::mount::fsconfig_set_string(&context, "source", image)?;
+        for device in devices {
+            rustix::mount::fsconfig_set_string(&context, "device", device)?;
+        }
+        rustix::mount::fsconfig_set_flag(&context, "ro")?;
+        rustix::mount::fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+            | MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let mounted = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&mounted, "", rustix::fs::CWD, at, flags)
+    };
+    mount().map_err(|error| MountError::Mount {
+        what: format!("`{}`", image.display()),
+        at: at.to_owned(),
+        source: error.into(),
     })
 }
 
@@ -192,7 +221,7 @@ fn unescaped(field: &[u8]) -> OsString {
 }
 
 /// Returns whether a name of what is mounted begins like this.
-pub(crate) fn begins_with(source: &OsStr, prefix: &str) -> bool {
+pub(crate) fn begins_with(source: &OsStr, prefix: &OsStr) -> bool {
     source.as_bytes().starts_with(prefix.as_bytes())
 }
 

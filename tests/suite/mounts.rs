@@ -27,6 +27,7 @@ tests! {
     without_root_the_other_ways_are_told needs Root;
     what_a_mount_lacks_is_not_half_mounted needs Root;
     what_the_kernel_refuses_is_told needs Root;
+    a_program_finds_what_a_virtual_machine_needs;
 }
 
 /// A user who is not root.
@@ -308,4 +309,56 @@ fn what_the_kernel_refuses_is_told() {
     ]);
     assert_eq!(left(&env), [""; 0]);
     env.msb("rmi app:1").success();
+}
+
+fn a_program_finds_what_a_virtual_machine_needs() {
+    let env = loaded(&sample());
+    let details = env.json("image inspect app:1 --format json");
+    assert_eq!(details["runtime"], serde_json::Value::Null);
+    let example = crate::tools::msb()
+        .parent()
+        .unwrap()
+        .join("examples/microvm");
+    assert!(
+        example.exists(),
+        "build it with `cargo build -p msb-host --examples`"
+    );
+    let output = Command::new(example)
+        .arg("app:1")
+        .env("MSB_HOME", env.home())
+        .output()
+        .unwrap();
+    let run = Run::from(output).success();
+    let details = env.json("image inspect app:1 --format json");
+    let runtime = &details["runtime"];
+    let expected = "root=/dev/vda rootfstype=erofs ro \
+                    rootflags=device=/dev/vdb,device=/dev/vdc,device=/dev/vdd";
+    assert_eq!(runtime["kernel_command_line"], expected);
+    assert!(run.stdout.contains(expected), "{run:?}");
+    // The merged image, and then the layers, the bottom one first.
+    let mut files = vec![details["merged"]["path"].clone()];
+    let layers = details["layers"].as_array().unwrap();
+    files.extend(layers.iter().map(|layer| layer["erofs_path"].clone()));
+    let drives = runtime["drives"].as_array().unwrap();
+    let paths: Vec<_> = drives.iter().map(|drive| drive["path"].clone()).collect();
+    assert_eq!(paths, files);
+    for drive in drives {
+        let path = drive["path"].as_str().unwrap();
+        assert_eq!(drive["size_bytes"], fs::metadata(path).unwrap().len());
+        for line in [
+            format!("\"path_on_host\": \"{path}\""),
+            format!("--disk path={path},readonly=on"),
+            format!("-drive file={path},format=raw,if=virtio,readonly=on"),
+        ] {
+            assert!(run.stdout.contains(&line), "{line}: {run:?}");
+        }
+    }
+    // The only layer of an image is its root filesystem.
+    load(&env, &Image::new("one:1", &["a = b"]));
+    let runtime = &env.json("image inspect one:1 --format json")["runtime"];
+    assert_eq!(
+        runtime["kernel_command_line"],
+        "root=/dev/vda rootfstype=erofs ro"
+    );
+    assert_eq!(runtime["drives"].as_array().unwrap().len(), 1);
 }

@@ -165,6 +165,7 @@ mod tests {
                 position: 0,
             }],
             merged: None,
+            runtime: None,
             used_by: Vec::new(),
         }
     }

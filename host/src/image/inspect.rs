@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::config::ImageConfig;
 use super::list::{self, NO_REFERENCE};
 use super::merged::{self, MergedImage};
+use super::runtime::RuntimeDetails;
 use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::store::{FoundImage, ImageIndex, ImageRecord, Store, StoreError};
@@ -48,6 +49,9 @@ pub struct ImageDetails {
     pub layers: Vec<LayerDetails>,
     /// Its merged root filesystem, if that was made.
     pub merged: Option<MergedImage>,
+    /// What a virtual machine needs to start from it; `None` for an image of several layers that has
+    /// not been merged, or a layer that is missing.
+    pub runtime: Option<RuntimeDetails>,
     /// The sandboxes that use it, sorted.
     pub used_by: Vec<String>,
 }
@@ -104,13 +108,15 @@ fn details(store: &Store, found: FoundImage) -> Result<ImageDetails, StoreError>
         });
     }
     let bytes = store.blob(&image.config_digest)?;
+    let merged = merged::present(store, &image)?;
     Ok(ImageDetails {
         reference: found
             .reference
             .as_ref()
             .or_else(|| image.references.first())
             .map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
-        merged: merged::present(store, &image)?,
+        runtime: runtime(merged.as_ref(), &layers),
+        merged,
         used_by: store.users(&image.digest)?,
         size_bytes: list::size(&image),
         layer_count: layers.len(),
@@ -129,6 +135,17 @@ fn details(store: &Store, found: FoundImage) -> Result<ImageDetails, StoreError>
         variant: image.platform.variant,
         created_at: image.created_at,
     })
+}
+
+fn runtime(merged: Option<&MergedImage>, layers: &[LayerDetails]) -> Option<RuntimeDetails> {
+    match (merged, layers) {
+        (Some(merged), _) => Some(RuntimeDetails::of_merged(merged)),
+        (None, [layer]) => Some(RuntimeDetails::of_layer(
+            layer.erofs_path.clone()?,
+            layer.erofs_size_bytes?,
+        )),
+        (None, _) => None,
+    }
 }
 
 /// Returns the indexes that are whole and lead to an image.

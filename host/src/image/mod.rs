@@ -61,6 +61,7 @@ mod remove;
 mod resolve;
 #[cfg(feature = "registry")]
 mod rootfs;
+mod runtime;
 #[cfg(feature = "registry")]
 mod same;
 #[cfg(feature = "plugins")]
@@ -110,6 +111,7 @@ pub use pull::{PullOptions, PulledImage, pull};
 #[cfg(feature = "registry")]
 pub use pull_error::PullError;
 pub use remove::{RemoveOptions, Removed, remove};
+pub use runtime::{Drive, RuntimeDetails};
 #[cfg(feature = "plugins")]
 pub use save::{SaveOptions, SaveReport, SaveTarget, SavedImage, save};
 #[cfg(feature = "plugins")]

@@ -1,23 +1,27 @@
 //! `image mount` and `image umount`: the root filesystem of an image in a directory, read-only.
 //!
 //! Owns the way in which the layers come over each other there, and the use of the image that lasts as
-//! long as the mount. While a mount is being put together, its layers are in a directory of their own;
+//! long as the mount. Where the kernel can, that is the merged image, which has the layers as devices;
+//! else an overlay. While an overlay is being put together, its layers are in a directory of their own;
 //! then that goes, and all that there is hangs on the one mount: who unmounts it, with whatever tool,
 //! unmounts everything.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use msb_erofs::Image;
 use rustix::io::Errno;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::MountImageError;
+use super::verified::lossy;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _, PRIVATE_DIRECTORY};
-use crate::mount::{self, MountError};
+use crate::limits::Limits;
+use crate::mount::{self, MountError, Mounted};
 use crate::store::{ImageRecord, Store};
 
 /// Where layers are mounted until they lie over each other.
@@ -38,8 +42,10 @@ pub struct MountedImage {
     /// Where it is mounted, without symbolic links.
     #[serde(serialize_with = "lossy")]
     pub directory: PathBuf,
-    /// How many layers lie over each other.
+    /// How many layers it has.
     pub layers: usize,
+    /// Whether it is one filesystem, as kernels since 6.12 mount it, and not an overlay of the layers.
+    pub merged: bool,
 }
 
 /// Mounts the root filesystem of the image that `selector` names at an empty directory, read-only, and
@@ -48,6 +54,7 @@ pub fn mount(
     store: &Store,
     selector: &str,
     directory: &Path,
+    limits: &Limits,
     context: &Context,
 ) -> Result<MountedImage, MountImageError> {
     let Context { progress, cancel } = context;
@@ -77,19 +84,43 @@ pub fn mount(
     let _pins = store.pin_layers(diff_ids, progress.as_ref(), cancel)?;
     drop(lease);
     store.use_image(&sandbox, &digest)?;
-    let mounted = put_together(&image, &layers, &directory, context);
+    // Where the kernel cannot, or there is no room for the merged image, the layers will do.
+    let is_merged = match mount_merged(store, &digest, &directory, limits, context) {
+        Ok(()) => Ok(true),
+        Err(_) => put_together(&image, &layers, &directory, context).map(|()| false),
+    };
     // Another process may have ended the use of what was not mounted yet.
-    let used = mounted.and_then(|()| Ok(store.use_image(&sandbox, &digest)?));
-    if let Err(error) = used {
-        let _ = mount::unmount_lazily(&directory);
-        store.release(&sandbox)?;
-        return Err(error);
+    let used = is_merged.and_then(|is_merged| {
+        store.use_image(&sandbox, &digest)?;
+        Ok(is_merged)
+    });
+    match used {
+        Ok(merged) => Ok(MountedImage {
+            manifest_digest: image.digest,
+            directory,
+            layers: layers.len(),
+            merged,
+        }),
+        Err(error) => {
+            let _ = mount::unmount_lazily(&directory);
+            store.release(&sandbox)?;
+            Err(error)
+        }
     }
-    Ok(MountedImage {
-        manifest_digest: image.digest,
-        directory,
-        layers: layers.len(),
-    })
+}
+
+/// Mounts the merged image over those of the layers, with no overlay.
+fn mount_merged(
+    store: &Store,
+    image: &str,
+    directory: &Path,
+    limits: &Limits,
+    context: &Context,
+) -> Result<(), MountImageError> {
+    let merged = super::merged::merged(store, image, limits, context)?;
+    let devices = merged.devices.into_iter().map(|device| device.path);
+    let devices: Vec<PathBuf> = devices.collect();
+    Ok(mount::erofs_over(&merged.path, &devices, directory)?)
 }
 
 /// Unmounts what [`mount()`] has mounted at a directory, and ends the use of the image. Returns the
@@ -101,9 +132,8 @@ pub fn unmount(store: &Store, directory: &Path) -> Result<PathBuf, MountImageErr
         .into_iter()
         .rfind(|mounted| mounted.at == directory);
     let sandbox = sandbox(&directory);
-    let is_ours = |source: &std::ffi::OsStr| mount::begins_with(source, SOURCE);
     match top {
-        Some(top) if is_ours(&top.source) => {
+        Some(top) if is_ours(store, &top) => {
             check_rights("")?;
             mount::unmount(&directory)?;
         }
@@ -129,7 +159,7 @@ pub(crate) fn release_unmounted(store: &Store) -> Result<(), MountImageError> {
     }
     let mounted: Vec<String> = mount::table()?
         .iter()
-        .filter(|mounted| mount::begins_with(&mounted.source, SOURCE))
+        .filter(|mounted| is_ours(store, mounted))
         .map(|mounted| sandbox(&mounted.at))
         .collect();
     for sandbox in sandboxes {
@@ -140,9 +170,11 @@ pub(crate) fn release_unmounted(store: &Store) -> Result<(), MountImageError> {
     Ok(())
 }
 
-/// JSON has no other text than UTF-8; a path may. What is not UTF-8 is replaced.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
+/// Returns whether something that is mounted is an image: an overlay that is called so, or a file of the
+/// store.
+fn is_ours(store: &Store, mounted: &Mounted) -> bool {
+    mount::begins_with(&mounted.source, OsStr::new(SOURCE))
+        || mount::begins_with(&mounted.source, store.home().root().as_os_str())
 }
 
 /// Returns the name of the sandbox that stands for a mount.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use msb_erofs::ErofsError;
 
+use super::MergeError;
 use crate::cancel::Cancelled;
 use crate::digest::Digest;
 use crate::fs::FileError;
@@ -81,6 +82,9 @@ pub enum MountImageError {
         #[source]
         source: ErofsError,
     },
+    /// The merged image could not be made.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The kernel refused.
     #[error(transparent)]
     Mount(#[from] MountError),

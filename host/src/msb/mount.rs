@@ -52,7 +52,14 @@ impl Work for Mount {
 
     fn work(self, msb: &Msb, context: &Context) -> Result<MountedImage, Error> {
         let store = msb.store()?;
-        Ok(image::mount(&store, &self.image, &self.directory, context)?)
+        let limits = &msb.settings()?.limits;
+        Ok(image::mount(
+            &store,
+            &self.image,
+            &self.directory,
+            limits,
+            context,
+        )?)
     }
 }
 
