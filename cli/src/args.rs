@@ -8,7 +8,8 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::store::StoreCommand;
 use crate::commands::{
-    cat, diff, disk, export, images, inspect, load, ls, mount, prune, pull, rmi, save, verify,
+    cat, diff, disk, exists, export, history, images, inspect, load, ls, mount, prune, pull, rmi,
+    save, tag, verify,
 };
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
@@ -91,6 +92,10 @@ pub(crate) enum ImageCommand {
     Disk(disk::Args),
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
+    Tag(tag::TagArgs),
+    Untag(tag::UntagArgs),
+    History(history::Args),
+    Exists(exists::Args),
     Prune(prune::Args),
     Verify(verify::Args),
 }
@@ -166,8 +171,11 @@ mod tests {
             "pull --tls-verify=0 localhost:5000/app",
             "pull --force --quiet --platform linux/arm64 a b",
             "image pull alpine",
+            "pull --policy newer alpine",
+            "pull --policy never alpine",
             "load --input my-image.tar",
             "load -i x -t a:b -q --platform linux/arm64",
+            "load --tag a --tag b:1",
             "image verify",
             "image verify --repair --format json -q a b",
             "image load --input oci-layout.tar --tag my-image:latest --quiet",
@@ -176,6 +184,13 @@ mod tests {
             "image save a --quiet",
             "images",
             "images --format json -q",
+            "images alpine ghcr.io/a/* --filter label=a=b -f dangling=true --sort size",
+            "images --digests --no-trunc",
+            "image tag a b c:1",
+            "image untag a b --format json",
+            "image history a --no-trunc --format json",
+            "image exists a",
+            "image inspect a b --format json",
             "image ls",
             "image list --quiet",
             "image ls alpine",
@@ -244,7 +259,6 @@ mod tests {
             "save",
             "rmi",
             "image inspect",
-            "image inspect a b",
             "image ls -R",
             "image cat a",
             "image diff a",
@@ -262,7 +276,14 @@ mod tests {
             "load my-image.tar",
             "pull",
             "pull --ca-certs",
-            "load --tag a --tag b",
+            "pull --policy sometimes a",
+            "pull --policy always --force a",
+            "image tag a",
+            "image untag",
+            "image exists",
+            "images --filter dangling",
+            "images --filter nonsense=a",
+            "images --sort nonsense",
             "registry",
             "registry login",
             "registry login h --password secret",

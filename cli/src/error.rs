@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     Failure,
     /// Nothing failed, and there is something.
     Available,
+    /// What was asked cannot be answered.
+    Unanswered,
     /// The user stopped it; a shell's number for a death by SIGINT.
     Interrupted,
 }
@@ -41,6 +43,8 @@ impl Exit {
             Self::Success => 0,
             Self::Failure => 1,
             Self::Available => 10,
+            // podman's, for `image exists`.
+            Self::Unanswered => 125,
             Self::Interrupted => 130,
         }
     }
@@ -59,6 +63,8 @@ pub(crate) enum CommandError {
     Failed(Box<Failure>),
     /// Nothing failed: there is something that was asked about, such as an update.
     Available,
+    /// Nothing failed: there is nothing of what was asked about.
+    No,
     /// Whoever reads the output has seen enough, as in `msb images | head -1`.
     OutputClosed,
 }
@@ -131,6 +137,7 @@ impl CommandError {
         match self {
             Self::Failed(failure) => failure.exit,
             Self::Available => Exit::Available,
+            Self::No => Exit::Failure,
             Self::OutputClosed => Exit::Success,
         }
     }
@@ -239,7 +246,9 @@ mod tests {
     fn failure(error: impl Into<CommandError>) -> Failure {
         match error.into() {
             CommandError::Failed(failure) => *failure,
-            CommandError::Available | CommandError::OutputClosed => panic!("not a failure"),
+            CommandError::Available | CommandError::No | CommandError::OutputClosed => {
+                panic!("not a failure")
+            }
         }
     }
 
@@ -249,6 +258,7 @@ mod tests {
             (Exit::Success, 0),
             (Exit::Failure, 1),
             (Exit::Available, 10),
+            (Exit::Unanswered, 125),
             (Exit::Interrupted, 130),
         ] {
             assert_eq!(exit.code(), code);

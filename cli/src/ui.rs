@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use console::Style;
+use console::{Style, Term};
 use msb_host::progress::LogLevel;
 use serde::Serialize;
 
@@ -71,6 +71,14 @@ impl Ui {
         (self.stderr.terminal && !dumb && !self.quiet).then_some(Animation {
             colour: self.stderr.colour,
         })
+    }
+
+    /// Returns how many columns data may have: those of the terminal that it goes to, if it does.
+    pub(crate) fn columns(self) -> Option<usize> {
+        let (_, columns) = Term::stdout()
+            .size_checked()
+            .filter(|_| self.stdout.terminal)?;
+        Some(usize::from(columns))
     }
 
     /// Writes data, whole lines that are safe to print.

@@ -175,12 +175,13 @@ pub use digest::Digest;
 pub use error::Error;
 #[cfg(feature = "registry")]
 pub use image::{
-    Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PulledImage, ServeReport,
+    Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PullPolicy, PulledImage,
+    ServeReport, TagLookup,
 };
 pub use image::{
-    Damage, DiskReport, DiskType, ImageDetails, ImageList, ImageSummary, LayerDetails,
-    MergedDevice, MergedImage, PruneReport, Removed, RuntimeDetails, VerifiedImage, VerifyReport,
-    Verity,
+    Damage, DiskReport, DiskType, HistoryStep, ImageDetails, ImageFilter, ImageList, ImageSort,
+    ImageSummary, LayerDetails, MergedDevice, MergedImage, NamePattern, PruneReport, Removed,
+    RuntimeDetails, VerifiedImage, VerifyReport, Verity,
 };
 #[cfg(feature = "plugins")]
 pub use image::{
@@ -190,6 +191,7 @@ pub use msb::{Msb, MsbBuilder, Operation, Running};
 pub use platform::Platform;
 pub use progress::{Event, Progress};
 pub use reference::Reference;
+pub use store::{Tagged, Untagged};
 
 /// What an [`Operation`] is of.
 pub mod work {
@@ -198,7 +200,8 @@ pub mod work {
         Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
     };
     pub use crate::msb::{
-        Disk, Images, Inspect, Merge, Prune, Release, Remove, UseImage, Verify, Work,
+        Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Tag, Untag,
+        UseImage, Verify, Work,
     };
     #[cfg(feature = "plugins")]
     pub use crate::msb::{Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};

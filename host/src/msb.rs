@@ -16,6 +16,7 @@ mod login;
 mod merge;
 #[cfg(feature = "registry")]
 mod mount;
+mod names;
 mod operation;
 #[cfg(feature = "plugins")]
 mod plugins;
@@ -54,12 +55,13 @@ pub use export::Export;
 pub use files::{Diff, ListFiles, OpenFile, WalkFiles};
 #[cfg(feature = "plugins")]
 pub use load::Load;
-pub use local::{Images, Inspect, Prune, Release, Remove, UseImage, Verify};
+pub use local::{History, Images, Inspect, Prune, Release, Remove, UseImage, Verify};
 #[cfg(feature = "plugins")]
 pub use login::{ListLogins, LogIn, LogOut};
 pub use merge::{Disk, Merge};
 #[cfg(feature = "registry")]
 pub use mount::{Mount, Unmount};
+pub use names::{Exists, Tag, Untag};
 pub use operation::{Operation, Running, Work};
 #[cfg(feature = "plugins")]
 pub use plugins::PluginSources;

@@ -10,7 +10,7 @@ tests! {
     load_names_each_reference_and_each_finished_layer;
     loading_again_says_that_everything_is_there;
     quiet_commands_print_nothing_but_data;
-    images_lists_references_digests_sizes_and_times;
+    images_lists_references_ids_sizes_and_times;
     images_as_json_has_the_documented_keys;
     images_of_an_empty_store;
     inspect_shows_configuration_and_layers;
@@ -140,7 +140,7 @@ fn quiet_commands_print_nothing_but_data() {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
 }
 
-fn images_lists_references_digests_sizes_and_times() {
+fn images_lists_references_ids_sizes_and_times() {
     let env = loaded();
     env.msb("load -q -i in.tar --tag ghcr.io/my-org/other:v2")
         .success();
@@ -149,9 +149,9 @@ fn images_lists_references_digests_sizes_and_times() {
         &env.msb("images"),
         "exit 0
          --- stdout
-         REFERENCE                  DIGEST                 SIZE       CREATED
-         sample:1                   sha256:[…]    4.5 KiB    20[…] […]
-         ghcr.io/my-org/other:v2    sha256:[…]    4.5 KiB    20[…] […]
+         REFERENCE                  ID              SIZE       CREATED
+         sample:1                   […]    4.5 KiB    20[…] […]
+         ghcr.io/my-org/other:v2    […]    4.5 KiB    20[…] […]
          --- stderr",
     );
 }

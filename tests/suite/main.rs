@@ -42,6 +42,7 @@ mod interrupts;
 mod merged;
 mod mount;
 mod mounts;
+mod naming;
 mod odd_archives;
 mod outputs;
 mod partial_loads;
@@ -171,6 +172,7 @@ fn main() {
         growth::tests(),
         interrupts::tests(),
         merged::tests(),
+        naming::tests(),
         full_disk::tests(),
         home::tests(),
         resources::tests(),

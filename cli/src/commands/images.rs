@@ -1,7 +1,8 @@
 //! `msb images`, and `msb image ls` without an image
 
-use msb_host::image::NO_REFERENCE;
-use msb_host::{ImageList, ImageSummary};
+use clap::ValueEnum;
+use msb_host::image::{ImageRow, NO_REFERENCE};
+use msb_host::{Digest, ImageFilter, ImageList, ImageSort, ImageSummary, NamePattern};
 
 use super::{DataFormat, short_digest};
 use crate::commands;
@@ -10,14 +11,50 @@ use crate::escape::escaped;
 use crate::ui::Ui;
 use crate::{size, table, time};
 
+/// The fewest columns that a name is cut to.
+const LEAST_NAME: usize = 16;
+
 /// List the images in the local cache, the newest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Filters, all of which an image must match:
+  reference=PATTERN  one of its names matches, as for NAME
+  label=KEY[=VALUE]  its configuration has the label
+  dangling=BOOL      it has no name (true), or has one (false)
+  before=IMAGE       it came into the store before that image
+  since=IMAGE        it came into the store after that image
+
 Examples:
   msb images
+  msb images alpine 'ghcr.io/my-org/*'
+  msb images --filter dangling=true
+  msb images --sort size --digests
   msb images --format json
   msb images -q               # References only")]
 pub(crate) struct Args {
+    /// Show only images with this name: without a tag, under all tags. `*`, `?` and `[a-z]` work as in
+    /// file names.
+    #[arg(value_name = "NAME")]
+    names: Vec<NamePattern>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What is shown of which images, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Show only images that match.
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    filters: Vec<ImageFilter>,
+    /// Change the order.
+    #[arg(long, value_enum, value_name = "BY", default_value_t = Sort::Created, hide_default_value = true)]
+    sort: Sort,
+    /// Show the digests of manifests as well.
+    #[arg(long)]
+    digests: bool,
+    /// Do not shorten names, IDs and digests.
+    #[arg(long)]
+    no_trunc: bool,
     /// Output format.
     #[arg(long, value_enum)]
     pub(super) format: Option<DataFormat>,
@@ -26,9 +63,46 @@ pub(crate) struct Args {
     pub(super) quiet: bool,
 }
 
+/// The order of the list.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    /// The newest first (the default).
+    Created,
+    /// By name.
+    #[value(alias = "name", alias = "repository")]
+    Reference,
+    /// The largest first.
+    Size,
+    /// By ID.
+    Id,
+}
+
+impl From<Sort> for ImageSort {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Created => Self::Created,
+            Sort::Reference => Self::Reference,
+            Sort::Size => Self::Size,
+            Sort::Id => Self::Id,
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let list = commands::open()?.images().run()?;
+    list(ui, &args.names, &args.options)
+}
+
+/// Lists the images with names like these, or all.
+pub(crate) fn list(ui: Ui, names: &[NamePattern], args: &Options) -> Result<(), CommandError> {
+    let mut images = commands::open()?.images().sort(args.sort.into());
+    for name in names.iter().cloned() {
+        images = images.name(name);
+    }
+    for filter in args.filters.iter().cloned() {
+        images = images.filter(filter);
+    }
+    let list = images.run()?;
     show(ui, args, &list)?;
     match list.incomplete {
         Some(error) => Err(error.into()),
@@ -36,37 +110,39 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     }
 }
 
-fn show(ui: Ui, args: &Args, list: &ImageList) -> Result<(), CommandError> {
-    let images = &list.images;
+fn show(ui: Ui, args: &Options, list: &ImageList) -> Result<(), CommandError> {
     match (args.format, args.quiet) {
-        (Some(DataFormat::Json), true) => ui.json(&references(images)),
-        (Some(DataFormat::Json), false) => {
-            let rows: Vec<_> = images.iter().flat_map(ImageSummary::rows).collect();
-            ui.json(&rows)
-        }
-        (None, true) => ui.data(&lines(&references(images))),
-        (None, false) if images.is_empty() => {
+        (Some(DataFormat::Json), true) => ui.json(&references(list)),
+        (Some(DataFormat::Json), false) => ui.json(&list.rows()),
+        (None, true) => ui.data(&lines(&references(list))),
+        (None, false) if list.images.is_empty() => {
             if list.incomplete.is_none() {
                 ui.status("No images found.");
             }
             Ok(())
         }
-        (None, false) => ui.table(&table::lines(
-            &["REFERENCE", "DIGEST", "SIZE", "CREATED"],
-            &images.iter().flat_map(rows).collect::<Vec<_>>(),
-        )),
+        (None, false) => ui.table(&table(args, list, ui.columns())),
     }
 }
 
-/// Returns what each image can be named by.
-fn references(images: &[ImageSummary]) -> Vec<String> {
+/// Returns what each image can be named by, in the order of the list.
+fn references(list: &ImageList) -> Vec<String> {
+    if list.sort == ImageSort::Reference {
+        let rows = list.rows().into_iter();
+        return rows
+            .map(|row| match row.reference.as_str() {
+                NO_REFERENCE => row.digest,
+                _ => row.reference,
+            })
+            .collect();
+    }
     let names = |image: &ImageSummary| {
         if image.references.is_empty() {
             return vec![image.digest.to_string()];
         }
         image.references.iter().map(ToString::to_string).collect()
     };
-    images.iter().flat_map(names).collect()
+    list.images.iter().flat_map(names).collect()
 }
 
 fn lines(texts: &[String]) -> String {
@@ -76,21 +152,98 @@ fn lines(texts: &[String]) -> String {
         .collect()
 }
 
-fn rows(image: &ImageSummary) -> Vec<Vec<String>> {
-    let row = |reference: &str| {
-        vec![
-            escaped(reference).into_owned(),
-            short_digest(&image.digest),
-            size::bytes(image.size_bytes),
-            escaped(&time::local(&image.created_at)).into_owned(),
-        ]
-    };
-    if image.references.is_empty() {
-        return vec![row(NO_REFERENCE)];
+/// Returns the lines of the table. Names are cut so that lines fit into so many columns.
+fn table(args: &Options, list: &ImageList, columns: Option<usize>) -> Vec<String> {
+    let mut header = vec!["REFERENCE", "ID", "SIZE", "CREATED"];
+    if args.digests {
+        header.insert(1, "DIGEST");
     }
-    image
-        .references
-        .iter()
-        .map(|reference| row(&reference.familiar()))
-        .collect()
+    let mut rows: Vec<Vec<String>> = list.rows().iter().map(|it| row(args, it)).collect();
+    if let Some(columns) = columns.filter(|_| !args.no_trunc) {
+        table::cut_first(&header, &mut rows, columns, LEAST_NAME);
+    }
+    table::lines(&header, &rows)
+}
+
+fn row(args: &Options, row: &ImageRow) -> Vec<String> {
+    let short = |digest: &str, shorten: fn(&Digest) -> String| match digest.parse::<Digest>() {
+        Ok(digest) if !args.no_trunc => shorten(&digest),
+        _ => escaped(digest).into_owned(),
+    };
+    let mut cells = vec![
+        escaped(&row.reference).into_owned(),
+        short(&row.id, |id| id.short().to_owned()),
+        size::bytes(row.size_bytes),
+        escaped(&time::local(&row.created_at)).into_owned(),
+    ];
+    if args.digests {
+        cells.insert(1, short(&row.digest, short_digest));
+    }
+    cells
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Options,
+    }
+
+    fn shown(line: &str, columns: Option<usize>) -> Vec<String> {
+        let words = ["images"].into_iter().chain(line.split_whitespace());
+        let args = Line::try_parse_from(words).unwrap().args;
+        let list = ImageList {
+            images: vec![ImageSummary {
+                references: vec!["ghcr.io/an-org/an-app-with-a-long-name:v1".parse().unwrap()],
+                digest: Digest::of(b"manifest"),
+                config_digest: Digest::of(b""),
+                platform: "linux/amd64".parse().unwrap(),
+                layer_count: 1,
+                size_bytes: 2048,
+                created_at: "then".to_owned(),
+            }],
+            sort: args.sort.into(),
+            incomplete: None,
+        };
+        table(&args, &list, columns)
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_names_at_their_beginning() {
+        for columns in [60, 80, 120] {
+            let lines = shown("", Some(columns));
+            let widths = lines.iter().map(|line| line.chars().count());
+            assert!(widths.max() <= Some(columns), "{columns}: {lines:#?}");
+            assert!(lines[1].contains("name:v1    e3b0c44298fc"), "{lines:#?}");
+        }
+        assert!(shown("", Some(60))[1].starts_with('…'));
+        assert!(
+            shown("", Some(40))[1].starts_with("…th-a-long-name:"),
+            "{:?}",
+            shown("", Some(40))
+        );
+        for lines in [shown("", None), shown("--no-trunc", Some(40))] {
+            assert!(lines[1].starts_with("ghcr.io/an-org/"), "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn digests_are_a_column_of_their_own_and_shortened_unless_that_is_unwanted() {
+        let short = shown("--digests", None);
+        assert!(short[0].starts_with("REFERENCE"), "{short:#?}");
+        assert!(short[0].contains("DIGEST"), "{short:#?}");
+        assert!(!shown("", None)[0].contains("DIGEST"));
+        let full = shown("--digests --no-trunc", None);
+        for digest in [Digest::of(b""), Digest::of(b"manifest")] {
+            assert!(!short[1].contains(&digest.to_string()), "{short:#?}");
+            assert!(short[1].contains(digest.short()), "{short:#?}");
+            assert!(full[1].contains(&digest.to_string()), "{full:#?}");
+        }
+    }
 }

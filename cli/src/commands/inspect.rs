@@ -12,16 +12,17 @@ use crate::page::Page;
 use crate::ui::Ui;
 use crate::{size, time};
 
-/// Show detailed metadata for a cached image (manifest, layers, config).
+/// Show detailed metadata for cached images (manifest, layers, config).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb image inspect python
-  msb image inspect python --format json")]
+  msb image inspect python --format json
+  msb image inspect alpine python --format json   # An array")]
 pub(crate) struct Args {
-    /// The image: a reference, a digest, or the first digits of one.
-    #[arg(value_name = "REF")]
-    reference: String,
+    /// The images: references, digests, or the first digits of one.
+    #[arg(required = true, value_name = "REF")]
+    references: Vec<String>,
     /// Output format.
     #[arg(long, value_enum)]
     format: Option<DataFormat>,
@@ -29,11 +30,28 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
-    let image = commands::open()?.inspect(&args.reference).run()?;
-    match args.format {
-        Some(DataFormat::Json) => ui.json(&image),
-        None => ui.data(&text(&image)),
+    let msb = commands::open()?;
+    let mut images = Vec::new();
+    let result = commands::each(
+        ui,
+        "images could not be inspected",
+        &args.references,
+        |reference| {
+            images.push(msb.inspect(reference).run()?);
+            Ok(())
+        },
+    );
+    match (args.format, images.as_slice(), args.references.len()) {
+        // One image is an object, several are a list of them, even if only one could be inspected.
+        (Some(DataFormat::Json), [], 1) => {}
+        (Some(DataFormat::Json), [image], 1) => ui.json(image)?,
+        (Some(DataFormat::Json), images, _) => ui.json(&images)?,
+        (None, images, _) => {
+            let pages: Vec<String> = images.iter().map(text).collect();
+            ui.data(&pages.join("\n"))?;
+        }
     }
+    result
 }
 
 fn text(image: &ImageDetails) -> String {

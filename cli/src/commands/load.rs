@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use msb_host::{Input, LoadReport, Platform, Reference};
 
 use super::names;
+use super::tag::note_moved;
 use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -34,9 +35,9 @@ pub(crate) struct Args {
     /// Read archive from a tar file or a directory instead of stdin.
     #[arg(short, long, value_name = "PATH")]
     input: Option<PathBuf>,
-    /// Add a local image reference to the first imported image.
-    #[arg(short, long, value_name = "REF")]
-    tag: Option<String>,
+    /// Add a local image reference to the first imported image; may be given several times.
+    #[arg(short, long = "tag", value_name = "REF")]
+    tags: Vec<String>,
     /// Load the images for this platform instead of those for this machine.
     #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     platform: Option<String>,
@@ -67,9 +68,13 @@ impl Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let tag = args.tag.as_deref().map(str::parse::<Reference>);
+    let tags = args
+        .tags
+        .iter()
+        .map(|tag| tag.parse::<Reference>())
+        .collect::<Result<Vec<_>, _>>()?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>);
-    let (tag, platform) = (tag.transpose()?, platform.transpose()?);
+    let platform = platform.transpose()?;
     let input = match args.input {
         Some(path) if path != Path::new("-") => Input::Path(path),
         _ if io::stdin().is_terminal() => {
@@ -83,7 +88,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     };
     let started = Instant::now();
     let mut load = commands::open()?.load(input);
-    if let Some(tag) = tag {
+    for tag in tags {
         load = load.tag(tag);
     }
     if let Some(platform) = platform {
@@ -128,13 +133,7 @@ fn note_missing_name(ui: Ui, report: &LoadReport) {
 
 fn show(ui: Ui, report: &LoadReport, took: Duration) {
     for image in &report.images {
-        for moved in &image.moved {
-            ui.note(&format!(
-                "{} named image {} before, which is kept",
-                moved.reference,
-                moved.previous.short()
-            ));
-        }
+        note_moved(ui, &image.moved);
         let aside = if image.already_present {
             "already cached"
         } else {

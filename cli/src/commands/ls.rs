@@ -35,13 +35,13 @@ pub(crate) struct Args {
     #[arg(short = 'R', long, requires = "reference")]
     recursive: bool,
     #[command(flatten)]
-    list: images::Args,
+    list: images::Options,
 }
 
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let Some(reference) = args.reference else {
-        return images::run(ui, &args.list);
+        return images::list(ui, &[], &args.list);
     };
     let msb = commands::open()?;
     let (format, quiet) = (args.list.format, args.list.quiet);

@@ -4,7 +4,9 @@ pub(crate) mod cat;
 pub(crate) mod connection;
 pub(crate) mod diff;
 pub(crate) mod disk;
+pub(crate) mod exists;
 pub(crate) mod export;
+pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
@@ -17,6 +19,7 @@ pub(crate) mod registry;
 pub(crate) mod rmi;
 pub(crate) mod save;
 pub(crate) mod store;
+pub(crate) mod tag;
 pub(crate) mod verify;
 
 use std::path::Path;
@@ -51,6 +54,10 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
         Command::Image(ImageCommand::Disk(args)) => disk::run(ui, &args),
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
+        Command::Image(ImageCommand::Tag(args)) => tag::tag(ui, &args),
+        Command::Image(ImageCommand::Untag(args)) => tag::untag(ui, &args),
+        Command::Image(ImageCommand::History(args)) => history::run(ui, &args),
+        Command::Image(ImageCommand::Exists(args)) => exists::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
         Command::Registry(command) => registry::run(ui, command),
@@ -76,6 +83,33 @@ fn open() -> Result<Msb, CommandError> {
 fn compiler() -> Option<&'static Path> {
     let own = Path::new("/proc/self/exe");
     own.exists().then_some(own)
+}
+
+/// Does something with each image. One that fails does not keep the others: its error is shown, or is
+/// the error of the command where it is the only one.
+fn each(
+    ui: Ui,
+    failure: &str,
+    selectors: &[String],
+    mut work: impl FnMut(&str) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let mut failed = 0;
+    for selector in selectors {
+        if let Err(error) = work(selector) {
+            if selectors.len() == 1 || matches!(error, CommandError::OutputClosed) {
+                return Err(error);
+            }
+            failed += 1;
+            ui.error(&error);
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(CommandError::new(format!(
+            "{failed} of {} {failure}",
+            selectors.len()
+        ))),
+    }
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use msb_host::{Platform, PulledImage, Reference};
+use clap::ValueEnum;
+use msb_host::{Platform, PullPolicy, PulledImage, Reference, TagLookup};
 
 use super::connection::Connection;
+use super::tag::note_moved;
 use crate::error::{CommandError, Exit};
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -13,13 +15,15 @@ use crate::ui::Ui;
 
 /// Pull images from registries to the local cache.
 ///
-/// An image that is already in the store is not pulled again. If a pull stops, the same command
-/// continues where it stopped.
+/// An image that is already in the store is not pulled again, and its tag is not looked up: --policy
+/// newer does that, and fetches only what has changed. If a pull stops, the same command continues where
+/// it stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb pull python
   msb pull alpine ghcr.io/my-org/my-image:v1
+  msb pull --policy newer python
   msb pull --platform linux/arm64 alpine
   msb pull --insecure registry.local:5000/app")]
 pub(crate) struct Args {
@@ -29,6 +33,15 @@ pub(crate) struct Args {
     /// Force re-download even if cached.
     #[arg(short, long)]
     force: bool,
+    /// When the registry is asked.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = Policy::Missing,
+        conflicts_with = "force"
+    )]
+    policy: Policy,
     /// Suppress progress output; print only the digest that the registry knows each image by.
     #[arg(short, long)]
     quiet: bool,
@@ -37,6 +50,30 @@ pub(crate) struct Args {
     platform: Option<String>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// When the registry is asked. An image that is named by its digest is not asked for if it is there.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Policy {
+    /// If the image is not in the store.
+    Missing,
+    /// Always; the image is fetched if its tag has moved, and kept if the registry cannot be asked.
+    Newer,
+    /// Always; it is an error if the registry cannot be asked.
+    Always,
+    /// Never; it is an error if the image is not in the store.
+    Never,
+}
+
+impl From<Policy> for PullPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Missing => Self::Missing,
+            Policy::Newer => Self::Newer,
+            Policy::Always => Self::Always,
+            Policy::Never => Self::Never,
+        }
+    }
 }
 
 /// Runs the command.
@@ -55,7 +92,10 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     for reference in &references {
         let started = Instant::now();
         let pulled = progress::during(quiet, Work::Pull, |progress| {
-            let mut pull = msb.pull(reference).force(args.force);
+            let mut pull = msb
+                .pull(reference)
+                .policy(args.policy.into())
+                .force(args.force);
             if let Some(platform) = &platform {
                 pull = pull.platform(platform.clone());
             }
@@ -116,17 +156,14 @@ fn transport_hint(reference: &Reference) -> Option<String> {
 }
 
 fn tell(ui: Ui, image: &PulledImage, started: Instant) {
-    for moved in &image.moved {
-        ui.note(&format!(
-            "{} named image {} before, which is kept",
-            moved.reference,
-            moved.previous.short()
-        ));
-    }
-    let aside = if image.already_present {
-        "already cached"
-    } else {
-        ""
+    note_moved(ui, &image.moved);
+    let aside = match (image.already_present, image.lookup) {
+        (false, _) => "",
+        (true, TagLookup::Confirmed) => "up to date",
+        (true, TagLookup::NotAsked) if image.reference.digest().is_none() => {
+            "already cached; the tag was not looked up, which --policy newer does"
+        }
+        (true, _) => "already cached",
     };
     // Where the reference has it, all is said.
     if image.reference.digest() != Some(&image.registry_digest) {

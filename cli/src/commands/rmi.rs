@@ -45,31 +45,19 @@ fn remove_each(
     selectors: &[String],
     remove: impl Fn(&str) -> Result<Removed, Error>,
 ) -> Result<(), CommandError> {
-    let mut failed = 0;
-    for selector in selectors {
-        match remove(selector) {
-            Ok(removed) => report(ui, selector, &removed),
-            Err(error) => {
-                let error = match error {
-                    Error::Store(error) if error.is_full() => without_room(&error),
-                    error => error.into(),
-                };
-                // The only image's error is the error of the command.
-                if selectors.len() == 1 {
-                    return Err(error);
-                }
-                failed += 1;
-                ui.error(&error);
+    commands::each(
+        ui,
+        "images could not be removed",
+        selectors,
+        |selector| match remove(selector) {
+            Ok(removed) => {
+                report(ui, selector, &removed);
+                Ok(())
             }
-        }
-    }
-    if failed == 0 {
-        return Ok(());
-    }
-    Err(CommandError::new(format!(
-        "{failed} of {} images could not be removed",
-        selectors.len()
-    )))
+            Err(Error::Store(error)) if error.is_full() => Err(without_room(&error)),
+            Err(error) => Err(error.into()),
+        },
+    )
 }
 
 fn report(ui: Ui, selector: &str, removed: &Removed) {

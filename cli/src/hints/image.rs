@@ -70,6 +70,9 @@ pub(super) fn for_pull(error: &PullError) -> Option<String> {
     let hint = match error {
         PullError::Registry { source, .. } => return for_registry(source),
         PullError::Store(error) => return for_store(error),
+        PullError::NotInStore { reference } => {
+            return Some(format!("pull it: `msb pull {}`", reference.familiar()));
+        }
         PullError::Image { source, .. } => match &**source {
             ImageError::Archive(error) => return for_archive(error),
             ImageError::Layer { source, .. } if !source.is_output() => {
@@ -227,6 +230,13 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
             Err(error @ ParseReferenceError::Pasted { .. }) => return Some(for_reference(&error)),
             _ => "`msb images` lists what there is",
         },
+        StoreError::DigestAsName { name } => {
+            return Some(format!(
+                "give a tag: `{}:{}`",
+                name.familiar_name(),
+                name.tag().unwrap_or("latest")
+            ));
+        }
         StoreError::Ambiguous { .. } => "give more digits of the ID, or a reference",
         StoreError::InUse { sandboxes, .. }
             if let Some(directory) = sandboxes

@@ -1,7 +1,10 @@
 //! `images`: what there is.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
+use super::filter::{Filters, ImageFilter, NamePattern};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -50,26 +53,83 @@ pub struct ImageRow {
     pub size_bytes: u64,
 }
 
+/// What to list, and in which order.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// List only images with a name like one of these, under these names. All where there is none.
+    pub names: Vec<NamePattern>,
+    /// List only images that match all of these.
+    pub filters: Vec<ImageFilter>,
+    /// The order.
+    pub sort: ImageSort,
+}
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImageSort {
+    /// The newest first.
+    #[default]
+    Created,
+    /// By name, images without one last.
+    Reference,
+    /// The largest first.
+    Size,
+    /// By ID.
+    Id,
+}
+
 /// The images of a store.
 #[derive(Debug)]
 pub struct ImageList {
-    /// The images, the newest first.
+    /// The images, each with the names that were asked for.
     pub images: Vec<ImageSummary>,
+    /// The order that they are in.
+    pub sort: ImageSort,
     /// Why there may be others as well: the catalogue is damaged, or has lost images.
     pub incomplete: Option<StoreError>,
 }
 
-/// Returns the images of the store. What is damaged does not keep the others.
-pub fn list(store: &Store) -> Result<ImageList, StoreError> {
+/// Returns images of the store. What is damaged does not keep the others.
+pub fn list(store: &Store, options: &ListOptions) -> Result<ImageList, StoreError> {
+    let filters = Filters::new(store, &options.filters)?.named(&options.names);
     let (images, mut damaged) = store.listing()?;
     let incomplete = match damaged.pop() {
         Some(row) => Some(row.into()),
         None => store.check_complete().err(),
     };
+    let mut listed = Vec::with_capacity(images.len());
+    for mut image in images {
+        if let Some(names) = filters.matching(store, &image) {
+            image.references = names;
+            listed.push(ImageSummary::from(image));
+        }
+    }
+    match options.sort {
+        // The catalogue has them in this order.
+        ImageSort::Created => {}
+        ImageSort::Reference => listed.sort_by_cached_key(|image| {
+            let first = image.references.iter().map(Reference::familiar).min();
+            (first.is_none(), first)
+        }),
+        ImageSort::Size => listed.sort_by_key(|image| Reverse(image.size_bytes)),
+        ImageSort::Id => listed.sort_by_cached_key(|image| image.config_digest.to_string()),
+    }
     Ok(ImageList {
-        images: images.into_iter().map(ImageSummary::from).collect(),
+        images: listed,
+        sort: options.sort,
         incomplete,
     })
+}
+
+impl ImageList {
+    /// Returns the lines of the list, in its order.
+    pub fn rows(&self) -> Vec<ImageRow> {
+        let mut rows: Vec<ImageRow> = self.images.iter().flat_map(ImageSummary::rows).collect();
+        if self.sort == ImageSort::Reference {
+            rows.sort_by_cached_key(|row| (row.reference == NO_REFERENCE, row.reference.clone()));
+        }
+        rows
+    }
 }
 
 impl ImageSummary {
@@ -129,7 +189,7 @@ mod tests {
         let store = TestStore::new();
         store.add("old", &["a"], &["app"]);
         store.add("new", &["a", "b"], &["app", "ghcr.io/org/app:v1"]);
-        let rows: Vec<ImageRow> = list(&store.store)
+        let rows: Vec<ImageRow> = list(&store.store, &ListOptions::default())
             .unwrap()
             .images
             .iter()
@@ -158,8 +218,74 @@ mod tests {
         assert!(rows[0].created_at.parse::<jiff::Timestamp>().is_ok());
     }
 
+    fn references(
+        store: &TestStore,
+        names: &[&str],
+        filters: &[&str],
+        sort: ImageSort,
+    ) -> Vec<String> {
+        let options = ListOptions {
+            names: names.iter().map(|name| name.parse().unwrap()).collect(),
+            filters: filters
+                .iter()
+                .map(|filter| filter.parse().unwrap())
+                .collect(),
+            sort,
+        };
+        let rows = list(&store.store, &options).unwrap().rows();
+        rows.into_iter().map(|row| row.reference).collect()
+    }
+
+    #[test]
+    fn names_and_filters_pick_images_and_the_names_that_are_shown() {
+        let store = TestStore::new();
+        store.add("first", &["a"], &["app:1", "zoo"]);
+        store.add("second", &["a", "b"], &["app:2", "ghcr.io/org/app:2"]);
+        store.add("third", &["c"], &[]);
+        let listed = |names: &[&str], filters: &[&str]| {
+            references(&store, names, filters, ImageSort::Created)
+        };
+        assert_eq!(listed(&["app"], &[]), ["app:2", "app:1"]);
+        assert_eq!(
+            listed(&["app:1", "ghcr.io/org/*"], &[]),
+            ["ghcr.io/org/app:2", "app:1"]
+        );
+        assert_eq!(listed(&["nothing"], &[]), [""; 0]);
+        assert_eq!(listed(&[], &["dangling=true"]), ["<none>"]);
+        assert_eq!(listed(&["app"], &["dangling=true"]), [""; 0]);
+        assert_eq!(listed(&[], &["dangling=true", "dangling=false"]), [""; 0]);
+        assert_eq!(listed(&[], &["label=name=first"]), ["app:1", "zoo:latest"]);
+        assert_eq!(listed(&[], &["label=name"]).len(), 5);
+        assert_eq!(listed(&[], &["label=other"]), [""; 0]);
+        assert_eq!(listed(&[], &["before=app:2"]), ["app:1", "zoo:latest"]);
+        assert_eq!(listed(&[], &["since=app:1", "dangling=false"]).len(), 2);
+        assert_eq!(listed(&[], &["since=app:1", "before=app:2"]), [""; 0]);
+    }
+
+    #[test]
+    fn lists_have_the_order_that_was_asked_for() {
+        let store = TestStore::new();
+        store.add("first", &["a"], &["m", "z"]);
+        store.add("second", &["a", "b"], &["n"]);
+        store.add("third", &[], &[]);
+        let listed = |sort| references(&store, &[], &[], sort);
+        assert_eq!(
+            listed(ImageSort::Created),
+            ["<none>", "n:latest", "m:latest", "z:latest"]
+        );
+        assert_eq!(
+            listed(ImageSort::Reference),
+            ["m:latest", "n:latest", "z:latest", "<none>"]
+        );
+        assert_eq!(
+            listed(ImageSort::Size),
+            ["n:latest", "m:latest", "z:latest", "<none>"]
+        );
+    }
+
     #[test]
     fn a_store_without_images_gives_an_empty_list() {
-        assert!(list(&TestStore::new().store).unwrap().images.is_empty());
+        let list = list(&TestStore::new().store, &ListOptions::default());
+        assert!(list.unwrap().images.is_empty());
     }
 }

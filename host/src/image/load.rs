@@ -34,8 +34,8 @@ use crate::store::{LayerFacts, LayerKey, MovedReference, NewImage, StagedLayer, 
 /// How to load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// A reference for the first image, beside those in the archive.
-    pub tag: Option<Reference>,
+    /// References for the first image, in addition to those in the archive.
+    pub tags: Vec<Reference>,
     /// The platform to pick; the host's where none is given.
     pub platform: Option<Platform>,
     /// What an archive may cost.
@@ -97,7 +97,7 @@ pub fn load(
     context: &Context,
 ) -> Result<LoadReport, ImageError> {
     let Context { progress, cancel } = context;
-    if let Some(tag) = options.tag.as_ref().filter(|tag| tag.digest().is_some()) {
+    if let Some(tag) = options.tags.iter().find(|tag| tag.digest().is_some()) {
         return Err(ImageError::DigestAsTag {
             tag: Box::new(tag.clone()),
         });
@@ -229,8 +229,8 @@ impl Loaded {
             failed,
             has_first,
         } = self;
-        let tag = options.tag.as_ref().filter(|_| has_first);
-        name::settle(&mut images, tag, progress);
+        let tags: &[Reference] = if has_first { &options.tags } else { &[] };
+        name::settle(&mut images, tags, progress);
         for (image, new) in images.iter_mut().zip(&new) {
             name::keep_proven(store, image, new, progress)?;
         }

@@ -24,11 +24,13 @@ mod file_entry;
 mod files;
 #[cfg(feature = "registry")]
 mod files_error;
+mod filter;
 #[cfg(feature = "registry")]
 mod finished_layers;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod history;
 mod inspect;
 mod list;
 #[cfg(feature = "plugins")]
@@ -93,8 +95,10 @@ pub use file_entry::{FileEntry, FileKind, Timestamp};
 pub use files::{ImageFile, list_files, open_file, walk_files};
 #[cfg(feature = "registry")]
 pub use files_error::FilesError;
+pub use filter::{ImageFilter, NamePattern, ParseFilterError};
+pub use history::{HistoryStep, history};
 pub use inspect::{ImageDetails, LayerDetails, inspect};
-pub use list::{ImageList, ImageRow, ImageSummary, NO_REFERENCE, list};
+pub use list::{ImageList, ImageRow, ImageSort, ImageSummary, ListOptions, NO_REFERENCE, list};
 #[cfg(feature = "plugins")]
 pub use load::{FailedImage, LoadOptions, LoadReport, LoadedImage, load};
 pub use merge_error::MergeError;
@@ -107,7 +111,7 @@ pub use mount::{MOUNT_SANDBOX, MountedImage, mount, unmount};
 pub use mount_error::MountImageError;
 pub use prune::{PruneOptions, PruneReport, prune};
 #[cfg(feature = "registry")]
-pub use pull::{PullOptions, PulledImage, pull};
+pub use pull::{PullOptions, PullPolicy, PulledImage, TagLookup, pull};
 #[cfg(feature = "registry")]
 pub use pull_error::PullError;
 pub use remove::{RemoveOptions, Removed, remove};

@@ -8,25 +8,23 @@ use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 use crate::store::{NewImage, Store};
 
-/// Gives the first image the tag that the user has chosen.
-pub(super) fn add_tag(images: &mut [SelectedImage], tag: Option<&Reference>) {
-    if let (Some(tag), Some(first)) = (tag, images.first_mut()) {
-        first.references.retain(|own| own != tag);
-        first.references.push(tag.clone());
+/// Gives the first image the tags that the user has chosen.
+pub(super) fn add_tags(images: &mut [SelectedImage], tags: &[Reference]) {
+    if let Some(first) = images.first_mut() {
+        for tag in tags {
+            first.references.retain(|own| own != tag);
+            first.references.push(tag.clone());
+        }
     }
 }
 
 /// Gives each name to one image: the last that claims it, as docker, podman and containerd do. Of
-/// images for different platforms, which an index has under its one name, it is the first. `tag` is
-/// the one that the user has chosen for the first image.
-pub(super) fn settle(
-    images: &mut [SelectedImage],
-    tag: Option<&Reference>,
-    progress: &dyn Progress,
-) {
+/// images for different platforms, which an index has under its one name, it is the first. `tags`
+/// are those that the user has chosen for the first image.
+pub(super) fn settle(images: &mut [SelectedImage], tags: &[Reference], progress: &dyn Progress) {
     let mut owners: HashMap<Reference, usize> = HashMap::new();
     let mut lost = Vec::new();
-    owners.extend(tag.map(|tag| (tag.clone(), 0)));
+    owners.extend(tags.iter().map(|tag| (tag.clone(), 0)));
     for (number, image) in images.iter().enumerate() {
         for reference in &image.references {
             let owner = *owners.entry(reference.clone()).or_insert(number);
@@ -34,7 +32,7 @@ pub(super) fn settle(
                 continue;
             };
             let is_variant = before.config.platform != image.config.platform;
-            let loser = if is_variant || tag == Some(reference) {
+            let loser = if is_variant || tags.contains(reference) {
                 number
             } else {
                 owners.insert(reference.clone(), number);

@@ -4,6 +4,7 @@
 //! and convert what the store does not have, and only then make anything visible.
 
 use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,7 +37,9 @@ const MIN_CONNECTIONS: usize = 4;
 pub struct PullOptions {
     /// The platform to pick; the host's where none is given.
     pub platform: Option<Platform>,
-    /// Fetch and convert all of it, whatever the store has.
+    /// When the registry is asked.
+    pub policy: PullPolicy,
+    /// Fetch and convert all of it, whatever the store has and whatever the policy says.
     pub force: bool,
     /// What an image may cost.
     pub limits: Limits,
@@ -47,6 +50,33 @@ pub struct PullOptions {
     pub used_by: Option<String>,
     /// Who is asked for credentials otherwise. By default, no one is.
     pub chain: Arc<Chain>,
+}
+
+/// When the registry is asked for an image. What has a digest never changes: under any policy, it is not
+/// asked for if it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// If the image is not in the store.
+    #[default]
+    Missing,
+    /// Always, and the image is fetched if its tag names another one now. If the registry cannot be asked,
+    /// the image in the store is good enough.
+    Newer,
+    /// Always; the image in the store is used only if the registry still gives it.
+    Always,
+    /// Never: an image that is not in the store is an error.
+    Never,
+}
+
+/// What is known of whether the tag of a pulled image still names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagLookup {
+    /// The registry was not asked.
+    NotAsked,
+    /// The registry was asked, and named this image.
+    Confirmed,
+    /// The registry could not be asked, which a notice has told.
+    Failed,
 }
 
 /// An image that the store now has.
@@ -64,6 +94,8 @@ pub struct PulledImage {
     pub platform: Platform,
     /// The store had all of it before.
     pub already_present: bool,
+    /// Whether the tag was looked up.
+    pub lookup: TagLookup,
     /// The reference named another image before.
     pub moved: Vec<MovedReference>,
 }
@@ -79,7 +111,7 @@ impl PullOptions {
     }
 }
 
-/// Pulls an image. One that is there and whole is not asked for.
+/// Pulls an image. By default, one that is there and whole is not asked for.
 ///
 /// Nothing is visible in the store until every layer has been converted and checked. What was
 /// received of a layer is kept when the pull fails, and the next one goes on from there.
@@ -92,11 +124,23 @@ pub fn pull(
 ) -> Result<PulledImage, PullError> {
     let Context { progress, cancel } = context;
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
-    if !options.force
-        && let Some(image) = present(store, reference, &wanted)?
-        && is_used(store, &image, options)?
+    let here = if options.force {
+        None
+    } else {
+        present(store, reference, &wanted)?
+    };
+    let may_change = reference.digest().is_none();
+    let is_looked_up = matches!(options.policy, PullPolicy::Newer | PullPolicy::Always);
+    if !(is_looked_up && may_change)
+        && let Some(image) = &here
+        && is_used(store, image, options)?
     {
-        return Ok(image);
+        return Ok(image.clone());
+    }
+    if options.policy == PullPolicy::Never && !options.force {
+        return Err(PullError::NotInStore {
+            reference: reference.clone(),
+        });
     }
     progress.report(Event::Phase(&format!("Resolving {reference}")));
     let progress = &few_notices(progress);
@@ -109,6 +153,17 @@ pub fn pull(
     let repository = client
         .repository(reference, Action::Pull, Arc::new(credentials))?
         .telling(Arc::clone(progress));
+    if options.policy == PullPolicy::Newer
+        && let Some(image) = here
+    {
+        let lookup = look_up(&repository, reference, &image, context)?;
+        tell(progress.as_ref(), client);
+        if let Some(lookup) = lookup
+            && is_used(store, &image, options)?
+        {
+            return Ok(PulledImage { lookup, ..image });
+        }
+    }
     let resolver = Resolver {
         repository: &repository,
         reference,
@@ -139,6 +194,38 @@ pub fn pull(
     let made = pull.run(reference, &found, options);
     tell(progress.as_ref(), client);
     made
+}
+
+/// Asks the registry whether a tag still names the image that is there, or whether that is good enough;
+/// `None` if it does not. Only the digest is asked for.
+fn look_up(
+    repository: &Repository,
+    reference: &Reference,
+    image: &PulledImage,
+    Context { progress, cancel }: &Context,
+) -> Result<Option<TagLookup>, PullError> {
+    let on_retry = |retry: &Retry<'_>| {
+        progress.report(Event::Retrying {
+            reason: &retry.error.to_string(),
+            after: retry.after,
+        });
+    };
+    let tag = reference.tag().unwrap_or("latest");
+    match repository.digest_of_tag(tag, &on_retry, cancel) {
+        Ok(digest) => {
+            Ok((digest.as_ref() == Some(&image.registry_digest)).then_some(TagLookup::Confirmed))
+        }
+        Err(error) => {
+            cancel.check()?;
+            let causes = std::iter::successors(Some(&error as &dyn Error), |&error| error.source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            progress.report(Event::Notice(&format!(
+                "could not look up whether {reference} has changed, so the image in the store is used: {}",
+                causes.join(": ")
+            )));
+            Ok(Some(TagLookup::Failed))
+        }
+    }
 }
 
 /// Records the use of an image that is there, if one is to be recorded. Returns whether the image still
@@ -206,6 +293,7 @@ fn present(
         config_digest: image.config_digest,
         platform: image.platform,
         already_present: true,
+        lookup: TagLookup::NotAsked,
         moved,
     }))
 }
@@ -297,6 +385,7 @@ impl Pull<'_> {
             config_digest: new.config_digest,
             platform: new.platform,
             already_present: layers.is_empty() && recorded.already_present,
+            lookup: TagLookup::Confirmed,
             moved: recorded.moved,
         })
     }

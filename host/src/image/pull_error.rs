@@ -30,6 +30,12 @@ pub enum PullError {
         #[source]
         source: Box<ImageError>,
     },
+    /// It is not in the store, and the registry was not to be asked.
+    #[error("{reference} is not in the store, and the registry was not asked")]
+    NotInStore {
+        /// The image.
+        reference: Reference,
+    },
     /// The configuration of registries cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),

@@ -123,7 +123,7 @@ pub(super) fn select(
             references,
         });
     }
-    name::add_tag(&mut selected, options.tag.as_ref());
+    name::add_tags(&mut selected, &options.tags);
     Ok(selected)
 }
 

@@ -31,9 +31,9 @@ impl Msb {
 }
 
 impl Operation<Load> {
-    /// Gives the first image of the archive this name as well.
+    /// Gives the first image of the archive this name as well. May be called again.
     pub fn tag(mut self, tag: Reference) -> Self {
-        self.work.options.tag = Some(tag);
+        self.work.options.tags.push(tag);
         self
     }
 

@@ -6,18 +6,22 @@ use crate::Error;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::image::{
-    self, ImageDetails, ImageList, PruneOptions, PruneReport, RemoveOptions, Removed,
-    VerifyOptions, VerifyReport,
+    self, HistoryStep, ImageDetails, ImageFilter, ImageList, ImageSort, ListOptions, NamePattern,
+    PruneOptions, PruneReport, RemoveOptions, Removed, VerifyOptions, VerifyReport,
 };
 use crate::store::Store;
 
 /// Lists images: see [`Msb::images`].
 #[derive(Clone, Debug)]
-pub struct Images(());
+pub struct Images(ListOptions);
 
 /// Shows an image: see [`Msb::inspect`].
 #[derive(Clone, Debug)]
 pub struct Inspect(String);
+
+/// Shows how an image was made: see [`Msb::history`].
+#[derive(Clone, Debug)]
+pub struct History(String);
 
 /// Removes an image: see [`Msb::remove`].
 #[derive(Clone, Debug)]
@@ -51,13 +55,19 @@ pub struct Release(String);
 impl Msb {
     /// Lists the images.
     pub fn images(&self) -> Operation<Images> {
-        Operation::new(self, Images(()))
+        Operation::new(self, Images(ListOptions::default()))
     }
 
     /// Returns all that the store knows of an image, with the paths of its layers, which are EROFS
     /// images to be mounted. `image` is a reference, a digest, or the first digits of one.
     pub fn inspect(&self, image: impl Into<String>) -> Operation<Inspect> {
         Operation::new(self, Inspect(image.into()))
+    }
+
+    /// Returns the steps in which an image was made, the last one first. `image` is a reference, a
+    /// digest, or the first digits of one.
+    pub fn history(&self, image: impl Into<String>) -> Operation<History> {
+        Operation::new(self, History(image.into()))
     }
 
     /// Removes an image and the layers that no other image has. An image with several references
@@ -110,6 +120,26 @@ impl Msb {
     }
 }
 
+impl Operation<Images> {
+    /// Lists only images with a name like this. May be called again: one match is enough.
+    pub fn name(mut self, name: NamePattern) -> Self {
+        self.work.0.names.push(name);
+        self
+    }
+
+    /// Lists only images that match. May be called again: all are to match.
+    pub fn filter(mut self, filter: ImageFilter) -> Self {
+        self.work.0.filters.push(filter);
+        self
+    }
+
+    /// Changes the order, in which the newest image is first.
+    pub fn sort(mut self, sort: ImageSort) -> Self {
+        self.work.0.sort = sort;
+        self
+    }
+}
+
 impl Operation<Remove> {
     /// Removes it even if sandboxes use it. Its layers stay until these end.
     pub fn force(mut self, force: bool) -> Self {
@@ -152,13 +182,15 @@ macro_rules! sealed {
     ($($work:ty),+) => { $(impl Sealed for $work {})+ };
 }
 
-sealed!(Images, Inspect, Remove, Prune, Verify, UseImage, Release);
+sealed!(
+    Images, Inspect, History, Remove, Prune, Verify, UseImage, Release
+);
 
 impl Work for Images {
     type Output = ImageList;
 
     fn work(self, msb: &Msb, _context: &Context) -> Result<ImageList, Error> {
-        Ok(image::list(&*msb.store()?)?)
+        Ok(image::list(&*msb.store()?, &self.0)?)
     }
 }
 
@@ -167,6 +199,14 @@ impl Work for Inspect {
 
     fn work(self, msb: &Msb, _context: &Context) -> Result<ImageDetails, Error> {
         Ok(image::inspect(&*msb.store()?, &self.0)?)
+    }
+}
+
+impl Work for History {
+    type Output = Vec<HistoryStep>;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<Vec<HistoryStep>, Error> {
+        Ok(image::history(&*msb.store()?, &self.0)?)
     }
 }
 

@@ -7,7 +7,7 @@ use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::context::Context;
 use crate::credential::RegistryAuth;
-use crate::image::{self, PullOptions, PulledImage};
+use crate::image::{self, PullOptions, PullPolicy, PulledImage};
 use crate::platform::Platform;
 use crate::progress::Event;
 use crate::reference::Reference;
@@ -37,6 +37,12 @@ impl Operation<Pull> {
     /// Pulls the image for this platform instead of the one for this machine.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.work.options.platform = Some(platform);
+        self
+    }
+
+    /// Changes when the registry is asked. The default is [`PullPolicy::Missing`].
+    pub fn policy(mut self, policy: PullPolicy) -> Self {
+        self.work.options.policy = policy;
         self
     }
 

@@ -240,7 +240,11 @@ impl Endpoint {
             let response = self.answer(context, &connection, builder, request.what)?;
             if inside {
                 let host = &self.config.host;
-                context.client.notices.take(host, response.headers());
+                let notices = &context.client.notices;
+                notices.take(host, response.headers());
+                if let Some(limit) = notices.limit(host, response.headers()) {
+                    context.waiter().log(LogLevel::Info, &limit);
+                }
             }
             let Some(location) = redirect::location(&response) else {
                 let elsewhere = (!inside).then(|| url.host_str().unwrap_or("?").to_owned());

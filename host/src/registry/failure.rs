@@ -55,6 +55,17 @@ impl RegistryError {
         matches!(self.kind, Kind::NotFound { .. })
     }
 
+    /// Returns whether the registry does not know this kind of request.
+    pub(super) fn is_method_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Status {
+                status: 405 | 501,
+                ..
+            }
+        )
+    }
+
     /// Returns whether the registry speaks HTTPS, and no trusted connection came of it.
     pub(super) fn is_of_tls(&self) -> bool {
         matches!(

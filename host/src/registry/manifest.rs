@@ -2,13 +2,14 @@
 //!
 //! What they mean is decided elsewhere.
 
-use reqwest::Response;
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::{Method, Response};
 use serde::de::IgnoredAny;
 
 use super::body::{self, Body};
 use super::encoding::NotUndone;
-use super::exchange::{Endpoint, EndpointRequest, RequestContext};
+use super::exchange::{Endpoint, EndpointRequest, RequestContext, Upload};
 use super::incoming::Unread;
 use super::operation::RegistryOperation;
 use super::{RegistryError, RegistryErrorKind, Repository, Retry};
@@ -20,6 +21,9 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// The header in which registries say the digest of a manifest.
+const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// How a manifest is named: by tag or by digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +87,7 @@ impl Repository {
                 upload: None,
             };
             let response = endpoint.send(context, &request)?;
-            let header = response.headers().get("docker-content-digest");
+            let header = response.headers().get(CONTENT_DIGEST);
             let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
             let content_type = body::content_type(&response)
                 .and_then(|text| Some(text.split(';').next()?.trim().to_ascii_lowercase()));
@@ -103,6 +107,43 @@ impl Repository {
                 host: endpoint.config.host.clone(),
                 content_type,
             })
+        })
+    }
+
+    /// Asks which manifest or index a tag names now, and fetches nothing. `None` where the registry does not
+    /// say, or does not know the question.
+    ///
+    /// # Errors
+    /// What the last endpoint says, which is the registry itself.
+    pub fn digest_of_tag(
+        &self,
+        tag: &str,
+        on_retry: &(dyn Fn(&Retry<'_>) + Sync),
+        cancel: &Cancel,
+    ) -> Result<Option<Digest>, RegistryError> {
+        self.at_each_endpoint(false, on_retry, cancel, |endpoint, context| {
+            let what =
+                RegistryOperation::FetchManifest(format!("{}:{tag}", endpoint.config.repository));
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+            let request = EndpointRequest {
+                path: format!("manifests/{tag}"),
+                headers,
+                what: &what,
+                upload: Some(Upload {
+                    method: Method::HEAD,
+                    url: None,
+                    body: Bytes::new(),
+                }),
+            };
+            match endpoint.send(context, &request) {
+                Ok(response) => {
+                    let stated = response.headers().get(CONTENT_DIGEST);
+                    Ok(stated.and_then(|value| value.to_str().ok()?.parse().ok()))
+                }
+                Err(error) if error.is_method_unknown() => Ok(None),
+                Err(error) => Err(error),
+            }
         })
     }
 

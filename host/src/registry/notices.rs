@@ -30,13 +30,25 @@ impl Notices {
                 self.add(format!("registry {host} says: {text}"));
             }
         }
-        let left = headers
-            .get("ratelimit-remaining")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.split(';').next()?.trim().parse::<u64>().ok());
+        let left = quota(headers, "ratelimit-remaining").map(|(left, _)| left);
         if let Some(left) = left.filter(|left| *left < FEW) {
             self.add(format!("registry {host} allows {left} more pulls for now"));
         }
+    }
+
+    /// Returns what the headers of an answer say of how much may be pulled, unless it was returned
+    /// before.
+    pub(super) fn limit(&self, host: &str, headers: &HeaderMap) -> Option<String> {
+        let (left, seconds) = quota(headers, "ratelimit-remaining")?;
+        let limit = quota(headers, "ratelimit-limit");
+        let limit = limit.map_or_else(String::new, |(limit, _)| format!(" of {limit}"));
+        let window = match seconds {
+            Some(seconds) if seconds >= 3600 => format!(" in {} h", seconds / 3600),
+            Some(seconds) => format!(" in {seconds} s"),
+            None => String::new(),
+        };
+        let text = format!("registry {host} allows {left} more pulls{limit}{window}");
+        self.lock().known.insert(text.clone()).then_some(text)
     }
 
     /// Returns what was said since the last time.
@@ -55,6 +67,15 @@ impl Notices {
     fn lock(&self) -> std::sync::MutexGuard<'_, NoticeQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads `100;w=21600`: a number of pulls, and the seconds in which they are allowed. Source: Docker Hub,
+/// "Usage and limits".
+fn quota(headers: &HeaderMap, name: &str) -> Option<(u64, Option<u64>)> {
+    let mut parts = headers.get(name)?.to_str().ok()?.split(';');
+    let number = parts.next()?.trim().parse().ok()?;
+    let window = parts.find_map(|part| part.trim().strip_prefix("w=")?.parse().ok());
+    Some((number, window))
 }
 
 /// Reads `299 - "text"`; other warnings are those of caches.
@@ -120,5 +141,30 @@ mod tests {
         assert!(notices.drain().is_empty());
         notices.take("h", &headers(&[("ratelimit-remaining", "3;w=21600")]));
         assert_eq!(notices.drain(), ["registry h allows 3 more pulls for now"]);
+    }
+
+    #[test]
+    fn a_quota_is_told_whenever_it_changes() {
+        let notices = Notices::default();
+        let limit = ("ratelimit-limit", "100;w=21600");
+        let all = headers(&[limit, ("ratelimit-remaining", "76;w=21600")]);
+        let told = notices.limit("h", &all);
+        assert_eq!(
+            told.as_deref(),
+            Some("registry h allows 76 more pulls of 100 in 6 h")
+        );
+        assert_eq!(notices.limit("h", &all), None);
+        let less = headers(&[("ratelimit-remaining", "75;w=90")]);
+        let told = notices.limit("h", &less);
+        assert_eq!(
+            told.as_deref(),
+            Some("registry h allows 75 more pulls in 90 s")
+        );
+        for other in [
+            headers(&[limit]),
+            headers(&[("ratelimit-remaining", "many")]),
+        ] {
+            assert_eq!(notices.limit("h", &other), None);
+        }
     }
 }

@@ -97,6 +97,12 @@ pub enum StoreError {
         /// The digest of the manifest.
         image: Digest,
     },
+    /// An image was to be called by a digest, which it has and is not given.
+    #[error("`{name}` cannot be given as a name: a digest says what an image is")]
+    DigestAsName {
+        /// The name.
+        name: Box<Reference>,
+    },
     /// A stored manifest, configuration or index is not what its digest says.
     #[error("`{}` is damaged: its digest is {actual}", path.display())]
     DamagedBlob {

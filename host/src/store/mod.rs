@@ -32,6 +32,7 @@ mod schema;
 mod sidecar;
 mod staging;
 mod sweep;
+mod tag;
 mod usage;
 
 pub use catalogue::Store;
@@ -50,6 +51,7 @@ pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorde
 pub use repair::LayerIdentity;
 pub use restore::Restored;
 pub use staging::{StagedLayer, Staging};
+pub use tag::{Tagged, Untagged};
 pub use usage::UsedImage;
 
 #[cfg(test)]

@@ -329,7 +329,7 @@ fn supersede(
 }
 
 /// Points a reference to an image, and returns that it led to another one.
-fn point(
+pub(super) fn point(
     transaction: &Transaction<'_>,
     reference: &Reference,
     image: &Digest,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use msb_host::Context;
 use msb_host::home::Home;
-use msb_host::image::{self, ImageSummary, VerifyOptions};
+use msb_host::image::{self, ImageSummary, ListOptions, VerifyOptions};
 use msb_host::limits::Limits;
 use msb_host::store::Store;
 use walkdir::WalkDir;
@@ -106,7 +106,12 @@ impl Place {
     /// Returns the images that are listed, as `reference id`, sorted. Of the many that are asked for,
     /// no process is started: what msb would say is what its library says.
     pub(crate) fn images(&self) -> std::result::Result<BTreeSet<String>, String> {
-        let list = || image::list(&Store::open(&Home::at(self.home()))?);
+        let list = || {
+            image::list(
+                &Store::open(&Home::at(self.home()))?,
+                &ListOptions::default(),
+            )
+        };
         let images = list().map_err(|error| in_full(&error))?;
         if let Some(error) = &images.incomplete {
             return Err(in_full(error));

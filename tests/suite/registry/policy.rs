@@ -1,15 +1,22 @@
 //! When a registry is asked at all, and what becomes of names.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{Scene, assert_whole, checked, inspected, sample};
 use crate::archive::{Image, gzip, sha256};
-use crate::env::Run;
+use crate::env::{Run, TestEnv};
+use crate::faulty::Registry;
 use crate::tests;
 
 tests! {
     an_image_that_is_there_is_not_asked_for needs DockerRegistry, Skopeo;
     an_image_of_which_a_layer_is_lost_is_pulled_again needs DockerRegistry, Skopeo;
+    a_newer_image_costs_one_request_and_what_has_changed needs DockerRegistry, Skopeo;
+    always_wants_an_answer_of_the_registry needs DockerRegistry, Skopeo;
+    never_asks_no_registry needs DockerRegistry, Skopeo;
+    a_hundred_images_are_looked_up_in_a_moment;
     force_fetches_all_of_it_again needs DockerRegistry, Skopeo;
     a_tag_that_has_moved_leaves_the_old_image_without_a_name needs DockerRegistry, Skopeo;
     several_images_are_pulled_one_after_the_other needs DockerRegistry, Skopeo;
@@ -52,6 +59,95 @@ fn an_image_of_which_a_layer_is_lost_is_pulled_again() {
     let [kept, lost] = [0, 1].map(|layer| sha256(&sample().layers[layer]));
     assert_eq!(scene.registry.fetched(&kept), 1);
     assert_eq!(scene.registry.fetched(&lost), 2);
+}
+
+/// The sample with another top layer.
+fn next() -> Image {
+    let bottom = "etc/\netc/hosts = 127.0.0.1\nbin/sh -> busybox";
+    Image::new("", &[bottom, "etc/\netc/other = yes"]).compressed(gzip)
+}
+
+fn a_newer_image_costs_one_request_and_what_has_changed() {
+    let scene = Scene::filled();
+    scene.pulls("app:1");
+    let asked = || scene.registry.requests().len();
+    let before = asked();
+    let run = scene.pull("--policy newer", "app:1").success();
+    assert!(run.stderr.contains("up to date"), "{run:#?}");
+    assert_eq!(asked(), before + 1, "{:#?}", scene.registry.requests());
+    let last = scene.registry.requests().pop().unwrap();
+    assert_eq!(last.method, "HEAD", "{last:?}");
+    scene.registry.push("app:1", &next());
+    let run = scene.pull("--policy newer", "app:1").success();
+    assert!(!run.stderr.contains("up to date"), "{run:#?}");
+    assert_eq!(
+        inspected(&scene.env, &scene.name("app:1"))["id"],
+        json!(next().id())
+    );
+    // The layer that both have was not fetched again.
+    let [kept, new] = [0, 1].map(|layer| sha256(&next().layers[layer]));
+    assert_eq!(scene.registry.fetched(&kept), 1);
+    assert_eq!(scene.registry.fetched(&new), 1);
+    assert_whole(&scene.env);
+    // Where there is no registry, the image in the store is good enough.
+    let Scene { env, registry } = scene;
+    let name = format!("{}/app:1", registry.host());
+    drop(registry);
+    let run = env.msb(&format!("pull --policy newer {name}")).success();
+    assert!(run.stderr.contains("could not look up whether"), "{run:#?}");
+}
+
+fn always_wants_an_answer_of_the_registry() {
+    let scene = Scene::filled();
+    scene.pulls("app:1");
+    let run = scene.pull("--policy always", "app:1").success();
+    assert!(run.stderr.contains("up to date"), "{run:#?}");
+    scene.registry.push("app:1", &next());
+    scene.pull("--policy always", "app:1").success();
+    let image = inspected(&scene.env, &scene.name("app:1"));
+    assert_eq!(image["id"], json!(next().id()));
+    assert_eq!(scene.registry.fetched(&sha256(&next().layers[0])), 1);
+    // What has a digest is what it was.
+    let before = scene.registry.requests().len();
+    let pinned = format!("app@{}", image["digest"].as_str().unwrap());
+    scene.pull("--policy always", &pinned).success();
+    assert_eq!(scene.registry.requests().len(), before);
+    let Scene { env, registry } = scene;
+    let name = format!("{}/app:1", registry.host());
+    drop(registry);
+    env.msb(&format!("pull --policy always {name}"))
+        .failure(&["could not pull"]);
+}
+
+fn never_asks_no_registry() {
+    let scene = Scene::filled();
+    let advice = format!("pull it: `msb pull {}`", scene.name("app:1"));
+    let run = scene.pull("--policy never", "app:1");
+    run.failure(&["is not in the store", "was not asked", &advice]);
+    scene.pulls("app:1");
+    let before = scene.registry.requests().len();
+    scene.pull("--policy never", "app:1").success();
+    assert_eq!(scene.registry.requests().len(), before);
+}
+
+fn a_hundred_images_are_looked_up_in_a_moment() {
+    let registry = Registry::start();
+    let env = TestEnv::new();
+    let names: Vec<String> = (0..100)
+        .map(|number| {
+            registry.put_image("app", &number.to_string(), &sample());
+            format!("{}/app:{number}", registry.host())
+        })
+        .collect();
+    let names = names.join(" ");
+    env.msb(&format!("pull -q {names}")).success();
+    let before = registry.requests().len();
+    let begun = Instant::now();
+    let run = env.msb(&format!("pull --policy newer {names}")).success();
+    let took = begun.elapsed();
+    assert_eq!(run.stderr.matches("up to date").count(), 100, "{run:#?}");
+    assert_eq!(registry.requests().len(), before + 100);
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 fn force_fetches_all_of_it_again() {

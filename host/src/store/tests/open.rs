@@ -123,7 +123,13 @@ pub(super) fn read_only_child(test: &str, module: &str, home: &Path) {
 fn a_store_that_cannot_be_written_can_be_read() {
     if let Some(home) = child_argument() {
         let store = Store::open(&Home::at(home)).unwrap();
-        assert_eq!(crate::image::list(&store).unwrap().images.len(), 1);
+        assert_eq!(
+            crate::image::list(&store, &crate::image::ListOptions::default())
+                .unwrap()
+                .images
+                .len(),
+            1
+        );
         let details = crate::image::inspect(&store, "app").unwrap();
         assert_eq!(details.used_by, ["sandbox"]);
         let _lease = store.lease(&Silent, &Cancel::default()).unwrap();

@@ -158,7 +158,7 @@ fn an_image_that_the_catalogue_has_lost_is_noticed_and_never_pruned() {
         )
         .unwrap();
     let store = Store::open(&home).unwrap();
-    let list = crate::image::list(&store).unwrap();
+    let list = crate::image::list(&store, &crate::image::ListOptions::default()).unwrap();
     assert_eq!(list.images.len(), 3);
     assert!(
         matches!(
@@ -193,7 +193,7 @@ fn a_bad_row_harms_its_image_alone_and_can_be_removed() {
             .unwrap()
             .execute(&format!("UPDATE {change}"), [digest.to_string()])
             .unwrap();
-        let list = crate::image::list(&store).unwrap();
+        let list = crate::image::list(&store, &crate::image::ListOptions::default()).unwrap();
         assert_eq!(list.images.len(), 3, "{change}");
         assert!(
             matches!(list.incomplete, Some(StoreError::DamagedImage { .. })),
@@ -210,7 +210,7 @@ fn a_bad_row_harms_its_image_alone_and_can_be_removed() {
         assert_eq!(store.release("devbox").unwrap(), 2);
         let forgotten = store.forget("one", false).unwrap();
         assert_eq!(forgotten.digest, Some(digest), "{change}");
-        let list = crate::image::list(&store).unwrap();
+        let list = crate::image::list(&store, &crate::image::ListOptions::default()).unwrap();
         assert_eq!((list.images.len(), list.incomplete.is_none()), (3, true));
         assert_eq!(store.check_catalogue().unwrap(), [""; 0], "{change}");
         store.prune(false, &Silent, &Cancel::default()).unwrap();
