@@ -8,8 +8,8 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::store::StoreCommand;
 use crate::commands::{
-    cat, diff, disk, exists, export, history, images, inspect, load, ls, mount, prune, pull, rmi,
-    save, tag, verify,
+    cat, df, diff, disk, exists, export, history, images, inspect, load, ls, mount, prune, pull,
+    rmi, save, tag, verify,
 };
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Save(save::Args),
     Images(images::Args),
     Rmi(rmi::Args),
+    Df(df::Args),
     /// Manage images.
     #[command(subcommand)]
     Image(ImageCommand),
@@ -216,6 +217,8 @@ mod tests {
             "image prune",
             "image prune -y --format json -q",
             "image prune --yes --dry-run",
+            "image prune --dangling --older-than 30d --filter label=a --keep 3 --max-size 20G",
+            "df --verbose --format json",
             "plugin install x.wasm --grant env=A --grant clock --before env --name x",
             "plugin install --locked",
             "plugin ls --format json",
@@ -284,6 +287,8 @@ mod tests {
             "images --filter dangling",
             "images --filter nonsense=a",
             "images --sort nonsense",
+            "image prune --older-than 30",
+            "image prune --max-size much",
             "registry",
             "registry login",
             "registry login h --password secret",

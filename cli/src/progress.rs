@@ -22,6 +22,7 @@ pub(crate) enum Work {
     Serve,
     Disk,
     Prune,
+    Measure,
     Verify,
     Login,
     Logout,
@@ -42,6 +43,7 @@ impl Work {
             Self::Serve => "Serving",
             Self::Disk => "Merging layers",
             Self::Prune => "Pruning",
+            Self::Measure => "Measuring",
             Self::Verify => "Verifying",
             Self::Login => "Logging in",
             Self::Logout => "Logging out",
@@ -62,6 +64,7 @@ impl Work {
             Self::Pull
             | Self::Prune
             | Self::Serve
+            | Self::Measure
             | Self::Login
             | Self::Logout
             | Self::List

@@ -127,6 +127,18 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
     set.map_err(FileError::of("set the mode of", path))
 }
 
+/// Has a file be modified now, as far as its times say.
+pub(crate) fn touch(path: &Path) -> Result<(), FileError> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps {
+        last_access: at(UTIME_OMIT),
+        last_modification: at(UTIME_NOW),
+    };
+    let touched = rustix::fs::utimensat(CWD, path, &times, AtFlags::empty());
+    touched.map_err(|errno| FileError::of("touch", path)(errno.into()))
+}
+
 /// Gives a file another name, which it takes from another file where there is one.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(from, to).map_err(FileError::of("rename to", to))

@@ -179,9 +179,9 @@ pub use image::{
     ServeReport, TagLookup,
 };
 pub use image::{
-    Damage, DiskReport, DiskType, HistoryStep, ImageDetails, ImageFilter, ImageList, ImageSort,
-    ImageSummary, LayerDetails, MergedDevice, MergedImage, NamePattern, PruneReport, Removed,
-    RuntimeDetails, VerifiedImage, VerifyReport, Verity,
+    Damage, DiskReport, DiskType, DiskUsage, HistoryStep, ImageDetails, ImageFilter, ImageList,
+    ImageSort, ImageSummary, LayerDetails, MergedDevice, MergedImage, NamePattern, PruneReport,
+    Removed, RuntimeDetails, VerifiedImage, VerifyReport, Verity,
 };
 #[cfg(feature = "plugins")]
 pub use image::{
@@ -195,13 +195,13 @@ pub use store::{Tagged, Untagged};
 
 /// What an [`Operation`] is of.
 pub mod work {
+    pub use crate::msb::{
+        Df, Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Tag, Untag,
+        UseImage, Verify, Work,
+    };
     #[cfg(feature = "registry")]
     pub use crate::msb::{
         Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
-    };
-    pub use crate::msb::{
-        Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Tag, Untag,
-        UseImage, Verify, Work,
     };
     #[cfg(feature = "plugins")]
     pub use crate::msb::{Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};

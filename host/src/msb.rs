@@ -55,7 +55,7 @@ pub use export::Export;
 pub use files::{Diff, ListFiles, OpenFile, WalkFiles};
 #[cfg(feature = "plugins")]
 pub use load::Load;
-pub use local::{History, Images, Inspect, Prune, Release, Remove, UseImage, Verify};
+pub use local::{Df, History, Images, Inspect, Prune, Release, Remove, UseImage, Verify};
 #[cfg(feature = "plugins")]
 pub use login::{ListLogins, LogIn, LogOut};
 pub use merge::{Disk, Merge};

@@ -48,7 +48,7 @@ pub struct Settings {
     pub registries: RegistrySettings,
     /// What is set of installed plugins: the `plugins` object.
     pub plugins: PluginSettings,
-    /// What is done with layers: the `store` object.
+    /// What the store may take, and what is done with layers: the `store` object.
     pub store: StoreSettings,
     /// What an administrator has decided, and the user cannot loosen.
     pub system: SystemPolicy,
@@ -293,6 +293,17 @@ mod tests {
             ..Limits::default()
         };
         assert_eq!(settings.unwrap().limits, expected);
+    }
+
+    #[test]
+    fn the_budget_of_the_store_is_a_number_of_bytes() {
+        let settings = read(r#"{"store": {"max_bytes": 5, "other": true}}"#).unwrap();
+        assert_eq!(settings.store.max_bytes, Some(5));
+        assert_eq!(read(r#"{"store": {}}"#).unwrap().store.max_bytes, None);
+        for text in [r#"{"store": {"max_bytes": "5G"}}"#, r#"{"store": []}"#] {
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains("`store"), "{error}");
+        }
     }
 
     #[test]

@@ -303,7 +303,8 @@ fn prune_reports_what_is_gone() {
             "fsmeta_removed",
             "vmdk_removed",
             "bytes_reclaimed",
-            "skipped_in_use"
+            "skipped_in_use",
+            "removed"
         ]
     );
     env.assert_clean();

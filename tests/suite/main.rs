@@ -22,6 +22,7 @@ mod commands;
 mod compiled;
 mod concurrency;
 mod digests;
+mod disk;
 mod docs;
 mod documents;
 mod engine;
@@ -154,6 +155,7 @@ fn main() {
         sandboxes::tests(),
         concurrency::tests(),
         digests::tests(),
+        disk::tests(),
         docs::tests(),
         documents::all(),
         examples::all(),

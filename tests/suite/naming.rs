@@ -102,7 +102,7 @@ fn lists_are_by_name_filter_and_order() {
     env.msb("image untag app:2").success();
     for (line, expected) in [
         ("app", &["app:1"] as &[&str]),
-        ("zoo ghcr.io/org/*", &["ghcr.io/org/app:v1", "zoo:latest"]),
+        ("zoo ghcr.io/org/*", &["zoo:latest", "ghcr.io/org/app:v1"]),
         ("docker.io/library/zoo", &["zoo:latest"]),
         ("nothing", &[]),
         ("--filter dangling=true", &["<none>"]),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod connection;
+pub(crate) mod df;
 pub(crate) mod diff;
 pub(crate) mod disk;
 pub(crate) mod exists;
@@ -60,6 +61,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Exists(args)) => exists::run(ui, &args),
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
+        Command::Df(args) => df::run(ui, &args),
         Command::Registry(command) => registry::run(ui, command),
         Command::Store(command) => store::run(ui, command),
         Command::Plugin(command) => plugin::run(ui, command),

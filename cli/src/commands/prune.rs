@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msb_host::store::StoreError;
-use msb_host::{Error, PruneReport};
+use msb_host::{Error, ImageFilter, PruneReport};
 
 use super::DataFormat;
 use crate::commands;
@@ -19,14 +19,36 @@ use crate::ui::Ui;
 
 /// Remove cached images that are not used by any sandbox, then clean up dangling image artifacts.
 ///
-/// Images used by existing sandboxes are never removed. Use `msb rmi --force` for these.
+/// Without options, every image goes that no sandbox uses. Images used by existing sandboxes are never
+/// removed. Use `msb rmi --force` for these.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   msb image prune
   msb image prune --yes
+  msb image prune --dangling             # Only images without a name
+  msb image prune --older-than 30d --dry-run
+  msb image prune --keep 3 --filter 'reference=ghcr.io/my-org/*'
+  msb image prune --max-size 20GiB
   msb image prune --format json")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Args {
+    /// Remove only images without a name.
+    #[arg(long)]
+    dangling: bool,
+    /// Remove only images that were not used for so long: 90s, 45m, 12h, 30d, 8w.
+    #[arg(long, value_name = "TIME", value_parser = size::parse_time)]
+    older_than: Option<Duration>,
+    /// Remove only images that match, as for `msb images`. Of an image with several names, those that match
+    /// go.
+    #[arg(long = "filter", value_name = "KEY=VALUE")]
+    filters: Vec<ImageFilter>,
+    /// Keep so many names of each repository: those that were given last.
+    #[arg(long, value_name = "N")]
+    keep: Option<usize>,
+    /// Remove the least used images, until all together take no more than this: 500MiB, 20GiB, 20GB.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_bytes)]
+    max_size: Option<u64>,
     /// Skip the confirmation prompt.
     #[arg(short, long)]
     yes: bool,
@@ -41,14 +63,44 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
+impl Args {
+    /// Returns the words for what is asked about.
+    fn meant(&self) -> &'static str {
+        if self.max_size.is_some() {
+            "the least used cached images"
+        } else if self.dangling {
+            "cached images without a name"
+        } else if self.older_than.is_some() || self.keep.is_some() || !self.filters.is_empty() {
+            "the cached images that match"
+        } else {
+            "all cached images"
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    if !args.yes && !args.dry_run && !confirmed(ui)? {
+    if !args.yes && !args.dry_run && !confirmed(ui, args)? {
         ui.status("Aborted.");
         return Ok(());
     }
-    let prune = commands::open()?.prune().dry_run(args.dry_run);
+    let mut prune = commands::open()?.prune().dry_run(args.dry_run);
+    if args.dangling {
+        prune = prune.filter(ImageFilter::Dangling(true));
+    }
+    for filter in args.filters.iter().cloned() {
+        prune = prune.filter(filter);
+    }
+    if let Some(time) = args.older_than {
+        prune = prune.unused_for(time);
+    }
+    if let Some(names) = args.keep {
+        prune = prune.keep(names);
+    }
+    if let Some(bytes) = args.max_size {
+        prune = prune.max_bytes(bytes);
+    }
     let interrupt = Interrupt::watch();
     let report = progress::during(ui, Work::Prune, |progress| {
         prune
@@ -74,7 +126,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if args.quiet {
         return Ok(());
     }
-    ui.data(&text(&report))
+    ui.data(&text(&report, args.dry_run))
 }
 
 /// Returns the error of a disk so full that nothing can be removed by msb.
@@ -88,14 +140,17 @@ pub(super) fn without_room(error: &StoreError) -> CommandError {
 }
 
 /// Asks the user. Without a terminal, it is an error.
-fn confirmed(ui: Ui) -> Result<bool, CommandError> {
+fn confirmed(ui: Ui, args: &Args) -> Result<bool, CommandError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(CommandError::new(
             "non-interactive terminal; use --yes to prune cached images",
         ));
     }
-    ui.prompt("Remove all cached images not used by sandboxes? [y/N] ");
+    ui.prompt(&format!(
+        "Remove {} not used by sandboxes? [y/N] ",
+        args.meant()
+    ));
     let mut answer = String::new();
     stdin
         .lock()
@@ -121,7 +176,7 @@ fn is_empty(report: &PruneReport) -> bool {
     *report == nothing
 }
 
-fn text(report: &PruneReport) -> String {
+fn text(report: &PruneReport, is_told_by_name: bool) -> String {
     let mut page = Page::new(13);
     if !is_empty(report) {
         page.pair("Image refs", &report.image_refs_removed.to_string());
@@ -131,6 +186,12 @@ fn text(report: &PruneReport) -> String {
     }
     if report.skipped_in_use > 0 {
         page.pair("In use", &report.skipped_in_use.to_string());
+    }
+    if is_told_by_name {
+        page.section("Images");
+        for name in &report.removed {
+            page.line(name);
+        }
     }
     page.into_text()
 }
@@ -172,19 +233,27 @@ mod tests {
             ..PruneReport::default()
         };
         assert_eq!(
-            text(&report),
+            text(&report, false),
             "Image refs:  3\n\
              Manifests:   2\n\
              Layers:      5\n\
              Reclaimed:   14.0 MiB\n\
              In use:      1\n"
         );
+        let told = text(
+            &PruneReport {
+                removed: vec!["app:1".to_owned()],
+                ..report
+            },
+            true,
+        );
+        assert!(told.ends_with("\nImages\n  app:1\n"), "{told}");
         let kept = PruneReport {
             skipped_in_use: 1,
             ..PruneReport::default()
         };
         assert!(is_empty(&kept));
-        assert_eq!(text(&kept), "In use:      1\n");
-        assert_eq!(text(&PruneReport::default()), "");
+        assert_eq!(text(&kept, false), "In use:      1\n");
+        assert_eq!(text(&PruneReport::default(), false), "");
     }
 }

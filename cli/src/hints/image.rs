@@ -249,6 +249,9 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
             "remove the sandbox first, or remove the image all the same with --force"
         }
         StoreError::SeveralReferences { .. } => "name one of them, or remove all with --force",
+        StoreError::OverBudget { .. } => {
+            "remove sandboxes that are not needed any more, or raise `store.max_bytes` in config.json"
+        }
         StoreError::OldFormat { .. } => {
             "point MSB_HOME to another directory and load the images there"
         }

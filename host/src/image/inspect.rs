@@ -82,6 +82,8 @@ pub struct LayerDetails {
 pub fn inspect(store: &Store, selector: &str) -> Result<ImageDetails, StoreError> {
     let found = store.find(selector)?;
     let digest = found.image.digest.clone();
+    // What asks for the paths of layers is about to use them.
+    store.touch(&digest);
     match details(store, found) {
         // Rows go before files: it was removed meanwhile.
         Err(StoreError::Io { .. }) if !store.has_image(&digest)? => {

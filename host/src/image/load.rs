@@ -18,7 +18,7 @@ use super::convert::{ConvertContext, named};
 use super::pipe::PipeLayers;
 use super::placement::Placement;
 use super::select::{SelectedImage, select};
-use super::{ImageError, name};
+use super::{ImageError, budget, name};
 use crate::archive::Input;
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -40,6 +40,8 @@ pub struct LoadOptions {
     pub platform: Option<Platform>,
     /// What an archive may cost.
     pub limits: Limits,
+    /// Bytes of disk that all images may take together. The least used go to keep to it.
+    pub max_bytes: Option<u64>,
 }
 
 /// What was loaded.
@@ -235,6 +237,8 @@ impl Loaded {
             name::keep_proven(store, image, new, progress)?;
         }
         let present = layers.is_empty();
+        let all: Vec<&NewImage> = new.iter().collect();
+        budget::keep(store, options.max_bytes, &layers, &all, progress, cancel)?;
         store.publish_unless(&layers, false, cancel)?;
         published.layers = layers.into_iter().map(|(_, facts)| facts.key).collect();
         let references = images.iter().map(|image| image.references.as_slice());

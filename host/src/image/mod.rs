@@ -5,6 +5,8 @@
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
 #[cfg(feature = "registry")]
+mod budget;
+#[cfg(feature = "registry")]
 mod check;
 mod config;
 #[cfg(feature = "registry")]
@@ -14,6 +16,7 @@ mod convert;
 #[cfg(feature = "registry")]
 mod diff;
 mod disk;
+mod disk_usage;
 mod document;
 mod error;
 #[cfg(feature = "plugins")]
@@ -86,6 +89,7 @@ pub use config::{HistoryEntry, ImageConfig};
 #[cfg(feature = "registry")]
 pub use diff::{Change, DiffOptions, Difference, diff};
 pub use disk::{DiskOptions, DiskReport, DiskType, ParseDiskTypeError, disk};
+pub use disk_usage::{DiskUsage, ImageUsage, disk_usage};
 pub use error::ImageError;
 #[cfg(feature = "plugins")]
 pub use export::{ExportReport, export};

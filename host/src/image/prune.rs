@@ -1,19 +1,33 @@
 //! `image prune`: every image that no sandbox uses, then what is left over on disk.
 
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::filter::{Filters, ImageFilter};
 use crate::context::Context;
-use crate::store::{Store, StoreError};
+use crate::reference::Reference;
+use crate::store::{Choice, Picked, Stock, StockedImage, Store, StoreError};
 
-/// How to prune.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What to prune. Of the images that no sandbox uses, each option leaves some out; without any, all go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PruneOptions {
     /// Only say what would be removed.
     pub dry_run: bool,
+    /// Remove only images that match. Of an image with several names, those that match go.
+    pub filters: Vec<ImageFilter>,
+    /// Remove only images that were not used for so long.
+    pub unused_for: Option<Duration>,
+    /// Keep so many names of each repository: those that were given last.
+    pub keep: Option<usize>,
+    /// Remove the least used images, until all together take no more bytes of disk than this.
+    pub max_bytes: Option<u64>,
 }
 
 /// What was removed, or would be. Its JSON form is part of the command line's contract.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PruneReport {
     /// References to the images.
     pub image_refs_removed: usize,
@@ -29,17 +43,28 @@ pub struct PruneReport {
     pub bytes_reclaimed: u64,
     /// Images that are in use and stay.
     pub skipped_in_use: usize,
+    /// The names that were removed, and the digests of images without one.
+    pub removed: Vec<String>,
 }
 
-/// Removes every image that no sandbox uses, and then what no image needs: layers, documents and
+/// Removes images that no sandbox uses, and then what no image needs: layers, documents and
 /// merged filesystems, and what killed processes left behind. Loads and pulls may go on; what they need
 /// stays. Waits its turn to remove files, and says so through `progress`.
 pub fn prune(
     store: &Store,
-    options: PruneOptions,
+    options: &PruneOptions,
     context: &Context,
 ) -> Result<PruneReport, StoreError> {
-    let collected = store.prune(options.dry_run, context.progress.as_ref(), &context.cancel)?;
+    let filters = Filters::new(store, &options.filters)?;
+    let now = Timestamp::now();
+    let pick = |stock: Stock| Ok(pick(store, &stock, &filters, options, now));
+    let choice = if options.is_everything() {
+        Choice::Unused
+    } else {
+        Choice::Picked(&pick)
+    };
+    let (progress, cancel) = (context.progress.as_ref(), &context.cancel);
+    let collected = store.prune_chosen(&choice, options.dry_run, progress, cancel)?;
     Ok(PruneReport {
         image_refs_removed: collected.references,
         manifests_removed: collected.images,
@@ -48,7 +73,96 @@ pub fn prune(
         vmdk_removed: collected.vmdk,
         bytes_reclaimed: collected.bytes,
         skipped_in_use: collected.in_use,
+        removed: collected.removed,
     })
+}
+
+impl PruneOptions {
+    /// Returns whether every image goes that no sandbox uses, one that the catalogue cannot tell included.
+    fn is_everything(&self) -> bool {
+        let all = Self {
+            dry_run: self.dry_run,
+            ..Self::default()
+        };
+        *self == all
+    }
+}
+
+/// Picks what goes.
+fn pick(
+    store: &Store,
+    stock: &Stock,
+    filters: &Filters,
+    options: &PruneOptions,
+    now: Timestamp,
+) -> Picked {
+    let kept = options
+        .keep
+        .map_or_else(HashSet::new, |keep| newest(stock, keep));
+    let mut picked = Picked::default();
+    let mut going: Vec<&StockedImage> = Vec::new();
+    for image in &stock.images {
+        let Some(names) = filters.matching(store, &image.image) else {
+            continue;
+        };
+        if options
+            .unused_for
+            .is_some_and(|time| !is_older(image, now, time))
+        {
+            continue;
+        }
+        let all = image.image.references.len();
+        let names: Vec<Reference> = names
+            .into_iter()
+            .filter(|name| !kept.contains(name))
+            .collect();
+        if !image.users.is_empty() {
+            picked.in_use += usize::from(names.len() == all);
+        } else if names.len() == all {
+            going.push(image);
+        } else if options.max_bytes.is_none() && !names.is_empty() {
+            // Names alone take no room.
+            picked.names.extend(names);
+            picked.renamed.insert(image.image.digest.clone());
+        }
+    }
+    picked.images = match options.max_bytes {
+        None => going
+            .iter()
+            .map(|image| image.image.digest.clone())
+            .collect(),
+        Some(most) => {
+            going.sort_by_key(|image| image.last_use);
+            stock.shrink(most, going).0
+        }
+    };
+    picked
+}
+
+/// Returns so many names of each repository, those that were given last.
+fn newest(stock: &Stock, keep: usize) -> HashSet<Reference> {
+    let mut repositories: BTreeMap<String, Vec<(&String, &Reference)>> = BTreeMap::new();
+    for image in &stock.images {
+        for name in &image.image.references {
+            if let Some(time) = image.named_at.get(name) {
+                repositories
+                    .entry(name.name())
+                    .or_default()
+                    .push((time, name));
+            }
+        }
+    }
+    let newest = repositories.into_values().flat_map(|mut names| {
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        names.truncate(keep);
+        names
+    });
+    newest.map(|(_, name)| name.clone()).collect()
+}
+
+fn is_older(image: &StockedImage, now: Timestamp, time: Duration) -> bool {
+    let unused = now.duration_since(image.last_use);
+    Duration::try_from(unused).is_ok_and(|unused| unused >= time)
 }
 
 #[cfg(test)]
@@ -60,7 +174,14 @@ mod tests {
     use crate::store::tests::{TestStore, stage};
 
     fn run(store: &TestStore, dry_run: bool) -> PruneReport {
-        let options = PruneOptions { dry_run };
+        let options = PruneOptions {
+            dry_run,
+            ..PruneOptions::default()
+        };
+        with(store, &options)
+    }
+
+    fn with(store: &TestStore, options: &PruneOptions) -> PruneReport {
         prune(&store.store, options, &Context::default()).unwrap()
     }
 
@@ -97,6 +218,7 @@ mod tests {
         assert_eq!(
             PruneReport {
                 bytes_reclaimed: 0,
+                removed: Vec::new(),
                 ..report
             },
             PruneReport {
@@ -107,6 +229,7 @@ mod tests {
                 vmdk_removed: 1,
                 bytes_reclaimed: 0,
                 skipped_in_use: 1,
+                removed: Vec::new(),
             }
         );
         assert_eq!(store.store.images().unwrap().len(), 1);
@@ -194,5 +317,157 @@ mod tests {
         assert_eq!(store.names("cache/layers"), ["README", "notes.erofs"]);
         assert_eq!(store.names("cache/blobs"), ["notes"]);
         assert_eq!(store.names("cache/tmp"), ["digest.work", "file"]);
+    }
+
+    /// Three images with names in two repositories, and one without; the first is in use.
+    fn stocked() -> TestStore {
+        let store = TestStore::new();
+        store.add("one", &["a", "shared"], &["app:1", "other:1"]);
+        store.add("two", &["b", "shared"], &["app:2"]);
+        store.add("three", &["c"], &["app:3", "ghcr.io/org/app:3"]);
+        store.add("none", &["d"], &[]);
+        store
+    }
+
+    /// The images that were not used since then, by their numbers of hours.
+    fn age(store: &TestStore, image: &str, hours: u64) {
+        let digest = store.store.find(image).unwrap().image.digest;
+        let path = store
+            .path("cache/sidecars")
+            .join(format!("{}.json", digest.file_stem()));
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let then = std::time::SystemTime::now() - Duration::from_hours(hours);
+        file.set_modified(then).unwrap();
+    }
+
+    fn names(store: &TestStore) -> Vec<String> {
+        let images = store.store.images().unwrap();
+        let names = images
+            .iter()
+            .flat_map(|image| match image.references.as_slice() {
+                [] => vec!["<none>".to_owned()],
+                names => names.iter().map(Reference::familiar).collect(),
+            });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// Prunes, after a dry run that says the same to the byte.
+    #[track_caller]
+    fn exactly(store: &TestStore, options: &PruneOptions) -> PruneReport {
+        let would = with(
+            store,
+            &PruneOptions {
+                dry_run: true,
+                ..options.clone()
+            },
+        );
+        let before = store.disk_size("cache");
+        let report = with(store, options);
+        assert_eq!(report, would);
+        assert_eq!(report.bytes_reclaimed, before - store.disk_size("cache"));
+        report
+    }
+
+    fn filtered(filter: &str) -> PruneOptions {
+        PruneOptions {
+            filters: vec![filter.parse().unwrap()],
+            ..PruneOptions::default()
+        }
+    }
+
+    #[test]
+    fn of_dangling_images_alone_the_others_keep_their_layers() {
+        let store = stocked();
+        let report = exactly(&store, &filtered("dangling=true"));
+        assert_eq!((report.manifests_removed, report.layers_removed), (1, 1));
+        assert!(report.removed[0].starts_with("sha256:"), "{report:?}");
+        assert_eq!(
+            names(&store),
+            ["app:1", "app:2", "app:3", "ghcr.io/org/app:3", "other:1"]
+        );
+        assert_eq!(
+            exactly(&store, &filtered("dangling=true")),
+            PruneReport::default()
+        );
+    }
+
+    #[test]
+    fn a_name_that_matches_goes_and_with_the_last_one_the_image() {
+        let store = stocked();
+        let report = exactly(&store, &filtered("reference=app"));
+        assert_eq!(report.removed, ["app:2", "app:3", "app:1"]);
+        assert_eq!(
+            (report.image_refs_removed, report.manifests_removed),
+            (3, 1)
+        );
+        assert_eq!(names(&store), ["<none>", "ghcr.io/org/app:3", "other:1"]);
+        let report = exactly(&store, &filtered("label=name=one"));
+        assert_eq!(report.removed, ["other:1"]);
+    }
+
+    #[test]
+    fn what_was_used_lately_stays() {
+        let store = stocked();
+        age(&store, "app:1", 50);
+        age(&store, "app:2", 20);
+        let day = PruneOptions {
+            unused_for: Some(Duration::from_hours(24)),
+            ..PruneOptions::default()
+        };
+        // To be inspected is to be used.
+        age(&store, "app:3", 100);
+        super::super::inspect(&store.store, "app:3").unwrap();
+        let report = exactly(&store, &day);
+        assert_eq!(report.removed, ["app:1", "other:1"]);
+        age(&store, "app:2", 30);
+        store.store.use_image("devbox", "app:2").unwrap();
+        age(&store, "app:2", 30);
+        let report = exactly(&store, &day);
+        assert_eq!((report.manifests_removed, report.skipped_in_use), (0, 1));
+    }
+
+    #[test]
+    fn so_many_names_of_a_repository_stay() {
+        let store = stocked();
+        let keep = |keep| PruneOptions {
+            keep: Some(keep),
+            ..PruneOptions::default()
+        };
+        let report = exactly(&store, &keep(2));
+        // app:1 goes; its image is kept by the only name of another repository.
+        assert_eq!(report.removed.last().unwrap(), "app:1");
+        assert_eq!(report.image_refs_removed, 1);
+        assert_eq!(
+            names(&store),
+            ["app:2", "app:3", "ghcr.io/org/app:3", "other:1"]
+        );
+        exactly(&store, &keep(1));
+        assert_eq!(names(&store), ["app:3", "ghcr.io/org/app:3", "other:1"]);
+        exactly(&store, &keep(0));
+        assert_eq!(names(&store), [""; 0]);
+    }
+
+    #[test]
+    fn the_least_used_go_until_the_rest_fits() {
+        let store = stocked();
+        for (image, hours) in [("app:2", 5), ("app:1", 4), ("app:3", 3)] {
+            age(&store, image, hours);
+        }
+        let all = store.store.stock().unwrap().bytes();
+        let most = |bytes| PruneOptions {
+            max_bytes: Some(bytes),
+            ..PruneOptions::default()
+        };
+        assert_eq!(exactly(&store, &most(all)), PruneReport::default());
+        let report = exactly(&store, &most(all - 1));
+        assert_eq!(report.removed, ["app:2"]);
+        // What it shared with another image has not gone.
+        assert_eq!(report.layers_removed, 1);
+        store.store.use_image("devbox", "app:1").unwrap();
+        exactly(&store, &most(0));
+        assert_eq!(names(&store), ["app:1", "other:1"]);
+        assert!(store.store.stock().unwrap().bytes() > 0);
     }
 }

@@ -16,7 +16,7 @@ use super::manifest::LayerDescriptor;
 use super::placement::{NamedLayer, Placement};
 use super::plan::PlanBuilder;
 use super::resolve::{Resolved, Resolver};
-use super::{ImageError, PullError, same};
+use super::{ImageError, PullError, budget, same};
 use crate::auth::{Chain, Lookup};
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -43,6 +43,8 @@ pub struct PullOptions {
     pub force: bool,
     /// What an image may cost.
     pub limits: Limits,
+    /// Bytes of disk that all images may take together. The least used go to keep to it.
+    pub max_bytes: Option<u64>,
     /// Who we are to the registry of the reference, before everything that is configured; `None`
     /// where nothing is said. [`RegistryAuth::Anonymous`] is deliberately anonymous.
     pub auth: Option<RegistryAuth>,
@@ -231,6 +233,7 @@ fn look_up(
 /// Records the use of an image that is there, if one is to be recorded. Returns whether the image still
 /// is: another process may have removed it.
 fn is_used(store: &Store, image: &PulledImage, options: &PullOptions) -> Result<bool, StoreError> {
+    store.touch(&image.manifest_digest);
     let Some(sandbox) = &options.used_by else {
         return Ok(true);
     };
@@ -372,6 +375,8 @@ impl Pull<'_> {
             .record(config, keys.into_iter().zip(lengths));
         new.indexes.clone_from(indexes);
         new.supersedes = same::composed(store, &new.config_digest)?;
+        let (progress, cancel) = (context.progress.as_ref(), context.cancel);
+        budget::keep(store, options.max_bytes, &layers, &[&new], progress, cancel)?;
         store.publish_unless(&layers, force, context.cancel)?;
         let recorded =
             store.record_pulled(&new, reference, registry_digest, options.used_by.as_deref())?;

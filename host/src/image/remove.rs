@@ -174,7 +174,7 @@ mod tests {
         assert!(store.store.layer(&key("a")).unwrap().is_some());
         let prune = || {
             let options = super::super::PruneOptions::default();
-            super::super::prune(&store.store, options, &Context::default()).unwrap()
+            super::super::prune(&store.store, &options, &Context::default()).unwrap()
         };
         prune();
         assert_eq!(store.names("cache/layers").len(), 2);
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(store.names("cache/layers").len(), 2);
         drop(lease);
         let options = super::super::PruneOptions::default();
-        let report = super::super::prune(&store.store, options, &Context::default()).unwrap();
+        let report = super::super::prune(&store.store, &options, &Context::default()).unwrap();
         assert_eq!(report.layers_removed, 1);
         assert!(store.names("cache/layers").is_empty());
     }

@@ -121,6 +121,7 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
     let mut layer_numbers: HashMap<Digest, u32> = HashMap::new();
     for selector in selectors {
         let FoundImage { image, reference } = store.find(selector)?;
+        store.touch(&image.digest);
         let position = if let Some(position) = by_digest.get(&image.digest) {
             *position
         } else {

@@ -50,8 +50,10 @@ impl Work for Load {
     type Output = LoadReport;
 
     fn work(self, msb: &Msb, context: &Context) -> Result<LoadReport, Error> {
+        let settings = msb.settings()?;
         let options = LoadOptions {
-            limits: msb.settings()?.limits.clone(),
+            limits: settings.limits.clone(),
+            max_bytes: settings.store.max_bytes,
             ..self.options
         };
         let store = msb.store()?;

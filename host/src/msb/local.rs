@@ -1,13 +1,15 @@
 //! What [`Msb`] does with the images that are there: it needs neither plugins nor registries.
 
+use std::time::Duration;
+
 use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::image::{
-    self, HistoryStep, ImageDetails, ImageFilter, ImageList, ImageSort, ListOptions, NamePattern,
-    PruneOptions, PruneReport, RemoveOptions, Removed, VerifyOptions, VerifyReport,
+    self, DiskUsage, HistoryStep, ImageDetails, ImageFilter, ImageList, ImageSort, ListOptions,
+    NamePattern, PruneOptions, PruneReport, RemoveOptions, Removed, VerifyOptions, VerifyReport,
 };
 use crate::store::Store;
 
@@ -33,6 +35,10 @@ pub struct Remove {
 /// Removes unused images: see [`Msb::prune`].
 #[derive(Clone, Debug)]
 pub struct Prune(PruneOptions);
+
+/// Measures the store: see [`Msb::disk_usage`].
+#[derive(Clone, Debug)]
+pub struct Df(());
 
 /// Verifies images: see [`Msb::verify`].
 #[derive(Clone, Debug)]
@@ -78,6 +84,11 @@ impl Msb {
             options: RemoveOptions::default(),
         };
         Operation::new(self, work)
+    }
+
+    /// Returns what the store takes of the disk, and what of it can go.
+    pub fn disk_usage(&self) -> Operation<Df> {
+        Operation::new(self, Df(()))
     }
 
     /// Removes the images that no sandbox uses, and whatever nothing refers to.
@@ -156,6 +167,33 @@ impl Operation<Prune> {
     }
 }
 
+impl Operation<Prune> {
+    /// Removes only images that match. May be called again: all are to match. Of an image with several
+    /// names, those that match go.
+    pub fn filter(mut self, filter: ImageFilter) -> Self {
+        self.work.0.filters.push(filter);
+        self
+    }
+
+    /// Removes only images that were not used for so long.
+    pub fn unused_for(mut self, time: Duration) -> Self {
+        self.work.0.unused_for = Some(time);
+        self
+    }
+
+    /// Keeps so many names of each repository: those that were given last.
+    pub fn keep(mut self, names: usize) -> Self {
+        self.work.0.keep = Some(names);
+        self
+    }
+
+    /// Removes the least used images, until all together take no more bytes of disk than this.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.work.0.max_bytes = Some(bytes);
+        self
+    }
+}
+
 impl Operation<Verify> {
     /// Removes what is damaged, and rebuilds a catalogue that is damaged or lost.
     pub fn repair(mut self, repair: bool) -> Self {
@@ -183,7 +221,7 @@ macro_rules! sealed {
 }
 
 sealed!(
-    Images, Inspect, History, Remove, Prune, Verify, UseImage, Release
+    Df, Images, Inspect, History, Remove, Prune, Verify, UseImage, Release
 );
 
 impl Work for Images {
@@ -228,7 +266,15 @@ impl Work for Prune {
         if !self.0.dry_run {
             forget_unmounted(&store);
         }
-        Ok(image::prune(&store, self.0, context)?)
+        Ok(image::prune(&store, &self.0, context)?)
+    }
+}
+
+impl Work for Df {
+    type Output = DiskUsage;
+
+    fn work(self, msb: &Msb, context: &Context) -> Result<DiskUsage, Error> {
+        Ok(image::disk_usage(&*msb.store()?, context)?)
     }
 }
 

@@ -83,6 +83,7 @@ impl Work for Pull {
         let client = msb.client()?;
         let options = PullOptions {
             limits: settings.limits.clone(),
+            max_bytes: settings.store.max_bytes,
             chain: msb.credentials()?,
             ..self.options
         };

@@ -1,4 +1,4 @@
-//! The `store` object: what is done with the layers of the store besides keeping them.
+//! The `store` object: what the store may take, and what is done with its layers besides keeping them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,9 @@ use super::shape::{Object, OneOrMany};
 /// What is set of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSettings {
+    /// Bytes of disk that all images may take together: a pull and a load let the least used go. `None` is
+    /// as much as there is.
+    pub max_bytes: Option<u64>,
     /// Directories in which each layer that is pulled or loaded is laid for containerd, by absolute
     /// paths.
     pub serve_containerd: Vec<PathBuf>,
@@ -20,6 +23,7 @@ pub struct StoreSettings {
 
 #[derive(Deserialize)]
 pub(super) struct StoreFile {
+    max_bytes: Option<u64>,
     #[serde(default)]
     serve: Option<Object<ServeFile>>,
     #[serde(default)]
@@ -48,6 +52,7 @@ impl StoreFile {
             directories.push(directory);
         }
         Ok(StoreSettings {
+            max_bytes: self.max_bytes,
             serve_containerd: directories,
             merge: self.merge.unwrap_or_default(),
         })

@@ -9,24 +9,26 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 
 use super::catalogue::{Store, WriteError};
+use super::choice::Choice;
 use super::foreign::Foreign;
 use super::lock::{Locks, Resource};
 use super::publish::LayerKey;
 use super::query::ImageRecord;
 use super::range::Mode;
+use super::stock::Stock;
 use super::sweep::{Garbage, Known, Parts};
-use super::{StoreError, forget, fs, restore, usage};
+use super::{StoreError, forget, fs, query, restore, sidecar, usage};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::home::Home;
 use crate::progress::Progress;
+use crate::reference::Reference;
 
 /// How many images are deleted at once, and how many where there is hardly any room.
 const ALL: usize = usize::MAX;
 const A_FEW: usize = 4;
 
 /// What was removed, or what would be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Images.
     pub images: usize,
@@ -42,6 +44,8 @@ pub struct Collected {
     pub bytes: u64,
     /// Images that are in use and stay.
     pub in_use: usize,
+    /// What the images were called: each name, or the digest of one without.
+    pub removed: Vec<String>,
 }
 
 impl Store {
@@ -50,6 +54,17 @@ impl Store {
     /// written. Waits its turn, which comes in a moment, whatever else is under way.
     pub fn prune(
         &self,
+        dry_run: bool,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Collected, StoreError> {
+        self.prune_chosen(&Choice::Unused, dry_run, progress, cancel)
+    }
+
+    /// As [`prune`](Self::prune), of those images that are chosen.
+    pub fn prune_chosen(
+        &self,
+        choice: &Choice<'_>,
         dry_run: bool,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -63,27 +78,22 @@ impl Store {
         self.check_complete()?;
         let mut collected = Collected::default();
         let foreign = Foreign::open(self.home())?;
-        let home = self.home();
+        let deletion = Deletion {
+            store: self,
+            foreign: &foreign,
+            claim: &claim,
+            choice,
+            most: ALL,
+            cancel,
+        };
         let known = if dry_run {
-            self.rehearse(|copy| {
-                delete_unused(home, copy, &foreign, &claim, ALL, &mut collected, cancel)
-            })?
+            self.rehearse(|copy| deletion.run(copy, &mut collected))?
         } else {
             self.make_room();
-            let deleted = self.write(|transaction| {
-                delete_unused(
-                    home,
-                    transaction,
-                    &foreign,
-                    &claim,
-                    ALL,
-                    &mut collected,
-                    cancel,
-                )
-            });
+            let deleted = self.write(|transaction| deletion.run(transaction, &mut collected));
             match deleted {
                 Err(error) if error.is_full() => {
-                    return self.prune_by_and_by(&foreign, &claim, cancel);
+                    return self.prune_by_and_by(&foreign, &claim, choice, cancel);
                 }
                 deleted => deleted?,
             }
@@ -111,8 +121,17 @@ impl Store {
         &self,
         foreign: &Foreign,
         claim: &Claim,
+        choice: &Choice<'_>,
         cancel: &Cancel,
     ) -> Result<Collected, StoreError> {
+        let deletion = Deletion {
+            store: self,
+            foreign,
+            claim,
+            choice,
+            most: A_FEW,
+            cancel,
+        };
         let mut collected = Collected::default();
         let nothing = HashSet::new();
         let known = self.read(|catalogue| Known::read(catalogue, foreign, nothing))?;
@@ -120,17 +139,7 @@ impl Store {
         loop {
             let before = collected.images;
             collected.in_use = 0;
-            let known = self.write(|transaction| {
-                delete_unused(
-                    self.home(),
-                    transaction,
-                    foreign,
-                    claim,
-                    A_FEW,
-                    &mut collected,
-                    cancel,
-                )
-            })?;
+            let known = self.write(|transaction| deletion.run(transaction, &mut collected))?;
             self.discard_unknown(&known, false, &mut collected, cancel)?;
             self.checkpoint();
             if collected.images == before {
@@ -241,55 +250,105 @@ fn delete_layer(
     Ok(files.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Deletes the rows of what is unused, of so many images at most, and returns what the rows that
-/// are left need.
-///
-/// # Errors
-/// [`StoreError::DamagedImage`] for one that stays, if what the catalogue has of it is not right: its
-/// files would be taken for garbage.
-fn delete_unused(
-    home: &Home,
-    catalogue: &Connection,
-    foreign: &Foreign,
-    claim: &Claim,
+/// What deletes the rows of images.
+struct Deletion<'a> {
+    store: &'a Store,
+    foreign: &'a Foreign,
+    claim: &'a Claim,
+    choice: &'a Choice<'a>,
+    /// So many images at most.
     most: usize,
-    collected: &mut Collected,
-    cancel: &Cancel,
-) -> Result<Known, WriteError> {
-    let images = catalogue
-        .prepare("SELECT digest, removed FROM msb_image")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(String, bool)>>>()?;
-    let mut gone = HashSet::new();
-    for (digest, removed) in images {
-        cancel.check().map_err(StoreError::from)?;
-        if usage::users(catalogue, foreign, &digest)?.is_empty() {
-            if gone.len() == most {
-                continue;
+    cancel: &'a Cancel,
+}
+
+impl Deletion<'_> {
+    /// Deletes the rows of what no sandbox uses and the choice lets go, and returns what the rows that are
+    /// left need.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedImage`] for one that stays, if what the catalogue has of it is not right: its
+    /// files would be taken for garbage.
+    fn run(&self, catalogue: &Connection, collected: &mut Collected) -> Result<Known, WriteError> {
+        let images = catalogue
+            .prepare("SELECT digest, removed FROM msb_image")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<(String, bool)>>>()?;
+        let picked = match self.choice {
+            Choice::Unused => None,
+            Choice::Picked(pick) => {
+                let stock = Stock::read(self.store, catalogue, self.foreign)?;
+                Some(pick(stock)?)
             }
-            collected.references += forget::delete(catalogue, &digest, false)?;
-            collected.images += 1;
-            if let Ok(image) = digest.parse() {
-                let sidecar = fs::disk_size(&home.sidecar(&image)).map_err(WriteError::Store)?;
-                collected.bytes = collected.bytes.saturating_add(sidecar);
+        };
+        let mut gone = HashSet::new();
+        for (digest, removed) in images {
+            self.cancel.check().map_err(StoreError::from)?;
+            let is_used = !usage::users(catalogue, self.foreign, &digest)?.is_empty();
+            let is_chosen = removed || picked.as_ref().is_none_or(|it| it.has(&digest));
+            if is_used || !is_chosen {
+                restore::check_rows(self.store.home(), catalogue, &digest)?;
+                collected.in_use += usize::from(picked.is_none() && !removed);
+            } else if gone.len() < self.most {
+                self.delete(catalogue, &digest, removed, collected)?;
+                gone.insert(digest.replace(':', "_"));
             }
-            gone.insert(digest.replace(':', "_"));
-        } else {
-            restore::check_rows(home, catalogue, &digest)?;
-            collected.in_use += usize::from(!removed);
         }
+        if let Some(picked) = &picked {
+            collected.in_use = picked.in_use;
+            for name in &picked.names {
+                let deleted = catalogue.execute(
+                    "DELETE FROM msb_reference WHERE name = ?1",
+                    [name.canonical()],
+                )?;
+                if deleted > 0 {
+                    collected.references += deleted;
+                    collected.removed.push(name.familiar());
+                }
+            }
+            for image in &picked.renamed {
+                sidecar::mark(catalogue, &image.to_string())?;
+            }
+        }
+        let layers = catalogue
+            .prepare(
+                "SELECT DISTINCT diff_id FROM msb_layer
+                 WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<String>>>()?;
+        for diff_id in layers {
+            delete_layer(catalogue, &diff_id, self.claim)?;
+        }
+        Known::read(catalogue, self.foreign, gone)
     }
-    let layers = catalogue
-        .prepare(
-            "SELECT DISTINCT diff_id FROM msb_layer
-             WHERE (diff_id, chain) NOT IN (SELECT diff_id, chain FROM msb_image_layer)",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<String>>>()?;
-    for diff_id in layers {
-        delete_layer(catalogue, &diff_id, claim)?;
+
+    fn delete(
+        &self,
+        catalogue: &Connection,
+        digest: &str,
+        was_removed: bool,
+        collected: &mut Collected,
+    ) -> Result<(), WriteError> {
+        let names = query::names(catalogue, digest)?.into_iter();
+        let names: Vec<String> = names
+            .map(|name| match name.parse::<Reference>() {
+                Ok(name) => name.familiar(),
+                Err(_) => name,
+            })
+            .collect();
+        match names.as_slice() {
+            [] if was_removed => {}
+            [] => collected.removed.push(digest.to_owned()),
+            _ => collected.removed.extend(names),
+        }
+        collected.references += forget::delete(catalogue, digest, false)?;
+        collected.images += 1;
+        if let Ok(image) = digest.parse() {
+            let sidecar = fs::disk_size(&self.store.home().sidecar(&image))?;
+            collected.bytes = collected.bytes.saturating_add(sidecar);
+        }
+        Ok(())
     }
-    Known::read(catalogue, foreign, gone)
 }
 
 /// Removes garbage, or only counts it.

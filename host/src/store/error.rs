@@ -136,6 +136,19 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// The store may take so much of the disk, and what cannot go takes more.
+    #[error(
+        "the image needs {needed} bytes, and {held} bytes of the store are in use, which is more than the \
+         budget of {budget} bytes (`store.max_bytes`)"
+    )]
+    OverBudget {
+        /// The budget, in bytes of disk.
+        budget: u64,
+        /// What is to be added.
+        needed: u64,
+        /// What is in use and stays.
+        held: u64,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -7,6 +7,7 @@
 
 mod carry;
 mod catalogue;
+mod choice;
 mod collect;
 mod column;
 mod database;
@@ -31,11 +32,13 @@ mod rows;
 mod schema;
 mod sidecar;
 mod staging;
+mod stock;
 mod sweep;
 mod tag;
 mod usage;
 
 pub use catalogue::Store;
+pub use choice::{Choice, Picked};
 pub use collect::Collected;
 pub use error::StoreError;
 pub use find::FoundImage;
@@ -51,6 +54,7 @@ pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorde
 pub use repair::LayerIdentity;
 pub use restore::Restored;
 pub use staging::{StagedLayer, Staging};
+pub use stock::{Footprint, Stock, StockedImage};
 pub use tag::{Tagged, Untagged};
 pub use usage::UsedImage;
 

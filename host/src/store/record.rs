@@ -196,7 +196,7 @@ impl Store {
         self.put_blobs(own.into_iter().chain(indexes))?;
         let digest = image.manifest_digest.to_string();
         let foreign = Foreign::open(self.home())?;
-        self.write(|transaction| {
+        let recorded = self.write(|transaction| {
             let already_present = insert(transaction, image)?;
             for index in &image.indexes {
                 insert_index(transaction, &digest, index)?;
@@ -222,7 +222,9 @@ impl Store {
                 already_present,
                 moved,
             })
-        })
+        })?;
+        self.touch(&image.manifest_digest);
+        Ok(recorded)
     }
 }
 

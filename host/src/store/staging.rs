@@ -122,6 +122,11 @@ impl StagedLayer {
         self.directory.path().join("erofs")
     }
 
+    /// Returns the bytes of disk that its files take.
+    pub fn disk_size(&self) -> Result<u64, StoreError> {
+        Ok(fs::disk_size(&self.erofs())? + fs::disk_size(&self.recipe())?)
+    }
+
     pub(super) fn recipe(&self) -> PathBuf {
         self.directory.path().join("recipe")
     }

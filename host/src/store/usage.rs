@@ -35,6 +35,7 @@ impl Store {
             Ok(true)
         })?;
         if recorded {
+            self.touch(&digest);
             Ok(digest)
         } else {
             Err(StoreError::NotFound(selector.to_owned()))

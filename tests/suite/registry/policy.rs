@@ -70,7 +70,12 @@ fn next() -> Image {
 fn a_newer_image_costs_one_request_and_what_has_changed() {
     let scene = Scene::filled();
     scene.pulls("app:1");
-    let asked = || scene.registry.requests().len();
+    // That the registry speaks plain HTTP, and lets everyone in, each process finds out by itself.
+    let asked = || {
+        let mut requests = scene.registry.requests();
+        requests.retain(|request| request.path != "/v2/");
+        requests.len()
+    };
     let before = asked();
     let run = scene.pull("--policy newer", "app:1").success();
     assert!(run.stderr.contains("up to date"), "{run:#?}");
@@ -146,7 +151,11 @@ fn a_hundred_images_are_looked_up_in_a_moment() {
     let run = env.msb(&format!("pull --policy newer {names}")).success();
     let took = begun.elapsed();
     assert_eq!(run.stderr.matches("up to date").count(), 100, "{run:#?}");
-    assert_eq!(registry.requests().len(), before + 100);
+    let after = registry.requests().split_off(before);
+    // One of plain HTTP is looked for as such each time.
+    let asked = after.iter().filter(|request| request.path != "/v2/");
+    assert!(asked.clone().all(|request| request.method == "HEAD"));
+    assert_eq!(asked.count(), 100);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 

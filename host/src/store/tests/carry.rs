@@ -75,8 +75,11 @@ fn twenty_images_are_carried_over_with_names_layers_and_users() {
     assert_eq!(left(before.directory.path()), [""; 0]);
     // And once more, by another process.
     assert_eq!(contents(&Store::open(&before.home()).unwrap()), carried);
-    let options = PruneOptions { dry_run: true };
-    let prune = image::prune(&store, options, &Context::default()).unwrap();
+    let options = PruneOptions {
+        dry_run: true,
+        ..Default::default()
+    };
+    let prune = image::prune(&store, &options, &Context::default()).unwrap();
     assert_eq!((prune.skipped_in_use, prune.manifests_removed), (1, 19));
 }
 

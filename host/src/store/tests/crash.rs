@@ -57,7 +57,7 @@ fn load(store: &Store, label: &str, layers: &[&str], reference: &str) -> Result<
 }
 
 fn prune(store: &Store) {
-    image::prune(store, PruneOptions::default(), &Context::default()).unwrap();
+    image::prune(store, &PruneOptions::default(), &Context::default()).unwrap();
 }
 
 /// Everything that is listed is whole, and prune leaves no file behind.
@@ -124,7 +124,7 @@ fn a_prune_that_dies_is_finished_by_the_next_one() {
             store.add("one", &["a", "b"], &["one"]);
             store.add("two", &["b"], &["two"]);
         },
-        |store| image::prune(store, PruneOptions::default(), &Context::default()).map(|_| true),
+        |store| image::prune(store, &PruneOptions::default(), &Context::default()).map(|_| true),
         is_in_order,
     );
     // All rows, two sidecars and that being told, two layers of two files, four documents.

@@ -82,7 +82,7 @@ impl Shared {
 
     fn prune(&self) -> image::PruneReport {
         let options = PruneOptions::default();
-        image::prune(&self.store.store, options, &Context::default()).unwrap()
+        image::prune(&self.store.store, &options, &Context::default()).unwrap()
     }
 }
 

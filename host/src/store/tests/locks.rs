@@ -165,7 +165,7 @@ fn who_waits_stops_when_asked_to() {
 }
 
 fn prune(store: &Store) -> image::PruneReport {
-    image::prune(store, PruneOptions::default(), &Context::default()).unwrap()
+    image::prune(store, &PruneOptions::default(), &Context::default()).unwrap()
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn prune_waits_for_a_lease_and_says_so_once() {
         ..Context::default()
     };
     std::thread::scope(|scope| {
-        let prune = || image::prune(&store.again(), PruneOptions::default(), &context);
+        let prune = || image::prune(&store.again(), &PruneOptions::default(), &context);
         let pruned = scope.spawn(prune);
         until(|| waits.0.load(Ordering::Relaxed) > 0);
         store.store.use_image("sandbox", "app").unwrap();
@@ -288,7 +288,7 @@ fn prune_that_waits_stops_when_asked_to() {
         cancel,
         ..Context::default()
     };
-    let error = image::prune(&store.again(), PruneOptions::default(), &context);
+    let error = image::prune(&store.again(), &PruneOptions::default(), &context);
     assert!(matches!(error, Err(StoreError::Cancelled(_))));
 }
 
@@ -350,8 +350,11 @@ fn a_dry_run_waits_for_no_writer_and_changes_nothing() {
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .unwrap();
     let started = Instant::now();
-    let options = PruneOptions { dry_run: true };
-    let pruned = image::prune(&store.store, options, &Context::default()).unwrap();
+    let options = PruneOptions {
+        dry_run: true,
+        ..Default::default()
+    };
+    let pruned = image::prune(&store.store, &options, &Context::default()).unwrap();
     assert!(started.elapsed() < Duration::from_secs(20));
     assert_eq!(pruned.manifests_removed, 1);
     drop(writer);

@@ -136,9 +136,12 @@ fn a_store_that_cannot_be_written_can_be_read() {
         let image = store.find("app").unwrap().image;
         assert!(is_whole(&store, &image));
         let _pins = pin(&store, &["a"]);
-        let rehearsal = crate::image::PruneOptions { dry_run: true };
+        let rehearsal = crate::image::PruneOptions {
+            dry_run: true,
+            ..Default::default()
+        };
         let would =
-            crate::image::prune(&store, rehearsal, &crate::context::Context::default()).unwrap();
+            crate::image::prune(&store, &rehearsal, &crate::context::Context::default()).unwrap();
         assert_eq!((would.manifests_removed, would.skipped_in_use), (0, 1));
         assert!(store.staging(&Cancel::default()).is_err());
         assert!(store.forget("app", true).is_err());

@@ -23,7 +23,9 @@ fn pruning_by_and_by_removes_what_pruning_at_once_does() {
     let expected = at_once.store.prune(false, &Silent, &cancel).unwrap();
     let foreign = Foreign::open(by_and_by.store.home()).unwrap();
     let claim = Claim::open(&by_and_by.store, false).unwrap();
-    let pruned = by_and_by.store.prune_by_and_by(&foreign, &claim, &cancel);
+    let pruned = by_and_by
+        .store
+        .prune_by_and_by(&foreign, &claim, &Choice::Unused, &cancel);
     let collected = pruned.unwrap();
     assert_eq!(collected, expected);
     assert_eq!((collected.images, collected.in_use), (10, 1));

@@ -1,0 +1,125 @@
+//! `msb df`
+
+use msb_host::DiskUsage;
+use msb_host::image::ImageUsage;
+
+use super::DataFormat;
+use crate::commands;
+use crate::error::CommandError;
+use crate::escape::escaped;
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
+use crate::ui::Ui;
+use crate::{size, table, time};
+
+/// Show what the home of msb takes of the disk, and what of it can go.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Sizes are those on the disk. What images share counts once. What RECLAIMABLE says of images,
+`msb image prune` frees; `msb image prune --dangling` removes only images without a name.
+
+Examples:
+  msb df
+  msb df --verbose           # Each image
+  msb df --format json")]
+pub(crate) struct Args {
+    /// Show what each image takes, and when it was last used.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Output format.
+    #[arg(long, value_enum)]
+    format: Option<DataFormat>,
+}
+
+/// Runs the command.
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
+    let df = commands::open()?.disk_usage();
+    let interrupt = Interrupt::watch();
+    let usage = progress::during(ui, Work::Measure, |progress| {
+        df.progress(progress.clone())
+            .cancel(interrupt.cancel())
+            .run()
+    });
+    let usage = interrupt.settle(usage)?;
+    if args.format == Some(DataFormat::Json) {
+        return ui.json(&usage);
+    }
+    ui.table(&parts(&usage))?;
+    if args.verbose && !usage.by_image.is_empty() {
+        ui.data("\n")?;
+        ui.table(&images(&usage.by_image))?;
+    }
+    Ok(())
+}
+
+/// Returns the lines of the table of all that is there.
+fn parts(usage: &DiskUsage) -> Vec<String> {
+    let bytes = size::bytes;
+    let of_images = format!("{} images, {} in use", usage.images, usage.images_in_use);
+    let rows = [
+        ("Images", bytes(usage.images_bytes), of_images),
+        (
+            "  shared",
+            bytes(usage.shared_bytes),
+            "needed by several images".to_owned(),
+        ),
+        (
+            "  merged",
+            bytes(usage.merged_bytes),
+            "filesystems of whole images".to_owned(),
+        ),
+        (
+            "Parts",
+            bytes(usage.parts_bytes),
+            "layers that a pull can continue".to_owned(),
+        ),
+        (
+            "In flight",
+            bytes(usage.in_flight_bytes),
+            "being made now".to_owned(),
+        ),
+        (
+            "Plugins",
+            bytes(usage.plugins_bytes),
+            "installed and compiled".to_owned(),
+        ),
+        ("Catalogue", bytes(usage.catalogue_bytes), String::new()),
+        ("Total", bytes(usage.total_bytes), String::new()),
+        (
+            "Reclaimable",
+            bytes(usage.reclaimable_bytes),
+            format!(
+                "with `msb image prune`; {} of it dangling",
+                bytes(usage.dangling_bytes)
+            ),
+        ),
+    ];
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, size, note)| vec![name.to_owned(), size, note])
+        .collect();
+    let lines = table::lines(&["WHAT", "SIZE", "NOTE"], &rows);
+    lines
+        .into_iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// Returns the lines of the table of images.
+fn images(images: &[ImageUsage]) -> Vec<String> {
+    let row = |image: &ImageUsage| {
+        vec![
+            escaped(&image.references.join(", ")).into_owned(),
+            size::bytes(image.size_bytes),
+            size::bytes(image.unique_bytes),
+            escaped(&time::local(&image.last_used_at)).into_owned(),
+            escaped(&image.used_by.join(", ")).into_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = images.iter().map(row).collect();
+    let lines = table::lines(&["IMAGE", "SIZE", "UNIQUE", "LAST USED", "USED BY"], &rows);
+    lines
+        .into_iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
