@@ -17,6 +17,8 @@ use crate::truth::compare::mounted_layers;
 
 tests! {
     a_mount_shows_what_the_layers_show_over_each_other needs Root;
+    layers_are_mounted_over_each_other_where_they_cannot_be_merged needs Root;
+    what_a_killed_mount_has_left_goes_with_the_next needs Root;
     images_of_one_layer_and_of_none_are_mounted_too needs Root;
     an_image_of_many_layers_is_mounted needs Root;
     a_mounted_image_stays_until_it_is_unmounted needs Root;
@@ -94,6 +96,47 @@ fn a_mount_shows_what_the_layers_show_over_each_other() {
     assert!(line.contains("nosuid,nodev"), "{line}");
     let run = env.msb("image umount at").success();
     assert!(run.stderr.contains("Unmounted"), "{run:?}");
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn layers_are_mounted_over_each_other_where_they_cannot_be_merged() {
+    let env = loaded(&sample());
+    let merged = env.json("image mount app:1 at --format json");
+    let shown = nodes(&env.path("at"));
+    env.msb("image umount at").success();
+    // Without room for the names of all files there is no merged image.
+    let settings = r#"{"limits": {"memory_bytes": 1}}"#;
+    fs::write(env.home().join("config.json"), settings).unwrap();
+    fs::remove_dir_all(env.home().join("cache/fsmeta")).unwrap();
+    let overlay = env.json("image mount app:1 at --format json");
+    assert_eq!(overlay["merged"], false, "after {merged}");
+    assert_same(
+        &nodes(&env.path("at")),
+        &shown,
+        "an overlay and a merged image",
+    );
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let place = env.path("at").display().to_string();
+    let line = table.lines().find(|line| line.contains(&place)).unwrap();
+    assert!(line.contains("- overlay msb:sha256:"), "{line}");
+    env.msb("rmi app:1").failure(&["unmount it first"]);
+    env.msb("image umount at").success();
+    assert_eq!(left(&env), [""; 0]);
+}
+
+fn what_a_killed_mount_has_left_goes_with_the_next() {
+    let env = loaded(&sample());
+    fs::create_dir_all("/run/msb").unwrap();
+    let place = Path::new("/run/msb").join(format!("left-{}", std::process::id()));
+    let lock = place.with_extension("lock");
+    fs::create_dir(&place).unwrap();
+    run(Command::new("mount")
+        .args(["-t", "tmpfs", "left"])
+        .arg(&place));
+    fs::write(&lock, "").unwrap();
+    env.msb("image mount -q app:1 at").success();
+    env.msb("image umount -q at").success();
+    assert!(!place.exists() && !lock.exists());
     assert_eq!(left(&env), [""; 0]);
 }
 

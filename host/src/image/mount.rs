@@ -61,6 +61,7 @@ pub fn mount(
     check_rights(selector)?;
     let directory = check_directory(directory)?;
     release_unmounted(store)?;
+    Workshop::tidy()?;
     let lease = store.lease(progress.as_ref(), cancel)?;
     let image = store.find(selector)?.image;
     let mut layers = Vec::with_capacity(image.layers.len());
@@ -260,12 +261,11 @@ struct Workshop {
 }
 
 impl Workshop {
-    /// Makes one, and takes away what processes that were killed have left.
+    /// Makes one.
     fn open() -> Result<Self, MountImageError> {
         let parent = Path::new(WORKSHOP);
         let failed = |source| MountImageError::io("create", parent, source);
         fs::create_directory(parent, PRIVATE_DIRECTORY).map_err(failed)?;
-        Self::tidy(parent)?;
         for _ in 0..100 {
             let name = format!("{}-{:x}", std::process::id(), fastrand::u32(..));
             let lock_path = parent.join(format!("{name}{LOCK}"));
@@ -295,8 +295,9 @@ impl Workshop {
     }
 
     /// Takes away those whose process is gone.
-    fn tidy(parent: &Path) -> Result<(), MountImageError> {
-        for entry in fs::entries(parent)? {
+    fn tidy() -> Result<(), MountImageError> {
+        let entries = fs::entries(Path::new(WORKSHOP)).if_there()?;
+        for entry in entries.into_iter().flatten() {
             let lock_path = entry?.path();
             let name = lock_path.to_string_lossy().into_owned();
             let Some(directory) = name.strip_suffix(LOCK) else {
