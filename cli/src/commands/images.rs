@@ -224,7 +224,7 @@ mod tests {
         }
         assert!(shown("", Some(60))[1].starts_with('…'));
         assert!(
-            shown("", Some(40))[1].starts_with("…th-a-long-name:"),
+            shown("", Some(40))[1].starts_with("…-a-long-name:v1"),
             "{:?}",
             shown("", Some(40))
         );
