@@ -7,6 +7,7 @@ pub mod edit;
 mod plugins;
 mod registries;
 mod shape;
+mod signatures;
 mod spelling;
 mod store;
 mod system;
@@ -30,12 +31,11 @@ use crate::home::Home;
 use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
 
-pub use plugins::{
-    KeySource, PluginLimits, PluginSettings, PluginsProblem, SignaturePolicy, is_plugin_name,
-};
+pub use plugins::{PluginLimits, PluginSettings, PluginsProblem, is_plugin_name};
 pub use registries::{
     AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };
+pub use signatures::{CertificateIdentity, KeySource, SignaturePolicy, SignerName, SignerSource};
 pub use store::StoreSettings;
 pub use system::SystemPolicy;
 

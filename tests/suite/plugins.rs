@@ -6,6 +6,7 @@ mod bootstrap;
 mod company;
 mod conformance;
 mod consent;
+mod containers;
 mod contract;
 mod distribution;
 mod guide;
@@ -15,6 +16,7 @@ mod languages;
 mod pulls;
 mod rootfs;
 mod scaffold;
+mod sigstore;
 mod sources;
 mod tokens;
 mod versions;
@@ -68,6 +70,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         conformance::tests(),
         conformance::samples::tests(),
         consent::tests(),
+        containers::tests(),
         contract::tests(),
         distribution::tests(),
         guide::tests(),
@@ -76,6 +79,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         pulls::tests(),
         rootfs::tests(),
         scaffold::tests(),
+        sigstore::tests(),
         sources::tests(),
         tokens::tests(),
         versions::tests(),

@@ -79,19 +79,23 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         InstalledError::Signature {
             source: SignatureError::OtherKind { .. },
             ..
-        } => {
-            "sign a file with `minisign -S`, and what is in a registry with `cosign sign --key`; \
-             name the key of the one that was used"
-        }
+        } => "sign what is in a registry with `cosign sign --key`, and name the key of cosign",
         InstalledError::Gone { digest, .. } => {
             return Some(format!(
                 "put the component with the digest {digest} back there; or take another one: `msb \
                  plugin rm` and `msb plugin install`"
             ));
         }
+        InstalledError::Signature {
+            source: SignatureError::TrustRoot { .. },
+            ..
+        } => {
+            "`plugins.trust_root` in config.json and --trust-root name a file as `cosign trusted-root \
+             create` writes it; without one, msb trusts the public instance of Sigstore"
+        }
         InstalledError::Signature { .. } => {
-            "do not use it unless you know why; `plugins.signatures` in config.json and --key say \
-             which keys are wanted"
+            "do not use it unless you know why; `plugins.signatures` in config.json, --key and \
+             --identity say whose are wanted"
         }
         InstalledError::NotGranted { has, .. } if has.is_empty() => "it has nothing",
         InstalledError::NotGranted { has, .. } => {

@@ -222,6 +222,10 @@ impl EntryChange {
         if self.mode.is_some_and(|mode| mode > 0o7777) {
             return refuse("a mode with more than the bits 07777");
         }
+        // To the kernel this number means no one.
+        if self.uid == Some(u32::MAX) || self.gid == Some(u32::MAX) {
+            return refuse("an owner of the number 4294967295, which no user or group can have");
+        }
         if self.mtime.is_some_and(|time| time.nanoseconds >= SECOND) {
             return refuse("a time with more nanoseconds than a second has");
         }

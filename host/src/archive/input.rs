@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::directory::DirectoryArchive;
+use super::opaque::{self, OpaqueArchive};
 use super::polled::Polled;
 use super::seekable::SeekableArchive;
 use super::spooled;
@@ -101,6 +102,10 @@ impl Input {
                 if metadata.is_file() {
                     let start = start(&file, &name)?;
                     if sniff(&start) == Compression::None {
+                        if layers.takes_any() && opaque::is_opaque(&start) {
+                            let archive = OpaqueArchive::of(name, file, limits, budget)?;
+                            return Ok(Arc::new(archive));
+                        }
                         let archive = SeekableArchive::open(name, file, limits, budget, cancel)
                             .map_err(|error| error.explained(Foreign::sniff(&start)))?;
                         return Ok(Arc::new(archive));
@@ -148,7 +153,7 @@ fn read_stream(
     let foreign = Foreign::sniff(&start);
     let whole = io::Cursor::new(start).chain(reader);
     let compressed = compression != Compression::None;
-    let reader: Box<dyn Read + Send> = if compressed {
+    let mut reader: Box<dyn Read + Send> = if compressed {
         let decoder = Decoder::new(whole, compression, limits).map_err(|source| {
             ArchiveError::Compression {
                 name: name.clone(),
@@ -159,6 +164,19 @@ fn read_stream(
     } else {
         Box::new(whole)
     };
+    if layers.takes_any() {
+        let mut start = Vec::new();
+        let read = (&mut reader).take(TAR_BLOCK).read_to_end(&mut start);
+        read.map_err(|source| streamed::read_error(&name, name.clone(), compressed, source))?;
+        let is_opaque = opaque::is_opaque(&start);
+        reader = Box::new(io::Cursor::new(start).chain(reader));
+        if is_opaque {
+            let file = layers.scratch()?;
+            let stream = Stream { reader, compressed };
+            let archive = opaque::read(name, stream, file, limits, budget, cancel)?;
+            return Ok(Arc::new(archive));
+        }
+    }
     let stream = Stream { reader, compressed };
     if let Some(file) = layers.spool()? {
         let archive = spooled::read(name, stream, file, limits, budget, cancel)

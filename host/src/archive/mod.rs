@@ -17,6 +17,7 @@ mod input;
 mod member;
 mod merged;
 mod metadata;
+mod opaque;
 mod output;
 mod polled;
 mod seekable;
@@ -33,6 +34,7 @@ pub use index::{ArchiveEntry, ArchiveEntryKind, Index, normal_path};
 pub use inner::in_innermost_folder;
 pub use input::Input;
 pub use metadata::{EntryMetadata, EntryXattrs, ExactNames, NodeKind};
+pub(crate) use opaque::not_an_archive;
 pub use output::{OutputLayer, TarOutput};
 pub use streamed::{StreamedLayer, StreamedLayers};
 
@@ -71,6 +73,11 @@ pub trait ArchiveSource: Send + Sync + std::fmt::Debug {
             length: self.index().get(number).map_or(0, |entry| entry.size),
             sparse: None,
         })
+    }
+
+    /// Returns whether it is an input that is not a tar archive: then all of it is the one entry.
+    fn is_opaque(&self) -> bool {
+        false
     }
 
     /// Returns what an entry is called in messages. Untrusted text.

@@ -57,10 +57,10 @@ pub(super) fn read(
 }
 
 /// Writes what is read to a file.
-struct Copied {
-    reader: Box<dyn Read + Send>,
-    file: Arc<File>,
-    budget: Budget,
+pub(super) struct Copied {
+    pub(super) reader: Box<dyn Read + Send>,
+    pub(super) file: Arc<File>,
+    pub(super) budget: Budget,
 }
 
 impl Read for Copied {

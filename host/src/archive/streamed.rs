@@ -44,6 +44,22 @@ pub trait StreamedLayers {
     fn spool(&mut self) -> Result<Option<File>, ArchiveError> {
         Ok(None)
     }
+
+    /// Returns whether an input that is not a tar archive is of use, as a whole.
+    fn takes_any(&self) -> bool {
+        false
+    }
+
+    /// Returns an empty file for such an input that comes as a stream.
+    ///
+    /// # Errors
+    /// That none can be had.
+    fn scratch(&mut self) -> Result<File, ArchiveError> {
+        tempfile::tempfile().map_err(|source| ArchiveError::Write {
+            name: "a temporary file".to_owned(),
+            source,
+        })
+    }
 }
 
 /// A layer that was taken off a stream.

@@ -116,7 +116,7 @@ pub fn load(
         progress,
         cancel,
     };
-    let mut passed = PipeLayers::new(context.clone(), formats.keeps_input());
+    let mut passed = PipeLayers::new(context.clone(), formats);
     progress.report(Event::Phase("Reading archive"));
     let source = input.read(&mut passed, &options.limits, &budget, cancel)?;
     if let Some(outside) = source.index().outside() {

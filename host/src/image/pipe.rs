@@ -8,6 +8,7 @@ use std::io::Read;
 use super::convert::{ConvertContext, ConvertError, ConvertRequest, ConvertedLayer};
 use crate::archive::{ArchiveError, StreamedLayer, StreamedLayers};
 use crate::layer::LayerError;
+use crate::plugin::Formats;
 use crate::progress::{Event, LayerNumber};
 
 /// Takes layers off a pipe as they pass. Which of them an image uses is known only at the end.
@@ -16,14 +17,17 @@ pub(super) struct PipeLayers<'a> {
     taken: HashMap<u32, Result<ConvertedLayer, LayerError>>,
     /// All that passes is kept on disk instead.
     keeps: bool,
+    /// Inputs that are no tar archives are of use as well.
+    takes_any: bool,
 }
 
 impl<'a> PipeLayers<'a> {
-    pub(super) fn new(context: ConvertContext<'a>, keeps: bool) -> Self {
+    pub(super) fn new(context: ConvertContext<'a>, formats: &Formats) -> Self {
         Self {
             context,
             taken: HashMap::new(),
-            keeps,
+            keeps: formats.keeps_input(),
+            takes_any: formats.takes_any(),
         }
     }
 
@@ -85,5 +89,13 @@ impl StreamedLayers for PipeLayers<'_> {
             return Ok(None);
         }
         Ok(Some(self.context.staging.scratch()?))
+    }
+
+    fn takes_any(&self) -> bool {
+        self.takes_any
+    }
+
+    fn scratch(&mut self) -> Result<File, ArchiveError> {
+        Ok(self.context.staging.scratch()?)
     }
 }

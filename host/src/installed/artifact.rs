@@ -194,6 +194,15 @@ pub(super) fn signatures(manifest: &[u8]) -> Result<Vec<(Descriptor, String)>, S
     Ok(signed.take(MAX_SIGNATURES).collect())
 }
 
+/// Returns the layers of a manifest whose types begin with this; none where it is no manifest.
+pub(super) fn layers(manifest: &[u8], media_type: &str) -> Vec<Descriptor> {
+    let layers = parse(manifest).ok().and_then(|manifest| manifest.layers);
+    let mut layers = layers.unwrap_or_default();
+    layers.retain(|layer| layer.media_type.starts_with(media_type));
+    layers.truncate(MAX_SIGNATURES);
+    layers
+}
+
 fn parse(manifest: &[u8]) -> Result<Manifest, String> {
     let manifest: Manifest = serde_json::from_slice(manifest)
         .map_err(|error| format!("its manifest is not understood: {error}"))?;

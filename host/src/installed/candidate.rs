@@ -1,11 +1,12 @@
 //! A plugin that may be installed: what it is, what it asks for, and what of that is new.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::consent::Increase;
 use super::error::InstalledError;
-use super::lock::{LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
-use super::signature::Signature;
+use super::lock::{LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant};
+use super::signature::{Provenance, Signature, Signer};
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::plugin::{Capability, Grant, Inspection};
@@ -24,10 +25,10 @@ pub struct Candidate {
     pub version: Option<String>,
     /// The digest of its manifest.
     pub manifest: Option<Digest>,
-    /// The key that it is signed with.
-    pub key: Option<String>,
-    /// The signature of that key.
-    pub signed: Option<Signature>,
+    /// Who has signed it; the first is the one that updates are compared with.
+    pub signers: Vec<(Signer, Signature)>,
+    /// Where it was built, as far as that is shown.
+    pub provenance: Option<Provenance>,
     /// What it asks for.
     pub asks: Vec<RequestedGrant>,
     /// What of it the user has not been asked about.
@@ -110,6 +111,13 @@ impl Candidate {
         grants: Vec<String>,
         before: Option<&LockedPlugin>,
     ) -> LockedPlugin {
+        let mut signers = self.signers.iter().map(|(signer, signed)| LockedSigner {
+            key: signer.key(),
+            identity: signer.identity().cloned(),
+            trust_root: signer.trust_root().map(Path::to_owned),
+            signed: signed.clone(),
+        });
+        let signer = signers.next();
         LockedPlugin {
             name: self.name.clone(),
             enabled: before.is_none_or(|before| before.enabled),
@@ -119,9 +127,13 @@ impl Candidate {
             version: self.version.clone(),
             sha256: self.inspection.digest.clone(),
             manifest: self.manifest.clone(),
-            key: self.key.clone(),
+            key: signer.as_ref().and_then(|it| it.key.clone()),
             key_pinned: self.key_pinned,
-            signed: self.signed.clone(),
+            identity: signer.as_ref().and_then(|it| it.identity.clone()),
+            trust_root: signer.as_ref().and_then(|it| it.trust_root.clone()),
+            signed: signer.map(|it| it.signed),
+            also_signed: signers.collect(),
+            provenance: self.provenance.clone(),
             api: self.inspection.api.clone(),
             imports: self.inspection.imports.clone(),
             asks: self.asks.clone(),

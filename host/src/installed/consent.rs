@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::lock::{LockedKind, LockedLimits, LockedPlugin};
+use super::signature::Signer;
 use super::source::Source;
 use crate::auth;
 use crate::credential::{AuthSourceKind, Tier};
@@ -71,7 +72,7 @@ pub(super) struct Terms<'a> {
     pub(super) replaces: Option<&'a str>,
     pub(super) limits: LockedLimits,
     pub(super) source: &'a Source,
-    pub(super) key: Option<&'a str>,
+    pub(super) signer: Option<&'a Signer>,
 }
 
 impl Terms<'_> {
@@ -131,10 +132,14 @@ impl Terms<'_> {
                 now: self.source.to_string(),
             });
         }
-        if before.key.is_some() && before.key.as_deref() != self.key {
+        let signer = Signer::of_locked(before).ok().flatten();
+        let is_same = signer.is_some() && signer.as_ref() == self.signer;
+        if (before.key.is_some() || before.identity.is_some()) && !is_same {
             increases.push(Increase::Signer {
-                before: before.key.clone(),
-                now: self.key.map(str::to_owned),
+                before: signer
+                    .map(|it| it.to_string())
+                    .or_else(|| before.key.clone()),
+                now: self.signer.map(ToString::to_string),
             });
         }
         increases
@@ -165,8 +170,14 @@ impl LockedKind {
     pub fn operations(&self) -> Vec<&str> {
         let mut words = Vec::new();
         match self {
-            Self::Format { reads, writes, .. } => {
+            Self::Format {
+                reads,
+                writes,
+                takes_any,
+                ..
+            } => {
                 words.extend(reads.then_some("read archives"));
+                words.extend((*reads && *takes_any).then_some("read files of any other kind"));
                 words.extend(writes.then_some("write archives"));
             }
             Self::Credential { operations, .. } => {

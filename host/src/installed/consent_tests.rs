@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::digest::Digest;
+use crate::settings::{CertificateIdentity, KeySource, SignerName, SignerSource};
+
+const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+const OTHER_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO7";
 
 fn provider(name: &str, operations: &[&str], registries: &[&str]) -> LockedKind {
     let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
@@ -22,6 +26,7 @@ fn format(name: &str, reads: bool, writes: bool) -> LockedKind {
         reads,
         writes,
         keeps_input: false,
+        takes_any: false,
     }
 }
 
@@ -37,6 +42,10 @@ fn locked(kind: LockedKind, key: Option<&str>) -> LockedPlugin {
         manifest: None,
         key: key.map(str::to_owned),
         key_pinned: false,
+        identity: None,
+        trust_root: None,
+        also_signed: Vec::new(),
+        provenance: None,
         signed: None,
         api: "0.1.0".to_owned(),
         imports: Vec::new(),
@@ -58,7 +67,7 @@ fn said(before: LockedKind, now: &LockedKind) -> Vec<String> {
         replaces: place.as_deref(),
         limits: LockedLimits::of(&now.budget()),
         source: &"/a.wasm".parse().unwrap(),
-        key: None,
+        signer: None,
     };
     let increases = terms.increases(&locked(before, None));
     increases.iter().map(ToString::to_string).collect()
@@ -132,31 +141,54 @@ fn whatever_is_more_is_said() {
 fn another_source_and_another_signer_are_said() {
     let kind = format("shelf", true, false);
     let sources = ["/a.wasm", "/b.wasm"].map(|text| text.parse::<Source>().unwrap());
-    let terms = |source: usize, key| Terms {
+    let keys = [KEY, OTHER_KEY].map(|text| {
+        let name = SignerName::Key(KeySource::Text(text.to_owned()));
+        let trust_root = None;
+        Signer::read(&SignerSource { name, trust_root }).unwrap()
+    });
+    let terms = |source: usize, signer| Terms {
         kind: &kind,
         chosen_tier: None,
         replaces: None,
         limits: LockedLimits::of(&kind.budget()),
         source: &sources[source],
-        key,
+        signer,
     };
-    let before = locked(kind.clone(), Some("RWA"));
+    let before = locked(kind.clone(), Some(KEY));
     let said = |terms: Terms<'_>| -> Vec<String> {
         let increases = terms.increases(&before);
         increases.iter().map(ToString::to_string).collect()
     };
-    assert!(said(terms(0, Some("RWA"))).is_empty());
+    assert!(said(terms(0, Some(&keys[0]))).is_empty());
     assert_eq!(
-        said(terms(1, Some("RWB"))),
+        said(terms(1, Some(&keys[1]))),
         [
             "comes from `/b.wasm` and came from `/a.wasm`",
-            "is signed with `RWB` and was signed with `RWA`"
+            &*format!("is signed with `{OTHER_KEY}` and was signed with `{KEY}`"),
         ]
     );
     assert_eq!(
         said(terms(0, None)),
-        ["is signed with nothing that was checked and was signed with `RWA`"]
+        [format!(
+            "is signed with nothing that was checked and was signed with `{KEY}`"
+        )]
     );
+    // An identity by another trust root is someone else's word.
+    let identity = |trust_root: Option<&str>| {
+        let name = SignerName::Identity(CertificateIdentity {
+            identity: "*@acme.example".to_owned(),
+            issuer: "https://accounts.example".to_owned(),
+        });
+        let trust_root = trust_root.map(Into::into);
+        Signer::read(&SignerSource { name, trust_root }).unwrap()
+    };
+    let mut before = locked(kind.clone(), None);
+    before.identity = identity(None).identity().cloned();
+    let said = |signer| terms(0, Some(signer)).increases(&before).len();
+    let (same, other) = (identity(None), identity(Some("/own.json")));
+    assert_eq!(said(&same), 0);
+    assert_eq!(said(&other), 1);
+    assert_eq!(said(&keys[0]), 1);
 }
 
 #[test]
@@ -187,7 +219,7 @@ fn another_tier_is_said_unless_the_user_has_chosen_it() {
         replaces: None,
         limits: LockedLimits::of(&now.budget()),
         source: &source,
-        key: None,
+        signer: None,
     };
     assert!(terms(Some(Tier::Configured)).increases(&before).is_empty());
     before.tier = Some(Tier::Installed);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::artifact;
 use super::error::InstalledError;
-use super::signature::{self, Cosign, Signatures};
+use super::signature::{Signatures, Subject, WantedSignatures};
+use super::signatures;
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::credential::{Action, Credentials};
@@ -15,13 +16,11 @@ use crate::digest::Digest;
 use crate::plugin::MAX_COMPONENT;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::registry::{Client, ManifestRef, Repository};
+use crate::registry::{Client, ManifestRef};
 use crate::store;
 
-/// The most bytes of a manifest, and of what cosign signs.
+/// The most bytes of a manifest.
 const MAX_DOCUMENT: u64 = 4 << 20;
-/// The most bytes of a file with a signature.
-const MAX_SIGNATURE: u64 = 64 << 10;
 
 /// How plugins are fetched and pushed: with the credentials that plugins of msb know.
 #[derive(Clone)]
@@ -53,41 +52,55 @@ pub(super) struct Fetched {
     pub(super) signatures: Signatures,
 }
 
-/// Fetches a component; its signatures only where they are `wanted`.
+impl Fetched {
+    /// Returns what its signatures are about.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            component: &self.component,
+            manifest: self.manifest.as_ref(),
+        }
+    }
+}
+
+/// Fetches a component; of its signatures only those that are `wanted`.
 pub(super) fn fetch(
     source: &Source,
     network: &Network,
-    wanted: bool,
+    wanted: WantedSignatures,
     cancel: &Cancel,
 ) -> Result<Fetched, InstalledError> {
     match source {
         Source::File(path) => {
             let component = read(path, MAX_COMPONENT)?.ok_or_else(|| too_large(source))?;
-            let mut beside = path.clone().into_os_string();
-            beside.push(".minisig");
-            let beside = Path::new(&beside);
-            let minisign = if wanted && beside.exists() {
-                read(beside, MAX_SIGNATURE)?
-            } else {
-                None
+            let beside = |ending: &str, limit| {
+                let mut beside = path.clone().into_os_string();
+                beside.push(ending);
+                let beside = Path::new(&beside);
+                if beside.exists() {
+                    read(beside, limit)
+                } else {
+                    Ok(None)
+                }
             };
-            Ok(plain(component, minisign))
+            let signatures = signatures::beside(wanted, beside)?;
+            Ok(plain(component, signatures))
         }
         Source::Url(url) => {
             let progress = network.progress.as_ref();
             let client = &network.client;
             let component = client.download(url, MAX_COMPONENT, progress, cancel)?;
-            let minisign = if wanted {
-                let beside = url.beside(".minisig");
-                match client.download(&beside, MAX_SIGNATURE, progress, cancel) {
-                    Ok(bytes) => Some(bytes),
-                    Err(error) if error.is_not_found() => None,
-                    Err(error) => return Err(error.into()),
-                }
-            } else {
-                None
+            let beside = |ending: &str, limit| match client.download(
+                &url.beside(ending),
+                limit,
+                progress,
+                cancel,
+            ) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error.into()),
             };
-            Ok(plain(component, minisign))
+            let signatures = signatures::beside(wanted, beside)?;
+            Ok(plain(component, signatures))
         }
         Source::Oci(reference) => from_registry(source, reference, network, wanted, cancel),
     }
@@ -102,7 +115,7 @@ fn from_registry(
     source: &Source,
     reference: &Reference,
     network: &Network,
-    wanted: bool,
+    wanted: WantedSignatures,
     cancel: &Cancel,
 ) -> Result<Fetched, InstalledError> {
     let credentials = Arc::clone(&network.credentials);
@@ -125,10 +138,7 @@ fn from_registry(
     let size = Some(found.layer.size);
     let component =
         repository.small_blob(&found.layer.digest, size, MAX_COMPONENT, &|_| {}, cancel)?;
-    let mut signatures = Signatures::default();
-    if wanted {
-        signatures.cosign = cosign(&repository, &fetched.digest, cancel)?;
-    }
+    let signatures = signatures::of_manifest(&repository, &fetched.digest, wanted, cancel)?;
     Ok(Fetched {
         component,
         manifest: Some(fetched.digest),
@@ -137,36 +147,12 @@ fn from_registry(
     })
 }
 
-fn cosign(
-    repository: &Repository,
-    manifest: &Digest,
-    cancel: &Cancel,
-) -> Result<Vec<Cosign>, InstalledError> {
-    let tag = signature::cosign_tag(manifest);
-    let fetched = match repository.manifest(ManifestRef::Tag(&tag), MAX_DOCUMENT, &|_| {}, cancel) {
-        Ok(fetched) => fetched,
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut signed = Vec::new();
-    for (payload, signature) in artifact::signatures(&fetched.bytes).unwrap_or_default() {
-        let size = Some(payload.size);
-        let payload =
-            repository.small_blob(&payload.digest, size, MAX_DOCUMENT, &|_| {}, cancel)?;
-        signed.push(Cosign { payload, signature });
-    }
-    Ok(signed)
-}
-
-fn plain(component: Vec<u8>, minisign: Option<Vec<u8>>) -> Fetched {
+fn plain(component: Vec<u8>, signatures: Signatures) -> Fetched {
     Fetched {
         component,
         manifest: None,
         version: None,
-        signatures: Signatures {
-            minisign: minisign.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-            cosign: Vec::new(),
-        },
+        signatures,
     }
 }
 

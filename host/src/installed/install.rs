@@ -12,14 +12,14 @@ use super::fetch::{self, Network};
 use super::lock::{Lock, LockedKind, LockedLimits, LockedPlugin};
 use super::order::OrderPosition;
 use super::packages;
-use super::signature::{PublicKey, Signature, Signatures};
+use super::signature::{Provenance, Signature, Signatures, Signer, WantedSignatures};
 use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::plugin::{Inspection, PluginKind, Runtime, builtin};
 use crate::progress::{Event, Progress};
-use crate::settings::{KeySource, Settings, is_plugin_name};
+use crate::settings::{Settings, SignerSource, is_plugin_name};
 
 /// What plugins are installed with.
 #[derive(Clone)]
@@ -57,8 +57,8 @@ pub struct InstallRequest {
     pub purpose: Purpose,
     /// What to call it, other than its source says.
     pub name: Option<String>,
-    /// Whose signature it must have.
-    pub key: Option<KeySource>,
+    /// Who must have signed it.
+    pub signer: Option<SignerSource>,
     /// Take nothing that the lock does not have.
     pub locked: bool,
     /// The lock to compare with, in place of that of the home.
@@ -75,8 +75,9 @@ struct Accepted<'a> {
     source: &'a Source,
     fetched: fetch::Fetched,
     inspection: Inspection,
-    key: Option<String>,
-    signature: Option<Signature>,
+    /// The one that updates are compared with comes first.
+    signers: Vec<(Signer, Signature)>,
+    provenance: Option<Provenance>,
     previous: Option<LockedPlugin>,
 }
 
@@ -116,15 +117,16 @@ impl Installer<'_> {
         if !is_inspected {
             self.settings.system.check_source(source)?;
         }
-        let keys = self.keys(source, request, previous.as_ref())?;
+        let groups = self.signers(source, request, previous.as_ref())?;
+        let wanted = wanted(&groups, request.purpose);
         let locked_only = previous.as_ref().filter(|_| request.kept && request.locked);
         let kept = locked_only
-            .filter(|locked| keys.is_empty() || locked.signed.is_some())
+            .filter(|locked| groups.is_empty() || locked.signed.is_some())
             .and_then(|locked| self.kept(locked));
         let fetched = match kept {
             Some(kept) => kept,
             None => self
-                .fetch(source, !keys.is_empty())
+                .fetch(source, wanted)
                 .map_err(|error| match locked_only {
                     Some(locked) if !matches!(error, InstalledError::Cancelled(_)) => {
                         InstalledError::Gone {
@@ -156,11 +158,18 @@ impl Installer<'_> {
                 found: digest,
             });
         }
-        let (mut key, mut signature) = (None, None);
-        for group in &keys {
+        let mut signers: Vec<(Signer, Signature)> = Vec::new();
+        for group in &groups {
             let (by, found) = signed(group, &fetched, &spelling)?;
-            (key, signature) = (Some(by), Some(found));
+            if signers.iter().all(|(known, _)| known != by) {
+                signers.insert(0, (by.clone(), found));
+            }
         }
+        let all: Vec<&Signer> = groups.iter().flatten().collect();
+        let trust_root = self.settings.plugins.trust_root.as_deref();
+        let provenance = fetched
+            .signatures
+            .provenance(fetched.subject(), &all, trust_root);
         let inspection =
             self.runtime
                 .inspect(&name, &fetched.component, self.progress, self.cancel)?;
@@ -170,8 +179,8 @@ impl Installer<'_> {
             source,
             fetched,
             inspection,
-            key: key.map(ToString::to_string),
-            signature,
+            signers,
+            provenance,
             previous,
         };
         self.compared(accepted, request)
@@ -188,8 +197,8 @@ impl Installer<'_> {
             source,
             fetched,
             inspection,
-            key,
-            signature,
+            signers,
+            provenance,
             previous,
         } = accepted;
         let kind = LockedKind::of(&inspection.kind);
@@ -203,7 +212,7 @@ impl Installer<'_> {
             replaces: replaces.as_deref(),
             limits,
             source,
-            key: key.as_deref(),
+            signer: signers.first().map(|(signer, _)| signer),
         };
         let increases = previous.as_ref().map(|before| terms.increases(before));
         let increases = increases.unwrap_or_default();
@@ -224,9 +233,9 @@ impl Installer<'_> {
             },
             locked: request.locked,
             manifest: fetched.manifest,
-            key_pinned: key.is_some() && (request.key.is_some() || pinned_before),
-            key,
-            signed: signature,
+            key_pinned: !signers.is_empty() && (request.signer.is_some() || pinned_before),
+            signers,
+            provenance,
             asks,
             news,
             increases,
@@ -285,7 +294,11 @@ impl Installer<'_> {
     }
 
     /// Fetches what is at a source, and passes on what its server wants the user to know.
-    fn fetch(&self, source: &Source, signed: bool) -> Result<fetch::Fetched, InstalledError> {
+    fn fetch(
+        &self,
+        source: &Source,
+        signed: WantedSignatures,
+    ) -> Result<fetch::Fetched, InstalledError> {
         let fetched = fetch::fetch(source, self.network, signed, self.cancel);
         for notice in self.network.client.notices() {
             self.progress.report(Event::Notice(&notice));
@@ -302,40 +315,45 @@ impl Installer<'_> {
             manifest: locked.manifest.clone(),
             version: locked.version.clone(),
             signatures: locked
-                .signed
-                .as_ref()
-                .map(Signatures::from)
-                .unwrap_or_default(),
+                .signers()
+                .iter()
+                .map(|signer| Signatures::from(&signer.signed))
+                .collect(),
         })
     }
 
-    /// Returns the keys of which one each must have signed.
-    fn keys(
+    /// Returns those of whom one each must have signed.
+    fn signers(
         &self,
         source: &Source,
         request: &InstallRequest,
         previous: Option<&LockedPlugin>,
-    ) -> Result<Vec<Vec<PublicKey>>, InstalledError> {
+    ) -> Result<Vec<Vec<Signer>>, InstalledError> {
         let mut groups = Vec::new();
         let policies = self.settings.plugins.signatures.iter();
         let policy = policies
             .filter(|policy| source.begins_with(&policy.source))
-            .map(|policy| PublicKey::read(&policy.key))
+            .map(|policy| Signer::read(&policy.signer))
             .collect::<Result<Vec<_>, _>>()?;
         if !policy.is_empty() {
             groups.push(policy);
         }
-        let wanted = self.settings.system.keys(source)?;
+        let wanted = self.settings.system.signers(source)?;
         if !wanted.is_empty() {
             groups.push(wanted);
         }
-        if let Some(key) = &request.key {
-            groups.push(vec![PublicKey::read(key)?]);
+        if let Some(signer) = &request.signer {
+            let trust_root = self.settings.plugins.trust_root.as_ref();
+            let trust_root = signer.trust_root.as_ref().or(trust_root);
+            groups.push(vec![Signer::read(&SignerSource {
+                name: signer.name.clone(),
+                trust_root: trust_root.cloned(),
+            })?]);
         } else if let Some(previous) = previous
-            && let Some(key) = &previous.key
             && (groups.is_empty() || previous.key_pinned)
+            && let Some(signer) = Signer::of_locked(previous)?
         {
-            groups.push(vec![PublicKey::from_lock(key)?]);
+            groups.push(vec![signer]);
         }
         Ok(groups)
     }
@@ -347,17 +365,29 @@ impl std::fmt::Debug for Installer<'_> {
     }
 }
 
-/// Returns the first of the keys that has signed what was fetched.
+/// Returns the signatures to look for, when one of each group must have signed.
+fn wanted(groups: &[Vec<Signer>], purpose: Purpose) -> WantedSignatures {
+    let mut wanted = WantedSignatures {
+        provenance: purpose == Purpose::Inspect,
+        ..WantedSignatures::default()
+    };
+    for signer in groups.iter().flatten() {
+        wanted.minisign |= signer.wants().minisign;
+        wanted.sigstore |= signer.wants().sigstore;
+    }
+    wanted
+}
+
+/// Returns the first of a group that has signed what was fetched.
 fn signed<'k>(
-    keys: &'k [PublicKey],
+    signers: &'k [Signer],
     fetched: &fetch::Fetched,
     source: &str,
-) -> Result<(&'k PublicKey, Signature), InstalledError> {
+) -> Result<(&'k Signer, Signature), InstalledError> {
     let mut last = None;
-    for key in keys {
-        let manifest = fetched.manifest.as_ref();
-        match key.verify(&fetched.component, manifest, &fetched.signatures) {
-            Ok(signature) => return Ok((key, signature)),
+    for signer in signers {
+        match signer.verify(fetched.subject(), &fetched.signatures) {
+            Ok(signature) => return Ok((signer, signature)),
             Err(error) => last = Some(error),
         }
     }

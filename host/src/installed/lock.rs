@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::InstalledError;
-use super::signature::Signature;
+use super::signature::{Provenance, Signature};
 use crate::cancel::Cancel;
 use crate::credential::{AuthSourceKind, Tier};
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::progress::Progress;
+use crate::settings::CertificateIdentity;
 use crate::store::{self, StoreError};
 
 /// The form of the file that this msb writes, and the newest that it reads.
 const VERSION: u32 = 1;
 /// The most bytes that are read of the file.
-const MAX_FILE: u64 = 8 << 20;
+const MAX_FILE: u64 = 64 << 20;
 const HEADER: &str = "\
 # The plugins of msb: written by `msb plugin`, and checked when a plugin is used.
 # Keep it in version control to have the same plugins elsewhere: `msb plugin install --locked`.
@@ -72,9 +73,21 @@ pub struct LockedPlugin {
     /// whatever the settings want besides.
     #[serde(default, skip_serializing_if = "is_false")]
     pub key_pinned: bool,
+    /// Who the certificate must be for that it was signed with, where that is not a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<CertificateIdentity>,
+    /// The file that vouches for the identity; `None` is the public instance of Sigstore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<PathBuf>,
     /// The signature, to be checked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signature>,
+    /// Others who had to sign it as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_signed: Vec<LockedSigner>,
+    /// Where it was built, as far as that was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// The version of the contract that it was built for.
     pub api: String,
     /// The interfaces that it imports.
@@ -95,6 +108,22 @@ pub struct LockedPlugin {
     /// Where its bytes are, unless where the lock is.
     #[serde(skip)]
     pub directory: Option<PathBuf>,
+}
+
+/// Who has signed a plugin, with the signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedSigner {
+    /// The key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Who the certificate must be for, where it is not a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<CertificateIdentity>,
+    /// The file that vouches for the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<PathBuf>,
+    /// The signature.
+    pub signed: Signature,
 }
 
 /// A permission that a plugin asks for.
@@ -138,6 +167,9 @@ pub enum LockedKind {
         /// It wants all of an input to be kept, also of a pipe.
         #[serde(default, skip_serializing_if = "is_false")]
         keeps_input: bool,
+        /// It reads inputs that are not tar archives as well.
+        #[serde(default, skip_serializing_if = "is_false")]
+        takes_any: bool,
     },
     /// A credential provider.
     Credential {
@@ -176,6 +208,19 @@ pub struct LockedBuiltin {
 #[derive(Deserialize)]
 struct VersionOnly {
     version: u32,
+}
+
+impl LockedPlugin {
+    /// Returns all who have signed it; the first is the one that updates are compared with.
+    pub(super) fn signers(&self) -> Vec<LockedSigner> {
+        let own = self.signed.as_ref().map(|signed| LockedSigner {
+            key: self.key.clone(),
+            identity: self.identity.clone(),
+            trust_root: self.trust_root.clone(),
+            signed: signed.clone(),
+        });
+        own.into_iter().chain(self.also_signed.clone()).collect()
+    }
 }
 
 impl LockedKind {
@@ -347,7 +392,23 @@ mod tests {
             manifest: Some(Digest::of(b"m")),
             key: None,
             key_pinned: false,
-            signed: None,
+            identity: Some(CertificateIdentity {
+                identity: "*@acme.example".to_owned(),
+                issuer: "https://accounts.example".to_owned(),
+            }),
+            trust_root: Some("/etc/msb/root.json".into()),
+            signed: Some(Signature {
+                bundle: Some("{}".to_owned()),
+                identity: Some("dev@acme.example".to_owned()),
+                ..Signature::default()
+            }),
+            also_signed: vec![LockedSigner {
+                key: Some("RW".to_owned()),
+                identity: None,
+                trust_root: None,
+                signed: Signature::default(),
+            }],
+            provenance: Some(Provenance::default()),
             api: "0.1".to_owned(),
             imports: vec!["msb:plugin/http@0.1.0".to_owned()],
             asks: vec![RequestedGrant {

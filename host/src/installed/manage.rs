@@ -9,7 +9,7 @@ use super::error::InstalledError;
 use super::install::check_provides;
 use super::lock::{Lock, LockedBuiltin, LockedPlugin};
 use super::order::{self, OrderPosition};
-use super::signature::PublicKey;
+use super::signature::{Signatures, Signer, Subject};
 use super::{component_path, packages};
 use crate::cancel::Cancel;
 use crate::credential::Tier;
@@ -300,17 +300,28 @@ fn problem(home: &Home, plugin: &LockedPlugin) -> Option<String> {
     unsigned(plugin, &bytes)
 }
 
-/// Returns what is wrong with the signature of a plugin that was installed with one.
+/// Returns what is wrong with the signatures of a plugin that was installed with some.
 fn unsigned(plugin: &LockedPlugin, bytes: &[u8]) -> Option<String> {
-    let key = plugin.key.as_ref()?;
-    let Some(signed) = &plugin.signed else {
+    let signer = plugin.key.clone();
+    let signer = signer.or_else(|| Some(plugin.identity.as_ref()?.to_string()));
+    if let (Some(signer), None) = (signer, &plugin.signed) {
         return Some(format!(
-            "plugins.lock names the key {key} and has no signature of it"
+            "plugins.lock names the signer {signer} and has no signature of it"
         ));
+    }
+    let subject = Subject {
+        component: bytes,
+        manifest: plugin.manifest.as_ref(),
     };
-    let verified = PublicKey::from_lock(key)
-        .and_then(|key| key.verify(bytes, plugin.manifest.as_ref(), &signed.into()));
-    verified.err().map(|error| error.to_string())
+    plugin.signers().iter().find_map(|it| {
+        let signer = Signer::of_signed(it).and_then(|signer| match signer {
+            Some(signer) => signer
+                .verify(subject, &Signatures::from(&it.signed))
+                .map(drop),
+            None => Ok(()),
+        });
+        signer.err().map(|error| error.to_string())
+    })
 }
 
 fn is_builtin(name: &str) -> bool {

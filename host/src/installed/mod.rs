@@ -14,10 +14,12 @@ mod lock;
 mod manage;
 mod order;
 mod packages;
+mod pattern;
 mod push;
 mod scope;
 mod shared_lock;
 mod signature;
+mod signatures;
 mod source;
 mod system;
 mod versions;
@@ -38,12 +40,14 @@ pub use error::InstalledError;
 pub use fetch::Network;
 pub use index::{IndexedPlugin, PluginIndex};
 pub use install::{InstallRequest, Installer, Purpose};
-pub use lock::{Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, RequestedGrant};
+pub use lock::{
+    Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant,
+};
 pub use manage::{LockEditor, Verified};
 pub use order::OrderPosition;
 pub use push::push;
 pub use shared_lock::Takeover;
-pub use signature::{PublicKey, Signature, SignatureError};
+pub use signature::{Provenance, PublicKey, Signature, SignatureError, Signer};
 pub use source::{ParseSourceError, Source};
 pub use versions::Destination;
 

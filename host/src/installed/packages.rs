@@ -112,6 +112,7 @@ impl LockedKind {
                 reads: said.reads,
                 writes: said.writes,
                 keeps_input: said.keeps_input,
+                takes_any: said.takes_any,
             },
             PluginKind::Credential(said) => {
                 let operations = [
@@ -144,12 +145,14 @@ impl LockedKind {
                 reads,
                 writes,
                 keeps_input,
+                takes_any,
             } => PluginKind::Format(Description {
                 name: name.clone(),
                 title: title.clone(),
                 reads: *reads,
                 writes: *writes,
                 keeps_input: *keeps_input,
+                takes_any: *takes_any,
             }),
             Self::Credential {
                 name,

@@ -1,7 +1,7 @@
 //! A lock file of a project: what is installed, for others to have the same.
 //!
-//! Owns writing one and taking one over. Sources that are files are relative to the lock file, so that
-//! both can be kept together.
+//! Owns writing one and taking one over. Sources and trust roots that are files are relative to the lock
+//! file, so that they can be kept together.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -44,6 +44,9 @@ impl Lock {
             if let Ok(Source::File(path)) = plugin.source.parse() {
                 plugin.source = relative(&path, &folder).display().to_string();
             }
+            for file in trust_roots(plugin) {
+                *file = relative(file, &folder);
+            }
         }
         let text = lock.to_text(file)?;
         Ok(store::write_atomically(text.as_bytes(), file)?)
@@ -58,6 +61,10 @@ impl Lock {
                 let path = folder.join(&plugin.source);
                 let path = fs::canonicalize(&path).unwrap_or(path);
                 plugin.source = path.display().to_string();
+            }
+            for file in trust_roots(plugin) {
+                *file = folder.join(&*file);
+                *file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
             }
         }
         Ok(lock)
@@ -137,6 +144,13 @@ fn is_no_more(other: &LockedPlugin, known: &LockedPlugin) -> bool {
         ..other.clone()
     };
     less == *known && (known.enabled || !other.enabled) && other.grants.iter().all(is_granted)
+}
+
+/// Returns the files that vouch for who has signed a plugin.
+fn trust_roots(plugin: &mut LockedPlugin) -> impl Iterator<Item = &mut PathBuf> {
+    let also = plugin.also_signed.iter_mut();
+    let also = also.filter_map(|signer| signer.trust_root.as_mut());
+    plugin.trust_root.as_mut().into_iter().chain(also)
 }
 
 fn folder_of(file: &Path) -> Result<PathBuf, InstalledError> {

@@ -1,50 +1,62 @@
-//! Signatures of plugins: minisign over the component, or cosign over the manifest in a registry.
+//! Signatures of plugins: of minisign over a component, of cosign and others as bundles of Sigstore.
 //!
-//! Owns reading keys and checking. Sources: minisign's format; "Simple signing" of
-//! containers/image, and cosign's `SIGNATURE_SPEC` with keys (no certificates, no log).
+//! Owns who must have signed, and the search among the signatures that there are. A key or an identity is
+//! the user's choice; what vouches for identities is the trust root.
+
+mod bundle;
+mod key;
+mod provenance;
+mod ring_crypto;
+mod trust_root;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+pub use self::key::PublicKey;
+pub(super) use self::key::cosign_tag;
+pub use self::provenance::Provenance;
+use self::trust_root::TrustRoot;
+use super::lock::{LockedPlugin, LockedSigner};
+use super::pattern;
 use crate::digest::Digest;
-use crate::settings::KeySource;
+use crate::settings::{CertificateIdentity, SignerName, SignerSource};
 
-/// What stands in front of the point of a P-256 key. Source: RFC 5480.
-const P256_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
-/// The most bytes of a file with a key.
-const MAX_KEY_FILE: u64 = 64 << 10;
-
-/// A public key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    kind: Kind,
-    text: String,
+/// What is signed: a component, or the manifest in a registry that names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The bytes of the component.
+    pub component: &'a [u8],
+    /// The digest of its manifest, where it comes from a registry.
+    pub manifest: Option<&'a Digest>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-enum Kind {
-    Minisign(Box<minisign_verify::PublicKey>),
-    Ecdsa(Vec<u8>),
+/// Who must have signed, and what vouches for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    name: Name,
+    trust_root: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Key(PublicKey),
+    Identity(CertificateIdentity),
 }
 
 /// What a registry or server has of signatures for a plugin.
 #[derive(Clone, Debug, Default)]
 pub struct Signatures {
-    /// The text of a minisign file beside the component.
+    /// The text of a minisign file next to the component.
     pub minisign: Option<String>,
-    /// What cosign has pushed: payloads and their signatures.
+    /// What cosign 2 has pushed: payloads and their signatures.
     pub cosign: Vec<Cosign>,
+    /// The texts of bundles of Sigstore, as cosign 3 makes them.
+    pub bundles: Vec<String>,
 }
 
-/// A signature as cosign pushes it.
+/// A signature as cosign 2 pushes it.
 #[derive(Clone, Debug)]
 pub struct Cosign {
     /// What is signed, a JSON document that names the manifest.
@@ -54,31 +66,31 @@ pub struct Cosign {
 }
 
 /// A signature that was found right, as the lock keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
-    /// The text of a minisign file, or a signature of cosign.
+    /// The text of a minisign file, or a signature of cosign 2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signature: String,
-    /// What cosign has signed.
+    /// What cosign 2 has signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
+    /// A bundle of Sigstore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// Who its certificate is for; text of who has issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
-impl From<&Signature> for Signatures {
-    fn from(kept: &Signature) -> Self {
-        match &kept.payload {
-            None => Self {
-                minisign: Some(kept.signature.clone()),
-                cosign: Vec::new(),
-            },
-            Some(payload) => Self {
-                minisign: None,
-                cosign: vec![Cosign {
-                    payload: payload.clone().into_bytes(),
-                    signature: kept.signature.clone(),
-                }],
-            },
-        }
-    }
+/// Which signatures are looked for, of all that there can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WantedSignatures {
+    /// Those of minisign.
+    pub minisign: bool,
+    /// Those of cosign, and bundles.
+    pub sigstore: bool,
+    /// Bundles, where they can be had, for what they say of the building.
+    pub provenance: bool,
 }
 
 /// Why a plugin is not taken for signed.
@@ -90,6 +102,14 @@ pub enum SignatureError {
     Key {
         /// The key or its file.
         key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file with authorities and logs cannot be used.
+    #[error("the trust root `{file}` cannot be used: {reason}")]
+    TrustRoot {
+        /// The file.
+        file: String,
         /// What is wrong.
         reason: String,
     },
@@ -117,235 +137,293 @@ pub enum SignatureError {
         /// What is wrong.
         reason: String,
     },
+    /// A bundle does not prove that the wanted identity has signed this.
+    #[error("it is not shown that `{identity}` has signed it: {reason}")]
+    Unproven {
+        /// Who is wanted.
+        identity: String,
+        /// What is wrong; text from outside.
+        reason: String,
+    },
 }
 
-impl PublicKey {
-    /// Reads a key.
-    pub fn read(source: &KeySource) -> Result<Self, SignatureError> {
-        let (name, text) = match source {
-            KeySource::Text(text) => (text.clone(), text.clone()),
-            KeySource::File(path) => (path.display().to_string(), read_file(path)?),
-        };
-        Self::parse(&text).map_err(|reason| SignatureError::Key { key: name, reason })
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.trim_start().starts_with("-----BEGIN") {
-            let body: String = text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.starts_with("-----"))
-                .collect();
-            let der = STANDARD
-                .decode(body)
-                .map_err(|error| format!("it is not PEM: {error}"))?;
-            let point = der
-                .strip_prefix(&P256_PREFIX[..])
-                .filter(|point| point.len() == 65 && point.first() == Some(&4))
-                .ok_or("it is not an ECDSA P-256 public key")?;
-            return Ok(Self {
-                kind: Kind::Ecdsa(point.to_vec()),
-                text: STANDARD.encode(&der),
-            });
-        }
-        // A file of minisign has a comment above the key.
-        let line = text
-            .lines()
-            .map(str::trim)
-            .rfind(|line| !line.is_empty())
-            .unwrap_or_default();
-        let key = minisign_verify::PublicKey::from_base64(line)
-            .map_err(|_| "it is neither a key of minisign nor a PEM file".to_owned())?;
+impl Signer {
+    /// Reads the key of who must have signed, where it is one. What vouches for an identity is read when
+    /// there is a signature to check.
+    pub fn read(source: &SignerSource) -> Result<Self, SignatureError> {
         Ok(Self {
-            kind: Kind::Minisign(Box::new(key)),
-            text: line.to_owned(),
+            name: match &source.name {
+                SignerName::Key(key) => Name::Key(PublicKey::read(key)?),
+                SignerName::Identity(identity) => Name::Identity(identity.clone()),
+            },
+            trust_root: source.trust_root.clone(),
         })
     }
 
-    /// Reads a key as [`Self::to_string`] writes it.
-    pub(super) fn from_lock(text: &str) -> Result<Self, SignatureError> {
-        let pem =
-            |text: &str| format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----");
-        Self::parse(text)
-            .or_else(|_| Self::parse(&pem(text)))
-            .map_err(|reason| SignatureError::Key {
-                key: text.to_owned(),
-                reason,
-            })
+    /// Returns who must have signed another version of an installed plugin: who has signed this one.
+    pub fn of_locked(plugin: &LockedPlugin) -> Result<Option<Self>, SignatureError> {
+        Self::of(
+            plugin.key.as_deref(),
+            plugin.identity.as_ref(),
+            plugin.trust_root.as_deref(),
+        )
     }
 
-    /// Checks that a component, or the manifest that names it, was signed with this key, and
-    /// returns the signature.
+    /// Returns one of those who have signed an installed plugin.
+    pub(super) fn of_signed(signed: &LockedSigner) -> Result<Option<Self>, SignatureError> {
+        Self::of(
+            signed.key.as_deref(),
+            signed.identity.as_ref(),
+            signed.trust_root.as_deref(),
+        )
+    }
+
+    fn of(
+        key: Option<&str>,
+        identity: Option<&CertificateIdentity>,
+        trust_root: Option<&Path>,
+    ) -> Result<Option<Self>, SignatureError> {
+        let name = match (key, identity) {
+            (Some(key), _) => Name::Key(PublicKey::from_lock(key)?),
+            (None, Some(identity)) => Name::Identity(identity.clone()),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Self {
+            name,
+            trust_root: trust_root.map(Path::to_owned),
+        }))
+    }
+
+    /// Returns whether the lock says that they have signed a plugin.
+    pub(super) fn has_signed(&self, plugin: &LockedPlugin) -> bool {
+        plugin.signers().iter().any(|signed| match &self.name {
+            Name::Key(key) => signed.key.as_deref() == Some(&*key.to_string()),
+            Name::Identity(wanted) => {
+                let issuer = signed.identity.as_ref().map(|it| &it.issuer);
+                let identity = signed.signed.identity.as_deref();
+                signed.key.is_none()
+                    && issuer == Some(&wanted.issuer)
+                    && signed.trust_root == self.trust_root
+                    && identity.is_some_and(|it| pattern::covers(&wanted.identity, it))
+            }
+        })
+    }
+
+    /// Returns the key, if it is one, as the lock keeps it.
+    pub fn key(&self) -> Option<String> {
+        match &self.name {
+            Name::Key(key) => Some(key.to_string()),
+            Name::Identity(_) => None,
+        }
+    }
+
+    /// Returns the identity, if it is one.
+    pub fn identity(&self) -> Option<&CertificateIdentity> {
+        match &self.name {
+            Name::Key(_) => None,
+            Name::Identity(identity) => Some(identity),
+        }
+    }
+
+    /// Returns the file that vouches for identities and logs; `None` is the public instance of Sigstore.
+    pub fn trust_root(&self) -> Option<&Path> {
+        self.trust_root.as_deref()
+    }
+
+    /// Returns the signatures that may be theirs.
+    pub fn wants(&self) -> WantedSignatures {
+        let minisign = matches!(&self.name, Name::Key(key) if key.pem().is_none());
+        WantedSignatures {
+            minisign,
+            sigstore: !minisign,
+            provenance: false,
+        }
+    }
+
+    /// Checks that they have signed a subject, and returns the signature.
+    ///
+    /// # Errors
+    /// Why it is not shown that they have.
     pub fn verify(
         &self,
-        component: &[u8],
-        manifest: Option<&Digest>,
+        subject: Subject<'_>,
         signatures: &Signatures,
     ) -> Result<Signature, SignatureError> {
-        match &self.kind {
-            Kind::Minisign(_) if manifest.is_some() => Err(SignatureError::OtherKind {
-                key: "minisign",
-                signs: "files and what is at an address",
-                place: "a registry",
-            }),
-            Kind::Ecdsa(_) if manifest.is_none() => Err(SignatureError::OtherKind {
-                key: "cosign",
-                signs: "what is in a registry",
-                place: "a file or an address",
-            }),
-            Kind::Minisign(key) => self.verify_minisign(key, component, signatures),
-            Kind::Ecdsa(point) => self.verify_cosign(point, manifest, signatures),
+        match &self.name {
+            Name::Key(key) if key.pem().is_none() => {
+                key.verify_minisign(subject, signatures.minisign.as_deref())
+            }
+            Name::Key(key) => {
+                let by_cosign = subject
+                    .manifest
+                    .filter(|_| !signatures.cosign.is_empty())
+                    .map(|manifest| key.verify_cosign(manifest, &signatures.cosign));
+                match by_cosign {
+                    Some(Ok(signature)) => Ok(signature),
+                    Some(Err(error)) if signatures.bundles.is_empty() => Err(error),
+                    _ => self.verify_bundles(subject, signatures),
+                }
+            }
+            Name::Identity(_) => self.verify_bundles(subject, signatures),
         }
     }
 
-    fn verify_minisign(
+    /// Returns the first of the bundles that shows it. The error is of the first that is a signature.
+    fn verify_bundles(
         &self,
-        key: &minisign_verify::PublicKey,
-        component: &[u8],
+        subject: Subject<'_>,
         signatures: &Signatures,
     ) -> Result<Signature, SignatureError> {
-        let text = signatures
-            .minisign
-            .as_deref()
-            .ok_or_else(|| SignatureError::Missing {
-                wanted: "a file `.minisig` next to it".to_owned(),
-            })?;
-        let signature = minisign_verify::Signature::decode(text)
-            .map_err(|error| self.invalid(&format!("the file is not understood: {error}")))?;
-        // Signatures that minisign made before 0.10 by default are as good.
-        key.verify(component, &signature, true)
-            .map_err(|error| self.invalid(&error.to_string()))?;
-        Ok(Signature {
-            signature: text.to_owned(),
-            payload: None,
+        if signatures.bundles.is_empty() {
+            return Err(missing(subject));
+        }
+        let root = TrustRoot::read(self.trust_root())?;
+        let (mut of_signature, mut of_other) = (None, None);
+        for text in &signatures.bundles {
+            match self.verify_bundle(text, subject, &root) {
+                Ok(signature) => return Ok(signature),
+                Err((reason, true)) => _ = of_signature.get_or_insert(reason),
+                Err((reason, false)) => _ = of_other.get_or_insert(reason),
+            }
+        }
+        let reason = of_signature.or(of_other).unwrap_or_default();
+        Err(match &self.name {
+            Name::Key(key) => key.invalid(&reason),
+            Name::Identity(identity) => SignatureError::Unproven {
+                identity: identity.to_string(),
+                reason,
+            },
         })
     }
 
-    fn verify_cosign(
+    /// Checks one bundle.
+    ///
+    /// # Errors
+    /// What is wrong, and whether the bundle is a signature at all.
+    fn verify_bundle(
         &self,
-        point: &[u8],
-        manifest: Option<&Digest>,
-        signatures: &Signatures,
-    ) -> Result<Signature, SignatureError> {
-        let manifest = manifest.ok_or_else(|| SignatureError::Missing {
-            wanted: "a registry, where cosign keeps signatures,".to_owned(),
-        })?;
-        let mut last = SignatureError::Missing {
-            wanted: format!("the tag `{}`", cosign_tag(manifest)),
+        text: &str,
+        subject: Subject<'_>,
+        root: &TrustRoot,
+    ) -> Result<Signature, (String, bool)> {
+        let key = match &self.name {
+            Name::Key(key) => key.pem(),
+            Name::Identity(_) => None,
         };
-        let key = ring::signature::UnparsedPublicKey::new(
-            &ring::signature::ECDSA_P256_SHA256_ASN1,
-            point,
-        );
-        for signed in &signatures.cosign {
-            let signature = STANDARD.decode(signed.signature.trim()).unwrap_or_default();
-            if key.verify(&signed.payload, &signature).is_err() {
-                last = self.invalid("another key has made it, or it was changed");
-                continue;
+        let verified = bundle::verify(text, subject, key, root).map_err(|reason| (reason, true))?;
+        bundle::check_is_signature(verified.statement.as_ref())
+            .map_err(|reason| (reason, false))?;
+        if let Name::Identity(wanted) = &self.name {
+            let identity = verified.identity.as_deref().unwrap_or_default();
+            let issuer = verified.issuer.as_deref().unwrap_or_default();
+            if issuer != wanted.issuer || !pattern::covers(&wanted.identity, identity) {
+                let reason = format!("it was signed by `{identity}` (issuer {issuer})");
+                return Err((reason, true));
             }
-            let payload: Value = serde_json::from_slice(&signed.payload).unwrap_or_default();
-            let critical = &payload["critical"];
-            let is_of_this = critical["image"]["docker-manifest-digest"]
-                .as_str()
-                .is_some_and(|digest| digest == manifest.to_string());
-            if is_of_this {
-                return Ok(Signature {
-                    signature: signed.signature.clone(),
-                    payload: Some(String::from_utf8_lossy(&signed.payload).into_owned()),
-                });
+        }
+        Ok(Signature {
+            bundle: Some(text.to_owned()),
+            identity: verified.identity,
+            ..Signature::default()
+        })
+    }
+}
+
+impl Signatures {
+    /// Returns what their bundles say of the building, as far as it is shown: by the wanted signers, or
+    /// by anyone that a trust root vouches for.
+    pub(super) fn provenance(
+        &self,
+        subject: Subject<'_>,
+        signers: &[&Signer],
+        trust_root: Option<&Path>,
+    ) -> Option<Provenance> {
+        if self.bundles.is_empty() {
+            return None;
+        }
+        let mut tried: Vec<(Option<&PublicKey>, Option<&Path>)> = Vec::new();
+        for signer in signers {
+            let key = match &signer.name {
+                Name::Key(key) => Some(key),
+                Name::Identity(_) => None,
+            };
+            tried.push((key, signer.trust_root()));
+        }
+        tried.push((None, trust_root));
+        tried.into_iter().find_map(|(key, file)| {
+            let root = TrustRoot::read(file).ok()?;
+            self.bundles.iter().find_map(|text| {
+                let key = key.and_then(PublicKey::pem);
+                let verified = bundle::verify(text, subject, key, &root).ok()?;
+                Provenance::of(&verified)
+            })
+        })
+    }
+}
+
+impl Signature {
+    fn of_text(text: &str) -> Self {
+        Self {
+            signature: text.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&Signature> for Signatures {
+    fn from(kept: &Signature) -> Self {
+        let mut signatures = Self::default();
+        match (&kept.bundle, &kept.payload) {
+            (Some(bundle), _) => signatures.bundles.push(bundle.clone()),
+            (None, None) => signatures.minisign = Some(kept.signature.clone()),
+            (None, Some(payload)) => signatures.cosign.push(Cosign {
+                payload: payload.clone().into_bytes(),
+                signature: kept.signature.clone(),
+            }),
+        }
+        signatures
+    }
+}
+
+impl FromIterator<Signatures> for Signatures {
+    fn from_iter<I: IntoIterator<Item = Self>>(all: I) -> Self {
+        all.into_iter().fold(Self::default(), |mut sum, other| {
+            sum.minisign = sum.minisign.or(other.minisign);
+            sum.cosign.extend(other.cosign);
+            sum.bundles.extend(other.bundles);
+            sum
+        })
+    }
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.trust_root) {
+            (Name::Key(key), _) => key.fmt(formatter),
+            (Name::Identity(identity), None) => identity.fmt(formatter),
+            (Name::Identity(identity), Some(file)) => {
+                write!(
+                    formatter,
+                    "{identity}, by the trust root {}",
+                    file.display()
+                )
             }
-            last = self.invalid("it was made for another manifest");
-        }
-        Err(last)
-    }
-
-    fn invalid(&self, reason: &str) -> SignatureError {
-        SignatureError::Invalid {
-            key: self.to_string(),
-            reason: reason.to_owned(),
         }
     }
 }
 
-/// Returns the tag under which cosign keeps the signatures of a manifest.
-pub(super) fn cosign_tag(manifest: &Digest) -> String {
-    format!("{}-{}.sig", manifest.algorithm().name(), manifest.hex())
-}
-
-fn read_file(path: &PathBuf) -> Result<String, SignatureError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text))
-        .map_err(|error| SignatureError::Key {
-            key: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
-    Ok(text)
-}
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PublicKey({self})")
-    }
+fn missing(subject: Subject<'_>) -> SignatureError {
+    let wanted = match subject.manifest {
+        Some(manifest) => format!(
+            "a bundle of Sigstore that refers to its manifest, or the tag `{}`,",
+            cosign_tag(manifest)
+        ),
+        None => "a file `.sigstore.json` next to it".to_owned(),
+    };
+    SignatureError::Missing { wanted }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    // Made with minisign 0.11 over `test`. Source: the documentation of minisign-verify.
-    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-    const SIGNED: &str = "untrusted comment: signature from minisign secret key
-RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=
-trusted comment: timestamp:1633700835\tfile:test\tprehashed
-wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==";
-
-    fn minisign(text: &str) -> Signatures {
-        Signatures {
-            minisign: Some(text.to_owned()),
-            cosign: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_signature_of_minisign_is_for_its_bytes_and_its_key_alone() {
-        let key = PublicKey::read(&KeySource::Text(KEY.to_owned())).unwrap();
-        key.verify(b"test", None, &minisign(SIGNED)).unwrap();
-        let error = key.verify(b"tesT", None, &minisign(SIGNED)).unwrap_err();
-        assert!(error.to_string().contains(KEY), "{error}");
-        for text in ["", "x", &SIGNED.replace("timestamp:1", "timestamp:2")] {
-            key.verify(b"test", None, &minisign(text)).unwrap_err();
-        }
-        let none = key.verify(b"test", None, &Signatures::default());
-        assert!(matches!(none, Err(SignatureError::Missing { .. })));
-    }
-
-    #[test]
-    fn a_key_reads_back_as_itself_and_what_is_no_key_is_refused() {
-        let commented = format!("untrusted comment: minisign public key\n{KEY}\n");
-        let key = PublicKey::parse(&commented).unwrap();
-        assert_eq!(PublicKey::from_lock(&key.to_string()).unwrap(), key);
-        let pem = "-----BEGIN PUBLIC KEY-----\n\
-            MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf0nCxMkBNkX4CkGz3k1mV3XJ8dRk\n\
-            eQ1sTgNq0cT0lJY8Vb7F8q6p0S8k3m1f7uQ3dOa0bqX7s9m4o2q6lR1sNA==\n\
-            -----END PUBLIC KEY-----\n";
-        let key = PublicKey::parse(pem).unwrap();
-        assert!(matches!(key.kind, Kind::Ecdsa(_)));
-        assert_eq!(PublicKey::from_lock(&key.to_string()).unwrap(), key);
-        for text in [
-            "",
-            "RW",
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
-        ] {
-            PublicKey::parse(text).unwrap_err();
-        }
-    }
-}
+#[path = "signature/tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -5,9 +5,9 @@
 
 use super::error::InstalledError;
 use super::lock::{Lock, LockedPlugin};
-use super::signature::PublicKey;
+use super::pattern;
+use super::signature::Signer;
 use super::source::Source;
-use crate::glob::{self, Stars};
 use crate::home::Home;
 use crate::settings::{Settings, SystemPolicy};
 
@@ -21,7 +21,7 @@ impl SystemPolicy {
     /// Returns whether a permission may be granted.
     pub(super) fn allows_grant(&self, grant: &str) -> bool {
         let grants = self.grants.as_ref();
-        grants.is_none_or(|grants| grants.iter().any(|most| is_within(most, grant)))
+        grants.is_none_or(|grants| grants.iter().any(|most| pattern::covers(most, grant)))
     }
 
     /// Returns an error unless plugins may come from a source.
@@ -40,14 +40,14 @@ impl SystemPolicy {
         }
     }
 
-    /// Returns the keys of which one must have signed what comes from a source, if any must.
-    pub(super) fn keys(&self, source: &Source) -> Result<Vec<PublicKey>, InstalledError> {
+    /// Returns those of whom one must have signed what comes from a source, if any must.
+    pub(super) fn signers(&self, source: &Source) -> Result<Vec<Signer>, InstalledError> {
         let policies = self.signatures.iter();
-        let keys = policies
+        let signers = policies
             .filter(|policy| source.begins_with(&policy.source))
-            .map(|policy| PublicKey::read(&policy.key))
+            .map(|policy| Signer::read(&policy.signer))
             .collect::<Result<_, _>>()?;
-        Ok(keys)
+        Ok(signers)
     }
 
     /// Returns whether an installed plugin may be used.
@@ -55,13 +55,10 @@ impl SystemPolicy {
         let Ok(source) = plugin.source.parse::<Source>() else {
             return false;
         };
-        let Ok(keys) = self.keys(&source) else {
+        let Ok(signers) = self.signers(&source) else {
             return false;
         };
-        let is_signed = keys.is_empty()
-            || keys
-                .iter()
-                .any(|key| plugin.key.as_deref() == Some(&*key.to_string()));
+        let is_signed = signers.is_empty() || signers.iter().any(|it| it.has_signed(plugin));
         self.allows_source(&source) && is_signed
     }
 
@@ -93,71 +90,5 @@ impl Lock {
             }
         }
         Ok(lock)
-    }
-}
-
-/// Returns whether a permission is no more than another one: a `*` there stands for any characters but
-/// `/` and `@`, and `**` for these as well; alone it is every permission.
-fn is_within(most: &str, grant: &str) -> bool {
-    // A star of the permission itself is a character: only another star allows it.
-    most == "*" || glob::matches(most, Stars::WithinOrDeep(b"/@"), grant)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_permission_is_within_another_or_not() {
-        for (most, grant, expected) in [
-            ("*", "http=*", true),
-            ("clock", "clock", true),
-            ("clock", "reveal", false),
-            ("env=ACME_*", "env=ACME_TOKEN", true),
-            ("env=ACME_*", "env=ACME_*", true),
-            ("env=ACME_*", "env=*", false),
-            ("env=ACME_*", "env=HOME", false),
-            (
-                "http=https://*.acme.com",
-                "http=https://vault.acme.com",
-                true,
-            ),
-            (
-                "http=https://*.acme.com",
-                "http=https://evil.example/x.acme.com",
-                false,
-            ),
-            (
-                "http=https://*.acme.com",
-                "http=https://me@evil.example:1@x.acme.com",
-                false,
-            ),
-            (
-                "http=https://*.acme.com",
-                "http=https://vault.acme.com:8200",
-                false,
-            ),
-            (
-                "http=https://*.acme.com*",
-                "http=https://vault.acme.com:8200",
-                true,
-            ),
-            (
-                "http=https://*.acme.com:*",
-                "http=https://vault.acme.com:8200",
-                true,
-            ),
-            (
-                "http=https://*.acme.com:*",
-                "http=https://vault.acme.com.evil.example",
-                false,
-            ),
-            ("files=~/.acme/*", "files=~/.acme/token", true),
-            ("files=~/.acme/*", "files=~/.acme/a/b", false),
-            ("files=~/.acme/**", "files=~/.acme/a/b", true),
-            ("files=~/.acme/**", "files=~/.ssh/id", false),
-        ] {
-            assert_eq!(is_within(most, grant), expected, "{most} {grant}");
-        }
     }
 }

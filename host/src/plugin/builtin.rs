@@ -115,6 +115,7 @@ fn format(plugin: &str, name: &str, title: &str, component: ComponentBytes) -> P
         reads: true,
         writes: true,
         keeps_input: false,
+        takes_any: false,
     };
     Package {
         name: plugin.into(),

@@ -95,6 +95,7 @@ pub struct Plan {
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Description {
     /// The format's name on the command line.
     pub name: String,
@@ -106,6 +107,8 @@ pub struct Description {
     pub writes: bool,
     /// Whether it wants all of an input to be kept until it has been asked, also of a pipe.
     pub keeps_input: bool,
+    /// Whether it reads inputs that are not tar archives as well.
+    pub takes_any: bool,
 }
 
 /// A reference under which an image is saved.
@@ -174,6 +177,7 @@ pub(super) fn describe(
         reads: answer.reads,
         writes: answer.writes,
         keeps_input: of_key(&answer.attributes, "keep").any(|what| what == "input"),
+        takes_any: of_key(&answer.attributes, "input").any(|what| what == "any"),
     })
 }
 

@@ -155,6 +155,12 @@ impl Formats {
             .any(|description| description.reads && description.keeps_input)
     }
 
+    /// Returns whether a format that reads takes inputs that are not tar archives.
+    pub fn takes_any(&self) -> bool {
+        self.descriptions()
+            .any(|description| description.reads && description.takes_any)
+    }
+
     /// Returns the names of the formats that can be written.
     pub fn names_that_write(&self) -> Vec<&str> {
         self.descriptions()
@@ -170,7 +176,7 @@ impl Formats {
     /// One that knows the format and does not support this archive keeps no other from being asked.
     ///
     /// Where none knows and all of the archive lies in one folder, they are asked about what is in
-    /// the folder.
+    /// the folder. An input that is not a tar archive is for those that take any.
     ///
     /// # Errors
     /// [`FormatError::Unrecognised`] when none knows; otherwise the error of the first one that knows.
@@ -181,6 +187,14 @@ impl Formats {
         cancel: &Cancel,
     ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let outside = self.ask(source, progress, cancel);
+        if source.is_opaque() {
+            return match outside {
+                Err(FormatError::Unrecognised { .. }) => {
+                    Err(archive::not_an_archive(source).into())
+                }
+                outside => outside,
+            };
+        }
         if !matches!(outside, Err(FormatError::Unrecognised { .. })) {
             return outside;
         }
@@ -206,7 +220,10 @@ impl Formats {
     ) -> Result<(Plan, Arc<dyn ArchiveSource>), FormatError> {
         let mut said = Vec::new();
         let mut unsupported = None;
-        for installed in self.installed.iter().filter(|it| it.description.reads) {
+        let can_read = |it: &&Installed| {
+            it.description.reads && (it.description.takes_any || !source.is_opaque())
+        };
+        for installed in self.installed.iter().filter(can_read) {
             let answer = self.call(installed, progress, cancel, |component, call_context| {
                 let (mut plan, defined) = format::read(component, call_context, source)?;
                 let maker = Maker {

@@ -25,6 +25,13 @@ pub enum RegistryOperation {
     FetchLayer(String),
     /// Listing the tags of a repository.
     ListTags(String),
+    /// Listing what refers to a manifest: its digest and repository.
+    ListReferrers {
+        /// The digest.
+        digest: Box<Digest>,
+        /// The repository.
+        repository: String,
+    },
     /// Asking how long a layer is.
     MeasureLayer(Digest),
     /// Uploading a blob.
@@ -53,6 +60,9 @@ impl fmt::Display for RegistryOperation {
                 write!(formatter, "configuration {digest} of {repository}")
             }
             Self::ListTags(repository) => write!(formatter, "tags of {repository}"),
+            Self::ListReferrers { digest, repository } => {
+                write!(formatter, "list of what refers to {digest} of {repository}")
+            }
             Self::FetchLayer(name) => write!(formatter, "layer {name}"),
             Self::MeasureLayer(digest) => write!(formatter, "length of layer {digest}"),
             Self::PushBlob(digest) => write!(formatter, "blob {digest}"),

@@ -14,10 +14,8 @@ use serde_json::{Map, Value};
 
 use super::SettingsError;
 use super::shape::Object;
+use super::signatures::{self, SignatureFile, SignaturePolicy};
 use crate::credential::Tier;
-
-/// Characters of a minisign public key.
-const MINISIGN_KEY: usize = 56;
 
 /// What is set of plugins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +34,9 @@ pub struct PluginSettings {
     pub limits: BTreeMap<String, PluginLimits>,
     /// Whose signatures are wanted on what comes from where.
     pub signatures: Vec<SignaturePolicy>,
+    /// The file with the authorities and logs of Sigstore to trust, unless a policy names one; `None` is
+    /// its public instance.
+    pub trust_root: Option<PathBuf>,
     /// The index that is searched: a path, an address or a reference.
     pub index: Option<String>,
 }
@@ -57,26 +58,6 @@ pub struct PluginLimits {
     pub made: Option<u64>,
 }
 
-/// What comes from a source must be signed with a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignaturePolicy {
-    /// What the source begins with; `*` is every source.
-    pub source: String,
-    /// The key.
-    pub key: KeySource,
-    /// The keys that lead to it in the file of settings.
-    pub at: String,
-}
-
-/// A public key as the user named it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// The text of the key.
-    Text(String),
-    /// The file that it is in.
-    File(PathBuf),
-}
-
 /// What is wrong with a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +71,9 @@ pub enum PluginsProblem {
     /// A policy says nothing.
     #[error("it is empty")]
     Empty,
+    /// A policy names nobody, or two.
+    #[error("it must have either `key`, or `identity` and `issuer`")]
+    NoSigner,
 }
 
 #[derive(Default, Deserialize)]
@@ -101,6 +85,7 @@ pub(super) struct PluginsFile {
     settings: Option<BTreeMap<String, Map<String, Value>>>,
     limits: Option<BTreeMap<String, Object<LimitsFile>>>,
     signatures: Option<Vec<Object<SignatureFile>>>,
+    trust_root: Option<PathBuf>,
     index: Option<String>,
 }
 
@@ -113,13 +98,6 @@ struct LimitsFile {
     host_calls: Option<NonZeroU64>,
     made_mib: Option<NonZeroU64>,
     compile_secs: Option<NonZeroU64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignatureFile {
-    source: String,
-    key: String,
 }
 
 impl PluginsFile {
@@ -159,20 +137,11 @@ impl PluginsFile {
             .into_iter()
             .map(|(name, Object(limits))| (name, limits.resolve()))
             .collect();
-        let mut signatures = Vec::new();
-        for (number, Object(policy)) in self.signatures.into_iter().flatten().enumerate() {
-            let at = format!("plugins.signatures[{number}]");
-            for (field, text) in [("source", &policy.source), ("key", &policy.key)] {
-                if text.trim().is_empty() {
-                    return Err(problem(format!("{at}.{field}"), PluginsProblem::Empty));
-                }
-            }
-            signatures.push(SignaturePolicy {
-                key: KeySource::parse(&policy.key, crate::fs::parent(path)),
-                source: policy.source,
-                at,
-            });
-        }
+        let folder = crate::fs::parent(path);
+        let trust_root = self.trust_root.map(|file| folder.join(file));
+        let signatures = self.signatures.unwrap_or_default();
+        let signatures = signatures::policies(signatures, folder, trust_root.as_deref())
+            .map_err(|(at, source)| problem(at, source))?;
         Ok(PluginSettings {
             order,
             tiers,
@@ -181,6 +150,7 @@ impl PluginsFile {
             settings,
             limits,
             signatures,
+            trust_root,
             index: self.index,
         })
     }
@@ -201,19 +171,6 @@ impl LimitsFile {
     }
 }
 
-impl KeySource {
-    /// Reads how a user names a key: the base64 text of a minisign key, the PEM of an ECDSA key,
-    /// or else a file, relative to `directory`.
-    pub fn parse(text: &str, directory: &Path) -> Self {
-        let text = text.trim();
-        let is_minisign = text.len() == MINISIGN_KEY && text.starts_with("RW");
-        if is_minisign || text.starts_with("-----BEGIN") {
-            return Self::Text(text.to_owned());
-        }
-        Self::File(directory.join(text))
-    }
-}
-
 /// Returns whether a plugin can have a name: lower-case letters, digits and dashes, beginning with
 /// a letter, at most 32 of them.
 pub fn is_plugin_name(name: &str) -> bool {
@@ -228,6 +185,7 @@ pub fn is_plugin_name(name: &str) -> bool {
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::super::Settings;
+    use super::super::signatures::{CertificateIdentity, KeySource, SignerName};
     use super::*;
 
     fn read(text: &str) -> Result<PluginSettings, SettingsError> {
@@ -248,7 +206,10 @@ mod tests {
                 "settings": {{"vault": {{"url": "https://v"}}}},
                 "limits": {{"vault": {{"memory_mib": 2, "wall_secs": 5}}}},
                 "signatures": [{{"source": "oci://ghcr.io/acme/", "key": "{key}"}},
-                               {{"source": "*", "key": "keys/acme.pem"}}]}}"#
+                               {{"source": "*", "key": "keys/acme.pem"}},
+                               {{"source": "*", "identity": "dev@acme.example",
+                                 "issuer": "https://accounts.example", "trust_root": "keys/own.json"}}],
+                "trust_root": "root.json"}}"#
         ))
         .unwrap();
         assert_eq!(settings.order, ["vault", "keychain"]);
@@ -261,11 +222,21 @@ mod tests {
         assert_eq!(limits.memory, Some(2 << 20));
         assert_eq!(limits.wall, Some(Duration::from_secs(5)));
         assert_eq!(limits.compute, None);
-        assert_eq!(settings.signatures[0].key, KeySource::Text(key.to_owned()));
-        let KeySource::File(path) = &settings.signatures[1].key else {
+        let named = |number: usize| &settings.signatures[number].signer;
+        let text = KeySource::Text(key.to_owned());
+        assert_eq!(named(0).name, SignerName::Key(text));
+        let SignerName::Key(KeySource::File(path)) = &named(1).name else {
             panic!();
         };
         assert!(path.is_absolute() && path.ends_with("keys/acme.pem"));
+        let identity = CertificateIdentity {
+            identity: "dev@acme.example".to_owned(),
+            issuer: "https://accounts.example".to_owned(),
+        };
+        assert_eq!(named(2).name, SignerName::Identity(identity));
+        let root = |number: usize| named(number).trust_root.as_deref().unwrap();
+        assert!(root(1).is_absolute() && root(1).ends_with("root.json"));
+        assert!(root(2).is_absolute() && root(2).ends_with("keys/own.json"));
     }
 
     #[test]
@@ -295,6 +266,18 @@ mod tests {
             (
                 r#"{"signatures": [{"source": "*"}]}"#,
                 "plugins.signatures[0]",
+            ),
+            (
+                r#"{"signatures": [{"source": "*", "identity": "a@b.example"}]}"#,
+                "plugins.signatures[0]",
+            ),
+            (
+                r#"{"signatures": [{"source": "*", "key": "k", "identity": "a", "issuer": "i"}]}"#,
+                "plugins.signatures[0]",
+            ),
+            (
+                r#"{"signatures": [{"source": "*", "identity": "a", "issuer": " "}]}"#,
+                "plugins.signatures[0].issuer",
             ),
         ] {
             let error = read(text).unwrap_err();

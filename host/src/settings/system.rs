@@ -17,9 +17,18 @@ const PATH: &str = "/etc/msb/config.json";
 const VARIABLE: &str = "MSB_SYSTEM_CONFIG_PATH";
 const ROOT: u32 = 0;
 /// What an administrator may say below `plugins` and the user may say otherwise.
-const USERS: [&str; 7] = [
-    "order", "settings", "limits", "index", "tiers", "store", "format",
+const USERS: [&str; 8] = [
+    "order",
+    "settings",
+    "limits",
+    "index",
+    "tiers",
+    "store",
+    "format",
+    "trust_root",
 ];
+/// What names files in the settings of a registry.
+const HOST_FILES: [&str; 3] = ["ca_certs", "client_cert", "client_key"];
 /// Objects within one another that are laid over one another; what is below is one setting.
 const DEPTH: u32 = 3;
 /// Write permission of the group and of others.
@@ -54,6 +63,9 @@ impl Settings {
         };
         let policy = SystemPolicy::of(&path, &settings)?;
         let mut below = settings;
+        let folder = fs::parent(&path);
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        place_paths(&mut below, &folder);
         if let Some(Value::Object(plugins)) = below.get_mut("plugins") {
             // Those are the system's alone, or wanted beside the user's.
             plugins.retain(|key, _| USERS.contains(&key.as_str()));
@@ -150,6 +162,55 @@ fn unreadable(error: FileError) -> SettingsError {
     SettingsError::Read { path, source }
 }
 
+/// Makes the relative paths of settings those below a folder, before they become part of a file elsewhere.
+fn place_paths(settings: &mut Map<String, Value>, folder: &Path) {
+    if let Some(plugins) = settings.get_mut("plugins").and_then(Value::as_object_mut) {
+        if let Some(trust_root) = plugins.get_mut("trust_root") {
+            place(trust_root, folder);
+        }
+        // A path, an address or a reference.
+        if let Some(index) = plugins.get_mut("index").filter(|it| is_marked(it)) {
+            place(index, folder);
+        }
+    }
+    let registries = settings.get_mut("registries");
+    let Some(registries) = registries.and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(certificates) = registries.get_mut("ca_certs") {
+        place(certificates, folder);
+    }
+    let hosts = registries.get_mut("hosts").and_then(Value::as_object_mut);
+    for host in hosts.into_iter().flat_map(Map::values_mut) {
+        for key in HOST_FILES {
+            if let Some(file) = host.get_mut(key) {
+                place(file, folder);
+            }
+        }
+    }
+}
+
+/// Makes a path, or each of a list, one below a folder, unless it is absolute or in the user's home.
+fn place(paths: &mut Value, folder: &Path) {
+    match paths {
+        Value::String(path) if !path.starts_with("~/") => {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
+        Value::Array(paths) => {
+            for path in paths {
+                place(path, folder);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns whether a text is plainly a relative path.
+fn is_marked(text: &Value) -> bool {
+    let text = text.as_str().unwrap_or_default();
+    text.starts_with("./") || text.starts_with("../")
+}
+
 /// Lays an object over another: what both have, the upper one says. Objects in them are laid over one
 /// another as well, down to this depth.
 fn lay_over(below: &mut Map<String, Value>, above: Map<String, Value>, depth: u32) {
@@ -171,6 +232,38 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn relative_paths_lead_from_the_folder_of_the_file() {
+        let settings = json!({
+            "plugins": {"trust_root": "root.json", "index": "./index.json"},
+            "registries": {
+                "ca_certs": ["own.pem", "/etc/ssl/all.pem", "~/mine.pem"],
+                "hosts": {"a.example": {"ca_certs": "a.pem", "client_cert": "c.pem",
+                                        "client_key": "../k.pem", "insecure": true},
+                          "b.example": 5},
+            },
+        });
+        let Value::Object(mut settings) = settings else {
+            panic!("{settings}");
+        };
+        place_paths(&mut settings, Path::new("/etc/msb"));
+        let expected = json!({
+            "plugins": {"trust_root": "/etc/msb/root.json", "index": "/etc/msb/./index.json"},
+            "registries": {
+                "ca_certs": ["/etc/msb/own.pem", "/etc/ssl/all.pem", "~/mine.pem"],
+                "hosts": {"a.example": {"ca_certs": "/etc/msb/a.pem",
+                                        "client_cert": "/etc/msb/c.pem",
+                                        "client_key": "/etc/msb/../k.pem", "insecure": true},
+                          "b.example": 5},
+            },
+        });
+        assert_eq!(Value::Object(settings), expected);
+        let mut named = json!({"plugins": {"index": "ghcr.io/acme/index:1"}});
+        let before = named.clone();
+        place_paths(named.as_object_mut().unwrap(), Path::new("/etc/msb"));
+        assert_eq!(named, before);
+    }
 
     #[test]
     fn the_upper_object_says_what_both_have() {

@@ -5,7 +5,7 @@
 //! memory ([`fake`]), so that a format is tested natively, with no WebAssembly involved. Formats
 //! that carry OCI documents find these read and judged in [`oci`]. Formats whose layers are no
 //! entries of the archive make them: [`Layers`]. Formats that hold a filesystem have the host put layers
-//! together from its files: [`Filesystem`].
+//! together from its files: [`Filesystem`]; for which processor it is, its programs say: [`Processor`].
 //!
 //! A credential provider implements [`credential::Provider`] and ends with [`export_provider!`].
 //! It reaches what the user grants it through the traits in [`system`], which have a stand-in as
@@ -55,6 +55,7 @@ mod layers;
 pub mod oci;
 mod output;
 mod panics;
+mod processor;
 pub mod system;
 
 /// The contract's bindings, as `wit-bindgen` makes them from `wit/`.
@@ -165,3 +166,4 @@ pub use layers::{Layers, Stream};
 /// How the JSON documents of images are read, by the host and by plugins alike.
 pub use msb_documents as documents;
 pub use output::{FilesystemOutput, Output, Sink};
+pub use processor::Processor;

@@ -53,7 +53,7 @@ fn pack(directory: &Path, tar: &Path, more: &[&str]) {
 }
 
 /// Returns the mounted filesystem of an image of one layer.
-fn mounted(env: &TestEnv, image: &str) -> Mounted {
+pub(super) fn mounted(env: &TestEnv, image: &str) -> Mounted {
     let inspected = env.json(&format!("image inspect {image} --format json"));
     let layers = inspected["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 1, "{inspected}");
@@ -146,7 +146,7 @@ fn what_debootstrap_makes_is_loaded_with_all_metadata() {
 }
 
 /// Makes a small root filesystem with a program that runs.
-fn small(directory: &Path) {
+pub(super) fn small(directory: &Path) {
     let make = |path: &str| fs::create_dir_all(directory.join(path)).unwrap();
     for path in ["bin", "dev", "etc", "tmp", "usr/bin", "var/log"] {
         make(path);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use msb_host::credential::{AuthSourceKind, Tier};
-use msb_host::installed::{Candidate, RequestedGrant};
+use msb_host::installed::{Candidate, Provenance, RequestedGrant};
 use msb_host::plugin::{PluginKind, exposure, shell_word};
 
 use crate::error::CommandError;
@@ -175,13 +175,16 @@ pub(super) fn page(candidate: &Candidate) -> String {
     let manifest = candidate.manifest.as_ref().map(ToString::to_string);
     page.pair("Manifest", &manifest.unwrap_or_default());
     page.pair("Digest", &inspection.digest.to_string());
-    page.pair(
-        "Signed with",
-        candidate
-            .key
-            .as_deref()
-            .unwrap_or("nothing that was checked"),
+    let signer = candidate.signers.first();
+    let signer = signer.map(|(signer, _)| signer.to_string());
+    let signer = signer.unwrap_or_else(|| "nothing that was checked".to_owned());
+    page.pair("Signed with", &signer);
+    let also = candidate.signers.iter().skip(1);
+    page.list(
+        "And with",
+        also.map(|(signer, _)| signer.to_string().into()),
     );
+    add_provenance(&mut page, candidate.provenance.as_ref());
     page.pair(
         "Replaces",
         candidate.replaces.as_deref().unwrap_or_default(),
@@ -209,6 +212,23 @@ pub(super) fn page(candidate: &Candidate) -> String {
     let more = |increase: &_| format!("it {increase}").into();
     page.list("More than now", candidate.increases.iter().map(more));
     page.into_text()
+}
+
+/// Says where a plugin was built, where that was shown.
+pub(super) fn add_provenance(page: &mut Page, provenance: Option<&Provenance>) {
+    let Some(provenance) = provenance else {
+        return;
+    };
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    page.pair("Built by", &text(&provenance.builder));
+    page.pair("Built from", &text(&provenance.source));
+    page.pair("Revision", &text(&provenance.revision));
+    let signer = match (&provenance.signer, &provenance.issuer) {
+        (Some(signer), Some(issuer)) => format!("{signer} (issuer {issuer})"),
+        (Some(signer), None) => signer.clone(),
+        _ => "the key that it is signed with".to_owned(),
+    };
+    page.pair("Attested by", &signer);
 }
 
 /// Returns what the permissions come to that it would have.

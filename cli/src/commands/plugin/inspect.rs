@@ -1,15 +1,14 @@
 //! `msb plugin inspect`
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use msb_host::Msb;
 use msb_host::credential::{AuthSourceKind, Tier};
 use msb_host::installed::{InstallRequest, InstalledError, Listed, Purpose, Source};
 use msb_host::plugin::PluginKind;
-use msb_host::settings::KeySource;
 
 use super::list::{Row, state};
+use super::signer::SignerArgs;
 use super::{consent, install};
 use crate::commands::DataFormat;
 use crate::commands::connection::Connection;
@@ -32,9 +31,8 @@ pub(crate) struct Args {
     /// The plugin, or a path, an HTTPS address or a reference.
     #[arg(value_name = "NAME|SOURCE")]
     name: String,
-    /// What is not installed must be signed with this key of minisign or cosign, or the one in this file.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    signer: SignerArgs,
     #[command(flatten)]
     connection: Connection,
     /// Output format.
@@ -61,10 +59,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 fn look(ui: Ui, msb: &Msb, args: &Args) -> Result<(), CommandError> {
     let source: Source = args.name.parse().map_err(InstalledError::from)?;
     let request = InstallRequest {
-        key: args
-            .key
-            .as_deref()
-            .map(|key| KeySource::parse(key, Path::new("."))),
+        signer: args.signer.source(),
         purpose: Purpose::Inspect,
         ..InstallRequest::default()
     };
@@ -100,7 +95,10 @@ fn text(listed: &Listed) -> String {
     let manifest = locked.manifest.as_ref().map(ToString::to_string);
     page.pair("Manifest", &manifest.unwrap_or_default());
     page.pair("Digest", &locked.sha256.to_string());
-    page.pair("Signed with", locked.key.as_deref().unwrap_or_default());
+    let identity = locked.identity.as_ref().map(ToString::to_string);
+    let signer = locked.key.clone().or(identity);
+    page.pair("Signed with", &signer.unwrap_or_default());
+    consent::add_provenance(&mut page, locked.provenance.as_ref());
     page.list("Granted", listed.grants().into_iter().map(Cow::from));
     page.list(
         "Asks for",

@@ -1,17 +1,17 @@
 //! `msb plugin install`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use msb_host::Msb;
 use msb_host::address;
 use msb_host::installed::{Candidate, InstallRequest, Lock, OrderPosition, Source};
 use msb_host::plugin::shell_word;
-use msb_host::settings::KeySource;
 use msb_host::work::PluginSources;
 
 use super::consent::{Consent, agree};
 use super::shared_lock;
+use super::signer::SignerArgs;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::escape::escaped;
@@ -30,6 +30,7 @@ Examples:
   msb plugin install ./vault.wasm --grant http=https://vault.example.com
   msb plugin install ghcr.io/my-org/vault:1.2 --before docker-config
   msb plugin install https://example.com/vault.wasm --key RWQ...
+  msb plugin install ghcr.io/my-org/vault:1.2 --identity me@example.com --issuer https://accounts.google.com
   msb plugin install --locked               # All that plugins.lock has
   msb plugin install --lock ./plugins.lock  # All that the lock of a project has")]
 pub(crate) struct Args {
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     source: Option<String>,
     /// Install what this lock file has, as `msb plugin lock` writes it: the same bytes, permissions and
     /// order.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "grant", "name", "key", "before", "after"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "grant", "name", "key", "identity", "before", "after"])]
     lock: Option<PathBuf>,
     /// Call it this, instead of what its source is called.
     #[arg(long)]
@@ -55,9 +56,8 @@ pub(crate) struct Args {
     /// Ask it after this plugin.
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
-    /// It must be signed with this key of minisign or cosign, or the one in this file.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    signer: SignerArgs,
     /// Install only what is in plugins.lock, with the same digest.
     #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
     locked: bool,
@@ -85,10 +85,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         .map_err(msb_host::installed::InstalledError::from)?;
     let request = InstallRequest {
         name: args.name.clone(),
-        key: args
-            .key
-            .as_deref()
-            .map(|key| KeySource::parse(key, Path::new("."))),
+        signer: args.signer.source(),
         locked: args.locked,
         ..InstallRequest::default()
     };
@@ -168,13 +165,13 @@ fn command(source: &str, args: &Args) -> String {
         ("--name", &args.name),
         ("--before", &args.before),
         ("--after", &args.after),
-        ("--key", &args.key),
     ];
     for (option, value) in named {
         if let Some(value) = value {
             command.extend([" ", option, " ", &shell_word(value)]);
         }
     }
+    command.push_str(&args.signer.options());
     command.push_str(&options(&args.connection));
     command
 }

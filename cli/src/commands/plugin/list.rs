@@ -1,7 +1,7 @@
 //! `msb plugin ls`
 
 use msb_host::credential::{AuthSourceKind, Tier};
-use msb_host::installed::{Candidate, Listed};
+use msb_host::installed::{Candidate, Listed, Provenance};
 use msb_host::plugin::PluginKind;
 use serde::Serialize;
 
@@ -44,6 +44,10 @@ pub(super) struct Row {
     sha256: Option<String>,
     manifest: Option<String>,
     key: Option<String>,
+    /// Who its certificate is for, where it is not signed with a key.
+    identity: Option<String>,
+    issuer: Option<String>,
+    provenance: Option<Provenance>,
     api: Option<String>,
     imports: Vec<String>,
     asks: Vec<String>,
@@ -75,6 +79,9 @@ impl Row {
             sha256: locked.map(|locked| locked.sha256.to_string()),
             manifest: locked.and_then(|locked| Some(locked.manifest.as_ref()?.to_string())),
             key: locked.and_then(|locked| locked.key.clone()),
+            identity: locked.and_then(|locked| locked.signed.as_ref()?.identity.clone()),
+            issuer: locked.and_then(|locked| Some(locked.identity.as_ref()?.issuer.clone())),
+            provenance: locked.and_then(|locked| locked.provenance.clone()),
             api: locked.map(|locked| locked.api.clone()),
             imports: locked.map(|it| it.imports.clone()).unwrap_or_default(),
             asks: locked
@@ -95,6 +102,7 @@ impl Row {
     pub(super) fn of_candidate(candidate: &Candidate) -> Self {
         let inspection = &candidate.inspection;
         let asks = candidate.asks.iter();
+        let signer = candidate.signers.first();
         let (tier, reads) = role(&inspection.kind);
         Self {
             name: candidate.name.clone(),
@@ -112,7 +120,10 @@ impl Row {
             source: Some(candidate.source.clone()),
             sha256: Some(inspection.digest.to_string()),
             manifest: candidate.manifest.as_ref().map(ToString::to_string),
-            key: candidate.key.clone(),
+            key: signer.and_then(|(signer, _)| signer.key()),
+            identity: signer.and_then(|(_, signature)| signature.identity.clone()),
+            issuer: signer.and_then(|(signer, _)| Some(signer.identity()?.issuer.clone())),
+            provenance: candidate.provenance.clone(),
             api: Some(inspection.api.clone()),
             imports: inspection.imports.clone(),
             asks: asks.map(|requested| requested.grant.clone()).collect(),

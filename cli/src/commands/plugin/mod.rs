@@ -10,6 +10,7 @@ pub(crate) mod new;
 pub(crate) mod push;
 pub(crate) mod search;
 pub(crate) mod shared_lock;
+mod signer;
 pub(crate) mod test;
 pub(crate) mod tier;
 pub(crate) mod update;

@@ -4,7 +4,6 @@
 //! The plugin looks at names and at the headers of a few programs. The layer, with every owner, mode,
 //! time, attribute and device, is put together by the host.
 
-mod processor;
 mod reading;
 mod writing;
 

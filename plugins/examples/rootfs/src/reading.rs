@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use msb_plugin::{
     Archive, Attributes, Document, Error, Filesystem, Image, Layer, LayerData, LayerDefinition,
-    Plan,
+    Plan, Processor,
 };
 use serde_json::{Map, Value, json};
-
-use crate::processor::Processor;
 
 /// Directories at the top of a root filesystem, and how many of them make one.
 const TOP: [&str; 10] = [

@@ -1,10 +1,9 @@
 //! What is taken for a filesystem, and the image that comes of it.
 
-use msb_plugin::fake::FakeArchive;
+use msb_plugin::fake::{FakeArchive, elf};
 use msb_plugin::{Document, Filesystem as _, LayerData};
 
 use super::*;
-use crate::processor::tests::elf;
 
 fn small(root: &str) -> FakeArchive {
     FakeArchive::new()

@@ -23,6 +23,20 @@ use crate::{
 
 pub use system::{Asked, FakeSystem, bytes_of};
 
+/// Returns the beginning of a program in ELF: `class` 2 is of 64 bits, `order` 1 is little-endian.
+pub fn elf(class: u8, order: u8, machine: u16) -> Vec<u8> {
+    let mut header = b"\x7fELF".to_vec();
+    header.extend([class, order, 1, 0]);
+    header.extend([0; 8]);
+    header.extend([2, 0]);
+    header.extend(if order == 1 {
+        machine.to_le_bytes()
+    } else {
+        machine.to_be_bytes()
+    });
+    header
+}
+
 /// An archive in memory.
 #[derive(Clone, Debug, Default)]
 pub struct FakeArchive {

@@ -1,6 +1,6 @@
 //! For which processor a filesystem is: its programs say it.
 
-use msb_plugin::{Archive, Entry, EntryKind, Error};
+use crate::{Archive, Entry, EntryKind, Error};
 
 /// Programs that are looked at first, below the root.
 const KNOWN: [&str; 6] = [
@@ -20,14 +20,18 @@ const HEADER: u32 = 20;
 
 /// The architecture of an image, and its variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Processor {
-    pub(crate) architecture: &'static str,
-    pub(crate) variant: Option<&'static str>,
+pub struct Processor {
+    /// The architecture, as Go names it.
+    pub architecture: &'static str,
+    /// Which version of it, where it has several.
+    pub variant: Option<&'static str>,
 }
 
 impl Processor {
     /// Finds the processor of the filesystem below `root`, which is empty or ends with a slash.
-    pub(crate) fn of(archive: &dyn Archive, root: &str) -> Result<Self, Error> {
+    ///
+    /// `unsupported` says that no program in it tells.
+    pub fn of(archive: &dyn Archive, root: &str) -> Result<Self, Error> {
         let known = KNOWN
             .iter()
             .filter_map(|path| archive.find(&format!("{root}{path}")));
@@ -92,22 +96,9 @@ impl Processor {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// Returns the beginning of a program.
-    pub(crate) fn elf(class: u8, order: u8, machine: u16) -> Vec<u8> {
-        let mut header = b"\x7fELF".to_vec();
-        header.extend([class, order, 1, 0]);
-        header.extend([0; 8]);
-        header.extend([2, 0]);
-        header.extend(if order == 1 {
-            machine.to_le_bytes()
-        } else {
-            machine.to_be_bytes()
-        });
-        header
-    }
+    use crate::fake::elf;
 
     #[test]
     fn programs_say_their_processor() {
