@@ -42,6 +42,7 @@ mod own_answer;
 mod probe;
 mod reading;
 mod report;
+mod roots;
 mod samples;
 mod server;
 mod servers;

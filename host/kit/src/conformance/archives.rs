@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
+use super::roots;
 use msb_host::digest::Digest;
 use msb_host::platform::Platform;
 
@@ -119,7 +120,10 @@ struct Image {
 impl Image {
     /// Returns an image for this machine. A layer is files: `etc/hosts = 127.0.0.1`.
     fn new(words: &str, layers: &[&str]) -> Self {
-        let layers: Vec<Vec<u8>> = layers.iter().map(|text| layer(text)).collect();
+        Self::of(words, layers.iter().map(|text| layer(text)).collect())
+    }
+
+    fn of(words: &str, layers: Vec<Vec<u8>>) -> Self {
         let host = Platform::host();
         let diff_ids: Vec<String> = layers.iter().map(|it| Digest::of(it).to_string()).collect();
         let mut config = json!({
@@ -148,14 +152,24 @@ impl Image {
 }
 
 fn layer(text: &str) -> Vec<u8> {
+    tar_of(&members(text))
+}
+
+/// Returns the files that a text lists: `etc/hosts = 127.0.0.1`, `etc/`, and `bin/sh = PROGRAM` for a program
+/// of this machine.
+fn members(text: &str) -> Vec<Member> {
     let member = |line: &str| match line.split_once(" = ") {
+        Some((path, "PROGRAM")) => {
+            let architecture = Platform::host().architecture;
+            Member::file(path, roots::program(&architecture))
+        }
         Some((path, contents)) => Member::file(path, contents),
         None => Member {
             kind: EntryType::Directory,
             ..Member::file(line, "")
         },
     };
-    tar_of(&text.lines().map(member).collect::<Vec<_>>())
+    text.lines().map(member).collect()
 }
 
 /// Returns bytes compressed with gzip.
@@ -166,8 +180,8 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-const BASE: &str = "bin/\nbin/sh = #!\netc/\netc/hostname = kit";
-const TOP: &str = "srv/\nsrv/app = hello\netc/.wh.hostname = ";
+const BASE: &str = "bin/\nbin/sh = PROGRAM\netc/\netc/hostname = kit";
+const TOP: &str = "srv/\nsrv/app = hello\nusr/\nvar/\netc/.wh.hostname = ";
 
 /// Returns archives as tools write them, which a plugin either knows or leaves to others.
 pub(super) fn golden() -> Vec<Archive> {
@@ -210,6 +224,16 @@ pub(super) fn golden() -> Vec<Archive> {
     ]
 }
 
+/// Returns an archive with an image that is a root filesystem, with all that files can have.
+pub(super) fn root() -> Archive {
+    let layer = roots::layer(&Platform::host().architecture);
+    let image = Image::of("root", vec![layer]);
+    docker(
+        "docker archive of a root filesystem",
+        &[(&image, &["root:1"])],
+    )
+}
+
 /// Returns archives in which there is no image.
 pub(super) fn foreign() -> Vec<Archive> {
     let sources = vec![
@@ -217,17 +241,10 @@ pub(super) fn foreign() -> Vec<Archive> {
         Member::file("src/main.rs", "fn main() {}\n"),
         Member::file("package.json", r#"{"name": "kit", "version": "1.0.0"}"#),
     ];
-    let files = BASE.lines().map(|line| match line.split_once(" = ") {
-        Some((path, contents)) => Member::file(path, contents),
-        None => Member {
-            kind: EntryType::Directory,
-            ..Member::file(line, "")
-        },
-    });
     vec![
         Archive::of("an empty archive", Vec::new(), &[]),
         Archive::of("an archive of sources", sources, &[]),
-        Archive::of("an archive of files, as a layer is", files.collect(), &[]),
+        Archive::of("an archive of files, as a layer is", members(BASE), &[]),
     ]
 }
 

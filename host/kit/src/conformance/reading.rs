@@ -40,7 +40,9 @@ pub(super) enum Ended {
 pub(super) fn read(harness: &Harness<'_>, formats: &Formats, input: Input) -> Ended {
     let limits = Limits::default();
     let source = match input.read(
-        &mut NoLayers,
+        &mut NoLayers {
+            takes_any: formats.takes_any(),
+        },
         &limits,
         &Budget::new(&limits),
         harness.cancel,
@@ -73,7 +75,10 @@ fn word(refusal: &Refusal) -> &'static str {
 }
 
 /// Takes no layer off a stream: they are looked at when an archive is loaded.
-struct NoLayers;
+struct NoLayers {
+    /// The format is shown what is not a tar archive as well.
+    takes_any: bool,
+}
 
 impl StreamedLayers for NoLayers {
     fn layer(
@@ -90,6 +95,10 @@ impl StreamedLayers for NoLayers {
         }
         let digest = hasher.finish();
         Ok(Some(StreamedLayer { digest }))
+    }
+
+    fn takes_any(&self) -> bool {
+        self.takes_any
     }
 }
 
