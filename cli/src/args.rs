@@ -1,16 +1,18 @@
 //! The arguments: `msb <command>` and `msb image <command>`.
 
 use clap::error::ErrorKind;
-use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
+use clap::{ArgGroup, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use msb_host::progress::LogLevel;
 
 use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::store::StoreCommand;
 use crate::commands::{
-    cat, df, diff, disk, exists, export, history, images, inspect, load, ls, mount, prune, pull,
-    rmi, save, tag, verify,
+    cat, completion, config, df, diff, disk, doctor, exists, export, history, images, inspect,
+    load, ls, mount, prune, pull, rmi, save, tag, verify, version,
 };
+use crate::habits::Habit;
+use crate::progress::ProgressForm;
 
 /// Pull, load, save and keep OCI images as read-only EROFS filesystems.
 #[derive(Debug, Parser)]
@@ -23,11 +25,32 @@ use crate::commands::{
 Environment:
   MSB_HOME         Where images are kept [default: ~/.microsandbox]
   MSB_CONFIG_PATH  The file of settings [default: config.json in MSB_HOME]
-  NO_COLOR         Use no colours"
+  MSB_LOG          How much is shown: error, warn, info, debug or trace
+  NO_COLOR         Use no colours
+
+Examples:
+  msb pull alpine                      # From Docker Hub
+  docker save my-image | msb load      # From another engine
+  msb images
+  msb image inspect alpine             # With the files to mount
+  msb image prune --older-than 30d
+
+`msb help COMMAND` and `msb man` explain each command, `msb doctor` finds what is wrong."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     verbosity: Verbosity,
+    /// How work in progress is shown: bars on a terminal and lines elsewhere (auto), or one of these.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "HOW",
+        default_value_t = ProgressForm::Auto,
+        hide_default_value = true,
+        hide_short_help = true
+    )]
+    pub(crate) progress: ProgressForm,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -38,19 +61,19 @@ pub(crate) struct Args {
 #[command(group = ArgGroup::new("verbosity").multiple(false), next_help_heading = "Verbosity")]
 struct Verbosity {
     /// Show only errors.
-    #[arg(long, global = true, group = "verbosity")]
+    #[arg(long, global = true, group = "verbosity", hide_short_help = true)]
     error: bool,
     /// Also show notices (the default).
-    #[arg(long, global = true, group = "verbosity")]
+    #[arg(long, global = true, group = "verbosity", hide_short_help = true)]
     warn: bool,
     /// Also show each step.
-    #[arg(long, global = true, group = "verbosity")]
+    #[arg(long, global = true, group = "verbosity", hide_short_help = true)]
     info: bool,
     /// Also show debug messages.
-    #[arg(long, global = true, group = "verbosity")]
+    #[arg(long, global = true, group = "verbosity", hide_short_help = true)]
     debug: bool,
     /// Also show everything that plugins log.
-    #[arg(long, global = true, group = "verbosity")]
+    #[arg(long, global = true, group = "verbosity", hide_short_help = true)]
     trace: bool,
 }
 
@@ -74,6 +97,92 @@ pub(crate) enum Command {
     /// Install plugins and manage their permissions.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
+    Doctor(doctor::Args),
+    Config(config::Args),
+    Completion(completion::CompletionArgs),
+    Man(completion::ManArgs),
+    Version(version::Args),
+    #[command(flatten)]
+    Habit(Habit),
+}
+
+/// Returns the level that a word means; a word that means none says nothing.
+fn level(word: &str) -> Option<LogLevel> {
+    Some(match word.trim().to_ascii_lowercase().as_str() {
+        "error" => LogLevel::Error,
+        "warn" | "warning" => LogLevel::Warn,
+        "info" => LogLevel::Info,
+        "debug" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => return None,
+    })
+}
+
+/// The commands as the help lists them, in words that fit a narrow terminal.
+const GROUPS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "Images",
+        &[
+            ("pull", "Pull images from registries"),
+            ("load", "Load images from an archive, a directory or a pipe"),
+            ("save", "Save images to an archive"),
+            ("images", "List images"),
+            ("rmi", "Remove images, or one of their names"),
+            ("image", "Inspect, tag, mount, export, prune, verify, …"),
+        ],
+    ),
+    (
+        "Registries and plugins",
+        &[
+            ("registry", "Log in to registries, and out"),
+            ("plugin", "Install plugins and manage their permissions"),
+        ],
+    ),
+    (
+        "This machine",
+        &[
+            ("df", "Show what the store takes of the disk"),
+            ("store", "Serve the store to other programs"),
+            ("doctor", "Find what is wrong, and what to do about it"),
+            ("config", "Show what is set, and where"),
+            (
+                "completion",
+                "Complete commands and names of images in a shell",
+            ),
+            ("man", "Print or write the manual pages"),
+            ("version", "Show the versions of msb and of its formats"),
+        ],
+    ),
+];
+
+/// Returns the command line's grammar, with its help in groups.
+pub(crate) fn command() -> clap::Command {
+    let command = <Args as CommandFactory>::command();
+    let header = *command.get_styles().get_header();
+    let literal = *command.get_styles().get_literal();
+    let names = GROUPS.iter().flat_map(|(_, commands)| *commands);
+    let width = names.map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    for (title, commands) in GROUPS {
+        template.extend(["\n", &format!("{header}{title}:{header:#}"), "\n"]);
+        for (name, about) in commands {
+            let padding = " ".repeat(width - name.len() + 2);
+            let name = format!("{literal}{name}{literal:#}");
+            template.extend(["  ", &name, &padding, about, "\n"]);
+        }
+    }
+    template.extend([
+        "\n",
+        &format!("{header}Options:{header:#}"),
+        "\n{options}{after-help}",
+    ]);
+    command.help_template(template)
+}
+
+/// Reads the arguments of this process.
+pub(crate) fn parse() -> Result<Args, clap::Error> {
+    let matches = command().get_matches();
+    Args::from_arg_matches(&matches)?.checked()
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,7 +232,10 @@ impl Args {
         let given = [error, warn, info, debug, trace];
         if given.into_iter().filter(|given| *given).count() > 1 {
             let message = "only one of --error, --warn, --info, --debug and --trace can be used";
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+            return Err(command().error(ErrorKind::ArgumentConflict, message));
+        }
+        if let Command::Habit(habit) = &self.command {
+            return Err(habit.elsewhere());
         }
         if let Command::Load(load) | Command::Image(ImageCommand::Load(load)) = &self.command {
             load.checked()?;
@@ -134,8 +246,14 @@ impl Args {
         Ok(self)
     }
 
-    /// Returns how important something must be to be shown, if the user said so.
+    /// Returns how important something must be to be shown, if the user said so: by a flag, else by
+    /// `MSB_LOG`.
     pub(crate) fn level(&self) -> Option<LogLevel> {
+        let variable = || std::env::var("MSB_LOG").ok().and_then(|word| level(&word));
+        self.flag().or_else(variable)
+    }
+
+    fn flag(&self) -> Option<LogLevel> {
         match self.verbosity {
             Verbosity { trace: true, .. } => Some(LogLevel::Trace),
             Verbosity { debug: true, .. } => Some(LogLevel::Debug),
@@ -158,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_grammar_has_no_contradictions() {
-        Args::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -219,6 +337,15 @@ mod tests {
             "image prune --yes --dry-run",
             "image prune --dangling --older-than 30d --filter label=a --keep 3 --max-size 20G",
             "df --verbose --format json",
+            "doctor --registry ghcr.io --format json",
+            "config registries --format json",
+            "config --schema",
+            "completion bash",
+            "man",
+            "man directory",
+            "version --format json",
+            "pull --format json --progress json a",
+            "--progress none load --format json",
             "plugin install x.wasm --grant env=A --grant clock --before env --name x",
             "plugin install --locked",
             "plugin ls --format json",
@@ -289,6 +416,7 @@ mod tests {
             "images --sort nonsense",
             "image prune --older-than 30",
             "image prune --max-size much",
+            "completion tcsh",
             "registry",
             "registry login",
             "registry login h --password secret",
@@ -303,6 +431,47 @@ mod tests {
     }
 
     #[test]
+    fn the_help_has_every_command_in_a_group() {
+        let command = command();
+        let visible = command.get_subcommands().filter(|it| !it.is_hide_set());
+        let mut visible: Vec<&str> = visible.map(clap::Command::get_name).collect();
+        let listed = GROUPS.iter().flat_map(|(_, commands)| *commands);
+        let mut listed: Vec<&str> = listed.map(|(name, _)| *name).collect();
+        visible.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, visible);
+        let help = command.clone().render_help().to_string();
+        for text in [
+            "Images:",
+            "Registries and plugins:",
+            "  pull        Pull images",
+            "Examples:",
+        ] {
+            assert!(help.contains(text), "{text}: {help}");
+        }
+        let widths = help.lines().map(|line| line.chars().count());
+        assert!(widths.max() <= Some(88), "{help}");
+    }
+
+    #[test]
+    fn commands_of_other_tools_say_where_to_go() {
+        for (line, tip) in [
+            ("login ghcr.io -u me", "msb registry login ghcr.io -u me"),
+            ("inspect alpine", "msb image inspect alpine"),
+            ("tag a b", "msb image tag a b"),
+            ("prune --all", "msb image prune --all"),
+            ("push a", "skopeo copy"),
+            ("ps -a", "msb image inspect"),
+            ("run -it alpine sh", "keeps images and runs none"),
+            ("system df", "msb df"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(tip), "{line}: {error}");
+        }
+    }
+
+    #[test]
     fn the_verbosity_may_stand_anywhere() {
         for (line, level) in [
             ("images", None),
@@ -312,7 +481,7 @@ mod tests {
             ("rmi a --error", Some(LogLevel::Error)),
             ("load --info", Some(LogLevel::Info)),
         ] {
-            assert_eq!(parse(line).unwrap().level(), level, "{line}");
+            assert_eq!(parse(line).unwrap().flag(), level, "{line}");
         }
     }
 }

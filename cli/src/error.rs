@@ -1,8 +1,7 @@
-//! What the user gets to see of an error, and what the shell gets.
+//! What the user gets to see of an error.
 
 use std::error::Error;
 use std::io;
-use std::process::ExitCode;
 
 use msb_host::auth::{AuthError, LoginError};
 use msb_host::hosts::HostsError;
@@ -18,43 +17,8 @@ use msb_host::store::StoreError;
 use msb_plugin_kit::conformance::ConformanceError;
 use msb_plugin_kit::scaffold::ScaffoldError;
 
+pub(crate) use crate::exit::Exit;
 use crate::hints;
-
-/// How the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Everything was done.
-    Success,
-    /// Something was not.
-    Failure,
-    /// Nothing failed, and there is something.
-    Available,
-    /// What was asked cannot be answered.
-    Unanswered,
-    /// The user stopped it; a shell's number for a death by SIGINT.
-    Interrupted,
-}
-
-impl Exit {
-    /// Returns the number that the shell gets.
-    pub(crate) fn code(self) -> u8 {
-        // 2 is what clap exits with when the arguments make no sense.
-        match self {
-            Self::Success => 0,
-            Self::Failure => 1,
-            Self::Available => 10,
-            // podman's, for `image exists`.
-            Self::Unanswered => 125,
-            Self::Interrupted => 130,
-        }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
-}
 
 /// Why a command has ended early.
 #[derive(Debug)]
@@ -182,6 +146,7 @@ impl From<msb_host::Error> for CommandError {
         Self::of(&error).with(|failure| {
             failure.causes.extend(hints::causes(&error));
             failure.hints.extend(hints::hints(&error));
+            failure.exit = Exit::of(&error);
         })
     }
 }
@@ -253,17 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn each_end_has_the_number_that_shells_expect() {
-        for (exit, code) in [
-            (Exit::Success, 0),
-            (Exit::Failure, 1),
-            (Exit::Available, 10),
-            (Exit::Unanswered, 125),
-            (Exit::Interrupted, 130),
-        ] {
-            assert_eq!(exit.code(), code);
-        }
+    fn what_is_no_failure_ends_as_such() {
         assert_eq!(CommandError::OutputClosed.exit(), Exit::Success);
+        assert_eq!(CommandError::No.exit(), Exit::Failure);
         assert_eq!(CommandError::interrupted().exit(), Exit::Interrupted);
     }
 

@@ -93,7 +93,7 @@ mod tests {
         };
         let failed = || Err::<(), _>(StoreError::NotFound("x".to_owned()));
         let exit = |result: Result<(), CommandError>| result.map_err(|error| error.exit());
-        assert_eq!(exit(interrupt.settle(failed())), Err(Exit::Failure));
+        assert_eq!(exit(interrupt.settle(failed())), Err(Exit::NotFound));
         interrupt.cancel.cancel();
         assert_eq!(exit(interrupt.settle(failed())), Err(Exit::Interrupted));
         assert_eq!(exit(interrupt.settle(Ok::<_, StoreError>(()))), Ok(()));

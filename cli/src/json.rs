@@ -3,6 +3,7 @@
 //! The same values as `serde_json` prints, with every character that a terminal might obey in the
 //! form `\uXXXX`, which any parser reads back as that character.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -18,6 +19,24 @@ pub(crate) fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
     bytes.push(b'\n');
     // Only whole strings were written, so nothing can be lost here.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns a value as JSON on one line, with a line end.
+pub(crate) fn line(value: &serde_json::Value) -> String {
+    let mut line = String::new();
+    // Only strings have other characters than JSON's own.
+    for character in value.to_string().chars() {
+        if is_hostile(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// A [`PrettyFormatter`] that differs in the contents of strings only.
@@ -101,6 +120,15 @@ mod tests {
         let value = json!({"a": ["x", 1, null, {}], "b": [], "c": {"d": true, "e": [[0]]}});
         let text = pretty(&value).unwrap();
         assert_eq!(text, serde_json::to_string_pretty(&value).unwrap() + "\n");
+    }
+
+    #[test]
+    fn a_line_of_json_is_one_line_and_reads_back() {
+        let value = json!({"a": "\u{9b}\n\u{202e}\u{e0041}é", "b": [1, {}]});
+        let text = line(&value);
+        assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+        assert!(!text.trim_end().contains(is_hostile), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

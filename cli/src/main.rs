@@ -2,8 +2,11 @@
 
 mod args;
 mod commands;
+mod complete;
 mod error;
 mod escape;
+mod exit;
+mod habits;
 mod hints;
 mod interrupt;
 mod json;
@@ -18,9 +21,8 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap_complete::env::CompleteEnv;
 
-use args::Args;
 use error::Exit;
 use ui::Ui;
 
@@ -28,9 +30,13 @@ fn main() -> ExitCode {
     if let Some(compiled) = msb_host::plugin::compile_if_asked() {
         return compiled;
     }
+    // Ends here when a shell wants a line completed.
+    CompleteEnv::with_factory(args::command)
+        .var(commands::completion::VARIABLE)
+        .complete();
     // Ends here with 2 when the arguments make no sense, with 0 after --help and --version.
-    let args = Args::parse().checked().unwrap_or_else(|error| error.exit());
-    let ui = Ui::new(args.level());
+    let args = args::parse().unwrap_or_else(|error| error.exit());
+    let ui = Ui::new(args.level()).progress(args.progress);
     let exit = match commands::run(ui, args.command) {
         Ok(()) => Exit::Success,
         Err(error) => {

@@ -1,16 +1,36 @@
-//! What an operation tells while it runs: bars on a terminal, lines elsewhere.
+//! What an operation tells while it runs: bars on a terminal, lines elsewhere, JSON for programs.
 //!
 //! Owns the choice between the two, and that nothing of a bar is left when the operation ends.
 
 mod bars;
+mod json_lines;
 mod lines;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use msb_host::progress::{Event, PluginWork, Progress};
 
+pub(crate) use json_lines::word;
+
 use crate::ui::Ui;
+
+/// How work in progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// Bars on a terminal, lines elsewhere (the default).
+    #[default]
+    Auto,
+    /// Bars, also where stderr is not a terminal.
+    Bars,
+    /// A line for each layer that is done.
+    Plain,
+    /// A line of JSON on stderr for each event.
+    Json,
+    /// Nothing but notices and errors.
+    None,
+}
 
 /// What is being done, for the words that tell it.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +43,7 @@ pub(crate) enum Work {
     Disk,
     Prune,
     Measure,
+    Check,
     Verify,
     Login,
     Logout,
@@ -44,6 +65,7 @@ impl Work {
             Self::Disk => "Merging layers",
             Self::Prune => "Pruning",
             Self::Measure => "Measuring",
+            Self::Check => "Checking",
             Self::Verify => "Verifying",
             Self::Login => "Logging in",
             Self::Logout => "Logging out",
@@ -65,6 +87,7 @@ impl Work {
             | Self::Prune
             | Self::Serve
             | Self::Measure
+            | Self::Check
             | Self::Login
             | Self::Logout
             | Self::List
@@ -77,9 +100,23 @@ impl Work {
 
 /// Runs an operation and shows how it goes. When this returns, the terminal is free again.
 pub(crate) fn during<T>(ui: Ui, work: Work, operation: impl FnOnce(&Arc<dyn Progress>) -> T) -> T {
-    let Some(animation) = ui.animation() else {
-        let progress: Arc<dyn Progress> = Arc::new(lines::Lines::new(ui, work));
-        return operation(&progress);
+    let plain = || -> Arc<dyn Progress> { Arc::new(lines::Lines::new(ui, work)) };
+    let animation = match ui.form() {
+        ProgressForm::Json => {
+            let progress: Arc<dyn Progress> = Arc::new(json_lines::JsonLines::new(ui));
+            return operation(&progress);
+        }
+        ProgressForm::None => {
+            let progress: Arc<dyn Progress> =
+                Arc::new(lines::Lines::new(ui.without_layers(), work));
+            return operation(&progress);
+        }
+        ProgressForm::Plain => return operation(&plain()),
+        ProgressForm::Bars => Some(ui.any_animation()),
+        ProgressForm::Auto => ui.animation(),
+    };
+    let Some(animation) = animation else {
+        return operation(&plain());
     };
     let bars = Arc::new(bars::Bars::new(ui, work, animation));
     let progress: Arc<dyn Progress> = Arc::clone(&bars) as _;

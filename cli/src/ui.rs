@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::escape::{escaped, line};
+use crate::progress::{self, ProgressForm};
 use crate::{json, size, stdout};
 
 /// What took less needs no stop watch.
@@ -22,6 +23,9 @@ const WORTH_TELLING: Duration = Duration::from_millis(500);
 pub(crate) struct Ui {
     level: Option<LogLevel>,
     quiet: bool,
+    form: ProgressForm,
+    /// Layers that are done are not told.
+    is_brief: bool,
     stdout: Stream,
     stderr: Stream,
 }
@@ -54,6 +58,8 @@ impl Ui {
         Self {
             level,
             quiet: false,
+            form: ProgressForm::Auto,
+            is_brief: false,
             stdout: Stream::new(io::stdout().is_terminal()),
             stderr: Stream::new(io::stderr().is_terminal()),
         }
@@ -63,6 +69,48 @@ impl Ui {
     #[must_use]
     pub(crate) fn quiet(self, quiet: bool) -> Self {
         Self { quiet, ..self }
+    }
+
+    /// Returns the same streams with progress in a form.
+    #[must_use]
+    pub(crate) fn progress(self, form: ProgressForm) -> Self {
+        Self { form, ..self }
+    }
+
+    /// Returns the form of progress; without any for `--quiet`.
+    pub(crate) fn form(self) -> ProgressForm {
+        match self.form {
+            ProgressForm::Json => ProgressForm::Json,
+            _ if self.quiet => ProgressForm::Plain,
+            form => form,
+        }
+    }
+
+    /// Returns the same streams without a line for each layer.
+    #[must_use]
+    pub(crate) fn without_layers(self) -> Self {
+        Self {
+            is_brief: true,
+            ..self
+        }
+    }
+
+    /// Returns the right to draw moving pictures, whatever stderr is.
+    pub(crate) fn any_animation(self) -> Animation {
+        Animation {
+            colour: self.stderr.colour,
+        }
+    }
+
+    /// Writes a line of JSON to stderr, for programs that read progress.
+    #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
+    pub(crate) fn json_line(self, value: &serde_json::Value) {
+        write_stderr(&json::line(value));
+    }
+
+    /// Returns whether stderr is for a program.
+    fn is_json(self) -> bool {
+        self.form == ProgressForm::Json
     }
 
     /// Returns whether moving pictures may be drawn on stderr, and in colour.
@@ -125,16 +173,38 @@ impl Ui {
         self.data(&text)
     }
 
+    /// Writes what a check has found, as data.
+    pub(crate) fn finding(
+        self,
+        state: &str,
+        area: &str,
+        message: &str,
+        cures: &[String],
+    ) -> Result<(), CommandError> {
+        let (mark, role) = match state {
+            "ok" => ("✓", Role::Done),
+            "warning" => ("!", Role::Warning),
+            _ => ("✗", Role::Error),
+        };
+        let mark = self.stdout.paint(role, mark);
+        let mut text = format!("{mark} {area:<12} {}\n", line(message));
+        for cure in cures {
+            let label = self.stdout.paint(Role::Hint, "hint:");
+            text.extend(["    ", &label, " ", &line(cure), "\n"]);
+        }
+        self.data(&text)
+    }
+
     /// Writes a line about what goes on; nothing with `--quiet`.
     pub(crate) fn status(self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.is_json() && !self.is_brief {
             write_stderr(&format!("{}\n", escaped(text)));
         }
     }
 
     /// Writes the line of something that was done to a target; nothing with `--quiet`.
     pub(crate) fn success(self, verb: &str, target: &str, aside: &str, took: Duration) {
-        if self.quiet {
+        if self.quiet || self.is_json() {
             return;
         }
         let mark = self.stderr.paint(Role::Done, "✓");
@@ -153,7 +223,7 @@ impl Ui {
 
     /// Writes the line of something that could not be done to a target; nothing with `--quiet`.
     pub(crate) fn failure(self, verb: &str, target: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.is_json() {
             let mark = self.stderr.paint(Role::Error, "✗");
             write_stderr(&format!("   {mark} {verb:<12} {}\n", escaped(target)));
         }
@@ -178,6 +248,15 @@ impl Ui {
 
     /// Writes an error: what failed, why, what to do. Also with `--quiet`.
     pub(crate) fn error(self, error: &CommandError) {
+        if let (true, CommandError::Failed(failure)) = (self.is_json(), error) {
+            return self.json_line(&serde_json::json!({
+                "event": "error",
+                "message": failure.message,
+                "causes": failure.causes,
+                "hints": failure.hints,
+                "exit_code": failure.exit.code(),
+            }));
+        }
         write_stderr(&self.rendered(error));
     }
 
@@ -198,7 +277,13 @@ impl Ui {
     }
 
     fn log_as(self, level: LogLevel, label: &str, text: &str) {
-        if self.shows(level) {
+        if self.shows(level) && self.is_json() {
+            let level = progress::word(level);
+            let message = text;
+            self.json_line(
+                &serde_json::json!({"event": "log", "level": level, "message": message}),
+            );
+        } else if self.shows(level) {
             let role = match level {
                 LogLevel::Error => Role::Error,
                 LogLevel::Warn => Role::Warning,
@@ -280,6 +365,8 @@ mod tests {
         Ui {
             level: None,
             quiet: false,
+            form: ProgressForm::Auto,
+            is_brief: false,
             stdout: stream,
             stderr: stream,
         }

@@ -131,6 +131,8 @@ pub mod credential;
 #[cfg(feature = "registry")]
 mod crypto;
 pub mod digest;
+#[cfg(feature = "plugins")]
+pub mod doctor;
 mod error;
 mod excerpt;
 mod fs;
@@ -196,13 +198,13 @@ pub use store::{Tagged, Untagged};
 /// What an [`Operation`] is of.
 pub mod work {
     pub use crate::msb::{
-        Df, Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Tag, Untag,
-        UseImage, Verify, Work,
+        Df, Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Similar, Tag,
+        Untag, UseImage, Verify, Work,
     };
     #[cfg(feature = "registry")]
     pub use crate::msb::{
         Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
     };
     #[cfg(feature = "plugins")]
-    pub use crate::msb::{Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};
+    pub use crate::msb::{Doctor, Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};
 }

@@ -5,6 +5,8 @@
 //! operations do is written in the modules of their own.
 
 #[cfg(feature = "plugins")]
+mod doctor;
+#[cfg(feature = "plugins")]
 mod export;
 #[cfg(feature = "registry")]
 mod files;
@@ -31,12 +33,14 @@ mod serve;
 use std::path::Path;
 use std::path::PathBuf;
 #[cfg(feature = "registry")]
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
 #[cfg(feature = "registry")]
 use crate::auth::Chain;
+#[cfg(feature = "registry")]
+use crate::context::Context;
 use crate::home::Home;
 #[cfg(feature = "registry")]
 use crate::hosts::HostOverrides;
@@ -44,11 +48,15 @@ use crate::hosts::HostOverrides;
 use crate::installed::Installed;
 use crate::limits::Limits;
 #[cfg(feature = "registry")]
+use crate::progress::Event;
+#[cfg(feature = "registry")]
 use crate::registry::Client;
 #[cfg(feature = "registry")]
-use crate::settings::Settings;
+use crate::settings::{SettingInForce, Settings};
 use crate::store::Store;
 
+#[cfg(feature = "plugins")]
+pub use doctor::Doctor;
 #[cfg(feature = "plugins")]
 pub use export::Export;
 #[cfg(feature = "registry")]
@@ -61,7 +69,7 @@ pub use login::{ListLogins, LogIn, LogOut};
 pub use merge::{Disk, Merge};
 #[cfg(feature = "registry")]
 pub use mount::{Mount, Unmount};
-pub use names::{Exists, Tag, Untag};
+pub use names::{Exists, Similar, Tag, Untag};
 pub use operation::{Operation, Running, Work};
 #[cfg(feature = "plugins")]
 pub use plugins::PluginSources;
@@ -145,12 +153,31 @@ impl Msb {
         self.shared.settings.get(read)
     }
 
+    /// Returns all settings that are in force, and where each comes from.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be used.
+    #[cfg(feature = "registry")]
+    pub fn settings_in_force(&self) -> Result<Vec<SettingInForce>, Error> {
+        Ok(Settings::in_force(self.home())?)
+    }
+
     /// Returns what an input may cost.
     fn limits(&self) -> Result<Limits, Error> {
         #[cfg(feature = "registry")]
         return Ok(self.settings()?.limits.clone());
         #[cfg(not(feature = "registry"))]
         Ok(Limits::default())
+    }
+
+    /// Tells what is odd about the settings, once.
+    #[cfg(feature = "registry")]
+    fn tell(&self, settings: &Settings, context: &Context) {
+        if !self.shared.is_told.swap(true, Ordering::Relaxed) {
+            for notice in &settings.notices {
+                context.progress.report(Event::Notice(notice));
+            }
+        }
     }
 
     /// Returns the plugins that there are.

@@ -4,8 +4,10 @@
 //! what is not ours is not looked at.
 
 pub mod edit;
+mod in_force;
 mod plugins;
 mod registries;
+mod schema;
 mod shape;
 mod signatures;
 mod spelling;
@@ -31,10 +33,12 @@ use crate::home::Home;
 use crate::hosts::{ConfigPaths, HostOverrides, Hosts, HostsError};
 use crate::limits::{Limit, Limits};
 
+pub use in_force::{SettingInForce, SettingSource};
 pub use plugins::{PluginLimits, PluginSettings, PluginsProblem, is_plugin_name};
 pub use registries::{
     AuthEntry, AuthProblem, AuthSettings, AuthSource, RegistriesProblem, RegistrySettings,
 };
+pub use schema::SCHEMA;
 pub use signatures::{CertificateIdentity, KeySource, SignaturePolicy, SignerName, SignerSource};
 pub use store::StoreSettings;
 pub use system::SystemPolicy;

@@ -259,7 +259,7 @@ fn rmi_of_several_goes_on_after_an_error() {
     assert_prints(
         &env,
         &env.msb("rmi nothing sample:1"),
-        "exit 1
+        "exit 3
          --- stdout
          --- stderr
          error: image not found: nothing

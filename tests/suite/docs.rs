@@ -43,7 +43,7 @@ const REGISTRY: &str = include_str!("../../docs/registry.md");
 
 const SECURITY: &str = include_str!("../../docs/SECURITY.md");
 
-const DOCUMENTS: [(&str, &str); 18] = [
+const DOCUMENTS: [(&str, &str); 19] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/CONTRIBUTING.md",
@@ -64,6 +64,7 @@ const DOCUMENTS: [(&str, &str); 18] = [
     ("docs/conversion.md", CONVERSION),
     ("docs/disks.md", include_str!("../../docs/disks.md")),
     ("docs/hints.md", advice::HINTS),
+    ("docs/json.md", crate::scripts::DOCUMENT),
     (
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
@@ -247,7 +248,7 @@ fn functions(cell: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns the sources that tests are in.
-fn all_sources() -> String {
+pub(crate) fn all_sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     [
         "cli/src",
@@ -263,7 +264,7 @@ fn all_sources() -> String {
 }
 
 /// Returns the names of all functions.
-fn defined(sources: &str) -> BTreeSet<&str> {
+pub(crate) fn defined(sources: &str) -> BTreeSet<&str> {
     sources
         .split("fn ")
         .filter_map(|rest| rest.split(|character: char| !is_of_name(character)).next())

@@ -31,6 +31,7 @@ mod examples;
 mod export;
 mod faults;
 mod faulty;
+mod finding_the_way;
 mod fixtures;
 mod full_disk;
 mod growth;
@@ -55,6 +56,7 @@ mod round_trip;
 mod sandboxes;
 mod save_output;
 mod scale;
+mod scripts;
 mod serve;
 mod settings;
 mod terminal;
@@ -170,6 +172,7 @@ fn main() {
         docs::names::tests(),
         plugins::all(),
         faulty::itself::tests(),
+        finding_the_way::tests(),
         fixtures::tests(),
         growth::tests(),
         interrupts::tests(),
@@ -181,6 +184,7 @@ fn main() {
         round_trip::tests(),
         terminal::tests(),
         scale::tests(),
+        scripts::tests(),
         settings::tests(),
         truth::tests(),
         truth::found::tests(),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::DataFormat;
 use crate::commands;
+use crate::complete::images;
 use crate::error::{CommandError, Exit};
 use crate::ui::Ui;
 
@@ -18,7 +19,7 @@ Examples:
   msb image exists alpine --format json")]
 pub(crate) struct Args {
     /// The image: a reference, a digest, or the first digits of one.
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = images())]
     reference: String,
     /// Output format.
     #[arg(long, value_enum)]

@@ -4,6 +4,7 @@ use msb_host::HistoryStep;
 
 use super::DataFormat;
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::ui::Ui;
@@ -23,7 +24,7 @@ Examples:
   msb image history python --format json")]
 pub(crate) struct Args {
     /// The image: a reference, a digest, or the first digits of one.
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = images())]
     reference: String,
     /// Do not shorten commands and digests.
     #[arg(long)]

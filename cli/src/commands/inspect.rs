@@ -7,6 +7,7 @@ use msb_host::{ImageDetails, LayerDetails};
 
 use super::{DataFormat, short_digest};
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::page::Page;
 use crate::ui::Ui;
@@ -21,7 +22,7 @@ Examples:
   msb image inspect alpine python --format json   # An array")]
 pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = images())]
     references: Vec<String>,
     /// Output format.
     #[arg(long, value_enum)]

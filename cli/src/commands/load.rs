@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 use msb_host::{Input, LoadReport, Platform, Reference};
+use serde::Serialize;
 
-use super::names;
-use super::tag::note_moved;
+use super::tag::{MovedData, note_moved};
+use super::{DataFormat, names};
 use crate::commands;
-use crate::error::CommandError;
+use crate::error::{CommandError, chain};
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Load the images for this platform instead of those for this machine.
     #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     platform: Option<String>,
+    /// Output format, of what was loaded.
+    #[arg(long, value_enum)]
+    format: Option<DataFormat>,
     /// Suppress output.
     #[arg(short, long)]
     quiet: bool,
@@ -101,6 +105,9 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
             .run()
     });
     let report = interrupt.settle(report)?;
+    if args.format == Some(DataFormat::Json) {
+        ui.json(&LoadData::of(&report))?;
+    }
     show(ui, &report, started.elapsed());
     note_missing_name(ui, &report);
     let (failed, loaded) = (report.failed.len(), report.images.len());
@@ -114,6 +121,56 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         "{failed} of {} images could not be loaded",
         failed + loaded
     )))
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct LoadData {
+    failed: Vec<FailedData>,
+    images: Vec<LoadedData>,
+}
+
+#[derive(Serialize)]
+struct FailedData {
+    error: String,
+    id: String,
+    references: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LoadedData {
+    already_present: bool,
+    digest: String,
+    id: String,
+    moved: Vec<MovedData>,
+    platform: String,
+    references: Vec<String>,
+}
+
+impl LoadData {
+    fn of(report: &LoadReport) -> Self {
+        let familiar = |names: &[Reference]| names.iter().map(Reference::familiar).collect();
+        let failed = report.failed.iter().map(|image| FailedData {
+            error: chain(&image.error)
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(": "),
+            id: image.config_digest.to_string(),
+            references: familiar(&image.references),
+        });
+        let images = report.images.iter().map(|image| LoadedData {
+            already_present: image.already_present,
+            digest: image.manifest_digest.to_string(),
+            id: image.config_digest.to_string(),
+            moved: MovedData::of(&image.moved),
+            platform: image.platform.to_string(),
+            references: familiar(&image.references),
+        });
+        Self {
+            failed: failed.collect(),
+            images: images.collect(),
+        }
+    }
 }
 
 /// Says how an image gets a name that has none.

@@ -1,10 +1,13 @@
 //! One file per command: its arguments, and one function that calls the host and shows the answer.
 
 pub(crate) mod cat;
+pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod df;
 pub(crate) mod diff;
 pub(crate) mod disk;
+pub(crate) mod doctor;
 pub(crate) mod exists;
 pub(crate) mod export;
 pub(crate) mod history;
@@ -22,6 +25,7 @@ pub(crate) mod save;
 pub(crate) mod store;
 pub(crate) mod tag;
 pub(crate) mod verify;
+pub(crate) mod version;
 
 use std::path::Path;
 
@@ -29,7 +33,7 @@ use clap::ValueEnum;
 use msb_host::{Digest, Msb, MsbBuilder, Reference};
 
 use crate::args::{Command, ImageCommand};
-use crate::error::CommandError;
+use crate::error::{CommandError, Exit};
 use crate::ui::Ui;
 
 /// How data is printed, other than for people.
@@ -62,6 +66,13 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Prune(args)) => prune::run(ui, &args),
         Command::Image(ImageCommand::Verify(args)) => verify::run(ui, &args),
         Command::Df(args) => df::run(ui, &args),
+        Command::Doctor(args) => doctor::run(ui, &args),
+        Command::Config(args) => config::run(ui, &args),
+        Command::Completion(args) => completion::completion(ui, &args),
+        Command::Man(args) => completion::man(ui, &args),
+        Command::Version(args) => version::run(ui, &args),
+        // The arguments are refused before.
+        Command::Habit(_) => Ok(()),
         Command::Registry(command) => registry::run(ui, command),
         Command::Store(command) => store::run(ui, command),
         Command::Plugin(command) => plugin::run(ui, command),
@@ -77,7 +88,7 @@ fn builder() -> MsbBuilder {
 }
 
 /// Opens the store that the environment names.
-fn open() -> Result<Msb, CommandError> {
+pub(crate) fn open() -> Result<Msb, CommandError> {
     Ok(builder().open()?)
 }
 
@@ -95,23 +106,28 @@ fn each(
     selectors: &[String],
     mut work: impl FnMut(&str) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let mut failed = 0;
+    let mut failed = Vec::new();
     for selector in selectors {
         if let Err(error) = work(selector) {
             if selectors.len() == 1 || matches!(error, CommandError::OutputClosed) {
                 return Err(error);
             }
-            failed += 1;
+            failed.push(error.exit());
             ui.error(&error);
         }
     }
-    match failed {
-        0 => Ok(()),
-        _ => Err(CommandError::new(format!(
-            "{failed} of {} {failure}",
-            selectors.len()
-        ))),
+    if failed.is_empty() {
+        return Ok(());
     }
+    let error = CommandError::new(format!("{} of {} {failure}", failed.len(), selectors.len()));
+    Err(error.exiting(Exit::together(&failed)))
+}
+
+/// Returns what may have been meant by the name of an image that is not there.
+pub(crate) fn similar(name: &str) -> Vec<String> {
+    let similar = open().and_then(|msb| Ok(msb.similar(name).run()?));
+    let names = similar.unwrap_or_default();
+    names.iter().map(Reference::familiar).collect()
 }
 
 /// Returns what people call an image: its references, or its short ID where it has none.

@@ -6,8 +6,11 @@ use std::time::Instant;
 use clap::ValueEnum;
 use msb_host::{Platform, PullPolicy, PulledImage, Reference, TagLookup};
 
+use super::DataFormat;
 use super::connection::Connection;
-use super::tag::note_moved;
+use super::tag::{MovedData, note_moved};
+use serde::Serialize;
+
 use crate::error::{CommandError, Exit};
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -45,11 +48,43 @@ pub(crate) struct Args {
     /// Suppress progress output; print only the digest that the registry knows each image by.
     #[arg(short, long)]
     quiet: bool,
+    /// Output format, of what was pulled.
+    #[arg(long, value_enum)]
+    format: Option<DataFormat>,
     /// Pull the image for this platform instead of the one for this machine.
     #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     platform: Option<String>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// What is printed of an image as JSON.
+#[derive(Serialize)]
+struct PulledData {
+    already_present: bool,
+    digest: String,
+    id: String,
+    moved: Vec<MovedData>,
+    platform: String,
+    reference: String,
+    registry_digest: String,
+    /// Whether the registry was asked, and named this image.
+    tag_confirmed: bool,
+}
+
+impl PulledData {
+    fn of(image: &PulledImage) -> Self {
+        Self {
+            already_present: image.already_present,
+            digest: image.manifest_digest.to_string(),
+            id: image.config_digest.to_string(),
+            moved: MovedData::of(&image.moved),
+            platform: image.platform.to_string(),
+            reference: image.reference.familiar(),
+            registry_digest: image.registry_digest.to_string(),
+            tag_confirmed: image.lookup == TagLookup::Confirmed,
+        }
+    }
 }
 
 /// When the registry is asked. An image that is named by its digest is not asked for if it is there.
@@ -88,7 +123,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let platform = platform.transpose()?;
     let msb = args.connection.open()?;
     let interrupt = Interrupt::watch();
-    let mut failed = 0;
+    let mut failed = Vec::new();
+    let mut pulled_images = Vec::new();
     for reference in &references {
         let started = Instant::now();
         let pulled = progress::during(quiet, Work::Pull, |progress| {
@@ -106,7 +142,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         match interrupt.settle(pulled) {
             Ok(image) => {
                 tell(quiet, &image, started);
-                if args.quiet {
+                pulled_images.push(PulledData::of(&image));
+                if args.quiet && args.format.is_none() {
                     ui.data(&format!("{}\n", image.registry_digest))?;
                 }
             }
@@ -121,22 +158,30 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
                     None => error,
                 };
                 quiet.failure("Pulling", &reference.familiar());
-                failed += 1;
+                failed.push(error.exit());
                 // The caller shows the last one, unless there is more to say.
                 if references.len() == 1 {
+                    if args.format == Some(DataFormat::Json) {
+                        ui.json(&pulled_images)?;
+                    }
                     return Err(error);
                 }
                 ui.error(&error);
             }
         }
     }
-    match failed {
-        0 => Ok(()),
-        _ => Err(CommandError::new(format!(
-            "{failed} of {} images could not be pulled",
-            references.len()
-        ))),
+    if args.format == Some(DataFormat::Json) {
+        ui.json(&pulled_images)?;
     }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let error = CommandError::new(format!(
+        "{} of {} images could not be pulled",
+        failed.len(),
+        references.len()
+    ));
+    Err(error.exiting(Exit::together(&failed)))
 }
 
 /// Returns what else may be meant by a reference that has the form of a transport of skopeo and

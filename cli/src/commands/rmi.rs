@@ -7,6 +7,7 @@ use msb_host::{Error, Reference, Removed};
 
 use super::prune::without_room;
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::size;
 use crate::ui::Ui;
@@ -21,7 +22,7 @@ Examples:
   msb rmi alpine ubuntu   # Remove multiple")]
 pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = images())]
     references: Vec<String>,
     /// Remove even if the image is used by existing sandboxes.
     #[arg(short, long)]
@@ -99,7 +100,10 @@ mod tests {
         };
         let missing = |selector: &str| StoreError::NotFound(selector.to_owned());
         let selectors = ["a", "b", "c"].map(str::to_owned);
-        for failure in [&full as &dyn Fn(&str) -> StoreError, &missing] {
+        for (failure, exit) in [
+            (&full as &dyn Fn(&str) -> StoreError, Exit::Failure),
+            (&missing, Exit::NotFound),
+        ] {
             let tried = std::cell::RefCell::new(Vec::new());
             let remove = |selector: &str| {
                 tried.borrow_mut().push(selector.to_owned());
@@ -116,7 +120,7 @@ mod tests {
             };
             let ui = Ui::new(None).quiet(true);
             let error = remove_each(ui, &selectors, remove).map_err(|error| error.exit());
-            assert_eq!(error, Err(Exit::Failure));
+            assert_eq!(error, Err(exit));
             assert_eq!(tried.take(), selectors);
         }
         let only = ["b".to_owned()];

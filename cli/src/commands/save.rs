@@ -12,6 +12,7 @@ use msb_host::{SaveReport, SaveTarget};
 
 use super::names;
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
@@ -32,7 +33,7 @@ Examples:
   msb save my-image:latest > my-image.tar")]
 pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = images())]
     references: Vec<String>,
     /// Archive format (`docker`, `oci`, or one that a plugin writes) [default: `plugins.format` in
     /// config.json, else `docker`].

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::DataFormat;
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -21,10 +22,10 @@ Examples:
   msb image tag 04dfab13c6f1 my-app:latest ghcr.io/my-org/my-app:v1")]
 pub(crate) struct TagArgs {
     /// The image: a reference, a digest, or the first digits of one.
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = images())]
     image: String,
     /// The names that it gets.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = images())]
     names: Vec<String>,
     /// Output format.
     #[arg(long, value_enum)]
@@ -44,7 +45,7 @@ Examples:
   msb image untag base ghcr.io/my-org/my-app:v1")]
 pub(crate) struct UntagArgs {
     /// The names, or the ID of an image that is to lose all of its names.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", add = images())]
     names: Vec<String>,
     /// Output format.
     #[arg(long, value_enum)]

@@ -6,6 +6,7 @@ use msb_host::{Damage, VerifiedImage, VerifyReport};
 
 use super::{DataFormat, short_digest};
 use crate::commands;
+use crate::complete::images;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::page::Page;
@@ -29,7 +30,7 @@ Examples:
   msb image verify --repair --force   # Also what sandboxes use")]
 pub(crate) struct Args {
     /// The images: references, digests, or the first digits of one [default: all].
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = images())]
     references: Vec<String>,
     /// Remove damaged files, which loading the image again restores, and rebuild a damaged or lost
     /// catalogue.

@@ -12,6 +12,7 @@ use msb_host::store::StoreError;
 use super::for_reference;
 use super::plugin::for_format;
 use super::registry::for_registry;
+use crate::commands;
 
 pub(super) const DAMAGED_ARCHIVE: &str =
     "the archive is damaged or was put together wrongly; save or copy it again";
@@ -228,7 +229,12 @@ pub(super) fn for_store(error: &StoreError) -> Option<String> {
         StoreError::NotFound(name) => match name.parse::<Reference>() {
             // What is pasted is as easily mistaken here as where images are pulled.
             Err(error @ ParseReferenceError::Pasted { .. }) => return Some(for_reference(&error)),
-            _ => "`msb images` lists what there is",
+            _ => {
+                return Some(match commands::similar(name).as_slice() {
+                    [] => "`msb images` lists what there is".to_owned(),
+                    names => format!("did you mean {}?", names.join(" or ")),
+                });
+            }
         },
         StoreError::DigestAsName { name } => {
             return Some(format!(

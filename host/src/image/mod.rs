@@ -80,6 +80,7 @@ mod selection;
 mod serve;
 #[cfg(feature = "registry")]
 mod serve_error;
+mod similar;
 mod verified;
 mod verify;
 mod verity;
@@ -128,6 +129,7 @@ pub use save_error::SaveError;
 pub use serve::{ServeOptions, ServeReport, serve_containerd};
 #[cfg(feature = "registry")]
 pub use serve_error::ServeError;
+pub use similar::similar;
 pub use verified::{Damage, VerifiedImage, VerifyReport};
 pub use verify::{VerifyOptions, verify};
 pub use verity::Verity;

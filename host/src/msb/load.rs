@@ -51,6 +51,7 @@ impl Work for Load {
 
     fn work(self, msb: &Msb, context: &Context) -> Result<LoadReport, Error> {
         let settings = msb.settings()?;
+        msb.tell(&settings, context);
         let options = LoadOptions {
             limits: settings.limits.clone(),
             max_bytes: settings.store.max_bytes,

@@ -4,6 +4,7 @@ use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::context::Context;
+use crate::image;
 use crate::reference::Reference;
 use crate::store::{StoreError, Tagged, Untagged};
 
@@ -17,6 +18,10 @@ pub struct Tag {
 /// Takes a name: see [`Msb::untag`].
 #[derive(Clone, Debug)]
 pub struct Untag(String);
+
+/// Looks for names like one: see [`Msb::similar`].
+#[derive(Clone, Debug)]
+pub struct Similar(String);
 
 /// Looks whether an image is there: see [`Msb::exists`].
 #[derive(Clone, Debug)]
@@ -43,6 +48,11 @@ impl Msb {
         Operation::new(self, Untag(name.into()))
     }
 
+    /// Returns names of images that are like one that is not there, the most similar first.
+    pub fn similar(&self, name: impl Into<String>) -> Operation<Similar> {
+        Operation::new(self, Similar(name.into()))
+    }
+
     /// Returns whether the store has an image. `image` is a reference, a digest, or the first digits of
     /// one.
     pub fn exists(&self, image: impl Into<String>) -> Operation<Exists> {
@@ -53,6 +63,7 @@ impl Msb {
 impl Sealed for Tag {}
 impl Sealed for Untag {}
 impl Sealed for Exists {}
+impl Sealed for Similar {}
 
 impl Work for Tag {
     type Output = Tagged;
@@ -67,6 +78,14 @@ impl Work for Untag {
 
     fn work(self, msb: &Msb, _context: &Context) -> Result<Untagged, Error> {
         Ok(msb.store()?.untag(&self.0)?)
+    }
+}
+
+impl Work for Similar {
+    type Output = Vec<Reference>;
+
+    fn work(self, msb: &Msb, _context: &Context) -> Result<Vec<Reference>, Error> {
+        Ok(image::similar(&*msb.store()?, &self.0)?)
     }
 }
 

@@ -1,7 +1,5 @@
 //! `Msb::pull`.
 
-use std::sync::atomic::Ordering;
-
 use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
@@ -9,7 +7,6 @@ use crate::context::Context;
 use crate::credential::RegistryAuth;
 use crate::image::{self, PullOptions, PullPolicy, PulledImage};
 use crate::platform::Platform;
-use crate::progress::Event;
 use crate::reference::Reference;
 
 /// Pulls an image: see [`Msb::pull`].
@@ -75,11 +72,7 @@ impl Work for Pull {
     fn work(self, msb: &Msb, context: &Context) -> Result<PulledImage, Error> {
         let reference: Reference = self.reference.parse()?;
         let settings = msb.settings()?;
-        if !msb.shared.is_told.swap(true, Ordering::Relaxed) {
-            for notice in &settings.notices {
-                context.progress.report(Event::Notice(notice));
-            }
-        }
+        msb.tell(&settings, context);
         let client = msb.client()?;
         let options = PullOptions {
             limits: settings.limits.clone(),

@@ -52,7 +52,7 @@ pub struct CertificateIdentity {
     pub issuer: String,
 }
 
-/// A public key as somebody has named it.
+/// A public key as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// The text of the key.

@@ -4,8 +4,27 @@
 
 use serde_json::{Map, Value};
 
+/// Our objects. In a file that other tools share, only keys that are nearly these are told.
+pub(super) const OF_FILE: [&str; 4] = ["limits", "plugins", "registries", "store"];
+/// The keys of `store`.
+pub(super) const OF_STORE: [&str; 3] = ["max_bytes", "merge", "serve"];
+/// The keys of `plugins`, those of the system's file included.
+pub(super) const OF_PLUGINS: [&str; 12] = [
+    "order",
+    "tiers",
+    "store",
+    "format",
+    "settings",
+    "limits",
+    "signatures",
+    "trust_root",
+    "index",
+    "allowed_sources",
+    "allowed_grants",
+    "home",
+];
 /// The keys of `registries`.
-const OF_REGISTRIES: [&str; 8] = [
+pub(super) const OF_REGISTRIES: [&str; 8] = [
     "ca_certs",
     "attempts",
     "retry_delay_ms",
@@ -16,7 +35,7 @@ const OF_REGISTRIES: [&str; 8] = [
     "auth",
 ];
 /// The keys of one host.
-const OF_HOST: [&str; 7] = [
+pub(super) const OF_HOST: [&str; 7] = [
     "insecure",
     "tls_verify",
     "ca_certs",
@@ -28,12 +47,18 @@ const OF_HOST: [&str; 7] = [
 /// So many letters may differ.
 const NEAR: usize = 2;
 
-/// Returns a notice for each key below `registries` that is probably misspelled.
+/// Returns a notice for each key that is probably one of ours, misspelled.
 pub(super) fn notices(file: &Map<String, Value>) -> Vec<String> {
+    let mut notices = misspelled(file, "", &OF_FILE);
+    for (at, known) in [("store", &OF_STORE as &[&str]), ("plugins", &OF_PLUGINS)] {
+        if let Some(Value::Object(object)) = file.get(at) {
+            notices.extend(misspelled(object, at, known));
+        }
+    }
     let Some(Value::Object(registries)) = file.get("registries") else {
-        return Vec::new();
+        return notices;
     };
-    let mut notices = misspelled(registries, "registries", &OF_REGISTRIES);
+    notices.extend(misspelled(registries, "registries", &OF_REGISTRIES));
     if let Some(Value::Object(hosts)) = registries.get("hosts") {
         for (host, settings) in hosts {
             if let Value::Object(settings) = settings {
@@ -55,8 +80,13 @@ fn misspelled(object: &Map<String, Value>, at: &str, known: &[&str]) -> Vec<Stri
                 .map(|known| (strsim::osa_distance(&folded, known), known))
                 .min()
                 .filter(|(distance, known)| *distance <= NEAR && *distance < known.len() / 2)?;
+            let at = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
             Some(format!(
-                "config.json: `{at}.{key}` is not a setting and has no effect; did you mean `{}`?",
+                "config.json: `{at}` is not a setting and has no effect; did you mean `{}`?",
                 meant.1
             ))
         })
@@ -91,6 +121,17 @@ mod tests {
             (r#"{"registries": {"something_else": 1}}"#, None),
             (r#"{"registries": []}"#, None),
             (r#"{"host": {}}"#, None),
+            (r#"{"registry": {}, "profiles": {}}"#, None),
+            (r#"{"limit": {}}"#, Some("did you mean `limits`?")),
+            (r#"{"Registries": {}}"#, Some("did you mean `registries`?")),
+            (
+                r#"{"store": {"max_byte": 5}}"#,
+                Some("`store.max_byte` is not a setting"),
+            ),
+            (
+                r#"{"plugins": {"orders": []}}"#,
+                Some("did you mean `order`?"),
+            ),
         ] {
             let notices = notices(&serde_json::from_str(text).unwrap());
             assert_eq!(notices.len(), usize::from(expected.is_some()), "{text}");

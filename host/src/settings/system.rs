@@ -125,6 +125,11 @@ impl SystemPolicy {
     }
 }
 
+/// Returns the file of the system, if there is one.
+pub(super) fn file() -> Result<Option<PathBuf>, SettingsError> {
+    Ok(read()?.map(|file| file.path))
+}
+
 /// Reads the file of the system, if there is one.
 fn read() -> Result<Option<SystemFile>, SettingsError> {
     let usual = PathBuf::from(PATH);

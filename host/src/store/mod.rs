@@ -53,6 +53,7 @@ pub use query::{DamagedRow, ImageIndex, ImageLayer, ImageRecord};
 pub use record::{MovedReference, NewImage, NewImageIndex, NewImageLayer, Recorded};
 pub use repair::LayerIdentity;
 pub use restore::Restored;
+pub use schema::FORMAT;
 pub use staging::{StagedLayer, Staging};
 pub use stock::{Footprint, Stock, StockedImage};
 pub use tag::{Tagged, Untagged};

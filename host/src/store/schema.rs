@@ -6,8 +6,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 /// The format that this msb writes. A store of a newer one is not touched, one of
-/// [`FORMAT_BEFORE`](super::carry::FORMAT_BEFORE) is carried over.
-pub(super) const FORMAT: u32 = 3;
+/// format 2 is carried over.
+pub const FORMAT: u32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS msb_store (

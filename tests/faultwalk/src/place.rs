@@ -172,10 +172,10 @@ impl Run {
             _ if self.is_late => Some("does not end"),
             None => Some("ended by a signal"),
             _ if self.stderr.contains("panicked at") => Some("panicked"),
-            Some(1) if !self.stderr.contains("error: ") => Some("failed without an error"),
+            Some(1 | 3..=5) if !self.stderr.contains("error: ") => Some("failed without an error"),
             // Every error of a file says which one.
             Some(1) if !self.stderr.contains('/') => Some("failed without naming a path"),
-            Some(0 | 1) => None,
+            Some(0 | 1 | 3..=5) => None,
             Some(_) => Some("ended with a code that is not documented"),
         }
     }

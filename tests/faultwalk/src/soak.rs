@@ -107,10 +107,12 @@ fn judge(line: &str, run: &Run) -> Option<Finding> {
     }
     match run.status.code() {
         Some(0) => None,
-        Some(1) if is_about_what_goes && GONE.iter().any(|words| run.stderr.contains(words)) => {
+        Some(1 | 3)
+            if is_about_what_goes && GONE.iter().any(|words| run.stderr.contains(words)) =>
+        {
             None
         }
-        Some(1) if line.contains("keep:1") => finding(Wrong::Lost),
+        Some(1 | 3) if line.contains("keep:1") => finding(Wrong::Lost),
         Some(1) if line.contains("verify") => finding(Wrong::Unsound),
         _ => finding(Wrong::Words),
     }
