@@ -1,6 +1,6 @@
 //! What a shell completes: the names of local images.
 //!
-//! Asked at every key, it must be quick, print nothing, and make nothing where there is no store.
+//! It runs at every press of Tab: it must be quick, print nothing, and never create a store.
 
 use std::ffi::OsStr;
 

@@ -113,7 +113,7 @@ pub struct TriedProvider {
     pub failed: bool,
 }
 
-/// Why there is no answer to a [`CredentialRequest`].
+/// Why a [`CredentialRequest`] has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {

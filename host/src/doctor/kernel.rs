@@ -184,7 +184,7 @@ mod tests {
             text,
             "Linux 6.12.3-arch1 has EROFS, overlay, mounts of files"
         );
-        // There is no device mapper.
+        // The kernel has no device mapper.
         assert!(matches!(
             &checks[1].finding,
             Finding::Doubtful(Problem::Kernel {

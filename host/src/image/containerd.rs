@@ -28,7 +28,7 @@ impl References {
     /// Finds them in the state of containerd, or of its snapshotter.
     ///
     /// # Errors
-    /// [`ServeError::NoContainerd`] where there is no such state. What it refers to must be known
+    /// [`ServeError::NoContainerd`] if the directory holds no such state. What it refers to must be known
     /// before anything is removed.
     pub(super) fn find(root: &Path) -> Result<Self, ServeError> {
         let mut found = Self {

@@ -30,7 +30,7 @@ pub struct FileEntry {
     pub size_bytes: u64,
     /// Time of the last change of the contents.
     pub mtime: Timestamp,
-    /// The target of a symbolic link, as it stands there.
+    /// The target of a symbolic link, as the link has it.
     pub link_target: Option<Box<[u8]>>,
     /// The number of a device.
     pub device: Option<Device>,

@@ -53,7 +53,7 @@ pub enum ParseFilterError {
     /// It has no `=`, or nothing after it.
     #[error("`{0}` is not a filter: a filter is written KEY=VALUE")]
     NoValue(String),
-    /// There is no such filter.
+    /// The name of the filter is unknown.
     #[error("unknown filter `{key}`; expected one of {}", KEYS.join(", "))]
     UnknownKey {
         /// What stands before the `=`.
