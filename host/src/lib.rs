@@ -136,8 +136,6 @@ pub mod doctor;
 mod error;
 mod excerpt;
 mod fs;
-#[cfg(feature = "registry")]
-mod glob;
 pub mod home;
 #[cfg(feature = "registry")]
 pub mod hosts;
@@ -164,6 +162,8 @@ pub mod registry;
 pub mod settings;
 pub mod store;
 pub mod tar;
+#[cfg(feature = "registry")]
+mod wildcard;
 
 #[cfg(feature = "plugins")]
 pub use archive::Input;

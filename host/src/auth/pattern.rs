@@ -1,7 +1,7 @@
 //! Which registries a provider is asked about. Source: `wit/credentials.wit`, `description`.
 
-use crate::glob::{self, Stars};
 use crate::reference::canonical_host;
+use crate::wildcard::{self, Stars};
 
 /// Returns whether a registry, in its canonical form, is one of a pattern.
 ///
@@ -14,7 +14,7 @@ pub fn matches(pattern: &str, registry: &str) -> bool {
     if !pattern.contains('*') {
         return canonical_host(pattern).as_deref() == Some(registry);
     }
-    glob::matches(
+    wildcard::matches(
         &pattern.to_ascii_lowercase(),
         Stars::Within(b".:"),
         registry,

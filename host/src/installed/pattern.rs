@@ -1,12 +1,12 @@
 //! Patterns that administrators and users write for permissions and identities.
 
-use crate::glob::{self, Stars};
+use crate::wildcard::{self, Stars};
 
 /// Returns whether a pattern covers a text, or another pattern: a `*` in it stands for any characters but
 /// `/` and `@`, and `**` for these as well; `*` alone covers everything.
 pub(super) fn covers(pattern: &str, text: &str) -> bool {
     // A star of the text itself is a character: only another star allows it.
-    pattern == "*" || glob::matches(pattern, Stars::WithinOrDeep(b"/@"), text)
+    pattern == "*" || wildcard::matches(pattern, Stars::WithinOrDeep(b"/@"), text)
 }
 
 #[cfg(test)]

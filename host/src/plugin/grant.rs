@@ -12,7 +12,7 @@ use url::Url;
 
 use super::http_scope::HttpScope;
 use super::symbolic_path::{self, SymbolicPath};
-use crate::glob::{self, Stars};
+use crate::wildcard::{self, Stars};
 
 /// The scope of `env` that stands for the variable named in `password_env` for the registry of the
 /// request.
@@ -293,7 +293,7 @@ impl Grants {
             if scope == CONFIGURED {
                 configured == Some(name)
             } else {
-                glob::matches(scope, Stars::Any, name)
+                wildcard::matches(scope, Stars::Any, name)
             }
         })
     }
@@ -326,7 +326,7 @@ impl Grants {
         is_helper_name(name)
             && self
                 .scopes(Capability::Helper)
-                .any(|scope| glob::matches(scope, Stars::Any, name))
+                .any(|scope| wildcard::matches(scope, Stars::Any, name))
     }
 
     /// Returns whether a request may be sent.

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::grant::Links;
-use crate::glob::{self, Stars};
+use crate::wildcard::{self, Stars};
 
 /// Where a path begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl SymbolicPath {
         if !last.contains('*') {
             return (last == name).then_some(Links::Followed);
         }
-        glob::matches(last, Stars::Any, name).then_some(Links::Inside(above.len()))
+        wildcard::matches(last, Stars::Any, name).then_some(Links::Inside(above.len()))
     }
 }
 
