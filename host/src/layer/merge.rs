@@ -177,8 +177,8 @@ impl Merge {
             into: InodeId::ROOT,
         }];
         while let Some(directory) = pending.pop() {
-            cancel.check()?;
             for entry in image.entries(&directory.info)? {
+                cancel.check()?;
                 let Some(child) = self.child(directory.into, &entry.name) else {
                     let id = self.add(layer, image, entry.nid, &mut known, &mut pending)?;
                     if self.is_whiteout(id) {
