@@ -266,7 +266,7 @@ fn what_cannot_be_unmounted_is_told() {
     let env = loaded(&sample());
     env.msb("image umount at").failure(&[
         "no image is mounted at",
-        "hint: `findmnt --type overlay` lists what is mounted",
+        "hint: `findmnt --types erofs,overlay` lists what is mounted",
     ]);
     env.msb("image umount missing")
         .failure(&["`missing` does not exist"]);
@@ -277,6 +277,9 @@ fn what_cannot_be_unmounted_is_told() {
             "hint: if it is to go, unmount it with the tool of the system: `umount ",
         ]);
     env.msb("image mount -q app:1 at").success();
+    let listed = run(Command::new("findmnt").args(["--types", "erofs,overlay"]));
+    let place = env.path("at").canonicalize().unwrap();
+    assert!(listed.contains(place.to_str().unwrap()), "{listed}");
     let mut busy = Command::new("sleep")
         .arg("100")
         .current_dir(env.path("at"))

@@ -30,7 +30,7 @@ pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
         )),
         MountImageError::NotEmpty { .. } => Some("choose an empty directory".to_owned()),
         MountImageError::NotMounted { .. } => {
-            Some("`findmnt --type overlay` lists what is mounted".to_owned())
+            Some("`findmnt --types erofs,overlay` lists what is mounted".to_owned())
         }
         MountImageError::NotOurs { directory, .. } => Some(format!(
             "if it is to go, unmount it with the tool of the system: `umount {}`",
