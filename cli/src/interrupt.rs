@@ -3,6 +3,7 @@
 //! Only long operations listen. Everything else dies of the signal at once, as it should.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -19,15 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     cancel: Cancel,
+    /// No operation is under way: a signal ends msb at once.
+    is_idle: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// Listens from now on. Where no handler can be set, signals do what they always do.
     pub(crate) fn watch() -> Self {
         let cancel = Cancel::default();
-        let raised = cancel.clone();
+        let is_idle = Arc::new(AtomicBool::new(false));
+        let (raised, idle) = (cancel.clone(), Arc::clone(&is_idle));
         let _ = ctrlc::set_handler(move || {
-            if raised.is_cancelled() {
+            if idle.load(Ordering::Relaxed) || raised.is_cancelled() {
                 leave();
             }
             raised.cancel();
@@ -37,7 +41,12 @@ impl Interrupt {
                 leave();
             });
         });
-        Self { cancel }
+        Self { cancel, is_idle }
+    }
+
+    /// Lets signals end msb at once while the user is asked something, or not any more.
+    pub(crate) fn idle(&self, is_idle: bool) {
+        self.is_idle.store(is_idle, Ordering::Relaxed);
     }
 
     /// Returns the flag that the first signal raises.
@@ -90,6 +99,7 @@ mod tests {
     fn an_error_after_the_wish_to_stop_is_an_interruption() {
         let interrupt = Interrupt {
             cancel: Cancel::default(),
+            is_idle: Arc::default(),
         };
         let failed = || Err::<(), _>(StoreError::NotFound("x".to_owned()));
         let exit = |result: Result<(), CommandError>| result.map_err(|error| error.exit());

@@ -125,6 +125,20 @@ pub(crate) fn during<T>(ui: Ui, work: Work, operation: impl FnOnce(&Arc<dyn Prog
     result
 }
 
+/// Runs an operation that talks to the user: what it tells are lines.
+pub(crate) fn beside_questions<T>(
+    ui: Ui,
+    work: Work,
+    operation: impl FnOnce(&Arc<dyn Progress>) -> T,
+) -> T {
+    match ui.form() {
+        ProgressForm::Auto | ProgressForm::Bars => {
+            during(ui.progress(ProgressForm::Plain), work, operation)
+        }
+        _ => during(ui, work, operation),
+    }
+}
+
 /// Returns the line shown while another process makes a layer.
 fn waiting_for_layer(diff_id: &msb_host::digest::Digest) -> String {
     format!(

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use console::{Style, Term};
+use msb_host::auth::LoginInstruction;
 use msb_host::progress::LogLevel;
 use serde::Serialize;
 
@@ -264,6 +265,23 @@ impl Ui {
     #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
     pub(crate) fn prompt(self, question: &str) {
         write_stderr(question);
+    }
+
+    /// Writes what a plugin wants the user to do at a login. Also with `--quiet`.
+    pub(crate) fn instruction(self, plugin: &str, instruction: &LoginInstruction) {
+        let label = format!("plugin `{}`:", escaped(plugin));
+        let label = self.stderr.paint(Role::Heading, &label);
+        let mut text = format!("{label} {}\n", line(&instruction.text));
+        for (name, value) in [("page", &instruction.url), ("code", &instruction.code)] {
+            if let Some(value) = value {
+                let name = self
+                    .stderr
+                    .paint(Role::Aside, &format!("{name}:"))
+                    .into_owned();
+                text.extend(["    ", &name, " ", &line(value), "\n"]);
+            }
+        }
+        write_stderr(&text);
     }
 
     /// Returns whether lines of a log that are this important are shown.

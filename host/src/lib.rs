@@ -168,7 +168,7 @@ mod wildcard;
 #[cfg(feature = "plugins")]
 pub use archive::Input;
 #[cfg(feature = "plugins")]
-pub use auth::{LoggedIn, LoggedOut, PasswordStore, Registered};
+pub use auth::{LoggedIn, LoggedOut, LoginPrompt, PasswordStore, Registered};
 pub use cancel::Cancel;
 pub use context::Context;
 #[cfg(feature = "registry")]
@@ -206,5 +206,7 @@ pub mod work {
         Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
     };
     #[cfg(feature = "plugins")]
-    pub use crate::msb::{Doctor, Export, ListLogins, Load, LogIn, LogOut, PluginSources, Save};
+    pub use crate::msb::{
+        Doctor, Export, InteractiveLogIn, ListLogins, Load, LogIn, LogOut, PluginSources, Save,
+    };
 }

@@ -65,7 +65,7 @@ pub use files::{Diff, ListFiles, OpenFile, WalkFiles};
 pub use load::Load;
 pub use local::{Df, History, Images, Inspect, Prune, Release, Remove, UseImage, Verify};
 #[cfg(feature = "plugins")]
-pub use login::{ListLogins, LogIn, LogOut};
+pub use login::{InteractiveLogIn, ListLogins, LogIn, LogOut};
 pub use merge::{Disk, Merge};
 #[cfg(feature = "registry")]
 pub use mount::{Mount, Unmount};

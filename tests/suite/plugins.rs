@@ -8,6 +8,7 @@ mod conformance;
 mod consent;
 mod containers;
 mod contract;
+mod device_login;
 mod distribution;
 mod guide;
 mod hostile;
@@ -72,6 +73,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         consent::tests(),
         containers::tests(),
         contract::tests(),
+        device_login::tests(),
         distribution::tests(),
         guide::tests(),
         hostile::tests(),

@@ -50,6 +50,12 @@ pub(super) fn for_keep(error: &LoginError) -> Option<String> {
                 offered.join(", ")
             ));
         }
+        LoginError::Interactive { source, .. } => {
+            return match source {
+                ProviderError::Broken(error) => error.downcast_ref().and_then(for_plugin),
+                error => error.hint().map(str::to_owned),
+            };
+        }
         LoginError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
         LoginError::Verify(VerifyError::Registry(error)) => return for_verify(error),
         LoginError::Settings(error) => return for_settings(error),

@@ -37,6 +37,7 @@ mod harness;
 mod hostile;
 mod keeping;
 mod leaks;
+mod login;
 mod odd;
 mod own_answer;
 mod probe;
@@ -84,6 +85,11 @@ pub struct Subject {
     /// (`https://api.example.com/tokens`). In them `{{registry}}` and `{{secret}}` stand for the same. What
     /// else is asked for is answered with a document of well-known shapes.
     pub answers: BTreeMap<String, String>,
+    /// What the user answers at a login, by how the question begins. Other questions are answered with the
+    /// made-up user and secret.
+    pub replies: BTreeMap<String, String>,
+    /// The registry that the user logs in to, where it is not the first one that the plugin knows.
+    pub registry: Option<String>,
     /// Where archives are kept that a format plugin has failed with, for its author to look at:
     /// `hostile-bytes-7.tar` and the like.
     pub keep: Option<PathBuf>,
@@ -235,5 +241,7 @@ fn credential(
     checks.push(harness.check("keeping", || keeping::keeping(&candidate))?);
     harness.begin("servers")?;
     checks.extend(servers::servers(&candidate, inspection));
+    // It may keep what it gets at a login: no check of questions comes after.
+    checks.push(harness.check("login", || login::login(&candidate))?);
     Ok(())
 }

@@ -135,6 +135,7 @@ impl Provider for Fake {
             erase: true,
             list: true,
             report: true,
+            login: false,
         }
     }
 

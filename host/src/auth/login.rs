@@ -1,7 +1,6 @@
 //! `login`: credentials are tried, kept, and written down without the password; all of it or
 //! nothing.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,18 +8,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempt::ProviderAttempt;
 use super::chain::Chain;
+use super::login_error::LoginError;
 use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
 use super::provider::{Provider, ProviderError};
 use crate::address;
-use crate::cancel::Cancelled;
 use crate::context::Context;
 use crate::credential::{Action, AuthSourceKind, CredentialRequest, RegistryAuth};
 use crate::progress::Event;
 use crate::reference::canonical_host;
 use crate::registry::{Client, LoginCheck, VerifyError};
 use crate::settings::edit::Edit;
-use crate::settings::{AuthSource, Settings, SettingsError};
+use crate::settings::{AuthSource, Settings};
 
 /// The most bytes of a password or token: more than the largest key that stands for one, and about
 /// what servers take in the head of a request.
@@ -73,100 +72,8 @@ pub struct LoggedIn {
     pub shadowed_by: Option<ProviderAttempt>,
     /// The file with the password, where it is in one.
     pub file: Option<PathBuf>,
-}
-
-/// Credentials that could not be kept or forgotten.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoginError {
-    /// A text is not a registry.
-    #[error("`{}` is not a registry: a host name, with a port or without", address::shown_as_registry(.0))]
-    NotARegistry(String),
-    /// A text is more than a registry.
-    #[error(
-        "credentials are stored per registry; use `{registry}` instead of `{}`",
-        address::shown_as_registry(text)
-    )]
-    Path {
-        /// The text.
-        text: String,
-        /// The registry that it begins with.
-        registry: String,
-    },
-    /// A name is none.
-    #[error("the user name {0}")]
-    Username(&'static str),
-    /// A password is none.
-    #[error("the password {0}")]
-    Password(&'static str),
-    /// A password is longer than any that a registry takes.
-    #[error("the password is longer than {} KiB", limit >> 10)]
-    LongPassword {
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// The registry refuses the credentials, or could not be reached.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// The store of credentials did not take them.
-    #[error("no secure store of credentials for {registry}")]
-    Store {
-        /// The registry.
-        registry: String,
-        /// The provider's error.
-        #[source]
-        source: ProviderError,
-    },
-    /// No provider stores logins in the credential store of the operating system.
-    #[error("no enabled provider stores credentials in the keyring")]
-    NoKeyring {
-        /// The providers that store credentials.
-        offered: Vec<String>,
-    },
-    /// There is no provider of that name.
-    #[error("there is no credential provider `{name}`")]
-    NoProvider {
-        /// The name.
-        name: String,
-        /// The providers that store credentials.
-        offered: Vec<String>,
-    },
-    /// The provider only finds credentials.
-    #[error("the provider `{name}` does not store credentials")]
-    CannotStore {
-        /// The provider.
-        name: String,
-        /// The providers that do.
-        offered: Vec<String>,
-    },
-    /// The file with a password could not be changed.
-    #[error("could not {operation} `{}`", path.display())]
-    File {
-        /// What was tried.
-        operation: &'static str,
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
-    /// The settings could not be changed.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// A file that was changed before an error did not become what it was.
-    #[error("could not restore `{}` ({reason}) after an error", path.display())]
-    NotRestored {
-        /// The path of the file.
-        path: PathBuf,
-        /// The reason, for a sentence.
-        reason: String,
-        /// The error.
-        #[source]
-        first: Box<Self>,
-    },
-    /// The user asked to stop.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
+    /// The provider that has logged the user in by talking to them.
+    pub provider: Option<String>,
 }
 
 impl Login {
@@ -209,33 +116,10 @@ impl Login {
     ) -> Result<LoggedIn, LoginError> {
         let auth = RegistryAuth::basic(&self.username, self.password.expose_secret());
         let welcome = client
-            .map(|client| {
-                let progress = Arc::clone(&context.progress);
-                let credentials = Lookup::new(Arc::new(Chain::default()), progress)
-                    .with(&self.registry, auth.clone());
-                let welcome = client.verify(
-                    &self.registry,
-                    &self.username,
-                    &credentials,
-                    context.progress.as_ref(),
-                    &context.cancel,
-                );
-                for notice in client.notices() {
-                    context.progress.report(Event::Notice(&notice));
-                }
-                welcome
-            })
+            .map(|client| check(client, &self.registry, &self.username, &auth, context))
             .transpose()?;
         context.cancel.check()?;
-        let replaced = logins
-            .chain
-            .settings()
-            .get(&self.registry)
-            .and_then(|entry| {
-                let settings = entry.content.as_ref().ok()?;
-                (settings.source != AuthSource::Keyring && !self.is_own(&settings.source))
-                    .then(|| settings.source_key())
-            });
+        let replaced = replaced(logins, &self.registry, |source| self.is_own(source));
         match &self.store {
             PasswordStore::Keyring => {
                 let keyring = logins
@@ -252,7 +136,7 @@ impl Login {
                 let provider = storing(logins.chain, name)?;
                 self.keep_with(provider, ("provider", name), logins, &auth, context)?;
                 // What an earlier login has stored there is not used any more.
-                self.erase_from_keyring(logins, Some(provider.name()), context);
+                erase_from_keyring(logins, &self.registry, Some(provider.name()), context);
             }
         }
         Ok(LoggedIn {
@@ -260,6 +144,7 @@ impl Login {
             replaced,
             shadowed_by: self.shadowed_by(logins, context),
             file: (self.store == PasswordStore::File).then(|| logins.file(&self.registry)),
+            provider: None,
         })
     }
 
@@ -286,7 +171,7 @@ impl Login {
         logins.tidy();
         let old = logins.set_aside(&self.registry)?;
         // Settings come first: a password that they do not name would stay unnoticed.
-        if let Err(error) = write_down(&mut edit, &self.registry, &self.username, source) {
+        if let Err(error) = write_down(&mut edit, &self.registry, Some(&self.username), source) {
             return Err(logins.undone(&self.registry, old, None, error));
         }
         let stored = provider.store(&request, auth, context);
@@ -317,7 +202,7 @@ impl Login {
         let name = file_name(&self.registry);
         let source = ("secret_name", name.as_str());
         // Settings come first: a password that they do not name would stay unnoticed.
-        write_down(&mut edit, &self.registry, &self.username, source)?;
+        write_down(&mut edit, &self.registry, Some(&self.username), source)?;
         let path = logins.file(&self.registry);
         let is_new = !path.exists();
         if let Err(error) = file.put_in_place() {
@@ -331,16 +216,8 @@ impl Login {
         }
         drop(edit);
         // What an earlier login has kept would answer first.
-        self.erase_from_keyring(logins, None, context);
+        erase_from_keyring(logins, &self.registry, None, context);
         Ok(())
-    }
-
-    /// Erases what an earlier login has put into the keyring, unless this provider reads that.
-    fn erase_from_keyring(&self, logins: &LoginStore<'_>, but: Option<&str>, context: &Context) {
-        let keyring = logins.chain.reader(AuthSourceKind::Keyring);
-        if let Some(keyring) = keyring.filter(|keyring| Some(keyring.name()) != but) {
-            let _ = keyring.erase(&login_request(&self.registry), context);
-        }
     }
 
     /// Returns the provider that answers before the stored login.
@@ -364,6 +241,51 @@ impl Login {
             .find(|attempt| attempt.reply.is_answer())?;
         let is_own = own.is_some_and(|own| own.name() == first.provider);
         (!is_own).then_some(first)
+    }
+}
+
+/// Tries credentials at a registry.
+pub(super) fn check(
+    client: &Client,
+    registry: &str,
+    who: &str,
+    auth: &RegistryAuth,
+    context: &Context,
+) -> Result<LoginCheck, VerifyError> {
+    let progress = Arc::clone(&context.progress);
+    let credentials =
+        Lookup::new(Arc::new(Chain::default()), progress).with(registry, auth.clone());
+    let (progress, cancel) = (context.progress.as_ref(), &context.cancel);
+    let welcome = client.verify(registry, who, &credentials, progress, cancel);
+    for notice in client.notices() {
+        context.progress.report(Event::Notice(&notice));
+    }
+    welcome
+}
+
+/// Returns the key of what the settings name for a registry, unless a login has put it there or puts it
+/// there again.
+pub(super) fn replaced(
+    logins: &LoginStore<'_>,
+    registry: &str,
+    is_own: impl FnOnce(&AuthSource) -> bool,
+) -> Option<&'static str> {
+    let entry = logins.chain.settings().get(registry)?;
+    let settings = entry.content.as_ref().ok()?;
+    let is_kept = settings.source == AuthSource::Keyring || is_own(&settings.source);
+    (!is_kept).then(|| settings.source_key())
+}
+
+/// Erases what an earlier login has put into the keyring, unless this provider reads that.
+pub(super) fn erase_from_keyring(
+    logins: &LoginStore<'_>,
+    registry: &str,
+    but: Option<&str>,
+    context: &Context,
+) {
+    let keyring = logins.chain.reader(AuthSourceKind::Keyring);
+    if let Some(keyring) = keyring.filter(|keyring| Some(keyring.name()) != but) {
+        let _ = keyring.erase(&login_request(registry), context);
     }
 }
 

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::chain::Chain;
-use super::login::LoginError;
+use super::login_error::LoginError;
 use crate::fs::atomic::{self, AtomicFile, FORMER_PASSWORD, Mode, SetAside};
 use crate::fs::{self, PRIVATE_DIRECTORY, PRIVATE_FILE, SHARED_DIRECTORY, create_directory};
 use crate::home::Home;
@@ -147,14 +147,17 @@ pub(super) fn places(edit: &Edit, registry: &str) -> Vec<Vec<String>> {
 pub(super) fn write_down(
     edit: &mut Edit,
     registry: &str,
-    username: &str,
+    username: Option<&str>,
     source: (&str, &str),
 ) -> Result<(), LoginError> {
     let mut places = places(edit, registry).into_iter();
     let place = places
         .next()
         .unwrap_or_else(|| ["registries", "auth", registry].map(str::to_owned).to_vec());
-    let entry = json!({"username": username, source.0: source.1});
+    let mut entry = json!({source.0: source.1});
+    if let Some(username) = username {
+        entry["username"] = username.into();
+    }
     edit.set(&strs(&place), &entry)?;
     for other in places {
         edit.remove(&strs(&other));

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::attempt::ProviderAttempt;
 use super::chain::Chain;
-use super::login::{LoginError, login_request, providers};
+use super::login::{login_request, providers};
+use super::login_error::LoginError;
 use super::login_store::{LoginStore, file_name, places, strs};
 use super::pattern;
 use super::provider::ProviderError;

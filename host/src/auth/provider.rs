@@ -6,8 +6,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::prompt::LoginPrompt;
 use crate::context::Context;
 use crate::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 
@@ -44,6 +46,17 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Returns the credentials for a request.
     fn get(&self, request: &CredentialRequest, context: &Context) -> Result<Answer, ProviderError>;
+
+    /// Logs the user in for the registry of a request, by talking to them, and returns their credentials.
+    fn log_in(
+        &self,
+        request: &CredentialRequest,
+        prompt: &Arc<dyn LoginPrompt>,
+        context: &Context,
+    ) -> Result<Answer, ProviderError> {
+        let _ = (request, prompt, context);
+        Err(ProviderError::Unsupported)
+    }
 
     /// Stores credentials for the registry of a request.
     fn store(
@@ -83,6 +96,8 @@ pub struct Operations {
     pub list: bool,
     /// It wants to hear whether an answer was of use.
     pub report: bool,
+    /// It logs the user in by talking to them.
+    pub login: bool,
 }
 
 /// A provider's answer.

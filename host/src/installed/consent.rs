@@ -184,6 +184,7 @@ impl LockedKind {
                 words.push("find credentials");
                 words.extend(operations.iter().map(|word| match word.as_str() {
                     "report" => "hear what became of its answers",
+                    "login" => "log you in by talking to you",
                     word => word,
                 }));
             }

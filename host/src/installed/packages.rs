@@ -120,6 +120,7 @@ impl LockedKind {
                     ("erase", said.operations.erase),
                     ("list", said.operations.list),
                     ("report", said.operations.report),
+                    ("login", said.operations.login),
                 ];
                 Self::Credential {
                     name: said.name.clone(),
@@ -171,6 +172,7 @@ impl LockedKind {
                         erase: does("erase"),
                         list: does("list"),
                         report: does("report"),
+                        login: does("login"),
                     },
                     registries: registries.clone(),
                     needs: asks

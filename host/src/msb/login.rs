@@ -1,12 +1,15 @@
 //! Logins to registries, by [`Msb`].
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 
 use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::auth::{
-    self, LoggedIn, LoggedOut, Login, LoginStore, PasswordStore, Registered, registry_named,
+    self, InteractiveLogin, LoggedIn, LoggedOut, Login, LoginPrompt, LoginStore, PasswordStore,
+    Registered, registry_named,
 };
 use crate::context::Context;
 use crate::settings::Settings;
@@ -17,6 +20,15 @@ pub struct LogIn {
     registry: String,
     username: String,
     password: SecretString,
+    store: Option<PasswordStore>,
+    verify: bool,
+}
+
+/// Logs in by talking to the user: see [`Msb::log_in_interactively`].
+#[derive(Debug)]
+pub struct InteractiveLogIn {
+    registry: String,
+    prompt: Arc<dyn LoginPrompt>,
     store: Option<PasswordStore>,
     verify: bool,
 }
@@ -42,6 +54,24 @@ impl Msb {
             registry: registry.into(),
             username: username.into(),
             password: password.into(),
+            store: None,
+            verify: true,
+        };
+        Operation::new(self, work)
+    }
+
+    /// Has a credential provider log the user in that does so by talking to them, as with a code for a page
+    /// in the browser: the one that the settings name for the registry, else the first one that knows it.
+    /// What it answers is tried at the registry, and the settings name the provider from then on. `None`
+    /// where no provider does this.
+    pub fn log_in_interactively(
+        &self,
+        registry: impl Into<String>,
+        prompt: Arc<dyn LoginPrompt>,
+    ) -> Operation<InteractiveLogIn> {
+        let work = InteractiveLogIn {
+            registry: registry.into(),
+            prompt,
             store: None,
             verify: true,
         };
@@ -90,7 +120,22 @@ impl Operation<LogIn> {
     }
 }
 
+impl Operation<InteractiveLogIn> {
+    /// Asks this provider alone. Another kind of store talks to nobody.
+    pub fn store(mut self, store: PasswordStore) -> Self {
+        self.work.store = Some(store);
+        self
+    }
+
+    /// Whether the registry is asked if it takes the credentials. The default is to ask.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.work.verify = verify;
+        self
+    }
+}
+
 impl Sealed for LogIn {}
+impl Sealed for InteractiveLogIn {}
 impl Sealed for LogOut {}
 impl Sealed for ListLogins {}
 
@@ -105,6 +150,20 @@ impl Work for LogIn {
             .store
             .unwrap_or_else(|| default.map_or_else(PasswordStore::default, PasswordStore::named));
         let login = Login::new(&self.registry, &self.username, self.password, store)?;
+        msb.login_store(|logins| Ok(login.keep(logins, client.as_deref(), context)?))
+    }
+}
+
+impl Work for InteractiveLogIn {
+    type Output = Option<LoggedIn>;
+
+    fn work(self, msb: &Msb, context: &Context) -> Result<Option<LoggedIn>, Error> {
+        let client = self.verify.then(|| msb.client()).transpose()?;
+        let login = InteractiveLogin {
+            registry: registry_named(&self.registry)?,
+            store: self.store,
+            prompt: self.prompt,
+        };
         msb.login_store(|logins| Ok(login.keep(logins, client.as_deref(), context)?))
     }
 }

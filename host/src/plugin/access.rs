@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
 use zeroize::Zeroizing;
@@ -58,6 +58,9 @@ pub trait FakeSystem: fmt::Debug + Send + Sync {
     /// Returns the time.
     fn now(&self) -> SystemTime;
 
+    /// Lets time pass, without taking any.
+    fn wait(&self, time: Duration);
+
     /// Takes note of a use that was not granted.
     fn refused(&self, wish: &str);
 }
@@ -102,7 +105,9 @@ pub(super) struct Access {
     pub(super) grants: Arc<Grants>,
     /// What the user has set for the plugin, as JSON.
     pub(super) settings: Option<Arc<str>>,
-    /// What the user has set for the registry of the request.
+    /// The registry of the request.
+    pub(super) registry_name: Option<Arc<str>>,
+    /// What the user has set for it.
     pub(super) registry: Option<serde_json::Value>,
     /// The home of msb: the root `msb:`.
     pub(super) msb_home: PathBuf,

@@ -17,6 +17,7 @@ wasmtime::component::bindgen!({
         "msb:plugin/http": async | trappable,
         "msb:plugin/exchange": async | trappable,
         "msb:plugin/files": async | trappable,
+        "msb:plugin/prompt": async | trappable,
         default: trappable,
     },
     exports: { default: async },

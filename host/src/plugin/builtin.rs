@@ -27,6 +27,7 @@ const KEEPS: Operations = Operations {
     erase: true,
     list: false,
     report: false,
+    login: false,
 };
 /// What can say what it has.
 const LISTS: Operations = Operations {
@@ -34,6 +35,7 @@ const LISTS: Operations = Operations {
     erase: false,
     list: true,
     report: false,
+    login: false,
 };
 /// What answers, and no more.
 const ANSWERS: Operations = Operations {
@@ -41,6 +43,7 @@ const ANSWERS: Operations = Operations {
     erase: false,
     list: false,
     report: false,
+    login: false,
 };
 
 /// Returns the plugins that ship with msb, each kind in the order in which it is asked.

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::access::Access;
 use super::bindings::exports::msb::plugin::credentials as wit;
+use super::capability::prompt::Conversation;
 use super::component::{Component, Exports};
 use super::credential_answers as answers;
 use super::error::{Failure, PluginError};
@@ -16,7 +17,7 @@ use super::guest::Guest;
 use super::limits::Stopped;
 use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
-use crate::auth::{Answer, CredentialEntry, Operations, Provider, ProviderError};
+use crate::auth::{Answer, CredentialEntry, LoginPrompt, Operations, Provider, ProviderError};
 use crate::context::Context;
 use crate::credential::{AuthSourceKind, CredentialRequest, Outcome, RegistryAuth, Tier};
 
@@ -40,6 +41,7 @@ pub fn providers(runtime: &Runtime, packages: &[Package]) -> Vec<Arc<dyn Provide
             let access = Access {
                 grants: Arc::new(package.grants.clone()),
                 settings: package.settings.as_ref().map(|it| it.to_string().into()),
+                registry_name: None,
                 registry: None,
                 msb_home: runtime.home(),
                 servers: Some(runtime.servers()),
@@ -86,6 +88,19 @@ impl CredentialPlugin {
         call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
         convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
     ) -> Result<T, ProviderError> {
+        self.call_with(function, request, context, |_| (), call, convert)
+    }
+
+    /// The same, in an instance whose state `prepare` has filled.
+    fn call_with<T, A>(
+        &self,
+        function: &'static str,
+        request: Option<&CredentialRequest>,
+        context: &Context,
+        prepare: impl FnOnce(&mut Guest),
+        call: impl AsyncFnOnce(&wit::Guest, &mut Exports<'_>) -> wasmtime::Result<Result<A, wit::Error>>,
+        convert: impl FnOnce(A, &mut Guest) -> Result<T, Failure>,
+    ) -> Result<T, ProviderError> {
         let call_context = CallContext {
             plugin: &self.package.name,
             progress: &context.progress,
@@ -99,9 +114,11 @@ impl CredentialPlugin {
                     function,
                     |guest| {
                         guest.access = Access {
+                            registry_name: request.map(|it| it.registry.as_str().into()),
                             registry: request.and_then(|request| request.settings.clone()),
                             ..self.access.clone()
                         };
+                        prepare(guest);
                     },
                     async |exports| {
                         let credentials = exports.credentials()?;
@@ -174,6 +191,29 @@ impl Provider for CredentialPlugin {
             "get",
             Some(request),
             context,
+            async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
+            answers::answer,
+        )
+    }
+
+    fn log_in(
+        &self,
+        request: &CredentialRequest,
+        prompt: &Arc<dyn LoginPrompt>,
+        context: &Context,
+    ) -> Result<Answer, ProviderError> {
+        if !self.description.operations.login {
+            return Err(ProviderError::Unsupported);
+        }
+        let asked = answers::interactive(request);
+        self.call_with(
+            "get",
+            Some(request),
+            context,
+            |guest| {
+                guest.meter.wait_for_user();
+                guest.conversation = Some(Conversation::new(Arc::clone(prompt)));
+            },
             async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
             answers::answer,
         )

@@ -73,6 +73,7 @@ pub(super) fn description(said: wit::Description) -> Result<CredentialDescriptio
             erase: said.operations.contains(wit::Operations::ERASE),
             list: said.operations.contains(wit::Operations::LIST),
             report: said.operations.contains(wit::Operations::REPORT),
+            login: attribute("login") == Some("interactive"),
         },
         registries: said.registries,
         needs: needs.collect::<Result<_, Failure>>()?,
@@ -95,6 +96,14 @@ pub(super) fn request(request: &CredentialRequest) -> wit::Request {
         username: request.username.clone(),
         attempt: request.attempt,
         attributes: Vec::new(),
+    }
+}
+
+/// The same, of a question at which the user waits to be logged in.
+pub(super) fn interactive(asked: &CredentialRequest) -> wit::Request {
+    wit::Request {
+        attributes: vec![("interactive".to_owned(), "yes".to_owned())],
+        ..request(asked)
     }
 }
 

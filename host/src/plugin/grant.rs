@@ -37,11 +37,13 @@ pub enum Capability {
     Reveal,
     /// Keeping what outlives a run.
     State,
+    /// Talking to the user at a login.
+    Prompt,
 }
 
 impl Capability {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Env,
         Self::Files,
         Self::Keychain,
@@ -50,6 +52,7 @@ impl Capability {
         Self::Clock,
         Self::Reveal,
         Self::State,
+        Self::Prompt,
     ];
 
     /// Returns its name, which is its interface's: `env`.
@@ -63,12 +66,16 @@ impl Capability {
             Self::Clock => "clock",
             Self::Reveal => "reveal",
             Self::State => "state",
+            Self::Prompt => "prompt",
         }
     }
 
     /// Returns whether its grants name a scope.
     pub fn has_scope(self) -> bool {
-        !matches!(self, Self::Clock | Self::Reveal | Self::State)
+        !matches!(
+            self,
+            Self::Clock | Self::Reveal | Self::State | Self::Prompt
+        )
     }
 
     /// Returns the capability that an import makes use of: `msb:plugin/env@0.1.0`.
@@ -161,7 +168,9 @@ fn wanted(capability: Capability) -> &'static str {
         Capability::Keychain => "the name of a service, as in `keychain=com.example.vault`",
         Capability::Helper => "the name of a helper, as in `helper=pass`",
         Capability::Http => "a server, as in `http=https://vault.example.com:8200`",
-        Capability::Clock | Capability::Reveal | Capability::State => "no scope",
+        Capability::Clock | Capability::Reveal | Capability::State | Capability::Prompt => {
+            "no scope"
+        }
     }
 }
 
@@ -183,7 +192,7 @@ fn canonical(capability: Capability, scope: &str) -> Result<String, String> {
         Capability::Keychain => plain(|letter| !letter.is_control() && letter != '*'),
         Capability::Files => symbolic_path::pattern(scope).map(|path| path.to_string()),
         Capability::Http => scope.parse::<HttpScope>().map(|scope| scope.to_string()),
-        Capability::Clock | Capability::Reveal | Capability::State => {
+        Capability::Clock | Capability::Reveal | Capability::State | Capability::Prompt => {
             Err(format!("`{capability}` takes no scope"))
         }
     }
@@ -359,7 +368,7 @@ pub fn exposure<'a>(grants: impl IntoIterator<Item = &'a str>) -> Option<String>
                 secrets.push(format!("`{grant}`"));
             }
             Capability::Http => servers.extend(grant.scope.as_deref().map(|it| format!("`{it}`"))),
-            Capability::Clock | Capability::Reveal | Capability::State => {}
+            Capability::Clock | Capability::Reveal | Capability::State | Capability::Prompt => {}
         }
     }
     (!secrets.is_empty() && !servers.is_empty()).then(|| {

@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 
 use super::access::Access;
 use super::bindings::msb::plugin::types;
+use super::capability::prompt::Conversation;
 use super::capability::scrub::Sent;
 use super::grant::Capability;
 use super::limits::Meter;
@@ -31,6 +32,8 @@ pub(super) struct Guest {
     pub(super) last_words: Option<String>,
     pub(super) lines: u32,
     pub(super) access: Access,
+    /// With the user, while the guest logs them in.
+    pub(super) conversation: Option<Conversation>,
     /// What the guest holds handles to: secrets, and what WASI has.
     pub(super) table: ResourceTable,
     /// Bytes of the secrets among them.
@@ -57,6 +60,7 @@ impl Guest {
             last_words: None,
             lines: 0,
             access: Access::default(),
+            conversation: None,
             table,
             secret_bytes: 0,
             sent: Sent::default(),

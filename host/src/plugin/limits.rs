@@ -122,6 +122,10 @@ const MAX_TABLES: usize = 256;
 /// Linear memories in one component.
 const MAX_MEMORIES: usize = 16;
 
+/// How long a login may take that the user waits at: codes that a server gives out live for 15 minutes,
+/// seldom for 30.
+const LOGIN: Duration = Duration::from_mins(30);
+
 /// The books of one operation.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -131,6 +135,8 @@ pub(super) struct Meter {
     in_host: Duration,
     host_calls: u64,
     made: u64,
+    /// How long one step of a call may take that the user waits at.
+    step: Option<Duration>,
     /// Since when no call is under way, if none is.
     paused: Option<Instant>,
     memory: usize,
@@ -148,6 +154,7 @@ impl Meter {
             in_host: Duration::ZERO,
             host_calls: 0,
             made: 0,
+            step: None,
             paused: None,
             memory: 0,
             table_elements: 0,
@@ -160,6 +167,15 @@ impl Meter {
         self.started = Instant::now();
         self.in_host = Duration::ZERO;
         self.paused = None;
+    }
+
+    /// Gives the call as much time by the clock as a user may need to log in. What it waits for in the host
+    /// has as much time as before.
+    pub(super) fn wait_for_user(&mut self) {
+        if let Some(wall) = &mut self.budget.wall {
+            self.step = Some(*wall);
+            *wall = (*wall).max(LOGIN);
+        }
     }
 
     /// Notes that a call has come back. Until the next one, no time runs.
@@ -212,9 +228,13 @@ impl Meter {
         &self.budget
     }
 
-    /// Returns when the call has to be over, by the clock.
+    /// Returns when what the call waits for in the host has to be over, by the clock.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.budget.wall.map(|wall| self.started + wall)
+        let deadline = self.started + self.budget.wall?;
+        Some(match self.step {
+            Some(step) => deadline.min(Instant::now() + step),
+            None => deadline,
+        })
     }
 
     /// Notes that the guest has called the host.

@@ -98,7 +98,10 @@ impl Bench {
             kind: PluginKind::Credential(CredentialDescription {
                 name: "rogue".to_owned(),
                 title: "Does what it is told".to_owned(),
-                operations: Operations::default(),
+                operations: Operations {
+                    login: true,
+                    ..Operations::default()
+                },
                 registries: vec!["*".to_owned()],
                 needs: Vec::new(),
                 tier: None,

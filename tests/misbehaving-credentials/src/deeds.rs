@@ -5,7 +5,7 @@ use crate::exports::msb::plugin::credentials::{Answer, Entry, Error, Extent, Pro
 use crate::exports::msb::plugin::credentials::{Cache, Credential};
 use crate::msb::plugin::secret::Secret;
 use crate::msb::plugin::types::Refusal;
-use crate::msb::plugin::{env, files, http, keychain, log, reveal, settings};
+use crate::msb::plugin::{env, files, http, keychain, log, prompt, reveal, settings};
 
 /// Returns what to do, if the settings say.
 pub(crate) fn deed() -> Option<String> {
@@ -48,6 +48,15 @@ pub(crate) fn get(deed: &str, request: Request) -> Result<Answer, Error> {
                 ended => return ended.map(|_| answer("kit-user", b"secret")),
             }
         },
+        "login-leak" => {
+            shows(&format!("the password is {}", found()?))?;
+            Err(Error::NotFound)
+        }
+        "login-mute" => {
+            let _ = shows("open the page");
+            Err(Error::NotFound)
+        }
+        "login-forgets" if !request.attributes.is_empty() => Ok(answer("kit-user", b"secret")),
         "odd" if request.registry.len() > 1000 => panic!("that is no registry"),
         _ => Err(Error::NotFound),
     }
@@ -90,6 +99,19 @@ fn found() -> Result<String, Error> {
     };
     let bytes = reveal::bytes(&secret).map_err(|_| failed("msb plugin grant", None))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Shows the user a text.
+fn shows(text: &str) -> Result<(), Error> {
+    let instruction = prompt::Instruction {
+        text: text.to_owned(),
+        url: None,
+        code: None,
+    };
+    prompt::show(&instruction).map_err(|refusal| match refusal {
+        Refusal::Denied(text) | Refusal::Unavailable(text) => failed(&text, None),
+        _ => failed("it is not shown", None),
+    })
 }
 
 /// Returns how often it was called.

@@ -14,7 +14,8 @@ use exports::msb::plugin::credentials::{
 use msb::plugin::secret::Secret;
 use msb::plugin::types::{Need, Refusal};
 use msb::plugin::{
-    clock, derive, env, exchange, files, helper, http, keychain, log, reveal, settings, state,
+    clock, derive, env, exchange, files, helper, http, keychain, log, prompt, reveal, settings,
+    state,
 };
 
 struct Misbehaving;
@@ -35,7 +36,7 @@ impl Guest for Misbehaving {
                 scope: Some("MISBEHAVING_*".to_owned()),
                 reason: "to see what is there".to_owned(),
             }],
-            attributes: Vec::new(),
+            attributes: vec![("login".to_owned(), "interactive".to_owned())],
         }
     }
 
@@ -116,6 +117,30 @@ impl Guest for Misbehaving {
             "exchange" => exchanges(&argument),
             "learn" => learns(&argument),
             "state" => remembers(&argument),
+            "show" => shows(&argument),
+            "ask" => match prompt::ask(&argument) {
+                Ok(answer) => Err(failed(answer)),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "ask-secret" => match prompt::ask_secret(&argument) {
+                Ok(secret) => Ok(Answer {
+                    source: Some(secret.length().to_string()),
+                    ..answer("user", secret)
+                }),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "wait" => match prompt::wait(argument.parse().unwrap_or(0)) {
+                Ok(()) => Err(failed("waited".to_owned())),
+                Err(refusal) => Err(told(refusal)),
+            },
+            "show-forever" => loop {
+                if let Err(error) = shows("again") {
+                    return Err(error);
+                }
+            },
+            "wait-forever" => loop {
+                prompt::wait(0).map_err(told)?;
+            },
             "clock" => match clock::now() {
                 Ok(now) => Err(failed(format!("it is {now}"))),
                 Err(refusal) => Err(told(refusal)),
@@ -282,6 +307,18 @@ fn remembers(name: &str) -> Result<Answer, Error> {
             Err(failed("kept".to_owned()))
         }
     }
+}
+
+/// Shows a text, a page and a code, which bars separate.
+fn shows(argument: &str) -> Result<Answer, Error> {
+    let mut parts = argument.split('|').map(str::to_owned);
+    let instruction = prompt::Instruction {
+        text: parts.next().unwrap_or_default(),
+        url: parts.next(),
+        code: parts.next(),
+    };
+    prompt::show(&instruction).map_err(told)?;
+    Ok(basic("user", b"secret"))
 }
 
 /// Tells what can be learnt of a secret that was made of that of a variable.

@@ -146,6 +146,7 @@ impl Provider for Known {
             erase: true,
             list: true,
             report: true,
+            login: false,
         }
     }
 

@@ -67,8 +67,8 @@ fn passes(env: &TestEnv, name: &str, arguments: &[&str], skipped: &[&str]) {
 
 /// What takes an archive of the author's.
 const OF_SAMPLES: [&str; 4] = ["made-layers", "samples", "samples-again", "samples-load"];
-/// What takes a server.
-const OF_SERVERS: [&str; 2] = ["hostile-answers", "slow-server"];
+/// What takes a server, or a user who is talked to.
+const OF_OTHERS: [&str; 3] = ["hostile-answers", "login", "slow-server"];
 
 fn the_formats_that_ship_with_msb_pass() {
     let env = TestEnv::new();
@@ -79,9 +79,9 @@ fn the_formats_that_ship_with_msb_pass() {
 
 fn the_providers_that_ship_with_msb_pass() {
     let env = TestEnv::new();
-    passes(&env, "keychain", &[], &OF_SERVERS);
+    passes(&env, "keychain", &[], &OF_OTHERS);
     for name in ["env", "secret-file", "docker-config"] {
-        passes(&env, name, &[], &[&OF_SERVERS[..], &["keeping"]].concat());
+        passes(&env, name, &[], &[&OF_OTHERS[..], &["keeping"]].concat());
     }
 }
 
@@ -121,13 +121,18 @@ fn the_examples_pass_with_what_they_need() {
         "registries": {"ghcr.io": "registries/ghcr"},
     });
     env.write("vault.json", settings.to_string().as_bytes());
-    passes(&env, "vault", &["--settings", "vault.json"], &["keeping"]);
+    passes(
+        &env,
+        "vault",
+        &["--settings", "vault.json"],
+        &["keeping", "login"],
+    );
     let settings = r#"{"helper":"pass"}"#;
     passes(
         &env,
         "credential-helper",
         &["--settings", settings],
-        &OF_SERVERS,
+        &OF_OTHERS,
     );
 }
 
@@ -167,8 +172,9 @@ fn a_provider_that_passes_is_shown_check_by_check() {
         passed     keeping              logins kept and forgotten: 2
         skipped    hostile-answers      it asks no server
         skipped    slow-server          it asks no server
+        skipped    login                it does not log users in by talking to them
         --- stderr
-        ✓ Tested       […]/keychain.wasm (17 passed, 2 skipped)",
+        ✓ Tested       […]/keychain.wasm (17 passed, 3 skipped)",
     );
 }
 
@@ -189,7 +195,7 @@ fn a_program_reads_the_same() {
             "sha256": null,
             "passed": 16,
             "failed": 0,
-            "skipped": 3,
+            "skipped": 4,
             "checks": null,
         })
     );
@@ -207,9 +213,9 @@ fn a_program_reads_the_same() {
     assert_eq!(
         checks.last().unwrap(),
         &json!({
-            "name": "slow-server",
+            "name": "login",
             "outcome": "skipped",
-            "summary": "it asks no server",
+            "summary": "it does not log users in by talking to them",
             "details": [],
         })
     );
@@ -326,24 +332,28 @@ fn a_provider_fails_where_it_breaks_the_rules() {
     let reveal = &["--grant", "reveal"][..];
     let http = &["--grant", "http=https://misbehaving.example.com"][..];
     for (deed, arguments, failed) in [
-        ("leak-log", reveal, &["leaks"][..]),
-        ("leak-error", reveal, &["leaks"]),
-        ("leak-hint", reveal, &["leaks"]),
-        ("leak-source", reveal, &["leaks", "username"]),
+        ("leak-log", reveal, &["leaks", "login"][..]),
+        ("leak-error", reveal, &["leaks", "login"]),
+        ("leak-hint", reveal, &["leaks", "login"]),
+        ("leak-source", reveal, &["leaks", "login", "username"]),
         ("leak-entry", reveal, &["leaks"]),
-        ("leak-panic", reveal, &["leaks", "requests", "username"]),
-        ("swallow", &[], &["denials", "username"]),
-        ("anyone", &[], &["denials", "username"]),
+        (
+            "leak-panic",
+            reveal,
+            &["leaks", "login", "requests", "username"],
+        ),
+        ("swallow", &[], &["denials", "login", "username"]),
+        ("anyone", &[], &["denials", "login", "username"]),
         ("odd", &[], &["requests"]),
         ("report", &[], &["unclaimed"]),
         ("forget", &[], &["keeping"]),
         (
             "count",
             &["--grant", "keychain=misbehaving"],
-            &["answers-again", "denials", "username"],
+            &["answers-again", "denials", "login", "username"],
         ),
-        ("echo", http, &["hostile-answers", "leaks"]),
-        ("insist", http, &["slow-server", "username"]),
+        ("echo", http, &["hostile-answers", "leaks", "login"]),
+        ("insist", http, &["login", "slow-server", "username"]),
     ] {
         let settings = json!({"deed": deed}).to_string();
         let run = test(
@@ -365,7 +375,7 @@ fn a_failure_says_what_happened_in_which_case() {
     let env = TestEnv::new();
     let settings = r#"{"deed":"swallow"}"#;
     let run = test(&env, "misbehaving-credentials", &["--settings", settings])
-        .failure(&["misbehaving-credentials.wasm` failed 3 of 16 checks"]);
+        .failure(&["misbehaving-credentials.wasm` failed 4 of 17 checks"]);
     let lines: Vec<&str> = run.stdout.lines().collect();
     let at = |start: &str| {
         let found = lines.iter().position(|line| line.starts_with(start));
@@ -474,6 +484,10 @@ fn what_cannot_be_used_of_the_arguments_is_said() {
         (
             "env.wasm --env NAME",
             "`NAME` is not of the form NAME=VALUE",
+        ),
+        (
+            "env.wasm --reply NAME",
+            "`NAME` is not of the form QUESTION=ANSWER",
         ),
         (
             "env.wasm --file ~/a",

@@ -52,6 +52,13 @@ pub(crate) struct Args {
     /// begins like this one, with the same words in the sample as in those of --file. May be repeated.
     #[arg(long = "answer", value_name = "URL=SAMPLE")]
     answers: Vec<String>,
+    /// What the user answers at a login, as in `'Name:=ann'`: to every question that begins like this one.
+    /// Without this, the answer is the made-up user or secret. May be repeated.
+    #[arg(long = "reply", value_name = "QUESTION=ANSWER")]
+    replies: Vec<String>,
+    /// The registry that a user logs in to with it. Without this, the first one that it knows.
+    #[arg(long, value_name = "HOST")]
+    registry: Option<String>,
     /// Keep the archives that a format plugin fails with in this directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -106,6 +113,17 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         .answers
         .iter()
         .map(|answer| sample(answer, answer.rsplit_once('='), "URL=SAMPLE"));
+    let replies = args
+        .replies
+        .iter()
+        .map(|reply| match reply.rsplit_once('=') {
+            Some((question, answer)) if !question.is_empty() => {
+                Ok((question.to_owned(), answer.to_owned()))
+            }
+            _ => Err(CommandError::new(format!(
+                "`{reply}` is not of the form QUESTION=ANSWER"
+            ))),
+        });
     let stem = args.file.file_stem().unwrap_or_default();
     Ok(Subject {
         name: stem.to_string_lossy().into_owned(),
@@ -115,6 +133,8 @@ fn subject(args: Args) -> Result<Subject, CommandError> {
         variables: variables.collect::<Result<_, _>>()?,
         files: files.collect::<Result<_, _>>()?,
         answers: answers.collect::<Result<_, _>>()?,
+        replies: replies.collect::<Result<_, _>>()?,
+        registry: args.registry,
         archives: args.archive,
         keep: args.keep,
         compiler: commands::compiler().map(Path::to_owned),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use msb_host::auth::{MAX_PASSWORD, password_typed, registry_named};
 use msb_host::progress::LogLevel;
 use msb_host::registry::LoginCheck;
-use msb_host::{LoggedIn, PasswordStore};
+use msb_host::{LoggedIn, Msb, PasswordStore};
 
 use super::has;
+use super::terminal_prompt::TerminalPrompt;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
@@ -19,7 +20,8 @@ use crate::ui::Ui;
 /// Store credentials for a registry in the OS credential store.
 ///
 /// They are tried at the registry first. The password is asked for without being shown, or read
-/// from standard input; config.json gets the name alone.
+/// from standard input; config.json gets the name alone. Without --username, a plugin that logs you in by
+/// itself, as with a code for a page in the browser, is asked first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,8 +46,8 @@ pub(crate) struct Args {
     #[arg(long)]
     no_verify: bool,
     /// Where the password is kept: `keyring`, the credential store of the operating system; `file`, a
-    /// file that only you can read, as plain text; or the name of a provider that stores credentials
-    /// [default: `plugins.store` in config.json, else `keyring`].
+    /// file that only you can read, as plain text; or the name of a provider that stores credentials or
+    /// logs you in by itself [default: `plugins.store` in config.json, else `keyring`].
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     #[command(flatten)]
@@ -61,6 +63,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if !args.no_verify {
         msb.client()?;
     }
+    let interrupt = Interrupt::watch();
+    if args.username.is_none()
+        && !args.password_stdin
+        && let Some(done) = by_provider(ui, args, &msb, &registry, &interrupt)?
+    {
+        ui.success("Logged in", &registry, "", Duration::ZERO);
+        tell(ui, &registry, &done);
+        return Ok(());
+    }
+    interrupt.idle(true);
     let username = match &args.username {
         Some(username) => username.clone(),
         None => asked_name(ui, args.password_stdin)?,
@@ -76,7 +88,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if let Some(store) = &args.store {
         login = login.store(PasswordStore::named(store));
     }
-    let interrupt = Interrupt::watch();
+    interrupt.idle(false);
     let done = progress::during(ui, Work::Login, |progress| {
         login
             .progress(Arc::clone(progress))
@@ -89,6 +101,30 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Has a provider log the user in by talking to them. `None` where none does.
+fn by_provider(
+    ui: Ui,
+    args: &Args,
+    msb: &Msb,
+    registry: &str,
+    interrupt: &Interrupt,
+) -> Result<Option<LoggedIn>, CommandError> {
+    let prompt = Arc::new(TerminalPrompt::new(ui));
+    let mut login = msb
+        .log_in_interactively(registry, prompt)
+        .verify(!args.no_verify);
+    if let Some(store) = &args.store {
+        login = login.store(PasswordStore::named(store));
+    }
+    let done = progress::beside_questions(ui, Work::Login, |progress| {
+        login
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
+    });
+    interrupt.settle(done)
+}
+
 fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
     if done.welcome == Some(LoginCheck::Open) {
         ui.log(
@@ -97,6 +133,11 @@ fn tell(ui: Ui, registry: &str, done: &LoggedIn) {
                 "{registry} does not require authentication, so the password was not verified"
             ),
         );
+    }
+    if let Some(provider) = &done.provider {
+        ui.note(&format!(
+            "config.json names `{provider}` for {registry} from now on"
+        ));
     }
     if let Some(path) = &done.file {
         let path = path.display();

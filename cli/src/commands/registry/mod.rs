@@ -3,6 +3,7 @@
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
+mod terminal_prompt;
 
 use msb_host::auth::{ProviderAttempt, ProviderReply};
 

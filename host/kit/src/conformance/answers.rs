@@ -226,6 +226,7 @@ pub(super) fn unclaimed(candidate: &Candidate<'_>) -> Check {
         erase,
         list,
         report,
+        login: _,
     } = candidate.description.operations;
     if !store {
         let login = RegistryAuth::Basic {

@@ -65,6 +65,8 @@ struct State {
     helpers: BTreeMap<(String, String), Zeroizing<String>>,
     found: BTreeSet<Capability>,
     refused: Vec<String>,
+    /// How long was waited in this scenario, without taking the time.
+    waited: Duration,
 }
 
 impl FakeEnvironment {
@@ -90,6 +92,7 @@ impl FakeEnvironment {
                 helpers: BTreeMap::new(),
                 found: BTreeSet::new(),
                 refused: Vec::new(),
+                waited: Duration::ZERO,
             }),
         })
     }
@@ -114,6 +117,7 @@ impl FakeEnvironment {
         registry.clone_into(&mut state.registry);
         state.items.clear();
         state.helpers.clear();
+        state.waited = Duration::ZERO;
         state.places = files::lay(
             &self.root,
             msb_home,
@@ -228,8 +232,12 @@ impl FakeSystem for FakeEnvironment {
     }
 
     fn now(&self) -> SystemTime {
-        // A time like any other, and the same each time.
-        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
+        // A time like any other, and the same each time but for waits.
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000) + self.state().waited
+    }
+
+    fn wait(&self, time: Duration) {
+        self.state().waited += time;
     }
 
     fn refused(&self, wish: &str) {

@@ -2,6 +2,8 @@
 //!
 //! Owns everything that a provider can say, as text, so that it can be searched.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use super::canary::USER;
 use super::fake_environment::{PASSWORD_VARIABLE, SECRET_NAME};
 use super::harness::{Harness, chain};
 use msb_host::Context;
-use msb_host::auth::{Answer, CredentialEntry, Problem, Provider, ProviderError};
+use msb_host::auth::{Answer, CredentialEntry, LoginPrompt, Problem, Provider, ProviderError};
 use msb_host::credential::{Action, CredentialRequest, Outcome, RegistryAuth};
 use msb_host::plugin::PluginError;
 
@@ -47,6 +49,19 @@ impl Probe<'_> {
     pub(super) fn get(&self, request: &CredentialRequest) -> Observed<Answer> {
         self.observed(
             |context| self.provider.get(request, context),
+            |answer, texts| {
+                texts.extend(answer.source.clone().map(|source| ("source", source)));
+            },
+        )
+    }
+
+    pub(super) fn log_in(
+        &self,
+        request: &CredentialRequest,
+        prompt: &Arc<dyn LoginPrompt>,
+    ) -> Observed<Answer> {
+        self.observed(
+            |context| self.provider.log_in(request, prompt, context),
             |answer, texts| {
                 texts.extend(answer.source.clone().map(|source| ("source", source)));
             },

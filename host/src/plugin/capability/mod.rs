@@ -15,6 +15,7 @@ pub(super) mod http;
 mod keychain;
 mod log;
 mod off_thread;
+pub(super) mod prompt;
 mod reveal;
 pub(super) mod scrub;
 pub(super) mod secret;

@@ -4,6 +4,7 @@
 mod files;
 mod helper;
 mod http;
+mod prompt;
 
 use secrecy::ExposeSecret as _;
 

@@ -39,6 +39,12 @@ impl Description {
         self
     }
 
+    /// Says that the provider can log users in by talking to them.
+    #[must_use]
+    pub fn logs_in(self) -> Self {
+        self.attribute("login", "interactive")
+    }
+
     /// Adds a permission that the provider asks for.
     #[must_use]
     pub fn need(mut self, capability: &str, scope: Option<&str>, reason: &str) -> Self {
@@ -63,6 +69,21 @@ impl Request {
             attempt: 1,
             attributes: Attributes::new(),
         }
+    }
+
+    /// Returns the question of `msb registry login`, at which the user waits to be logged in.
+    pub fn login(registry: impl Into<String>) -> Self {
+        Self {
+            action: Action::Login,
+            attributes: vec![("interactive".to_owned(), "yes".to_owned())],
+            ..Self::pull(registry)
+        }
+    }
+
+    /// Returns whether the user waits to be logged in: `Prompt` may be used.
+    pub fn is_interactive(&self) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.any(|(key, value)| key == "interactive" && value == "yes")
     }
 
     /// Names the repository.

@@ -11,6 +11,7 @@
 
 mod derive;
 mod exchange;
+mod prompt;
 mod system;
 
 use std::cell::RefCell;

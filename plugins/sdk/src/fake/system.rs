@@ -1,14 +1,14 @@
 //! What a plugin can reach, in memory.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
 use crate::Level;
 use crate::system::{
-    Clock, Env, File, Files, Helper, Http, Kept, Keychain, Log, Login, Refusal, Request, Response,
-    Reveal, Secret, Settings, State, Value,
+    Clock, Env, File, Files, Helper, Http, Instruction, Kept, Keychain, Log, Login, Refusal,
+    Request, Response, Reveal, Secret, Settings, State, Value,
 };
 
 /// All capabilities, granted, with what the test has put there.
@@ -24,7 +24,9 @@ pub struct FakeSystem {
     logins: RefCell<Logins>,
     refusals: BTreeMap<String, Refusal>,
     server: Option<Box<Answering>>,
-    now: u64,
+    pub(super) now: Cell<u64>,
+    pub(super) replies: BTreeMap<String, String>,
+    pub(super) shown: RefCell<Vec<Instruction>>,
     kept: RefCell<States>,
     calls: RefCell<Vec<String>>,
     lines: RefCell<Vec<(Level, String)>>,
@@ -150,8 +152,8 @@ impl FakeSystem {
 
     /// Sets the time.
     #[must_use]
-    pub fn now(mut self, seconds: u64) -> Self {
-        self.now = seconds;
+    pub fn now(self, seconds: u64) -> Self {
+        self.now.set(seconds);
         self
     }
 
@@ -164,7 +166,8 @@ impl FakeSystem {
     }
 
     /// Returns the calls so far: `env NAME`, `files PATH`, `keychain SERVICE ACCOUNT`,
-    /// `helper NAME get SERVER`, `http METHOD URL`, `state get KEY`, `clock`, `reveal`.
+    /// `helper NAME get SERVER`, `http METHOD URL`, `state get KEY`, `prompt show`, `prompt ask QUESTION`, `prompt wait SECONDS`,
+    /// `clock`, `reveal`.
     pub fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
@@ -188,7 +191,7 @@ impl FakeSystem {
         logins.get(&(name.to_owned(), server.to_owned())).cloned()
     }
 
-    fn call(&self, call: String) -> Result<(), Refusal> {
+    pub(super) fn call(&self, call: String) -> Result<(), Refusal> {
         let capability = call.split(' ').next().unwrap_or_default();
         let refusal = self
             .refusals
@@ -331,7 +334,7 @@ impl Http for FakeSystem {
 impl Clock for FakeSystem {
     fn now(&self) -> Result<u64, Refusal> {
         self.call("clock".to_owned())?;
-        Ok(self.now)
+        Ok(self.now.get())
     }
 }
 
@@ -342,7 +345,7 @@ impl State for FakeSystem {
         let kept = self.kept.borrow();
         let found = kept
             .get(key)
-            .filter(|(of, _, until)| *of == made_of && self.now.saturating_add(60) < *until);
+            .filter(|(of, _, until)| *of == made_of && self.now.get().saturating_add(60) < *until);
         Ok(found.map(|(_, value, until)| Kept {
             value: Secret::new(value.clone()),
             until: *until,

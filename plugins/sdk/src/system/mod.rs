@@ -8,6 +8,7 @@
 mod derive;
 mod exchange;
 mod host;
+mod prompt;
 mod secret;
 mod state;
 
@@ -21,6 +22,7 @@ pub use crate::credential_bindings::msb::plugin::http::Response;
 pub use derive::{Derive, Encoding, Part};
 pub use exchange::{Content, Exchange, Exchanged, Form, Taking};
 pub use host::System;
+pub use prompt::{Instruction, Prompt};
 pub use secret::Secret;
 pub use state::{Kept, State};
 

@@ -12,6 +12,7 @@ tests! {
     a_variable_that_the_author_sets_is_no_secret;
     a_file_of_a_shape_of_its_own_is_shown_by_the_author;
     a_server_that_answers_in_its_own_way_is_shown_by_the_author;
+    a_user_who_logs_in_is_shown_by_the_author;
     examples_whose_registries_have_one_user_withhold_it_from_others needs Openssl;
 }
 
@@ -86,7 +87,11 @@ fn a_server_that_answers_in_its_own_way_is_shown_by_the_author() {
     let shown = [&arguments[..], &["--answer", login]].concat();
     let run = test(&env, "vault-approle", &shown);
     assert_eq!(ended(&run, "failed"), names(&[]), "{run:#?}");
-    assert_eq!(ended(&run, "skipped"), names(&["keeping"]), "{run:#?}");
+    assert_eq!(
+        ended(&run, "skipped"),
+        names(&["keeping", "login"]),
+        "{run:#?}"
+    );
     for (answer, words) in [
         ("https://a.example", "is not of the form URL=SAMPLE"),
         (
@@ -100,6 +105,66 @@ fn a_server_that_answers_in_its_own_way_is_shown_by_the_author() {
     ] {
         let shown = [&arguments[..], &["--answer", answer]].concat();
         test(&env, "vault-approle", &shown).failure(&[words]);
+    }
+}
+
+fn a_user_who_logs_in_is_shown_by_the_author() {
+    let env = TestEnv::new();
+    env.write(
+        "device.json",
+        br#"{"device_code": "{{secret}}", "user_code": "ABCD", "verification_uri": "https://id.example.com/",
+            "interval": 1}"#,
+    );
+    env.write(
+        "token.json",
+        br#"{"access_token": "{{secret}}", "refresh_token": "{{secret}}", "expires_in": 600}"#,
+    );
+    let settings = |scope: &str| {
+        let server = json!({
+            "device_endpoint": "https://id.example.com/oauth/device",
+            "token_endpoint": "https://id.example.com/oauth/token",
+            "client_id": "kit", "username": "kit-user", "scope": scope,
+        });
+        json!({"registries": {"ghcr.io": server}}).to_string()
+    };
+    let settings = settings("all");
+    let fixed = ["--format", "json", "--settings", &settings];
+    let answers = [
+        "--registry",
+        "ghcr.io",
+        "--answer",
+        "https://id.example.com/oauth/device=device.json",
+        "--answer",
+        "https://id.example.com/oauth/token=token.json",
+    ];
+    let run = test(&env, "device-login", &[&fixed[..], &answers[..]].concat());
+    assert_eq!(ended(&run, "failed"), names(&[]), "{run:#?}");
+    assert!(ended(&run, "passed").contains("login"), "{run:#?}");
+    // Three users, and a pull after the one who was let in.
+    assert!(run.stdout.contains("logins borne: 4"), "{run:#?}");
+    // A provider that shows a secret, and one that keeps to itself that nobody is there.
+    for (deed, words) in [
+        ("login-leak", "a secret is in its instruction"),
+        ("login-mute", "that there is no terminal is not passed on"),
+        (
+            "login-forgets",
+            "it has logged the user in, and asking for credentials",
+        ),
+    ] {
+        let settings = json!({"deed": deed}).to_string();
+        let arguments = [
+            "--format",
+            "json",
+            "--settings",
+            &settings,
+            "--grant",
+            "reveal",
+            "--grant",
+            "prompt",
+        ];
+        let run = test(&env, "misbehaving-credentials", &arguments);
+        assert!(ended(&run, "failed").contains("login"), "{deed}: {run:#?}");
+        assert!(run.stdout.contains(words), "{deed}: {run:#?}");
     }
 }
 
