@@ -11,7 +11,7 @@ use std::sync::Arc;
 use msb_erofs::Device;
 
 use super::member::{Member, padding};
-use super::output::OutputLayer;
+use super::output::{OutputLayer, StoredFiles};
 use super::{ArchiveError, NodeKind};
 use crate::cancel::Cancel;
 use crate::layer::{self, LayerError, LayerImages, MergedFile, MergedKind, MergedNode, MergedTree};
@@ -25,6 +25,13 @@ const BUFFER: usize = 256 << 10;
 const HOLE: usize = 64 << 10;
 const LARGE: u64 = 1 << 20;
 
+/// A layer, and which of its files are right where it lies.
+pub(super) struct Chosen<'a> {
+    pub(super) number: LayerNumber,
+    pub(super) layer: &'a OutputLayer,
+    pub(super) files: &'a StoredFiles,
+}
+
 /// What is to be written.
 pub(super) struct Tree<'a> {
     /// What errors call the output.
@@ -32,7 +39,7 @@ pub(super) struct Tree<'a> {
     /// Where in the archive; empty for its top.
     pub(super) prefix: &'a str,
     /// The bottom one first.
-    pub(super) layers: &'a [(LayerNumber, &'a OutputLayer)],
+    pub(super) layers: &'a [Chosen<'a>],
     pub(super) progress: &'a dyn Progress,
     pub(super) cancel: &'a Cancel,
 }
@@ -42,12 +49,12 @@ impl Tree<'_> {
     pub(super) fn write(&self, output: &mut dyn Write) -> Result<(), ArchiveError> {
         let budget = Budget::new(&Limits::default());
         let mut proven = HashSet::new();
-        for (number, layer) in self.layers {
-            if proven.insert(*number) {
-                self.prove(*number, layer)?;
+        for chosen in self.layers {
+            if proven.insert(&chosen.files.erofs) {
+                self.prove(chosen)?;
             }
         }
-        let images = LayerImages::at(self.layers.iter().map(|(_, layer)| layer.erofs.clone()));
+        let images = LayerImages::at(self.layers.iter().map(|it| it.files.erofs.clone()));
         let mut merged = Merged {
             output,
             name: self.name,
@@ -64,14 +71,15 @@ impl Tree<'_> {
     }
 
     /// Checks that a layer is what it was when it came: its tar still has its digest.
-    fn prove(&self, number: LayerNumber, layer: &OutputLayer) -> Result<(), ArchiveError> {
+    fn prove(&self, chosen: &Chosen<'_>) -> Result<(), ArchiveError> {
+        let (number, layer, files) = (chosen.number, chosen.layer, chosen.files);
         let open = |path: &Path| {
             File::open(path).map_err(|source| ArchiveError::Open {
                 path: path.to_owned(),
                 source,
             })
         };
-        let (erofs, recipe) = (open(&layer.erofs)?, open(&layer.recipe)?);
+        let (erofs, recipe) = (open(&files.erofs)?, open(&files.recipe)?);
         self.progress.report(Event::LayerStarted {
             layer: number,
             name: layer.diff_id.short(),

@@ -35,7 +35,7 @@ pub use inner::in_innermost_folder;
 pub use input::Input;
 pub use metadata::{EntryMetadata, EntryXattrs, ExactNames, NodeKind};
 pub(crate) use opaque::not_an_archive;
-pub use output::{OutputLayer, TarOutput};
+pub use output::{OutputLayer, StoredFiles, TarOutput};
 pub use streamed::{StreamedLayer, StreamedLayers};
 
 use std::io::Read;

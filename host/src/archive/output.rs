@@ -13,7 +13,7 @@ use tar::{EntryType, Header};
 use super::{ArchiveError, ArchiveOutput, merged, normal_path};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::layer;
+use crate::layer::{self, chain_id};
 use crate::progress::{Event, LayerNumber, Progress};
 
 /// Bytes of a path in an archive.
@@ -25,17 +25,36 @@ const MAX_LAYERS: usize = 4096;
 /// The unit in which a tar archive is filled up.
 const TAR_BLOCK: usize = 512;
 
-/// A layer of the store that is to be saved. Its files are opened when its turn comes.
+/// A layer of the store that is to be saved.
 #[derive(Debug)]
 pub struct OutputLayer {
     /// The digest of its tar.
     pub diff_id: Digest,
     /// The length of its tar.
     pub size: u64,
+    /// What the store has of it: its tar comes out of each, its files are others over other layers.
+    pub stored: Vec<StoredFiles>,
+}
+
+/// The files of a layer. They are opened when its turn comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFiles {
+    /// The chain ID, where the image is right over the layers of this one alone.
+    pub chain: Option<Digest>,
     /// Its EROFS image.
     pub erofs: PathBuf,
     /// Its tar recipe.
     pub recipe: PathBuf,
+}
+
+impl OutputLayer {
+    /// Returns the files that are right over the layers below, which the chain ID names.
+    fn over(&self, chain: &Digest) -> Option<&StoredFiles> {
+        let mut stored = self.stored.iter();
+        let own = stored.find(|stored| stored.chain.as_ref() == Some(chain));
+        let any = || self.stored.iter().find(|stored| stored.chain.is_none());
+        own.or_else(any).or_else(|| self.stored.first())
+    }
 }
 
 /// An uncompressed tar archive on its way out.
@@ -132,21 +151,17 @@ impl ArchiveOutput for TarOutput {
 
     fn put_layer(&mut self, path: &str, layer: u32) -> Result<(), ArchiveError> {
         let number = usize::try_from(layer).unwrap_or(usize::MAX);
-        let size = self
-            .layers
-            .get(number)
-            .ok_or(ArchiveError::NoSuchLayer { number: layer })?
-            .size;
+        let there = self.layers.get(number);
+        let (size, files) = there
+            .and_then(|layer| Some((layer.size, layer.stored.first()?)))
+            .ok_or(ArchiveError::NoSuchLayer { number: layer })?;
         let open = |path: &PathBuf| {
             File::open(path).map_err(|source| ArchiveError::Open {
                 path: path.clone(),
                 source,
             })
         };
-        let (erofs, recipe) = (
-            open(&self.layers[number].erofs)?,
-            open(&self.layers[number].recipe)?,
-        );
+        let (erofs, recipe) = (open(&files.erofs)?, open(&files.recipe)?);
         // The header with its length comes first, then the bytes as they are rebuilt.
         self.put(path, EntryType::Regular, size, None, &[])?;
         let layer = &self.layers[number];
@@ -213,11 +228,21 @@ impl ArchiveOutput for TarOutput {
             return Err(refused(prefix, "it has more than 4096 layers"));
         }
         let mut chosen = Vec::new();
+        let mut below: Option<Digest> = None;
         for number in layers {
+            let missing = ArchiveError::NoSuchLayer { number: *number };
             let position = usize::try_from(*number).unwrap_or(usize::MAX);
-            let layer = self.layers.get(position);
-            let layer = layer.ok_or(ArchiveError::NoSuchLayer { number: *number })?;
-            chosen.push((LayerNumber(position), layer));
+            let Some(layer) = self.layers.get(position) else {
+                return Err(missing);
+            };
+            let chain = chain_id(below.as_ref(), &layer.diff_id);
+            let files = layer.over(&chain).ok_or(missing)?;
+            chosen.push(merged::Chosen {
+                number: LayerNumber(position),
+                layer,
+                files,
+            });
+            below = Some(chain);
         }
         self.trees.push(prefix.to_owned());
         let tree = merged::Tree {

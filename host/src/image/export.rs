@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::SaveError;
 use super::save::{SaveTarget, open_target};
-use crate::archive::{ArchiveOutput as _, OutputLayer, TarOutput};
+use crate::archive::{ArchiveOutput as _, OutputLayer, StoredFiles, TarOutput};
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::progress::Event;
@@ -43,8 +43,11 @@ pub fn export(
         layers.push(OutputLayer {
             diff_id: layer.key.diff_id.clone(),
             size: stored.facts.tar_size,
-            erofs: stored.erofs_path,
-            recipe: stored.recipe_path,
+            stored: vec![StoredFiles {
+                chain: layer.key.chain.clone(),
+                erofs: stored.erofs_path,
+                recipe: stored.recipe_path,
+            }],
         });
     }
     let diff_ids = layers.iter().map(|layer| &layer.diff_id);

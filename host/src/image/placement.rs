@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::ImageError;
 use super::convert::{ConvertContext, ConvertedLayer, named};
 use crate::digest::Digest;
-use crate::layer::{ChainPosition, LayerError, LowerLayers};
+use crate::layer::{ChainPosition, LayerError, LowerLayers, chain_id};
 use crate::store::{LayerFacts, LayerKey, StagedLayer, Store};
 
 /// The layers that an operation has made, and those of them that its images need.
@@ -187,37 +187,9 @@ fn stored_files(
     stored.map(open).transpose()
 }
 
-/// Returns the chain ID of a layer over others. Source: OCI image-spec, `config.md`, "Layer
-/// `ChainID`".
-pub(super) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
-    match below {
-        None => diff_id.clone(),
-        Some(below) => Digest::of(format!("{below} {diff_id}").as_bytes()),
-    }
-}
-
 fn missing(layer: &NamedLayer<'_>) -> ImageError {
     named(
         &layer.name,
         LayerError::DamagedRecipe("its files are not in the store any more"),
     )
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_chain_id_of_the_bottom_layer_is_its_diff_id() {
-        let bottom = Digest::of(b"bottom");
-        assert_eq!(chain_id(None, &bottom), bottom);
-    }
-
-    #[test]
-    fn a_chain_id_names_the_layer_and_all_below_it() {
-        let (bottom, top) = (Digest::of(b"bottom"), Digest::of(b"top"));
-        let expected = Digest::of(format!("{bottom} {top}").as_bytes());
-        assert_eq!(chain_id(Some(&bottom), &top), expected);
-    }
 }

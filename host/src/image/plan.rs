@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::convert::{LayerJob, StackPosition};
-use super::placement::chain_id;
 use crate::digest::Digest;
+use crate::layer::chain_id;
 
 /// Builds a plan that converts each layer once.
 #[derive(Default)]

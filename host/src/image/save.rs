@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::SaveError;
 use super::output_file::OutputFile;
-use crate::archive::{Handed, OutputLayer, TarOutput};
+use crate::archive::{Handed, OutputLayer, StoredFiles, TarOutput};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::digest::Digest;
@@ -136,18 +136,28 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
                 let number = *layer_numbers
                     .entry(layer.key.diff_id.clone())
                     .or_insert(next);
+                let size = stored.facts.tar_size;
+                let files = StoredFiles {
+                    chain: layer.key.chain.clone(),
+                    erofs: stored.erofs_path,
+                    recipe: stored.recipe_path,
+                };
                 if number == next {
                     collected.layers.push(OutputLayer {
                         diff_id: layer.key.diff_id.clone(),
-                        size: stored.facts.tar_size,
-                        erofs: stored.erofs_path,
-                        recipe: stored.recipe_path,
+                        size,
+                        stored: Vec::new(),
                     });
+                }
+                let of_number = usize::try_from(number).map_err(|_| missing())?;
+                let known = &mut collected.layers[of_number].stored;
+                if !known.contains(&files) {
+                    known.push(files);
                 }
                 layers.push(StoredLayer {
                     number,
                     diff_id: layer.key.diff_id.clone(),
-                    size: stored.facts.tar_size,
+                    size,
                 });
             }
             collected.images.push(StoredImage {

@@ -5,6 +5,7 @@
 //! image-spec `layer.md`; Linux `Documentation/filesystems/overlayfs.rst`.
 
 mod attributes;
+mod chain;
 mod check;
 #[cfg(feature = "registry")]
 mod contents;
@@ -47,6 +48,7 @@ mod tree;
 mod walk;
 mod xattr;
 
+pub use chain::chain_id;
 pub(crate) use check::next_data;
 pub use check::{ExpectedLayer, Fault, check};
 #[cfg(feature = "registry")]

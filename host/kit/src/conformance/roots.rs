@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tar::{Builder, EntryType, Header};
 
 use super::harness::{Harness, chain};
-use msb_host::archive::{ArchiveOutput as _, OutputLayer, TarOutput};
+use msb_host::archive::{ArchiveOutput as _, OutputLayer, StoredFiles, TarOutput};
 use msb_host::store::Store;
 
 /// The time of all its files, in seconds since 1970.
@@ -104,8 +104,11 @@ pub(super) fn merged(
         layers.push(OutputLayer {
             diff_id: layer.key.diff_id.clone(),
             size: stored.facts.tar_size,
-            erofs: stored.erofs_path,
-            recipe: stored.recipe_path,
+            stored: vec![StoredFiles {
+                chain: layer.key.chain.clone(),
+                erofs: stored.erofs_path,
+                recipe: stored.recipe_path,
+            }],
         });
     }
     let numbers: Vec<u32> = (0..).take(layers.len()).collect();
