@@ -124,6 +124,11 @@ impl Home {
         self.cache("vmdk")
     }
 
+    /// The records of microsandbox about its images.
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.cache("manifests")
+    }
+
     pub(crate) fn tmp(&self) -> PathBuf {
         self.cache("tmp")
     }

@@ -144,6 +144,7 @@ pub mod image;
 pub mod installed;
 pub mod layer;
 pub mod limits;
+mod microsandbox;
 #[cfg(feature = "registry")]
 pub mod mount;
 mod msb;
@@ -178,7 +179,7 @@ pub use error::Error;
 #[cfg(feature = "registry")]
 pub use image::{
     Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PullPolicy, PulledImage,
-    ServeReport, TagLookup,
+    ServeMicrosandboxReport, ServeReport, TagLookup, UnservedImage, UnservedReason,
 };
 pub use image::{
     Damage, DiskReport, DiskType, DiskUsage, HistoryStep, ImageDetails, ImageFilter, ImageList,
@@ -203,7 +204,8 @@ pub mod work {
     };
     #[cfg(feature = "registry")]
     pub use crate::msb::{
-        Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, Unmount, WalkFiles,
+        Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, ServeMicrosandbox, Unmount,
+        WalkFiles,
     };
     #[cfg(feature = "plugins")]
     pub use crate::msb::{

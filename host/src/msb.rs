@@ -28,6 +28,8 @@ mod pull;
 mod save;
 #[cfg(feature = "registry")]
 mod serve;
+#[cfg(feature = "registry")]
+mod serve_microsandbox;
 
 #[cfg(feature = "plugins")]
 use std::path::Path;
@@ -79,6 +81,8 @@ pub use pull::Pull;
 pub use save::Save;
 #[cfg(feature = "registry")]
 pub use serve::ServeContainerd;
+#[cfg(feature = "registry")]
+pub use serve_microsandbox::ServeMicrosandbox;
 
 /// A store of images, and what is needed to fill it.
 ///

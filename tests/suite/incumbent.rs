@@ -12,6 +12,9 @@ use crate::tests;
 tests! {
     a_home_that_msb_used_first_serves_microsandbox;
     a_home_that_microsandbox_used_first_serves_msb;
+    microsandbox_finds_and_reads_what_msb_serves;
+    what_microsandbox_removes_is_not_lost_to_msb;
+    microsandbox_merges_the_layers_of_msb_again;
 }
 
 /// Returns the program that does to a home what microsandbox does, where it was built.
@@ -139,4 +142,101 @@ fn a_home_that_microsandbox_used_first_serves_msb() {
     they_load(&env);
     msb_loads(&env);
     both_go_on(&env);
+}
+
+const SERVED: [&str; 2] = [
+    "etc/\netc/old = 1\netc/kept = kept\nbin/\nbin/sh = shell\nbin/link -> sh",
+    "etc/\netc/.wh.old = \nopt/\nopt/.wh..wh..opq = \nopt/new = 2",
+];
+
+/// A home with an image that msb has loaded and serves.
+fn served() -> (TestEnv, String) {
+    let env = TestEnv::untouched();
+    env.write("app.tar", &Image::new("app:1", &SERVED).docker());
+    env.msb("load -q -i app.tar").success();
+    let report = env.json("store serve microsandbox --format json");
+    assert_eq!(report["added"], serde_json::json!(["app:1"]), "{report}");
+    let shown = env.json("image inspect app:1 --format json");
+    let digest = shown["digest"].as_str().unwrap().to_owned();
+    (env, digest)
+}
+
+fn their_answer(env: &TestEnv, line: &str) -> String {
+    theirs(env, line).success().stdout.trim().to_owned()
+}
+
+fn microsandbox_finds_and_reads_what_msb_serves() {
+    let (env, digest) = served();
+    assert_eq!(their_references(&env), [] as [String; 0]);
+    // However the user writes it.
+    assert_eq!(their_answer(&env, "cached docker.io/library/app:1"), digest);
+    assert_eq!(their_answer(&env, "cached app:1"), digest);
+    assert_eq!(their_answer(&env, "cached other:1"), "no");
+    assert_eq!(their_references(&env), ["app:1", "docker.io/library/app:1"]);
+    let shown = their_answer(&env, "inspect app:1");
+    let mut lines = shown.lines();
+    let config = r#"["A=1"] Some(["/bin/sh"]) None"#;
+    assert_eq!(lines.next(), Some(config));
+    let diff_ids = Image::new("app:1", &SERVED).config["rootfs"]["diff_ids"].clone();
+    assert_eq!(serde_json::json!(lines.collect::<Vec<_>>()), diff_ids);
+    let read = their_answer(&env, "read app:1");
+    for line in [
+        "bin/sh RegularFile 100644 0 shell",
+        "bin/link Symlink 120777 0 sh",
+        "etc/old CharDevice 20000 0",
+        "opt/new RegularFile 100644 0 2",
+    ] {
+        assert!(read.lines().any(|it| it == line), "{line}: {read}");
+    }
+    // An image that microsandbox has in its database is in nobody's use yet.
+    env.msb("image verify").success();
+    theirs(&env, "save app:1 saved.tar").success();
+    let other = TestEnv::new();
+    let saved = std::fs::read(env.path("saved.tar")).unwrap();
+    other.write("saved.tar", &saved);
+    other.msb("load -q -i saved.tar").success();
+    assert_eq!(
+        other.msb("image ls app:1 -R -q").success().stdout,
+        env.msb("image ls app:1 -R -q").success().stdout
+    );
+}
+
+fn what_microsandbox_removes_is_not_lost_to_msb() {
+    for line in ["remove app:1", "prune"] {
+        let (env, digest) = served();
+        assert_eq!(their_answer(&env, "cached app:1"), digest);
+        theirs(&env, line).success();
+        assert_eq!(their_references(&env), [] as [String; 0]);
+        assert_eq!(their_answer(&env, "cached app:1"), "no", "{line}");
+        for directory in ["layers", "fsmeta", "vmdk", "manifests"] {
+            let entries = env.home().join("cache").join(directory).read_dir().unwrap();
+            for entry in entries {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                let is_theirs = [".erofs", ".vmdk", ".json"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+                    && !name.ends_with(".msb.erofs");
+                assert!(!is_theirs, "{line}: {directory}/{name}");
+            }
+        }
+        env.msb("image verify").success();
+        env.msb("save -q -o saved.tar app:1").success();
+        let report = env.json("store serve microsandbox --format json");
+        assert_eq!(report["added"], serde_json::json!(["app:1"]));
+        assert_eq!(their_answer(&env, "cached app:1"), digest);
+    }
+}
+
+fn microsandbox_merges_the_layers_of_msb_again() {
+    let (env, digest) = served();
+    assert_eq!(their_answer(&env, "cached app:1"), digest);
+    theirs(&env, "rebuild app:1").success();
+    assert_eq!(their_answer(&env, "cached app:1"), digest);
+    env.msb("image verify --repair").success();
+    // Theirs stays: it is over the same layers.
+    let report = env.json("store serve microsandbox --format json");
+    assert_eq!(report["present"], serde_json::json!(["app:1"]), "{report}");
+    assert_eq!(their_answer(&env, "cached app:1"), digest);
+    theirs(&env, "prune").success();
+    env.msb("image verify").success();
 }

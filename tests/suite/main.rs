@@ -58,6 +58,7 @@ mod save_output;
 mod scale;
 mod scripts;
 mod serve;
+mod serve_microsandbox;
 mod settings;
 mod terminal;
 mod tools;
@@ -165,6 +166,7 @@ fn main() {
         inside::tests(),
         mounts::tests(),
         serve::tests(),
+        serve_microsandbox::tests(),
         faults::all(),
         hints::all(),
         docs::advice::tests(),

@@ -5,7 +5,7 @@ use std::io;
 use msb_host::image::{MountImageError, ServeError};
 use msb_host::mount::MountError;
 
-use super::image::{DAMAGED_STORE, for_store};
+use super::image::{DAMAGED_STORE, for_merge, for_store};
 
 pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
     match error {
@@ -56,11 +56,18 @@ pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
 pub(super) fn for_serve(error: &ServeError) -> Option<String> {
     match error {
         ServeError::Store(error) => for_store(error),
+        ServeError::Merge(error) => for_merge(error),
         ServeError::NoContainerd { .. } => Some(
             "name the `root` of containerd's configuration with --containerd-root: what it refers to \
              must be known before anything is removed"
                 .to_owned(),
         ),
+        ServeError::OtherFilesystem { .. } => Some(
+            "a hard link does not leave its filesystem: use one home for both programs, or put MSB_HOME on \
+             the filesystem of the other home and pull the images there"
+                .to_owned(),
+        ),
+        ServeError::Busy { .. } => Some("wait until it has ended, and run this again".to_owned()),
         ServeError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             Some("run it as the owner of that directory, or choose another one".to_owned())
         }

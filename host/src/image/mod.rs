@@ -5,6 +5,8 @@
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
 #[cfg(feature = "registry")]
+mod accepted;
+#[cfg(feature = "registry")]
 mod budget;
 #[cfg(feature = "registry")]
 mod check;
@@ -33,6 +35,8 @@ mod finished_layers;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "registry")]
+mod handover;
 mod history;
 mod inspect;
 mod list;
@@ -80,7 +84,11 @@ mod selection;
 mod serve;
 #[cfg(feature = "registry")]
 mod serve_error;
+#[cfg(feature = "registry")]
+mod serve_microsandbox;
 mod similar;
+#[cfg(feature = "registry")]
+mod take_back;
 mod verified;
 mod verify;
 mod verity;
@@ -129,6 +137,11 @@ pub use save_error::SaveError;
 pub use serve::{ServeOptions, ServeReport, serve_containerd};
 #[cfg(feature = "registry")]
 pub use serve_error::ServeError;
+#[cfg(feature = "registry")]
+pub use serve_microsandbox::{
+    ServeMicrosandboxOptions, ServeMicrosandboxReport, UnservedImage, UnservedReason,
+    serve_microsandbox,
+};
 pub use similar::similar;
 pub use verified::{Damage, VerifiedImage, VerifyReport};
 pub use verify::{VerifyOptions, verify};

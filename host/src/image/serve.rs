@@ -11,16 +11,15 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use msb_erofs::Image;
 use rustix::io::Errno;
 use serde::Serialize;
 
 use super::ServeError;
 use super::containerd::References;
+use super::take_back::is_our_layer;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _, SHARED_DIRECTORY, atomic};
-use crate::layer::layer_uuid;
 use crate::store::{ImageRecord, Store};
 
 /// The lock of those who lay and remove names.
@@ -200,7 +199,7 @@ fn lay(
                 report.present += 1;
                 return Ok(false);
             }
-            !is_of_layer(&path, diff_id)
+            !is_our_layer(&path, diff_id)
         }
     };
     if is_theirs {
@@ -234,12 +233,6 @@ fn is_elsewhere(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether a file is the image of a layer that an msb has made.
-fn is_of_layer(path: &Path, diff_id: &Digest) -> bool {
-    let image = File::open(path).ok().map(Image::open);
-    matches!(image, Some(Ok(image)) if image.superblock().uuid == layer_uuid(diff_id))
-}
-
 /// Returns whether a symbolic link leads to where an msb has, or had, the image of a layer.
 fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> bool {
     let target = fs::read_link(path).unwrap_or_default();
@@ -247,7 +240,7 @@ fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> bool {
     let is_named = name(&target)
         .and_then(|name| name.into_string().ok())
         .is_some_and(|name| name.starts_with(&diff_id.file_stem()));
-    is_named && (target.parent() == erofs.parent() || is_of_layer(path, diff_id))
+    is_named && (target.parent() == erofs.parent() || is_our_layer(path, diff_id))
 }
 
 /// Records which images the symbolic links of a directory need: those of now, and those that were
@@ -290,7 +283,7 @@ fn prune(
     let mut unused = entries(directory)?;
     unused.retain(|entry| {
         !needed.contains(&entry.diff_id)
-            && (is_of_layer(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
+            && (is_our_layer(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
     });
     let references = References::find(&options.containerd_root)?;
     for entry in unused {

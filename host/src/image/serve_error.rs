@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::merge_error::MergeError;
 use crate::cancel::Cancelled;
 use crate::fs::FileError;
+use crate::microsandbox::CacheError;
 use crate::store::StoreError;
 
 /// Layers that could not be served.
@@ -31,6 +33,21 @@ pub enum ServeError {
         /// Where it should be.
         root: PathBuf,
     },
+    /// Files cannot have names there: it is another filesystem than that of the store.
+    #[error("`{}` is on another filesystem than the store", path.display())]
+    OtherFilesystem {
+        /// The name.
+        path: PathBuf,
+    },
+    /// Another msb is at it.
+    #[error("another msb has had the lock `{}` for seconds", path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// An image could not be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -57,6 +74,15 @@ impl From<FileError> for ServeError {
             operation,
             path,
             source,
+        }
+    }
+}
+
+impl From<CacheError> for ServeError {
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::File(error) => error.into(),
+            CacheError::Cancelled(cancelled) => cancelled.into(),
         }
     }
 }

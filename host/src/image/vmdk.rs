@@ -6,6 +6,8 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+#[cfg(feature = "registry")]
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::disk::SECTOR;
@@ -66,6 +68,45 @@ pub(super) fn descriptor(
         .as_bytes(),
     );
     Ok(text)
+}
+
+/// Returns whether a descriptor is of a disk of these files, in their order and length.
+#[cfg(feature = "registry")]
+pub(super) fn is_of(path: &Path, merged: &MergedImage) -> bool {
+    let Ok(text) = fs::read_text(path) else {
+        return false;
+    };
+    let identity = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let mut expected = Vec::new();
+    for (part, size) in merged.parts() {
+        let mut start = 0;
+        while start < size / SECTOR {
+            let count = (size / SECTOR - start).min(EXTENT_MAX);
+            expected.push((count, identity(part), start));
+            start += count;
+        }
+    }
+    let extents = text.lines().filter_map(|line| line.strip_prefix("RW "));
+    let found = extents.map(|line| {
+        let (count, rest) = line.split_once(" FLAT \"")?;
+        let (name, start) = rest.rsplit_once("\" ")?;
+        let file = fs::parent(path).join(name);
+        Some((count.parse().ok()?, identity(&file), start.parse().ok()?))
+    });
+    found.collect::<Option<Vec<_>>>() == Some(expected)
+}
+
+/// Returns whether msb has written a descriptor: no other program makes its content ID of a UUID.
+#[cfg(feature = "registry")]
+pub(super) fn is_ours(path: &Path) -> bool {
+    let text = fs::read_text(path).unwrap_or_default();
+    let mut ids = text.lines().filter_map(|line| line.strip_prefix("CID="));
+    // What microsandbox writes everywhere, and QEMU where it writes to a disk.
+    ids.next()
+        .is_some_and(|id| id != "fffffffe" && id != "ffffffff")
 }
 
 /// Returns the bytes of a name, which stands between quotes on a line.

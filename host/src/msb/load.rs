@@ -58,6 +58,7 @@ impl Work for Load {
             ..self.options
         };
         let store = msb.store()?;
+        msb.keep_apart(&store)?;
         let formats = msb.plugins()?.formats();
         let report = image::load(&store, &formats, self.input, &options, context)?;
         let images = report.images.iter();

@@ -81,6 +81,7 @@ impl Work for Pull {
             ..self.options
         };
         let store = msb.store()?;
+        msb.keep_apart(&store)?;
         let pulled = image::pull(&store, &client, &reference, &options, context)?;
         msb.serve_new(&[pulled.manifest_digest.to_string()], context)?;
         msb.merge_if_set([&pulled.manifest_digest], context)?;

@@ -40,26 +40,31 @@ impl Msb {
         Operation::new(self, work)
     }
 
-    /// Lays the layers of images that have come into the store in the directories that the settings
-    /// name. What fails is told as a notice: the images are there all the same.
+    /// Hands images that have come into the store to the programs that the settings name. What fails is told
+    /// as a notice: the images are there all the same.
     pub(super) fn serve_new(&self, images: &[String], context: &Context) -> Result<(), Error> {
         let settings = self.settings()?;
+        if images.is_empty() {
+            return Ok(());
+        }
         for directory in &settings.store.serve_containerd {
-            if images.is_empty() {
-                break;
-            }
             if let Err(error) = self.serve(directory, images, context) {
-                context.cancel.check()?;
-                let mut text = format!(
-                    "the layers are not served to containerd in `{}`: {error}",
-                    directory.display()
-                );
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    text.extend([": ", &cause.to_string()]);
-                    source = cause.source();
+                let shown = directory.display();
+                let what = format!("the layers are not served to containerd in `{shown}`");
+                tell(&what, &error, context)?;
+            }
+        }
+        for home in &settings.store.serve_microsandbox {
+            match self.serve_to_home(home.as_deref(), images, false, context) {
+                Ok(report) => {
+                    for unserved in &report.unserved {
+                        let text = format!("not served to microsandbox: {unserved}");
+                        context.progress.report(Event::Notice(&text));
+                    }
                 }
-                context.progress.report(Event::Notice(&text));
+                Err(error) => {
+                    tell("the images are not served to microsandbox", &error, context)?;
+                }
             }
         }
         Ok(())
@@ -80,6 +85,19 @@ impl Msb {
             &store, directory, &options, context,
         )?)
     }
+}
+
+/// Tells as a notice what went wrong, unless the user asked to stop.
+fn tell(what: &str, error: &Error, context: &Context) -> Result<(), Error> {
+    context.cancel.check()?;
+    let mut text = format!("{what}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.extend([": ", &cause.to_string()]);
+        source = cause.source();
+    }
+    context.progress.report(Event::Notice(&text));
+    Ok(())
 }
 
 impl Operation<ServeContainerd> {

@@ -3,12 +3,19 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// One text, or a list of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OneOrMany(pub(super) Vec<String>);
+
+/// Whether at all, or one text or a list of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FlagOrTexts {
+    Flag(bool),
+    Texts(OneOrMany),
+}
 
 /// An object. A struct alone could be read from a list as well.
 pub(super) struct Object<T>(pub(super) T);
@@ -51,6 +58,33 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
         }
         deserializer.deserialize_any(Texts)
+    }
+}
+
+impl<'de> Deserialize<'de> for FlagOrTexts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = FlagOrTexts;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("true, false, a string or a list of strings")
+            }
+
+            fn visit_bool<E: Error>(self, flag: bool) -> Result<FlagOrTexts, E> {
+                Ok(FlagOrTexts::Flag(flag))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<FlagOrTexts, E> {
+                Ok(FlagOrTexts::Texts(OneOrMany(vec![text.to_owned()])))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<FlagOrTexts, A::Error> {
+                let texts = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+                Ok(FlagOrTexts::Texts(OneOrMany(texts)))
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }
 

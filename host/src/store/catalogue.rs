@@ -29,6 +29,8 @@ pub struct Store {
     /// The disk was full when the catalogue was opened, and it can only be read until it is written
     /// to.
     is_full: AtomicBool,
+    /// What is new gets names of its own, which microsandbox does not use.
+    pub(super) is_apart: AtomicBool,
 }
 
 impl Store {
@@ -57,6 +59,7 @@ impl Store {
             home: home.clone(),
             connection: Mutex::new(connection),
             is_full: AtomicBool::new(false),
+            is_apart: AtomicBool::new(false),
         }
     }
 

@@ -1,7 +1,8 @@
-//! The database of microsandbox, which may share our home and our cache directory. It is only
-//! read, and leniently: what is not there is not used.
+//! What a microsandbox has that may share our home and our cache directory: its database, and the records
+//! of its images. They are only read, and leniently: what is not there is not used.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -9,21 +10,26 @@ use rusqlite::types::ValueRef;
 use super::schema::has_table;
 use super::{StoreError, database, fault};
 use crate::home::Home;
+use crate::microsandbox::{self, ListedRecord};
 
-/// The database of the microsandbox in a home, if there is one, as it is while this is open.
+/// The microsandbox in a home, if there is one. Its database is as it is while this is open.
 #[derive(Debug)]
-pub(super) struct Foreign {
+pub(crate) struct Foreign {
     connection: Option<Connection>,
     path: PathBuf,
+    home: Home,
+    records: OnceLock<Vec<ListedRecord>>,
 }
 
 impl Foreign {
     /// Opens it.
-    pub(super) fn open(home: &Home) -> Result<Self, StoreError> {
+    pub(crate) fn open(home: &Home) -> Result<Self, StoreError> {
         let path = home.microsandbox();
         let mut foreign = Self {
             connection: None,
             path,
+            home: home.clone(),
+            records: OnceLock::new(),
         };
         if foreign.path.is_file() {
             let opened = database::open_for_reading(&foreign.path);
@@ -32,8 +38,11 @@ impl Foreign {
         Ok(foreign)
     }
 
-    /// Returns whether microsandbox has ever used this home.
+    /// Returns whether microsandbox has ever used this home, or has been served in it.
     pub(super) fn is_shared(&self) -> Result<bool, StoreError> {
+        if self.home.manifests().is_dir() {
+            return Ok(true);
+        }
         self.query(|connection| {
             Ok(has_table(connection, "manifest")? || has_table(connection, "layer")?)
         })
@@ -41,12 +50,56 @@ impl Foreign {
 
     /// Returns the `diff_id`s of its layers.
     pub(super) fn layers(&self) -> Result<Vec<String>, StoreError> {
-        self.query(|connection| column(connection, "layer", "diff_id"))
+        let mut layers = self.known_layers()?;
+        let recorded = self.records()?.iter().flat_map(|record| &record.layers);
+        layers.extend(recorded.map(|layer| layer.diff_id.clone()));
+        Ok(layers)
     }
 
     /// Returns the digests of its manifests.
     pub(super) fn manifests(&self) -> Result<Vec<String>, StoreError> {
+        let mut manifests = self.known_manifests()?;
+        let records = self.records()?.iter();
+        manifests.extend(records.map(|record| record.manifest_digest.clone()));
+        Ok(manifests)
+    }
+
+    /// Returns the `diff_id`s of the layers in its database.
+    pub(crate) fn known_layers(&self) -> Result<Vec<String>, StoreError> {
+        self.query(|connection| column(connection, "layer", "diff_id"))
+    }
+
+    /// Returns the digests of the manifests in its database.
+    pub(crate) fn known_manifests(&self) -> Result<Vec<String>, StoreError> {
         self.query(|connection| column(connection, "manifest", "digest"))
+    }
+
+    /// Returns its names for images, as they were given to it.
+    #[cfg(feature = "registry")]
+    pub(crate) fn names(&self) -> Result<Vec<String>, StoreError> {
+        self.query(|connection| column(connection, "image_ref", "reference"))
+    }
+
+    /// Returns the digest of each of its manifests with the `diff_id` of each of its layers, by its database
+    /// and its records.
+    #[cfg(feature = "registry")]
+    pub(crate) fn layers_of_manifests(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut pairs = self.query(pairs)?;
+        for record in self.records()? {
+            let layers = record.layers.iter();
+            pairs.extend(
+                layers.map(|layer| (record.manifest_digest.clone(), layer.diff_id.clone())),
+            );
+        }
+        Ok(pairs)
+    }
+
+    fn records(&self) -> Result<&[ListedRecord], StoreError> {
+        if let Some(records) = self.records.get() {
+            return Ok(records);
+        }
+        let records = microsandbox::records(&self.home)?;
+        Ok(self.records.get_or_init(|| records))
     }
 
     /// Returns its sandboxes, and its snapshots, that use the image of a manifest digest.
@@ -98,6 +151,24 @@ fn users(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>>
         users.extend(texts(connection, query, &[digest])?);
     }
     Ok(users)
+}
+
+#[cfg(feature = "registry")]
+fn pairs(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    if !has_columns(connection, "manifest_layer", &["manifest_id", "layer_id"])?
+        || !has_columns(connection, "manifest", &["id", "digest"])?
+        || !has_columns(connection, "layer", &["id", "diff_id"])?
+    {
+        return Ok(Vec::new());
+    }
+    connection
+        .prepare(
+            "SELECT manifest.digest, layer.diff_id FROM manifest_layer
+             JOIN manifest ON manifest.id = manifest_layer.manifest_id
+             JOIN layer ON layer.id = manifest_layer.layer_id",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 fn column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<Vec<String>> {

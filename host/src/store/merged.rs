@@ -38,11 +38,14 @@ impl NewMerged {
 }
 
 impl Store {
-    /// Opens the files that may be the merged filesystem of an image: ours has another name next to
-    /// one of microsandbox.
+    /// Opens the files that may be the merged filesystem of an image. Where microsandbox shares the home,
+    /// ours has a name of its own, and the other one is not looked at.
     pub fn merged_candidates(&self, image: &Digest) -> Result<Vec<(PathBuf, File)>, StoreError> {
         let mut found = Vec::new();
-        for path in self.merged_paths(image) {
+        let [plain, beside] = self.merged_paths(image);
+        let is_shared = Foreign::open(self.home())?.is_shared()?;
+        let plain = (!is_shared).then_some(plain);
+        for path in std::iter::once(beside).chain(plain) {
             match File::open(&path) {
                 Ok(file) => found.push((path, file)),
                 Err(missing)
@@ -60,8 +63,8 @@ impl Store {
     pub fn new_merged(&self, image: &Digest) -> Result<NewMerged, StoreError> {
         fs::create_directory(&self.home().fsmeta())?;
         let [plain, beside] = self.merged_paths(image);
-        let is_shared = Foreign::open(self.home())?.is_shared()?;
-        let path = if is_shared { beside } else { plain };
+        let is_apart = self.keeps_apart() || Foreign::open(self.home())?.is_shared()?;
+        let path = if is_apart { beside } else { plain };
         let file = AtomicFile::create(&path, Mode::Exactly(fs::FILE_MODE))
             .map_err(fs::error("create", &path))?;
         Ok(NewMerged {

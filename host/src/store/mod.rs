@@ -5,6 +5,7 @@
 //! catalogue make it visible. Knows nothing of archives and plugins. The layout is documented in
 //! `docs/store.md`.
 
+mod apart;
 mod carry;
 mod catalogue;
 mod choice;
@@ -37,11 +38,15 @@ mod sweep;
 mod tag;
 mod usage;
 
+#[cfg(feature = "registry")]
+pub(crate) use apart::SetApart;
 pub use catalogue::Store;
 pub use choice::{Choice, Picked};
 pub use collect::Collected;
 pub use error::StoreError;
 pub use find::FoundImage;
+#[cfg(feature = "registry")]
+pub(crate) use foreign::Foreign;
 pub use forget::Forgotten;
 pub(crate) use fs::{create_directory, error as io_error, remove, write_atomically};
 pub(crate) use lock::lock_plugins;

@@ -197,7 +197,9 @@ impl Store {
                 published.push(layer);
                 continue;
             }
-            let file = self.read(|catalogue| file_name(catalogue, &foreign, home, &facts.key))?;
+            let is_apart = self.keeps_apart();
+            let file =
+                self.read(|catalogue| file_name(catalogue, &foreign, home, &facts.key, is_apart))?;
             let layer = LayerRecord {
                 facts: facts.clone(),
                 erofs_path: home.erofs(&file),
@@ -289,7 +291,7 @@ fn insert(transaction: &Transaction<'_>, file: &str, layer: &LayerRecord) -> rus
 }
 
 /// Marks the sidecars of the images that have a layer.
-fn mark_images(transaction: &Transaction<'_>, key: &LayerKey) -> rusqlite::Result<()> {
+pub(super) fn mark_images(transaction: &Transaction<'_>, key: &LayerKey) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT OR IGNORE INTO msb_stale_sidecar (image)
          SELECT image FROM msb_image_layer WHERE diff_id = ?1 AND chain = ?2",
@@ -305,6 +307,7 @@ fn file_name(
     foreign: &Foreign,
     home: &Home,
     key: &LayerKey,
+    is_apart: bool,
 ) -> Result<String, WriteError> {
     let LayerKey { diff_id, chain } = key;
     let known: Option<String> = connection
@@ -322,9 +325,11 @@ fn file_name(
         return Ok(over(&file, chain));
     }
     let in_progress = || home.erofs(&file).exists() && !home.recipe(&file).exists();
-    let is_theirs =
-        foreign.is_shared()? && (foreign.layers()?.contains(&diff_id.to_string()) || in_progress());
-    Ok(if is_theirs {
+    let is_theirs = || -> Result<bool, StoreError> {
+        Ok(foreign.is_shared()?
+            && (foreign.layers()?.contains(&diff_id.to_string()) || in_progress()))
+    };
+    Ok(if is_apart || is_theirs()? {
         format!("{file}{BESIDE}")
     } else {
         file

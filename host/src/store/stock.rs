@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
+use super::publish::BESIDE;
 use super::query::{self, ImageRecord};
 use super::{StoreError, fs, usage};
 use crate::digest::Digest;
@@ -193,9 +194,14 @@ fn files_of_images(
         of_image.extend([blob(&image), blob(&config)]);
         if let Ok(digest) = image.parse::<Digest>() {
             of_image.push(home.sidecar(&digest));
-            for (directory, suffix) in [(home.fsmeta(), "erofs"), (home.vmdk(), "vmdk")] {
-                of_image.push(directory.join(format!("{}.{suffix}", digest.file_stem())));
-            }
+            let stem = digest.file_stem();
+            let beside = home.fsmeta().join(format!("{stem}{BESIDE}.erofs"));
+            of_image.push(if beside.exists() {
+                beside
+            } else {
+                home.fsmeta().join(format!("{stem}.erofs"))
+            });
+            of_image.push(home.vmdk().join(format!("{stem}.vmdk")));
         }
     }
     for (image, index) in pairs("SELECT image, digest FROM msb_image_index")? {

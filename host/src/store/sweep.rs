@@ -28,8 +28,10 @@ pub(super) struct Known {
     their_layers: HashSet<String>,
     /// Manifests, configurations and indexes.
     blobs: HashSet<String>,
-    /// Manifests, ours and those of microsandbox.
+    /// Manifests of our images.
     manifests: HashSet<String>,
+    /// Manifests of microsandbox.
+    their_manifests: HashSet<String>,
     /// Manifests that were removed just now.
     removed: HashSet<String>,
     /// Whether there is a microsandbox.
@@ -79,17 +81,17 @@ impl Known {
                 .query_map([], |row| Ok(file_stem(&row.get::<_, String>(0)?)))?
                 .collect::<rusqlite::Result<HashSet<String>>>()
         };
-        let mut manifests = column("SELECT digest FROM msb_image")?;
+        let manifests = column("SELECT digest FROM msb_image")?;
         let mut blobs = column("SELECT config_digest FROM msb_image")?;
         blobs.extend(manifests.iter().cloned());
         blobs.extend(column("SELECT digest FROM msb_image_index")?);
         let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
-        manifests.extend(stems(foreign.manifests()?));
         Ok(Self {
             layers: column("SELECT file FROM msb_layer")?,
             their_layers: stems(foreign.layers()?).collect(),
             blobs,
             manifests,
+            their_manifests: stems(foreign.manifests()?).collect(),
             removed,
             shared: foreign.is_shared()?,
         })
@@ -125,7 +127,7 @@ impl Known {
             }
         }
         let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
-        let mut manifests: HashSet<String> = stems(foreign.manifests()?).collect();
+        let mut manifests = HashSet::new();
         if let Some(removed) = parts.removed {
             let is_there: bool = catalogue.query_row(
                 "SELECT EXISTS (SELECT 1 FROM msb_image WHERE digest = ?1)",
@@ -139,6 +141,7 @@ impl Known {
             their_layers: stems(foreign.layers()?).collect(),
             blobs,
             manifests,
+            their_manifests: stems(foreign.manifests()?).collect(),
             removed: parts
                 .removed
                 .iter()
@@ -273,8 +276,10 @@ impl Garbage {
                     continue;
                 };
                 let image = file.strip_suffix(BESIDE).unwrap_or(file);
-                let is_ours = !known.shared || image != file || known.removed.contains(image);
-                if is_digest(image) && is_ours && !known.manifests.contains(image) {
+                let is_theirs = image == file
+                    && (known.their_manifests.contains(image)
+                        || (known.shared && !known.removed.contains(image)));
+                if is_digest(image) && !is_theirs && !known.manifests.contains(image) {
                     push(found, file, directory.join(name));
                 }
             }

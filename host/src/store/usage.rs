@@ -140,6 +140,23 @@ pub(super) fn record(transaction: &Connection, sandbox: &str, image: &str) -> ru
     sidecar::mark(transaction, image)
 }
 
+/// Returns the sandboxes that use an image with a layer, sorted.
+#[cfg(feature = "registry")]
+pub(super) fn of_layer(
+    catalogue: &Connection,
+    key: &super::LayerKey,
+) -> rusqlite::Result<Vec<String>> {
+    catalogue
+        .prepare_cached(
+            "SELECT DISTINCT sandbox FROM msb_use JOIN msb_image_layer USING (image)
+             WHERE diff_id = ?1 AND chain = ?2 ORDER BY sandbox",
+        )?
+        .query_map([key.diff_id.to_string(), key.chain_column()], |row| {
+            row.get(0)
+        })?
+        .collect()
+}
+
 /// As [`Store::users`], within a transaction.
 pub(super) fn users(
     catalogue: &Connection,

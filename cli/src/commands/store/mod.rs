@@ -1,6 +1,7 @@
 //! `msb store`
 
-pub(crate) mod serve;
+pub(crate) mod containerd;
+pub(crate) mod microsandbox;
 
 use clap::Subcommand;
 
@@ -12,12 +13,20 @@ use crate::ui::Ui;
 pub(crate) enum StoreCommand {
     /// Let another program use the layers of the store.
     #[command(subcommand)]
-    Serve(serve::ServeCommand),
+    Serve(ServeCommand),
+}
+
+/// The programs that can be served.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServeCommand {
+    Containerd(containerd::Args),
+    Microsandbox(microsandbox::Args),
 }
 
 /// Runs a command.
 pub(crate) fn run(ui: Ui, command: StoreCommand) -> Result<(), CommandError> {
     match command {
-        StoreCommand::Serve(serve::ServeCommand::Containerd(args)) => serve::run(ui, args),
+        StoreCommand::Serve(ServeCommand::Containerd(args)) => containerd::run(ui, args),
+        StoreCommand::Serve(ServeCommand::Microsandbox(args)) => microsandbox::run(ui, args),
     }
 }

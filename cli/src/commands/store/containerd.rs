@@ -1,10 +1,9 @@
-//! `msb store serve`
+//! `msb store serve containerd`
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::Subcommand;
 use msb_host::ServeReport;
 
 use crate::commands::{self, DataFormat};
@@ -12,12 +11,6 @@ use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
-
-/// The programs that can be served.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServeCommand {
-    Containerd(Args),
-}
 
 /// Lay the layers of the store where containerd looks for them.
 ///

@@ -1,0 +1,361 @@
+//! Laying one image where microsandbox looks for it.
+//!
+//! Owns the order: layers, the merged filesystem over them, the disk over both, and the record at last,
+//! so that microsandbox never finds a record whose files are not there. A good file that it has written
+//! itself is never replaced, and no file of ours goes next to one of its own that refers to others.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::ServeError;
+use super::accepted::{can_read_layer, can_read_merged, is_our_merged, looks_whole};
+use super::config::ImageConfig;
+use super::merged::{Layered, MergedImage};
+use super::serve_microsandbox::{
+    ServeMicrosandboxReport, UnservedImage, UnservedReason, disk_path, merged_path,
+};
+use super::{take_back, vmdk};
+use crate::context::Context;
+use crate::digest::Digest;
+use crate::fs::atomic::{self, Mode};
+use crate::fs::{self, IfThere as _};
+use crate::home::Home;
+use crate::limits::Limits;
+use crate::microsandbox::{self, Lease, Mark, Record, RecordConfig, RecordLayer};
+use crate::platform::Platform;
+use crate::reference::Reference;
+use crate::store::{ImageRecord, LayerRecord, SetApart, Store};
+
+const FILE_MODE: u32 = 0o644;
+
+/// What images are handed over with.
+pub(super) struct Handover<'a> {
+    pub(super) store: &'a Store,
+    /// The home of microsandbox.
+    pub(super) home: &'a Home,
+    /// It is the home of the store as well.
+    pub(super) is_own_home: bool,
+    /// Layers of which microsandbox needs the file that it has written.
+    pub(super) claimed: BTreeSet<String>,
+    pub(super) limits: &'a Limits,
+    pub(super) context: &'a Context,
+    pub(super) report: &'a mut ServeMicrosandboxReport,
+}
+
+/// What has become of a name.
+enum Laid {
+    /// It leads to our file.
+    Ours,
+    /// It leads to a good one of microsandbox.
+    Theirs,
+    /// It was not laid.
+    Not(UnservedReason),
+}
+
+/// The files of a layer, or why it cannot be laid.
+type Prepared = Result<LayerRecord, UnservedReason>;
+
+impl Handover<'_> {
+    /// Lays an image, or says in the report why not.
+    pub(super) fn image(&mut self, image: &ImageRecord) -> Result<(), ServeError> {
+        if image.references.is_empty() {
+            self.report
+                .refuse(image, UnservedReason::Unnamed, Vec::new());
+            return Ok(());
+        }
+        if !Platform::host().runs(&image.platform) {
+            let reason = UnservedReason::OtherPlatform;
+            self.report.refuse(image, reason, Vec::new());
+            return Ok(());
+        }
+        let (layers, users) = self.prepare(image)?;
+        let Some(_leases) = self.share(image)? else {
+            self.report.refuse(image, UnservedReason::Busy, Vec::new());
+            return Ok(());
+        };
+        if !self.layers(image, layers, users)? {
+            return Ok(());
+        }
+        let selector = image.digest.to_string();
+        let layered = Layered::find(self.store, &selector, self.context)?;
+        let merged = layered.merged(self.store, self.limits, self.context)?;
+        let laid = self.merged(&image.digest, &merged, layered.uuid)?;
+        if let Laid::Not(reason) = laid {
+            self.report.refuse(image, reason, Vec::new());
+            return Ok(());
+        }
+        for reference in &image.references {
+            self.context.cancel.check()?;
+            self.record(image, reference)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps microsandbox from removing what is about to be laid.
+    fn share(&self, image: &ImageRecord) -> Result<Option<Vec<Lease>>, ServeError> {
+        let mut paths = vec![
+            merged_path(self.home, &image.digest),
+            disk_path(self.home, &image.digest),
+        ];
+        let layers = image.layers.iter();
+        paths.extend(layers.map(|layer| self.layer_path(&layer.key.diff_id)));
+        Ok(microsandbox::share(paths, &self.context.cancel)?)
+    }
+
+    /// Finds the layers of an image, under names of their own, and the sandboxes that keep some from getting
+    /// one.
+    fn prepare(
+        &mut self,
+        image: &ImageRecord,
+    ) -> Result<(Vec<Prepared>, BTreeSet<String>), ServeError> {
+        let Context { progress, cancel } = self.context;
+        let mut layers = Vec::with_capacity(image.layers.len());
+        let mut users = BTreeSet::new();
+        for layer in &image.layers {
+            cancel.check()?;
+            let stored = if layer.key.chain.is_some() {
+                Err(UnservedReason::DependentLayers)
+            } else if self.is_own_home {
+                match self
+                    .store
+                    .set_apart(&layer.key, progress.as_ref(), cancel)?
+                {
+                    SetApart::Done(stored) => Ok(*stored),
+                    SetApart::Missing => Err(UnservedReason::MissingLayers),
+                    SetApart::Busy => Err(UnservedReason::Busy),
+                    SetApart::InUse(sandboxes) => {
+                        users.extend(sandboxes);
+                        Err(UnservedReason::InUse)
+                    }
+                }
+            } else {
+                let stored = self.store.layer(&layer.key)?;
+                stored.ok_or(UnservedReason::MissingLayers)
+            };
+            let stored = match stored {
+                Ok(stored) if !can_read_layer(&stored.erofs_path, cancel)? => {
+                    // It may have been called so before it was set apart.
+                    let path = self.layer_path(&layer.key.diff_id);
+                    if is_file(&path, &stored.erofs_path)? {
+                        take_back::remove(&[&path], self.report)?;
+                    }
+                    Err(UnservedReason::UnreadableLayers)
+                }
+                stored => stored,
+            };
+            layers.push(stored);
+        }
+        Ok((layers, users))
+    }
+
+    /// Lays the layers of an image, and returns whether all of them are ours. Those that can be served
+    /// are served even if others cannot: microsandbox then has to fetch only these.
+    fn layers(
+        &mut self,
+        image: &ImageRecord,
+        layers: Vec<Prepared>,
+        users: BTreeSet<String>,
+    ) -> Result<bool, ServeError> {
+        let mut missed: Vec<(UnservedReason, Digest)> = Vec::new();
+        for (layer, stored) in image.layers.iter().zip(layers) {
+            self.context.cancel.check()?;
+            let diff_id = &layer.key.diff_id;
+            let laid = match stored {
+                Ok(stored) => self.layer(diff_id, &stored)?,
+                Err(reason) => Laid::Not(reason),
+            };
+            match laid {
+                Laid::Ours => {}
+                Laid::Theirs => missed.push((UnservedReason::ForeignLayers, diff_id.clone())),
+                Laid::Not(reason) => missed.push((reason, diff_id.clone())),
+            }
+        }
+        missed.dedup();
+        let Some(reason) = missed.iter().map(|(reason, _)| *reason).min() else {
+            return Ok(true);
+        };
+        let layers = missed
+            .into_iter()
+            .filter_map(|(of, layer)| (of == reason).then_some(layer));
+        let name = image.references.first().map(Reference::familiar);
+        self.report.unserved.push(UnservedImage {
+            image: name.unwrap_or_default(),
+            digest: image.digest.clone(),
+            reason,
+            layers: layers.collect(),
+            used_by: users.into_iter().collect(),
+        });
+        Ok(false)
+    }
+
+    fn layer_path(&self, diff_id: &Digest) -> PathBuf {
+        self.home.erofs(&diff_id.file_stem())
+    }
+
+    fn layer(&mut self, diff_id: &Digest, stored: &LayerRecord) -> Result<Laid, ServeError> {
+        let path = self.layer_path(diff_id);
+        if is_file(&path, &stored.erofs_path)? {
+            return Ok(Laid::Ours);
+        }
+        let Some(_lock) = microsandbox::lock(&lock_of(&path), &self.context.cancel)? else {
+            return Ok(Laid::Not(UnservedReason::Busy));
+        };
+        if looks_whole(&path) || self.claimed.contains(&diff_id.to_string()) {
+            return Ok(Laid::Theirs);
+        }
+        link(&stored.erofs_path, &path)?;
+        self.report.layers_added += 1;
+        Ok(Laid::Ours)
+    }
+
+    /// Lays the merged filesystem and the descriptor of the disk. All layers are ours.
+    fn merged(
+        &self,
+        manifest: &Digest,
+        merged: &MergedImage,
+        uuid: [u8; 16],
+    ) -> Result<Laid, ServeError> {
+        if !can_read_merged(&merged.path) {
+            return Ok(Laid::Not(UnservedReason::UnreadableLayers));
+        }
+        let path = merged_path(self.home, manifest);
+        let Some(_lock) = microsandbox::lock(&lock_of(&path), &self.context.cancel)? else {
+            return Ok(Laid::Not(UnservedReason::Busy));
+        };
+        let is_theirs = looks_whole(&path) && !is_our_merged(&path);
+        if !is_theirs && !is_file(&path, &merged.path)? {
+            link(&merged.path, &path)?;
+        }
+        let mut served = merged.clone();
+        served.size_bytes = fs::metadata(&path)?.len();
+        served.path = path;
+        for device in &mut served.devices {
+            device.path = self.layer_path(&device.diff_id);
+        }
+        let disk = disk_path(self.home, manifest);
+        let is_there = fs::is_there(&disk)?;
+        if !(is_there && (is_theirs || vmdk::is_of(&disk, &served))) {
+            let text = vmdk::descriptor(&served, &disk, uuid)?;
+            atomic::write(&disk, Mode::Exactly(FILE_MODE), &text)
+                .map_err(|source| ServeError::io("write", &disk, source))?;
+        }
+        Ok(if is_theirs { Laid::Theirs } else { Laid::Ours })
+    }
+
+    /// Writes the record of a name, unless microsandbox has given that name to another image.
+    fn record(&mut self, image: &ImageRecord, reference: &Reference) -> Result<(), ServeError> {
+        let cancel = &self.context.cancel;
+        let path = microsandbox::record_path(self.home, reference);
+        let not = |report: &mut ServeMicrosandboxReport, reason| {
+            report.unserved.push(UnservedImage {
+                image: reference.familiar(),
+                digest: image.digest.clone(),
+                reason,
+                layers: Vec::new(),
+                used_by: Vec::new(),
+            });
+            Ok(())
+        };
+        let Some(_lease) = microsandbox::share([path.clone()], cancel)? else {
+            return not(self.report, UnservedReason::Busy);
+        };
+        let Some(_lock) = microsandbox::lock(&path.with_extension("lock"), cancel)? else {
+            return not(self.report, UnservedReason::Busy);
+        };
+        let Some(_gate) = microsandbox::gate(&path, cancel)? else {
+            return not(self.report, UnservedReason::Busy);
+        };
+        let found = microsandbox::read(&path)?;
+        if let Some(found) = &found {
+            if found.manifest_digest == image.digest.to_string() {
+                self.report.present.push(reference.familiar());
+                return Ok(());
+            }
+            if found.msb.is_none() {
+                return not(self.report, UnservedReason::NamedOtherwise);
+            }
+        }
+        let Some(record) = self.record_of(image, reference)? else {
+            return not(self.report, UnservedReason::UnreadableLayers);
+        };
+        let failed = |source| ServeError::io("write", &path, source);
+        let bytes = serde_json::to_vec(&record).map_err(|error| failed(error.into()))?;
+        atomic::write(&path, Mode::Exactly(FILE_MODE), &bytes).map_err(failed)?;
+        self.report.added.push(reference.familiar());
+        Ok(())
+    }
+
+    /// Returns the record of an image; `None` if its documents are not text.
+    fn record_of(
+        &self,
+        image: &ImageRecord,
+        reference: &Reference,
+    ) -> Result<Option<Record>, ServeError> {
+        let config = self.store.blob(&image.config_digest)?;
+        let shown = ImageConfig::read(&image.config_digest, &config);
+        let manifest = String::from_utf8(self.store.blob(&image.digest)?);
+        let (Ok(manifest), Ok(config)) = (manifest, String::from_utf8(config)) else {
+            return Ok(None);
+        };
+        let layers = image.layers.iter().map(|layer| RecordLayer {
+            digest: layer.blob_digest.to_string(),
+            media_type: Some(layer.media_type.clone()),
+            size_bytes: Some(layer.compressed_size),
+            diff_id: layer.key.diff_id.to_string(),
+        });
+        Ok(Some(Record {
+            manifest_digest: image.digest.to_string(),
+            config_digest: image.config_digest.to_string(),
+            raw_manifest_json: manifest,
+            raw_config_json: config,
+            config: RecordConfig {
+                env: shown.env,
+                cmd: shown.cmd,
+                entrypoint: shown.entrypoint,
+                working_dir: shown.working_dir,
+                user: shown.user,
+                exposed_ports: shown.exposed_ports,
+                volumes: shown.volumes,
+                labels: shown.labels,
+                stop_signal: shown.stop_signal,
+            },
+            layers: layers.collect(),
+            msb: Some(Mark {
+                reference: reference.canonical(),
+            }),
+        }))
+    }
+}
+
+/// Returns where the lock of who makes a file is.
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Returns whether a name leads to a file.
+fn is_file(name: &Path, file: &Path) -> Result<bool, ServeError> {
+    let Some(found) = fs::link_metadata(name).if_there()? else {
+        return Ok(false);
+    };
+    let own = fs::metadata(file)?;
+    Ok((found.dev(), found.ino()) == (own.dev(), own.ino()))
+}
+
+/// Gives a file one more name, durably.
+fn link(file: &Path, name: &Path) -> Result<(), ServeError> {
+    let linked = atomic::put_link(name, |at| fs::hard_link(file, at));
+    linked.map_err(|source: io::Error| match Errno::from_io_error(&source) {
+        Some(Errno::XDEV) => ServeError::OtherFilesystem {
+            path: name.to_owned(),
+        },
+        _ => ServeError::io("link", name, source),
+    })?;
+    fs::sync_directory(fs::parent(name))
+        .map_err(|source| ServeError::io("synchronise", name, source))
+}
