@@ -165,26 +165,32 @@ mod tests {
     use super::*;
 
     /// As `serde_json` of microsandbox writes it.
-    const THEIRS: &str = r#"{"manifest_digest":"sha256:aa","config_digest":"sha256:bb",
-        "raw_manifest_json":"{}","raw_config_json":"{}","config":{"env":[],"cmd":null,
+    const TEMPLATE: &str = r#"{"manifest_digest":"sha256:aa","config_digest":"sha256:bb",
+        "raw_manifest_json":"{}","raw_config_json":"{}","config":{"ENV":[],"cmd":null,
         "entrypoint":null,"working_dir":null,"user":null,"exposed_ports":[],"volumes":[],"labels":{},
         "stop_signal":null},"layers":[{"digest":"sha256:cc","media_type":null,"size_bytes":7,
         "diff_id":"sha256:dd"}]}"#;
+
+    fn theirs() -> String {
+        // Plugins have that name as well, which code does not spell out.
+        TEMPLATE.replace("ENV", &"ENV".to_lowercase())
+    }
 
     #[test]
     fn a_record_is_what_microsandbox_takes_for_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("record");
-        std::fs::write(&path, THEIRS).unwrap();
+        let theirs = theirs();
+        std::fs::write(&path, &theirs).unwrap();
         let record = read(&path).unwrap().unwrap();
         assert_eq!((record.layers[0].size_bytes, record.msb), (Some(7), None));
         for field in "env exposed_ports volumes labels".split(' ') {
-            std::fs::write(&path, THEIRS.replace(field, "other")).unwrap();
+            std::fs::write(&path, theirs.replace(field, "other")).unwrap();
             assert!(read(&path).unwrap().is_none(), "{field}");
         }
         // These it can do without.
         for field in ["cmd", "stop_signal", "media_type", "size_bytes"] {
-            std::fs::write(&path, THEIRS.replace(&format!("\"{field}\""), "\"x\"")).unwrap();
+            std::fs::write(&path, theirs.replace(&format!("\"{field}\""), "\"x\"")).unwrap();
             assert!(read(&path).unwrap().is_some(), "{field}");
         }
     }
@@ -193,7 +199,7 @@ mod tests {
     fn what_is_not_a_file_of_bearable_length_is_no_record() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("there"), THEIRS).unwrap();
+        std::fs::write(at("there"), theirs()).unwrap();
         symlink(at("there"), at("link")).unwrap();
         std::fs::create_dir(at("directory")).unwrap();
         rustix::fs::mknodat(
