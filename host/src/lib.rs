@@ -182,15 +182,16 @@ pub use image::{
     ServeMicrosandboxReport, ServeReport, TagLookup, UnservedImage, UnservedReason,
 };
 pub use image::{
-    Damage, DiskReport, DiskType, DiskUsage, HistoryStep, ImageDetails, ImageFilter, ImageList,
-    ImageSort, ImageSummary, LayerDetails, MergedDevice, MergedImage, NamePattern, PruneReport,
-    Removed, RuntimeDetails, VerifiedImage, VerifyReport, Verity,
+    Damage, DiskCompression, DiskReport, DiskType, DiskUsage, HistoryStep, ImageDetails,
+    ImageFilter, ImageList, ImageSort, ImageSummary, LayerDetails, MergedDevice, MergedImage,
+    NamePattern, PruneReport, Removed, RuntimeDetails, VerifiedImage, VerifyReport, Verity,
 };
 #[cfg(feature = "plugins")]
 pub use image::{
     ExportReport, FailedImage, LoadReport, LoadedImage, SaveReport, SaveTarget, SavedImage,
 };
 pub use msb::{Msb, MsbBuilder, Operation, Running};
+pub use msb_erofs::{Algorithm, CompressionError, FileCompression};
 pub use platform::Platform;
 pub use progress::{Event, Progress};
 pub use reference::Reference;

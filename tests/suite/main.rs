@@ -20,6 +20,7 @@ mod catalogue;
 mod chains;
 mod commands;
 mod compiled;
+mod compressed;
 mod concurrency;
 mod digests;
 mod disk;
@@ -144,6 +145,7 @@ fn main() {
         catalogue::tests(),
         commands::tests(),
         compiled::tests(),
+        compressed::tests(),
         chains::tests(),
         references::tests(),
         registry::all(),

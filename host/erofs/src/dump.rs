@@ -67,6 +67,9 @@ fn line<R: ReadAt>(
             extent.device, extent.block
         );
     }
+    if let Some((first, last)) = image.compressed_blocks(info)? {
+        let _ = write!(text, " compressed={first}+{}", last - first);
+    }
     if info.tail() > 0 {
         let _ = write!(text, " inline={}", info.tail());
     }

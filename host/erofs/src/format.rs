@@ -2,8 +2,8 @@
 //!
 //! Owns limits, types and layouts; [`raw`](super::raw) has the structures on disk. The facts are
 //! those of <https://docs.kernel.org/filesystems/erofs.html> and of `fs/erofs/erofs_fs.h` in the
-//! Linux source. Only what msb writes is here: extended inodes, flat data, data on other
-//! devices, attributes without a filter.
+//! Linux source. Only what msb writes is here: extended inodes, data that is flat, on
+//! other devices or compressed, attributes without a filter.
 
 use std::fmt;
 
@@ -34,6 +34,10 @@ pub(super) const COMPAT_MTIME: u32 = 0x2;
 /// data on other devices.
 pub(super) const INCOMPAT_DEVICES: u32 = 0x4 | 0x8;
 
+/// `EROFS_FEATURE_INCOMPAT_ZERO_PADDING`, and `EROFS_FEATURE_INCOMPAT_COMPR_CFGS`, which is
+/// `EROFS_FEATURE_INCOMPAT_BIG_PCLUSTER` too: files are compressed.
+pub(super) const INCOMPAT_COMPRESSION: u32 = 0x1 | 0x2;
+
 /// `i_format` bit 0: the inode has 64 bytes. Bits 1 to 3 are the [`DataLayout`].
 pub(super) const FORMAT_EXTENDED: u16 = 1;
 
@@ -58,6 +62,9 @@ pub enum DataLayout {
     /// `EROFS_INODE_CHUNK_BASED`: in chunks on another device, whose indexes follow the inode and its
     /// attributes.
     Chunked,
+    /// `EROFS_INODE_COMPRESSED_FULL`: in compressed clusters, whose indexes follow the inode and its
+    /// attributes.
+    Compressed,
 }
 
 impl DataLayout {
@@ -66,6 +73,7 @@ impl DataLayout {
         FORMAT_EXTENDED
             | match self {
                 Self::Plain => 0 << 1,
+                Self::Compressed => 1 << 1,
                 Self::Inline => 2 << 1,
                 Self::Chunked => 4 << 1,
             }
@@ -73,7 +81,7 @@ impl DataLayout {
 
     /// Returns the layout in `i_format`, `None` for those that msb does not write.
     pub(super) fn from_format(format: u16) -> Option<Self> {
-        [Self::Plain, Self::Inline, Self::Chunked]
+        [Self::Plain, Self::Inline, Self::Chunked, Self::Compressed]
             .into_iter()
             .find(|layout| layout.format() == format)
     }
@@ -179,6 +187,8 @@ pub struct Superblock {
     pub uuid: [u8; 16],
     /// The name of the volume, padded with zeros.
     pub volume_name: [u8; 16],
+    /// The algorithms of compressed files, a bit for each.
+    pub algorithms: u16,
     /// How many more devices hold data.
     pub extra_devices: u16,
     /// Where the table of these starts, in units of 128 bytes.
@@ -204,6 +214,7 @@ impl From<&RawSuperblock> for Superblock {
             xattr_block: raw.xattr_block.get(),
             uuid: raw.uuid,
             volume_name: raw.volume_name,
+            algorithms: raw.algorithms.get(),
             extra_devices: raw.extra_devices.get(),
             device_slot: raw.device_slot.get(),
             directory_block_bits: raw.directory_block_bits,

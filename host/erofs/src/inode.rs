@@ -3,6 +3,7 @@
 //! Owns the arithmetic of what belongs to it: the tail behind it, the blocks of its contents.
 
 use super::ErofsError;
+use super::cluster_map::map_size;
 use super::device::Chunks;
 use super::format::{BLOCK_SIZE, DataLayout, FileType, Nid};
 use super::metadata::{Device, Timestamp};
@@ -33,7 +34,8 @@ pub struct InodeInfo {
     pub layout: DataLayout,
     /// Bytes of its attributes.
     pub(super) xattr_size: u64,
-    /// The first block of its contents, the format of its chunks, or its device number.
+    /// The first block of its contents, the format of its chunks, how many blocks it was compressed to,
+    /// or its device number.
     pub(super) address: u32,
 }
 
@@ -47,7 +49,7 @@ impl InodeInfo {
     /// Returns how many bytes of the contents follow the inode and its attributes.
     pub(super) fn tail(&self) -> u64 {
         match self.layout {
-            DataLayout::Plain | DataLayout::Chunked => 0,
+            DataLayout::Plain | DataLayout::Chunked | DataLayout::Compressed => 0,
             DataLayout::Inline => self.size % BLOCK_SIZE,
         }
     }
@@ -57,12 +59,24 @@ impl InodeInfo {
         (self.layout == DataLayout::Chunked).then(|| Chunks::of(self.size))
     }
 
-    /// Returns where the indexes of its chunks are, in bytes, of an inode that starts at `start`.
-    pub(super) fn chunk_range(&self, start: u64) -> Option<(u64, u64)> {
-        let chunks = self.chunks()?;
+    /// Returns the bytes of the indexes of its chunks or clusters.
+    pub(super) fn index_size(&self) -> u64 {
+        match self.layout {
+            DataLayout::Chunked => Chunks::of(self.size).size(),
+            DataLayout::Compressed => map_size(self.size),
+            DataLayout::Plain | DataLayout::Inline => 0,
+        }
+    }
+
+    /// Returns where the indexes of its chunks or clusters are, in bytes, of an inode that starts at
+    /// `start`.
+    pub(super) fn index_range(&self, start: u64) -> Option<(u64, u64)> {
+        if self.index_size() == 0 {
+            return None;
+        }
         let first =
             (start + INODE_SIZE as u64 + self.xattr_size).next_multiple_of(CHUNK_INDEX_SIZE as u64);
-        Some((first, first.saturating_add(chunks.size())))
+        Some((first, first.saturating_add(self.index_size())))
     }
 
     /// Returns the first byte of the contents in blocks, and the one behind the last.
@@ -70,7 +84,7 @@ impl InodeInfo {
         let length = self.size - self.tail();
         match self.file_type {
             FileType::Regular | FileType::Directory | FileType::Symlink
-                if length > 0 && self.layout != DataLayout::Chunked =>
+                if length > 0 && self.index_size() == 0 =>
             {
                 let start = u64::from(self.address) * BLOCK_SIZE;
                 (start, start.saturating_add(length))

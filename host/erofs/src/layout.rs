@@ -3,10 +3,11 @@
 //! Owns the order of the inodes, their nids, the count of their names, and the check that every
 //! part of the tree fits the format. Writes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
+use super::cluster_map::{ClusterMap, map_size};
 use super::device::{Chunks, DeviceSlot, blocks_of};
 use super::dirent;
 use super::error::{ErofsError, check};
@@ -41,6 +42,8 @@ pub(super) struct Layout<'t> {
     pub(super) blocks: u64,
     /// The attributes of all inodes.
     pub(super) shared: Shared<'t>,
+    /// The clusters of compressed files, by their first blocks.
+    maps: &'t HashMap<u32, ClusterMap>,
 }
 
 /// Where one inode goes.
@@ -63,6 +66,8 @@ pub(super) struct InodeShape {
     pub(super) layout: DataLayout,
     /// The chunks of a file on another device.
     pub(super) chunks: Option<Chunks>,
+    /// Bytes of the indexes of chunks or clusters.
+    pub(super) indexes: u64,
 }
 
 impl InodeShape {
@@ -78,15 +83,22 @@ impl InodeShape {
                 DataLayout::Plain
             },
             chunks: None,
+            indexes: 0,
         }
     }
 
     /// Returns the shape of a regular file.
-    fn of_file(xattrs: u64, extent: Extent) -> Self {
+    fn of_file(xattrs: u64, extent: Extent, is_compressed: bool) -> Self {
         let chunks = (extent.device > 0 && extent.size > 0).then(|| Chunks::of(extent.size));
+        let (layout, indexes) = match chunks {
+            Some(chunks) => (DataLayout::Chunked, chunks.size()),
+            None if is_compressed => (DataLayout::Compressed, map_size(extent.size)),
+            None => (DataLayout::Plain, 0),
+        };
         Self {
-            layout: chunks.map_or(DataLayout::Plain, |_| DataLayout::Chunked),
+            layout,
             chunks,
+            indexes,
             ..Self::new(xattrs, 0)
         }
     }
@@ -94,7 +106,7 @@ impl InodeShape {
     /// Returns how many bytes of the contents follow the inode.
     pub(super) fn tail(self) -> u64 {
         match self.layout {
-            DataLayout::Plain | DataLayout::Chunked => 0,
+            DataLayout::Plain | DataLayout::Chunked | DataLayout::Compressed => 0,
             DataLayout::Inline => self.contents % BLOCK_SIZE,
         }
     }
@@ -108,9 +120,9 @@ impl InodeShape {
     /// ends at `head_end`.
     pub(super) fn end(self, head_end: u64) -> u64 {
         let end = head_end + self.xattrs + self.tail();
-        match self.chunks {
-            Some(chunks) => end.next_multiple_of(CHUNK_INDEX_SIZE as u64) + chunks.size(),
-            None => end,
+        match self.indexes {
+            0 => end,
+            indexes => end.next_multiple_of(CHUNK_INDEX_SIZE as u64) + indexes,
         }
     }
 
@@ -120,7 +132,7 @@ impl InodeShape {
     fn start(self, end: u64) -> u64 {
         let start = end.next_multiple_of(SLOT_SIZE);
         let together = match self.layout {
-            DataLayout::Plain | DataLayout::Chunked => HEAD,
+            DataLayout::Plain | DataLayout::Chunked | DataLayout::Compressed => HEAD,
             DataLayout::Inline => HEAD + self.xattrs + self.tail(),
         };
         if start % BLOCK_SIZE + together <= BLOCK_SIZE {
@@ -132,7 +144,7 @@ impl InodeShape {
 }
 
 impl<'t> Layout<'t> {
-    /// Plans the area of a tree whose file data ends at block `data_end`.
+    /// Plans the area of a tree whose file data ends at block `data_end`, some of it in clusters.
     ///
     /// The children of a directory follow one another, in the order of their names, then come
     /// those of its first subdirectory: listing a directory reads consecutive blocks.
@@ -140,6 +152,7 @@ impl<'t> Layout<'t> {
         tree: &'t Tree,
         data_end: u64,
         devices: &[DeviceSlot],
+        maps: &'t HashMap<u32, ClusterMap>,
         cancel: &CancellationToken,
     ) -> Result<Self, ErofsError> {
         let mut layout = Self {
@@ -148,6 +161,7 @@ impl<'t> Layout<'t> {
             size: RESERVED,
             blocks: 0,
             shared: Shared::default(),
+            maps,
         };
         layout.link(tree, cancel)?;
         let order = std::mem::take(&mut layout.order);
@@ -194,7 +208,9 @@ impl<'t> Layout<'t> {
         let inode = tree.get(id);
         let xattrs = self.shared.body_size(&inode.metadata.xattrs);
         let contents = match &inode.kind {
-            Kind::File(extent) => return InodeShape::of_file(xattrs, *extent),
+            Kind::File(extent) => {
+                return InodeShape::of_file(xattrs, *extent, self.map(*extent).is_some());
+            }
             Kind::Directory(_) => {
                 let names = dirent::listing(tree, id, self.parent(id));
                 dirent::packed_size(names.map(|(name, _)| name.len()))
@@ -203,6 +219,12 @@ impl<'t> Layout<'t> {
             _ => 0,
         };
         InodeShape::new(xattrs, contents)
+    }
+
+    /// Returns the clusters of a file, `None` for one that is not compressed.
+    pub(super) fn map(&self, extent: Extent) -> Option<&'t ClusterMap> {
+        let map = self.maps.get(&extent.block);
+        map.filter(|_| extent.device == 0 && extent.size > 0)
     }
 
     /// Walks the tree: fills the order, the counts of names and the parents.
@@ -283,7 +305,10 @@ impl<'t> Layout<'t> {
         match &inode.kind {
             Kind::File(extent) if extent.size > 0 => {
                 let block = u64::from(extent.block);
-                let end = block.saturating_add(blocks_of(extent.size));
+                let blocks = self
+                    .map(*extent)
+                    .map_or(blocks_of(extent.size), ClusterMap::blocks);
+                let end = block.saturating_add(blocks);
                 let device = usize::from(extent.device).checked_sub(1);
                 let last = match device.map(|device| devices.get(device)) {
                     None => data_end,

@@ -43,8 +43,13 @@
 //!
 //! The images are plain on purpose: blocks of 4096 bytes, no incompatible feature, nothing
 //! compressed. Every kernel since 5.4 mounts them, and another image may point at the blocks of
-//! their files: [`ImageWriter::with_devices`] writes such a one. The same tree gives the same bytes.
+//! their files: [`ImageWriter::with_devices`] writes such a one. An image that stands alone may have
+//! compressed files: [`ImageWriter::with_compression`]. The same tree gives the same bytes.
 
+mod cluster;
+mod cluster_map;
+mod clustered;
+mod compression;
 mod device;
 mod dirent;
 mod dump;
@@ -65,6 +70,8 @@ mod verify;
 mod writer;
 mod xattr;
 
+pub use cluster::{Cluster, Compressor};
+pub use compression::{Algorithm, CompressionError, FileCompression};
 pub use device::DeviceSlot;
 pub use dirent::DirEntry;
 pub use dump::dump;

@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::ErofsError;
-use super::device::Chunks;
-use super::format::FileType;
+use super::format::{DataLayout, FileType};
 use super::inode::InodeInfo;
 use super::metadata::Metadata;
 use super::raw::INODE_SIZE;
@@ -76,6 +75,11 @@ impl<R: ReadAt> Image<R> {
         let device = inode.device().unwrap_or_default();
         Ok(match inode.file_type {
             FileType::Directory => Kind::Directory(BTreeMap::new()),
+            FileType::Regular if inode.layout == DataLayout::Compressed => {
+                return Err(ErofsError::Unsupported {
+                    what: "a compressed file, whose data has no place in a tree",
+                });
+            }
             FileType::Regular => Kind::File(
                 self.extent(inode)?
                     .ok_or(inode.damaged("it is a regular file with inline data"))?,
@@ -105,10 +109,9 @@ impl Budget {
             FileType::Directory | FileType::Symlink => inode.size,
             _ => 0,
         };
-        let indexes = inode.chunks().map_or(0, Chunks::size);
         let cost = (INODE_SIZE as u64 + inode.xattr_size)
             .saturating_add(contents)
-            .saturating_add(indexes);
+            .saturating_add(inode.index_size());
         self.0 = self
             .0
             .checked_sub(cost)

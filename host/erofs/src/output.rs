@@ -77,6 +77,24 @@ impl Output {
         self.append_zeros(position.saturating_sub(self.position()))
     }
 
+    /// Drops everything from `position` on.
+    pub(super) fn rewind(&mut self, position: u64) -> Result<(), ErofsError> {
+        if let Some(kept) = position.checked_sub(self.flushed) {
+            self.buffer
+                .truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+            return Ok(());
+        }
+        self.buffer.clear();
+        self.flushed = position;
+        self.file
+            .set_len(position)
+            .map_err(|source| ErofsError::Io {
+                operation: "truncate",
+                offset: position,
+                source,
+            })
+    }
+
     /// Hands everything appended so far to the file.
     pub(super) fn flush(&mut self) -> Result<(), ErofsError> {
         if !self.buffer.is_empty() {

@@ -28,7 +28,7 @@ pub(super) const XATTR_ENTRY_SIZE: usize = size_of::<RawXattrEntry>();
 pub(super) const DEVICE_SLOT_SIZE: usize = size_of::<RawDeviceSlot>();
 /// Where the table of devices starts: right after the superblock.
 pub(super) const DEVICE_TABLE_OFFSET: usize = SUPERBLOCK_OFFSET + SUPERBLOCK_SIZE;
-/// Bytes of the index of a chunk, and what the first one of a file is aligned to.
+/// Bytes of the index of a chunk or of a block, and what the first one of a file is aligned to.
 pub(super) const CHUNK_INDEX_SIZE: usize = size_of::<RawChunkIndex>();
 
 /// `EROFS_SUPER_MAGIC_V1`.
@@ -165,6 +165,89 @@ pub(super) struct RawChunkIndex {
     pub(super) block: U32,
 }
 
+/// A record behind the superblock: its length, and `struct z_erofs_lz4_cfgs`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct RawLz4Config {
+    pub(super) size: U16,
+    /// The largest distance that a match looks back.
+    pub(super) distance: U16,
+    /// Blocks of the largest cluster.
+    pub(super) blocks: U16,
+    pub(super) reserved: [u8; 10],
+}
+
+/// A record behind the superblock: its length, and `struct z_erofs_zstd_cfgs`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct RawZstdConfig {
+    pub(super) size: U16,
+    pub(super) format: u8,
+    /// The size of the largest window as a power of two, less 10.
+    pub(super) window_bits: u8,
+    pub(super) reserved: [u8; 4],
+}
+
+impl RawLz4Config {
+    /// What the record says of its length: that of what follows.
+    pub(super) const SIZE: u16 = 14;
+}
+
+impl RawZstdConfig {
+    /// What the record says of its length: that of what follows.
+    pub(super) const SIZE: u16 = 6;
+}
+
+/// `struct z_erofs_map_header` and what is reserved after it, in front of the indexes of a compressed
+/// file.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
+)]
+#[repr(C)]
+pub(super) struct RawMapHeader {
+    pub(super) fragment: U32,
+    pub(super) advise: U16,
+    pub(super) algorithm: u8,
+    pub(super) cluster_bits: u8,
+    pub(super) reserved: [u8; 8],
+}
+
+/// `struct z_erofs_lcluster_index`: a block of the contents of a compressed file.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
+)]
+#[repr(C)]
+pub(super) struct RawClusterIndex {
+    /// What the block is.
+    pub(super) advise: U16,
+    /// Where a cluster starts in it.
+    pub(super) start: U16,
+    /// The lower half of the number of a block, or the distance to the first block.
+    pub(super) low: U16,
+    /// The upper half, or the distance to the next cluster.
+    pub(super) high: U16,
+}
+
 impl Default for RawDeviceSlot {
     fn default() -> Self {
         Self {
@@ -184,6 +267,11 @@ impl FirstBlock {
             *to = *from;
         }
         block
+    }
+
+    /// Returns what follows the superblock.
+    pub(super) fn after_superblock(&self) -> &[u8] {
+        &self.rest
     }
 
     /// Returns a block of a superblock and zeros.
@@ -218,6 +306,16 @@ mod tests {
         assert_eq!((INODE_SIZE, DIRENT_SIZE), (64, 12));
         assert_eq!((XATTR_HEADER_SIZE, XATTR_ENTRY_SIZE), (12, 4));
         assert_eq!((DEVICE_SLOT_SIZE, CHUNK_INDEX_SIZE), (128, 8));
+        assert_eq!(size_of::<RawMapHeader>(), 16);
+        assert_eq!(size_of::<RawClusterIndex>(), CHUNK_INDEX_SIZE);
+        assert_eq!(
+            size_of::<RawLz4Config>(),
+            2 + usize::from(RawLz4Config::SIZE)
+        );
+        assert_eq!(
+            size_of::<RawZstdConfig>(),
+            2 + usize::from(RawZstdConfig::SIZE)
+        );
         assert_eq!(DEVICE_TABLE_OFFSET / DEVICE_SLOT_SIZE, 9);
         assert_eq!(offset_of!(RawDeviceSlot, blocks), 0x40);
         assert_eq!(offset_of!(RawDeviceSlot, mapped_block), 0x44);

@@ -12,11 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::ErofsError;
+use super::clustered::Decompressed;
+use super::compression::FileCompression;
 use super::device::{Chunks, DeviceSlot, table_end};
 use super::dirent::{self, DirEntry};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
-    INCOMPAT_DEVICES, Nid, SLOT_SIZE, Superblock, TARGET_MAX,
+    INCOMPAT_COMPRESSION, INCOMPAT_DEVICES, Nid, SLOT_SIZE, Superblock, TARGET_MAX,
 };
 use super::inode::InodeInfo;
 use super::metadata::Timestamp;
@@ -42,6 +44,9 @@ pub struct Image<R> {
     device_sources: Vec<Source<R>>,
     /// Sets with shared attributes that were read, by what follows their inodes.
     sets: Mutex<HashMap<Vec<u8>, Xattrs>>,
+    /// How files are compressed.
+    pub(super) compression: Option<FileCompression>,
+    pub(super) decompressed: Mutex<Option<Decompressed>>,
 }
 
 /// The names in a directory.
@@ -107,9 +112,13 @@ impl<R: ReadAt> Image<R> {
             });
         }
         let superblock = Superblock::from(&block.superblock);
+        let compression = FileCompression::decode(superblock.algorithms, block.after_superblock());
         let unsupported = [
             (
-                !matches!(superblock.feature_incompat, 0 | INCOMPAT_DEVICES),
+                !matches!(
+                    superblock.feature_incompat,
+                    0 | INCOMPAT_DEVICES | INCOMPAT_COMPRESSION
+                ),
                 "incompatible features",
             ),
             (
@@ -117,8 +126,13 @@ impl<R: ReadAt> Image<R> {
                 "blocks that are not of 4096 bytes",
             ),
             (
-                (superblock.extra_devices != 0) != (superblock.feature_incompat != 0),
+                (superblock.extra_devices != 0)
+                    != (superblock.feature_incompat == INCOMPAT_DEVICES),
                 "devices without a table of them",
+            ),
+            (
+                compression.is_some() != (superblock.feature_incompat == INCOMPAT_COMPRESSION),
+                "another compression than msb writes",
             ),
         ];
         if let Some((_, what)) = unsupported.into_iter().find(|(found, _)| *found) {
@@ -131,6 +145,8 @@ impl<R: ReadAt> Image<R> {
             devices,
             device_sources: Vec::new(),
             sets: Mutex::default(),
+            compression,
+            decompressed: Mutex::default(),
         };
         Ok((image, block))
     }
@@ -160,7 +176,7 @@ impl<R: ReadAt> Image<R> {
                 what: "compact inodes",
             },
             0..=0x9 => ErofsError::Unsupported {
-                what: "compressed data",
+                what: "data that is inline or compressed in another way",
             },
             _ => damaged("it has an unknown format"),
         })?;
@@ -305,6 +321,9 @@ impl<R: ReadAt> Image<R> {
                 None => Ok(0),
             };
         }
+        if inode.layout == DataLayout::Compressed {
+            return self.read_compressed(inode, offset, buf);
+        }
         self.read_contents(inode, offset, buf)
     }
 
@@ -330,13 +349,13 @@ impl<R: ReadAt> Image<R> {
     }
 
     /// Returns where the data of a regular file lies, `None` for all other inodes and for a file
-    /// whose data is not all in blocks.
+    /// whose data is not all in blocks as it is.
     pub fn extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
         if inode.file_type != FileType::Regular {
             return Ok(None);
         }
         match inode.layout {
-            DataLayout::Inline => Ok(None),
+            DataLayout::Inline | DataLayout::Compressed => Ok(None),
             DataLayout::Plain => Ok(Some(Extent {
                 device: 0,
                 block: inode.address,
@@ -349,7 +368,7 @@ impl<R: ReadAt> Image<R> {
     /// Returns where the data of a file on another device lies.
     fn chunked_extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
         let start = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
-        let (Some(chunks), Some((first, _))) = (inode.chunks(), inode.chunk_range(start)) else {
+        let (Some(chunks), Some((first, _))) = (inode.chunks(), inode.index_range(start)) else {
             return Ok(None);
         };
         let count = usize::try_from(chunks.count).unwrap_or(usize::MAX);
@@ -454,7 +473,7 @@ impl<R: ReadAt> Image<R> {
         let outside = "it lies outside of the image";
         let start = self.offset(inode.nid).ok_or(outside)?;
         let end = (start + INODE_SIZE as u64 + inode.xattr_size).saturating_add(inode.tail());
-        let end = inode.chunk_range(start).map_or(end, |(_, end)| end);
+        let end = inode.index_range(start).map_or(end, |(_, end)| end);
         if end > self.size() {
             return Err(outside);
         }
@@ -468,6 +487,11 @@ impl<R: ReadAt> Image<R> {
             && (inode.file_type != FileType::Regular || inode.size == 0)
         {
             return Err("it has chunks and is not a file with contents");
+        }
+        if inode.layout == DataLayout::Compressed
+            && (inode.file_type != FileType::Regular || inode.size <= BLOCK_SIZE)
+        {
+            return Err("it is compressed and is not a file of two blocks or more");
         }
         let (first, last) = inode.blocks();
         if last > self.size() || first > last {

@@ -3,7 +3,7 @@
 //! Owns everything that the kernel, `fsck.erofs` or another reader could trip over, and what only
 //! msb promises: counts of names and inodes that are right, no byte in two places, zeros wherever
 //! nothing is, the features of the writer of this room and no others. The contents of files are
-//! not judged: the format has no checksum for them.
+//! not judged: the format has no checksum for them, and compressed ones are not decompressed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,6 +49,7 @@ pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
         seen: HashMap::new(),
         directories: Vec::new(),
         shared: HashMap::new(),
+        has_compressed: false,
         used: vec![(0, BLOCK_SIZE)],
     };
     let table = table_end(check.image.devices().len());
@@ -73,6 +74,8 @@ struct Check<R> {
     directories: Vec<(usize, Box<[u8]>)>,
     /// The names of shared attributes, by their numbers.
     shared: HashMap<u32, Box<[u8]>>,
+    /// A file is compressed.
+    has_compressed: bool,
     /// The bytes that belong to something: first, and behind the last.
     used: Vec<(u64, u64)>,
 }
@@ -101,7 +104,10 @@ impl<R: ReadAt> Check<R> {
     fn superblock(&mut self, block: &FirstBlock) {
         let superblock = &block.superblock;
         let devices = self.image.devices();
-        let table = encode(devices);
+        let table = match self.image.compression {
+            Some(compression) => compression.encode(),
+            None => encode(devices),
+        };
         let expected = RawSuperblock {
             magic: MAGIC,
             checksum: block.checksum().into(),
@@ -115,6 +121,7 @@ impl<R: ReadAt> Check<R> {
             xattr_block: superblock.xattr_block,
             uuid: superblock.uuid,
             feature_incompat: superblock.feature_incompat,
+            algorithms: superblock.algorithms,
             extra_devices: superblock.extra_devices,
             device_slot: device_slot(!devices.is_empty()).into(),
             ..RawSuperblock::default()
@@ -296,10 +303,18 @@ impl<R: ReadAt> Check<R> {
         let start = self.image.offset(info.nid).unwrap_or_default();
         let end = start + INODE_SIZE as u64 + info.xattr_size + info.tail();
         self.used.push((start, end));
-        self.used.extend(info.chunk_range(start));
+        self.used.extend(info.index_range(start));
         let (first, last) = info.blocks();
         if first < last {
             self.used.push((first, last));
+        }
+        match self.image.compressed_blocks(info) {
+            Ok(Some((first, last))) => {
+                self.has_compressed = true;
+                self.used.push((first * BLOCK_SIZE, last * BLOCK_SIZE));
+            }
+            Ok(None) => {}
+            Err(error) => self.add_error(error, place)?,
         }
         let raw = self.image.raw_inode(info.nid)?;
         if let Some(what) = broken_rule(info, start, &raw) {
@@ -340,6 +355,10 @@ impl<R: ReadAt> Check<R> {
 
     /// Checks the numbers that are spread over the image.
     fn counts(&mut self) {
+        if self.image.compression.is_some() != self.has_compressed {
+            let what = "the superblock says that files are compressed, and none is";
+            self.add(None, None, what);
+        }
         if self.report.inodes != self.image.superblock().inodes {
             let what = "the superblock has a wrong number of inodes";
             self.add(None, None, what);
@@ -447,10 +466,7 @@ fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static 
             "it has contents without a place",
         ),
         (
-            first < last
-                || info.address == 0
-                || info.device().is_some()
-                || info.layout == DataLayout::Chunked,
+            first < last || info.address == 0 || info.device().is_some() || info.index_size() > 0,
             "it has a block without contents",
         ),
         (

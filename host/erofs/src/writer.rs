@@ -4,17 +4,21 @@
 //! directories and long symbolic links, the inode area. So file data needs no second copy, and the
 //! tree may be changed until the last byte has come.
 
+use std::collections::HashMap;
 use std::fs::File;
 
 use tokio_util::sync::CancellationToken;
 use zerocopy::IntoBytes as _;
 
+use super::cluster::Cluster;
+use super::cluster_map::{self, ClusterMap};
+use super::compression::FileCompression;
 use super::device::{self, Chunks, DeviceSlot};
 use super::dirent::{self, Packer};
 use super::error::{ErofsError, check};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
-    INCOMPAT_DEVICES, SLOT_SIZE,
+    INCOMPAT_COMPRESSION, INCOMPAT_DEVICES, SLOT_SIZE,
 };
 use super::layout::{InodeShape, Layout};
 use super::output::Output;
@@ -33,6 +37,22 @@ pub struct ImageWriter {
     open: Option<u64>,
     /// Where file data may lie besides the image.
     devices: Vec<DeviceSlot>,
+    /// How files may be compressed.
+    compression: Option<FileCompression>,
+    /// The clusters of the file being written.
+    clusters: Clusters,
+    /// The clusters of compressed files, by their first blocks.
+    maps: HashMap<u32, ClusterMap>,
+}
+
+/// The clusters of the file being written.
+#[derive(Debug, Default)]
+struct Clusters {
+    map: ClusterMap,
+    /// Bytes of the file.
+    size: u64,
+    /// A cluster has come that can only be the last.
+    has_ended: bool,
 }
 
 /// What an image carries besides its tree.
@@ -58,10 +78,27 @@ pub struct Summary {
 impl ImageWriter {
     /// Starts an image in a file open for reading and writing. What the file held is gone.
     pub fn new(file: File) -> Result<Self, ErofsError> {
+        Self::new_at(file, BLOCK_SIZE)
+    }
+
+    /// Starts an image whose file data starts at `start`.
+    fn new_at(file: File, start: u64) -> Result<Self, ErofsError> {
         Ok(Self {
-            output: Output::new(file, BLOCK_SIZE)?,
+            output: Output::new(file, start)?,
             open: None,
             devices: Vec::new(),
+            compression: None,
+            clusters: Clusters::default(),
+            maps: HashMap::new(),
+        })
+    }
+
+    /// Starts an image whose files may be compressed: see [`write_cluster`](Self::write_cluster). If none
+    /// is, the image is a plain one.
+    pub fn with_compression(file: File, compression: FileCompression) -> Result<Self, ErofsError> {
+        Ok(Self {
+            compression: Some(compression),
+            ..Self::new(file)?
         })
     }
 
@@ -77,9 +114,8 @@ impl ImageWriter {
         }
         let start = device::table_end(devices.len()).next_multiple_of(BLOCK_SIZE);
         Ok(Self {
-            output: Output::new(file, start)?,
-            open: None,
             devices,
+            ..Self::new_at(file, start)?
         })
     }
 
@@ -125,6 +161,63 @@ impl ImageWriter {
             size: end - start,
             device: 0,
         })
+    }
+
+    /// Appends the next cluster to a file, in an image [with compression](Self::with_compression). All of
+    /// them but the last have the size of the compression. Such a file has nothing but clusters, and is
+    /// ended by [`end_compressed`](Self::end_compressed).
+    pub fn write_cluster(&mut self, cluster: &Cluster) -> Result<(), ErofsError> {
+        self.grow("write a cluster", cluster.stored_size())?;
+        let size = u64::from(cluster.size);
+        let whole = self.compression.map_or(0, FileCompression::cluster_size);
+        if size == 0 || cluster.size > whole || self.clusters.has_ended {
+            return Err(ErofsError::OutOfOrder {
+                operation: "write a cluster",
+                reason: "it has another size than the compression says",
+            });
+        }
+        let stored = cluster.stored_size();
+        let padding = stored - cluster.bytes.len() as u64;
+        if cluster.is_compressed {
+            self.output.append_zeros(padding)?;
+            self.output.append(&cluster.bytes)?;
+        } else {
+            self.output.append(&cluster.bytes)?;
+            self.output.append_zeros(padding)?;
+        }
+        let blocks = u16::try_from(stored / BLOCK_SIZE).map_err(|_| ErofsError::ImageTooLarge)?;
+        self.clusters.map.counts.push(blocks);
+        self.clusters.size += size;
+        self.clusters.has_ended = cluster.size < whole;
+        Ok(())
+    }
+
+    /// Ends a file of clusters and returns where its data lies. `None` if the file has not become smaller,
+    /// its indexes counted: then nothing of it is kept, and it is to be written plain.
+    pub fn end_compressed(&mut self) -> Result<Option<Extent>, ErofsError> {
+        let Clusters { map, size, .. } = std::mem::take(&mut self.clusters);
+        let start = self.open.take().ok_or(ErofsError::OutOfOrder {
+            operation: "end a file",
+            reason: "no file has begun",
+        })?;
+        if size == 0 {
+            return Ok(Some(Extent::default()));
+        }
+        let extent = Extent {
+            block: u32::try_from(start / BLOCK_SIZE).map_err(|_| ErofsError::ImageTooLarge)?,
+            size,
+            device: 0,
+        };
+        let saved = device::blocks_of(size).saturating_sub(map.blocks());
+        if saved == 0 {
+            return Ok(Some(extent));
+        }
+        if saved * BLOCK_SIZE <= cluster_map::map_size(size) {
+            self.output.rewind(start)?;
+            return Ok(None);
+        }
+        self.maps.insert(extent.block, map);
+        Ok(Some(extent))
     }
 
     /// Returns how many bytes of the image are written: where the next file will start.
@@ -175,7 +268,9 @@ impl ImageWriter {
             });
         }
         let first_block = self.output.position() / BLOCK_SIZE;
-        let layout = Layout::plan(tree, first_block, &self.devices, cancel)?;
+        let maps = std::mem::take(&mut self.maps);
+        let compression = self.compression.filter(|_| !maps.is_empty());
+        let layout = Layout::plan(tree, first_block, &self.devices, &maps, cancel)?;
         let shared_block = first_block + layout.blocks;
         let meta_block = shared_block + layout.shared.size.div_ceil(BLOCK_SIZE);
         let blocks = meta_block + layout.size.div_ceil(BLOCK_SIZE);
@@ -197,7 +292,10 @@ impl ImageWriter {
             _ => narrow(shared_block)?,
         };
         let root = u16::try_from(root).map_err(|_| ErofsError::ImageTooLarge)?;
-        let table = device::encode(&self.devices);
+        let table = match compression {
+            Some(compression) => compression.encode(),
+            None => device::encode(&self.devices),
+        };
         let has_devices = !self.devices.is_empty();
         let superblock = RawSuperblock {
             magic: MAGIC,
@@ -210,7 +308,15 @@ impl ImageWriter {
             meta_block: narrow(meta_block)?.into(),
             xattr_block: xattr_block.into(),
             uuid: options.uuid,
-            feature_incompat: (if has_devices { INCOMPAT_DEVICES } else { 0 }).into(),
+            feature_incompat: match compression {
+                Some(_) => INCOMPAT_COMPRESSION,
+                None if has_devices => INCOMPAT_DEVICES,
+                None => 0,
+            }
+            .into(),
+            algorithms: compression
+                .map_or(0, |compression| compression.algorithm().bit())
+                .into(),
             extra_devices: u16::try_from(self.devices.len()).unwrap_or(u16::MAX).into(),
             device_slot: device_slot(has_devices).into(),
             ..RawSuperblock::default()
@@ -245,7 +351,7 @@ impl ImageWriter {
         let start = u64::from(extent.block) * BLOCK_SIZE;
         match start
             .checked_add(extent.size)
-            .filter(|_| extent.device == 0)
+            .filter(|_| extent.device == 0 && !self.maps.contains_key(&extent.block))
         {
             Some(end) if extent.size == 0 || end <= self.output.position() => Ok((start, end)),
             _ => Err(ErofsError::Extent {
@@ -322,13 +428,10 @@ impl ImageWriter {
                 .shared
                 .encode_body(&tree.get(*id).metadata.xattrs, &mut xattrs);
             self.output.append(&xattrs)?;
-            if let (Some(chunks), Kind::File(extent)) = (shape.chunks, &tree.get(*id).kind) {
-                let start = self.output.position();
-                self.output
-                    .pad_to(start.next_multiple_of(CHUNK_INDEX_SIZE as u64))?;
-                for index in chunks.indexes(*extent) {
-                    self.output.append(index.as_bytes())?;
-                }
+            if let Kind::File(extent) = &tree.get(*id).kind
+                && shape.indexes > 0
+            {
+                self.write_indexes(*extent, shape, layout, cancel)?;
             }
             if shape.layout == DataLayout::Inline {
                 match &tree.get(*id).kind {
@@ -342,6 +445,33 @@ impl ImageWriter {
             }
             let blocks = u32::try_from(shape.blocks()).map_err(|_| ErofsError::ImageTooLarge)?;
             block = block.checked_add(blocks).ok_or(ErofsError::ImageTooLarge)?;
+        }
+        Ok(())
+    }
+
+    /// Writes where the chunks or the clusters of a file are.
+    fn write_indexes(
+        &mut self,
+        extent: Extent,
+        shape: InodeShape,
+        layout: &Layout<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), ErofsError> {
+        let start = self.output.position();
+        self.output
+            .pad_to(start.next_multiple_of(CHUNK_INDEX_SIZE as u64))?;
+        if let Some(chunks) = shape.chunks {
+            for index in chunks.indexes(extent) {
+                self.output.append(index.as_bytes())?;
+            }
+        }
+        if let (Some(compression), Some(map)) = (self.compression, layout.map(extent)) {
+            self.output
+                .append(cluster_map::header(compression).as_bytes())?;
+            for place in map.places(extent.block, extent.size, compression) {
+                check(cancel)?;
+                self.output.append(place.indexes().as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -382,7 +512,10 @@ fn raw_inode(
     let metadata = &inode.metadata;
     let (size, address) = match &inode.kind {
         Kind::File(extent) if extent.size > 0 => {
-            let block = shape.chunks.map_or(extent.block, Chunks::format);
+            let block = match layout.map(*extent) {
+                Some(map) => u32::try_from(map.blocks()).map_err(|_| ErofsError::ImageTooLarge)?,
+                None => shape.chunks.map_or(extent.block, Chunks::format),
+            };
             (extent.size, block)
         }
         Kind::CharDevice(device) | Kind::BlockDevice(device) => (0, device.encode()),

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use msb_erofs::FileCompression;
 use rustix::fs::copy_file_range;
 use rustix::io::Errno;
 use serde::Serialize;
@@ -23,7 +24,7 @@ use super::verity::{self, Verity};
 use super::vmdk;
 use crate::cancel::Cancel;
 use crate::context::Context;
-use crate::layer::next_data;
+use crate::layer::{FlatOptions, next_data};
 use crate::limits::{Budget, Limits};
 use crate::progress::Event;
 use crate::store::Store;
@@ -64,6 +65,21 @@ pub struct DiskOptions {
     pub without_xattrs: bool,
     /// Append a hash tree that proves each block.
     pub verity: bool,
+    /// Compress files.
+    pub compression: Option<FileCompression>,
+}
+
+/// How the files of a disk are compressed. Its JSON form is part of the command line's contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiskCompression {
+    /// The name of the algorithm.
+    pub algorithm: &'static str,
+    /// Its level.
+    pub level: i32,
+    /// How many bytes of a file are compressed together.
+    pub cluster_size: u32,
+    /// The first version of Linux that mounts the disk.
+    pub first_kernel: &'static str,
 }
 
 /// A disk that was written. Its JSON form is part of the command line's contract.
@@ -83,6 +99,8 @@ pub struct DiskReport {
     pub table: Option<String>,
     /// What proves the disk, with [`DiskOptions::verity`].
     pub verity: Option<Verity>,
+    /// How files are compressed, with [`DiskOptions::compression`].
+    pub compression: Option<DiskCompression>,
     /// The extended attributes that were left out, and on how many files and directories each was.
     pub dropped_xattrs: BTreeMap<String, u64>,
     /// What a kernel needs to mount it as its root filesystem, where it is the first virtio disk.
@@ -138,12 +156,16 @@ pub fn disk(
         disk_type,
         without_xattrs,
         verity,
+        compression,
     } = options;
     if verity && !disk_type.has_data() {
         return Err(MergeError::VerityOfReferences);
     }
     if without_xattrs && disk_type != DiskType::Erofs {
         return Err(MergeError::XattrsOfReferences);
+    }
+    if compression.is_some() && disk_type != DiskType::Erofs {
+        return Err(MergeError::CompressionOfReferences);
     }
     let layered = Layered::find(store, selector, context)?;
     let Some(path) = path else {
@@ -174,7 +196,13 @@ pub fn disk(
             report.dropped_xattrs = tree.drop_xattrs();
         }
         let file = writer.try_clone().map_err(failed("write", path))?;
-        let written = tree.write_flat(file, layered.uuid, &budget, &|_| (), &context.cancel);
+        let flat = FlatOptions {
+            uuid: layered.uuid,
+            compression,
+            threads: None,
+        };
+        let written = tree.write_flat(file, &flat, &budget, &|_| (), &context.cancel);
+        report.compression = compression.map(DiskCompression::from);
         report.size_bytes = written
             .map_err(|source| MergeError::of_disk(&layered.image.digest, path, source))?
             .size;
@@ -208,6 +236,17 @@ pub fn disk(
     Ok(report)
 }
 
+impl From<FileCompression> for DiskCompression {
+    fn from(compression: FileCompression) -> Self {
+        Self {
+            algorithm: compression.algorithm().name(),
+            level: compression.level(),
+            cluster_size: compression.cluster_size(),
+            first_kernel: compression.algorithm().first_kernel(),
+        }
+    }
+}
+
 impl DiskReport {
     fn new(path: Option<&Path>, disk_type: DiskType) -> Self {
         Self {
@@ -217,6 +256,7 @@ impl DiskReport {
             refers_to: Vec::new(),
             table: None,
             verity: None,
+            compression: None,
             dropped_xattrs: BTreeMap::new(),
             kernel_command_line: command_line(None),
         }

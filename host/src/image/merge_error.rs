@@ -102,6 +102,9 @@ pub enum MergeError {
     /// Attributes can be left out only of an image that is written anew.
     #[error("`--without-xattrs` needs a filesystem of its own: `--type erofs`")]
     XattrsOfReferences,
+    /// Files can be compressed only in an image that is written for itself.
+    #[error("`--compress` needs a filesystem of its own: `--type erofs`")]
+    CompressionOfReferences,
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -97,7 +97,7 @@ mod vmdk;
 pub use config::{HistoryEntry, ImageConfig};
 #[cfg(feature = "registry")]
 pub use diff::{Change, DiffOptions, Difference, diff};
-pub use disk::{DiskOptions, DiskReport, DiskType, ParseDiskTypeError, disk};
+pub use disk::{DiskCompression, DiskOptions, DiskReport, DiskType, ParseDiskTypeError, disk};
 pub use disk_usage::{DiskUsage, ImageUsage, disk_usage};
 pub use error::ImageError;
 #[cfg(feature = "plugins")]

@@ -51,6 +51,9 @@ pub enum LayerError {
         /// Where it leads.
         target: String,
     },
+    /// What compresses the contents of files could not be had.
+    #[error("could not compress the contents of files")]
+    Compress(#[source] io::Error),
     /// The image could not be written.
     #[error(transparent)]
     Erofs(ErofsError),

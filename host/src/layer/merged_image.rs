@@ -1,7 +1,7 @@
 //! EROFS images of the filesystem that layers show together.
 //!
-//! Owns the two forms: one with inodes alone, whose files are in the images of the layers, and one that
-//! has everything. Where they are kept is not known here.
+//! Owns the form with inodes alone, whose files are in the images of the layers; the one that has everything
+//! is in [`flat`](super::flat). Where they are kept is not known here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,13 +16,10 @@ use super::LayerError;
 use super::merge::MergedTree;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::Budget;
 
 /// What the UUIDs of merged images are derived from, besides what they are merged of. Another number
 /// when the writer gives other bytes than before: what was written earlier is written again.
 const NAMESPACE: &str = "https://microsandbox.dev/msb/merged/1";
-/// Bytes of a file that are copied at a time.
-const BUFFER: usize = 256 << 10;
 
 /// A layer that a merged image is made of.
 #[derive(Clone, Debug)]
@@ -80,50 +77,6 @@ impl MergedTree {
         Ok(writer.finish(&self.tree, &options, cancel.token())?)
     }
 
-    /// Writes an image that has everything, and needs no layers. `advanced` is told how many bytes of
-    /// files were copied.
-    pub fn write_flat(
-        mut self,
-        file: File,
-        uuid: [u8; 16],
-        budget: &Budget,
-        advanced: &dyn Fn(u64),
-        cancel: &Cancel,
-    ) -> Result<Summary, LayerError> {
-        let mut writer = ImageWriter::new(file)?;
-        let mut buffer = vec![0; BUFFER];
-        for id in self.ids() {
-            cancel.check()?;
-            let Kind::File(extent) = self.tree.get(id).kind else {
-                continue;
-            };
-            if extent.size == 0 {
-                continue;
-            }
-            writer.begin_file()?;
-            let mut offset = 0;
-            while offset < extent.size {
-                cancel.check()?;
-                let count = self.read(extent, offset, &mut buffer)?;
-                let bytes = buffer.get(..count).unwrap_or_default();
-                if bytes.iter().all(|byte| *byte == 0) {
-                    writer.hole(count as u64)?;
-                } else {
-                    budget.write(count as u64)?;
-                    writer.write(bytes)?;
-                }
-                advanced(count as u64);
-                offset += count as u64;
-            }
-            self.tree.get_mut(id).kind = Kind::File(writer.end_file()?);
-        }
-        let options = ImageOptions {
-            uuid,
-            build_time: 0,
-        };
-        Ok(writer.finish(&self.tree, &options, cancel.token())?)
-    }
-
     /// Takes all extended attributes away, and returns on how many files and directories each was.
     pub fn drop_xattrs(&mut self) -> BTreeMap<String, u64> {
         let mut dropped = BTreeMap::new();
@@ -138,7 +91,7 @@ impl MergedTree {
     }
 
     /// Returns the inodes that names lead to, in the order of their first paths.
-    fn ids(&self) -> Vec<InodeId> {
+    pub(super) fn ids(&self) -> Vec<InodeId> {
         let mut seen = vec![false; self.tree.len()];
         let mut order = Vec::new();
         let mut pending = vec![InodeId::ROOT];

@@ -13,6 +13,7 @@ mod contents;
 mod convert;
 mod dependence;
 mod error;
+mod flat;
 mod images;
 #[cfg(feature = "registry")]
 mod inherit;
@@ -57,6 +58,7 @@ pub use convert::{
 };
 pub use dependence::Dependence;
 pub use error::LayerError;
+pub use flat::FlatOptions;
 pub use images::LayerImages;
 pub use integrity::ImageRemainder;
 pub use lookup::LookedUp;

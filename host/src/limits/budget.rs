@@ -33,10 +33,12 @@ pub enum Purpose {
     ArchiveEntries,
     /// Small files of that archive, manifests and configurations.
     Documents,
+    /// Parts of files that are being compressed.
+    Clusters,
 }
 
 impl Purpose {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Inodes,
         Self::Attributes,
         Self::Links,
@@ -46,6 +48,7 @@ impl Purpose {
         Self::LowerNames,
         Self::ArchiveEntries,
         Self::Documents,
+        Self::Clusters,
     ];
 
     fn index(self) -> usize {
@@ -65,6 +68,7 @@ impl fmt::Display for Purpose {
             Self::LowerNames => "names in the layers below",
             Self::ArchiveEntries => "entries of the archive",
             Self::Documents => "manifests, configurations and other small files",
+            Self::Clusters => "parts of files that are being compressed",
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use msb_erofs::FileCompression;
+
 use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
@@ -100,6 +102,13 @@ impl Operation<Disk> {
     /// Appends a dm-verity hash tree, by which a kernel proves each block that it reads.
     pub fn verity(mut self, verity: bool) -> Self {
         self.work.options.verity = verity;
+        self
+    }
+
+    /// Compresses files in a filesystem of its own, those that get smaller by it. The first kernel that
+    /// mounts such a disk is a newer one: see [`Algorithm::first_kernel`](crate::Algorithm::first_kernel).
+    pub fn compression(mut self, compression: Option<FileCompression>) -> Self {
+        self.work.options.compression = compression;
         self
     }
 }

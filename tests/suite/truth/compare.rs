@@ -7,6 +7,7 @@ use super::oracle::{
     Layout, forget_attributes_without_value, forget_links_between_layers,
     forget_times_around_undescribed, forget_undescribed,
 };
+use crate::compressed::kernel_reads;
 use crate::env::TestEnv;
 use crate::mount::{Mounted, Nodes, assert_same, nodes, unpacked};
 
@@ -32,7 +33,13 @@ pub(crate) fn compare_with_umoci(env: &TestEnv, image: &str, layout: &Layout, wh
     let mut merged = nodes(Mounted::merged(env, image).path());
     forget_undescribed(&mut merged, &described);
     assert_same(&merged, &shown, &format!("{what}, merged"));
-    for disk in ["raw", "erofs"] {
+    let disks = [
+        "raw",
+        "erofs",
+        "erofs --compress lz4",
+        "erofs --compress zstd",
+    ];
+    for disk in disks.into_iter().filter(|disk| kernel_reads(disk)) {
         env.msb(&format!("image disk {image} --quiet --type {disk} -o disk"))
             .success();
         let mut of_disk = nodes(Mounted::erofs_unchecked(&env.path("disk")).path());

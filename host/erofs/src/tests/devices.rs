@@ -221,7 +221,7 @@ fn every_flipped_bit_of_the_table_and_the_indexes_is_found() {
     let root = image.inode(image.root()).unwrap();
     let file = image.entries(&root).unwrap()[0].nid;
     let start = image.offset(file).unwrap();
-    let (first, _) = image.inode(file).unwrap().chunk_range(start).unwrap();
+    let (first, _) = image.inode(file).unwrap().index_range(start).unwrap();
     let first = usize::try_from(first).unwrap();
     for (byte, value) in [(0, 1), (2, 0), (2, 7), (4, 0), (7, 1)] {
         let mut changed = bytes.clone();

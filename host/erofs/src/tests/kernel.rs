@@ -79,7 +79,7 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    fn new(image: &Path, directory: PathBuf) -> Option<Self> {
+    pub(super) fn new(image: &Path, directory: PathBuf) -> Option<Self> {
         Self::with_devices(image, &[], directory)
     }
 
@@ -132,7 +132,7 @@ fn attach(file: &Path) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that was not run must be seen")]
-fn skip(reason: &str) {
+pub(super) fn skip(reason: &str) {
     eprintln!("SKIPPED, NOT TESTED: {reason}");
 }
 

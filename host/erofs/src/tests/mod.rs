@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: what is written is read back, verified, and mounted.
 
+mod compressed;
 mod devices;
 mod hostile;
 mod kernel;
@@ -121,6 +122,18 @@ impl Fixture {
     fn error(self) -> String {
         self.finish().unwrap_err().to_string()
     }
+}
+
+/// Returns bytes that no algorithm makes smaller.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..length).map(next).collect()
 }
 
 fn metadata(permissions: u16) -> Metadata {

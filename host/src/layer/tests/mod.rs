@@ -5,6 +5,7 @@ mod attributes;
 mod blobs;
 mod corpus;
 mod duplicates;
+mod flat;
 mod hostile;
 mod links;
 mod lower;
