@@ -42,6 +42,7 @@ mod incumbent;
 mod indexes;
 mod inside;
 mod interrupts;
+mod judges;
 mod merged;
 mod mount;
 mod mounts;
@@ -180,6 +181,7 @@ fn main() {
         fixtures::tests(),
         growth::tests(),
         interrupts::tests(),
+        judges::tests(),
         merged::tests(),
         naming::tests(),
         full_disk::tests(),

@@ -45,6 +45,8 @@ pub(crate) enum Tool {
     Minisign,
     /// The package tool of the WebAssembly world, which not every machine has.
     Wkg,
+    /// What builds Rust, for programs that tests need.
+    Cargo,
     /// What compiles Rust for WebAssembly.
     RustForWasm,
     /// What makes components of JavaScript, in the versions that `cargo xtask authors` installs.
@@ -102,6 +104,7 @@ impl Tool {
             Self::DockerRegistry => answers("docker-registry"),
             Self::Htpasswd => succeeds("htpasswd -Bbn user password"),
             Self::Openssl => succeeds("openssl version"),
+            Self::Cargo => answers("cargo"),
             Self::RustForWasm => plugin_build().is_some(),
             Self::JavaScriptForWasm => {
                 authors("node/installed").is_file() && answers("node") && answers("npm")

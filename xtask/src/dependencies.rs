@@ -15,7 +15,11 @@ use spdx::{Expression, LicenseReq, ParseMode};
 use crate::command::{Result, answer, cargo};
 
 /// The workspaces whose dependencies end up in msb or run with its tests.
-const WORKSPACES: [&str; 2] = ["Cargo.toml", "plugins/Cargo.toml"];
+const WORKSPACES: [&str; 3] = [
+    "Cargo.toml",
+    "plugins/Cargo.toml",
+    "tests/judges/Cargo.toml",
+];
 /// Where a dependency may come from, besides this repository.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
