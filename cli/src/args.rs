@@ -322,6 +322,7 @@ mod tests {
             "image umount /mnt /mnt2",
             "image unmount -q /mnt",
             "store serve containerd /d",
+            "store serve containerd --dm-verity /d",
             "store serve microsandbox",
             "store serve microsandbox --prune --home /h a b --format json -q",
             "store serve containerd --prune --containerd-root /x /d a b --format json -q",

@@ -21,6 +21,7 @@ tests! {
     a_vmdk_copies_nothing_and_moves_with_its_store needs QemuImg;
     a_table_of_the_device_mapper_covers_all_files;
     veritysetup_accepts_a_disk_and_finds_a_flipped_bit needs Veritysetup;
+    a_flipped_bit_under_dm_verity_is_an_io_error needs Root, Veritysetup;
     a_filesystem_without_attributes_says_what_it_leaves_out needs Root;
     an_image_is_merged_when_it_is_loaded_if_that_is_set;
     a_merged_image_goes_with_its_image;
@@ -267,6 +268,76 @@ fn veritysetup_accepts_a_disk_and_finds_a_flipped_bit() {
         "{}",
         printed.stdout
     );
+}
+
+/// Opens a device over a disk that proves its blocks. `None` where the kernel has no device mapper.
+fn open_verity(disk: &Path, report: &Value, name: &str) -> Option<bool> {
+    let has_mapper = Command::new("dmsetup")
+        .arg("targets")
+        .output()
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("verity"));
+    if !has_mapper {
+        return None;
+    }
+    let verity = &report["verity"];
+    let output = Command::new("veritysetup")
+        .arg("open")
+        .arg(format!("--hash-offset={}", verity["hash_offset"]))
+        .arg(disk)
+        .arg(name)
+        .arg(disk)
+        .arg(verity["root_hash"].as_str().unwrap())
+        .output()
+        .unwrap();
+    Some(output.status.success())
+}
+
+fn a_flipped_bit_under_dm_verity_is_an_io_error() {
+    let env = loaded(&LAYERS);
+    for options in ["", " --compress lz4"] {
+        let line = "image disk app:1 -q --type erofs --verity --format json -o disk";
+        let report = env.json(&format!("{line}{options}"));
+        let path = env.path("disk");
+        let name = format!("msb-test-{}", std::process::id());
+        // The data of the first file starts at the first block after the superblock.
+        flip(&path, 4096);
+        match open_verity(&path, &report, &name) {
+            None => {
+                eprintln!(
+                    "SKIPPED, NOT TESTED: this kernel has no dm-verity, so veritysetup checks the disk"
+                );
+                let verity = &report["verity"];
+                let mut check = Command::new("veritysetup");
+                check
+                    .arg("verify")
+                    .arg(format!("--hash-offset={}", verity["hash_offset"]))
+                    .args([&path, &path])
+                    .arg(verity["root_hash"].as_str().unwrap());
+                assert!(!check.output().unwrap().status.success());
+                flip(&path, 4096);
+                run(&mut check);
+            }
+            Some(opened) => {
+                assert!(opened);
+                let device = PathBuf::from(format!("/dev/mapper/{name}"));
+                let directory = tempfile::tempdir().unwrap();
+                run(Command::new("mount")
+                    .args(["-t", "erofs", "-o", "ro"])
+                    .args([&device, directory.path()]));
+                let mut errors = Vec::new();
+                for entry in walkdir::WalkDir::new(directory.path()) {
+                    let entry = entry.unwrap();
+                    if entry.file_type().is_file() {
+                        errors.extend(std::fs::read(entry.path()).err());
+                    }
+                }
+                run(Command::new("umount").arg(directory.path()));
+                run(Command::new("veritysetup").args(["close", &name]));
+                assert_eq!(errors.len(), 1, "{errors:?}");
+                assert_eq!(errors[0].raw_os_error(), Some(5));
+            }
+        }
+    }
 }
 
 fn a_filesystem_without_attributes_says_what_it_leaves_out() {

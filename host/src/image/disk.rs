@@ -320,17 +320,28 @@ fn join(
     let mut start = 0;
     for (part, size) in merged.parts() {
         let input = File::open(part).map_err(failed("read", part))?;
-        let mut at = 0;
-        while let Some((from, to)) = next_data(&input, at, size) {
-            copy(&input, from, output, start + from, to - from, cancel).map_err(|error| {
-                match cancel.check() {
-                    Err(cancelled) => cancelled.into(),
-                    Ok(()) => failed("write", path)(error),
-                }
-            })?;
-            at = to;
-        }
+        copy_data(&input, size, output, start, cancel).map_err(|error| match cancel.check() {
+            Err(cancelled) => cancelled.into(),
+            Ok(()) => failed("write", path)(error),
+        })?;
         start += size;
+    }
+    Ok(())
+}
+
+/// Copies the first `size` bytes of a file into another one, to `start` in it, but for its holes. Where the
+/// filesystem can share blocks, it does.
+pub(super) fn copy_data(
+    input: &File,
+    size: u64,
+    output: &File,
+    start: u64,
+    cancel: &Cancel,
+) -> io::Result<()> {
+    let mut at = 0;
+    while let Some((from, to)) = next_data(input, at, size) {
+        copy(input, from, output, start + from, to - from, cancel)?;
+        at = to;
     }
     Ok(())
 }

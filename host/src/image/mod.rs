@@ -86,6 +86,7 @@ mod serve;
 mod serve_error;
 #[cfg(feature = "registry")]
 mod serve_microsandbox;
+mod sidecar;
 mod similar;
 #[cfg(feature = "registry")]
 mod take_back;

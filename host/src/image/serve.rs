@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::ServeError;
 use super::containerd::References;
+use super::sidecar;
 use super::take_back::is_our_layer;
 use crate::context::Context;
 use crate::digest::Digest;
@@ -37,6 +38,9 @@ pub struct ServeOptions {
     /// Removes the names of layers that no image of the store has any more, and that containerd does
     /// not refer to.
     pub prune: bool,
+    /// Lays copies with a dm-verity hash tree, for a containerd with `dmverity_mode`. A directory that has
+    /// them once keeps to that.
+    pub verity: bool,
     /// Where containerd has its state: `root` of its configuration, or `root_path` of its EROFS
     /// snapshotter. For `prune` only.
     pub containerd_root: PathBuf,
@@ -58,6 +62,10 @@ pub struct ServeReport {
     pub missing: Vec<Digest>,
     /// Names that others have laid, which stay as they are.
     pub foreign: Vec<PathBuf>,
+    /// Names that are copies with a hash tree.
+    pub with_verity: usize,
+    /// Bytes that were written for these now.
+    pub copied_bytes: u64,
     /// Names that were removed.
     pub removed: usize,
     /// Names of layers that no image has any more, and that containerd refers to.
@@ -76,6 +84,7 @@ impl Default for ServeOptions {
         Self {
             images: Vec::new(),
             prune: false,
+            verity: false,
             containerd_root: PathBuf::from("/var/lib/containerd"),
         }
     }
@@ -102,6 +111,7 @@ pub fn serve_containerd(
         .map_err(|source| ServeError::io("create", directory, source))?;
     let directory = fs::canonicalize(directory)?;
     let _lock = lock(&directory, context)?;
+    let has_verity = sidecar::is_wanted(&directory, options.verity)?;
     let mut report = ServeReport::default();
     let lease = store.lease(progress.as_ref(), cancel)?;
     let images = if options.images.is_empty() {
@@ -127,7 +137,14 @@ pub fn serve_containerd(
                     report.dependent.push(diff_id.clone());
                     false
                 } else if let Some(stored) = store.layer(&layer.key)? {
-                    lay(&directory, diff_id, &stored.erofs_path, &mut report)?
+                    let erofs = &stored.erofs_path;
+                    if has_verity {
+                        let path = name_of(&directory, diff_id);
+                        sidecar::lay(path, diff_id, erofs, &mut report, cancel)?;
+                        false
+                    } else {
+                        lay(&directory, diff_id, erofs, &mut report)?
+                    }
                 } else {
                     report.missing.push(diff_id.clone());
                     false
@@ -234,7 +251,7 @@ fn is_elsewhere(error: &io::Error) -> bool {
 }
 
 /// Returns whether a symbolic link leads to where an msb has, or had, the image of a layer.
-fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> bool {
+pub(super) fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> bool {
     let target = fs::read_link(path).unwrap_or_default();
     let name = |path: &Path| path.file_name().map(std::ffi::OsStr::to_owned);
     let is_named = name(&target)
@@ -291,6 +308,7 @@ fn prune(
         if references.contain(&entry.path) || !take_away(&entry.path, &options.containerd_root)? {
             report.kept.push(entry.path);
         } else {
+            sidecar::remove(&entry.path)?;
             report.removed += 1;
         }
     }

@@ -22,6 +22,8 @@ const DIGEST: usize = 32;
 const FANOUT: u64 = (BLOCK / DIGEST) as u64;
 /// What is hashed in front of each block. All zeros: the same data has the same root.
 const SALT: [u8; DIGEST] = [0; DIGEST];
+/// How the superblock begins.
+const MAGIC: &[u8] = b"verity\0\0";
 /// Bytes that are read at a time.
 const BUFFER: usize = 64 * BLOCK;
 
@@ -81,6 +83,22 @@ pub(super) fn append(
         block_size: BLOCK,
         salt: hex(&SALT),
     })
+}
+
+/// Returns how many bytes a tree over the first `length` bytes of a file takes with its superblock.
+pub(super) fn appended_size(length: u64) -> u64 {
+    let mut count = length / BLOCK as u64;
+    let mut blocks = 1;
+    while count > 1 {
+        count = count.div_ceil(FANOUT);
+        blocks += count;
+    }
+    blocks * BLOCK as u64
+}
+
+/// Returns whether a block begins as the superblock of a tree does.
+pub(super) fn is_superblock(block: &[u8]) -> bool {
+    block.starts_with(MAGIC)
 }
 
 /// Returns the levels of a tree over so many blocks. On disk the topmost comes first.
@@ -166,7 +184,7 @@ fn superblock(blocks: u64, uuid: [u8; 16]) -> Vec<u8> {
     // It is shorter than the field.
     let _ = name.write_all(b"sha256");
     let mut bytes = Vec::with_capacity(BLOCK);
-    bytes.extend_from_slice(b"verity\0\0");
+    bytes.extend_from_slice(MAGIC);
     // Version of the superblock, and type 1: the salt comes first, digests fill a power of two.
     bytes.extend_from_slice(&1_u32.to_le_bytes());
     bytes.extend_from_slice(&1_u32.to_le_bytes());

@@ -108,6 +108,13 @@ impl Operation<ServeContainerd> {
         self
     }
 
+    /// Lays copies with a dm-verity hash tree and a file next to each that says where the tree is, for a
+    /// containerd with `dmverity_mode`. A directory that has them once keeps to that.
+    pub fn verity(mut self, verity: bool) -> Self {
+        self.work.options.verity = verity;
+        self
+    }
+
     /// Looks for what containerd refers to in this directory: `root` of its configuration, or
     /// `root_path` of its EROFS snapshotter. The default is `/var/lib/containerd`.
     pub fn containerd_root(mut self, root: impl Into<PathBuf>) -> Self {

@@ -10,6 +10,7 @@ use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
+use crate::size;
 use crate::ui::Ui;
 
 /// Lay the layers of the store where containerd looks for them.
@@ -24,6 +25,7 @@ Examples:
   msb store serve containerd /var/lib/msb-layers
   msb store serve containerd /var/lib/msb-layers alpine python
   msb store serve containerd --prune /var/lib/msb-layers
+  msb store serve containerd --dm-verity /var/lib/msb-layers-verity
 
 To keep DIR up to date, name it in config.json: {\"store\": {\"serve\": {\"containerd\": \"DIR\"}}}")]
 pub(crate) struct Args {
@@ -36,6 +38,10 @@ pub(crate) struct Args {
     /// Remove the names of layers that no image has any more, unless containerd refers to them.
     #[arg(long)]
     prune: bool,
+    /// Lay copies with a dm-verity hash tree, for a containerd with `dmverity_mode = "on"`; this takes the
+    /// bytes of the layers once more. A directory that was served so once keeps to it.
+    #[arg(long)]
+    dm_verity: bool,
     /// Where containerd has its state, for --prune.
     #[arg(
         long,
@@ -59,6 +65,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let serve = commands::open()?
         .serve_containerd(args.directory, args.references)
         .prune(args.prune)
+        .verity(args.dm_verity)
         .containerd_root(args.containerd_root);
     let started = Instant::now();
     let interrupt = Interrupt::watch();
@@ -109,6 +116,13 @@ fn notes(report: &ServeReport) -> Vec<String> {
             "served by symbolic links, since the directory is on another filesystem: {}; their images \
              are in use",
             counted(report.symlinks)
+        ));
+    }
+    if report.with_verity > 0 {
+        notes.push(format!(
+            "copies with hash trees: {}, {} written",
+            counted(report.with_verity),
+            size::bytes(report.copied_bytes)
         ));
     }
     for path in &report.foreign {
