@@ -179,6 +179,30 @@ fn what_makes_no_layer_is_refused_and_says_why() {
             with(9, EntryChange::default()),
             "changes entry 9",
         ),
+        (
+            &[(0, 2)],
+            "",
+            with(
+                1,
+                EntryChange {
+                    uid: Some(u32::MAX),
+                    ..EntryChange::default()
+                },
+            ),
+            "an owner of the number 4294967295",
+        ),
+        (
+            &[(0, 2)],
+            "",
+            with(
+                1,
+                EntryChange {
+                    gid: Some(u32::MAX),
+                    ..EntryChange::default()
+                },
+            ),
+            "an owner of the number 4294967295",
+        ),
         (&[(0, 2)], "", with(1, path("../x")), "a plain relative one"),
         (&[(0, 2)], "", with(1, path("a\0b")), "a plain relative one"),
         (

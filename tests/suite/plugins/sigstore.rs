@@ -6,6 +6,8 @@
 mod authority;
 mod der;
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use self::authority::{Authority, BEGIN, Certificate, Key, VALIDITY, base64};
@@ -15,6 +17,7 @@ use crate::archive::sha256;
 use crate::env::{Run, SYSTEM_SETTINGS, TestEnv};
 use crate::registry::server::{DockerRegistry, Setup};
 use crate::tests;
+use crate::tools::run;
 
 tests! {
     a_bundle_shows_who_has_signed_a_file_and_nothing_less_does;
@@ -23,6 +26,7 @@ tests! {
     what_refers_to_a_manifest_is_found_by_the_list_and_by_its_tag needs DockerRegistry, Curl;
     a_statement_that_is_no_signature_is_not_taken_for_one;
     a_policy_names_an_identity_and_its_trust_root;
+    the_user_and_the_system_each_want_their_key needs Minisign;
     where_it_was_built_is_shown_when_that_is_proven;
     a_trust_root_that_is_none_is_named_with_where_to_get_one;
 }
@@ -436,6 +440,67 @@ fn a_statement_that_is_no_signature_is_not_taken_for_one() {
         scene.install_as(IDENTITY, ISSUER).success();
         scene.remove();
     }
+}
+
+fn the_user_and_the_system_each_want_their_key() {
+    let scene = Scene::new();
+    let env = &scene.env;
+    let minisign = |arguments: &[&str]| {
+        run(Command::new("minisign")
+            .current_dir(env.path(""))
+            .args(arguments))
+    };
+    minisign(&["-G", "-W", "-p", "user.pub", "-s", "user.sec"]);
+    let key = Key::new();
+    env.write("system.pub", key.pem().as_bytes());
+    let policy = |file: &str| {
+        let policy = json!([{"source": "*", "key": env.path(file)}]);
+        json!({"plugins": {"signatures": policy}}).to_string()
+    };
+    env.write(SYSTEM_SETTINGS, policy("system.pub").as_bytes());
+    std::fs::create_dir_all(env.home()).unwrap();
+    std::fs::write(env.home().join("config.json"), policy("user.pub")).unwrap();
+    let content = authority::signed_bytes(&key, &scene.bytes);
+    let record = authority::record_of_bytes(&content, &key.pem(), &scene.bytes);
+    let material = json!({"publicKey": {"hint": ""}});
+    let bundle = scene
+        .authority
+        .bundle(material, content, &record, "hashedrekord", BEGIN);
+    let unlogged = set(&bundle, "/verificationMaterial/tlogEntries", json!([]));
+    let files = ["made.wasm.minisig", "made.wasm.sigstore.json"];
+    let install = "plugin install ./made.wasm";
+    for (by_user, by_system) in [(false, false), (true, false), (false, true), (true, true)] {
+        for file in files {
+            let _ = std::fs::remove_file(env.path(file));
+        }
+        if by_user {
+            minisign(&["-S", "-s", "user.sec", "-m", "made.wasm"]);
+        }
+        if by_system {
+            scene.write(&unlogged);
+        }
+        let run = env.msb(install);
+        if by_user && by_system {
+            run.success();
+        } else {
+            run.failure(&["not taken for signed"]);
+            assert_eq!(lock(env), "", "{by_user} {by_system}");
+        }
+    }
+    env.msb("plugin verify").success();
+    let held: Vec<String> = lock(env)
+        .lines()
+        .filter(|line| line.contains("key = "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(held.len(), 2, "{held:?}");
+    // An update that one of them has not signed is none.
+    let bytes = other_bytes(&scene.bytes);
+    std::fs::write(env.path("made.wasm"), &bytes).unwrap();
+    minisign(&["-S", "-s", "user.sec", "-m", "made.wasm"]);
+    env.msb("plugin update made")
+        .failure(&["not taken for signed"]);
+    env.msb("plugin verify").success();
 }
 
 fn a_policy_names_an_identity_and_its_trust_root() {
