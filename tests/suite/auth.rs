@@ -3,6 +3,7 @@
 
 mod commands;
 mod desk;
+mod kept;
 mod keychain;
 mod logins;
 mod provider;
@@ -33,6 +34,7 @@ use provider::Known;
 /// Returns the tests about credentials.
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
+        kept::tests(),
         tokens::tests(),
         refused::tests(),
         desk::tests(),

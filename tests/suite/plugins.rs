@@ -113,7 +113,7 @@ fn place(env: &TestEnv, component_name: &str, as_name: &str) -> PathBuf {
 }
 
 /// Returns the same component with another digest: an empty custom section at its end.
-fn other_bytes(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn other_bytes(bytes: &[u8]) -> Vec<u8> {
     [bytes, &[0, 2, 1, b'x']].concat()
 }
 

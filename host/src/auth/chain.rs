@@ -119,10 +119,13 @@ impl Chain {
         let Some(provider) = self.provider(&from.provider) else {
             return;
         };
+        let request = self.request(query);
+        if outcome == Outcome::Rejected {
+            provider.forget(&request, context);
+        }
         if !provider.operations().report {
             return;
         }
-        let request = self.request(query);
         if let Err(error) = provider.report(&request, outcome, context) {
             let text = format!("`{}` could not take note: {error}", from.provider);
             log(context, LogLevel::Debug, &text);

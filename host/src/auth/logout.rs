@@ -107,7 +107,11 @@ fn forget(
         let name = link.provider.name();
         let mut patterns = link.provider.registries().iter();
         let is_its = patterns.any(|pattern| pattern::matches(pattern, registry));
-        if !is_its || !link.provider.operations().erase {
+        if !is_its {
+            continue;
+        }
+        link.provider.forget(&login_request(registry), context);
+        if !link.provider.operations().erase {
             continue;
         }
         let is_keyring = keyring.as_deref() == Some(name);

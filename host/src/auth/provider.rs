@@ -69,6 +69,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Forgets the registry of a request.
     fn erase(&self, request: &CredentialRequest, context: &Context) -> Result<(), ProviderError>;
 
+    /// Forgets the answers for the registry of a request that were kept for it, such as one that the
+    /// registry has refused.
+    fn forget(&self, request: &CredentialRequest, context: &Context) {
+        let _ = (request, context);
+    }
+
     /// Returns what it has.
     fn list(&self, context: &Context) -> Result<Vec<CredentialEntry>, ProviderError>;
 

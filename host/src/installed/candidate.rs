@@ -93,7 +93,7 @@ impl Candidate {
     pub fn check_grants(&self, grants: &[String]) -> Result<Vec<String>, InstalledError> {
         grants
             .iter()
-            .map(|text| usable(&self.name, text, &self.inspection.capabilities))
+            .map(|text| usable(&self.name, text, &of_use(&self.inspection)))
             .collect()
     }
 }
@@ -151,7 +151,7 @@ pub(super) fn asks(inspection: &Inspection) -> Vec<RequestedGrant> {
     let mut asks: Vec<RequestedGrant> = Vec::new();
     for need in &inspection.needs {
         let grant = need.grant.to_string();
-        let is_of_use = inspection.capabilities.contains(&need.grant.capability());
+        let is_of_use = of_use(inspection).contains(&need.grant.capability());
         if is_of_use && !asks.iter().any(|requested| requested.grant == grant) {
             asks.push(RequestedGrant {
                 grant,
@@ -185,6 +185,19 @@ pub(super) fn news(
         .filter(|requested| !known(requested))
         .cloned()
         .collect()
+}
+
+/// Returns what a plugin can make use of.
+fn of_use(inspection: &Inspection) -> Vec<Capability> {
+    let mut capabilities = inspection.capabilities.clone();
+    capabilities.extend(without_import(inspection.kind.is_credential()));
+    capabilities
+}
+
+/// Returns what a plugin can make use of without importing anything: the host keeps the answers of a
+/// provider.
+pub(super) fn without_import(is_credential: bool) -> Option<Capability> {
+    is_credential.then_some(Capability::State)
 }
 
 /// Reads a permission that a plugin with these capabilities can make use of.

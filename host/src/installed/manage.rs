@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::candidate::usable;
+use super::candidate::{usable, without_import};
 use super::error::InstalledError;
 use super::install::check_provides;
-use super::lock::{Lock, LockedBuiltin, LockedPlugin};
+use super::lock::{Lock, LockedBuiltin, LockedKind, LockedPlugin};
 use super::order::{self, OrderPosition};
 use super::signature::{Signatures, Signer, Subject};
 use super::{component_path, packages};
@@ -230,7 +230,10 @@ fn usable_by(lock: &Lock, name: &str) -> Result<Option<Vec<Capability>>, Install
         return Ok(None);
     }
     let plugin = lock.plugin(name).ok_or_else(|| not_installed(lock, name))?;
-    Ok(Some(capabilities(&plugin.imports)))
+    let is_credential = matches!(plugin.kind, LockedKind::Credential { .. });
+    let mut of_use = capabilities(&plugin.imports);
+    of_use.extend(without_import(is_credential));
+    Ok(Some(of_use))
 }
 
 fn set_granted(lock: &mut Lock, name: &str, grants: Vec<String>) -> Result<(), InstalledError> {

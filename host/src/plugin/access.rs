@@ -61,6 +61,11 @@ pub trait FakeSystem: fmt::Debug + Send + Sync {
     /// Lets time pass, without taking any.
     fn wait(&self, time: Duration);
 
+    /// Returns whether answers outlive a run here.
+    fn keeps_answers(&self) -> bool {
+        false
+    }
+
     /// Takes note of a use that was not granted.
     fn refused(&self, wish: &str);
 }

@@ -78,6 +78,11 @@ impl CompiledCode {
         PluginState::new(&self.folder, plugin, self.key.hmac())
     }
 
+    /// Returns the answers of a plugin that are kept by the host, in the same way.
+    pub(super) fn answers(&self, plugin: &str) -> Option<PluginState> {
+        PluginState::of_answers(&self.folder, plugin, self.key.hmac())
+    }
+
     /// Looks for the compiled code of a component.
     pub(super) fn find(&self, engine: &Engine, component: &Digest) -> Kept {
         let subject = self.subject(component);

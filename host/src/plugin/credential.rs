@@ -14,6 +14,7 @@ use super::credential_answers as answers;
 use super::error::{Failure, PluginError};
 use super::format::CallContext;
 use super::guest::Guest;
+use super::kept_answers::KeptAnswers;
 use super::limits::Stopped;
 use super::package::{CredentialDescription, Package, PluginKind};
 use super::runtime::Runtime;
@@ -133,6 +134,12 @@ impl CredentialPlugin {
         }
     }
 
+    /// Returns the answers that outlive a run.
+    fn kept(&self, context: &Context) -> Option<KeptAnswers<'_>> {
+        let progress = context.progress.as_ref();
+        KeptAnswers::open(&self.runtime, &self.package, &self.access, progress)
+    }
+
     fn component(&self, call_context: &CallContext<'_>) -> Result<&Arc<Component>, Failure> {
         if let Some(component) = self.component.get() {
             return Ok(component);
@@ -186,14 +193,36 @@ impl Provider for CredentialPlugin {
     }
 
     fn get(&self, request: &CredentialRequest, context: &Context) -> Result<Answer, ProviderError> {
+        let kept = self.kept(context);
+        // One that was refused is forgotten before it is asked for once more.
+        if request.attempt <= 1
+            && let Some(kept) = &kept
+            && let Some(answer) = kept.find(request, &context.cancel)
+        {
+            return Ok(answer);
+        }
         let asked = answers::request(request);
-        self.call(
+        let (answer, inputs) = self.call(
             "get",
             Some(request),
             context,
             async |credentials, exports| credentials.call_get(&mut *exports.store, &asked).await,
-            answers::answer,
-        )
+            |said, guest| {
+                let may_be_kept = answers::may_be_kept(&said);
+                let inputs = guest.inputs.take().filter(|_| may_be_kept);
+                Ok((answers::answer(said, guest)?, inputs))
+            },
+        )?;
+        if let (Some(kept), Some(inputs)) = (kept, inputs) {
+            kept.keep(request, &answer, inputs);
+        }
+        Ok(answer)
+    }
+
+    fn forget(&self, request: &CredentialRequest, context: &Context) {
+        if let Some(kept) = self.kept(context) {
+            kept.forget(request);
+        }
     }
 
     fn log_in(
@@ -205,6 +234,7 @@ impl Provider for CredentialPlugin {
         if !self.description.operations.login {
             return Err(ProviderError::Unsupported);
         }
+        self.forget(request, context);
         let asked = answers::interactive(request);
         self.call_with(
             "get",
@@ -225,6 +255,7 @@ impl Provider for CredentialPlugin {
         credential: &RegistryAuth,
         context: &Context,
     ) -> Result<(), ProviderError> {
+        self.forget(request, context);
         let asked = answers::request(request);
         self.call(
             "store",
@@ -241,6 +272,7 @@ impl Provider for CredentialPlugin {
     }
 
     fn erase(&self, request: &CredentialRequest, context: &Context) -> Result<(), ProviderError> {
+        self.forget(request, context);
         let asked = answers::request(request);
         self.call(
             "erase",

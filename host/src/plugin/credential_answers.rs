@@ -150,6 +150,12 @@ pub(super) fn answer(said: wit::Answer, guest: &mut Guest) -> Result<Answer, Fai
     })
 }
 
+/// Returns whether the host may keep an answer for the next run.
+pub(super) fn may_be_kept(said: &wit::Answer) -> bool {
+    let mut attributes = said.attributes.iter();
+    attributes.any(|(key, value)| key == "keep" && value == "yes")
+}
+
 fn credential(said: wit::Credential, guest: &mut Guest) -> Result<RegistryAuth, Failure> {
     Ok(match said {
         wit::Credential::Basic((username, password)) => RegistryAuth::Basic {

@@ -12,6 +12,7 @@ use super::bindings::msb::plugin::types;
 use super::capability::prompt::Conversation;
 use super::capability::scrub::Sent;
 use super::grant::Capability;
+use super::kept_answers::Input;
 use super::limits::Meter;
 use super::wasi::Wasi;
 use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource, DefinedLayers};
@@ -40,6 +41,8 @@ pub(super) struct Guest {
     pub(super) secret_bytes: usize,
     /// Secrets that servers were sent, which their answers must not bring back.
     pub(super) sent: Sent,
+    /// What it has read of variables and files; `None` once that is too much to be looked at again.
+    pub(super) inputs: Option<Vec<Input>>,
     /// Only for components that import WASI.
     pub(super) wasi: Option<Wasi>,
 }
@@ -64,6 +67,7 @@ impl Guest {
             table,
             secret_bytes: 0,
             sent: Sent::default(),
+            inputs: Some(Vec::new()),
             wasi: None,
         }
     }
@@ -94,11 +98,24 @@ impl Guest {
         self.access.denied(&self.plugin, capability, scope)
     }
 
+    /// Takes note of what was read of variables and files.
+    pub(super) fn note_input(&mut self, input: Input) {
+        if let Some(inputs) = &mut self.inputs {
+            inputs.push(input);
+            if inputs.len() > MAX_INPUTS {
+                self.inputs = None;
+            }
+        }
+    }
+
     /// Returns how to grant what a request of `wasi:http` was denied for, if one was.
     pub(super) fn denied_request(&self) -> Option<String> {
         self.wasi.as_ref()?.denied()
     }
 }
+
+/// Variables and files that are looked at again before an answer that was made of them is used again.
+const MAX_INPUTS: usize = 64;
 
 /// Handles that a guest may hold at a time.
 const MAX_HANDLES: usize = 10_000;

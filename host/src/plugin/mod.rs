@@ -32,6 +32,7 @@ mod grant;
 mod guest;
 mod http_scope;
 mod inspect;
+mod kept_answers;
 mod limits;
 mod package;
 pub(crate) mod plugin_state;

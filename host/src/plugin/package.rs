@@ -64,6 +64,11 @@ impl PluginKind {
         }
     }
 
+    /// Returns whether it is a credential provider.
+    pub(crate) fn is_credential(&self) -> bool {
+        matches!(self, Self::Credential(_))
+    }
+
     /// Returns what it is in a few words. Untrusted text.
     pub fn title(&self) -> &str {
         match self {

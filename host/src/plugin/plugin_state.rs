@@ -1,5 +1,5 @@
-//! The files in which plugins keep what outlives a run, sealed: only this user's msb reads or
-//! makes one.
+//! The files in which plugins keep what outlives a run, and those in which the host keeps their answers,
+//! sealed: only this user's msb reads or makes one.
 //!
 //! Owns their layout and limits. One that is damaged, or was sealed with another key, is empty.
 
@@ -21,11 +21,12 @@ use crate::fs::PRIVATE_FILE;
 use crate::fs::atomic::{self, Mode};
 use crate::store;
 
-/// How names of these files end.
-const SUFFIX: &str = ".state";
+/// How names of these files end, and what their keys are for.
+const STATE: (&str, &str) = (".state", "msb plugin state 1");
+const ANSWERS: (&str, &str) = (".answers", "msb plugin answers 1");
 /// Bytes of all values of a plugin, and their number.
 const MAX_BYTES: usize = 64 << 10;
-const MAX_ENTRIES: usize = 64;
+pub(super) const MAX_ENTRIES: usize = 64;
 /// Bytes of a file: keys, and values in base64.
 const MAX_FILE: u64 = 256 << 10;
 
@@ -60,26 +61,42 @@ pub(super) struct PluginState {
     proof: hmac::Key,
 }
 
-/// Returns where the state of a plugin is in the folder of what is compiled.
-fn path(folder: &Path, plugin: &str) -> PathBuf {
-    folder.join(format!("{plugin}{SUFFIX}"))
+/// Returns where such a file of a plugin is in the folder of what is compiled.
+fn path(folder: &Path, plugin: &str, (suffix, _): (&str, &str)) -> PathBuf {
+    folder.join(format!("{plugin}{suffix}"))
 }
 
-/// Removes the state of a plugin.
+/// Removes the state of a plugin, and its answers.
 pub(crate) fn forget(folder: &Path, plugin: &str) -> Result<(), store::StoreError> {
-    store::remove(&path(folder, plugin))
+    store::remove(&path(folder, plugin, STATE))?;
+    store::remove(&path(folder, plugin, ANSWERS))
 }
 
 impl PluginState {
     /// Returns the state of a plugin in a folder that only this user can change. `key` is what only
     /// this user has.
     pub(super) fn new(folder: &Path, plugin: &str, key: &hmac::Key) -> Option<Self> {
+        Self::of(folder, plugin, key, STATE)
+    }
+
+    /// Returns the answers of a plugin, in the same way.
+    pub(super) fn of_answers(folder: &Path, plugin: &str, key: &hmac::Key) -> Option<Self> {
+        Self::of(folder, plugin, key, ANSWERS)
+    }
+
+    fn of(
+        folder: &Path,
+        plugin: &str,
+        key: &hmac::Key,
+        kind: (&'static str, &'static str),
+    ) -> Option<Self> {
+        let (_, purpose) = kind;
         let derived = |purpose: &str| hmac::sign(key, format!("{purpose}\0{plugin}").as_bytes());
-        let sealing = derived("msb plugin state 1");
+        let sealing = derived(purpose);
         let key = UnboundKey::new(&AES_256_GCM, sealing.as_ref()).ok()?;
-        let proof = derived("msb plugin state 1 proof");
+        let proof = derived(&format!("{purpose} proof"));
         Some(Self {
-            path: path(folder, plugin),
+            path: path(folder, plugin, kind),
             plugin: plugin.to_owned(),
             key: LessSafeKey::new(key),
             proof: hmac::Key::new(hmac::HMAC_SHA256, proof.as_ref()),
@@ -183,7 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mine = state(folder.path(), "mine", 1);
         mine.write(&entries(b"secret-token")).unwrap();
-        let path = path(folder.path(), "mine");
+        let path = path(folder.path(), "mine", STATE);
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(6).any(|window| window == b"secret"));
         let kept = mine.read().remove("key").unwrap();
@@ -191,6 +208,11 @@ mod tests {
         assert!(state(folder.path(), "mine", 2).read().is_empty());
         std::fs::copy(&path, folder.path().join("other.state")).unwrap();
         assert!(state(folder.path(), "other", 1).read().is_empty());
+        // Nor is one kind of file the other.
+        std::fs::copy(&path, folder.path().join("mine.answers")).unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let answers = PluginState::of_answers(folder.path(), "mine", &key).unwrap();
+        assert!(answers.read().is_empty());
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
@@ -198,7 +220,7 @@ mod tests {
             assert!(mine.read().is_empty(), "{at}");
         }
         forget(folder.path(), "mine").unwrap();
-        assert!(!path.exists());
+        assert!(!path.exists() && !folder.path().join("mine.answers").exists());
     }
 
     #[test]

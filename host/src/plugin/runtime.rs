@@ -195,6 +195,17 @@ impl Runtime {
         self.compiled_code(engine, progress)?.state(plugin)
     }
 
+    /// Returns the answers of a plugin that outlive a run. `None` where compiled plugins are not kept
+    /// either.
+    pub(super) fn plugin_answers(
+        &self,
+        plugin: &str,
+        progress: &dyn Progress,
+    ) -> Option<PluginState> {
+        let engine = self.engine().ok()?;
+        self.compiled_code(engine, progress)?.answers(plugin)
+    }
+
     /// Returns the home of msb.
     pub fn home(&self) -> PathBuf {
         self.inner.home.clone()

@@ -117,6 +117,7 @@ impl Guest for Misbehaving {
             "exchange" => exchanges(&argument),
             "learn" => learns(&argument),
             "state" => remembers(&argument),
+            "keep" => keeps(&argument),
             "show" => shows(&argument),
             "ask" => match prompt::ask(&argument) {
                 Ok(answer) => Err(failed(answer)),
@@ -307,6 +308,20 @@ fn remembers(name: &str) -> Result<Answer, Error> {
             Err(failed("kept".to_owned()))
         }
     }
+}
+
+/// Answers with what is in a variable or a file until a time, and lets the host keep that.
+fn keeps(argument: &str) -> Result<Answer, Error> {
+    let (place, until) = argument.split_once(' ').unwrap_or_default();
+    let found = match place.strip_prefix("file:") {
+        Some(path) => files::read(path).map_err(told)?.map(|file| file.contents),
+        None => env::get(place).map_err(told)?,
+    };
+    Ok(Answer {
+        cache: Cache::Until(until.parse().unwrap_or_default()),
+        attributes: vec![("keep".to_owned(), "yes".to_owned())],
+        ..answer("user", found.unwrap_or_else(|| Secret::new(b"nothing")))
+    })
 }
 
 /// Shows a text, a page and a code, which bars separate.

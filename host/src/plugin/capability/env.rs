@@ -1,5 +1,6 @@
 //! Variables of the environment: permission `env`.
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use wasmtime::component::Resource;
@@ -8,6 +9,7 @@ use super::secret::Value;
 use crate::plugin::bindings::msb::plugin::{env, types::Refusal};
 use crate::plugin::grant::Capability;
 use crate::plugin::guest::Guest;
+use crate::plugin::kept_answers::Input;
 
 impl env::Host for Guest {
     fn get(&mut self, name: String) -> wasmtime::Result<Result<Option<Resource<Value>>, Refusal>> {
@@ -21,9 +23,11 @@ impl env::Host for Guest {
             if !guest.access.grants.allow_env(&name, configured) {
                 return Ok(Err(guest.denied(Capability::Env, Some(&name))));
             }
-            match guest.access.environment.get(&name) {
+            let value = guest.access.environment.get(&name).map(OsString::into_vec);
+            guest.note_input(Input::variable(&name, value.as_deref()));
+            match value {
                 None => Ok(Ok(None)),
-                Some(value) => Ok(Ok(Some(guest.keep(Value::new(value.into_vec()))?))),
+                Some(value) => Ok(Ok(Some(guest.keep(Value::new(value))?))),
             }
         })?
     }

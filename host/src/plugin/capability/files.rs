@@ -10,13 +10,17 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::off_thread::off_thread;
 use super::secret::{MAX_SECRET, Value};
 use crate::fs;
+use crate::plugin::access::Access;
 use crate::plugin::bindings::msb::plugin::files::{self, File};
 use crate::plugin::bindings::msb::plugin::types::Refusal;
 use crate::plugin::grant::{Capability, Links};
 use crate::plugin::guest::Guest;
+use crate::plugin::kept_answers::Input;
 use crate::plugin::symbolic_path::{self, Root, SymbolicPath};
 
 /// How long a file may take to be read: network file systems hang.
@@ -43,9 +47,12 @@ impl files::Host for Guest {
             let Some(links) = guest.access.grants.allow_file(&symbolic) else {
                 return Ok(Err(guest.denied(Capability::Files, Some(&path))));
             };
-            let base = match base(&symbolic, guest) {
+            let base = match base(&symbolic, &guest.access) {
                 Ok(Some(base)) => base,
-                Ok(None) => return Ok(Ok(None)),
+                Ok(None) => {
+                    guest.note_input(Input::file(&path, None));
+                    return Ok(Ok(None));
+                }
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let above = match links {
@@ -60,11 +67,15 @@ impl files::Host for Guest {
                     "reading `{shown}` takes too long"
                 )))),
                 Ok(Err(refusal)) => Ok(Err(refusal)),
-                Ok(Ok(None)) => Ok(Ok(None)),
+                Ok(Ok(None)) => {
+                    guest.note_input(Input::file(&path, None));
+                    Ok(Ok(None))
+                }
                 Ok(Ok(Some(contents))) => {
                     if let Some(fake) = guest.access.environment.fake() {
                         fake.file_read();
                     }
+                    guest.note_input(Input::file(&path, Some(&contents.bytes)));
                     Ok(Ok(Some(File {
                         contents: guest.keep(Value::new(contents.bytes))?,
                         path: shown,
@@ -78,8 +89,29 @@ impl files::Host for Guest {
     }
 }
 
+/// Returns what is in a file that a guest has read before, `Some(None)` where there is none any more;
+/// `None` where it may not or cannot be read.
+pub(in crate::plugin) async fn contents(
+    access: &Access,
+    path: &str,
+) -> Option<Option<Zeroizing<Vec<u8>>>> {
+    let symbolic = symbolic_path::path(path).ok()?;
+    let links = access.grants.allow_file(&symbolic)?;
+    let Some(base) = base(&symbolic, access).ok()? else {
+        return Some(None);
+    };
+    let above = match links {
+        Links::Followed => None,
+        Links::Inside(above) => Some(join(&base, &symbolic.components[..above])),
+    };
+    let whole = join(&base, &symbolic.components);
+    let read = off_thread(PATIENCE, move || read(&whole, above.as_deref())).await;
+    let contents = read.ok()?.ok()?;
+    Some(contents.map(|contents| Zeroizing::new(contents.bytes)))
+}
+
 /// Returns what the root of a path stands for; `None` where its variable is not set.
-fn base(path: &SymbolicPath, guest: &Guest) -> Result<Option<PathBuf>, Refusal> {
+fn base(path: &SymbolicPath, access: &Access) -> Result<Option<PathBuf>, Refusal> {
     let named = |name: &str, value: Option<OsString>| {
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Ok(None);
@@ -94,10 +126,10 @@ fn base(path: &SymbolicPath, guest: &Guest) -> Result<Option<PathBuf>, Refusal> 
         }
     };
     match &path.root {
-        Root::Absolute => Ok(Some(guest.access.environment.root())),
-        Root::MsbHome => Ok(Some(guest.access.msb_home.clone())),
-        Root::UserHome => named("HOME", guest.access.environment.get("HOME")),
-        Root::Variable(name) => named(name, guest.access.environment.get(name)),
+        Root::Absolute => Ok(Some(access.environment.root())),
+        Root::MsbHome => Ok(Some(access.msb_home.clone())),
+        Root::UserHome => named("HOME", access.environment.get("HOME")),
+        Root::Variable(name) => named(name, access.environment.get(name)),
     }
 }
 

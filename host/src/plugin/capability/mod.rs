@@ -8,7 +8,7 @@ mod clock;
 mod derive;
 mod env;
 mod exchange;
-mod files;
+pub(super) mod files;
 mod helper;
 pub(super) mod helper_program;
 pub(super) mod http;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use msb_plugin::credential::{
-    Answer, Credential, Description, Entry, Error, Operations, Provider, Request,
+    Answer, Cache, Credential, Description, Entry, Error, Operations, Provider, Request,
 };
-use msb_plugin::system::{Helper, Login, Settings};
+use msb_plugin::system::{Clock, Helper, Login, Settings};
 use serde::Deserialize;
 
 /// What a helper gives as the name where the secret is an identity token.
@@ -32,6 +32,9 @@ struct Configured {
     /// What it calls registries, where that is not their name.
     #[serde(default)]
     servers: BTreeMap<String, String>,
+    /// For how many seconds a login is used without asking the helper again.
+    #[serde(default)]
+    keep_secs: u64,
 }
 
 impl Configured {
@@ -81,7 +84,7 @@ impl Configured {
     }
 }
 
-impl<S: Helper + Settings> Provider<S> for CredentialHelper {
+impl<S: Clock + Helper + Settings> Provider<S> for CredentialHelper {
     fn describe() -> Description {
         Description::new("credential-helper", "one of Docker's credential helpers")
             .operations(Operations::STORE)
@@ -92,6 +95,16 @@ impl<S: Helper + Settings> Provider<S> for CredentialHelper {
                 "helper",
                 Some("*"),
                 "the user names in its settings which helper to ask",
+            )
+            .need(
+                "clock",
+                None,
+                "logins that are kept (`keep_secs`) have an end",
+            )
+            .need(
+                "state",
+                None,
+                "logins are kept for as long as `keep_secs` says",
             )
     }
 
@@ -115,7 +128,12 @@ impl<S: Helper + Settings> Provider<S> for CredentialHelper {
         } else {
             Credential::Basic(username, secret)
         };
-        Ok(Answer::new(credential).source(source))
+        let answer = Answer::new(credential).source(source);
+        if configured.keep_secs == 0 {
+            return Ok(answer);
+        }
+        let until = system.now()?.saturating_add(configured.keep_secs);
+        Ok(answer.cache(Cache::Until(until)).keep())
     }
 
     fn store(system: &S, request: &Request, credential: Credential) -> Result<(), Error> {
@@ -180,6 +198,21 @@ mod tests {
         );
         let other = CredentialHelper::get(&system, &Request::pull("quay.io"));
         assert!(matches!(other, Err(Error::NotFound)));
+    }
+
+    #[test]
+    fn a_login_is_kept_for_as_long_as_the_user_says() {
+        let pull = |settings| {
+            let system = system(settings)
+                .helper("pass", "ghcr.io", "ann", "x")
+                .now(1_000);
+            let answer = CredentialHelper::get(&system, &Request::pull("ghcr.io")).unwrap();
+            (answer.cache, answer.attributes)
+        };
+        let kept = vec![("keep".to_owned(), "yes".to_owned())];
+        let settings = r#"{"helper":"pass","keep_secs":600}"#;
+        assert_eq!(pull(settings), (Cache::Until(1_600), kept));
+        assert_eq!(pull(r#"{"helper":"pass"}"#), (Cache::Session, Vec::new()));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Answer {
     pub extent: Extent,
     /// Where it was found, for messages. Never a secret.
     pub source: Option<String>,
-    /// None yet.
+    /// Those that `wit/credentials.wit` has.
     pub attributes: Attributes,
 }
 
@@ -56,6 +56,13 @@ impl Answer {
     #[must_use]
     pub fn cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Lets the host keep it for the next run, until it ends. Needs `state`.
+    #[must_use]
+    pub fn keep(mut self) -> Self {
+        self.attributes.push(("keep".to_owned(), "yes".to_owned()));
         self
     }
 
