@@ -239,7 +239,9 @@ fn a_login_that_is_refused_or_too_late_leaves_nothing() {
     let before = scene.config();
     let terminal = Terminal::new(&scene.env);
     terminal.enter(&format!("{}; echo \"ended $?\"", scene.login()));
-    let screen = terminal.wait_for("ended");
+    // The line that was typed has the word as well.
+    let is_over = |screen: &str| screen.lines().any(|line| line.starts_with("ended "));
+    let screen = terminal.wait_until("an end", is_over);
     assert!(!screen.contains("ended 0"), "{screen}");
     assert_eq!(scene.config(), before);
     scene.pull().failure(&[]);
