@@ -6,6 +6,7 @@
 //! `app:1`, is there from the start, and so is a plugin, `my-provider.wasm`.
 
 pub(crate) mod advice;
+pub(crate) mod deeds;
 pub(crate) mod modules;
 pub(crate) mod names;
 
@@ -29,7 +30,10 @@ tests! {
     every_function_of_the_contract_has_its_row;
     every_claim_about_hostile_plugins_has_its_test;
     every_claim_of_the_security_policy_has_its_test;
+    every_row_of_the_comparison_has_its_test;
 }
+
+const COMPARISON: &str = include_str!("../../docs/comparison.md");
 
 const CONVERSION: &str = include_str!("../../docs/conversion.md");
 
@@ -43,7 +47,7 @@ const REGISTRY: &str = include_str!("../../docs/registry.md");
 
 const SECURITY: &str = include_str!("../../docs/SECURITY.md");
 
-const DOCUMENTS: [(&str, &str); 19] = [
+const DOCUMENTS: [(&str, &str); 20] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/CONTRIBUTING.md",
@@ -57,6 +61,7 @@ const DOCUMENTS: [(&str, &str); 19] = [
         include_str!("../../docs/architecture.md"),
     ),
     ("docs/auth.md", AUTH),
+    ("docs/comparison.md", COMPARISON),
     (
         "docs/containerd.md",
         include_str!("../../docs/containerd.md"),
@@ -420,6 +425,25 @@ fn every_claim_about_hostile_plugins_has_its_test() {
 
 fn every_claim_of_the_security_policy_has_its_test() {
     assert!(claims(SECURITY) >= 20);
+}
+
+/// All rows, but for those about what msb does not do.
+fn every_row_of_the_comparison_has_its_test() {
+    let sources = all_sources();
+    let defined = defined(&sources);
+    let rows = COMPARISON.lines().filter(|line| line.starts_with("| "));
+    let mut shown = 0;
+    for row in rows.skip(1) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 9, "{row}");
+        let tests: Vec<&str> = functions(cells[8]).collect();
+        assert!(!tests.is_empty() || cells[1] == "no", "no test in: {row}");
+        for test in &tests {
+            assert!(defined.contains(test), "no `fn {test}`: {row}");
+        }
+        shown += usize::from(!tests.is_empty());
+    }
+    assert!(shown >= 15);
 }
 
 /// Counts the rows of tables that end with a column of tests, after a look whether these exist.

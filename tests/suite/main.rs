@@ -51,6 +51,7 @@ mod odd_archives;
 mod outputs;
 mod partial_loads;
 mod plugins;
+mod random_operations;
 mod references;
 mod registry;
 mod resources;
@@ -173,9 +174,11 @@ fn main() {
         faults::all(),
         hints::all(),
         docs::advice::tests(),
+        docs::deeds::tests(),
         docs::modules::tests(),
         docs::names::tests(),
         plugins::all(),
+        random_operations::tests(),
         faulty::itself::tests(),
         finding_the_way::tests(),
         fixtures::tests(),
