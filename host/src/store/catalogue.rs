@@ -13,7 +13,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::{DamagedRow, ImageRecord};
 use super::schema::Format;
-use super::{StoreError, carry, database, fault, fs, lock, query, room, schema, sidecar, sweep};
+use super::{
+    StoreError, carry, database, fault, fs, listing, lock, query, room, schema, sidecar, sweep,
+};
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::reference::Reference;
@@ -75,7 +77,7 @@ impl Store {
 
     /// Returns all images, the newest first, and those whose rows make no sense.
     pub fn listing(&self) -> Result<(Vec<ImageRecord>, Vec<DamagedRow>), StoreError> {
-        let (mut images, damaged) = self.read(query::images)?;
+        let (mut images, damaged) = self.read(listing::images)?;
         for image in &mut images {
             self.prove(image);
         }

@@ -2,7 +2,7 @@
 
 use super::catalogue::Store;
 use super::query::{DamagedRow, ImageRecord};
-use super::{StoreError, query};
+use super::{StoreError, listing};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -42,16 +42,19 @@ impl Store {
             .and_then(|reference| Some((reference, reference.digest()?)));
         let mut images = match (pinned, selector.parse::<Digest>()) {
             (Some((reference, digest)), _) => self.pinned(reference, digest)?,
-            (_, Ok(digest)) => self.with_digest(|own| *own == digest)?,
+            (_, Ok(digest)) => self.with_digest(digest.hex(), |own| *own == digest)?,
             (_, Err(_)) => {
                 let (algorithm, prefix) = selector
                     .split_once(':')
                     .map_or((None, selector), |(algorithm, hex)| (Some(algorithm), hex));
-                self.with_digest(|digest| {
-                    prefix.len() >= MIN_PREFIX
-                        && digest.hex().starts_with(prefix)
+                let is_it = |digest: &Digest| {
+                    digest.hex().starts_with(prefix)
                         && algorithm.is_none_or(|name| name == digest.algorithm().name())
-                })?
+                };
+                match prefix.len() {
+                    MIN_PREFIX.. => self.with_digest(prefix, is_it)?,
+                    _ => Vec::new(),
+                }
             }
         };
         match images.len() {
@@ -85,7 +88,7 @@ impl Store {
     pub(super) fn damaged_row(&self, selector: &str) -> Result<Option<DamagedRow>, StoreError> {
         let name = selector.parse::<Reference>().ok();
         let name = name.map(|reference| reference.canonical());
-        let (_, mut rows) = self.read(query::images)?;
+        let (_, mut rows) = self.read(listing::images)?;
         rows.retain(|row| {
             let hex = row.digest.split_once(':').map_or("", |(_, hex)| hex);
             row.digest == selector
@@ -111,7 +114,7 @@ impl Store {
         reference: &Reference,
         digest: &Digest,
     ) -> Result<Vec<ImageRecord>, StoreError> {
-        let mut images = self.images()?;
+        let mut images = self.images_like(digest.hex())?;
         images.retain(|image| {
             let is_of_repository = |known: &Reference| known.name() == reference.name();
             image.references.iter().any(is_of_repository)
@@ -123,10 +126,23 @@ impl Store {
         ))
     }
 
-    fn with_digest(&self, is_it: impl Fn(&Digest) -> bool) -> Result<Vec<ImageRecord>, StoreError> {
-        let images = self.images()?;
+    /// Returns the images that have a digest that begins with these digits, and is the one.
+    fn with_digest(
+        &self,
+        digits: &str,
+        is_it: impl Fn(&Digest) -> bool,
+    ) -> Result<Vec<ImageRecord>, StoreError> {
+        let images = self.images_like(digits)?;
         let own = |image: &ImageRecord| is_it(&image.digest) || is_it(&image.config_digest);
         Ok(self.by_digest(images, own, &is_it))
+    }
+
+    fn images_like(&self, digits: &str) -> Result<Vec<ImageRecord>, StoreError> {
+        let mut images = self.read(|catalogue| listing::images_like(catalogue, digits))?;
+        for image in &mut images {
+            self.prove(image);
+        }
+        Ok(images)
     }
 
     /// Returns the images with a digest of their own, or else those that an index led to. Of several

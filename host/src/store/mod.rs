@@ -18,6 +18,7 @@ mod find;
 mod foreign;
 mod forget;
 mod fs;
+mod listing;
 mod lock;
 mod merged;
 mod part;

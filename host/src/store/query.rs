@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::StoreError;
 use super::column::{chain, count, parsed};
 use super::publish::LayerKey;
-use super::{StoreError, fault};
 use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -80,31 +80,6 @@ pub struct DamagedRow {
     pub what: String,
 }
 
-/// Returns all images, the newest first, and those whose rows make no sense. One that is damaged
-/// does not keep the others.
-pub(super) fn images(
-    connection: &Connection,
-) -> rusqlite::Result<(Vec<ImageRecord>, Vec<DamagedRow>)> {
-    let digests = connection
-        .prepare("SELECT digest FROM msb_image WHERE NOT removed ORDER BY created_at DESC, digest")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<String>>>()?;
-    let mut images = Vec::with_capacity(digests.len());
-    let mut damaged = Vec::new();
-    for digest in digests {
-        match image(connection, &digest) {
-            Ok(image) => images.extend(image),
-            Err(error) if error.sqlite_error_code().is_some() => return Err(error),
-            Err(error) => damaged.push(DamagedRow {
-                names: names(connection, &digest)?,
-                what: fault::words(error),
-                digest,
-            }),
-        }
-    }
-    Ok((images, damaged))
-}
-
 /// Returns the texts that should be the names of an image.
 pub(super) fn names(connection: &Connection, digest: &str) -> rusqlite::Result<Vec<String>> {
     connection
@@ -126,42 +101,112 @@ pub(super) fn image(
     digest: &str,
 ) -> rusqlite::Result<Option<ImageRecord>> {
     let image = connection
-        .prepare_cached(
-            "SELECT digest, media_type, config_digest, os, architecture, variant, created_at
-             FROM msb_image WHERE digest = ?1 AND NOT removed",
-        )?
-        .query_row([digest], |row| {
-            Ok(ImageRecord {
-                digest: parsed(row, 0)?,
-                media_type: row.get(1)?,
-                config_digest: parsed(row, 2)?,
-                platform: Platform::new(
-                    &row.get::<_, String>(3)?,
-                    &row.get::<_, String>(4)?,
-                    row.get::<_, Option<String>>(5)?.as_deref(),
-                ),
-                created_at: row.get(6)?,
-                references: Vec::new(),
-                unproven: Vec::new(),
-                registry_digests: BTreeMap::new(),
-                indexes: Vec::new(),
-                layers: Vec::new(),
-            })
-        })
+        .prepare_cached(&format!("{IMAGES} WHERE digest = ?1 AND NOT removed"))?
+        .query_row([digest], record)
         .optional()?;
     let Some(mut image) = image else {
         return Ok(None);
     };
-    let references = connection
-        .prepare_cached("SELECT name, digest FROM msb_reference WHERE image = ?1")?
-        .query_map([digest], |row| {
-            let pulled = match row.get_ref(1)? {
-                ValueRef::Null => None,
-                _ => Some(parsed(row, 1)?),
-            };
-            Ok((parsed(row, 0)?, pulled))
-        })?
-        .collect::<rusqlite::Result<Vec<(Reference, Option<Digest>)>>>()?;
+    name(
+        &mut image,
+        of_image(connection, REFERENCES, digest, reference)?,
+    );
+    image.indexes = of_image(connection, INDEXES, digest, index)?;
+    image.layers = of_image(connection, LAYERS, digest, layer)?;
+    Ok(Some(image))
+}
+
+/// What is read of images.
+pub(super) const IMAGES: &str =
+    "SELECT digest, media_type, config_digest, os, architecture, variant,
+    created_at FROM msb_image";
+/// What is read of the other tables: first the image, and in the order of an image.
+pub(super) const REFERENCES: Selection = Selection {
+    columns: "SELECT image, name, digest FROM msb_reference",
+    order: "image, name",
+};
+pub(super) const INDEXES: Selection = Selection {
+    columns: "SELECT image, digest, media_type FROM msb_image_index",
+    order: "rowid",
+};
+pub(super) const LAYERS: Selection = Selection {
+    columns: "SELECT image, diff_id, chain, blob_digest, media_type, compressed_size
+              FROM msb_image_layer",
+    order: "image, position",
+};
+
+/// What is read of a table that has rows for each image.
+#[derive(Clone, Copy)]
+pub(super) struct Selection {
+    pub(super) columns: &'static str,
+    pub(super) order: &'static str,
+}
+
+/// Returns what a table has of one image.
+fn of_image<T>(
+    connection: &Connection,
+    Selection { columns, order }: Selection,
+    digest: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection
+        .prepare_cached(&format!("{columns} WHERE image = ?1 ORDER BY {order}"))?
+        .query_map([digest], read)?
+        .collect()
+}
+
+/// Reads a row of [`IMAGES`].
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<ImageRecord> {
+    Ok(ImageRecord {
+        digest: parsed(row, 0)?,
+        media_type: row.get(1)?,
+        config_digest: parsed(row, 2)?,
+        platform: Platform::new(
+            &row.get::<_, String>(3)?,
+            &row.get::<_, String>(4)?,
+            row.get::<_, Option<String>>(5)?.as_deref(),
+        ),
+        created_at: row.get(6)?,
+        references: Vec::new(),
+        unproven: Vec::new(),
+        registry_digests: BTreeMap::new(),
+        indexes: Vec::new(),
+        layers: Vec::new(),
+    })
+}
+
+/// Reads a row of [`REFERENCES`].
+pub(super) fn reference(row: &Row<'_>) -> rusqlite::Result<(Reference, Option<Digest>)> {
+    let pulled = match row.get_ref(2)? {
+        ValueRef::Null => None,
+        _ => Some(parsed(row, 2)?),
+    };
+    Ok((parsed(row, 1)?, pulled))
+}
+
+/// Reads a row of [`INDEXES`].
+pub(super) fn index(row: &Row<'_>) -> rusqlite::Result<ImageIndex> {
+    Ok(ImageIndex {
+        digest: parsed(row, 1)?,
+        media_type: row.get(2)?,
+    })
+}
+
+/// Reads a row of [`LAYERS`].
+pub(super) fn layer(row: &Row<'_>) -> rusqlite::Result<ImageLayer> {
+    Ok(ImageLayer {
+        key: LayerKey {
+            diff_id: parsed(row, 1)?,
+            chain: chain(row, 2)?,
+        },
+        blob_digest: parsed(row, 3)?,
+        media_type: row.get(4)?,
+        compressed_size: count(row, 5)?,
+    })
+}
+
+/// Gives an image its references.
+pub(super) fn name(image: &mut ImageRecord, references: Vec<(Reference, Option<Digest>)>) {
     for (reference, pulled) in references {
         if let Some(pulled) = pulled {
             image.registry_digests.insert(reference.clone(), pulled);
@@ -169,35 +214,6 @@ pub(super) fn image(
         image.references.push(reference);
     }
     image.references.sort();
-    image.indexes = connection
-        .prepare_cached(
-            "SELECT digest, media_type FROM msb_image_index WHERE image = ?1 ORDER BY rowid",
-        )?
-        .query_map([digest], |row| {
-            Ok(ImageIndex {
-                digest: parsed(row, 0)?,
-                media_type: row.get(1)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    image.layers = connection
-        .prepare_cached(
-            "SELECT diff_id, chain, blob_digest, media_type, compressed_size
-             FROM msb_image_layer WHERE image = ?1 ORDER BY position",
-        )?
-        .query_map([digest], |row| {
-            Ok(ImageLayer {
-                key: LayerKey {
-                    diff_id: parsed(row, 0)?,
-                    chain: chain(row, 1)?,
-                },
-                blob_digest: parsed(row, 2)?,
-                media_type: row.get(3)?,
-                compressed_size: count(row, 4)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(image))
 }
 
 /// Returns the images with a configuration, the oldest first.

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
 use super::publish::BESIDE;
-use super::query::{self, ImageRecord};
-use super::{StoreError, fs, usage};
+use super::query::ImageRecord;
+use super::{StoreError, fs, listing, usage};
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::reference::Reference;
@@ -98,7 +98,7 @@ impl Stock {
         }
         let mut named_at = named_at(catalogue)?;
         // Those whose rows make no sense take room, and are left alone.
-        let (images, _) = query::images(catalogue)?;
+        let (images, _) = listing::images(catalogue)?;
         for mut image in images {
             store.prove(&mut image);
             let digest = image.digest.to_string();
