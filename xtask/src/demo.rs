@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::command::{Result, answer, cargo, root, run};
+use crate::digest::{sha256, sha256_of};
 use crate::guests;
 
 /// The steps that were shown and checked.
@@ -220,9 +220,7 @@ fn check_saved(saved: &Path, image: &Value) -> Result<()> {
     for entry in archive.entries()? {
         let mut entry = entry?;
         if entry.path()?.ends_with("layer.tar") {
-            let mut hasher = Sha256::new();
-            std::io::copy(&mut entry, &mut HashWriter(&mut hasher))?;
-            let digest = format!("sha256:{}", hex(&hasher.finalize()));
+            let digest = format!("sha256:{}", sha256_of(&mut entry)?);
             println!("  {} is saved bit for bit", &digest[..19]);
             wanted.remove(&digest);
         }
@@ -352,7 +350,7 @@ fn write_image(msb: &Path, path: &Path) -> Result<()> {
     ];
     let diff_ids: Vec<String> = layers
         .iter()
-        .map(|layer| format!("sha256:{}", hex(&Sha256::digest(layer))))
+        .map(|layer| format!("sha256:{}", sha256(layer)))
         .collect();
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -365,7 +363,7 @@ fn write_image(msb: &Path, path: &Path) -> Result<()> {
         "config": {"Cmd": ["/usr/bin/msb", "--help"], "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }))?;
-    let config_name = format!("{}.json", hex(&Sha256::digest(&config)));
+    let config_name = format!("{}.json", sha256(&config));
     let names: Vec<String> = diff_ids
         .iter()
         .map(|diff_id| format!("{}/layer.tar", diff_id.trim_start_matches("sha256:")))
@@ -408,26 +406,4 @@ pub(crate) fn target_directory(root: &Path) -> Result<PathBuf> {
     .ok_or("`cargo metadata` failed")?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     Ok(PathBuf::from(text(&metadata["target_directory"])))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -14,6 +14,8 @@ mod component;
 mod debian;
 mod demo;
 mod dependencies;
+mod digest;
+mod dist;
 mod faults;
 mod fuzz;
 mod guests;
@@ -35,6 +37,7 @@ Commands:
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   dependencies  Check licences, sources and use of the dependencies
+  dist    Build and pack what people install (`dist [--target TRIPLE] [--out DIR]`)
   bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
   incumbent  Use one home with msb and with microsandbox, in both orders
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "dependencies" => command::root().and_then(|root| dependencies::check(&root)),
+        "dist" => dist::run_all(rest),
         "bench" => bench::run_all(rest),
         "faults" => faults::run_all(rest),
         "fuzz" => fuzz::run_all(rest),

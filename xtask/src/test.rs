@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run};
-use crate::{authors, compiler, debian, dependencies, faults, fuzz, guests, link, setup};
+use crate::{authors, compiler, debian, dependencies, dist, faults, fuzz, guests, link, setup};
 
 /// The programs that msb is tested against, as Debian packages.
 const TOOLS: &[&str] = &[
@@ -109,6 +109,8 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
             &root,
             "package --list -p msb-host --allow-dirty",
         ))?;
+        println!("\n== what people install");
+        dist::check(&root)?;
         println!("\n== dependencies");
         dependencies::check(&root)?;
         fuzz::smoke()?;
