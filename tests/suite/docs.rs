@@ -7,6 +7,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod deeds;
+pub(crate) mod hour;
 pub(crate) mod modules;
 pub(crate) mod names;
 
@@ -47,7 +48,7 @@ const REGISTRY: &str = include_str!("../../docs/registry.md");
 
 const SECURITY: &str = include_str!("../../docs/SECURITY.md");
 
-const DOCUMENTS: [(&str, &str); 20] = [
+const DOCUMENTS: [(&str, &str); 21] = [
     ("README.md", include_str!("../../README.md")),
     (
         "docs/CONTRIBUTING.md",
@@ -68,6 +69,7 @@ const DOCUMENTS: [(&str, &str); 20] = [
     ),
     ("docs/conversion.md", CONVERSION),
     ("docs/disks.md", include_str!("../../docs/disks.md")),
+    (hour::NAME, hour::DOCUMENT),
     ("docs/hints.md", advice::HINTS),
     ("docs/json.md", crate::scripts::DOCUMENT),
     (
@@ -92,33 +94,54 @@ fn transcripts_print_what_they_say() {
     let mut commands = 0;
     let mut wrong = Vec::new();
     for (name, text) in DOCUMENTS {
+        if name == hour::NAME {
+            // It needs more than a shell, and is run by itself.
+            continue;
+        }
         let env = TestEnv::new();
-        let image = Image::new(
-            "app:1",
-            &[
-                "etc/\netc/hostname = app\nbin/sh -> busybox",
-                "etc/.wh.hostname = \nsrv/app = hello",
-            ],
-        );
-        env.write("app.tar", &image.docker());
+        env.write("app.tar", &image().docker());
         let plugin = std::fs::read(component("env")).unwrap();
         env.write("my-provider.wasm", &plugin);
-        for block in text.split("```console\n").skip(1) {
-            let block = block.split("```").next().unwrap();
-            for step in block.split("$ ").skip(1) {
-                let (command, expected) = step.split_once('\n').unwrap();
-                let seen = shell(&env, command);
-                if !prints(&seen, expected) {
-                    wrong.push(format!(
-                        "{name}: $ {command}\nprints:\n{seen}\nnot:\n{expected}"
-                    ));
-                }
-                commands += 1;
-            }
-        }
+        commands += run_steps(name, text, &mut wrong, |line| shell(&env, line));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(commands >= 6, "only {commands} commands are shown");
+}
+
+/// The image that transcripts are about.
+fn image() -> Image {
+    Image::new(
+        "app:1",
+        &[
+            "etc/\netc/hostname = app\nbin/sh -> busybox",
+            "etc/.wh.hostname = \nsrv/app = hello",
+        ],
+    )
+}
+
+/// Gives each command of a document to `shell`, and returns how many there are. Those that print
+/// something else than the document says are told in `wrong`.
+fn run_steps(
+    name: &str,
+    text: &str,
+    wrong: &mut Vec<String>,
+    shell: impl Fn(&str) -> String,
+) -> usize {
+    let mut commands = 0;
+    for block in text.split("```console\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        for step in block.split("$ ").skip(1) {
+            let (command, expected) = step.split_once('\n').unwrap();
+            let seen = shell(command);
+            if !prints(&seen, expected) {
+                wrong.push(format!(
+                    "{name}: $ {command}\nprints:\n{seen}\nnot:\n{expected}"
+                ));
+            }
+            commands += 1;
+        }
+    }
+    commands
 }
 
 fn shell(env: &TestEnv, line: &str) -> String {

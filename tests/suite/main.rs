@@ -175,6 +175,7 @@ fn main() {
         hints::all(),
         docs::advice::tests(),
         docs::deeds::tests(),
+        docs::hour::tests(),
         docs::modules::tests(),
         docs::names::tests(),
         plugins::all(),

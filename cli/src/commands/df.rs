@@ -55,7 +55,8 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
 /// Returns the lines of the table of all that is there.
 fn parts(usage: &DiskUsage) -> Vec<String> {
     let bytes = size::bytes;
-    let of_images = format!("{} images, {} in use", usage.images, usage.images_in_use);
+    let noun = if usage.images == 1 { "image" } else { "images" };
+    let of_images = format!("{} {noun}, {} in use", usage.images, usage.images_in_use);
     let rows = [
         ("Images", bytes(usage.images_bytes), of_images),
         (

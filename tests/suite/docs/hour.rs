@@ -1,0 +1,55 @@
+//! `docs/first-hour.md`, with a registry that wants a password, a plugin and mounts.
+
+use std::process::Command;
+
+use super::{image, run_steps, shell};
+use crate::env::TestEnv;
+use crate::plugins::component;
+use crate::registry::server::{Auth, DockerRegistry, Setup};
+use crate::tests;
+use crate::tools::run;
+
+tests! {
+    the_first_hour_prints_what_it_says needs DockerRegistry, Htpasswd, Skopeo, Root, Busybox;
+}
+
+pub(super) const NAME: &str = "docs/first-hour.md";
+pub(super) const DOCUMENT: &str = include_str!("../../../docs/first-hour.md");
+/// What the registry is called there: as long as an address with a port, so that tables look the same.
+const REGISTRY: &str = "reg.example.com";
+const USER: &str = "ann";
+const PASSWORD: &str = "secret-pass";
+
+fn the_first_hour_prints_what_it_says() {
+    let env = TestEnv::new();
+    let users = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
+    let users = env.write("htpasswd", users.as_bytes());
+    let registry = DockerRegistry::start(&Setup {
+        auth: Some(Auth::Password(&users)),
+        ..Setup::default()
+    });
+    let mut pushed = image();
+    pushed.name = Some("docker.io/library/pushed:1".to_owned());
+    let archive = env.write("pushed.tar", &pushed.oci());
+    let credentials = format!("--dest-creds={USER}:{PASSWORD}");
+    let source = format!("oci-archive:{}", archive.display());
+    registry.copy(&["--preserve-digests", &credentials], &source, "team/app:1");
+    env.write("rootfs.wasm", &std::fs::read(component("rootfs")).unwrap());
+    for folder in ["rootfs/bin", "rootfs/etc", "rootfs/usr"] {
+        std::fs::create_dir_all(env.path(folder)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", env.path("rootfs/bin/busybox")).unwrap();
+
+    let host = registry.host();
+    assert_eq!(host.len(), REGISTRY.len(), "{host}");
+    let file = host.replace(':', "_");
+    let folder = env.path("").display().to_string();
+    let mut wrong = Vec::new();
+    let commands = run_steps(NAME, DOCUMENT, &mut wrong, |line| {
+        let seen = shell(&env, &line.replace(REGISTRY, host));
+        let seen = seen.replace(host, REGISTRY).replace(&file, REGISTRY);
+        seen.replace(&folder, "/home/ann/")
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(commands >= 20, "only {commands} commands are shown");
+}
