@@ -196,8 +196,12 @@ fn a_code_that_is_entered_logs_in_and_a_pull_refreshes_it_without_a_word() {
     scene.is_discreet(&pull.stderr);
     assert_eq!(scene.asked().len(), 4);
     scene.takes("secret-access-2");
-    terminal.enter(&format!("clear; {}", scene.login()));
-    terminal.wait_for("Logged in");
+    // The screen still shows the first login, and the line as it is typed.
+    terminal.enter(&format!(
+        "clear; {} && echo log''ged in twice",
+        scene.login()
+    ));
+    terminal.wait_for("logged in twice");
     // What was given out has ended since: a pull gets another one, with nobody at a terminal.
     scene.takes("secret-access-3");
     let pull = scene.pull().success();
