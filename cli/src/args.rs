@@ -8,8 +8,8 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::registry::{list, login, logout};
 use crate::commands::store::StoreCommand;
 use crate::commands::{
-    cat, completion, config, df, diff, disk, doctor, exists, export, history, images, inspect,
-    load, ls, mount, prune, pull, rmi, save, tag, verify, version,
+    adopt, cat, completion, config, df, diff, disk, doctor, exists, export, history, images,
+    inspect, load, ls, mount, prune, pull, rmi, save, tag, verify, version,
 };
 use crate::habits::Habit;
 use crate::progress::ProgressForm;
@@ -200,6 +200,7 @@ pub(crate) enum ImageCommand {
     #[command(visible_alias = "unmount")]
     Umount(mount::UmountArgs),
     Disk(disk::Args),
+    Adopt(adopt::Args),
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
     Tag(tag::TagArgs),
@@ -328,6 +329,8 @@ mod tests {
             "store serve containerd --prune --containerd-root /x /d a b --format json -q",
             "image inspect python",
             "image inspect python --format json",
+            "image adopt",
+            "image adopt python --home /h --format json -q",
             "image disk python -o python.vmdk",
             "image disk python --output d --type raw --verity --format json -q",
             "image disk python -o d --type erofs --without-xattrs",

@@ -21,7 +21,7 @@ use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
 use self::image::{for_files, for_load, for_merge, for_pull, for_save, for_store};
-use self::mount::{for_mount, for_serve};
+use self::mount::{for_adopt, for_mount, for_serve};
 pub(crate) use self::plugin::for_scaffold;
 use self::plugin::{for_format, for_installed};
 use self::registry::{for_pem, for_registry};
@@ -84,6 +84,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Registry(error) => for_registry(error),
         Error::Save(error) => for_save(error),
         Error::Files(error) => for_files(error),
+        Error::Adopt(error) => for_adopt(error),
         Error::Serve(error) => for_serve(error),
         Error::Mount(error) => for_mount(error),
         Error::Merge(error) => for_merge(error),

@@ -10,7 +10,7 @@ use crate::home::NoHomeError;
 use crate::hosts::HostsError;
 use crate::image::MergeError;
 #[cfg(feature = "registry")]
-use crate::image::{FilesError, MountImageError, PullError, ServeError};
+use crate::image::{AdoptError, FilesError, MountImageError, PullError, ServeError};
 #[cfg(feature = "plugins")]
 use crate::image::{ImageError, SaveError};
 #[cfg(feature = "plugins")]
@@ -64,6 +64,10 @@ pub enum Error {
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Mount(#[from] MountImageError),
+    /// Images of another program could not be adopted.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     /// Layers could not be served to another program.
     #[cfg(feature = "registry")]
     #[error(transparent)]

@@ -178,8 +178,9 @@ pub use digest::Digest;
 pub use error::Error;
 #[cfg(feature = "registry")]
 pub use image::{
-    Change, Difference, FileEntry, FileKind, ImageFile, MountedImage, PullPolicy, PulledImage,
-    ServeMicrosandboxReport, ServeReport, TagLookup, UnservedImage, UnservedReason,
+    AdoptReport, AdoptedImage, Change, Difference, FileEntry, FileKind, ImageFile, MountedImage,
+    PullPolicy, PulledImage, RefusedImage, ServeMicrosandboxReport, ServeReport, TagLookup,
+    UnservedImage, UnservedReason,
 };
 pub use image::{
     Damage, DiskCompression, DiskReport, DiskType, DiskUsage, HistoryStep, ImageDetails,
@@ -199,14 +200,14 @@ pub use store::{Tagged, Untagged};
 
 /// What an [`Operation`] is of.
 pub mod work {
+    #[cfg(feature = "registry")]
+    pub use crate::msb::{
+        Adopt, Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, ServeMicrosandbox, Unmount,
+        WalkFiles,
+    };
     pub use crate::msb::{
         Df, Disk, Exists, History, Images, Inspect, Merge, Prune, Release, Remove, Similar, Tag,
         Untag, UseImage, Verify, Work,
-    };
-    #[cfg(feature = "registry")]
-    pub use crate::msb::{
-        Diff, ListFiles, Mount, OpenFile, Pull, ServeContainerd, ServeMicrosandbox, Unmount,
-        WalkFiles,
     };
     #[cfg(feature = "plugins")]
     pub use crate::msb::{

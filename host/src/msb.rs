@@ -4,6 +4,8 @@
 //! when an operation first needs it, so that a damaged one stops only those that need it. What the
 //! operations do is written in the modules of their own.
 
+#[cfg(feature = "registry")]
+mod adopt;
 #[cfg(feature = "plugins")]
 mod doctor;
 #[cfg(feature = "plugins")]
@@ -57,6 +59,8 @@ use crate::registry::Client;
 use crate::settings::{SettingInForce, Settings};
 use crate::store::Store;
 
+#[cfg(feature = "registry")]
+pub use adopt::Adopt;
 #[cfg(feature = "plugins")]
 pub use doctor::Doctor;
 #[cfg(feature = "plugins")]

@@ -15,6 +15,7 @@ tests! {
     microsandbox_finds_and_reads_what_msb_serves;
     what_microsandbox_removes_is_not_lost_to_msb;
     microsandbox_merges_the_layers_of_msb_again;
+    msb_adopts_what_microsandbox_has_pulled;
 }
 
 /// Returns the program that does to a home what microsandbox does, where it was built.
@@ -188,7 +189,7 @@ fn microsandbox_finds_and_reads_what_msb_serves() {
     ] {
         assert!(read.lines().any(|it| it == line), "{line}: {read}");
     }
-    // An image that microsandbox has in its database is in nobody's use yet.
+    // Being in the database of microsandbox is not a use yet.
     env.msb("image verify").success();
     theirs(&env, "save app:1 saved.tar").success();
     let other = TestEnv::new();
@@ -238,5 +239,38 @@ fn microsandbox_merges_the_layers_of_msb_again() {
     assert_eq!(report["present"], serde_json::json!(["app:1"]), "{report}");
     assert_eq!(their_answer(&env, "cached app:1"), digest);
     theirs(&env, "prune").success();
+    env.msb("image verify").success();
+}
+
+fn msb_adopts_what_microsandbox_has_pulled() {
+    let env = TestEnv::untouched();
+    let layers = [SERVED[0], SERVED[1], "many = m\nmore => many"];
+    env.write("app.tar", &Image::new("app:1", &layers).docker());
+    theirs(&env, "load app.tar").success();
+    let report = env.json("image adopt --format json");
+    let adopted = &report["adopted"][0];
+    assert_eq!(
+        adopted["references"],
+        serde_json::json!(["app:1"]),
+        "{report}"
+    );
+    assert_eq!(adopted["id"], Image::new("app:1", &layers).id());
+    assert_eq!(adopted["unproven"].as_array().unwrap().len(), 3);
+    assert_eq!(env.references(), ["app:1"]);
+    assert_eq!(env.msb("image cat app:1 /opt/new").success().stdout, "2");
+    assert_eq!(
+        env.msb("image cat app:1 /bin/link").success().stdout,
+        "shell"
+    );
+    env.msb("image ls app:1 /etc/old").failure(&["etc/old"]);
+    env.msb("image verify").success();
+    // Its own files are not ours to remove, and ours not its.
+    theirs(&env, "prune").success();
+    env.msb("image verify").success();
+    assert_eq!(env.msb("image cat app:1 /opt/new").success().stdout, "2");
+    env.msb("save -o saved.tar app:1")
+        .failure(&["there is no tar of it"]);
+    env.msb("load -q -i app.tar").success();
+    env.msb("save -q -o saved.tar app:1").success();
     env.msb("image verify").success();
 }

@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise and says what it was"
 )]
 
+mod adopt;
 mod amplification;
 mod archive;
 mod archive_forms;
@@ -142,6 +143,7 @@ fn main() {
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let quick = std::env::var_os("MSB_TEST_QUICK").is_some();
     let tests = [
+        adopt::tests(),
         amplification::tests(),
         auth::all(),
         catalogue::tests(),

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and one function that calls the host and shows the answer.
 
+pub(crate) mod adopt;
 pub(crate) mod cat;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -58,6 +59,7 @@ pub(crate) fn run(ui: Ui, command: Command) -> Result<(), CommandError> {
         Command::Image(ImageCommand::Umount(args)) => mount::umount(ui, args),
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => rmi::run(ui, &args),
         Command::Image(ImageCommand::Disk(args)) => disk::run(ui, &args),
+        Command::Image(ImageCommand::Adopt(args)) => adopt::run(ui, args),
         Command::Image(ImageCommand::Inspect(args)) => inspect::run(ui, &args),
         Command::Image(ImageCommand::Tag(args)) => tag::tag(ui, &args),
         Command::Image(ImageCommand::Untag(args)) => tag::untag(ui, &args),

@@ -139,6 +139,12 @@ fn text(report: &VerifyReport) -> String {
     let mut page = Page::new(0);
     for image in &report.images {
         page.line(&heading(image));
+        if !image.unproven.is_empty() {
+            page.line(&format!(
+                "  {} adopted from microsandbox: as they were then, their diff_ids unproven",
+                counted(image.unproven.len(), "layer")
+            ));
+        }
         for damage in &image.damage {
             detail(&mut page, damage);
         }

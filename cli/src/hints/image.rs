@@ -99,6 +99,10 @@ pub(super) fn for_save(error: &SaveError) -> Option<String> {
         SaveError::Format(error) => for_format(error),
         SaveError::Archive(error) => for_archive(error),
         SaveError::MissingLayer { .. } => Some(DAMAGED_STORE.to_owned()),
+        SaveError::AdoptedLayer { image, .. } => Some(format!(
+            "`msb pull {image}` or `msb load` makes it whole; `msb image export {image}` writes the \
+             root filesystem as it is"
+        )),
         SaveError::Output { path, source } => for_output(path, "image.tar", source.kind()),
         _ => None,
     }

@@ -2,10 +2,13 @@
 
 use std::io;
 
-use msb_host::image::{MountImageError, ServeError};
+use msb_host::image::{AdoptError, MountImageError, ServeError};
 use msb_host::mount::MountError;
 
 use super::image::{DAMAGED_STORE, for_merge, for_store};
+
+const ONE_FILESYSTEM: &str = "a hard link does not leave its filesystem: use one home for both programs, or put \
+     MSB_HOME on the filesystem of the other home and pull the images there";
 
 pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
     match error {
@@ -53,6 +56,22 @@ pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
     }
 }
 
+pub(super) fn for_adopt(error: &AdoptError) -> Option<String> {
+    match error {
+        AdoptError::Store(error) => for_store(error),
+        AdoptError::NotFound { .. } => Some(
+            "`msb image adopt` takes all that microsandbox has; --home names its home if that is another one"
+                .to_owned(),
+        ),
+        AdoptError::OtherFilesystem { .. } => Some(ONE_FILESYSTEM.to_owned()),
+        AdoptError::Layer { .. } | AdoptError::Document(_) | AdoptError::Digest { .. } => Some(
+            "what microsandbox has of this image is damaged: pull it with `msb pull`".to_owned(),
+        ),
+        AdoptError::Busy { .. } => Some("wait until it has ended, and run this again".to_owned()),
+        _ => None,
+    }
+}
+
 pub(super) fn for_serve(error: &ServeError) -> Option<String> {
     match error {
         ServeError::Store(error) => for_store(error),
@@ -62,11 +81,7 @@ pub(super) fn for_serve(error: &ServeError) -> Option<String> {
              must be known before anything is removed"
                 .to_owned(),
         ),
-        ServeError::OtherFilesystem { .. } => Some(
-            "a hard link does not leave its filesystem: use one home for both programs, or put MSB_HOME on \
-             the filesystem of the other home and pull the images there"
-                .to_owned(),
-        ),
+        ServeError::OtherFilesystem { .. } => Some(ONE_FILESYSTEM.to_owned()),
         ServeError::Busy { .. } => Some("wait until it has ended, and run this again".to_owned()),
         ServeError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             Some("run it as the owner of that directory, or choose another one".to_owned())

@@ -83,7 +83,7 @@ pub use metadata::{Device, Metadata, Timestamp};
 pub use reader::Image;
 pub use source::ReadAt;
 pub use tree::{Extent, Inode, InodeId, Kind, Tree, Xattrs};
-pub use verify::verify;
+pub use verify::{verify, verify_foreign};
 pub use writer::{ImageOptions, ImageWriter, Summary};
 pub use xattr::is_storable_xattr;
 

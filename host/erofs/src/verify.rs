@@ -29,6 +29,20 @@ const PATH_NAMES: usize = 64;
 /// # Errors
 /// Only a source that cannot be read is an error.
 pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
+    verify_as(source, true)
+}
+
+/// Checks an image that another program has written: everything that the kernel or another reader could
+/// trip over, and nothing of what only msb promises. It may have no other features than ours, and no
+/// devices.
+///
+/// # Errors
+/// Only a source that cannot be read is an error.
+pub fn verify_foreign<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
+    verify_as(source, false)
+}
+
+fn verify_as<R: ReadAt>(source: R, is_own: bool) -> Result<FsckReport, ErofsError> {
     let mut report = FsckReport::default();
     let (image, block) = match Image::load(source) {
         Ok(loaded) => loaded,
@@ -43,6 +57,7 @@ pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
         }
     };
     let mut check = Check {
+        is_own,
         budget: Budget::new(&image),
         image,
         report,
@@ -59,13 +74,17 @@ pub fn verify<R: ReadAt>(source: R) -> Result<FsckReport, ErofsError> {
     check.superblock(&block);
     check.devices()?;
     check.walk()?;
-    check.counts();
+    if is_own {
+        check.counts();
+    }
     check.space()?;
     Ok(check.report)
 }
 
 /// A check under way.
 struct Check<R> {
+    /// What only msb promises is checked as well.
+    is_own: bool,
     image: Image<R>,
     budget: Budget,
     report: FsckReport,
@@ -128,6 +147,27 @@ impl<R: ReadAt> Check<R> {
         };
         let size = u64::from(superblock.blocks.get()) * BLOCK_SIZE;
         let disk = devices.last().map_or(size, |last| last.end() * BLOCK_SIZE);
+        let has_checksum = superblock.feature_compat.get() & COMPAT_CHECKSUM != 0;
+        if !self.is_own {
+            let rules = [
+                (
+                    !has_checksum || superblock.checksum == expected.checksum,
+                    "the checksum of the superblock is wrong",
+                ),
+                (
+                    superblock.feature_incompat.get() == 0,
+                    "it has features that no layer needs",
+                ),
+                (
+                    self.image.source().size() == size,
+                    "its length is not what the superblock says",
+                ),
+            ];
+            if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
+                self.add(None, None, what);
+            }
+            return;
+        }
         let rules = [
             (
                 superblock.checksum == expected.checksum,
@@ -317,7 +357,7 @@ impl<R: ReadAt> Check<R> {
             Err(error) => self.add_error(error, place)?,
         }
         let raw = self.image.raw_inode(info.nid)?;
-        if let Some(what) = broken_rule(info, start, &raw) {
+        if let Some(what) = broken_rule(info, start, &raw, self.is_own) {
             self.add(Some(info.nid), place, what);
         }
         let target = match info.file_type {
@@ -397,7 +437,7 @@ impl<R: ReadAt> Check<R> {
                 let length = left.min(buffer.len());
                 let bytes = buffer.get_mut(..length).unwrap_or_default();
                 self.image.source().read(end, bytes)?;
-                if bytes.iter().any(|byte| *byte != 0) {
+                if self.is_own && bytes.iter().any(|byte| *byte != 0) {
                     self.add(None, None, "bytes that belong to nothing are not zero");
                     end = start;
                 } else {
@@ -446,7 +486,7 @@ fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): EntryPath<'_>) ->
 }
 
 /// Returns the rule that the fields of an inode break.
-fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static str> {
+fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode, is_own: bool) -> Option<&'static str> {
     let has_data = matches!(
         info.file_type,
         FileType::Regular | FileType::Directory | FileType::Symlink
@@ -454,7 +494,7 @@ fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static 
     let (first, last) = info.blocks();
     let rules = [
         (
-            raw.reserved.get() == 0 && raw.reserved_end == [0; 16],
+            !is_own || (raw.reserved.get() == 0 && raw.reserved_end == [0; 16]),
             "a reserved field is not zero",
         ),
         (
@@ -466,11 +506,15 @@ fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode) -> Option<&'static 
             "it has contents without a place",
         ),
         (
-            first < last || info.address == 0 || info.device().is_some() || info.index_size() > 0,
+            !is_own
+                || first < last
+                || info.address == 0
+                || info.device().is_some()
+                || info.index_size() > 0,
             "it has a block without contents",
         ),
         (
-            info.file_type != FileType::Regular || info.tail() == 0,
+            !is_own || info.file_type != FileType::Regular || info.tail() == 0,
             "it is a regular file with inline data",
         ),
         (

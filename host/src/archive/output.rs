@@ -43,8 +43,8 @@ pub struct StoredFiles {
     pub chain: Option<Digest>,
     /// Its EROFS image.
     pub erofs: PathBuf,
-    /// Its tar recipe.
-    pub recipe: PathBuf,
+    /// Its tar recipe; `None` of a layer that was adopted, whose tar cannot be had.
+    pub recipe: Option<PathBuf>,
 }
 
 impl OutputLayer {
@@ -152,8 +152,11 @@ impl ArchiveOutput for TarOutput {
     fn put_layer(&mut self, path: &str, layer: u32) -> Result<(), ArchiveError> {
         let number = usize::try_from(layer).unwrap_or(usize::MAX);
         let there = self.layers.get(number);
-        let (size, files) = there
-            .and_then(|layer| Some((layer.size, layer.stored.first()?)))
+        let (size, erofs, recipe) = there
+            .and_then(|layer| {
+                let files = layer.stored.first()?;
+                Some((layer.size, &files.erofs, files.recipe.as_ref()?))
+            })
             .ok_or(ArchiveError::NoSuchLayer { number: layer })?;
         let open = |path: &PathBuf| {
             File::open(path).map_err(|source| ArchiveError::Open {
@@ -161,7 +164,7 @@ impl ArchiveOutput for TarOutput {
                 source,
             })
         };
-        let (erofs, recipe) = (open(&files.erofs)?, open(&files.recipe)?);
+        let (erofs, recipe) = (open(erofs)?, open(recipe)?);
         // The header with its length comes first, then the bytes as they are rebuilt.
         self.put(path, EntryType::Regular, size, None, &[])?;
         let layer = &self.layers[number];

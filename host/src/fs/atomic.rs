@@ -168,9 +168,8 @@ pub(crate) fn put_link(
     let _ = std::fs::remove_file(&aside);
     link(&aside)?;
     let put = std::fs::rename(&aside, target);
-    if put.is_err() {
-        let _ = std::fs::remove_file(&aside);
-    }
+    // Where both are names of one file already, renaming leaves both.
+    let _ = std::fs::remove_file(&aside);
     put
 }
 
@@ -431,6 +430,17 @@ mod tests {
         let left = names(directory.path());
         assert_eq!(left.len(), 5);
         assert!(!left.contains(&".tmpAb3dEf".to_owned()));
+    }
+
+    #[test]
+    fn a_link_that_is_put_twice_leaves_nothing_next_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        std::fs::write(&from, "").unwrap();
+        for _ in 0..2 {
+            put_link(&to, |at| std::fs::hard_link(&from, at)).unwrap();
+            assert_eq!(names(directory.path()), ["from", "to"]);
+        }
     }
 
     #[test]

@@ -39,14 +39,14 @@ pub fn export(
             image: selector.to_owned(),
             diff_id: layer.key.diff_id.clone(),
         };
-        let stored = store.layer(&layer.key)?.ok_or_else(missing)?;
+        let stored = store.readable_layer(&layer.key)?.ok_or_else(missing)?;
         layers.push(OutputLayer {
             diff_id: layer.key.diff_id.clone(),
             size: stored.facts.tar_size,
             stored: vec![StoredFiles {
                 chain: layer.key.chain.clone(),
-                erofs: stored.erofs_path,
-                recipe: stored.recipe_path,
+                erofs: stored.erofs_path.clone(),
+                recipe: (!stored.is_adopted()).then(|| stored.recipe_path.clone()),
             }],
         });
     }

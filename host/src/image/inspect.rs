@@ -97,7 +97,7 @@ fn details(store: &Store, found: FoundImage) -> Result<ImageDetails, StoreError>
     let image = found.image;
     let mut layers = Vec::with_capacity(image.layers.len());
     for (position, layer) in image.layers.iter().enumerate() {
-        let stored = store.layer(&layer.key)?;
+        let stored = store.readable_layer(&layer.key)?;
         layers.push(LayerDetails {
             diff_id: layer.key.diff_id.clone(),
             chain_id: layer.key.chain.clone(),

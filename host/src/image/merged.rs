@@ -83,7 +83,7 @@ pub(super) fn present(
 ) -> Result<Option<MergedImage>, StoreError> {
     let mut layers = Vec::with_capacity(image.layers.len());
     for layer in &image.layers {
-        match store.layer(&layer.key)? {
+        match store.readable_layer(&layer.key)? {
             Some(layer) => layers.push(layer),
             None => return Ok(None),
         }
@@ -106,7 +106,7 @@ impl Layered {
         drop(lease);
         let mut layers = Vec::with_capacity(image.layers.len());
         for layer in &image.layers {
-            let stored = store.layer(&layer.key)?;
+            let stored = store.readable_layer(&layer.key)?;
             layers.push(stored.ok_or_else(|| MergeError::MissingLayer {
                 image: selector.to_owned(),
                 diff_id: layer.key.diff_id.clone(),

@@ -1,4 +1,4 @@
-//! The use cases: pull, load, save, list, inspect, look inside, export, verify, remove, prune. They read
+//! The use cases: pull, load, save, list, inspect, look inside, export, adopt, verify, remove, prune. They read
 //! like the manual.
 //!
 //! Owns what an image is: a manifest, a configuration and layers that belong together. Bytes on
@@ -6,6 +6,10 @@
 
 #[cfg(feature = "registry")]
 mod accepted;
+#[cfg(feature = "registry")]
+mod adopt;
+#[cfg(feature = "registry")]
+mod adopt_error;
 #[cfg(feature = "registry")]
 mod budget;
 #[cfg(feature = "registry")]
@@ -95,6 +99,10 @@ mod verify;
 mod verity;
 mod vmdk;
 
+#[cfg(feature = "registry")]
+pub use adopt::{AdoptReport, AdoptedImage, RefusedImage, adopt};
+#[cfg(feature = "registry")]
+pub use adopt_error::AdoptError;
 pub use config::{HistoryEntry, ImageConfig};
 #[cfg(feature = "registry")]
 pub use diff::{Change, DiffOptions, Difference, diff};

@@ -70,7 +70,7 @@ pub fn mount(
             image: selector.to_owned(),
             diff_id: layer.key.diff_id.clone(),
         };
-        let stored = store.layer(&layer.key)?.ok_or_else(missing)?;
+        let stored = store.readable_layer(&layer.key)?.ok_or_else(missing)?;
         // The kernel has no words for what is wrong with one.
         Image::open(stored.open_erofs()?).map_err(|source| MountImageError::DamagedLayer {
             image: selector.to_owned(),

@@ -52,7 +52,12 @@ impl Rootfs {
                 image: selector.to_owned(),
                 diff_id: layer.key.diff_id.clone(),
             };
-            paths.push(store.layer(&layer.key)?.ok_or_else(missing)?.erofs_path);
+            paths.push(
+                store
+                    .readable_layer(&layer.key)?
+                    .ok_or_else(missing)?
+                    .erofs_path,
+            );
         }
         let budget = Budget::new(limits);
         let tree = MergedTree::build(LayerImages::at(paths), &budget, cancel);

@@ -131,7 +131,13 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
                     image: selector.clone(),
                     diff_id: layer.key.diff_id.clone(),
                 };
-                let stored = store.layer(&layer.key)?.ok_or_else(missing)?;
+                let stored = store.readable_layer(&layer.key)?.ok_or_else(missing)?;
+                if stored.is_adopted() {
+                    return Err(SaveError::AdoptedLayer {
+                        image: selector.clone(),
+                        diff_id: layer.key.diff_id.clone(),
+                    });
+                }
                 let next = u32::try_from(collected.layers.len()).map_err(|_| missing())?;
                 let number = *layer_numbers
                     .entry(layer.key.diff_id.clone())
@@ -140,7 +146,7 @@ fn collect(store: &Store, selectors: &[String]) -> Result<Collected, SaveError> 
                 let files = StoredFiles {
                     chain: layer.key.chain.clone(),
                     erofs: stored.erofs_path,
-                    recipe: stored.recipe_path,
+                    recipe: Some(stored.recipe_path),
                 };
                 if number == next {
                     collected.layers.push(OutputLayer {

@@ -33,6 +33,16 @@ pub enum SaveError {
         /// The layer.
         diff_id: Digest,
     },
+    /// A layer was adopted from microsandbox, which keeps no tar.
+    #[error(
+        "layer {diff_id} of `{image}` was adopted from microsandbox, and there is no tar of it"
+    )]
+    AdoptedLayer {
+        /// The image as it was named.
+        image: String,
+        /// The layer.
+        diff_id: Digest,
+    },
     /// The output file could not be made or put in its place.
     #[error("could not write `{}`", path.display())]
     Output {

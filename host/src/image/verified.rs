@@ -30,6 +30,9 @@ pub struct VerifiedImage {
     pub id: Digest,
     /// Nothing is wrong with it.
     pub sound: bool,
+    /// Layers that were adopted from microsandbox: they are as they were then, and nothing proves that they
+    /// have the contents of their `diff_id`s.
+    pub unproven: Vec<Digest>,
     /// What is.
     pub damage: Vec<Damage>,
 }

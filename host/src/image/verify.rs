@@ -197,7 +197,16 @@ impl Check<'_> {
                 damage.extend(layers.get(key).into_iter().flatten().cloned());
             }
             let reference = reference.as_ref().or_else(|| image.references.first());
+            let mut unproven = Vec::new();
+            for layer in &image.layers {
+                // What is wrong with a row or a file is told elsewhere.
+                let stored = self.store.recorded_layer(&layer.key);
+                if matches!(stored, Ok(Some(stored)) if stored.is_adopted()) {
+                    unproven.push(layer.key.diff_id.clone());
+                }
+            }
             report.images.push(VerifiedImage {
+                unproven,
                 reference: reference.map_or_else(|| NO_REFERENCE.to_owned(), Reference::familiar),
                 digest: image.digest.clone(),
                 id: image.config_digest.clone(),
@@ -316,6 +325,9 @@ impl Check<'_> {
         stored: &'s LayerRecord,
         layer: LayerNumber,
     ) -> Result<Vec<FileFault<'s>>, StoreError> {
+        if stored.is_adopted() {
+            return self.faults_of_adopted(stored);
+        }
         let (image, recipe) = (&*stored.erofs_path, &*stored.recipe_path);
         let sizes = [(image, stored.erofs_size), (recipe, stored.recipe_size)];
         let wrong: Vec<_> = sizes
@@ -354,6 +366,39 @@ impl Check<'_> {
                 is_proven: !matches!(fault, layer::Fault::Unreadable { .. }),
             })
             .collect())
+    }
+
+    /// Checks a layer of which there is no tar: it is what it was when it was adopted.
+    fn faults_of_adopted<'s>(
+        &self,
+        stored: &'s LayerRecord,
+    ) -> Result<Vec<FileFault<'s>>, StoreError> {
+        let path = &*stored.erofs_path;
+        if let Some(wrong) = wrong_size(path, stored.erofs_size) {
+            return Ok(vec![wrong]);
+        }
+        let what = match File::open(path) {
+            Err(error) => return Ok(vec![FileFault::of_read(path, &error)]),
+            Ok(image) => match layer::check_foreign(&image, self.cancel) {
+                Err(LayerError::Cancelled(cancelled)) => return Err(cancelled.into()),
+                Err(error) => {
+                    let error = io::Error::other(error);
+                    return Ok(vec![FileFault::of_read(path, &error)]);
+                }
+                Ok(layer::Foreign::Unsound(what)) => what,
+                Ok(layer::Foreign::Sound { digest, .. }) => {
+                    if digest == stored.facts.remainder.digest {
+                        return Ok(Vec::new());
+                    }
+                    format!("it is another one than was adopted: {digest}")
+                }
+            },
+        };
+        Ok(vec![FileFault {
+            file: path,
+            what,
+            is_proven: true,
+        }])
     }
 
     /// Checks manifest and configuration, and whether the catalogue has what they say.

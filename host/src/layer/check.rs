@@ -167,9 +167,9 @@ fn first_finding(image: &File, cancel: &Cancel) -> Result<Option<Finding>, Layer
 }
 
 /// An image that cannot be read any more once the user asked to stop.
-struct Cancellable<'a> {
-    image: &'a File,
-    cancel: &'a Cancel,
+pub(super) struct Cancellable<'a> {
+    pub(super) image: &'a File,
+    pub(super) cancel: &'a Cancel,
 }
 
 impl ReadAt for Cancellable<'_> {

@@ -14,6 +14,7 @@ mod convert;
 mod dependence;
 mod error;
 mod flat;
+mod foreign;
 mod images;
 #[cfg(feature = "registry")]
 mod inherit;
@@ -59,6 +60,7 @@ pub use convert::{
 pub use dependence::Dependence;
 pub use error::LayerError;
 pub use flat::FlatOptions;
+pub use foreign::{Foreign, check_foreign};
 pub use images::LayerImages;
 pub use integrity::ImageRemainder;
 pub use lookup::LookedUp;

@@ -67,7 +67,7 @@ impl Msb {
     }
 
     /// Returns the home of microsandbox, which is ours unless another one is named.
-    fn microsandbox_home(&self, home: Option<&Path>) -> Home {
+    pub(super) fn microsandbox_home(&self, home: Option<&Path>) -> Home {
         home.map_or_else(|| self.home().clone(), Home::at)
     }
 }

@@ -5,6 +5,7 @@
 //! catalogue make it visible. Knows nothing of archives and plugins. The layout is documented in
 //! `docs/store.md`.
 
+mod adopted;
 mod apart;
 mod carry;
 mod catalogue;
@@ -39,6 +40,7 @@ mod sweep;
 mod tag;
 mod usage;
 
+pub use adopted::AdoptedLayer;
 #[cfg(feature = "registry")]
 pub(crate) use apart::SetApart;
 pub use catalogue::Store;

@@ -85,7 +85,7 @@ impl LayerRecord {
     /// Returns whether its files are there, with the lengths that they had.
     fn has_files(&self) -> Result<bool, StoreError> {
         Ok(fs::has_length(&self.erofs_path, self.erofs_size)?
-            && fs::has_length(&self.recipe_path, self.recipe_size)?)
+            && (self.is_adopted() || fs::has_length(&self.recipe_path, self.recipe_size)?))
     }
 
     /// Opens the tar recipe.
@@ -98,6 +98,11 @@ impl Store {
     /// Returns a layer that was recorded and whose files are there with the lengths that they
     /// had. Anything less counts as no layer: the next pull or load makes it again.
     pub fn layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
+        Ok(self.readable_layer(key)?.filter(|it| !it.is_adopted()))
+    }
+
+    /// Returns a layer as [`layer`](Self::layer) does, or one that was adopted, of which there is no tar.
+    pub fn readable_layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
         match self.recorded_layer(key)? {
             Some(layer) if layer.has_files()? => Ok(Some(layer)),
             _ => Ok(None),
@@ -317,7 +322,9 @@ fn file_name(
             |row| row.get(0),
         )
         .optional()?;
-    if let Some(file) = known.filter(|file| is_name_of(file, diff_id, chain.as_ref())) {
+    let is_usable =
+        |file: &String| is_name_of(file, diff_id, chain.as_ref()) && !file.ends_with(ADOPTED);
+    if let Some(file) = known.filter(is_usable) {
         return Ok(file);
     }
     let file = diff_id.file_stem();
@@ -339,6 +346,9 @@ fn file_name(
 /// What is added to the name of a layer that microsandbox has as well.
 pub(super) const BESIDE: &str = ".msb";
 
+/// What is added to the name of a layer that was adopted.
+pub(super) const ADOPTED: &str = ".adopted";
+
 /// What stands between the name of a layer and the chain ID that its image depends on.
 pub(super) const OVER: &str = ".over-";
 
@@ -348,7 +358,7 @@ pub(super) fn is_name_of(file: &str, diff_id: &Digest, chain: Option<&Digest>) -
     let stem = diff_id.file_stem();
     match (file.strip_prefix(&stem), chain) {
         (Some(rest), Some(chain)) => rest.strip_prefix(OVER) == Some(chain.hex()),
-        (Some(rest), None) => rest.is_empty() || rest == BESIDE,
+        (Some(rest), None) => rest.is_empty() || rest == BESIDE || rest == ADOPTED,
         (None, _) => false,
     }
 }

@@ -179,7 +179,7 @@ impl Store {
         self.prepare()?;
         let _lease = self.lease(&Silent, &Cancel::default())?;
         for layer in &image.layers {
-            if self.layer(&layer.key)?.is_none() {
+            if self.readable_layer(&layer.key)?.is_none() {
                 return Err(StoreError::MissingLayer {
                     image: image.manifest_digest.clone(),
                     diff_id: layer.key.diff_id.clone(),

@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::lock::Locks;
-use super::publish::{BESIDE, LayerKey, OVER, over};
+use super::publish::{ADOPTED, BESIDE, LayerKey, OVER, over};
 use super::{StoreError, lock, part, sidecar, staging};
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _, atomic};
@@ -86,8 +86,13 @@ impl Known {
         blobs.extend(manifests.iter().cloned());
         blobs.extend(column("SELECT digest FROM msb_image_index")?);
         let stems = |digests: Vec<String>| digests.into_iter().map(|digest| file_stem(&digest));
+        let mut layers = column("SELECT file FROM msb_layer")?;
+        // Made again, a layer has another file. Who uses the image may not know that yet.
+        let in_use = "SELECT DISTINCT diff_id FROM msb_use JOIN msb_image_layer USING (image)";
+        let in_use = column(in_use)?;
+        layers.extend(in_use.iter().map(|layer| format!("{layer}{ADOPTED}")));
         Ok(Self {
-            layers: column("SELECT file FROM msb_layer")?,
+            layers,
             their_layers: stems(foreign.layers()?).collect(),
             blobs,
             manifests,
@@ -201,6 +206,7 @@ impl Garbage {
             let file = key.diff_id.file_stem();
             layers.extend(key.chain.iter().map(|chain| over(&file, chain)));
             layers.insert(format!("{file}{BESIDE}"));
+            layers.insert(format!("{file}{ADOPTED}"));
             layers.insert(file);
         }
         let mut layers: Vec<String> = layers
@@ -256,6 +262,7 @@ impl Garbage {
                 Some((file, "erofs")) => {
                     let is_ours = !known.shared
                         || file.ends_with(BESIDE)
+                        || file.ends_with(ADOPTED)
                         || (with_recipe.contains(file) && !known.their_layers.contains(file));
                     (file, is_ours && !known.layers.contains(file))
                 }
@@ -381,7 +388,10 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
 /// Returns the name of the layer that a file belongs to.
 fn layer_of(file: &str) -> &str {
     let file = file.split_once(OVER).map_or(file, |(layer, _)| layer);
-    file.strip_suffix(BESIDE).unwrap_or(file)
+    let own = [BESIDE, ADOPTED];
+    own.iter()
+        .find_map(|end| file.strip_suffix(end))
+        .unwrap_or(file)
 }
 
 fn file_stem(digest: &str) -> String {

@@ -107,7 +107,7 @@ pub(super) fn merged(
             stored: vec![StoredFiles {
                 chain: layer.key.chain.clone(),
                 erofs: stored.erofs_path,
-                recipe: stored.recipe_path,
+                recipe: Some(stored.recipe_path),
             }],
         });
     }
