@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What new plugins are made from: files, and folders with all that is in them.
-const SCAFFOLD: [&str; 5] = [
+const SCAFFOLD: [&str; 6] = [
     "LICENSE",
     "plugins/Cargo.toml",
+    "plugins/documents",
     "plugins/sdk",
     "plugins/templates",
     "wit",

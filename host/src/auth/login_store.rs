@@ -154,10 +154,11 @@ pub(super) fn write_down(
     let place = places
         .next()
         .unwrap_or_else(|| ["registries", "auth", registry].map(str::to_owned).to_vec());
-    let mut entry = json!({source.0: source.1});
+    let mut entry = json!({});
     if let Some(username) = username {
         entry["username"] = username.into();
     }
+    entry[source.0] = source.1.into();
     edit.set(&strs(&place), &entry)?;
     for other in places {
         edit.remove(&strs(&other));

@@ -6,24 +6,31 @@
 use super::File;
 use super::template::{below, embedded};
 
-/// Where the SDK is in this repository.
-const SDK: &str = "plugins/sdk/";
-/// Where it is in a project.
-const COPY: &str = "msb-plugin/";
+/// Where the SDK and the crate that it needs are in this repository, and where in a project.
+const CRATES: [(&str, &str); 2] = [
+    ("plugins/sdk/", "msb-plugin/"),
+    ("plugins/documents/", "msb-plugin/documents/"),
+];
+/// How the SDK finds the other crate here.
+const PATH: &str = r#"path = "../documents""#;
+/// How it does in a project.
+const PATH_IN_COPY: &str = r#"path = "documents""#;
 
 /// Returns the files of the SDK as a project has them.
 pub(super) fn sdk() -> impl Iterator<Item = File> {
     let licence = File {
-        path: format!("{COPY}LICENSE"),
+        path: "msb-plugin/LICENSE".to_owned(),
         contents: embedded("LICENSE").to_owned(),
     };
-    let sources = below(SDK).map(|(path, contents)| File {
-        path: format!("{COPY}{path}"),
-        contents: if path.ends_with("Cargo.toml") {
-            without_workspace(contents)
-        } else {
-            contents.to_owned()
-        },
+    let sources = CRATES.iter().flat_map(|(folder, copy)| {
+        below(folder).map(move |(path, contents)| File {
+            path: format!("{copy}{path}"),
+            contents: if path.ends_with("Cargo.toml") {
+                without_workspace(contents).replace(PATH, PATH_IN_COPY)
+            } else {
+                contents.to_owned()
+            },
+        })
     });
     sources.chain([licence])
 }
@@ -37,7 +44,8 @@ pub(super) fn without_workspace(manifest: &str) -> String {
         if let Some(head) = header(line) {
             head.clone_into(&mut section);
         }
-        if section == "lints" {
+        // A crate may say where its workspace is.
+        if section == "lints" || line.starts_with("workspace = ") {
             continue;
         }
         let resolved = line
