@@ -90,6 +90,7 @@ mod serve;
 mod serve_error;
 #[cfg(feature = "registry")]
 mod serve_microsandbox;
+#[cfg(feature = "registry")]
 mod sidecar;
 mod similar;
 #[cfg(feature = "registry")]
