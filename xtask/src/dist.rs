@@ -77,8 +77,8 @@ pub(crate) fn pack(root: &Path, binary: &Path, triple: &str, out: &Path) -> Resu
         .ok_or_else(|| format!("{} does not run here", binary.display()))?;
     let name = format!("msb-{version}-{triple}");
     let folder = out.join(&name);
-    if out.exists() {
-        fs::remove_dir_all(out)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
     lay_out(root, binary, &folder)?;
     let bill = out.join(format!("{name}.cdx.json"));
@@ -88,7 +88,7 @@ pub(crate) fn pack(root: &Path, binary: &Path, triple: &str, out: &Path) -> Resu
     let tarball = out.join(format!("{name}.tar.gz"));
     archive::write(&folder, &name, time, &tarball)?;
     files.push(tarball);
-    files.extend(debian_package(root, triple, out)?);
+    files.extend(debian_package(root, triple, &folder)?);
     let sums = out.join("SHA256SUMS");
     fs::write(&sums, checksums(&files)?)?;
     files.push(sums);
@@ -146,22 +146,20 @@ fn lay_out(root: &Path, binary: &Path, folder: &Path) -> Result<()> {
     run(Command::new(binary).arg("man").arg(folder.join("man/man1")))
 }
 
-/// Returns the Debian package, or nothing where what makes it is not installed.
-fn debian_package(root: &Path, triple: &str, out: &Path) -> Result<Option<PathBuf>> {
+/// Returns the Debian package of the files in a folder, or nothing where what makes it is not installed.
+fn debian_package(root: &Path, triple: &str, folder: &Path) -> Result<Option<PathBuf>> {
     if answer(Command::new(cargo()).args(["deb", "--version"])).is_none() {
         println!("dist: no Debian package is made: that takes `cargo install cargo-deb`");
         return Ok(None);
     }
-    let package = out.join(format!("msb-{triple}.deb"));
+    let package = folder.with_file_name(format!("msb-{triple}.deb"));
     // What goes into it is named in cli/Cargo.toml, below this link.
     let link = target_directory(root)?.join("release/dist");
     fs::create_dir_all(link.with_file_name(""))?;
     if link.symlink_metadata().is_ok() {
         fs::remove_file(&link)?;
     }
-    let folder = fs::read_dir(out)?.filter_map(std::result::Result::ok);
-    let folder = folder.map(|entry| entry.path()).find(|path| path.is_dir());
-    std::os::unix::fs::symlink(folder.ok_or("nothing was laid out")?, &link)?;
+    std::os::unix::fs::symlink(folder, &link)?;
     run(Command::new(cargo())
         .current_dir(root)
         .args([
