@@ -16,7 +16,7 @@ pub trait LoginPrompt: fmt::Debug + Send + Sync {
     /// Shows what the user is to do elsewhere. `provider` is who says so.
     ///
     /// # Errors
-    /// When nobody can see it.
+    /// When no one can see it.
     fn show(&self, provider: &str, instruction: &LoginInstruction) -> Result<(), PromptError>;
 
     /// Asks the user. `provider` is who wants to know.

@@ -121,7 +121,7 @@ impl Operation<LogIn> {
 }
 
 impl Operation<InteractiveLogIn> {
-    /// Asks this provider alone. Another kind of store talks to nobody.
+    /// Asks this provider alone. Another kind of store talks to no one.
     pub fn store(mut self, store: PasswordStore) -> Self {
         self.work.store = Some(store);
         self

@@ -191,7 +191,7 @@ fn a_code_that_is_entered_logs_in_and_a_pull_refreshes_it_without_a_word() {
     let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=msb\
                  &device_code=secret%2Fdevice%2Bcode";
     assert_eq!(scene.asked()[1], grant);
-    // Another process, which asks nobody.
+    // Another process, which does not ask.
     let pull = scene.pull().success();
     scene.is_discreet(&pull.stderr);
     assert_eq!(scene.asked().len(), 4);
@@ -202,7 +202,7 @@ fn a_code_that_is_entered_logs_in_and_a_pull_refreshes_it_without_a_word() {
         scene.login()
     ));
     terminal.wait_for("logged in twice");
-    // What was given out has ended since: a pull gets another one, with nobody at a terminal.
+    // What was given out has ended since: a pull gets another one, without a terminal.
     scene.takes("secret-access-3");
     let pull = scene.pull().success();
     scene.is_discreet(&pull.stderr);

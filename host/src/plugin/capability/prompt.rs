@@ -157,7 +157,7 @@ impl Guest {
             .await
     }
 
-    /// Runs what may block on a thread that learns when nobody waits for it any more.
+    /// Runs what may block on a thread that learns when its result is no longer wanted.
     async fn off_thread<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&str, &Cancel) -> Result<T, PromptError> + Send + 'static,

@@ -102,7 +102,7 @@ fn the_user_enters_a_code_and_is_waited_for_as_the_server_wants() {
     let form = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=msb%20cli\
                 &device_code=dev%2F1";
     assert_eq!(String::from_utf8_lossy(&asked[1].body), form);
-    // Then a pull talks to nobody.
+    // Then a pull talks to no one.
     assert_eq!(password(&pull(&system).unwrap()), "acc-1");
     assert_eq!((asked.len(), system.shown().len()), (5, 1));
 }
@@ -119,7 +119,7 @@ fn a_login_that_comes_to_nothing_says_why() {
         assert!(error.message().contains(words), "{error:?}");
         assert!(matches!(pull(&system), Err(Error::NotFound)));
     }
-    // Nobody is waited for without end.
+    // No wait is without end.
     let (system, _) = system(vec![error("authorization_pending"); 1_000]);
     let error = log_in(&system).unwrap_err();
     assert!(error.message().contains("not entered in time"), "{error:?}");

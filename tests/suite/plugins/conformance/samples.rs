@@ -142,7 +142,7 @@ fn a_user_who_logs_in_is_shown_by_the_author() {
     assert!(ended(&run, "passed").contains("login"), "{run:#?}");
     // Three users, and a pull after the one who was let in.
     assert!(run.stdout.contains("logins borne: 4"), "{run:#?}");
-    // A provider that shows a secret, and one that keeps to itself that nobody is there.
+    // A provider that shows a secret, and one that hides that there is no terminal.
     for (deed, words) in [
         ("login-leak", "a secret is in its instruction"),
         ("login-mute", "that there is no terminal is not passed on"),

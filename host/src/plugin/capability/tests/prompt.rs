@@ -82,7 +82,7 @@ fn the_user_is_talked_to_at_a_login_and_with_the_permission_alone() {
                 .ends_with("msb plugin grant rogue prompt`"),
             "{error}"
         );
-        // A pull talks to nobody, and says how it can be done.
+        // A pull talks to no one, and says how it can be done.
         let words = bench.words(&["prompt"], what, argument);
         let told = format!(
             "unavailable: plugin `rogue` can talk to the user only while they log in; log in with \
@@ -204,7 +204,7 @@ fn a_login_may_take_longer_than_another_call_and_ends_when_it_is_cancelled() {
         );
         assert!(started.elapsed() < Duration::from_secs(20));
     }
-    // The one who asks the user learns that nobody waits any more.
+    // The one who asks the user learns that its answer is no longer wanted.
     let started = Instant::now();
     while !*silent.left.lock().unwrap() {
         assert!(started.elapsed() < Duration::from_secs(20));
