@@ -172,7 +172,7 @@ fn main() {
         inside::tests(),
         mounts::tests(),
         serve::tests(),
-        serve_microsandbox::tests(),
+        serve_microsandbox::all(),
         faults::all(),
         hints::all(),
         docs::advice::tests(),
