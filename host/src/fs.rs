@@ -14,7 +14,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::error::{FileError, IfThere};
+pub use self::error::FileError;
+pub(crate) use self::error::IfThere;
 
 use rustix::io::Errno;
 

@@ -176,6 +176,7 @@ pub use context::Context;
 pub use credential::RegistryAuth;
 pub use digest::Digest;
 pub use error::Error;
+pub use fs::FileError;
 #[cfg(feature = "registry")]
 pub use image::{
     AdoptReport, AdoptedImage, Change, Difference, FileEntry, FileKind, ImageFile, MountedImage,

@@ -83,7 +83,7 @@ pub(super) fn for_serve(error: &ServeError) -> Option<String> {
         ),
         ServeError::OtherFilesystem { .. } => Some(ONE_FILESYSTEM.to_owned()),
         ServeError::Busy { .. } => Some("wait until it has ended, and run this again".to_owned()),
-        ServeError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+        ServeError::File(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
             Some("run it as the owner of that directory, or choose another one".to_owned())
         }
         _ => None,

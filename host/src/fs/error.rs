@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 /// Something with a file or directory that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {operation} `{}`", path.display())]
-pub(crate) struct FileError {
+pub struct FileError {
     /// `read`, `inspect`, …
-    pub(crate) operation: &'static str,
-    pub(crate) path: PathBuf,
+    pub operation: &'static str,
+    /// The path of the file or directory.
+    pub path: PathBuf,
     /// The error of the operating system.
-    pub(crate) source: io::Error,
+    pub source: io::Error,
 }
 
 impl FileError {

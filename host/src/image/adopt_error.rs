@@ -1,6 +1,5 @@
 //! What can go wrong when images of microsandbox are adopted.
 
-use std::io;
 use std::path::PathBuf;
 
 use super::ImageError;
@@ -76,37 +75,14 @@ pub enum AdoptError {
         path: PathBuf,
     },
     /// A file could not be read.
-    #[error("could not {operation} `{}`", path.display())]
-    Io {
-        /// `open`, `read`, …
-        operation: &'static str,
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The store refused or failed.
     #[error(transparent)]
     Store(StoreError),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-}
-
-impl From<FileError> for AdoptError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            operation,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            operation,
-            path,
-            source,
-        }
-    }
 }
 
 impl From<CacheError> for AdoptError {

@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::ServeError;
-use super::accepted::{can_read_layer, can_read_merged, is_our_merged, looks_whole};
 use super::config::ImageConfig;
 use super::merged::{Layered, MergedImage};
-use super::serve_microsandbox::{
-    ServeMicrosandboxReport, UnservedImage, UnservedReason, disk_path, merged_path,
-};
-use super::{take_back, vmdk};
+use super::microsandbox_reader::{can_read_layer, can_read_merged, is_our_merged, looks_whole};
+use super::serve_microsandbox::{ServeMicrosandboxReport, UnservedReason, disk_path, merged_path};
+use super::{microsandbox_prune, vmdk};
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::atomic::{self, Mode};
@@ -63,18 +61,16 @@ impl Handover<'_> {
     /// Lays an image, or says in the report why not.
     pub(super) fn image(&mut self, image: &ImageRecord) -> Result<(), ServeError> {
         if image.references.is_empty() {
-            self.report
-                .refuse(image, UnservedReason::Unnamed, Vec::new());
+            self.report.refuse(image, UnservedReason::Unnamed);
             return Ok(());
         }
         if !Platform::host().runs(&image.platform) {
-            let reason = UnservedReason::OtherPlatform;
-            self.report.refuse(image, reason, Vec::new());
+            self.report.refuse(image, UnservedReason::OtherPlatform);
             return Ok(());
         }
         let (layers, users) = self.prepare(image)?;
         let Some(_leases) = self.share(image)? else {
-            self.report.refuse(image, UnservedReason::Busy, Vec::new());
+            self.report.refuse(image, UnservedReason::Busy);
             return Ok(());
         };
         if !self.layers(image, layers, users)? {
@@ -85,7 +81,7 @@ impl Handover<'_> {
         let merged = layered.merged(self.store, self.limits, self.context)?;
         let laid = self.merged(&image.digest, &merged, layered.uuid)?;
         if let Laid::Not(reason) = laid {
-            self.report.refuse(image, reason, Vec::new());
+            self.report.refuse(image, reason);
             return Ok(());
         }
         for reference in &image.references {
@@ -141,7 +137,7 @@ impl Handover<'_> {
                     // It may have been called so before it was set apart.
                     let path = self.layer_path(&layer.key.diff_id);
                     if is_file(&path, &stored.erofs_path)? {
-                        take_back::remove(&[&path], self.report)?;
+                        microsandbox_prune::remove(&[&path], self.report)?;
                     }
                     Err(UnservedReason::UnreadableLayers)
                 }
@@ -181,14 +177,9 @@ impl Handover<'_> {
         let layers = missed
             .into_iter()
             .filter_map(|(of, layer)| (of == reason).then_some(layer));
-        let name = image.references.first().map(Reference::familiar);
-        self.report.unserved.push(UnservedImage {
-            image: name.unwrap_or_default(),
-            digest: image.digest.clone(),
-            reason,
-            layers: layers.collect(),
-            used_by: users.into_iter().collect(),
-        });
+        let unserved = self.report.refuse(image, reason);
+        unserved.layers = layers.collect();
+        unserved.used_by = users.into_iter().collect();
         Ok(false)
     }
 
@@ -251,13 +242,7 @@ impl Handover<'_> {
         let cancel = &self.context.cancel;
         let path = microsandbox::record_path(self.home, reference);
         let not = |report: &mut ServeMicrosandboxReport, reason| {
-            report.unserved.push(UnservedImage {
-                image: reference.familiar(),
-                digest: image.digest.clone(),
-                reason,
-                layers: Vec::new(),
-                used_by: Vec::new(),
-            });
+            report.refuse(image, reason).image = reference.familiar();
             Ok(())
         };
         let Some(_lease) = microsandbox::share([path.clone()], cancel)? else {

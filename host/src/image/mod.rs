@@ -5,8 +5,6 @@
 //! disk are the store's business, archives are that of [`crate::archive`] and the plugins.
 
 #[cfg(feature = "registry")]
-mod accepted;
-#[cfg(feature = "registry")]
 mod adopt;
 #[cfg(feature = "registry")]
 mod adopt_error;
@@ -52,6 +50,10 @@ mod manifest;
 mod merge_error;
 mod merged;
 #[cfg(feature = "registry")]
+mod microsandbox_prune;
+#[cfg(feature = "registry")]
+mod microsandbox_reader;
+#[cfg(feature = "registry")]
 mod mount;
 #[cfg(feature = "registry")]
 mod mount_error;
@@ -93,8 +95,6 @@ mod serve_microsandbox;
 #[cfg(feature = "registry")]
 mod sidecar;
 mod similar;
-#[cfg(feature = "registry")]
-mod take_back;
 mod verified;
 mod verify;
 mod verity;

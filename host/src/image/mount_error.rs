@@ -89,16 +89,8 @@ pub enum MountImageError {
     #[error(transparent)]
     Mount(#[from] MountError),
     /// A file or directory failed.
-    #[error("could not {operation} `{}`", path.display())]
-    Io {
-        /// `create`, `inspect`, …
-        operation: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -106,25 +98,6 @@ pub enum MountImageError {
 
 impl MountImageError {
     pub(super) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            operation,
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-impl From<FileError> for MountImageError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            operation,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            operation,
-            path,
-            source,
-        }
+        FileError::of(operation, path)(source).into()
     }
 }

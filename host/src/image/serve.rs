@@ -17,10 +17,10 @@ use serde::Serialize;
 use super::ServeError;
 use super::containerd::References;
 use super::sidecar;
-use super::take_back::is_our_layer;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _, SHARED_DIRECTORY, atomic};
+use crate::layer::is_layer_image;
 use crate::store::{ImageRecord, Store};
 
 /// The lock of those who lay and remove names.
@@ -216,7 +216,7 @@ fn lay(
                 report.present += 1;
                 return Ok(false);
             }
-            !is_our_layer(&path, diff_id)
+            !is_layer_image(&path, diff_id)
         }
     };
     if is_theirs {
@@ -257,7 +257,7 @@ pub(super) fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> b
     let is_named = name(&target)
         .and_then(|name| name.into_string().ok())
         .is_some_and(|name| name.starts_with(&diff_id.file_stem()));
-    is_named && (target.parent() == erofs.parent() || is_our_layer(path, diff_id))
+    is_named && (target.parent() == erofs.parent() || is_layer_image(path, diff_id))
 }
 
 /// Records which images the symbolic links of a directory need: those of now, and those that were
@@ -300,7 +300,7 @@ fn prune(
     let mut unused = entries(directory)?;
     unused.retain(|entry| {
         !needed.contains(&entry.diff_id)
-            && (is_our_layer(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
+            && (is_layer_image(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
     });
     let references = References::find(&options.containerd_root)?;
     for entry in unused {

@@ -17,16 +17,8 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The directory could not be read or written.
-    #[error("could not {operation} `{}`", path.display())]
-    Io {
-        /// `create`, `write`, …
-        operation: &'static str,
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// There is no containerd that could be asked what it refers to.
     #[error("`{}` is not the state of a containerd", root.display())]
     NoContainerd {
@@ -39,7 +31,7 @@ pub enum ServeError {
         /// The name.
         path: PathBuf,
     },
-    /// Another msb is at it.
+    /// Another msb is working there.
     #[error("another msb has had the lock `{}` for seconds", path.display())]
     Busy {
         /// The lock.
@@ -55,26 +47,7 @@ pub enum ServeError {
 
 impl ServeError {
     pub(super) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            operation,
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-impl From<FileError> for ServeError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            operation,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            operation,
-            path,
-            source,
-        }
+        FileError::of(operation, path)(source).into()
     }
 }
 

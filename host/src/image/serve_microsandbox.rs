@@ -1,7 +1,7 @@
 //! `store serve microsandbox`: images of the store as microsandbox finds them in its cache.
 //!
 //! Owns which images are handed over, and what is told of those that are not. How one is laid is in
-//! [`handover`](super::handover), how names go in [`take_back`](super::take_back).
+//! [`handover`](super::handover), how names go in [`microsandbox_prune`](super::microsandbox_prune).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::ServeError;
-use super::accepted::is_our_merged;
 use super::handover::Handover;
-use super::take_back;
+use super::microsandbox_prune;
+use super::microsandbox_reader::is_our_merged;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, SHARED_DIRECTORY};
@@ -38,7 +38,7 @@ pub struct ServeMicrosandboxOptions {
 /// What was done. Its JSON form is part of the command line's contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServeMicrosandboxReport {
-    /// Names of images by which microsandbox finds them since now.
+    /// Names by which microsandbox finds images from now on.
     pub added: Vec<String>,
     /// Names by which it has found the same images before.
     pub present: Vec<String>,
@@ -85,9 +85,9 @@ pub enum UnservedReason {
     UnreadableLayers,
     /// Sandboxes use the layers by names that would have to change.
     InUse,
-    /// Another program is at it.
+    /// Another program is working on it.
     Busy,
-    /// microsandbox calls another image so.
+    /// microsandbox uses the name for another image.
     NamedOtherwise,
 }
 
@@ -140,7 +140,7 @@ pub fn serve_microsandbox(
         handover.image(image)?;
     }
     if options.prune {
-        take_back::prune(store, home, &mut report, context)?;
+        microsandbox_prune::prune(store, home, &mut report, context)?;
     }
     Ok(report)
 }
@@ -200,7 +200,7 @@ impl fmt::Display for UnservedReason {
             Self::UnreadableLayers => "microsandbox cannot read what layers contain",
             Self::InUse => "its layers are in use by a name that would have to change",
             Self::Busy => "another program is at work on it",
-            Self::NamedOtherwise => "microsandbox calls another image so",
+            Self::NamedOtherwise => "microsandbox uses the name for another image",
         })
     }
 }
@@ -228,20 +228,19 @@ impl fmt::Display for UnservedImage {
 }
 
 impl ServeMicrosandboxReport {
-    /// Takes note that an image is not served.
+    /// Takes note that an image is not served, by its first name.
     pub(super) fn refuse(
         &mut self,
         image: &ImageRecord,
         reason: UnservedReason,
-        layers: Vec<Digest>,
-    ) {
+    ) -> &mut UnservedImage {
         let name = image.references.first().map(Reference::familiar);
-        self.unserved.push(UnservedImage {
+        self.unserved.push_mut(UnservedImage {
             image: name.unwrap_or_else(|| super::NO_REFERENCE.to_owned()),
             digest: image.digest.clone(),
             reason,
-            layers,
+            layers: Vec::new(),
             used_by: Vec::new(),
-        });
+        })
     }
 }

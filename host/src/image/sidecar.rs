@@ -13,13 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::ServeError;
 use super::disk::copy_data;
 use super::serve::{ServeReport, leads_to_a_layer};
-use super::take_back::is_our_layer;
 use super::verity;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::fs::atomic::{self, AtomicFile, Mode};
 use crate::fs::{self, IfThere as _, SHARED_DIRECTORY};
-use crate::layer::layer_uuid;
+use crate::layer::{is_layer_image, layer_uuid};
 
 /// How the name of the file ends that says where a tree is.
 const SUFFIX: &str = ".dmverity";
@@ -68,7 +67,7 @@ pub(super) fn lay(
             report.with_verity += 1;
             return Ok(());
         }
-        Some(_) => !is_our_layer(&path, diff_id),
+        Some(_) => !is_layer_image(&path, diff_id),
     };
     if is_theirs {
         report.foreign.push(path);

@@ -4,8 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, Read, Seek as _};
 
+use super::identity::uuid;
 use msb_erofs::{ImageOptions, Summary};
-use uuid::Uuid;
 
 use super::LayerError;
 use super::contents::{self, Written};
@@ -21,9 +21,6 @@ use crate::blob::{Compression, HashingReader};
 use crate::cancel::Cancel;
 use crate::digest::{Algorithm, Digest};
 use crate::limits::{Budget, Limits};
-
-/// Layers have UUIDs of their own namespace: version 5, of the URL namespace and this name.
-const LAYER_NAMESPACE: &str = "msb:layer";
 
 /// How to convert a layer.
 pub struct ConvertOptions<'a> {
@@ -281,21 +278,6 @@ fn finish<R: Read>(
         erofs: file,
         recipe,
     })
-}
-
-/// Returns the UUID of the image of a layer that is the same over all others.
-pub fn layer_uuid(diff_id: &Digest) -> [u8; 16] {
-    uuid(diff_id, None)
-}
-
-/// Returns the UUID of an image: one for each layer, and for each place where it is another one.
-fn uuid(diff_id: &Digest, chain: Option<&Digest>) -> [u8; 16] {
-    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, LAYER_NAMESPACE.as_bytes());
-    let name = match chain {
-        None => diff_id.to_string(),
-        Some(chain) => format!("{diff_id} {chain}"),
-    };
-    *Uuid::new_v5(&namespace, name.as_bytes()).as_bytes()
 }
 
 /// Returns the better explanation of an error: bytes that make no sense may be the wrong bytes.

@@ -15,6 +15,8 @@ mod dependence;
 mod error;
 mod flat;
 mod foreign;
+#[cfg(feature = "registry")]
+mod identity;
 mod images;
 #[cfg(feature = "registry")]
 mod inherit;
@@ -54,13 +56,13 @@ pub use chain::chain_id;
 pub(crate) use check::next_data;
 pub use check::{ExpectedLayer, Fault, check};
 #[cfg(feature = "registry")]
-pub use convert::{
-    ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob, layer_uuid,
-};
+pub use convert::{ChainPosition, ConvertOptions, Converted, InspectedBlob, convert, inspect_blob};
 pub use dependence::Dependence;
 pub use error::LayerError;
 pub use flat::FlatOptions;
 pub use foreign::{Foreign, check_foreign};
+#[cfg(feature = "registry")]
+pub use identity::{is_layer_image, layer_uuid};
 pub use images::LayerImages;
 pub use integrity::ImageRemainder;
 pub use lookup::LookedUp;

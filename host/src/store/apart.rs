@@ -34,7 +34,7 @@ pub(crate) enum SetApart {
     Missing,
     /// These sandboxes use it by its former name.
     InUse(Vec<String>),
-    /// Another operation is at it.
+    /// Another operation is working on it.
     Busy,
 }
 

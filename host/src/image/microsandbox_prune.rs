@@ -1,23 +1,20 @@
 //! Removing what was laid for microsandbox and is of no use any more.
 //!
-//! Owns what may go: only what msb has laid, of images that the store has not any more, and only if
+//! Owns what may go: only what msb has laid, of images that are no longer in the store, and only if
 //! neither a row nor a record of microsandbox needs it. A file in use has a lease, and stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use msb_erofs::Image;
-
 use super::ServeError;
-use super::accepted::is_our_merged;
+use super::microsandbox_reader::is_our_merged;
 use super::serve_microsandbox::{ServeMicrosandboxReport, disk_path, is_same, merged_path};
 use super::vmdk;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _};
 use crate::home::Home;
-use crate::layer::layer_uuid;
+use crate::layer::is_layer_image;
 use crate::microsandbox;
 use crate::reference::Reference;
 use crate::store::{Foreign, Store};
@@ -83,7 +80,7 @@ pub(super) fn prune(
     }
     for diff_id in digests(&home.layers(), ".erofs")? {
         let path = home.erofs(&diff_id.file_stem());
-        if !layers.contains(&diff_id.to_string()) && is_our_layer(&path, &diff_id) {
+        if !layers.contains(&diff_id.to_string()) && is_layer_image(&path, &diff_id) {
             remove(&[&path], report)?;
         }
     }
@@ -120,10 +117,4 @@ fn digests(directory: &Path, suffix: &str) -> Result<Vec<Digest>, ServeError> {
     }
     found.sort_unstable();
     Ok(found)
-}
-
-/// Returns whether a file is the image of a layer that an msb has made.
-pub(super) fn is_our_layer(path: &Path, diff_id: &Digest) -> bool {
-    let image = File::open(path).ok().map(Image::open);
-    matches!(image, Some(Ok(image)) if image.superblock().uuid == layer_uuid(diff_id))
 }
