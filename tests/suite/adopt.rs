@@ -25,6 +25,7 @@ tests! {
     a_name_of_the_store_stays;
     an_image_without_a_known_name_is_adopted_by_its_digest;
     an_image_that_is_not_there_is_told_as_advised;
+    a_home_without_images_of_microsandbox_is_told;
     a_home_on_another_filesystem_is_not_adopted needs Root;
     files_of_an_adopted_image_stay_while_it_is_used;
     what_is_being_removed_is_waited_for_as_advised;
@@ -332,8 +333,7 @@ fn a_name_of_the_store_stays() {
     let before = details(&theirs.env, "app:1")["digest"].clone();
     let run = theirs.env.msb(&theirs.line("")).success();
     assert!(
-        run.stderr
-            .contains("note: app:1 leads to another image here"),
+        run.stderr.contains("note: app:1 names another image here"),
         "{run:?}"
     );
     assert_eq!(details(&theirs.env, "app:1")["digest"], before);
@@ -372,6 +372,21 @@ fn an_image_that_is_not_there_is_told_as_advised() {
         .msb("image adopt app:1")
         .failure(&["microsandbox has no image app:1"]);
     assert_eq!(theirs.adopt()["adopted"][0]["references"], json!(["app:1"]));
+}
+
+fn a_home_without_images_of_microsandbox_is_told() {
+    let env = TestEnv::new();
+    let run = env.msb("image adopt --home nowhere").success();
+    assert!(
+        run.stderr
+            .contains("No images of microsandbox in `nowhere`."),
+        "{run:?}"
+    );
+    let run = env.msb("image adopt").success();
+    assert!(
+        run.stderr.contains("No images of microsandbox in `/"),
+        "{run:?}"
+    );
 }
 
 fn a_home_on_another_filesystem_is_not_adopted() {

@@ -1,15 +1,13 @@
 //! `msb image adopt`
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use msb_host::{AdoptReport, AdoptedImage};
 
 use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::ui::Ui;
 
 /// Take images that microsandbox has pulled into the store.
@@ -42,34 +40,37 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
-    let mut adopt = commands::open()?.adopt(args.references);
-    if let Some(home) = args.home {
-        adopt = adopt.from_home(home);
-    }
+    let msb = commands::open()?;
+    let home = args.home.unwrap_or_else(|| msb.home().root().to_owned());
+    let adopt = msb.adopt(args.references).from_home(&home);
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Check, |progress| {
-        adopt
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Check, adopt)?;
     if let Some(DataFormat::Json) = args.format {
         ui.json(&report)?;
     } else {
-        show(ui, &report, started);
+        show(ui, &report, &home, started);
     }
     match report.refused.len() {
         0 => Ok(()),
         refused => Err(CommandError::new(format!(
             "{refused} of {} images could not be adopted",
-            refused + report.adopted.len() + report.present.len()
+            images(&report)
         ))),
     }
 }
 
-fn show(ui: Ui, report: &AdoptReport, started: Instant) {
+/// Returns how many images there were.
+fn images(report: &AdoptReport) -> usize {
+    report.adopted.len() + report.present.len() + report.refused.len()
+}
+
+fn show(ui: Ui, report: &AdoptReport, home: &Path, started: Instant) {
+    if images(report) == 0 {
+        ui.status(&format!(
+            "No images of microsandbox in `{}`.",
+            home.display()
+        ));
+    }
     for image in &report.adopted {
         ui.success("Adopted", &name(image), &layers(image), started.elapsed());
     }
@@ -77,9 +78,7 @@ fn show(ui: Ui, report: &AdoptReport, started: Instant) {
         ui.success("Present", &name(image), &layers(image), started.elapsed());
     }
     for name in &report.taken_names {
-        ui.note(&format!(
-            "{name} leads to another image here, and goes on to do so"
-        ));
+        ui.note(&format!("{name} names another image here, and still does"));
     }
     for refused in &report.refused {
         ui.note(&format!(

@@ -7,8 +7,7 @@ use super::DataFormat;
 use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::ui::Ui;
 use crate::{size, table, time};
 
@@ -34,13 +33,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let df = commands::open()?.disk_usage();
-    let interrupt = Interrupt::watch();
-    let usage = progress::during(ui, Work::Measure, |progress| {
-        df.progress(progress.clone())
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let usage = interrupt.settle(usage)?;
+    let usage = commands::perform(ui, Work::Measure, df)?;
     if args.format == Some(DataFormat::Json) {
         return ui.json(&usage);
     }

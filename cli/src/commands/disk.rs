@@ -1,18 +1,15 @@
 //! `msb image disk`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use msb_host::{CompressionError, DiskReport, DiskType, FileCompression};
 
 use super::DataFormat;
 use crate::commands;
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::ui::Ui;
 
@@ -70,15 +67,15 @@ impl Args {
     /// Refuses a disk without a file: only a table has few enough lines to be printed. Refuses a size of
     /// clusters that there is not.
     pub(crate) fn checked(&self) -> Result<(), clap::Error> {
-        let mut command = crate::args::Args::command();
+        let refused = |kind, message: String| Err(clap::Error::raw(kind, message + "\n"));
         if let Err(error) = self.compression() {
-            return Err(command.error(ErrorKind::ValueValidation, error));
+            return refused(ErrorKind::ValueValidation, error.to_string());
         }
         if self.output.is_some() || self.disk_type == DiskType::Dm {
             return Ok(());
         }
         let message = format!("--type {} needs a file: --output <FILE>", self.disk_type);
-        Err(command.error(ErrorKind::MissingRequiredArgument, message))
+        refused(ErrorKind::MissingRequiredArgument, message)
     }
 
     /// Returns how files are to be compressed.
@@ -95,20 +92,15 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let msb = commands::open()?;
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Disk, |progress| {
-        let mut disk = msb.disk(&args.reference, args.disk_type);
-        if let Some(path) = &args.output {
-            disk = disk.to(path);
-        }
-        disk.without_xattrs(args.without_xattrs)
-            .verity(args.verity)
-            .compression(args.compression().ok().flatten())
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let mut disk = msb
+        .disk(&args.reference, args.disk_type)
+        .without_xattrs(args.without_xattrs)
+        .verity(args.verity)
+        .compression(args.compression().ok().flatten());
+    if let Some(path) = &args.output {
+        disk = disk.to(path);
+    }
+    let report = commands::perform(ui, Work::Disk, disk)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&report),
         None => show(ui, &args.reference, &report, started.elapsed()),

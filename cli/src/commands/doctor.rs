@@ -1,16 +1,14 @@
 //! `msb doctor`
 
-use std::sync::Arc;
-
 use msb_host::doctor::{Check, Finding, KernelFeature, Problem};
 use serde::Serialize;
 
 use super::DataFormat;
 use super::connection::Connection;
+use crate::commands;
 use crate::error::{CommandError, chain};
 use crate::hints;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::ui::Ui;
 
@@ -47,14 +45,8 @@ struct Row {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let msb = args.connection.open()?;
-    let interrupt = Interrupt::watch();
-    let checks = progress::during(ui, Work::Check, |progress| {
-        msb.doctor(args.registries.iter().cloned())
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let rows: Vec<Row> = interrupt.settle(checks)?.iter().map(row).collect();
+    let checks = commands::perform(ui, Work::Check, msb.doctor(args.registries.iter().cloned()))?;
+    let rows: Vec<Row> = checks.iter().map(row).collect();
     match args.format {
         Some(DataFormat::Json) => ui.json(&rows)?,
         None => {

@@ -1,7 +1,6 @@
 //! `msb image export`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use msb_host::progress::LogLevel;
@@ -9,8 +8,7 @@ use msb_host::progress::LogLevel;
 use super::save;
 use crate::commands;
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::ui::Ui;
 
@@ -41,14 +39,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let msb = commands::open()?;
     let target = save::target(args.output, "msb image export IMAGE > rootfs.tar")?;
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Export, |progress| {
-        msb.export(&args.reference, target)
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Export, msb.export(&args.reference, target))?;
     ui.success("Exported", &args.reference, "", started.elapsed());
     let size = size::bytes(report.bytes);
     ui.log(LogLevel::Info, &format!("the archive has {size}"));

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
@@ -14,8 +13,7 @@ use super::{DataFormat, names};
 use crate::commands;
 use crate::error::{CommandError, chain};
 use crate::escape::escaped;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::ui::Ui;
 
 /// Load a Docker image archive or OCI Image Layout archive into the local cache.
@@ -98,13 +96,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     if let Some(platform) = platform {
         load = load.platform(platform);
     }
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Load, |progress| {
-        load.progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Load, load)?;
     if args.format == Some(DataFormat::Json) {
         ui.json(&LoadData::of(&report))?;
     }

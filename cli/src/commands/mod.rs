@@ -29,12 +29,15 @@ pub(crate) mod verify;
 pub(crate) mod version;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use msb_host::{Digest, Msb, MsbBuilder, Reference};
+use msb_host::{Digest, Msb, MsbBuilder, Operation, Reference};
 
 use crate::args::{Command, ImageCommand};
 use crate::error::{CommandError, Exit};
+use crate::interrupt::Interrupt;
+use crate::progress::{self, Work};
 use crate::ui::Ui;
 
 /// How data is printed, other than for people.
@@ -92,6 +95,22 @@ fn builder() -> MsbBuilder {
 /// Opens the store that the environment names.
 pub(crate) fn open() -> Result<Msb, CommandError> {
     Ok(builder().open()?)
+}
+
+/// Does what a command is for, and shows how it goes. Ctrl-C stops it.
+fn perform<W: msb_host::work::Work>(
+    ui: Ui,
+    work: Work,
+    operation: Operation<W>,
+) -> Result<W::Output, CommandError> {
+    let interrupt = Interrupt::watch();
+    let result = progress::during(ui, work, |progress| {
+        operation
+            .progress(Arc::clone(progress))
+            .cancel(interrupt.cancel())
+            .run()
+    });
+    interrupt.settle(result)
 }
 
 /// Returns the executable that compiles plugins: this one, whatever has become of its file.

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use msb_host::progress::LogLevel;
@@ -14,8 +13,7 @@ use super::names;
 use crate::commands;
 use crate::complete::images;
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::stdout;
 use crate::ui::Ui;
@@ -53,17 +51,12 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let msb = commands::open()?;
     let target = target(args.output, "msb save IMAGE > image.tar")?;
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Save, |progress| {
-        let mut save = msb.save(&args.references, target);
-        if let Some(format) = &args.format {
-            save = save.format(format);
-        }
-        save.progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    show(ui, &interrupt.settle(report)?, started.elapsed());
+    let mut save = msb.save(&args.references, target);
+    if let Some(format) = &args.format {
+        save = save.format(format);
+    }
+    let report = commands::perform(ui, Work::Save, save)?;
+    show(ui, &report, started.elapsed());
     Ok(())
 }
 

@@ -1,16 +1,13 @@
 //! `msb image verify`
 
-use std::sync::Arc;
-
 use msb_host::{Damage, VerifiedImage, VerifyReport};
 
 use super::{DataFormat, short_digest};
 use crate::commands;
 use crate::complete::images;
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
 use crate::page::Page;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::ui::Ui;
 
@@ -52,14 +49,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let ui = ui.quiet(args.quiet);
     let verify = commands::open()?.verify(&args.references);
     let verify = verify.repair(args.repair).force(args.force);
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Verify, |progress| {
-        verify
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Verify, verify)?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&report)?,
         None if args.quiet => {}

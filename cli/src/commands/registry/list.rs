@@ -1,14 +1,11 @@
 //! `msb registry list`, `msb registry ls`
 
-use std::sync::Arc;
-
 use msb_host::Registered;
 
 use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::table;
 use crate::ui::Ui;
 
@@ -29,14 +26,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let logins = commands::open()?.logins();
-    let interrupt = Interrupt::watch();
-    let rows = progress::during(ui, Work::List, |progress| {
-        logins
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let rows = interrupt.settle(rows)?;
+    let rows = commands::perform(ui, Work::List, logins)?;
     if args.format == Some(DataFormat::Json) {
         return ui.json(&rows);
     }

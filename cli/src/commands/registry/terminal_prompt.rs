@@ -9,7 +9,7 @@ use msb_host::cancel::Cancelled;
 use crate::escape::line;
 use crate::ui::Ui;
 
-/// Bytes of a line that are read: one that is longer is no answer.
+/// Bytes of a line that are read: a longer one is refused.
 const MAX_LINE: u64 = 64 << 10;
 
 /// The terminal that msb was started at.

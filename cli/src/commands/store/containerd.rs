@@ -1,15 +1,13 @@
 //! `msb store serve containerd`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use msb_host::ServeReport;
 
 use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::size;
 use crate::ui::Ui;
 
@@ -68,14 +66,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         .verity(args.dm_verity)
         .containerd_root(args.containerd_root);
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Serve, |progress| {
-        serve
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Serve, serve)?;
     if let Some(DataFormat::Json) = args.format {
         return ui.json(&report);
     }

@@ -1,15 +1,13 @@
 //! `msb store serve microsandbox`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use msb_host::ServeMicrosandboxReport;
 
 use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
-use crate::interrupt::Interrupt;
-use crate::progress::{self, Work};
+use crate::progress::Work;
 use crate::ui::Ui;
 
 /// Lay the images of the store where microsandbox finds them.
@@ -55,14 +53,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
         serve = serve.to_home(home);
     }
     let started = Instant::now();
-    let interrupt = Interrupt::watch();
-    let report = progress::during(ui, Work::Serve, |progress| {
-        serve
-            .progress(Arc::clone(progress))
-            .cancel(interrupt.cancel())
-            .run()
-    });
-    let report = interrupt.settle(report)?;
+    let report = commands::perform(ui, Work::Serve, serve)?;
     if let Some(DataFormat::Json) = args.format {
         return ui.json(&report);
     }
@@ -77,7 +68,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     }
     if !report.kept.is_empty() {
         ui.note(&format!(
-            "kept although msb has them no more, since microsandbox has them: {}",
+            "kept, because microsandbox still has them: {}",
             report.kept.join(", ")
         ));
     }
