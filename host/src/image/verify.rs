@@ -1,15 +1,15 @@
 //! `image verify`: whether the store still holds what was put into it.
 //!
-//! Owns the list of what belongs to an image, and what is done about a part that is damaged. The
-//! check of a layer to the last bit is [`crate::layer`]'s.
+//! Owns the list of what belongs to an image, and what is done about a part that is damaged. How each
+//! part is checked is in the modules below.
+
+mod catalogue;
+mod documents;
+mod layer_files;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::document;
 use super::list::NO_REFERENCE;
 use super::merge_error::MergeError;
 use super::merged::Layered;
@@ -17,13 +17,11 @@ use super::verified::{Damage, VerifiedImage, VerifyReport};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::digest::Digest;
-use crate::fs;
 use crate::home::Home;
-use crate::layer::{self, ExpectedLayer, LayerError};
 use crate::limits::Limits;
 use crate::progress::{Event, LayerNumber, Progress};
 use crate::reference::Reference;
-use crate::store::{ImageRecord, LayerKey, LayerRecord, Restored, Store, StoreError};
+use crate::store::{ImageRecord, LayerKey, Store, StoreError};
 
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,14 +57,14 @@ pub fn verify(
             };
             report
                 .store
-                .extend(of_catalogue(&store, vec![what], &restored));
+                .extend(catalogue::of_restored(&store, vec![what], &restored));
         }
         store
     } else {
         Store::open(home)?
     };
     if selectors.is_empty() && report.store.is_empty() {
-        report.store = catalogue(&store, options, progress, cancel)?;
+        report.store = catalogue::check(&store, options, progress, cancel)?;
     }
     // The layers are pinned while nothing is removed; then a prune need not wait for all of them.
     let lease = store.lease(progress.as_ref(), cancel)?;
@@ -85,48 +83,6 @@ pub fn verify(
     };
     check.images(&images, &mut report)?;
     Ok(report)
-}
-
-/// Checks the catalogue, and brings it back if it is damaged.
-fn catalogue(
-    store: &Store,
-    options: VerifyOptions,
-    progress: &Arc<dyn Progress>,
-    cancel: &Cancel,
-) -> Result<Vec<Damage>, StoreError> {
-    let wrong = store.check_catalogue()?;
-    if !wrong.is_empty() {
-        if options.repair {
-            let restored = store.restore(progress.as_ref(), cancel)?;
-            return Ok(of_catalogue(store, wrong, &restored));
-        }
-        let path = store.catalogue_path();
-        let damage = wrong.into_iter().map(|what| Damage::of(&path, what));
-        return Ok(damage.collect());
-    }
-    let wanting = store.check_sidecars(options.repair)?.into_iter();
-    let damage = wanting.map(|image| Damage {
-        repaired: options.repair,
-        ..Damage::of(
-            &store.sidecar_path(&image),
-            "it is missing or damaged".to_owned(),
-        )
-    });
-    Ok(damage.collect())
-}
-
-/// Returns what was wrong with a catalogue that was brought back, and what is still missing in it.
-fn of_catalogue(store: &Store, wrong: Vec<String>, restored: &Restored) -> Vec<Damage> {
-    let path = store.catalogue_path();
-    let repaired = wrong.into_iter().map(|what| Damage {
-        repaired: true,
-        ..Damage::of(&path, what)
-    });
-    let lost = restored.lost.iter().map(|row| {
-        let what = format!("image {} could not be restored: {}", row.digest, row.what);
-        Damage::of(&path, what)
-    });
-    repaired.chain(lost).collect()
 }
 
 /// Finds the images, each once.
@@ -319,155 +275,6 @@ impl Check<'_> {
         }
         Ok(users.into_iter().collect())
     }
-
-    fn faults<'s>(
-        &self,
-        stored: &'s LayerRecord,
-        layer: LayerNumber,
-    ) -> Result<Vec<FileFault<'s>>, StoreError> {
-        if stored.is_adopted() {
-            return self.faults_of_adopted(stored);
-        }
-        let (image, recipe) = (&*stored.erofs_path, &*stored.recipe_path);
-        let sizes = [(image, stored.erofs_size), (recipe, stored.recipe_size)];
-        let wrong: Vec<_> = sizes
-            .into_iter()
-            .filter_map(|(path, size)| wrong_size(path, size))
-            .collect();
-        if !wrong.is_empty() {
-            return Ok(wrong);
-        }
-        let open = |path| File::open(path).map_err(|error| vec![FileFault::of_read(path, &error)]);
-        let (image_file, recipe_file) = match (open(image), open(recipe)) {
-            (Ok(image), Ok(recipe)) => (image, recipe),
-            (Err(faults), _) | (_, Err(faults)) => return Ok(faults),
-        };
-        let known = ExpectedLayer {
-            diff_id: &stored.facts.key.diff_id,
-            remainder: &stored.facts.remainder,
-            recipe_digest: &stored.facts.recipe_digest,
-        };
-        let advanced = |bytes| self.progress.report(Event::LayerAdvanced { layer, bytes });
-        let faults = layer::check(&image_file, &recipe_file, &known, &advanced, self.cancel);
-        let faults = match faults {
-            Err(LayerError::Cancelled(cancelled)) => return Err(cancelled.into()),
-            Err(error) => {
-                let error = io::Error::other(error);
-                return Ok(vec![FileFault::of_read(image, &error)]);
-            }
-            Ok(faults) => faults,
-        };
-        let place = |fault: &layer::Fault| if fault.is_in_recipe() { recipe } else { image };
-        Ok(faults
-            .iter()
-            .map(|fault| FileFault {
-                file: place(fault),
-                what: fault.to_string(),
-                is_proven: !matches!(fault, layer::Fault::Unreadable { .. }),
-            })
-            .collect())
-    }
-
-    /// Checks a layer of which there is no tar: it is what it was when it was adopted.
-    fn faults_of_adopted<'s>(
-        &self,
-        stored: &'s LayerRecord,
-    ) -> Result<Vec<FileFault<'s>>, StoreError> {
-        let path = &*stored.erofs_path;
-        if let Some(wrong) = wrong_size(path, stored.erofs_size) {
-            return Ok(vec![wrong]);
-        }
-        let what = match File::open(path) {
-            Err(error) => return Ok(vec![FileFault::of_read(path, &error)]),
-            Ok(image) => match layer::check_foreign(&image, self.cancel) {
-                Err(LayerError::Cancelled(cancelled)) => return Err(cancelled.into()),
-                Err(error) => {
-                    let error = io::Error::other(error);
-                    return Ok(vec![FileFault::of_read(path, &error)]);
-                }
-                Ok(layer::Foreign::Unsound(what)) => what,
-                Ok(layer::Foreign::Sound { digest, .. }) => {
-                    if digest == stored.facts.remainder.digest {
-                        return Ok(Vec::new());
-                    }
-                    format!("it is another one than was adopted: {digest}")
-                }
-            },
-        };
-        Ok(vec![FileFault {
-            file: path,
-            what,
-            is_proven: true,
-        }])
-    }
-
-    /// Checks manifest and configuration, and whether the catalogue has what they say.
-    fn documents(&self, image: &ImageRecord) -> Result<Vec<Damage>, StoreError> {
-        let mut damage = Vec::new();
-        let manifest = self.document(&image.digest, &mut damage)?;
-        let config = self.document(&image.config_digest, &mut damage)?;
-        if let (Some(manifest), Some(config)) = (manifest, config)
-            && let Some(what) = document::contradiction(image, &manifest, &config)
-        {
-            damage.push(Damage::of(&self.store.catalogue_path(), what));
-        }
-        Ok(damage)
-    }
-
-    /// Checks that the indexes of an image are whole and lead to it, and that it has no name with a
-    /// digest that is neither its own nor that of one of these.
-    fn names(&self, image: &ImageRecord) -> Result<Vec<Damage>, StoreError> {
-        let mut damage = Vec::new();
-        let of_catalogue = |what| Damage {
-            dropped: self.options.repair,
-            ..Damage::of(&self.store.catalogue_path(), what)
-        };
-        for index in &image.indexes {
-            let is_whole = self.document(&index.digest, &mut damage)?.is_some();
-            if is_whole && !self.store.is_named_by(image, &index.digest) {
-                damage.push(of_catalogue(format!(
-                    "it says that index {} led to the image, which it does not",
-                    index.digest
-                )));
-            }
-        }
-        for reference in &image.unproven {
-            damage.push(of_catalogue(format!(
-                "it calls the image {reference}, and nothing proves that digest"
-            )));
-        }
-        let is_proven = damage.iter().any(|damage| !damage.unreadable);
-        if self.options.repair && is_proven {
-            self.store.forget_unproven(image)?;
-        }
-        Ok(damage)
-    }
-
-    fn document(
-        &self,
-        digest: &Digest,
-        damage: &mut Vec<Damage>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut found = match self.store.blob(digest) {
-            Ok(bytes) => return Ok(Some(bytes)),
-            Err(StoreError::DamagedBlob { path, actual }) => {
-                Damage::of(&path, format!("it is another one: {actual}"))
-            }
-            Err(StoreError::Io { path, source, .. }) => {
-                let fault = FileFault::of_read(&path, &source);
-                Damage {
-                    unreadable: !fault.is_proven,
-                    ..Damage::of(&path, fault.what)
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        if self.options.repair && !found.unreadable {
-            found.dropped = self.store.drop_blob(digest)?;
-        }
-        damage.push(found);
-        Ok(None)
-    }
 }
 
 /// Returns what kept a merged filesystem from being compared, unless the user asked to stop.
@@ -482,40 +289,4 @@ fn stopped(error: &MergeError) -> Result<String, StoreError> {
         cause = source;
     }
     Ok(what)
-}
-
-/// What is wrong with a file of a layer.
-struct FileFault<'a> {
-    file: &'a Path,
-    what: String,
-    /// It is known to be damaged, and not only out of reach at the moment.
-    is_proven: bool,
-}
-
-impl<'a> FileFault<'a> {
-    /// Returns what it means that a file could not be opened or read.
-    fn of_read(file: &'a Path, error: &io::Error) -> Self {
-        Self {
-            file,
-            what: format!("it cannot be read: {error}"),
-            is_proven: error.kind() == io::ErrorKind::NotFound,
-        }
-    }
-}
-
-/// Returns what is wrong with the length of a file.
-fn wrong_size(file: &Path, expected: u64) -> Option<FileFault<'_>> {
-    let what = match fs::metadata(file) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == expected => return None,
-        Ok(metadata) if metadata.is_file() => {
-            format!("it is {} bytes long, not {expected}", metadata.len())
-        }
-        Ok(_) => "it is not a file".to_owned(),
-        Err(error) => return Some(FileFault::of_read(file, &error.source)),
-    };
-    Some(FileFault {
-        file,
-        what,
-        is_proven: true,
-    })
 }
