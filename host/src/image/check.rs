@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::ImageError;
-use super::convert::{BlobFacts, ConvertContext, LayerJob, LayerSource, named};
+use super::convert::{BlobFacts, ConvertContext, LayerSource, named};
+use super::plan::LayerJob;
 use crate::layer::{self, ConvertOptions};
 use crate::progress::{Event, LayerNumber};
 

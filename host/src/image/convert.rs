@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ImageError;
 use super::finished_layers::FinishedLayers;
-use super::plan::Plan;
+use super::plan::{LayerJob, Plan};
 use crate::archive::{ArchiveError, ArchiveSource};
 use crate::blob::Compression;
 use crate::cancel::Cancel;
@@ -35,27 +35,6 @@ pub(super) struct ConvertedLayer {
     pub(super) staged: StagedLayer,
     pub(super) facts: LayerFacts,
     pub(super) blob: BlobFacts,
-}
-
-/// A layer that has to be converted.
-#[derive(Clone, Debug)]
-pub(super) struct LayerJob {
-    pub(super) entry: u32,
-    pub(super) name: String,
-    pub(super) size: u64,
-    pub(super) diff_id: Digest,
-    pub(super) blob: Option<(Digest, Option<u64>)>,
-    pub(super) position: Option<StackPosition>,
-}
-
-/// Where a layer lies in an image all of whose layers up to it are converted together.
-#[derive(Clone, Debug)]
-pub(super) struct StackPosition {
-    pub(super) chain_id: Digest,
-    /// The stack of its image in the plan, and how many layers of it lie below. Their jobs come
-    /// before this one.
-    pub(super) stack: usize,
-    pub(super) depth: usize,
 }
 
 /// Where the bytes of layers come from.

@@ -10,8 +10,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::ImageError;
-use super::convert::{ConvertedLayer, StackPosition};
-use super::plan::Plan;
+use super::convert::ConvertedLayer;
+use super::plan::{Plan, StackPosition};
 use crate::cancel::Cancel;
 use crate::layer::{ChainPosition, LayerError, LowerLayers};
 use crate::limits::Budget;

@@ -5,9 +5,29 @@
 
 use std::collections::HashMap;
 
-use super::convert::{LayerJob, StackPosition};
 use crate::digest::Digest;
 use crate::layer::chain_id;
+
+/// A layer that has to be converted.
+#[derive(Clone, Debug)]
+pub(super) struct LayerJob {
+    pub(super) entry: u32,
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) diff_id: Digest,
+    pub(super) blob: Option<(Digest, Option<u64>)>,
+    pub(super) position: Option<StackPosition>,
+}
+
+/// Where a layer lies in an image all of whose layers up to it are converted together.
+#[derive(Clone, Debug)]
+pub(super) struct StackPosition {
+    pub(super) chain_id: Digest,
+    /// The stack of its image in the plan, and how many layers of it lie below. Their jobs come
+    /// before this one.
+    pub(super) stack: usize,
+    pub(super) depth: usize,
+}
 
 /// Builds a plan that converts each layer once.
 #[derive(Default)]

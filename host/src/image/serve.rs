@@ -1,9 +1,11 @@
 //! `store serve containerd`: the layers of the store under the names by which the EROFS snapshotter of
 //! containerd looks for them. Nothing is copied.
 //!
-//! Owns the layout, which names are laid, and which of them go. What of the names containerd still
+//! Owns the layout, and which names are laid; which of them go is in [`prune`]. What of the names containerd still
 //! refers to is found out in [`containerd`](super::containerd). Source: containerd 2.4,
 //! `docs/snapshotters/erofs.md` (`layer_content_caches`).
+
+mod prune;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -70,13 +72,6 @@ pub struct ServeReport {
     pub removed: usize,
     /// Names of layers that no image has any more, and that containerd refers to.
     pub kept: Vec<PathBuf>,
-}
-
-/// A name in the directory.
-#[derive(Debug)]
-struct Entry {
-    diff_id: Digest,
-    path: PathBuf,
 }
 
 impl Default for ServeOptions {
@@ -159,7 +154,7 @@ pub fn serve_containerd(
     }
     keep(store, &directory, by_symlink, options.prune)?;
     if options.prune {
-        prune(store, &directory, options, &mut report, context)?;
+        prune::prune(store, &directory, options, &mut report, context)?;
     }
     Ok(report)
 }
@@ -284,103 +279,4 @@ fn keep(
     }
     let images: Vec<Digest> = images.into_iter().collect();
     Ok(store.use_only(&sandbox, &images)?)
-}
-
-/// Removes the names of layers that no image has any more.
-fn prune(
-    store: &Store,
-    directory: &Path,
-    options: &ServeOptions,
-    report: &mut ServeReport,
-    context: &Context,
-) -> Result<(), ServeError> {
-    let images = store.images()?;
-    let layers = images.iter().flat_map(|image| &image.layers);
-    let needed: BTreeSet<&Digest> = layers.map(|layer| &layer.key.diff_id).collect();
-    let mut unused = entries(directory)?;
-    unused.retain(|entry| {
-        !needed.contains(&entry.diff_id)
-            && (is_layer_image(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
-    });
-    let references = References::find(&options.containerd_root)?;
-    for entry in unused {
-        context.cancel.check()?;
-        if references.contain(&entry.path) || !take_away(&entry.path, &options.containerd_root)? {
-            report.kept.push(entry.path);
-        } else {
-            sidecar::remove(&entry.path)?;
-            report.removed += 1;
-        }
-    }
-    keep(store, directory, BTreeSet::new(), true)
-}
-
-fn is_dangling(path: &Path) -> bool {
-    let is_link = fs::link_metadata(path).is_ok_and(|found| found.is_symlink());
-    is_link && fs::metadata(path).is_err()
-}
-
-/// Removes a name, unless containerd has begun to refer to it meanwhile. Returns whether it is gone.
-fn take_away(path: &Path, containerd_root: &Path) -> Result<bool, ServeError> {
-    let failed = |source| ServeError::io("remove", path, source);
-    if fs::link_metadata(path)?.is_symlink() {
-        // There is nothing that it keeps.
-        fs::remove_file(path)?;
-        return Ok(true);
-    }
-    // Another name keeps the file until it is certain.
-    let Some(taken) = atomic::set_aside(path).map_err(failed)? else {
-        return Ok(true);
-    };
-    let references = References::find(containerd_root);
-    match references {
-        Ok(references) if !references.contain(path) => {
-            taken.remove().map_err(failed)?;
-            Ok(true)
-        }
-        found => {
-            taken.restore().map_err(failed)?;
-            found.map(|_| false)
-        }
-    }
-}
-
-/// Returns all names in a directory that are of the layout.
-fn entries(directory: &Path) -> Result<Vec<Entry>, ServeError> {
-    let mut found = Vec::new();
-    for algorithm in names(directory)? {
-        let below = directory.join(&algorithm);
-        if !fs::metadata(&below).is_ok_and(|found| found.is_dir()) {
-            continue;
-        }
-        for first in names(&below)? {
-            let below = below.join(&first);
-            if !fs::metadata(&below).is_ok_and(|found| found.is_dir()) {
-                continue;
-            }
-            for name in names(&below)? {
-                let hex = name
-                    .strip_suffix(SUFFIX)
-                    .filter(|hex| hex.starts_with(&first));
-                let Some(hex) = hex else {
-                    continue;
-                };
-                if let Ok(diff_id) = format!("{algorithm}:{hex}").parse() {
-                    let path = below.join(&name);
-                    found.push(Entry { diff_id, path });
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the names in a directory, sorted. Those of the layout are UTF-8.
-fn names(directory: &Path) -> Result<Vec<String>, ServeError> {
-    let mut names = Vec::new();
-    for entry in fs::entries(directory)? {
-        names.extend(entry?.file_name().into_string());
-    }
-    names.sort_unstable();
-    Ok(names)
 }

@@ -8,12 +8,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::ImageError;
-use super::super::convert::{
-    BlobFacts, ConvertContext, ConvertedLayer, LayerJob, named, processors,
-};
+use super::super::convert::{BlobFacts, ConvertContext, ConvertedLayer, named, processors};
 use super::super::locks::Locks;
 use super::super::placement::made_of;
-use super::super::plan::PlanBuilder;
+use super::super::plan::{LayerJob, PlanBuilder};
 use super::super::select::SelectedImage;
 use super::{check_size, contradicts};
 use crate::archive::ArchiveSource;
