@@ -12,8 +12,9 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use super::challenge::{Challenge, challenges};
 use super::client::Client;
+use super::endpoint::Endpoint;
 use super::error::ServerMessage;
-use super::exchange::{Endpoint, RequestContext};
+use super::exchange::RequestContext;
 use super::operation::RegistryOperation;
 use super::token::TokenKey;
 use super::token_request::{BearerChallenge, basic, bearer};

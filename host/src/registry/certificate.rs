@@ -1,14 +1,15 @@
-//! Whether the certificate of a server is trusted, and in plain words why it is not.
+//! Whether the certificate of a server is trusted.
 //!
 //! Owns the two ways to be trusted: a chain that ends at a trusted certificate, and being one of the
 //! trusted certificates. The second is what a self-signed certificate and one whose authority is not
 //! at hand have; webpki knows the first alone. Names and dates are checked in both. Sources: RFC 5280
-//! section 6; RFC 9525.
+//! section 6; RFC 9525. Why it is not is said in [`problem`].
+
+mod problem;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
@@ -20,84 +21,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+pub use self::problem::CertificateProblem;
 use crate::crypto::x509;
-
-/// What is wrong with the certificate of a server.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateProblem {
-    /// No trusted authority has issued it, and it is not trusted itself.
-    #[error("its certificate is not trusted: no trusted authority has issued it")]
-    UnknownIssuer,
-    /// It has issued itself, and is not trusted.
-    #[error("its certificate is not trusted: it is self-signed")]
-    SelfSigned,
-    /// It is for other hosts.
-    #[error("its certificate is for {}, not for the name `{wanted}`", listed(.names))]
-    Name {
-        /// The host that was asked.
-        wanted: String,
-        /// The hosts that it is for; untrusted text.
-        names: Vec<String>,
-    },
-    /// It names no host in the endpoint where names count.
-    #[error(
-        "its certificate has no name of a host: it lacks a subject alternative name, and a common name does not count"
-    )]
-    NoName,
-    /// It has the address that was asked as the name of a host.
-    #[error("its certificate has `{wanted}` as the name of a host, and not as an address")]
-    AddressAsName {
-        /// The address that was asked.
-        wanted: String,
-    },
-    /// No certificate of an authority is there to check it by.
-    #[error("its certificate cannot be checked: this machine has no certificates of authorities")]
-    NoAuthorities,
-    /// Its key is too short.
-    #[error("its certificate has a key of RSA that is shorter than 2048 bits")]
-    ShortKey,
-    /// It must not be used where a part of it is not understood.
-    #[error("its certificate has a critical extension that is not known")]
-    Extension,
-    /// Its time is over.
-    #[error("its certificate expired on {since}")]
-    Expired {
-        /// The end of its time.
-        since: String,
-    },
-    /// Its time has not begun.
-    #[error("its certificate is not valid before {from}, and this machine's clock says {now}")]
-    NotYetValid {
-        /// The beginning of its time.
-        from: String,
-        /// The time on this machine.
-        now: String,
-    },
-    /// It has a form that has no names of hosts.
-    #[error("its certificate has version 1 of X.509, which has no place for the name of a host")]
-    Version,
-    /// It is for something else than servers.
-    #[error("its certificate is not meant for servers (extended key usage)")]
-    Purpose,
-    /// It was signed in a way that is not safe any more, or not known.
-    #[error(
-        "its certificate is signed in a way that is not accepted, such as SHA-1 or a short key"
-    )]
-    Algorithm,
-    /// Its signature is not that of its issuer.
-    #[error("its certificate, or its proof of having the key, has a wrong signature")]
-    Signature,
-    /// It is not one that can be read.
-    #[error("its certificate is malformed")]
-    Malformed,
-    /// There is none.
-    #[error("it shows no certificate")]
-    Missing,
-    /// Anything else.
-    #[error("its certificate cannot be used")]
-    Other,
-}
 
 /// The certificates that are trusted: those of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR`
 /// replace, and those that the user has named.
@@ -119,64 +44,6 @@ struct System {
 /// Looks at no certificate. The handshake is still checked against the one that is shown.
 pub(super) struct Unverified {
     pub(super) provider: Arc<CryptoProvider>,
-}
-
-impl CertificateProblem {
-    /// Returns what is wrong with a certificate, where it is that what an error is about.
-    pub(super) fn of(error: &Error) -> Option<Self> {
-        let error = match error {
-            Error::InvalidCertificate(error) => error,
-            Error::NoCertificatesPresented => return Some(Self::Missing),
-            Error::UnsupportedNameType => return Some(Self::Other),
-            _ => return None,
-        };
-        Some(match error {
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
-            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                Self::NoName
-            }
-            CertificateError::NotValidForNameContext {
-                expected,
-                presented,
-            } => {
-                let wanted = expected.to_str().into_owned();
-                let names: Vec<String> = presented.iter().map(|name| bare(name)).collect();
-                if matches!(expected, ServerName::IpAddress(_)) && names.contains(&wanted) {
-                    Self::AddressAsName { wanted }
-                } else {
-                    Self::Name { wanted, names }
-                }
-            }
-            CertificateError::NotValidForName => Self::NoName,
-            CertificateError::ExpiredContext { not_after, .. } => Self::Expired {
-                since: date(*not_after),
-            },
-            CertificateError::NotValidYetContext { time, not_before } => Self::NotYetValid {
-                from: date(*not_before),
-                now: date(*time),
-            },
-            CertificateError::BadSignature => Self::Signature,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Self::Purpose
-            }
-            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                Self::Algorithm
-            }
-            CertificateError::BadEncoding => Self::Malformed,
-            CertificateError::UnhandledCriticalExtension => Self::Extension,
-            CertificateError::Other(OtherError(other)) => {
-                match (other.downcast_ref::<Self>(), other.downcast_ref()) {
-                    (Some(problem), _) => problem.clone(),
-                    (_, Some(webpki::Error::CaUsedAsEndEntity)) => Self::SelfSigned,
-                    (_, Some(webpki::Error::UnsupportedCertVersion)) => Self::Version,
-                    (_, Some(webpki::Error::UnsupportedCriticalExtension)) => Self::Extension,
-                    _ => Self::Other,
-                }
-            }
-            _ => Self::Other,
-        })
-    }
 }
 
 impl Trust {
@@ -264,7 +131,7 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = self.chain.as_ref().map_or_else(
-            || Err(problem(CertificateProblem::NoAuthorities)),
+            || Err(CertificateProblem::NoAuthorities.into_error()),
             |chain| {
                 chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             },
@@ -275,11 +142,12 @@ impl ServerCertVerifier for Trust {
             Err(error)
                 if is_about_issuer(&error) || error == CertificateError::BadSignature.into() =>
             {
-                Err(problem(if is_self_issued(end_entity) {
+                let problem = if is_self_issued(end_entity) {
                     CertificateProblem::SelfSigned
                 } else {
                     CertificateProblem::UnknownIssuer
-                }))
+                };
+                Err(problem.into_error())
             }
             chain => chain,
         }
@@ -375,10 +243,6 @@ fn issuers<'a>(
     issuers.cloned()
 }
 
-fn problem(problem: CertificateProblem) -> Error {
-    CertificateError::Other(OtherError(Arc::new(problem))).into()
-}
-
 /// Returns whether an error says nothing of a certificate but that its issuer is not trusted. webpki
 /// looks at dates first, then at the mark of an authority, and at issuers last.
 fn is_about_issuer(error: &Error) -> bool {
@@ -398,7 +262,7 @@ fn of_the_key(certificate: &CertificateDer<'_>, error: Error) -> Error {
         Error::InvalidCertificate(CertificateError::BadSignature)
             if x509::has_short_key(certificate) =>
         {
-            problem(CertificateProblem::ShortKey)
+            CertificateProblem::ShortKey.into_error()
         }
         error => error,
     }
@@ -407,34 +271,4 @@ fn of_the_key(certificate: &CertificateDer<'_>, error: Error) -> Error {
 fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
     webpki::EndEntityCert::try_from(certificate)
         .is_ok_and(|certificate| certificate.issuer() == certificate.subject())
-}
-
-/// Returns a name as people write it: webpki gives `DnsName("a.example")`.
-fn bare(name: &str) -> String {
-    let inner = name
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(name).trim_matches('"').to_owned()
-}
-
-fn listed(names: &[String]) -> String {
-    /// As many as fit into a line.
-    const SHOWN: usize = 5;
-    let mut quoted: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if names.len() > SHOWN {
-        quoted.push(format!("{} more", names.len() - SHOWN));
-    }
-    quoted.join(", ")
-}
-
-fn date(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).map_or_else(
-        |_| "a day beyond the calendar".to_owned(),
-        |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    )
 }

@@ -9,7 +9,8 @@ use serde::de::IgnoredAny;
 
 use super::body::{self, Body};
 use super::encoding::NotUndone;
-use super::exchange::{Endpoint, EndpointRequest, RequestContext, Upload};
+use super::endpoint::Endpoint;
+use super::exchange::{EndpointRequest, RequestContext, Upload};
 use super::incoming::Unread;
 use super::operation::RegistryOperation;
 use super::{RegistryError, RegistryErrorKind, Repository, Retry};

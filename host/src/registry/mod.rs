@@ -13,6 +13,7 @@ mod challenge;
 mod client;
 mod download;
 mod encoding;
+mod endpoint;
 mod error;
 mod exchange;
 mod failure;
@@ -38,6 +39,7 @@ mod scheme;
 mod tags;
 mod token;
 mod token_request;
+mod token_scope;
 mod transport;
 
 pub use blob::{BlobReader, BlobRequest};

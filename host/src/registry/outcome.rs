@@ -6,7 +6,8 @@ use reqwest::{Response, StatusCode, Url};
 
 use super::authorize::{Authorization, Identity};
 use super::certificate::CertificateProblem;
-use super::exchange::{Endpoint, EndpointRequest, Followed, RequestContext};
+use super::endpoint::Endpoint;
+use super::exchange::{EndpointRequest, Followed, RequestContext};
 use super::incoming::Unread;
 use super::network::ForbiddenAddress;
 use super::retry::retry_after;

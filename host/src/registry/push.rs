@@ -8,7 +8,8 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::exchange::{Endpoint, EndpointRequest, RequestContext, Upload};
+use super::endpoint::Endpoint;
+use super::exchange::{EndpointRequest, RequestContext, Upload};
 use super::operation::RegistryOperation;
 use super::repository::no_endpoint;
 use super::{RegistryError, Repository, Retry, redirect};

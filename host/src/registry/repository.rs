@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::client::Client;
-use super::exchange::{Endpoint, RequestContext};
+use super::endpoint::Endpoint;
+use super::exchange::RequestContext;
 use super::failure::Extent;
 use super::incoming::Waiter;
 use super::patience::Patience;

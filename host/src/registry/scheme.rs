@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use reqwest::{Response, Url};
 
-use super::exchange::{Endpoint, RequestContext};
+use super::endpoint::Endpoint;
+use super::exchange::RequestContext;
 use super::transport::Side;
 use super::{RegistryError, RegistryErrorKind, RegistryOperation};
 use crate::hosts::Plain;

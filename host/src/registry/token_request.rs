@@ -12,13 +12,14 @@ use zeroize::Zeroizing;
 
 use super::authorize::Identity;
 use super::body;
-use super::exchange::{Endpoint, RequestContext};
+use super::endpoint::Endpoint;
+use super::exchange::RequestContext;
 use super::incoming::Unread;
 use super::retry::retry_after;
 use super::token::{MAX_ANSWER, Token, TokenKey};
 use super::transport::{Connection, Side};
 use super::{RegistryError, RegistryErrorKind, RegistryOperation, realm, redirect};
-use crate::credential::{Action, RegistryAuth, ResolvedCredential};
+use crate::credential::{RegistryAuth, ResolvedCredential};
 
 /// Redirects of a token server that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -80,26 +81,6 @@ impl Endpoint {
         let header = bearer(&token.secret);
         context.client.tokens.put(key.clone(), token);
         Ok((header, key))
-    }
-
-    /// Returns what the token shall be good for, sorted: what is to be done, and of what the endpoint
-    /// names only another word for that. It has no say in what it gets to see.
-    fn scopes(&self, action: Action, demanded: Option<&str>) -> Vec<String> {
-        let actions = match action {
-            Action::Pull => Some("pull"),
-            Action::Push => Some("pull,push"),
-            Action::Login => None,
-        };
-        let own = actions.map(|actions| format!("repository:{}:{actions}", self.config.repository));
-        let is_same = |scope: &&str| {
-            actions.is_some_and(|actions| is_within(scope, &self.config.repository, actions))
-        };
-        let demanded = demanded.into_iter().flat_map(str::split_whitespace);
-        let mut scopes: Vec<String> = own.into_iter().collect();
-        scopes.extend(demanded.filter(is_same).map(str::to_owned));
-        scopes.sort();
-        scopes.dedup();
-        scopes
     }
 
     /// Asks a token server: by GET, or by POST where there is a refresh token or GET is not known.
@@ -325,25 +306,6 @@ fn form(http: &reqwest::Client, url: Url, fields: &[(&str, &str)]) -> RequestBui
         .body(body.finish())
 }
 
-/// Returns whether a scope is about a repository, whatever the registry calls its kind
-/// (`repository(plugin)`), and about none but these actions. Source: distribution's "Token Scope".
-fn is_within(scope: &str, repository: &str, actions: &str) -> bool {
-    let Some((kind, rest)) = scope.split_once(':') else {
-        return false;
-    };
-    let Some((name, wanted)) = rest.rsplit_once(':') else {
-        return false;
-    };
-    let is_repository = kind == "repository"
-        || kind
-            .strip_prefix("repository(")
-            .is_some_and(|class| class.ends_with(')'));
-    let mut wanted = wanted.split(',');
-    is_repository
-        && name == repository
-        && wanted.all(|action| actions.split(',').any(|own| own == action))
-}
-
 /// Source: RFC 7617.
 pub(super) fn basic(username: &str, password: &SecretString) -> Option<HeaderValue> {
     let pair = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
@@ -360,31 +322,4 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_within;
-
-    #[test]
-    fn a_registry_does_not_choose_what_a_token_is_good_for() {
-        for scope in ["repository:a/b:pull", "repository(plugin):a/b:pull"] {
-            assert!(is_within(scope, "a/b", "pull"), "{scope}");
-        }
-        assert!(is_within("repository:a/b:push,pull", "a/b", "pull,push"));
-        for scope in [
-            "repository:a/b:pull,push",
-            "repository:a/b:*",
-            "repository:a/b:",
-            "repository:private/secret:pull",
-            "repository:a:pull",
-            "registry:catalog:*",
-            "registry:a/b:pull",
-            "*",
-            "",
-            ":",
-        ] {
-            assert!(!is_within(scope, "a/b", "pull"), "{scope}");
-        }
-    }
 }
