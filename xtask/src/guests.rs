@@ -1,4 +1,5 @@
-//! `cargo xtask guests`: compiles the plugins that ship with msb and encodes them as components.
+//! `cargo xtask guests`: compiles the plugins that ship with msb and encodes them as components, and
+//! lays out what else of `plugins/` goes into packages.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::command::{Result, answer, cargo, root, run, shown};
 use crate::component::{self, Identity};
 use crate::setup;
+use crate::sources;
 use crate::toolchain::TARGET;
 
 /// Compiles all guests and returns their components, `plugins/target/components/<crate>.wasm`.
@@ -47,7 +49,31 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
         );
         paths.push(path);
     }
+    lay_out_scaffold(&root, &target.join("scaffold"))?;
     Ok(paths)
+}
+
+/// Copies what new plugins are made from to where a package of `host/kit` includes it, under the names
+/// that it has there. What is no longer in the repository goes.
+pub(crate) fn lay_out_scaffold(root: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let files = sources::in_repository(root)?;
+    let name =
+        |file: &String| sources::renamed(file, sources::MANIFEST, sources::PACKAGED_MANIFEST);
+    let names: Vec<String> = files.iter().map(name).collect();
+    for left in sources::in_package(folder)? {
+        if !names.contains(&left) {
+            fs::remove_file(folder.join(left))?;
+        }
+    }
+    for (file, name) in files.iter().zip(&names) {
+        let copy = folder.join(name);
+        if let Some(above) = copy.parent() {
+            fs::create_dir_all(above)?;
+        }
+        replace_if_different(&copy, &fs::read(root.join(file))?)?;
+    }
+    Ok(())
 }
 
 /// The members of the guests' workspace that compile to a module of their own.
@@ -105,7 +131,8 @@ fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(format!("{}: {error}", path.display()).into()),
     }
-    let staged = path.with_extension(format!("wasm.{}", std::process::id()));
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(format!(".{}", std::process::id()));
     fs::write(&staged, bytes)?;
     fs::rename(&staged, path)?;
     Ok(true)
@@ -128,5 +155,27 @@ mod tests {
         assert!(replace_if_different(&path, b"two").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_package_has_what_new_plugins_are_made_from_and_nothing_old() {
+        let root = root().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("wit")).unwrap();
+        fs::write(folder.path().join("wit/old.wit"), "").unwrap();
+        lay_out_scaffold(&root, folder.path()).unwrap();
+        let packaged = sources::in_package(folder.path()).unwrap();
+        // With a manifest below it, cargo would leave out the folder.
+        let manifest = |path: &String| path.ends_with("Cargo.toml");
+        assert!(!packaged.iter().any(manifest), "{packaged:?}");
+        let mut names: Vec<String> = packaged.iter().map(|it| sources::unpackaged(it)).collect();
+        names.sort();
+        assert_eq!(names, sources::in_repository(&root).unwrap());
+        for path in packaged {
+            assert_eq!(
+                fs::read(folder.path().join(&path)).unwrap(),
+                fs::read(root.join(sources::unpackaged(&path))).unwrap()
+            );
+        }
     }
 }

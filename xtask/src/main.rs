@@ -21,7 +21,10 @@ mod fuzz;
 mod guests;
 mod incumbent;
 mod link;
+mod packages;
 mod setup;
+#[path = "../../host/kit/build/sources.rs"]
+mod sources;
 mod test;
 mod toolchain;
 
@@ -37,6 +40,7 @@ Commands:
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   dependencies  Check licences, sources and use of the dependencies
+  packages  Package the crates, and check that all of msb is inside
   dist    Build and pack what people install (`dist [--target TRIPLE] [--out DIR]`)
   bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "dependencies" => command::root().and_then(|root| dependencies::check(&root)),
+        "packages" => command::root().and_then(|root| packages::check(&root)),
         "dist" => dist::run_all(rest),
         "bench" => bench::run_all(rest),
         "faults" => faults::run_all(rest),
