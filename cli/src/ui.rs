@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::escape::{escaped, line};
 use crate::progress::{self, ProgressForm};
+use crate::table::Table;
 use crate::{json, size, stdout};
 
 /// What took less needs no stop watch.
@@ -123,7 +124,7 @@ impl Ui {
     }
 
     /// Returns how many columns data may have: those of the terminal that it goes to, if it does.
-    pub(crate) fn columns(self) -> Option<usize> {
+    fn columns(self) -> Option<usize> {
         let (_, columns) = Term::stdout()
             .size_checked()
             .filter(|_| self.stdout.terminal)?;
@@ -161,8 +162,13 @@ impl Ui {
         self.data(&text)
     }
 
-    /// Writes a table, the header of which is the first line.
-    pub(crate) fn table(self, lines: &[String]) -> Result<(), CommandError> {
+    /// Writes a table, cut to the terminal that it goes to.
+    pub(crate) fn table(self, table: Table<'_>) -> Result<(), CommandError> {
+        self.table_lines(&table.lines(self.columns()))
+    }
+
+    /// Writes lines of a table, the first of which is its header.
+    pub(crate) fn table_lines(self, lines: &[String]) -> Result<(), CommandError> {
         let mut text = String::new();
         for (number, line) in lines.iter().enumerate() {
             match number {

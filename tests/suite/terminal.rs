@@ -14,6 +14,7 @@ tests! {
     save_refuses_to_write_to_a_terminal needs Tmux;
     load_refuses_to_read_from_a_terminal needs Tmux;
     prune_asks_on_a_terminal needs Tmux;
+    tables_are_cut_and_never_wrapped needs Tmux;
 }
 
 /// A terminal of its own, closed when dropped.
@@ -23,15 +24,20 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(env: &TestEnv) -> Self {
-        Self::at(env, "tmux")
+        Self::at(env, "tmux", 120)
+    }
+
+    /// Returns one with so many columns.
+    fn of_width(env: &TestEnv, columns: usize) -> Self {
+        Self::at(env, &format!("tmux-{columns}"), columns)
     }
 
     /// Returns a second one.
     pub(crate) fn beside(env: &TestEnv) -> Self {
-        Self::at(env, "tmux-beside")
+        Self::at(env, "tmux-beside", 120)
     }
 
-    fn at(env: &TestEnv, socket: &str) -> Self {
+    fn at(env: &TestEnv, socket: &str, columns: usize) -> Self {
         let terminal = Self {
             socket: env.path(socket),
         };
@@ -47,7 +53,7 @@ impl Terminal {
             "new-session",
             "-d",
             "-x",
-            "120",
+            &columns.to_string(),
             "-y",
             "30",
             "-c",
@@ -192,4 +198,64 @@ fn prune_asks_on_a_terminal() {
     let screen = terminal.wait_for("done 0");
     assert!(screen.contains("Pruned"), "{screen}");
     env.assert_clean();
+}
+
+/// Long names, many layers and wide characters, on a narrow, a usual and a wide screen.
+fn tables_are_cut_and_never_wrapped() {
+    let env = TestEnv::new();
+    let layers: Vec<String> = (0..9)
+        .map(|it| format!("dir/漢字漢字漢字漢字漢字漢字漢字漢字{it} = x"))
+        .collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    let long = "registry.example.com/an-organization/with-teams/an-application-with-a-long-name:2026.11.29";
+    let mut image = Image::new(long, &layers);
+    let step =
+        |number| serde_json::json!({"created_by": format!("RUN {number} {}", "漢字".repeat(30))});
+    image.config["history"] = (0..layers.len()).map(step).collect();
+    env.write("in.tar", &image.docker());
+    env.msb("load -q -i in.tar").success();
+    env.msb(&format!("image tag {long} short:1")).success();
+    env.write(
+        "msb-home/config.json",
+        br#"{"registries":{"auth":{"registry.with-a-long-name.example.com:5000":
+            {"username":"a-user-with-a-long-name@example.com","password_env":"A_VARIABLE_WITH_A_LONG_NAME"}}}}"#,
+    );
+    for columns in [40, 80, 120] {
+        let terminal = Terminal::of_width(&env, columns);
+        for line in [
+            "images",
+            "images --digests",
+            "image history short:1",
+            "image ls short:1 dir",
+            "df",
+            "df -v",
+            "plugin ls",
+            "registry ls",
+            "config",
+        ] {
+            // What is typed would wrap as well, and prose may.
+            let script = format!(
+                "clear; {{ msb {line} > all; msb {line}; }} 2>/dev/null; echo; echo; echo did {line}"
+            );
+            env.write("t", script.as_bytes());
+            terminal.tmux(&["clear-history"]);
+            terminal.enter(". ./t");
+            let screen = terminal.wait_for(&format!("\n\ndid {line}\n"));
+            let shown = terminal.tmux(&["capture-pane", "-p", "-S", "-"]);
+            let joined = terminal.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
+            let lines = |text: &str| {
+                text.lines()
+                    .map(|it| it.trim_end().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(
+                lines(&shown),
+                lines(&joined),
+                "`msb {line}` wraps at {columns} columns"
+            );
+            let all = std::fs::read_to_string(env.path("all")).unwrap();
+            assert!(all.lines().count() > 1, "{screen}");
+            assert!(!all.contains('…') || line.contains("history"), "{all}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::DataFormat;
 use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::table;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
 
 /// Show what is set, and where: in a file, in the environment, or by default.
@@ -50,10 +50,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     }
     match args.format {
         Some(DataFormat::Json) => ui.json(&settings),
-        None => ui.table(&table::lines(
-            &["SETTING", "VALUE", "FROM"],
-            &settings.iter().map(row).collect::<Vec<_>>(),
-        )),
+        None => ui.table(Table {
+            header: &["SETTING", "VALUE", "FROM"],
+            rows: settings.iter().map(row).collect(),
+            cuts: &[(0, Cut::End), (1, Cut::End), (2, Cut::Start)],
+        }),
     }
 }
 

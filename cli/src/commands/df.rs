@@ -8,8 +8,9 @@ use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::progress::Work;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
-use crate::{size, table, time};
+use crate::{size, time};
 
 /// Show what the home of msb takes of the disk, and what of it can go.
 #[derive(Debug, clap::Args)]
@@ -37,16 +38,16 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     if args.format == Some(DataFormat::Json) {
         return ui.json(&usage);
     }
-    ui.table(&parts(&usage))?;
+    ui.table(parts(&usage))?;
     if args.verbose && !usage.by_image.is_empty() {
         ui.data("\n")?;
-        ui.table(&images(&usage.by_image))?;
+        ui.table(images(&usage.by_image))?;
     }
     Ok(())
 }
 
-/// Returns the lines of the table of all that is there.
-fn parts(usage: &DiskUsage) -> Vec<String> {
+/// Returns the table of all that is there.
+fn parts(usage: &DiskUsage) -> Table<'_> {
     let bytes = size::bytes;
     let noun = if usage.images == 1 { "image" } else { "images" };
     let of_images = format!("{} {noun}, {} in use", usage.images, usage.images_in_use);
@@ -88,19 +89,18 @@ fn parts(usage: &DiskUsage) -> Vec<String> {
             ),
         ),
     ];
-    let rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(name, size, note)| vec![name.to_owned(), size, note])
-        .collect();
-    let lines = table::lines(&["WHAT", "SIZE", "NOTE"], &rows);
-    lines
-        .into_iter()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    Table {
+        header: &["WHAT", "SIZE", "NOTE"],
+        rows: rows
+            .into_iter()
+            .map(|(name, size, note)| vec![name.to_owned(), size, note])
+            .collect(),
+        cuts: &[(2, Cut::End)],
+    }
 }
 
-/// Returns the lines of the table of images.
-fn images(images: &[ImageUsage]) -> Vec<String> {
+/// Returns the table of images.
+fn images(images: &[ImageUsage]) -> Table<'_> {
     let row = |image: &ImageUsage| {
         vec![
             escaped(&image.references.join(", ")).into_owned(),
@@ -110,10 +110,9 @@ fn images(images: &[ImageUsage]) -> Vec<String> {
             escaped(&image.used_by.join(", ")).into_owned(),
         ]
     };
-    let rows: Vec<Vec<String>> = images.iter().map(row).collect();
-    let lines = table::lines(&["IMAGE", "SIZE", "UNIQUE", "LAST USED", "USED BY"], &rows);
-    lines
-        .into_iter()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    Table {
+        header: &["IMAGE", "SIZE", "UNIQUE", "LAST USED", "USED BY"],
+        rows: images.iter().map(row).collect(),
+        cuts: &[(0, Cut::Start), (4, Cut::End)],
+    }
 }

@@ -7,8 +7,9 @@ use crate::commands;
 use crate::complete::images;
 use crate::error::CommandError;
 use crate::escape::escaped;
+use crate::table::{self, Cut, Table};
 use crate::ui::Ui;
-use crate::{size, table, time};
+use crate::{size, time};
 
 /// The most columns of a command, unless it is shown in full.
 const COMMAND: usize = 45;
@@ -39,13 +40,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let steps = commands::open()?.history(&args.reference).run()?;
     match args.format {
         Some(DataFormat::Json) => ui.json(&steps),
-        None => ui.table(&table::lines(
-            &["LAYER", "CREATED", "SIZE", "CREATED BY"],
-            &steps
-                .iter()
-                .map(|step| row(step, args.no_trunc))
-                .collect::<Vec<_>>(),
-        )),
+        None => ui.table(Table {
+            header: &["LAYER", "CREATED", "SIZE", "CREATED BY"],
+            rows: steps.iter().map(|step| row(step, args.no_trunc)).collect(),
+            cuts: if args.no_trunc { &[] } else { &[(3, Cut::End)] },
+        }),
     }
 }
 

@@ -8,11 +8,9 @@ use super::{DataFormat, short_digest};
 use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
-use crate::{size, table, time};
-
-/// The fewest columns that a name is cut to.
-const LEAST_NAME: usize = 16;
+use crate::{size, time};
 
 /// List the images in the local cache, the newest first.
 #[derive(Debug, clap::Args)]
@@ -121,7 +119,7 @@ fn show(ui: Ui, args: &Options, list: &ImageList) -> Result<(), CommandError> {
             }
             Ok(())
         }
-        (None, false) => ui.table(&table(args, list, ui.columns())),
+        (None, false) => ui.table(table(args, list)),
     }
 }
 
@@ -152,17 +150,20 @@ fn lines(texts: &[String]) -> String {
         .collect()
 }
 
-/// Returns the lines of the table. Names are cut so that lines fit into so many columns.
-fn table(args: &Options, list: &ImageList, columns: Option<usize>) -> Vec<String> {
-    let mut header = vec!["REFERENCE", "ID", "SIZE", "CREATED"];
-    if args.digests {
-        header.insert(1, "DIGEST");
+fn table(args: &Options, list: &ImageList) -> Table<'static> {
+    Table {
+        header: if args.digests {
+            &["REFERENCE", "DIGEST", "ID", "SIZE", "CREATED"]
+        } else {
+            &["REFERENCE", "ID", "SIZE", "CREATED"]
+        },
+        rows: list.rows().iter().map(|it| row(args, it)).collect(),
+        cuts: if args.no_trunc {
+            &[]
+        } else {
+            &[(0, Cut::Start)]
+        },
     }
-    let mut rows: Vec<Vec<String>> = list.rows().iter().map(|it| row(args, it)).collect();
-    if let Some(columns) = columns.filter(|_| !args.no_trunc) {
-        table::cut_first(&header, &mut rows, columns, LEAST_NAME);
-    }
-    table::lines(&header, &rows)
 }
 
 fn row(args: &Options, row: &ImageRow) -> Vec<String> {
@@ -211,16 +212,18 @@ mod tests {
             sort: args.sort.into(),
             incomplete: None,
         };
-        table(&args, &list, columns)
+        table(&args, &list).lines(columns)
     }
 
     #[test]
     fn a_narrow_terminal_cuts_names_at_their_beginning() {
-        for columns in [60, 80, 120] {
+        for columns in [40, 60, 80, 120] {
             let lines = shown("", Some(columns));
-            let widths = lines.iter().map(|line| line.chars().count());
+            let widths = lines.iter().map(|line| console::measure_text_width(line));
             assert!(widths.max() <= Some(columns), "{columns}: {lines:#?}");
-            assert!(lines[1].contains("name:v1    e3b0c44298fc"), "{lines:#?}");
+            let gap = if columns < 80 { 2 } else { 4 };
+            let cells = format!("name:v1{:gap$}e3b0c44298fc", "");
+            assert!(lines[1].contains(&cells), "{lines:#?}");
         }
         assert!(shown("", Some(60))[1].starts_with('…'));
         assert!(

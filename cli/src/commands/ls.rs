@@ -9,8 +9,9 @@ use crate::commands;
 use crate::error::CommandError;
 use crate::escape::escaped_bytes;
 use crate::listing::Listing;
+use crate::table::{Cut, Table};
 use crate::ui::{Role, Ui};
-use crate::{size, table, time};
+use crate::{size, time};
 
 /// List the images in the local cache, or what lies inside of one.
 ///
@@ -74,16 +75,17 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
             ui.status("The directory is empty.");
             Ok(())
         }
-        (None, false) => ui.table(&table::lines(
-            &["MODE", "OWNER", "SIZE", "MODIFIED", "NAME"],
-            &entries
+        (None, false) => ui.table(Table {
+            header: &["MODE", "OWNER", "SIZE", "MODIFIED", "NAME"],
+            rows: entries
                 .iter()
                 .map(|entry| {
                     let [mode, owner, size, time] = columns(entry);
                     vec![mode, owner, size, time, name(ui, entry, entry.name())]
                 })
-                .collect::<Vec<_>>(),
-        )),
+                .collect(),
+            cuts: &[(4, Cut::End)],
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
-use crate::table;
+use crate::table::Table;
 use crate::ui::Ui;
 
 /// Show who is asked for the credentials of a registry, in which order, and what each says.
@@ -77,10 +77,12 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             escaped(&row.said).into_owned(),
         ]
     };
-    ui.table(&table::lines(
-        &["", "PROVIDER", "", "SAYS"],
-        &rows.iter().enumerate().map(cells).collect::<Vec<_>>(),
-    ))?;
+    ui.table(Table {
+        header: &["", "PROVIDER", "", "SAYS"],
+        rows: rows.iter().enumerate().map(cells).collect(),
+        // What a provider says is for reading.
+        cuts: &[],
+    })?;
     match end.and_then(|end| attempts.get(end)) {
         Some(attempt) if attempt.reply.is_answer() => {
             ui.status(&format!("`{}` answers for {registry}.", attempt.provider));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
-use crate::table;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
 
 /// List the plugins, those of msb and those that were installed, in the order of asking.
@@ -147,10 +147,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         let rows: Vec<Row> = installed.listed().iter().map(Row::of).collect();
         return ui.json(&rows);
     }
-    ui.table(&table::lines(
-        &["NAME", "KIND", "PROVIDES", "VERSION", "STATE", "SOURCE"],
-        &installed.listed().iter().map(cells).collect::<Vec<_>>(),
-    ))
+    ui.table(Table {
+        header: &["NAME", "KIND", "PROVIDES", "VERSION", "STATE", "SOURCE"],
+        rows: installed.listed().iter().map(cells).collect(),
+        cuts: &[(0, Cut::End), (2, Cut::End), (4, Cut::End), (5, Cut::Start)],
+    })
 }
 
 fn cells(listed: &Listed) -> Vec<String> {

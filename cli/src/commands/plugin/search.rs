@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
-use crate::table;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
 
 /// Search an index of plugins.
@@ -69,8 +69,9 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
             cell(&plugin.description),
         ]
     };
-    ui.table(&table::lines(
-        &["NAME", "KIND", "VERSION", "SOURCE", "DESCRIPTION"],
-        &found.iter().map(cells).collect::<Vec<_>>(),
-    ))
+    ui.table(Table {
+        header: &["NAME", "KIND", "VERSION", "SOURCE", "DESCRIPTION"],
+        rows: found.iter().map(cells).collect(),
+        cuts: &[(3, Cut::Start), (4, Cut::End)],
+    })
 }

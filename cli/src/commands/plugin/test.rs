@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
-use crate::table;
+use crate::table::Table;
 use crate::ui::Ui;
 
 /// Test a plugin that you write: whether it keeps to the contract, whatever it is shown.
@@ -80,7 +80,7 @@ pub(crate) fn run(ui: Ui, args: Args) -> Result<(), CommandError> {
     let report = interrupt.settle(report)?;
     match format {
         Some(DataFormat::Json) => ui.json(&Rows::of(&file, &report))?,
-        None => ui.table(&lines(&report))?,
+        None => ui.table_lines(&lines(&report))?,
     }
     ended(ui, &file, &report, started.elapsed())
 }
@@ -239,8 +239,13 @@ fn lines(report: &Report) -> Vec<String> {
             summary,
         ]
     };
-    let rows: Vec<Vec<String>> = report.checks.iter().map(cells).collect();
-    let mut table = table::lines(&["OUTCOME", "CHECK", "WHAT"], &rows).into_iter();
+    let table = Table {
+        header: &["OUTCOME", "CHECK", "WHAT"],
+        rows: report.checks.iter().map(cells).collect(),
+        // What a check has found is for reading.
+        cuts: &[],
+    };
+    let mut table = table.lines(None).into_iter();
     let mut lines: Vec<String> = table.next().into_iter().collect();
     for (line, check) in table.zip(&report.checks) {
         lines.push(line);

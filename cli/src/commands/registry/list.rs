@@ -6,7 +6,7 @@ use crate::commands::{self, DataFormat};
 use crate::error::CommandError;
 use crate::escape::escaped;
 use crate::progress::Work;
-use crate::table;
+use crate::table::{Cut, Table};
 use crate::ui::Ui;
 
 /// List configured registries without printing secrets.
@@ -34,10 +34,11 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
         ui.status("No registries configured.");
         return Ok(());
     }
-    ui.table(&table::lines(
-        &["REGISTRY", "USERNAME", "SOURCE", "ANSWERED BY"],
-        &rows.iter().map(cells).collect::<Vec<_>>(),
-    ))?;
+    ui.table(Table {
+        header: &["REGISTRY", "USERNAME", "SOURCE", "ANSWERED BY"],
+        rows: rows.iter().map(cells).collect(),
+        cuts: &[(0, Cut::End), (1, Cut::End), (2, Cut::End), (3, Cut::End)],
+    })?;
     for row in &rows {
         if let Some(problem) = &row.problem {
             ui.note(&format!("{}: {problem}", row.registry));
