@@ -14,6 +14,7 @@ use crate::tools::run;
 
 tests! {
     a_merged_image_shows_what_an_overlay_shows needs Root;
+    links_across_layers_are_as_an_overlay_has_them needs Root;
     one_disk_shows_what_an_overlay_shows needs Root;
     more_layers_than_the_first_block_has_room_for_are_merged needs Root;
     the_same_image_gives_the_same_bytes;
@@ -109,6 +110,29 @@ fn a_merged_image_shows_what_an_overlay_shows() {
     assert_eq!(offsets[0], merged["size_bytes"].as_u64().unwrap());
     let text = env.msb("image inspect app:1").success().stdout;
     assert!(text.contains("Merged root filesystem"), "{text}");
+}
+
+/// A link to a file below brings that file into its layer, and the other names below stay what they are:
+/// Linux does the same when a program links in an overlay.
+fn links_across_layers_are_as_an_overlay_has_them() {
+    use std::os::unix::fs::MetadataExt as _;
+    let env = loaded(&[
+        "a = one\nb => a\nd = kept\ne => d\ng = old\nh => g",
+        "z => a\ny => d\n.wh.e = \ng = new",
+    ]);
+    let (_layers, overlay) = overlay(&env);
+    let merged = Mounted::merged(&env, "app:1");
+    let shown = nodes(merged.path());
+    assert_same(&shown, &nodes(overlay.path()), "merged");
+    let link_to = |name: &str| shown[Path::new(name)].link_to.as_deref();
+    assert_eq!(link_to("z"), Some(Path::new("a")));
+    assert_eq!(link_to("y"), Some(Path::new("d")));
+    assert_eq!(link_to("b"), None);
+    // The number of links is that of the names that are there.
+    for (name, links) in [("a", 2), ("b", 1), ("d", 2), ("g", 1), ("h", 1)] {
+        let metadata = merged.path().join(name).metadata().unwrap();
+        assert_eq!(metadata.nlink(), links, "{name}");
+    }
 }
 
 fn one_disk_shows_what_an_overlay_shows() {
