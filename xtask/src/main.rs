@@ -20,6 +20,7 @@ mod faults;
 mod fuzz;
 mod guests;
 mod incumbent;
+mod kernel;
 mod link;
 mod packages;
 mod setup;
@@ -37,6 +38,7 @@ Commands:
   setup   Find what building needs, or install it
   guests  Compile the plugins that ship with msb
   authors Install what builds plugins in JavaScript and Python, for the tests
+  kernel  Fetch the Linux that virtual machines of the tests boot
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)
   dependencies  Check licences, sources and use of the dependencies
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         "setup" => setup::ensure().map(|_| ()),
         "guests" => guests::build().map(|_| ()),
         "authors" => authors::ensure(),
+        "kernel" => kernel::ensure(),
         "demo" => demo::run_all(rest),
         "test" => test::run_all(rest),
         "dependencies" => command::root().and_then(|root| dependencies::check(&root)),

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run};
 use crate::{
-    authors, compiler, debian, dependencies, dist, faults, fuzz, guests, link, packages, setup,
+    authors, compiler, debian, dependencies, dist, faults, fuzz, guests, kernel, link, packages,
+    setup,
 };
 
 /// The programs that msb is tested against, as Debian packages.
@@ -21,8 +22,10 @@ const TOOLS: &[&str] = &[
     "curl",
     "dbus",
     "debootstrap",
+    "dmsetup",
     "docker-registry",
     "docker.io",
+    "e2fsprogs",
     "erofs-utils",
     "g++",
     "gnome-keyring",
@@ -35,12 +38,14 @@ const TOOLS: &[&str] = &[
     "openssl",
     "pass",
     "podman",
+    "qemu-system-x86",
     "qemu-utils",
     "skopeo",
     "tar",
     "tmux",
     "uidmap",
     "umoci",
+    "xz-utils",
 ];
 
 /// Runs the checks; with `--quick` not those that only look at documents and licences, and no tests
@@ -58,6 +63,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     guests::build()?;
     if !quick {
         authors::ensure()?;
+        kernel::ensure()?;
     }
     let root = root()?;
     let plugins = root.join("plugins");
