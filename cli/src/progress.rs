@@ -41,6 +41,7 @@ pub(crate) enum Work {
     Export,
     Serve,
     Disk,
+    Mount,
     Prune,
     Measure,
     Check,
@@ -63,6 +64,7 @@ impl Work {
             Self::Export => "Exporting",
             Self::Serve => "Serving",
             Self::Disk => "Merging layers",
+            Self::Mount => "Mounting",
             Self::Prune => "Pruning",
             Self::Measure => "Measuring",
             Self::Check => "Checking",
@@ -84,6 +86,7 @@ impl Work {
             Self::Verify | Self::Export => "checking",
             // Of a pull the rate says it.
             Self::Pull
+            | Self::Mount
             | Self::Prune
             | Self::Serve
             | Self::Measure

@@ -3,8 +3,10 @@
 //! Owns the calls and the programs that mount, and the table of mounts of the kernel. Knows nothing of
 //! images.
 
+pub(crate) mod mapper;
+
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,6 +47,24 @@ pub enum MountError {
         #[source]
         source: io::Error,
     },
+    /// A program that sets devices up is not there.
+    #[error("the program `{program}` is not there, which sets up devices for dm-verity")]
+    NoProgram {
+        /// Its name.
+        program: &'static str,
+    },
+    /// The kernel maps no devices.
+    #[error("the kernel has no device mapper, which dm-verity is a part of")]
+    NoDeviceMapper(#[source] io::Error),
+    /// A device could not be set up.
+    #[error("could not set up a device for {what}")]
+    Device {
+        /// What it is to show.
+        what: String,
+        /// What the program that sets it up has said.
+        #[source]
+        source: io::Error,
+    },
     /// What is mounted could not be read.
     #[error("could not read the table of mounts, `{TABLE}`")]
     Table(#[source] io::Error),
@@ -68,7 +88,8 @@ pub(crate) fn erofs(image: &Path, at: &Path) -> Result<(), MountError> {
     }
     let mut command = Command::new("mount");
     command.args(["-t", "erofs", "-o", "ro,loop,nosuid,nodev"]);
-    run(command.arg(image).arg(at)).map_err(|source| MountError::Mount {
+    let mounted = run(command.arg(image).arg(at), b"");
+    mounted.map(drop).map_err(|source| MountError::Mount {
         what: format!("`{}`", image.display()),
         at: at.to_owned(),
         source,
@@ -96,6 +117,15 @@ pub(crate) fn erofs_over(image: &Path, devices: &[PathBuf], at: &Path) -> Result
     };
     mount().map_err(|error| MountError::Mount {
         what: format!("`{}`", image.display()),
+        at: at.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// Mounts the EROFS image on a block device, read-only.
+pub(crate) fn erofs_device(device: &Path, at: &Path) -> Result<(), MountError> {
+    rustix::mount::mount(device, at, "erofs", flags(), None).map_err(|error| MountError::Mount {
+        what: format!("`{}`", device.display()),
         at: at.to_owned(),
         source: error.into(),
     })
@@ -133,7 +163,8 @@ pub(crate) fn overlay(
         .current_dir(below)
         .args(["-i", "-t", "overlay", "-o"])
         .arg(format!("ro,nosuid,nodev,lowerdir={}", lower.join(":")));
-    run(command.arg(source).arg(at)).map_err(|error| MountError::Mount {
+    let mounted = run(command.arg(source).arg(at), b"");
+    mounted.map(drop).map_err(|error| MountError::Mount {
         what: format!("an overlay of {} layers", lower.len()),
         at: at.to_owned(),
         source: error,
@@ -170,16 +201,27 @@ fn unmounting(at: &Path, error: rustix::io::Errno) -> MountError {
     }
 }
 
-/// Runs a program that mounts, and returns what it said if it failed.
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.stdin(Stdio::null()).env("LC_ALL", "C").output()?;
+/// Runs a program with something on its standard input, and returns what it printed, or what it said if
+/// it failed.
+fn run(command: &mut Command, input: &[u8]) -> io::Result<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env("LC_ALL", "C")
+        .spawn()?;
+    // One that does not read has failed, and says why. A table is short enough for a pipe to hold, or the
+    // program reads it before it says anything.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+    let output = child.wait_with_output()?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said: String = said.trim().chars().take(SAID).collect();
     Err(io::Error::other(if said.is_empty() {
-        format!("the program `mount` failed: {}", output.status)
+        let program = command.get_program().display();
+        format!("the program `{program}` failed: {}", output.status)
     } else {
         said
     }))

@@ -37,6 +37,7 @@ mod finding_the_way;
 mod fixtures;
 mod full_disk;
 mod growth;
+mod guest;
 mod hints;
 mod home;
 mod incumbent;
@@ -82,7 +83,7 @@ const SLOWEST: usize = 20;
 
 /// Tests that `cargo xtask test --quick` leaves out, since they take long: they run other people's
 /// compilers, wait for what never answers, make images of millions of bytes, or try a great many inputs.
-const LONG: [&str; 30] = [
+const LONG: [&str; 31] = [
     "amplification::",
     "auth::commands",
     "auth::desk",
@@ -97,6 +98,7 @@ const LONG: [&str; 30] = [
     "fixtures::",
     "full_disk::",
     "growth::",
+    "guest::",
     "hints::",
     "home::",
     "incumbent::",
@@ -186,6 +188,7 @@ fn main() {
         finding_the_way::tests(),
         fixtures::tests(),
         growth::tests(),
+        guest::tests(),
         interrupts::tests(),
         judges::tests(),
         merged::tests(),

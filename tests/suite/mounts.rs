@@ -29,6 +29,8 @@ tests! {
     without_root_the_other_ways_are_told needs Root;
     what_a_mount_lacks_is_not_half_mounted needs Root;
     what_the_kernel_refuses_is_told needs Root;
+    a_kernel_without_a_device_mapper_is_told needs Root, Veritysetup;
+    what_dm_verity_lacks_is_told needs Root;
     a_program_finds_what_a_virtual_machine_needs;
 }
 
@@ -352,6 +354,52 @@ fn what_the_kernel_refuses_is_told() {
     Run::of(&mut command).failure(&[
         "could not mount a tmpfs at `/run/msb/",
         "hint: the kernel must have EROFS and overlayfs, and this process the right to mount",
+    ]);
+    assert_eq!(left(&env), [""; 0]);
+    env.msb("rmi app:1").success();
+}
+
+/// The machine of `guest` has one, whatever this one has.
+fn a_kernel_without_a_device_mapper_is_told() {
+    let env = loaded(&sample());
+    let run = env.msb("image mount --verity app:1 at");
+    if run.code == Some(0) {
+        eprintln!("SKIPPED, NOT TESTED: this kernel has a device mapper");
+        env.msb("image umount at").success();
+    } else {
+        run.failure(&[
+            "the kernel has no device mapper, which dm-verity is a part of",
+            "Check that device-mapper is available in the kernel",
+            "hint: if the kernel has it as a module, `modprobe dm-verity` loads it; without it, mount the \
+             image without --verity",
+        ]);
+        // What the hint says helps.
+        env.msb("image mount app:1 at").success();
+        env.msb("image umount at").success();
+        env.msb("image verify").success();
+    }
+    assert_eq!(left(&env), [""; 0]);
+    env.msb("rmi app:1").success();
+    env.assert_clean();
+}
+
+fn what_dm_verity_lacks_is_told() {
+    let env = loaded(&sample());
+    let mount = env.command(["image", "mount", "--verity", "app:1", "at"]);
+    let mut command = Command::new("unshare");
+    // A machine that has only what is in another directory.
+    command
+        .args(["--mount", "sh", "-ec"])
+        .arg("mount -t tmpfs none /usr/sbin; mount -t tmpfs none /sbin; PATH=/nowhere exec \"$@\"")
+        .arg("sh")
+        .arg(mount.get_program());
+    command
+        .args(mount.get_args())
+        .current_dir(env.path(""))
+        .env("MSB_HOME", env.home());
+    Run::of(&mut command).failure(&[
+        "the program `losetup` is not there, which sets up devices for dm-verity",
+        "hint: install `dmsetup` and `losetup`: packages `dmsetup` and `mount` of Debian",
     ]);
     assert_eq!(left(&env), [""; 0]);
     env.msb("rmi app:1").success();

@@ -57,6 +57,8 @@ pub(crate) enum Tool {
     Curl,
     /// QEMU's tool for virtual disks.
     QemuImg,
+    /// QEMU, and the kernel that `cargo xtask kernel` fetches for it.
+    VirtualMachine,
     /// What makes and checks dm-verity trees.
     Veritysetup,
     /// GNU tar
@@ -112,6 +114,9 @@ impl Tool {
             Self::PythonForWasm => authors("python/installed").is_file(),
             Self::Curl => answers("curl"),
             Self::QemuImg => answers("qemu-img"),
+            Self::VirtualMachine => {
+                answers("qemu-system-x86_64") && guest_kernel("vmlinuz").is_file()
+            }
             Self::Veritysetup => answers("veritysetup"),
             Self::Tar => answers("tar"),
             Self::Packers => answers("lz4") && answers("xz") && exists("zip") && exists("unzip"),
@@ -156,6 +161,15 @@ pub(crate) fn authors(name: &str) -> PathBuf {
         PathBuf::from,
     );
     let folder = folder.canonicalize().unwrap_or(folder);
+    folder.join(name)
+}
+
+/// Returns a file of what `cargo xtask kernel` fetches.
+pub(crate) fn guest_kernel(name: &str) -> PathBuf {
+    let folder = std::env::var_os("MSB_GUEST_KERNEL").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guest-kernel"),
+        PathBuf::from,
+    );
     folder.join(name)
 }
 

@@ -49,6 +49,8 @@ fn every_command_and_flag_of_the_manual_is_there() {
         "image diff a b --ignore-times --format json",
         "image export alpine -o x.tar -q",
         "image mount alpine /mnt -q",
+        "image mount --verity alpine /mnt --format json",
+        "image mount alpine /mnt --root-hash 00",
         "image umount /mnt /mnt2",
         "image unmount -q /mnt",
         "store serve containerd /d",

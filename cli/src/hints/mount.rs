@@ -47,6 +47,25 @@ pub(super) fn for_mount(error: &MountImageError) -> Option<String> {
                 at.display()
             ))
         }
+        MountImageError::Mount(MountError::NoProgram { .. }) => Some(
+            "install `dmsetup` and `losetup`: packages `dmsetup` and `mount` of Debian, `device-mapper` and \
+             `util-linux-core` of Fedora"
+                .to_owned(),
+        ),
+        MountImageError::Mount(MountError::NoDeviceMapper(_)) => Some(
+            "if the kernel has it as a module, `modprobe dm-verity` loads it; without it, mount the image \
+             without --verity, and check the store with `msb image verify`"
+                .to_owned(),
+        ),
+        MountImageError::Mount(MountError::Device { .. }) => Some(
+            "the kernel must have loop devices and dm-verity (`modprobe dm-verity`), and this process the \
+             right to set devices up: in a container, neither is a matter of course"
+                .to_owned(),
+        ),
+        MountImageError::RootHash { image, .. } => Some(format!(
+            "the store has another image than the one with that root hash, or a changed one: `msb image \
+             verify {image}` tells"
+        )),
         MountImageError::Mount(MountError::Mount { .. }) => Some(
             "the kernel must have EROFS and overlayfs, and this process the right to mount: in a \
              container, neither is a matter of course"

@@ -274,29 +274,21 @@ fn command_line(verity: Option<&Verity>) -> String {
     let Some(verity) = verity else {
         return "root=/dev/vda rootfstype=erofs ro".to_owned();
     };
-    let Verity {
-        root_hash,
-        hash_offset,
-        algorithm,
-        block_size,
-        salt,
-    } = verity;
-    let sectors = hash_offset / SECTOR;
-    let blocks = hash_offset / *block_size as u64;
-    // The tree follows its superblock.
-    let start = blocks + 1;
-    format!(
-        "dm-mod.create=\"root,,,ro,0 {sectors} verity 1 /dev/vda /dev/vda {block_size} {block_size} \
-         {blocks} {start} {algorithm} {root_hash} {salt}\" root=/dev/dm-0 rootfstype=erofs ro"
-    )
+    let table = verity.table("/dev/vda", "/dev/vda", verity.hash_offset);
+    format!("dm-mod.create=\"root,,,ro,{table}\" root=/dev/dm-0 rootfstype=erofs ro")
 }
 
 /// Returns the table of the device mapper for a device of all files, each of which has to be a block
 /// device there.
 fn table(merged: &MergedImage) -> Vec<u8> {
+    linear_table(merged.parts())
+}
+
+/// Returns the table of the device mapper that puts devices of these lengths in bytes together.
+pub(super) fn linear_table<'a>(parts: impl Iterator<Item = (&'a Path, u64)>) -> Vec<u8> {
     let mut table = Vec::new();
     let mut start = 0;
-    for (path, size) in merged.parts() {
+    for (path, size) in parts {
         let sectors = size / SECTOR;
         let path = path.as_os_str().as_encoded_bytes();
         table.extend_from_slice(format!("{start} {sectors} linear ").as_bytes());

@@ -57,6 +57,10 @@ mod microsandbox_reader;
 mod mount;
 #[cfg(feature = "registry")]
 mod mount_error;
+#[cfg(feature = "registry")]
+mod mount_verity;
+#[cfg(feature = "registry")]
+mod mount_workshop;
 #[cfg(feature = "plugins")]
 mod name;
 mod output_file;
@@ -129,7 +133,7 @@ pub use merged::{MergedDevice, MergedImage, merged};
 #[cfg(feature = "registry")]
 pub(crate) use mount::release_unmounted;
 #[cfg(feature = "registry")]
-pub use mount::{MOUNT_SANDBOX, MountedImage, mount, unmount};
+pub use mount::{MOUNT_SANDBOX, MountOptions, MountedImage, mount, unmount};
 #[cfg(feature = "registry")]
 pub use mount_error::MountImageError;
 pub use prune::{PruneOptions, PruneReport, prune};

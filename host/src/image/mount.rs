@@ -7,31 +7,35 @@
 //! unmounts everything.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use msb_erofs::Image;
-use rustix::io::Errno;
 use serde::Serialize;
 
-use super::MountImageError;
+use super::mount_verity::mount_verity;
+use super::mount_workshop::Workshop;
 use super::verified::lossy;
+use super::{MountImageError, Verity};
 use crate::context::Context;
 use crate::digest::Digest;
-use crate::fs::{self, IfThere as _, PRIVATE_DIRECTORY};
+use crate::fs::{self, IfThere as _};
 use crate::limits::Limits;
-use crate::mount::{self, MountError, Mounted};
+use crate::mount::{self, Mounted};
 use crate::store::{ImageRecord, Store};
 
-/// Where layers are mounted until they lie over each other.
-const WORKSHOP: &str = "/run/msb";
-/// How the names of locks end there: one for each directory, held by the process that mounts in it.
-const LOCK: &str = ".lock";
 /// How the name of a mount begins in the table of the kernel; the digest of the manifest follows.
 const SOURCE: &str = "msb:";
 /// How the name of the sandbox begins that stands for a mount; the directory follows.
 pub const MOUNT_SANDBOX: &str = "mount:";
+
+/// How to mount an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountOptions {
+    /// Have the kernel prove each block that it reads (dm-verity).
+    pub verity: bool,
+    /// The root hash that the image must have, in hexadecimal digits; it implies [`verity`](Self::verity).
+    pub root_hash: Option<String>,
+}
 
 /// A mount of an image. Its JSON form is part of the command line's contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,20 +50,30 @@ pub struct MountedImage {
     pub layers: usize,
     /// Whether it is one filesystem, as kernels since 6.12 mount it, and not an overlay of the layers.
     pub merged: bool,
+    /// What proves it, with [`MountOptions::verity`]: what a disk of all files, one after the other, is
+    /// proven by.
+    pub verity: Option<Verity>,
 }
 
 /// Mounts the root filesystem of the image that `selector` names at an empty directory, read-only, and
 /// without the effect of devices and of set-user-ID programs. The image is in use until it is unmounted.
+///
+/// With [`MountOptions::verity`], all of the image is read once before it is mounted.
 pub fn mount(
     store: &Store,
     selector: &str,
     directory: &Path,
+    options: &MountOptions,
     limits: &Limits,
     context: &Context,
 ) -> Result<MountedImage, MountImageError> {
     let Context { progress, cancel } = context;
+    let has_verity = options.verity || options.root_hash.is_some();
     check_rights(selector)?;
     let directory = check_directory(directory)?;
+    if has_verity {
+        mount::mapper::check()?;
+    }
     release_unmounted(store)?;
     Workshop::tidy()?;
     let lease = store.lease(progress.as_ref(), cancel)?;
@@ -85,22 +99,29 @@ pub fn mount(
     let _pins = store.pin_layers(diff_ids, progress.as_ref(), cancel)?;
     drop(lease);
     store.use_image(&sandbox, &digest)?;
-    // Where the kernel cannot, or there is no room for the merged image, the layers will do.
-    let is_merged = match mount_merged(store, &digest, &directory, limits, context) {
-        Ok(()) => Ok(true),
-        Err(_) => put_together(&image, &layers, &directory, context).map(|()| false),
+    let mounted = if has_verity {
+        let root_hash = options.root_hash.as_deref();
+        mount_verity(store, &digest, &directory, root_hash, limits, context)
+            .map(|verity| (true, Some(verity)))
+    } else {
+        // Where the kernel cannot, or there is no room for the merged image, the layers will do.
+        match mount_merged(store, &digest, &directory, limits, context) {
+            Ok(()) => Ok((true, None)),
+            Err(_) => put_together(&image, &layers, &directory, context).map(|()| (false, None)),
+        }
     };
     // Another process may have ended the use of what was not mounted yet.
-    let used = is_merged.and_then(|is_merged| {
+    let used = mounted.and_then(|mounted| {
         store.use_image(&sandbox, &digest)?;
-        Ok(is_merged)
+        Ok(mounted)
     });
     match used {
-        Ok(merged) => Ok(MountedImage {
+        Ok((merged, verity)) => Ok(MountedImage {
             manifest_digest: image.digest,
             directory,
             layers: layers.len(),
             merged,
+            verity,
         }),
         Err(error) => {
             let _ = mount::unmount_lazily(&directory);
@@ -171,11 +192,12 @@ pub(crate) fn release_unmounted(store: &Store) -> Result<(), MountImageError> {
     Ok(())
 }
 
-/// Returns whether something that is mounted is an image: an overlay that is called so, or a file of the
-/// store.
+/// Returns whether something that is mounted is an image: an overlay that is called so, a file of the
+/// store, or a device that proves some.
 fn is_ours(store: &Store, mounted: &Mounted) -> bool {
     mount::begins_with(&mounted.source, OsStr::new(SOURCE))
         || mount::begins_with(&mounted.source, store.home().root().as_os_str())
+        || mount::mapper::is_ours(&mounted.source)
 }
 
 /// Returns the name of the sandbox that stands for a mount.
@@ -246,93 +268,8 @@ fn put_together(
     let source = format!("{SOURCE}{}", image.digest);
     Ok(mount::overlay(
         &source,
-        &workshop.directory,
+        workshop.directory(),
         &lower,
         directory,
     )?)
-}
-
-/// A directory to mount layers in. When it is dropped, the mounts in it are detached: what lies over
-/// them keeps them.
-struct Workshop {
-    directory: PathBuf,
-    lock_path: PathBuf,
-    _lock: File,
-}
-
-impl Workshop {
-    /// Makes one.
-    fn open() -> Result<Self, MountImageError> {
-        let parent = Path::new(WORKSHOP);
-        let failed = |source| MountImageError::io("create", parent, source);
-        fs::create_directory(parent, PRIVATE_DIRECTORY).map_err(failed)?;
-        for _ in 0..100 {
-            let name = format!("{}-{:x}", std::process::id(), fastrand::u32(..));
-            let lock_path = parent.join(format!("{name}{LOCK}"));
-            let mut options = File::options();
-            let lock = match options.write(true).create_new(true).open(&lock_path) {
-                Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => continue,
-                lock => lock.map_err(failed)?,
-            };
-            lock.lock().map_err(failed)?;
-            let workshop = Self {
-                directory: parent.join(name),
-                lock_path,
-                _lock: lock,
-            };
-            fs::create_directory(&workshop.directory, PRIVATE_DIRECTORY).map_err(failed)?;
-            mount::private_tmpfs(&workshop.directory)?;
-            return Ok(workshop);
-        }
-        Err(failed(Errno::EXIST.into()))
-    }
-
-    fn make(&self, name: &str) -> Result<PathBuf, MountImageError> {
-        let directory = self.directory.join(name);
-        let made = fs::create_directory(&directory, fs::SHARED_DIRECTORY);
-        made.map_err(|source| MountImageError::io("create", &directory, source))?;
-        Ok(directory)
-    }
-
-    /// Takes away those whose process is gone.
-    fn tidy() -> Result<(), MountImageError> {
-        let entries = fs::entries(Path::new(WORKSHOP)).if_there()?;
-        for entry in entries.into_iter().flatten() {
-            let lock_path = entry?.path();
-            let name = lock_path.to_string_lossy().into_owned();
-            let Some(directory) = name.strip_suffix(LOCK) else {
-                continue;
-            };
-            let Ok(lock) = File::open(&lock_path) else {
-                continue;
-            };
-            if lock.try_lock().is_ok() {
-                drop(Self {
-                    directory: directory.into(),
-                    lock_path,
-                    _lock: lock,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        // What cannot be taken away now is by the next one.
-        let detached = mount::unmount_lazily(&self.directory);
-        let is_gone = match detached {
-            Ok(()) => true,
-            Err(MountError::Unmount { source, .. }) => matches!(
-                Errno::from_io_error(&source),
-                Some(Errno::INVAL | Errno::NOENT)
-            ),
-            Err(_) => false,
-        };
-        if is_gone {
-            let _ = fs::remove_directory(&self.directory);
-            let _ = fs::remove_file(&self.lock_path);
-        }
-    }
 }

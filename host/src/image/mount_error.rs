@@ -82,6 +82,16 @@ pub enum MountImageError {
         #[source]
         source: ErofsError,
     },
+    /// An image has another root hash than it must have.
+    #[error("the root hash of {image} is {found}, not {expected}")]
+    RootHash {
+        /// The digest of its manifest.
+        image: String,
+        /// The root hash that was asked for.
+        expected: String,
+        /// The root hash that it has.
+        found: String,
+    },
     /// The merged image could not be made.
     #[error(transparent)]
     Merge(#[from] MergeError),

@@ -1,6 +1,7 @@
 //! The hash tree by which a kernel proves each block of a disk that it reads (dm-verity).
 //!
-//! Owns the tree and the superblock in front of it, both appended to the data. Source: Linux
+//! Owns the tree and the superblock in front of it, appended to the data or apart from it, and the line
+//! of the device mapper's table that puts both together. Source: Linux
 //! `Documentation/admin-guide/device-mapper/verity.rst`, and the on-disk format of cryptsetup
 //! (`lib/verity/verity.c`).
 
@@ -11,6 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::disk::SECTOR;
 use crate::cancel::Cancel;
 use crate::digest::hex;
 
@@ -32,7 +34,7 @@ const BUFFER: usize = 64 * BLOCK;
 pub struct Verity {
     /// The digest that proves everything, in hexadecimal digits.
     pub root_hash: String,
-    /// Where the data ends and the superblock of the tree starts, in bytes.
+    /// Where the data ends, in bytes. On a disk that has both, the superblock of the tree starts there.
     pub hash_offset: u64,
     /// The algorithm of the digests.
     pub algorithm: &'static str,
@@ -56,26 +58,41 @@ pub(super) fn append(
     uuid: [u8; 16],
     cancel: &Cancel,
 ) -> io::Result<Verity> {
+    write(&[(file, length)], file, length, uuid, cancel)
+}
+
+/// Writes a tree over the first bytes of some files, one after the other, whole blocks of each, into
+/// `file` from `start` on.
+pub(super) fn write(
+    parts: &[(&File, u64)],
+    file: &File,
+    start: u64,
+    uuid: [u8; 16],
+    cancel: &Cancel,
+) -> io::Result<Verity> {
+    let length: u64 = parts.iter().map(|(_, length)| length).sum();
     let blocks = length / BLOCK as u64;
     let mut tree = Tree {
         file,
-        levels: levels(blocks, length + BLOCK as u64),
+        levels: levels(blocks, start + BLOCK as u64),
         root: [0; DIGEST],
     };
     let mut buffer = vec![0; BUFFER];
-    let mut offset = 0;
-    while offset < length {
-        cancel.check().map_err(io::Error::other)?;
-        let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
-        let (part, _) = buffer.split_at_mut(left.min(BUFFER));
-        file.read_exact_at(part, offset)?;
-        for block in part.chunks(BLOCK) {
-            tree.push(0, digest(block))?;
+    for (input, length) in parts {
+        let mut offset = 0;
+        while offset < *length {
+            cancel.check().map_err(io::Error::other)?;
+            let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
+            let (part, _) = buffer.split_at_mut(left.min(BUFFER));
+            input.read_exact_at(part, offset)?;
+            for block in part.chunks(BLOCK) {
+                tree.push(0, digest(block))?;
+            }
+            offset += part.len() as u64;
         }
-        offset += part.len() as u64;
     }
     let root = tree.finish()?;
-    file.write_all_at(&superblock(blocks, uuid), length)?;
+    file.write_all_at(&superblock(blocks, uuid), start)?;
     Ok(Verity {
         root_hash: hex(&root),
         hash_offset: length,
@@ -83,6 +100,28 @@ pub(super) fn append(
         block_size: BLOCK,
         salt: hex(&SALT),
     })
+}
+
+impl Verity {
+    /// Returns the line of the device mapper's table for a device that is proven. `hash_offset` is where
+    /// the superblock of the tree is on the device with the hashes, in bytes.
+    pub(super) fn table(&self, data: &str, hashes: &str, hash_offset: u64) -> String {
+        let Self {
+            root_hash,
+            hash_offset: length,
+            algorithm,
+            block_size,
+            salt,
+        } = self;
+        let sectors = length / SECTOR;
+        let blocks = length / *block_size as u64;
+        // The tree follows its superblock.
+        let start = hash_offset / *block_size as u64 + 1;
+        format!(
+            "0 {sectors} verity 1 {data} {hashes} {block_size} {block_size} {blocks} {start} {algorithm} \
+             {root_hash} {salt}"
+        )
+    }
 }
 
 /// Returns how many bytes a tree over the first `length` bytes of a file takes with its superblock.
@@ -259,6 +298,35 @@ mod tests {
             let expected = length + ((1 + levels) * BLOCK) as u64;
             assert_eq!(file.metadata().unwrap().len(), expected, "{blocks}");
         }
+    }
+
+    #[test]
+    fn a_tree_over_parts_is_that_of_all_of_them_in_one_file() {
+        let data: Vec<u8> = (0..300_usize)
+            .flat_map(|block| block.to_le_bytes().repeat(BLOCK / 8))
+            .collect();
+        let file = |data: &[u8]| {
+            let file = tempfile::tempfile().unwrap();
+            file.write_all_at(data, 0).unwrap();
+            file
+        };
+        let length = data.len() as u64;
+        let disk = file(&data);
+        let appended = append(&disk, length, [7; 16], &Cancel::default()).unwrap();
+        let (first, second) = data.split_at(130 * BLOCK);
+        let (first_file, second_file, apart) = (file(first), file(second), file(&[]));
+        let parts = [
+            (&first_file, first.len() as u64),
+            (&second_file, second.len() as u64),
+        ];
+        let written = write(&parts, &apart, 0, [7; 16], &Cancel::default()).unwrap();
+        assert_eq!(written, appended);
+        let mut on_disk = vec![0; usize::try_from(appended_size(length)).unwrap()];
+        disk.read_exact_at(&mut on_disk, length).unwrap();
+        let mut alone = vec![0; on_disk.len()];
+        apart.read_exact_at(&mut alone, 0).unwrap();
+        assert!(alone == on_disk);
+        assert_eq!(apart.metadata().unwrap().len(), alone.len() as u64);
     }
 
     #[test]

@@ -6,13 +6,14 @@ use super::Msb;
 use super::operation::{Operation, Work, sealed::Sealed};
 use crate::Error;
 use crate::context::Context;
-use crate::image::{self, MountedImage};
+use crate::image::{self, MountOptions, MountedImage};
 
 /// Mounts an image: see [`Msb::mount`].
 #[derive(Clone, Debug)]
 pub struct Mount {
     image: String,
     directory: PathBuf,
+    options: MountOptions,
 }
 
 /// Unmounts an image: see [`Msb::unmount`].
@@ -31,6 +32,7 @@ impl Msb {
         let work = Mount {
             image: image.into(),
             directory: directory.into(),
+            options: MountOptions::default(),
         };
         Operation::new(self, work)
     }
@@ -38,6 +40,23 @@ impl Msb {
     /// Unmounts an image, and ends its use. Returns the directory without symbolic links.
     pub fn unmount(&self, directory: impl Into<PathBuf>) -> Operation<Unmount> {
         Operation::new(self, Unmount(directory.into()))
+    }
+}
+
+impl Operation<Mount> {
+    /// Has the kernel prove each block that it reads by a hash tree (dm-verity): a bit that changes after
+    /// this is an I/O error. All of the image is read once before it is mounted, and the report has the
+    /// root hash, which is that of a raw disk of the image.
+    pub fn verity(mut self, verity: bool) -> Self {
+        self.work.options.verity = verity;
+        self
+    }
+
+    /// Mounts the image only if it has this root hash, in hexadecimal digits, and as
+    /// [`verity`](Self::verity) does.
+    pub fn root_hash(mut self, root_hash: Option<String>) -> Self {
+        self.work.options.root_hash = root_hash;
+        self
     }
 }
 
@@ -57,6 +76,7 @@ impl Work for Mount {
             &store,
             &self.image,
             &self.directory,
+            &self.options,
             limits,
             context,
         )?)

@@ -1,0 +1,377 @@
+//! A virtual machine that boots with what msb gives it: its drives and their command line, disks of every
+//! type, and msb itself, which mounts an image through dm-verity there.
+//!
+//! One machine does all of that, since booting takes the longest. QEMU emulates it, so that it boots on
+//! any machine; its kernel is the one of `cargo xtask kernel`.
+
+mod machine;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use self::machine::{Drive, Machine};
+use crate::archive::{Image, sha256};
+use crate::env::TestEnv;
+use crate::tests;
+
+tests! {
+    a_machine_boots_from_the_drives_of_an_image needs Root, Busybox, VirtualMachine;
+    a_machine_mounts_disks_of_every_type needs Root, Busybox, VirtualMachine;
+    a_flipped_bit_of_a_disk_is_an_io_error_in_a_machine needs Root, Busybox, VirtualMachine;
+    an_image_is_mounted_through_dm_verity needs Root, Busybox, VirtualMachine;
+    a_flipped_bit_under_a_mount_through_dm_verity_is_an_io_error needs Root, Busybox, VirtualMachine;
+    a_mount_through_dm_verity_goes_with_all_its_devices needs Root, Busybox, VirtualMachine;
+    a_mount_through_dm_verity_that_fails_or_is_killed_leaves_nothing needs Root, Busybox, VirtualMachine;
+    an_image_with_another_root_hash_is_not_mounted needs Root, Busybox, VirtualMachine;
+}
+
+/// The types of disks, as options of `image disk`.
+const DISKS: [(&str, &str); 5] = [
+    ("vmdk", "--type vmdk"),
+    ("raw", "--type raw"),
+    ("erofs", "--type erofs"),
+    ("lz4", "--type erofs --compress lz4"),
+    ("zstd", "--type erofs --compress zstd"),
+];
+
+/// What the machine does, as root in the files that it was given. `show` prints the digests of all files
+/// below a directory, and `left` what is set up of devices after a while.
+const SCRIPT: &str = r#"
+say drives
+mount_as "$(cat /proc/cmdline)" /mnt && show /mnt && umount /mnt
+
+say boots
+cat /proc/version
+
+for disk in vmdk raw erofs lz4 zstd; do
+    say $disk
+    mount_as "$(cat /lines/$disk)" /mnt && show /mnt && umount /mnt
+done
+
+for disk in sound flipped; do
+    say $disk
+    dmsetup create --concise "$(cat /lines/$disk.dm)"
+    mount_as "$(cat /lines/$disk)" /mnt && show /mnt && umount /mnt
+    dmsetup remove root
+done
+
+say mount
+msb image mount app:1 /mnt --verity --format json 2> /run/words || cat /run/words
+say mounted
+show /mnt
+say devices
+dmsetup table
+say source
+grep ' /mnt ' /proc/mounts
+say used
+msb rmi app:1
+
+flip
+say read-flipped
+show /mnt
+say umount
+msb image umount /mnt
+say left-of-umount
+left
+
+say other-hash
+msb image mount app:1 /mnt --root-hash "$(cat /lines/root-hash)"
+say left-of-other-hash
+left
+flip
+say same-hash
+msb image mount app:1 /mnt --root-hash "$(tr a-f A-F < /lines/root-hash)"
+show /mnt
+say left-of-plain-umount
+umount /mnt
+left
+
+say failed
+PATH=/fails:$PATH msb image mount --verity app:1 /mnt
+say left-of-failed
+left
+
+say killed
+PATH=/hangs:$PATH msb image mount --verity app:1 /mnt &
+for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ -e /run/hangs ] || sleep 1; done
+kill -9 $!
+wait $!
+dmsetup ls
+losetup -a
+ls /run/msb
+msb image mount --verity app:1 /mnt && show /mnt
+msb image umount /mnt
+say left-of-killed
+left
+say rmi
+msb rmi app:1
+say end
+"#;
+
+/// Programs that take the place of `dmsetup`, by the directory that each is in.
+const FAKES: [(&str, &str); 2] = [
+    (
+        "fails",
+        "case \"$*\" in *-data) ;; create*) echo no verity here >&2; exit 1;; esac",
+    ),
+    (
+        "hangs",
+        "case \"$*\" in *-data) ;; create*) touch /run/hangs; exec sleep 1000;; esac",
+    ),
+];
+
+/// What the one machine has said, and what it was to say.
+struct Boot {
+    /// By what was tried.
+    said: BTreeMap<String, String>,
+    /// The digests of all files of the image, as the machine prints them.
+    files: String,
+    root_hash: String,
+}
+
+impl Boot {
+    fn said(&self, what: &str) -> &str {
+        let said = self.said.get(what);
+        said.unwrap_or_else(|| panic!("the machine did not come to {what}: {:#?}", self.said))
+    }
+
+    #[track_caller]
+    fn assert_shows_all(&self, what: &str) {
+        assert_eq!(self.said(what), self.files, "{what}");
+    }
+
+    /// Asserts that all files but one could be read, and that one could not.
+    #[track_caller]
+    fn assert_shows_a_flipped_bit(&self, what: &str) {
+        let said = self.said(what);
+        for line in self.files.lines() {
+            assert_eq!(said.contains(line), !line.ends_with("./data"), "{said}");
+        }
+        let failed = said
+            .lines()
+            .any(|line| line.contains("./data': Input/output error"));
+        assert!(failed, "{said}");
+    }
+}
+
+/// Returns what the machine has said, which boots for the first test that wants to know.
+fn booted() -> &'static Boot {
+    static BOOT: OnceLock<Boot> = OnceLock::new();
+    BOOT.get_or_init(boot)
+}
+
+fn boot() -> Boot {
+    let letters = |count: usize| -> String {
+        let mut random = fastrand::Rng::with_seed(count as u64);
+        std::iter::repeat_with(|| random.alphanumeric())
+            .take(count)
+            .collect()
+    };
+    let (data, big) = (letters(20_000), "compressible ".repeat(20_000));
+    let layers = [
+        "etc/\netc/old = 1\netc/kept = kept\nusr/\nusr/bin/\nusr/bin/tool = binary\nopt/\nopt/a = 1".to_owned(),
+        format!("etc/.wh.old = \nopt/.wh..wh..opq = \nopt/b = 2\nbig = {big}"),
+        format!("data = {data}"),
+    ];
+    let env = TestEnv::new();
+    let layers = layers.each_ref().map(String::as_str);
+    env.write("in.tar", &Image::new("app:1", &layers).docker());
+    env.msb("load -q -i in.tar").success();
+    let files = [
+        ("big", big.as_str()),
+        ("data", &data),
+        ("etc/kept", "kept"),
+        ("opt/b", "2"),
+        ("usr/bin/tool", "binary"),
+    ];
+    let files = files.map(|(path, contents)| {
+        let digest = sha256(contents.as_bytes());
+        format!("{}  ./{path}\n", digest.trim_start_matches("sha256:"))
+    });
+
+    let mut machine = Machine::new();
+    let mut lines = BTreeMap::new();
+    let mut reports = BTreeMap::new();
+    for (name, options) in DISKS.into_iter().chain([
+        ("sound", "--type raw --verity"),
+        ("flipped", "--type raw --verity"),
+    ]) {
+        let line = format!("image disk app:1 -q {options} -o {name} --format json");
+        reports.insert(name, env.json(&line));
+    }
+    let details = env.json("image inspect app:1 --format json");
+    let runtime = &details["runtime"];
+    for drive in runtime["drives"].as_array().unwrap() {
+        let path = PathBuf::from(drive["path"].as_str().unwrap());
+        assert_eq!(
+            machine.add(Drive::raw(&path)),
+            drive["device"].as_str().unwrap()
+        );
+    }
+    // The middle of the file, in the disk and in its layer.
+    let part = &data.as_bytes()[9000..9100];
+    flip(&env.path("flipped"), position(&env.path("flipped"), part));
+    let layer = PathBuf::from(details["layers"][2]["erofs_path"].as_str().unwrap());
+    let flipped = position(&layer, part);
+    for (name, report) in &reports {
+        let drive = match *name {
+            "vmdk" => Drive::vmdk(&env.path(name)),
+            _ => Drive::raw(&env.path(name)),
+        };
+        let device = machine.add(drive);
+        let line = report["kernel_command_line"].as_str().unwrap();
+        if report["verity"].is_null() {
+            assert_eq!(line, runtime["disk_kernel_command_line"].as_str().unwrap());
+        }
+        // It is for a machine whose first drive is the disk.
+        let line = line.replace("/dev/vda", &device);
+        match line
+            .strip_prefix("dm-mod.create=\"")
+            .and_then(|it| it.split_once("\" "))
+        {
+            Some((table, line)) => {
+                lines.insert(format!("{name}.dm"), table.to_owned());
+                lines.insert((*name).to_owned(), line.to_owned());
+            }
+            None => {
+                lines.insert((*name).to_owned(), line);
+            }
+        }
+    }
+    let root_hash = reports["sound"]["verity"]["root_hash"].as_str().unwrap();
+    lines.insert("root-hash".to_owned(), root_hash.to_owned());
+
+    let layer = layer.strip_prefix(env.home()).unwrap();
+    let flip = format!(
+        "flip() {{ flip_bit {flipped} /home/{}; }}\n",
+        layer.display()
+    );
+    machine.add_home(env.home());
+    for (name, line) in lines {
+        machine.add_file(&format!("lines/{name}"), &line);
+    }
+    for (directory, what) in FAKES {
+        let text = format!("#!/bin/sh\n{what}\nexec /sbin/dmsetup \"$@\"\n");
+        machine.add_program(&format!("{directory}/dmsetup"), &text);
+    }
+    let line = runtime["kernel_command_line"].as_str().unwrap();
+    Boot {
+        said: machine.run(line, &format!("{flip}{SCRIPT}")),
+        files: files.concat(),
+        root_hash: root_hash.to_owned(),
+    }
+}
+
+/// Returns where bytes are in a file.
+fn position(path: &Path, part: &[u8]) -> u64 {
+    let bytes = fs::read(path).unwrap();
+    let at = bytes.windows(part.len()).position(|it| it == part);
+    at.unwrap() as u64
+}
+
+fn flip(path: &Path, offset: u64) {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+}
+
+fn a_machine_boots_from_the_drives_of_an_image() {
+    let boot = booted();
+    assert!(boot.said("boots").starts_with("Linux version "));
+    boot.assert_shows_all("drives");
+}
+
+fn a_machine_mounts_disks_of_every_type() {
+    for (name, _) in DISKS {
+        booted().assert_shows_all(name);
+    }
+}
+
+fn a_flipped_bit_of_a_disk_is_an_io_error_in_a_machine() {
+    booted().assert_shows_all("sound");
+    booted().assert_shows_a_flipped_bit("flipped");
+}
+
+fn an_image_is_mounted_through_dm_verity() {
+    let boot = booted();
+    let mounted: Value = serde_json::from_str(boot.said("mount")).unwrap();
+    assert_eq!(mounted["merged"], true);
+    // The same as that of a raw disk.
+    assert_eq!(mounted["verity"]["root_hash"], boot.root_hash);
+    boot.assert_shows_all("mounted");
+    let devices = boot.said("devices");
+    assert!(
+        devices.contains(" verity 1 ") && devices.contains(&boot.root_hash),
+        "{devices}"
+    );
+    let source = boot.said("source");
+    assert!(source.starts_with("/dev/dm-"), "{source}");
+    assert!(source.contains("ro,nosuid,nodev"), "{source}");
+    assert!(boot.said("used").contains("in use by sandbox mount:/mnt"));
+}
+
+fn a_flipped_bit_under_a_mount_through_dm_verity_is_an_io_error() {
+    booted().assert_shows_a_flipped_bit("read-flipped");
+}
+
+fn a_mount_through_dm_verity_goes_with_all_its_devices() {
+    let boot = booted();
+    assert!(boot.said("umount").contains("Unmounted"));
+    assert_eq!(boot.said("left-of-umount"), "");
+    // Whatever unmounts it.
+    assert_eq!(boot.said("left-of-plain-umount"), "");
+}
+
+fn a_mount_through_dm_verity_that_fails_or_is_killed_leaves_nothing() {
+    let boot = booted();
+    for words in [
+        "could not set up a device for `msb-",
+        "no verity here",
+        "hint: the kernel must have loop devices and dm-verity (`modprobe dm-verity`)",
+    ] {
+        assert!(
+            boot.said("failed").contains(words),
+            "{}",
+            boot.said("failed")
+        );
+    }
+    assert_eq!(boot.said("left-of-failed"), "");
+    let killed = boot.said("killed");
+    // There was something left, and the next mount has taken it away.
+    assert!(killed.contains("-data\t"), "{killed}");
+    assert!(killed.contains("/dev/loop"), "{killed}");
+    assert!(killed.contains(&boot.files), "{killed}");
+    assert_eq!(boot.said("left-of-killed"), "");
+    assert!(boot.said("rmi").contains("Removed"), "{}", boot.said("rmi"));
+}
+
+fn an_image_with_another_root_hash_is_not_mounted() {
+    let boot = booted();
+    let said = boot.said("other-hash");
+    assert!(said.contains("the root hash of sha256:"), "{said}");
+    assert!(
+        said.contains(&format!(", not {}", boot.root_hash)),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: the store has another image than the one with that root hash"),
+        "{said}"
+    );
+    assert_eq!(boot.said("left-of-other-hash"), "");
+    let said = boot.said("same-hash");
+    assert!(
+        said.contains(&format!("root hash: {}", boot.root_hash)),
+        "{said}"
+    );
+    assert!(said.contains(&boot.files), "{said}");
+}
