@@ -5,11 +5,11 @@
 //! Times and paths of the home may differ; `[..]` stands for anything within a line. A file `app.tar`, an image of two layers called
 //! `app:1`, is there from the start, and so is a plugin, `my-provider.wasm`.
 
-pub(crate) mod advice;
-pub(crate) mod deeds;
-pub(crate) mod hour;
-pub(crate) mod modules;
-pub(crate) mod names;
+mod advice;
+mod deeds;
+mod hour;
+mod modules;
+mod names;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,6 +32,19 @@ tests! {
     every_claim_about_hostile_plugins_has_its_test;
     every_claim_of_the_security_policy_has_its_test;
     every_row_of_the_comparison_has_its_test;
+}
+
+/// Returns the tests of all documents.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [
+        tests(),
+        advice::tests(),
+        deeds::tests(),
+        hour::tests(),
+        modules::tests(),
+        names::tests(),
+    ];
+    tests.into_iter().flatten().collect()
 }
 
 const COMPARISON: &str = include_str!("../../docs/comparison.md");
@@ -71,7 +84,7 @@ const DOCUMENTS: [(&str, &str); 21] = [
     ("docs/disks.md", include_str!("../../docs/disks.md")),
     (hour::NAME, hour::DOCUMENT),
     ("docs/hints.md", advice::HINTS),
-    ("docs/json.md", crate::scripts::DOCUMENT),
+    ("docs/json.md", crate::cli::scripts::DOCUMENT),
     (
         "docs/performance.md",
         include_str!("../../docs/performance.md"),
@@ -354,7 +367,7 @@ fn every_fault_of_registries_has_its_row_and_its_test() {
         assert!(cells[2].contains('`'), "no test in: {row}");
         named.extend(functions(cells[2]));
     }
-    let tests = crate::faults::all();
+    let tests = crate::pull::faults::all();
     let defined: BTreeSet<&str> = tests
         .iter()
         .filter_map(|test| test.name.rsplit("::").next())

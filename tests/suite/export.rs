@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::archive::Image;
+use crate::cli::terminal::Terminal;
 use crate::env::{Run, TestEnv};
 use crate::mount::{Mounted, assert_same, nodes};
-use crate::terminal::Terminal;
+use crate::oracle::truth::compare::{exported, mounted_layers};
 use crate::tests;
 use crate::tools;
-use crate::truth::compare::{exported, mounted_layers};
 
 tests! {
     what_is_exported_is_what_the_kernel_shows needs Root, Tar;

@@ -1,5 +1,7 @@
 //! msb as its users see it: the binary, real engines, the kernel.
 //!
+//! A directory has the tests of one command or module; `support` has what they are made with.
+//!
 //! Each test says which tools it needs. Where one is missing the test is listed as ignored, with a
 //! line that says so; with `MSB_TEST_NO_SKIP=1` it fails instead. `MSB_TEST_QUICK=1` leaves out those
 //! that take long.
@@ -11,69 +13,37 @@
     reason = "a test stops at the first surprise and says what it was"
 )]
 
-mod adopt;
-mod amplification;
-mod archive;
-mod archive_forms;
 mod auth;
-mod bad_input;
-mod catalogue;
-mod chains;
-mod commands;
-mod compiled;
-mod compressed;
-mod concurrency;
-mod digests;
-mod disk;
+mod cli;
+mod disks;
 mod docs;
 mod documents;
-mod engine;
-mod env;
-mod examples;
 mod export;
-mod faults;
-mod faulty;
-mod finding_the_way;
-mod fixtures;
-mod full_disk;
-mod growth;
 mod guest;
 mod hints;
-mod home;
-mod incumbent;
-mod indexes;
-mod inside;
-mod interrupts;
-mod judges;
-mod merged;
-mod mount;
+mod images;
+mod library;
+mod load;
+mod microsandbox;
 mod mounts;
-mod naming;
-mod odd_archives;
-mod outputs;
-mod partial_loads;
+mod oracle;
 mod plugins;
-mod random_operations;
-mod references;
+mod pull;
 mod registry;
-mod resources;
-mod round_trip;
-mod sandboxes;
-mod save_output;
+mod save;
 mod scale;
-mod scripts;
 mod serve;
-mod serve_microsandbox;
-mod settings;
-mod terminal;
-mod tools;
-mod truth;
-mod verify;
+mod store;
+mod support;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
+use support::{
+    archive, authority, docker_registry, engine, env, faulty, http_proxy, mount, registry_scene,
+    relay, socks_proxy, token_service, tools,
+};
 use tools::Tool;
 
 /// How long each test took, for the list of the slowest.
@@ -83,38 +53,39 @@ const SLOWEST: usize = 20;
 
 /// Tests that `cargo xtask test --quick` leaves out, since they take long: they run other people's
 /// compilers, wait for what never answers, make images of millions of bytes, or try a great many inputs.
-const LONG: [&str; 31] = [
-    "amplification::",
+const LONG: [&str; 32] = [
     "auth::commands",
     "auth::desk",
     "auth::logins",
     "auth::stages",
-    "catalogue::",
-    "compiled::",
+    "cli::interrupts::",
     "docs::advice",
     "documents::",
-    "examples::",
-    "faults::",
-    "fixtures::",
-    "full_disk::",
-    "growth::",
     "guest::",
     "hints::",
-    "home::",
-    "incumbent::",
-    "interrupts::",
-    "outputs::",
+    "images::verify::",
+    "library::",
+    "load::amplification::",
+    "load::engine_outputs::",
+    "load::resources::",
+    "microsandbox::incumbent::",
+    "oracle::fixtures::",
+    "oracle::truth::",
+    "plugins::compiled::",
     "plugins::conformance",
+    "plugins::examples::",
     "plugins::guide",
     "plugins::hostile",
     "plugins::languages",
     "plugins::rootfs",
     "plugins::scaffold",
+    "pull::",
     "registry::",
-    "resources::",
-    "scale::",
-    "truth::",
-    "verify::",
+    "scale::growth::",
+    "scale::layers::",
+    "store::catalogue::",
+    "store::full_disk::",
+    "store::home::",
 ];
 
 /// A test and what it needs.
@@ -145,67 +116,28 @@ fn main() {
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let quick = std::env::var_os("MSB_TEST_QUICK").is_some();
     let tests = [
-        adopt::tests(),
-        amplification::tests(),
         auth::all(),
-        catalogue::tests(),
-        commands::tests(),
-        compiled::tests(),
-        compressed::tests(),
-        chains::tests(),
-        references::tests(),
-        registry::all(),
-        bad_input::tests(),
-        odd_archives::tests(),
-        outputs::tests(),
-        partial_loads::tests(),
-        indexes::tests(),
-        incumbent::program().map_or_else(Vec::new, |_| incumbent::tests()),
-        archive_forms::tests(),
-        save_output::tests(),
-        sandboxes::tests(),
-        concurrency::tests(),
-        digests::tests(),
-        disk::tests(),
-        docs::tests(),
+        cli::all(),
+        disks::all(),
+        docs::all(),
         documents::all(),
-        examples::all(),
         export::tests(),
-        inside::tests(),
-        mounts::tests(),
-        serve::tests(),
-        serve_microsandbox::all(),
-        faults::all(),
-        hints::all(),
-        docs::advice::tests(),
-        docs::deeds::tests(),
-        docs::hour::tests(),
-        docs::modules::tests(),
-        docs::names::tests(),
-        plugins::all(),
-        random_operations::tests(),
-        faulty::itself::tests(),
-        finding_the_way::tests(),
-        fixtures::tests(),
-        growth::tests(),
         guest::tests(),
-        interrupts::tests(),
-        judges::tests(),
-        merged::tests(),
-        naming::tests(),
-        full_disk::tests(),
-        home::tests(),
-        resources::tests(),
-        round_trip::tests(),
-        terminal::tests(),
-        scale::tests(),
-        scripts::tests(),
-        settings::tests(),
-        truth::tests(),
-        truth::found::tests(),
-        truth::handmade::tests(),
-        truth::random::tests(),
-        verify::tests(),
+        hints::all(),
+        images::all(),
+        library::tests(),
+        load::all(),
+        microsandbox::all(),
+        mounts::tests(),
+        oracle::all(),
+        plugins::all(),
+        pull::all(),
+        registry::all(),
+        save::all(),
+        scale::all(),
+        serve::all(),
+        store::all(),
+        faulty::itself::tests(),
     ];
     let trials = tests
         .into_iter()

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
 use crate::mount::{Mounted, assert_same, nodes};
+use crate::oracle::truth::compare::mounted_layers;
 use crate::tests;
 use crate::tools::run;
-use crate::truth::compare::mounted_layers;
 
 tests! {
     a_mount_shows_what_the_layers_show_over_each_other needs Root;

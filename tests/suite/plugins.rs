@@ -4,12 +4,14 @@
 mod bombs;
 mod bootstrap;
 mod company;
+mod compiled;
 mod conformance;
 mod consent;
 mod containers;
 mod contract;
 mod device_login;
 mod distribution;
+pub(crate) mod examples;
 mod guide;
 mod hostile;
 pub(crate) mod keeper;
@@ -29,8 +31,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::archive::Image;
+use crate::cli::terminal::Terminal;
 use crate::env::{Run, TestEnv};
-use crate::terminal::Terminal;
 use crate::tests;
 use crate::tools::{Tool, run};
 
@@ -68,6 +70,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         bootstrap::tests(),
         bombs::tests(),
         company::tests(),
+        compiled::tests(),
         conformance::tests(),
         conformance::samples::tests(),
         consent::tests(),
@@ -75,6 +78,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         contract::tests(),
         device_login::tests(),
         distribution::tests(),
+        examples::all(),
         guide::tests(),
         hostile::tests(),
         languages::tests(),

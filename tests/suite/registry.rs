@@ -1,157 +1,22 @@
-//! Pulls from the registry that everybody runs, filled with images by the tool that everybody uses:
-//! Debian's `docker-registry` and skopeo, on this machine.
+//! Registries that want to know who asks, and that have to prove who they are: passwords, tokens,
+//! certificates, proxies.
 
-mod access;
-pub(crate) mod authority;
-mod bundles;
-mod digests;
-mod ends;
-mod kinds;
-mod mirrors;
-mod plain;
-mod policy;
-mod programs;
+pub(crate) mod access;
+mod certificate_files;
+mod plain_http;
 mod proxies;
-mod proxy;
-mod relay;
-mod screen;
-pub(crate) mod server;
-mod socks;
 mod tls;
-mod together;
-pub(crate) mod tokens;
 mod trust;
-mod twins;
 
-use std::path::Path;
-
-use serde_json::{Value, json};
-
-use crate::archive::{Image, gzip};
-use crate::env::{Run, TestEnv};
-use server::{DockerRegistry, Setup};
-
-/// Returns the tests against real registries.
+/// Returns the tests of this directory.
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
-        kinds::tests(),
-        digests::tests(),
-        twins::tests(),
-        policy::tests(),
-        programs::tests(),
-        together::tests(),
-        mirrors::tests(),
+        access::tests(),
+        certificate_files::tests(),
+        plain_http::tests(),
+        proxies::tests(),
         tls::tests(),
         trust::tests(),
-        bundles::tests(),
-        proxies::tests(),
-        plain::tests(),
-        access::tests(),
-        ends::tests(),
-        screen::tests(),
     ];
     tests.into_iter().flatten().collect()
-}
-
-/// A registry, and a home to pull to.
-struct Scene {
-    env: TestEnv,
-    registry: DockerRegistry,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self::with(&Setup::default())
-    }
-
-    /// Starts a registry of that kind.
-    fn with(setup: &Setup<'_>) -> Self {
-        let scene = Self {
-            env: TestEnv::new(),
-            registry: DockerRegistry::start(setup),
-        };
-        scene.settings(&json!({}));
-        scene
-    }
-
-    /// Starts a registry with the image `app:1` of [`sample`].
-    fn filled() -> Self {
-        let scene = Self::new();
-        scene.registry.push("app:1", &sample());
-        scene
-    }
-
-    fn settings(&self, registries: &Value) {
-        settings(&self.env, registries);
-    }
-
-    /// Returns what an image of the registry is called.
-    fn name(&self, image: &str) -> String {
-        format!("{}/{image}", self.registry.host())
-    }
-
-    fn pull(&self, arguments: &str, image: &str) -> Run {
-        let line = format!("pull {arguments} {}", self.name(image));
-        checked(self.env.msb(&line))
-    }
-
-    /// Pulls an image, and asserts that all of it is there.
-    #[track_caller]
-    fn pulls(&self, image: &str) -> Run {
-        let run = self.pull("", image).success();
-        assert!(self.env.references().contains(&self.name(image)));
-        assert_whole(&self.env);
-        run
-    }
-}
-
-/// Changes the settings of registries, which are such that tests need not wait.
-fn settings(env: &TestEnv, registries: &Value) {
-    let mut settings = json!({"retry_delay_ms": 10});
-    let of = settings.as_object_mut().unwrap();
-    of.extend(registries.as_object().unwrap().clone());
-    std::fs::create_dir_all(env.home()).unwrap();
-    let text = json!({"registries": settings}).to_string();
-    std::fs::write(env.home().join("config.json"), text).unwrap();
-}
-
-/// Asserts that a run shows nothing secret and nothing that acts on a terminal.
-#[track_caller]
-fn checked(run: Run) -> Run {
-    for text in [&run.stdout, &run.stderr] {
-        assert!(!text.contains("secret-"), "{run:#?}");
-        let control = |character: char| character.is_control() && character != '\n';
-        assert!(!text.contains(control), "{run:#?}");
-    }
-    run
-}
-
-/// Asserts that every image in the store is whole and nothing is in flight.
-#[track_caller]
-fn assert_whole(env: &TestEnv) {
-    env.msb("image verify").success();
-    env.assert_nothing_in_flight();
-}
-
-/// Returns an image of two layers, with gzip.
-fn sample() -> Image {
-    Image::new(
-        "",
-        &[
-            "etc/\netc/hosts = 127.0.0.1\nbin/sh -> busybox",
-            "srv/\nsrv/data = some data\netc/.wh.hosts = ",
-        ],
-    )
-    .compressed(gzip)
-}
-
-/// Returns the image of a store as `msb image inspect` tells it.
-fn inspected(env: &TestEnv, name: &str) -> Value {
-    env.json(&format!("image inspect {name} --format json"))
-}
-
-/// Writes a file below a folder that may not be there yet.
-fn put(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
 }

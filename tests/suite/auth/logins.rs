@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::keychain::Keychain;
 use crate::archive::{Image, gzip};
+use crate::docker_registry::{Auth, DockerRegistry, Setup};
 use crate::env::{Run, TestEnv};
-use crate::registry::server::{Auth, DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use super::{image, run_steps, shell};
+use crate::docker_registry::{Auth, DockerRegistry, Setup};
 use crate::env::TestEnv;
 use crate::plugins::component;
-use crate::registry::server::{Auth, DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

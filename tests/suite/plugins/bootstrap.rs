@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::{component, other_bytes, row};
 use crate::archive::sha256;
+use crate::docker_registry::{Auth, DockerRegistry, Setup};
 use crate::env::{Run, TestEnv};
 use crate::faulty::http::{Answer, Request};
 use crate::faulty::route::On;
 use crate::faulty::{ALWAYS, Registry};
-use crate::registry::server::{Auth, DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{component, place};
-use crate::commands::assert_prints;
+use crate::cli::commands::assert_prints;
 use crate::env::{Run, TestEnv};
 use crate::tests;
 

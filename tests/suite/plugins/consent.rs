@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{component, lock, other_bytes, place, row};
+use crate::cli::terminal::Terminal;
 use crate::env::TestEnv;
-use crate::terminal::Terminal;
 use crate::tests;
 use crate::tools::run;
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{component, row};
 use crate::archive::{Image, archive};
 use crate::env::TestEnv;
-use crate::examples::Vault;
 use crate::faulty::Registry;
+use crate::plugins::examples::Vault;
 use crate::tests;
 
 tests! {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::{component, row};
 use crate::archive::Image;
+use crate::cli::terminal::Terminal;
 use crate::env::{Run, TestEnv};
-use crate::examples::Vault;
 use crate::faulty::Registry;
 use crate::faulty::http::Request;
-use crate::terminal::Terminal;
+use crate::plugins::examples::Vault;
 use crate::tests;
 
 tests! {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{component, row};
 use crate::archive::sha256;
+use crate::docker_registry::{Auth, DockerRegistry, Setup};
 use crate::env::TestEnv;
-use crate::registry::server::{Auth, DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

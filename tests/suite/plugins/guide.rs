@@ -11,7 +11,7 @@ use super::row;
 use super::scaffold::NewPlugin;
 use super::workshop::{build, provide};
 use crate::env::Run;
-use crate::examples::Vault;
+use crate::plugins::examples::Vault;
 use crate::tests;
 
 tests! {

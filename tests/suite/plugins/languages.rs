@@ -10,8 +10,8 @@ use super::row;
 use super::scaffold::NewPlugin;
 use super::workshop::{build, finished, provide};
 use crate::archive::Image;
+use crate::docker_registry::{Auth, DockerRegistry, Setup};
 use crate::env::{Run, TestEnv};
-use crate::registry::server::{Auth, DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{component, lock, place, row};
 use crate::archive::{Image, architecture};
 use crate::env::TestEnv;
-use crate::examples::Vault;
 use crate::faulty::Registry;
+use crate::plugins::examples::Vault;
 use crate::tests;
 
 tests! {

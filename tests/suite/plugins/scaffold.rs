@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{names, row};
 use crate::archive::Image;
-use crate::commands::assert_prints;
+use crate::cli::commands::assert_prints;
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::tests;

@@ -14,8 +14,8 @@ use self::authority::{Authority, BEGIN, Certificate, Key, VALIDITY, base64};
 use super::distribution::put_blob;
 use super::{component, lock, other_bytes, place, row};
 use crate::archive::sha256;
+use crate::docker_registry::{DockerRegistry, Setup};
 use crate::env::{Run, SYSTEM_SETTINGS, TestEnv};
-use crate::registry::server::{DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{component, components, lock, other_bytes, place, row};
 use crate::env::{Run, TestEnv};
-use crate::examples::Vault;
 use crate::faulty::fault::{self, Fault};
 use crate::faulty::http::Answer;
 use crate::faulty::route::On;
 use crate::faulty::{ALWAYS, Registry};
+use crate::plugins::examples::Vault;
 use crate::tests;
 use crate::tools::run;
 

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::{component, row};
 use crate::archive::{Image, hex, sha256};
 use crate::env::{Run, TestEnv};
-use crate::examples::Vault;
 use crate::faulty::Registry;
 use crate::faulty::http::Request;
+use crate::plugins::examples::Vault;
 use crate::tests;
 use crate::tools::run;
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{component, lock, other_bytes, place, row};
+use crate::docker_registry::{DockerRegistry, Setup};
 use crate::env::{Run, TestEnv};
-use crate::registry::server::{DockerRegistry, Setup};
 use crate::tests;
 use crate::tools::run;
 

@@ -14,10 +14,11 @@ use msb_host::settings::Settings;
 use msb_host::store::Store;
 use serde_json::json;
 
-use super::server::Auth;
-use super::tokens::TokenService;
-use super::{Scene, Setup, assert_whole, inspected, sample};
+use crate::docker_registry::Auth;
+use crate::docker_registry::Setup;
+use crate::registry_scene::{Scene, assert_whole, inspected, sample};
 use crate::tests;
+use crate::token_service::TokenService;
 use crate::tools::run;
 
 tests! {
@@ -31,8 +32,8 @@ tests! {
     a_wrong_password_is_told needs DockerRegistry, Htpasswd;
 }
 
-pub(super) const USER: &str = "user";
-pub(super) const PASSWORD: &str = "secret-pass";
+pub(crate) const USER: &str = "user";
+pub(crate) const PASSWORD: &str = "secret-pass";
 
 fn with_tokens(service: &TokenService) -> Scene {
     let (realm, certificate) = (service.realm(), service.certificate());
@@ -47,7 +48,7 @@ fn with_tokens(service: &TokenService) -> Scene {
 }
 
 /// A registry that lets in [`USER`] alone.
-pub(super) fn with_passwords() -> Scene {
+pub(crate) fn with_passwords() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("htpasswd");
     // `docker-registry` takes bcrypt only.
@@ -63,7 +64,7 @@ pub(super) fn with_passwords() -> Scene {
 }
 
 /// Fills a registry as somebody whom it knows.
-pub(super) fn fill(scene: &Scene, name: &str) {
+pub(crate) fn fill(scene: &Scene, name: &str) {
     let mut image = sample();
     image.name = Some("docker.io/library/pushed:1".to_owned());
     let layout = scene.env.write("pushed.tar", &image.oci());

@@ -2,11 +2,12 @@
 
 use std::process::Command;
 
-use super::authority::Authority;
-use super::proxy::Proxy;
-use super::socks::Socks;
-use super::{Scene, Setup, assert_whole, checked};
+use crate::authority::Authority;
+use crate::docker_registry::Setup;
 use crate::env::Run;
+use crate::http_proxy::Proxy;
+use crate::registry_scene::{Scene, assert_whole, checked};
+use crate::socks_proxy::Socks;
 use crate::tests;
 
 tests! {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::authority::{Authority, Pair};
-use super::{Scene, Setup, put, sample};
+use crate::authority::{Authority, Pair};
+use crate::docker_registry::Setup;
+use crate::registry_scene::{Scene, assert_whole, put, sample};
 use crate::tests;
 
 tests! {
@@ -103,7 +104,7 @@ fn ca_certs_on_the_command_line_make_it_known() {
     fill(&scene, &authority, None);
     let arguments = format!("--ca-certs {}", authority.file().display());
     scene.pull(&arguments, "app:1").success();
-    super::assert_whole(&scene.env);
+    assert_whole(&scene.env);
 }
 
 fn ca_certs_in_the_settings_make_it_known() {

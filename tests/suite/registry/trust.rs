@@ -7,10 +7,11 @@ use std::thread;
 
 use serde_json::json;
 
-use super::authority::{Authority, Pair};
-use super::relay::copy;
-use super::{Scene, Setup, checked, put, settings};
+use crate::authority::{Authority, Pair};
+use crate::docker_registry::Setup;
 use crate::env::{Run, TestEnv};
+use crate::registry_scene::{Scene, checked, put, settings};
+use crate::relay::copy;
 use crate::tests;
 
 tests! {

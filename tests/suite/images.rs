@@ -1,0 +1,19 @@
+//! The images of a store: their names and digests, what is in them, and whether they are whole.
+
+pub(crate) mod digests;
+mod inside;
+mod naming;
+mod references;
+mod verify;
+
+/// Returns the tests of this directory.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [
+        digests::tests(),
+        inside::tests(),
+        naming::tests(),
+        references::tests(),
+        verify::tests(),
+    ];
+    tests.into_iter().flatten().collect()
+}
