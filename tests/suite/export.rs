@@ -49,14 +49,8 @@ fn what_is_exported_is_what_the_kernel_shows() {
     let overlay = Mounted::overlay(&layers);
     assert_same(&exported(&env, "app:1"), &nodes(overlay.path()), "exported");
     // Through a pipe it is the same.
-    let run = Command::new("sh")
-        .args(["-c", "\"$0\" image export app:1 | cmp - exported.tar"])
-        .arg(tools::msb())
-        .current_dir(env.path(""))
-        .env("MSB_HOME", env.home())
-        .output()
-        .unwrap();
-    Run::from(run).success();
+    let script = "\"$0\" image export app:1 | cmp - exported.tar";
+    Run::of(&mut env.shell(script, [""; 0])).success();
 }
 
 fn a_layer_that_depends_on_those_below_is_exported_as_it_is_over_them() {

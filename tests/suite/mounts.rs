@@ -108,7 +108,7 @@ fn layers_are_mounted_over_each_other_where_they_cannot_be_merged() {
     env.msb("image umount at").success();
     // Without room for the names of all files there is no merged image.
     let settings = r#"{"limits": {"memory_bytes": 1}}"#;
-    fs::write(env.home().join("config.json"), settings).unwrap();
+    env.write_settings(settings);
     fs::remove_dir_all(env.home().join("cache/fsmeta")).unwrap();
     let overlay = env.json("image mount app:1 at --format json");
     assert_eq!(overlay["merged"], false, "after {merged}");

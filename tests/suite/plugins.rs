@@ -199,16 +199,8 @@ fn the_printed_command_installs_and_what_was_granted_is_kept() {
         .stderr
         .split_once("to agree to all of it: msb ")
         .unwrap();
-    let script = format!("exec \"$MSB\" {}", command.trim());
-    let mut shell = env.command([""; 0]);
-    let mut sh = Command::new("sh");
-    sh.args(["-c", &script])
-        .current_dir(env.path(""))
-        .env("MSB", shell.get_program())
-        .env("MSB_HOME", env.home())
-        .stdin(std::process::Stdio::null());
-    Run::of(&mut sh).success();
-    shell.arg("unused");
+    let script = format!("exec \"$0\" {}", command.trim());
+    Run::of(&mut env.shell(&script, [""; 0])).success();
     let row = row(&env, "vault");
     assert_eq!(row["grants"].as_array().unwrap().len(), 4, "{row}");
     assert_eq!(row["kind"], "credential");
@@ -448,11 +440,7 @@ fn the_order_is_the_users_and_settings_come_before_it() {
         order("plugin order vault --after docker-config")[4],
         "vault"
     );
-    std::fs::write(
-        env.home().join("config.json"),
-        r#"{"plugins": {"order": ["secret-file"]}}"#,
-    )
-    .unwrap();
+    env.write_settings(r#"{"plugins": {"order": ["secret-file"]}}"#);
     let run = env.msb("plugin order").success();
     assert_eq!(names(&run)[0], "secret-file");
     env.msb("plugin order nobody")
@@ -577,15 +565,9 @@ fn a_signature_that_is_wanted_must_be_there_and_right() {
     let public = keys.with_extension("pub").display().to_string();
     let secret = keys.with_extension("sec").display().to_string();
     minisign(&["-G", "-W", "-p", &public, "-s", &secret]);
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(
-        env.home().join("config.json"),
-        serde_json::json!({"plugins": {"signatures": [
-            {"source": env.path("").canonicalize().unwrap(), "key": public},
-        ]}})
-        .to_string(),
-    )
-    .unwrap();
+    env.write_settings(serde_json::json!({"plugins": {"signatures": [
+        {"source": env.path("").canonicalize().unwrap(), "key": public},
+    ]}}));
     let install = format!("plugin install {}", path.display());
     env.msb(&install).failure(&[
         "not taken for signed",
@@ -625,7 +607,7 @@ fn the_format_that_is_written_is_that_of_the_settings() {
             "" => json!({}),
             format => json!({"plugins": {"format": format}}),
         };
-        std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+        env.write_settings(settings);
         env.msb(&format!("save {option} -o saved.tar app:1"))
             .success();
         let saved = std::fs::read(env.path("saved.tar")).unwrap();
@@ -634,7 +616,7 @@ fn the_format_that_is_written_is_that_of_the_settings() {
         assert_eq!(has, is_oci, "{set} {option}");
     }
     let settings = json!({"plugins": {"format": "shelf"}});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     env.msb("save -o other.tar app:1")
         .failure(&["there is no format `shelf` to write"]);
 }

@@ -159,8 +159,7 @@ fn a_password_of_several_lines_is_taken_from_everywhere() {
         let fields = entry.as_object_mut().unwrap();
         fields.extend(source.as_object().unwrap().clone());
         let text = json!({"registries": {"auth": {&host: entry}}}).to_string();
-        std::fs::create_dir_all(env.home()).unwrap();
-        std::fs::write(env.home().join("config.json"), text).unwrap();
+        env.write_settings(text);
     };
 
     let env = TestEnv::new();
@@ -203,10 +202,9 @@ fn a_user_name_with_a_colon_is_refused_from_everywhere() {
     let env = TestEnv::new();
     let line = format!("registry login {host} -u a:b --password-stdin --store file");
     msb(&env, &line, b"secret-pass\n").failure(&["the user name has a colon"]);
-    std::fs::create_dir_all(env.home()).unwrap();
     let entry = json!({"username": "a:b", "password_env": "THE_KEY"});
     let text = json!({"registries": {"auth": {&host: entry}}}).to_string();
-    std::fs::write(env.home().join("config.json"), text).unwrap();
+    env.write_settings(text);
     let mut command = env.command(["pull", &format!("{host}/app:1")]);
     let run = Run::of(command.env("THE_KEY", "secret-pass"));
     super::assert_no_secret(&run);
@@ -352,9 +350,8 @@ fn an_empty_list_is_told_on_stderr() {
 
 fn broken_settings_end_every_command_with_key_and_line() {
     let env = TestEnv::new();
-    std::fs::create_dir_all(env.home()).unwrap();
     let text = "{\"registries\": {\"auth\":\n{\"h\": {\"username\": 5}}}}";
-    std::fs::write(env.home().join("config.json"), text).unwrap();
+    env.write_settings(text);
     for line in [
         "registry ls",
         "registry logout h",

@@ -76,8 +76,7 @@ impl Scene {
     fn configure(&self, keep_secs: u64) {
         let settings =
             json!({"plugins": {"settings": {"box": {"helper": "box", "keep_secs": keep_secs}}}});
-        std::fs::create_dir_all(self.env.home()).unwrap();
-        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+        self.env.write_settings(settings);
     }
 
     fn msb(&self, line: &str) -> Run {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::keychain::Keychain;
 use crate::archive::{Image, gzip};
-use crate::docker_registry::{Auth, DockerRegistry, Setup};
+use crate::docker_registry::DockerRegistry;
 use crate::env::{Run, TestEnv};
 use crate::tests;
 use crate::tools::run;
@@ -40,18 +40,9 @@ struct House {
 impl House {
     fn new() -> Self {
         let env = TestEnv::new();
-        let line = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
-        let file = env.write("htpasswd", line.as_bytes());
-        let registry = DockerRegistry::start(&Setup {
-            auth: Some(Auth::Password(&file)),
-            ..Setup::default()
-        });
-        let mut image = Image::new("", &["etc/\netc/hosts = here"]).compressed(gzip);
-        image.name = Some("docker.io/library/pushed:1".to_owned());
-        let layout = env.write("pushed.tar", &image.oci());
-        let source = format!("oci-archive:{}", layout.display());
-        let creds = format!("--dest-creds={USER}:{PASSWORD}");
-        registry.copy(&["--preserve-digests", &creds], &source, "app:1");
+        let registry = DockerRegistry::with_password(USER, PASSWORD);
+        let image = Image::new("", &["etc/\netc/hosts = here"]).compressed(gzip);
+        registry.push_as(USER, PASSWORD, "app:1", &image);
         for folder in ["user-home", "run", "docker-config", "bin"] {
             std::fs::create_dir_all(env.path(folder)).unwrap();
         }

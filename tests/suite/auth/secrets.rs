@@ -109,13 +109,11 @@ fn a_password_appears_nowhere_but_where_it_is_kept() {
         let text = json!({"registries": {"auth": {
             &host: {"username": "me", "password_env": "MSB_TEST_TOKEN"}
         }}});
-        std::fs::write(env.home().join("config.json"), text.to_string()).unwrap();
+        env.write_settings(text);
         everything("--trace registry ls");
         std::fs::remove_file(env.home().join("config.json")).unwrap();
-        let folder = env.path("docker-config");
-        std::fs::create_dir_all(&folder).unwrap();
         let text = json!({"auths": {&host: {"username": "me", "password": CANARY}}});
-        std::fs::write(folder.join("config.json"), text.to_string()).unwrap();
+        env.write_docker_config(text);
         everything("--trace registry ls");
         assert_eq!(files(env.home()), BTreeSet::new());
         over.store(true, Ordering::Relaxed);

@@ -54,7 +54,7 @@ impl Stage {
 
     fn settings(&self, auth: &serde_json::Value) {
         let text = json!({"registries": {"retry_delay_ms": 10, "auth": auth}}).to_string();
-        std::fs::write(self.env.home().join("config.json"), text).unwrap();
+        self.env.write_settings(text);
     }
 
     fn run(
@@ -138,11 +138,9 @@ fn the_stages_of_the_binary_answer_one_after_the_other() {
     let keychain = Keychain::unlocked();
     keychain.keep(&host, r#"{"username":"of-keychain","password":"secret-k"}"#);
     stage.settings(&json!({&host: {"username": "of-variable", "password_env": "MSB_TEST_TOKEN"}}));
-    let docker = stage.env.path("docker-config");
-    std::fs::create_dir_all(&docker).unwrap();
     // of-docker:secret-d
     let auths = json!({"auths": {&host: {"auth": "b2YtZG9ja2VyOnNlY3JldC1k"}}});
-    std::fs::write(docker.join("config.json"), auths.to_string()).unwrap();
+    stage.env.write_docker_config(auths);
     let pull = || {
         stage
             .pull(|command| {
@@ -173,7 +171,7 @@ fn the_stages_of_the_binary_answer_one_after_the_other() {
         story.contains("`docker-config`: a password of of-docker"),
         "{story}"
     );
-    std::fs::remove_dir_all(&docker).unwrap();
+    std::fs::remove_dir_all(stage.env.path("docker-config")).unwrap();
     let story = pull();
     assert_eq!(stage.who(), "nobody", "{story}");
     assert!(story.contains("none found"), "{story}");
@@ -227,7 +225,7 @@ fn a_login_that_microsandbox_has_kept_is_found() {
     let text = json!({"registries": {"hosts": {&host: {
         "auth": {"username": "old", "store": "keyring"}
     }}}});
-    std::fs::write(stage.env.home().join("config.json"), text.to_string()).unwrap();
+    stage.env.write_settings(text);
     stage.pull(|command| keychain.give(command)).success();
     assert_eq!(stage.who(), "old");
 }

@@ -144,10 +144,8 @@ fn a_provider_that_is_named_for_a_registry_is_asked_alone() {
     let scene = Scene::new();
     let host = scene.registry.host();
     // Docker's file has another password, which would not do.
-    let folder = scene.env.path("docker-config");
-    std::fs::create_dir_all(&folder).unwrap();
     let file = json!({"auths": {&host: {"auth": "eW91Ondyb25n"}}});
-    std::fs::write(folder.join("config.json"), file.to_string()).unwrap();
+    scene.env.write_docker_config(file);
     scene.login("box").success();
     scene.settings(&json!({&host: {"provider": "box"}}));
     scene.pull().success();

@@ -144,11 +144,7 @@ fn a_name_that_is_nearly_one_is_suggested() {
     env.msb("image inspect nothing")
         .failure(&["`msb images` lists what there is"]);
     env.msb("image inspect alpine:3.10").success();
-    std::fs::write(
-        env.home().join("config.json"),
-        r#"{"store": {"max_byte": 5}}"#,
-    )
-    .unwrap();
+    env.write_settings(r#"{"store": {"max_byte": 5}}"#);
     let run = env.msb("load -q -i in.tar --warn").success();
     assert!(run.stderr.contains("did you mean `max_bytes`?"), "{run:?}");
 }
@@ -191,7 +187,7 @@ fn the_doctor_finds_nothing_wrong_with_a_new_home() {
 
 fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let env = loaded();
-    std::fs::write(env.home().join("config.json"), "{").unwrap();
+    env.write_settings("{");
     std::fs::set_permissions(
         env.home().join("config.json"),
         std::fs::Permissions::from_mode(0o644),
@@ -219,7 +215,7 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let run = env.msb("doctor").failure(&["checks failed"]);
     assert!(run.stdout.contains("hint: "), "{run:?}");
     // What the cures say works.
-    std::fs::write(env.home().join("config.json"), "{}").unwrap();
+    env.write_settings("{}");
     std::fs::set_permissions(
         env.home().join("config.json"),
         std::fs::Permissions::from_mode(0o600),
@@ -245,12 +241,7 @@ fn the_doctor_asks_registries() {
 
 fn settings_are_shown_with_where_they_come_from() {
     let env = TestEnv::new();
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(
-        env.home().join("config.json"),
-        r#"{"limits": {"entries": 7}}"#,
-    )
-    .unwrap();
+    env.write_settings(r#"{"limits": {"entries": 7}}"#);
     env.write(
         crate::env::SYSTEM_SETTINGS,
         br#"{"store": {"max_bytes": 123456}}"#,

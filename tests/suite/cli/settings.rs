@@ -12,8 +12,7 @@ tests! {
 
 fn with_settings(text: &str) -> TestEnv {
     let env = TestEnv::new();
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), text).unwrap();
+    env.write_settings(text);
     env.write("in.tar", &Image::new("app:1", &["a = 1\nb = 2"]).docker());
     env
 }

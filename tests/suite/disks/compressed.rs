@@ -256,11 +256,7 @@ fn what_cannot_be_compressed_is_refused_in_words() {
 
 fn a_compressed_disk_keeps_to_the_memory_it_may_take() {
     let env = loaded();
-    std::fs::write(
-        env.home().join("config.json"),
-        r#"{"limits": {"memory_bytes": 4000000}}"#,
-    )
-    .unwrap();
+    env.write_settings(r#"{"limits": {"memory_bytes": 4000000}}"#);
     let line = "image disk app:1 --type erofs --compress zstd -o disk";
     env.msb(line)
         .failure(&["parts of files that are being compressed", "memory_bytes"]);

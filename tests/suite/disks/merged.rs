@@ -408,11 +408,7 @@ fn an_image_is_merged_when_it_is_loaded_if_that_is_set() {
     let env = TestEnv::new();
     load(&env, &LAYERS);
     assert!(merged_files(&env).is_empty());
-    std::fs::write(
-        env.home().join("config.json"),
-        r#"{"store": {"merge": true}}"#,
-    )
-    .unwrap();
+    env.write_settings(r#"{"store": {"merge": true}}"#);
     load(&env, &LAYERS);
     assert_eq!(merged_files(&env).len(), 1);
     assert!(details(&env)["merged"].is_object());

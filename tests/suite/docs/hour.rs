@@ -1,13 +1,10 @@
 //! `docs/first-hour.md`, with a registry that wants a password, a plugin and mounts.
 
-use std::process::Command;
-
 use super::{image, run_steps, shell};
-use crate::docker_registry::{Auth, DockerRegistry, Setup};
+use crate::docker_registry::DockerRegistry;
 use crate::env::TestEnv;
 use crate::plugins::component;
 use crate::tests;
-use crate::tools::run;
 
 tests! {
     the_first_hour_prints_what_it_says needs DockerRegistry, Htpasswd, Skopeo, Root, Busybox;
@@ -22,18 +19,8 @@ const PASSWORD: &str = "secret-pass";
 
 fn the_first_hour_prints_what_it_says() {
     let env = TestEnv::new();
-    let users = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
-    let users = env.write("htpasswd", users.as_bytes());
-    let registry = DockerRegistry::start(&Setup {
-        auth: Some(Auth::Password(&users)),
-        ..Setup::default()
-    });
-    let mut pushed = image();
-    pushed.name = Some("docker.io/library/pushed:1".to_owned());
-    let archive = env.write("pushed.tar", &pushed.oci());
-    let credentials = format!("--dest-creds={USER}:{PASSWORD}");
-    let source = format!("oci-archive:{}", archive.display());
-    registry.copy(&["--preserve-digests", &credentials], &source, "team/app:1");
+    let registry = DockerRegistry::with_password(USER, PASSWORD);
+    registry.push_as(USER, PASSWORD, "team/app:1", &image());
     env.write("rootfs.wasm", &std::fs::read(component("rootfs")).unwrap());
     for folder in ["rootfs/bin", "rootfs/etc", "rootfs/usr"] {
         std::fs::create_dir_all(env.path(folder)).unwrap();

@@ -54,8 +54,7 @@ fn loaded() -> TestEnv {
 }
 
 fn settings(env: &TestEnv, text: &str) {
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), text).unwrap();
+    env.write_settings(text);
 }
 
 fn a_platform_is_written_as_advised() {

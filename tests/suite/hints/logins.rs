@@ -54,9 +54,8 @@ impl Guarded {
 
     /// Sets the entry of the registry.
     fn entry(&self, entry: &Value) {
-        std::fs::create_dir_all(self.env.home()).unwrap();
         let settings = json!({"registries": {"auth": {self.host(): entry}}});
-        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+        self.env.write_settings(settings);
     }
 
     fn login(&self, arguments: &str, password: &str) -> Run {
@@ -98,7 +97,7 @@ fn an_entry_of_the_settings_is_written_as_advised() {
     guarded.pull(&[("TOKEN", "secret-pass")]).success();
     // Of what stands there in place of an entry nothing is shown.
     let text = json!({"registries": {"auth": {guarded.host(): "me:secret-pass"}}});
-    std::fs::write(guarded.env.home().join("config.json"), text.to_string()).unwrap();
+    guarded.env.write_settings(text);
     guarded.pull(&[]).failure(&["expected an object"]);
 }
 
@@ -262,10 +261,8 @@ fn a_login_that_is_refused_is_tried_again_as_advised() {
 fn a_login_that_does_not_work_any_more_is_made_again_as_advised() {
     let guarded = Guarded::new();
     let host = guarded.host();
-    let config = guarded.env.path("docker-config");
-    std::fs::create_dir_all(&config).unwrap();
     let auths = json!({"auths": {&host: {"username": "me", "password": "old"}}});
-    std::fs::write(config.join("config.json"), auths.to_string()).unwrap();
+    guarded.env.write_docker_config(auths);
     let run = guarded.pull(&[]).failure(&["hint: "]);
     let advised = format!("log in again with `msb registry login {host}`");
     assert!(run.stderr.contains(&advised), "{run:#?}");

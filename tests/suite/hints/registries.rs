@@ -5,10 +5,10 @@ use serde_json::json;
 use super::advises;
 use crate::archive::{Image, architecture, other_architecture, sha256};
 use crate::env::{Run, TestEnv};
-use crate::faulty::fault;
 use crate::faulty::http::Answer;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
+use crate::registry_scene;
 use crate::tests;
 
 tests! {
@@ -43,12 +43,10 @@ impl Scene {
     }
 
     fn settings(&self, changes: &serde_json::Value) {
-        let mut settings = json!({"retry_delay_ms": 10, "attempts": 2});
+        let mut settings = json!({"attempts": 2});
         let of = settings.as_object_mut().unwrap();
         of.extend(changes.as_object().unwrap().clone());
-        std::fs::create_dir_all(self.env.home()).unwrap();
-        let text = json!({"registries": settings}).to_string();
-        std::fs::write(self.env.home().join("config.json"), text).unwrap();
+        registry_scene::settings(&self.env, &settings);
     }
 
     fn pull(&self, rest: &str) -> Run {

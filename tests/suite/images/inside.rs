@@ -490,7 +490,7 @@ fn what_is_kept_of_an_image_is_taken_from_the_budget() {
     let many = many.concat();
     let env = loaded(&Image::new("app:1", &[&many]));
     let settings = json!({"limits": {"memory_bytes": 100_000}});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     for line in [
         "ls app:1 /",
         "ls -R app:1",

@@ -1,7 +1,7 @@
 //! Small archives that would like to cost much: they load in little memory, or are refused by the
 //! name of the limit that they meet.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,7 +11,6 @@ use crate::archive::{Image, gzip, layer};
 use crate::env::{Run, TestEnv};
 use crate::load::resources::watch;
 use crate::tests;
-use crate::tools;
 
 tests! {
     small_archives_take_little_memory_or_are_refused_by_name;
@@ -222,9 +221,8 @@ fn small_archives_take_little_memory_or_are_refused_by_name() {
 
 fn layers_share_what_they_may_write() {
     let env = TestEnv::new();
-    std::fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"limits": {"image_bytes": 1 << 20}});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     let big = "x".repeat(700 << 10);
     let one = Image::new("one:1", &[&format!("a = {big}")]);
     env.write("in.tar", &one.docker());
@@ -275,19 +273,8 @@ fn an_index_that_lists_one_image_again_and_again_is_one_image() {
 
 /// Runs msb where it may have few files open.
 fn with_few_files(env: &TestEnv, line: &str) -> Run {
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -n 64 && exec {} {line}", tools::msb().display());
-    let inherited = env.command(["--version"]);
-    command
-        .args(["-c", &script])
-        .current_dir(env.path(""))
-        .env_clear();
-    for (name, value) in inherited.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    Run::of(&mut command)
+    let script = "ulimit -n 64 && exec \"$0\" \"$@\"";
+    Run::of(&mut env.shell(script, line.split(' ')))
 }
 
 fn more_layers_than_files_may_be_open_are_loaded_and_saved() {

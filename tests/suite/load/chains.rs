@@ -1,7 +1,6 @@
 //! Layers whose image depends on the layers below: from a file, from a pipe, after another image.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -107,17 +106,11 @@ fn one_processor_and_all_of_them_give_the_same_bytes() {
     for processors in [None, None, Some("0"), Some("0")] {
         let env = TestEnv::new();
         env.write("in.tar", &archive);
-        let msb = env.command(["load", "-i", "in.tar"]);
         match processors {
             None => drop(env.msb("load -i in.tar").success()),
             Some(processors) => {
-                let mut bound = Command::new("taskset");
-                bound.args(["-c", processors]).arg(msb.get_program());
-                bound.args(msb.get_args()).current_dir(env.path(""));
-                for (name, value) in msb.get_envs() {
-                    bound.env(name, value.unwrap_or_default());
-                }
-                run(&mut bound);
+                let script = format!("exec taskset -c {processors} \"$0\" load -i in.tar");
+                run(&mut env.shell(&script, [""; 0]));
             }
         }
         all.push(contents(&env, "app:1"));

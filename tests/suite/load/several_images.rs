@@ -61,9 +61,8 @@ impl Ways {
         let [file, pipe] = [TestEnv::new(), TestEnv::new()];
         for env in [&file, &pipe] {
             env.msb("images").success();
-            std::fs::create_dir_all(env.home()).unwrap();
             let settings = json!({ "limits": limits });
-            std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+            env.write_settings(settings);
         }
         Self { file, pipe }
     }

@@ -35,25 +35,10 @@ struct Cost {
 
 /// Runs msb and looks at it and at its processes until it ends.
 fn watched(env: &TestEnv, line: &str) -> Cost {
-    let msb = env.command(line.split(' '));
     // A shell tells the time of all that it has waited for.
-    let mut shell = std::process::Command::new("sh");
-    shell
-        .args(["-c", "\"$@\"; code=$?; times | tail -n 1; exit $code", "sh"])
-        .arg(msb.get_program())
-        .args(msb.get_args())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let Some(folder) = msb.get_current_dir() {
-        shell.current_dir(folder);
-    }
-    for (name, value) in msb.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
+    let script = "\"$0\" \"$@\"; code=$?; times | tail -n 1; exit $code";
+    let mut shell = env.shell(script, line.split(' '));
+    shell.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = shell.spawn().unwrap();
     let pid = child.id();
     let ended = std::thread::spawn(move || child.wait_with_output().unwrap());
@@ -288,8 +273,7 @@ fn what_takes_long_is_compiled_with_more_time_as_advised() {
 fn give_time(env: &TestEnv, seconds: u32) {
     let limits = json!({"bomb": {"compile_secs": seconds}});
     let settings = json!({"plugins": {"limits": limits}}).to_string();
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings).unwrap();
+    env.write_settings(settings);
 }
 
 fn an_update_to_a_bomb_leaves_the_old_one() {

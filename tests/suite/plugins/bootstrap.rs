@@ -1,20 +1,18 @@
 //! What plugins are fetched and pushed with: installed providers as well, and a broken one keeps no
 //! plugin from its own update.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{component, other_bytes, row};
 use crate::archive::sha256;
-use crate::docker_registry::{Auth, DockerRegistry, Setup};
+use crate::docker_registry::DockerRegistry;
 use crate::env::{Run, TestEnv};
 use crate::faulty::http::{Answer, Request};
 use crate::faulty::route::On;
 use crate::faulty::{ALWAYS, Registry};
 use crate::tests;
-use crate::tools::run;
 
 tests! {
     an_installed_provider_is_asked_when_plugins_are_pushed_and_fetched
@@ -31,8 +29,7 @@ fn configure(env: &TestEnv, what: &str, named: &[&str]) {
         "plugins": {"settings": {"box": {"what": what}}},
         "registries": {"auth": auth},
     });
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
 }
 
 fn install_box(env: &TestEnv) {
@@ -73,12 +70,7 @@ fn public() -> Registry {
 
 fn an_installed_provider_is_asked_when_plugins_are_pushed_and_fetched() {
     let env = TestEnv::new();
-    let passwords = run(Command::new("htpasswd").args(["-Bbn", "user", "secret"]));
-    let file = env.write("passwords", passwords.as_bytes());
-    let registry = DockerRegistry::start(&Setup {
-        auth: Some(Auth::Password(&file)),
-        ..Setup::default()
-    });
+    let registry = DockerRegistry::with_password("user", "secret");
     let reference = format!("{}/acme/made:1", registry.host());
     let push = format!(
         "plugin push {} {reference}",

@@ -38,8 +38,7 @@ impl Machine {
     }
 
     fn user(&self, settings: &Value) {
-        std::fs::create_dir_all(self.env.home()).unwrap();
-        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+        self.env.write_settings(settings);
     }
 
     fn command(&self, line: &str) -> Command {

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
@@ -127,17 +126,8 @@ fn modes_do_not_depend_on_the_umask() {
             "in.tar",
             &Image::new("app:1", &["etc/\netc/hosts = here"]).docker(),
         );
-        let msb = env.command(["load", "-i", "in.tar"]);
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")])
-            .arg(msb.get_program())
-            .args(msb.get_args())
-            .current_dir(env.path(""));
-        for (name, value) in msb.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        Run::of(&mut command).success();
+        let script = format!("umask {mask}; exec \"$0\" \"$@\"");
+        Run::of(&mut env.shell(&script, ["load", "-i", "in.tar"])).success();
         assert_eq!(mode(&folder(&env)), 0o700, "umask {mask}");
         assert_eq!(mode(&folder(&env).join("key")), 0o600, "umask {mask}");
         assert_eq!(mode(&code(&env)), 0o600, "umask {mask}");

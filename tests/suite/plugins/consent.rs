@@ -263,11 +263,10 @@ impl Signers {
 
     /// Wants what comes from a source to be signed with a key.
     fn want(&self, source: &str, key: &str) {
-        std::fs::create_dir_all(self.env.home()).unwrap();
         let key = self.env.path(&format!("{key}.pub"));
         let policy = serde_json::json!({"source": source, "key": key});
         let settings = serde_json::json!({"plugins": {"signatures": [policy]}});
-        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+        self.env.write_settings(settings);
     }
 
     fn folder(&self) -> String {

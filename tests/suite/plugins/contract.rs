@@ -80,8 +80,7 @@ fn a_provider_of_the_first_contract_answers_with_all_that_it_had() {
         "url": format!("http://{}/login", server.address),
         "file": file,
     }}}});
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     env.msb(&format!(
         "plugin install {} --name old --grant env=OLD_TOKEN --grant files={} --grant clock \
          --grant http=POST@http://{}",

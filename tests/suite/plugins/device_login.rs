@@ -67,8 +67,7 @@ impl Scene {
                 "client_id": "msb", "username": "oauth2",
             },
         }}}}});
-        std::fs::create_dir_all(scene.env.home()).unwrap();
-        std::fs::write(scene.env.home().join("config.json"), settings.to_string()).unwrap();
+        scene.env.write_settings(settings);
         let mut command = scene.env.command(["plugin", "install"]);
         command.arg(component("device-login"));
         let http = format!("http=POST@http://{address}/");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{component, row};
 use crate::archive::sha256;
-use crate::docker_registry::{Auth, DockerRegistry, Setup};
+use crate::docker_registry::{DockerRegistry, Setup};
 use crate::env::TestEnv;
 use crate::tests;
 use crate::tools::run;
@@ -41,12 +41,7 @@ fn what_is_pushed_is_installed_and_has_the_same_digest_each_time() {
 
 fn a_registry_that_wants_a_password_is_pushed_to_and_installed_from() {
     let env = TestEnv::new();
-    let passwords = run(Command::new("htpasswd").args(["-Bbn", "me", "hunter2"]));
-    let file = env.write("passwords", passwords.as_bytes());
-    let registry = DockerRegistry::start(&Setup {
-        auth: Some(Auth::Password(&file)),
-        ..Setup::default()
-    });
+    let registry = DockerRegistry::with_password("me", "hunter2");
     let reference = format!("{}/acme/made:1", registry.host());
     let push = format!(
         "plugin push {} {reference}",

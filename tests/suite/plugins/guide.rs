@@ -83,10 +83,9 @@ fn assert_asks(plugin: &NewPlugin, grants: &[&str]) {
         &json!({"username": USER, "password": PASSWORD, "seconds": 600}),
     );
     let registry = Guarded::start();
-    std::fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"logins": {"address": format!("http://{}", server.address)}});
     let settings = json!({"plugins": {"settings": settings}});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     let grants = grants.join(" --grant ");
     env.msb(&format!(
         "plugin install logins/logins.wasm --grant {grants}"

@@ -106,9 +106,8 @@ impl Scene {
 }
 
 fn configure(env: &TestEnv, plugins: &Value) {
-    std::fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"plugins": plugins});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
 }
 
 /// Asserts that a run shows nothing that acts on a terminal, and not too much.

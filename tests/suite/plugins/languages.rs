@@ -1,19 +1,15 @@
 //! Plugins in Python and JavaScript: what `msb plugin new` makes is built with the tools of its
 //! authors, tested, installed, and used with a real registry, as its README says.
 
-use std::process::Command;
-
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::row;
 use super::scaffold::NewPlugin;
 use super::workshop::{build, finished, provide};
 use crate::archive::Image;
-use crate::docker_registry::{Auth, DockerRegistry, Setup};
+use crate::docker_registry::DockerRegistry;
 use crate::env::{Run, TestEnv};
 use crate::tests;
-use crate::tools::run;
 
 tests! {
     a_new_provider_in_python_logs_in_where_its_readme_says
@@ -35,30 +31,14 @@ pub(super) const PASSWORD: &str = "secret-word";
 /// A registry that lets in [`USER`] alone, and has the image `app:1`.
 pub(super) struct Guarded {
     registry: DockerRegistry,
-    _passwords: TempDir,
 }
 
 impl Guarded {
     pub(super) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("htpasswd");
-        // `docker-registry` takes bcrypt only.
-        let line = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
-        std::fs::write(&file, line).unwrap();
-        let registry = DockerRegistry::start(&Setup {
-            auth: Some(Auth::Password(&file)),
-            ..Setup::default()
-        });
+        let registry = DockerRegistry::with_password(USER, PASSWORD);
         let image = Image::new("app:1", &["etc/\netc/hosts = here"]);
-        let archive = folder.path().join("app.tar");
-        std::fs::write(&archive, image.docker()).unwrap();
-        let credentials = format!("--dest-creds={USER}:{PASSWORD}");
-        let source = format!("docker-archive:{}", archive.display());
-        registry.copy(&[&credentials], &source, "app:1");
-        Self {
-            registry,
-            _passwords: folder,
-        }
+        registry.push_as(USER, PASSWORD, "app:1", &image);
+        Self { registry }
     }
 
     pub(super) fn host(&self) -> &str {
@@ -76,7 +56,7 @@ fn configure(plugin: &NewPlugin, registry: &str) {
     let settings = readme.split("```json\n").nth(1).unwrap();
     let settings = settings.split("```").next().unwrap();
     let settings = settings.replace("registry.example.com", registry);
-    std::fs::write(plugin.env.home().join("config.json"), settings).unwrap();
+    plugin.env.write_settings(settings);
 }
 
 /// Pulls with the variable set.

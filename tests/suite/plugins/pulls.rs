@@ -31,8 +31,7 @@ fn a_denied_pull_names_the_grant_with_which_it_works() {
         "token_file": token,
         "registries": {registry.host(): "registries/app"},
     }}}});
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     let files = format!("files={}", token.display());
     env.msb(&format!(
         "plugin install ./vault.wasm --grant {files} --grant clock"

@@ -148,7 +148,7 @@ fn a_new_provider_in_rust_logs_in_where_its_readme_says() {
     let settings = readme.split("```json\n").nth(1).unwrap();
     let settings = settings.split("```").next().unwrap();
     let settings = settings.replace("registry.example.com", &registry.host());
-    std::fs::write(env.home().join("config.json"), settings).unwrap();
+    env.write_settings(settings);
 
     let pull = format!("pull --force {}/app:1", registry.host());
     env.msb(&pull)

@@ -458,8 +458,7 @@ fn the_user_and_the_system_each_want_their_key() {
         json!({"plugins": {"signatures": policy}}).to_string()
     };
     env.write(SYSTEM_SETTINGS, policy("system.pub").as_bytes());
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), policy("user.pub")).unwrap();
+    env.write_settings(policy("user.pub"));
     let content = authority::signed_bytes(&key, &scene.bytes);
     let record = authority::record_of_bytes(&content, &key.pem(), &scene.bytes);
     let material = json!({"publicKey": {"hint": ""}});
@@ -506,9 +505,8 @@ fn the_user_and_the_system_each_want_their_key() {
 fn a_policy_names_an_identity_and_its_trust_root() {
     let scene = Scene::new();
     let settings = |plugins: Value| {
-        std::fs::create_dir_all(scene.env.home()).unwrap();
         let text = json!({"plugins": plugins}).to_string();
-        std::fs::write(scene.env.home().join("config.json"), text).unwrap();
+        scene.env.write_settings(text);
     };
     let root = scene.env.path("root.json");
     let policy = |identity: &str| json!({"source": "*", "identity": identity, "issuer": ISSUER});
@@ -592,7 +590,7 @@ fn where_it_was_built_is_shown_when_that_is_proven() {
     let json = scene.env.json("plugin inspect ./made.wasm --format json");
     assert_eq!(json["provenance"], Value::Null);
     let settings = json!({"plugins": {"trust_root": scene.env.path("root.json")}});
-    std::fs::write(scene.env.home().join("config.json"), settings.to_string()).unwrap();
+    scene.env.write_settings(settings);
     let json = scene.env.json("plugin inspect ./made.wasm --format json");
     assert_eq!(
         json["provenance"]["source"],

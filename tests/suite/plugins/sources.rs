@@ -42,9 +42,8 @@ impl Scene {
     fn new() -> Self {
         let (env, server) = (TestEnv::new(), Registry::start());
         let digest = server.put_blob(&std::fs::read(component("image-json")).unwrap());
-        std::fs::create_dir_all(env.home()).unwrap();
         let settings = json!({"registries": {"retry_delay_ms": 10, "attempts": 3}});
-        std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+        env.write_settings(settings);
         Self {
             env,
             server,
@@ -367,8 +366,7 @@ fn a_provider_that_answers_is_explained_without_its_secret() {
         "token_file": token,
         "registries": {"registry.example": "registries/app"},
     }}}});
-    std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     let files = format!("files={}", token.display());
     env.msb(&format!(
         "plugin install ./vault.wasm --grant {files} --grant clock --grant {}",

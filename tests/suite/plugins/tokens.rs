@@ -47,9 +47,8 @@ impl Scene {
 
     /// Installs the plugin, which may do what is granted here and read nothing.
     fn install(&self, plugin: &str, settings: &Value, grants: &[String]) {
-        std::fs::create_dir_all(self.env.home()).unwrap();
         let settings = json!({"plugins": {"settings": {plugin: settings}}});
-        std::fs::write(self.env.home().join("config.json"), settings.to_string()).unwrap();
+        self.env.write_settings(settings);
         let path = component(plugin);
         let mut command = self.env.command(["plugin", "install"]);
         command.arg(path);

@@ -220,7 +220,7 @@ fn one_component_serves_twice_with_settings_of_its_own() {
     let config = json!({"plugins": {"settings": {
         "prod": settings("https://prod.invalid"), "dev": settings("https://dev.invalid"),
     }}});
-    std::fs::write(env.home().join("config.json"), config.to_string()).unwrap();
+    env.write_settings(config);
     let run = env.msb("plugin explain-auth ghcr.io");
     for name in ["prod", "dev"] {
         assert!(run.stdout.contains(name), "{run:?}");
@@ -378,7 +378,7 @@ fn an_index_is_searched_wherever_it_is() {
     let url = format!("http://{}/v2/acme/index/manifests/1", registry.host());
     run_curl(&file, &url);
     let settings = json!({"plugins": {"index": format!("{}/acme/index:1", registry.host())}});
-    std::fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
     let rows = env.json("plugin search root --format json");
     assert_eq!(rows[0]["source"], "ghcr.io/acme/rootfs:1");
     assert_eq!(rows.as_array().unwrap().len(), 1);

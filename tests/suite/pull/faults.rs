@@ -24,6 +24,7 @@ use crate::archive::{Image, gzip, sha256};
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::faulty::route::On;
+use crate::registry_scene::{self, assert_whole, checked};
 
 /// Returns the tests of every fault.
 pub(crate) fn all() -> Vec<crate::Test> {
@@ -91,20 +92,13 @@ impl Scene {
 
     /// Changes settings of registries, which are such that tests need not wait.
     pub(crate) fn settings(&self, changes: &Value) {
-        let mut settings = json!({"retry_delay_ms": 10});
-        let settings_of = settings.as_object_mut().unwrap();
-        settings_of.extend(changes.as_object().unwrap().clone());
-        std::fs::create_dir_all(self.env.home()).unwrap();
-        let text = json!({"registries": settings}).to_string();
-        std::fs::write(self.env.home().join("config.json"), text).unwrap();
+        registry_scene::settings(&self.env, changes);
     }
 
     /// Keeps a password for the registry as Docker does.
     pub(crate) fn password(&self, encoded: &str) {
-        let folder = self.env.path("docker-config");
-        std::fs::create_dir_all(&folder).unwrap();
-        let text = json!({"auths": {self.registry.host(): {"auth": encoded}}}).to_string();
-        std::fs::write(folder.join("config.json"), text).unwrap();
+        let auths = json!({self.registry.host(): {"auth": encoded}});
+        self.env.write_docker_config(json!({"auths": auths}));
     }
 
     pub(crate) fn reference(&self) -> String {
@@ -112,14 +106,7 @@ impl Scene {
     }
 
     pub(crate) fn pull(&self) -> Run {
-        let run = self.env.msb(&format!("pull {}", self.reference()));
-        // Whatever happened, nothing that is secret is shown, and nothing that acts on a terminal.
-        for text in [&run.stdout, &run.stderr] {
-            assert!(!text.contains("secret-"), "{run:#?}");
-            let control = |character: char| character.is_control() && character != '\n';
-            assert!(!text.contains(control), "{run:#?}");
-        }
-        run
+        checked(self.env.msb(&format!("pull {}", self.reference())))
     }
 
     /// Asserts that the pull succeeds and that all of the image is there.
@@ -127,8 +114,7 @@ impl Scene {
     pub(crate) fn pulls(&self) -> Run {
         let run = self.pull().success();
         assert_eq!(self.env.references(), [self.reference()]);
-        self.env.msb("image verify").success();
-        self.env.assert_nothing_in_flight();
+        assert_whole(&self.env);
         run
     }
 

@@ -1,7 +1,5 @@
 //! Registries that want to know who asks: by a password, or by a token of their service.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use msb_host::Context;
@@ -14,12 +12,10 @@ use msb_host::settings::Settings;
 use msb_host::store::Store;
 use serde_json::json;
 
-use crate::docker_registry::Auth;
-use crate::docker_registry::Setup;
+use crate::docker_registry::{Auth, Setup};
 use crate::registry_scene::{Scene, assert_whole, inspected, sample};
 use crate::tests;
 use crate::token_service::TokenService;
-use crate::tools::run;
 
 tests! {
     anybody_gets_a_token_where_anybody_may_pull needs DockerRegistry, Openssl, Skopeo;
@@ -49,29 +45,15 @@ fn with_tokens(service: &TokenService) -> Scene {
 
 /// A registry that lets in [`USER`] alone.
 pub(crate) fn with_passwords() -> Scene {
-    let folder = tempfile::tempdir().unwrap();
-    let file: PathBuf = folder.path().join("htpasswd");
-    // `docker-registry` takes bcrypt only.
-    let line = run(Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]));
-    std::fs::write(&file, line).unwrap();
-    let scene = Scene::with(&Setup {
-        auth: Some(Auth::Password(&file)),
+    Scene::with(&Setup {
+        auth: Some(Auth::Password(USER, PASSWORD)),
         ..Setup::default()
-    });
-    // It reads the file when somebody comes.
-    let _ = folder.keep();
-    scene
+    })
 }
 
-/// Fills a registry as somebody whom it knows.
+/// Puts the image of [`sample`] under a name, as the user whom the registry knows.
 pub(crate) fn fill(scene: &Scene, name: &str) {
-    let mut image = sample();
-    image.name = Some("docker.io/library/pushed:1".to_owned());
-    let layout = scene.env.write("pushed.tar", &image.oci());
-    let source = format!("oci-archive:{}", layout.display());
-    let credentials = format!("--dest-creds={USER}:{PASSWORD}");
-    let arguments = ["--preserve-digests", &*credentials];
-    scene.registry.copy(&arguments, &source, name);
+    scene.registry.push_as(USER, PASSWORD, name, &sample());
 }
 
 /// Pulls as a program does that uses msb as a library.

@@ -7,9 +7,8 @@ use serde_json::json;
 
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
-use crate::faulty::fault;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::http_proxy::Proxy;
 use crate::registry_scene::{checked, settings};
 use crate::tests;
@@ -56,16 +55,13 @@ impl Scene {
     }
 
     fn password(&self) {
-        let folder = self.env.path("docker-config");
-        std::fs::create_dir_all(&folder).unwrap();
         let hosts = [HOST, &self.registry.host(), "https://index.docker.io/v1/"];
         let entry = json!({"auth": PASSWORD});
         let auths: serde_json::Map<_, _> = hosts
             .iter()
             .map(|host| ((*host).to_owned(), entry.clone()))
             .collect();
-        let text = json!({"auths": auths}).to_string();
-        std::fs::write(folder.join("config.json"), text).unwrap();
+        self.env.write_docker_config(json!({"auths": auths}));
     }
 
     /// Lets the registry send everybody to a token server.

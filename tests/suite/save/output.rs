@@ -1,12 +1,11 @@
 //! Where `save` writes to: files, links, pipes, and what is in the way.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
 use crate::tests;
-use crate::tools;
 
 tests! {
     an_output_that_cannot_be_is_refused_before_anything_is_written;
@@ -79,14 +78,8 @@ fn the_mode_of_a_replaced_file_stays() {
         assert_eq!(metadata.mode() & 0o777, mode);
     }
     // A new one has what the umask leaves.
-    let run = Command::new("sh")
-        .args(["-c", "umask 027; exec \"$0\" save -o new.tar sample:1"])
-        .arg(tools::msb())
-        .current_dir(env.path(""))
-        .env("MSB_HOME", env.home())
-        .output()
-        .unwrap();
-    Run::from(run).success();
+    let script = "umask 027; exec \"$0\" save -o new.tar sample:1";
+    Run::of(&mut env.shell(script, [""; 0])).success();
     let mode = std::fs::metadata(env.path("new.tar")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o640);
 }
@@ -133,17 +126,7 @@ fn a_link_of_another_user_in_a_shared_folder_is_not_followed() {
 
 fn a_closed_standard_output_is_an_error() {
     let env = loaded();
-    let run = |line: &str| {
-        let output = Command::new("sh")
-            .args(["-c", &format!("\"$0\" {line}")])
-            .arg(tools::msb())
-            .current_dir(env.path(""))
-            .env("MSB_HOME", env.home())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Run::from(output)
-    };
+    let run = |line: &str| Run::of(&mut env.shell(&format!("\"$0\" {line}"), [""; 0]));
     for line in [
         "save sample:1",
         "images",

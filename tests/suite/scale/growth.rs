@@ -4,7 +4,6 @@
 //! step for each pair of things, four times the size would take sixteen times as long.
 
 use std::path::Path;
-use std::process::Command;
 
 use tar::EntryType;
 
@@ -12,7 +11,6 @@ use crate::archive::{Image, archive, layer};
 use crate::env::{Run, TestEnv};
 use crate::load::amplification::Layer;
 use crate::tests;
-use crate::tools;
 
 tests! {
     the_time_of_a_load_grows_with_what_is_in_it;
@@ -181,20 +179,8 @@ fn long_layer(lines: impl Iterator<Item = String>) -> Vec<u8> {
 
 /// Runs msb, and returns the seconds of processor time that it took.
 fn seconds(env: &TestEnv, arguments: &[&str]) -> f64 {
-    let inherited = env.command(["--version"]);
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", r#""$@" >/dev/null && times"#, "sh"])
-        .arg(tools::msb())
-        .args(arguments)
-        .current_dir(env.path(""))
-        .env_clear();
-    for (name, value) in inherited.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    let run = Run::of(&mut command).success();
+    let script = r#""$0" "$@" >/dev/null && times"#;
+    let run = Run::of(&mut env.shell(script, arguments)).success();
     // The second line is about children: minutes and seconds in user mode, then in the kernel.
     let line = run.stdout.lines().nth(1).unwrap();
     let (minutes, seconds) = line.split_once('m').unwrap();

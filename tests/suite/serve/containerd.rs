@@ -338,9 +338,8 @@ fn on_another_filesystem_symbolic_links_keep_their_images() {
 }
 
 fn set(env: &TestEnv, directory: &Path) {
-    fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"store": {"serve": {"containerd": directory}}});
-    fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
 }
 
 fn a_setting_keeps_a_directory_up_to_date() {

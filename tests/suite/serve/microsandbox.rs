@@ -294,9 +294,8 @@ fn a_name_that_moved_is_served_again() {
 }
 
 fn set(env: &TestEnv, value: &Value) {
-    fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"store": {"serve": {"microsandbox": value}}});
-    fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+    env.write_settings(settings);
 }
 
 fn a_setting_serves_what_is_loaded() {

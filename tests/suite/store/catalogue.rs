@@ -274,15 +274,8 @@ fn what_cannot_be_opened_is_unreadable_and_stays() {
     // So few open files that layers cannot be opened.
     let mut advised = [0; 2];
     for files_open in 6..14 {
-        let mut command = std::process::Command::new("sh");
-        command
-            .args([
-                "-c",
-                &format!("ulimit -n {files_open}; exec \"$0\" image verify --repair --force"),
-            ])
-            .arg(crate::tools::msb())
-            .env("MSB_HOME", env.home());
-        let run = Run::of(&mut command);
+        let script = format!("ulimit -n {files_open}; exec \"$0\" image verify --repair --force");
+        let run = Run::of(&mut env.shell(&script, [""; 0]));
         if run.code != Some(0) {
             assert_eq!(run.code, Some(1), "{run:?}");
             assert!(

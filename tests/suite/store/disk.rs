@@ -64,9 +64,8 @@ fn prune(env: &TestEnv, line: &str) -> Value {
 }
 
 fn set_budget(env: &TestEnv, bytes: u64) {
-    std::fs::create_dir_all(env.home()).unwrap();
     let settings = json!({"store": {"max_bytes": bytes}}).to_string();
-    std::fs::write(env.home().join("config.json"), settings).unwrap();
+    env.write_settings(settings);
 }
 
 fn df(env: &TestEnv, key: &str) -> u64 {

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use walkdir::WalkDir;
 
@@ -85,17 +85,8 @@ fn modes_are_the_same_whatever_the_umask_and_whichever_command_comes_first() {
                 }
             }
             for line in &commands {
-                let msb = env.command(line.split(' '));
-                let mut command = Command::new("sh");
-                command
-                    .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
-                    .arg(msb.get_program())
-                    .args(msb.get_args())
-                    .current_dir(env.path(""))
-                    .env_clear();
-                for (name, value) in msb.get_envs() {
-                    command.env(name, value.unwrap());
-                }
+                let script = format!("umask {umask}; exec \"$0\" \"$@\"");
+                let mut command = env.shell(&script, line.split(' '));
                 if is_root {
                     use std::os::unix::process::CommandExt as _;
                     command.uid(USER).gid(USER);

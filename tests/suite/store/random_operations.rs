@@ -85,7 +85,7 @@ impl Walk {
         env.msb("load -q -i first.tar").success();
         env.msb("rmi first:1").success();
         let settings = json!({"store": {"max_bytes": BUDGET}}).to_string();
-        std::fs::write(env.home().join("config.json"), settings).unwrap();
+        env.write_settings(settings);
         let msb = Msb::builder().home(env.home()).open().unwrap();
         Self {
             env,

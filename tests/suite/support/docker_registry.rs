@@ -27,8 +27,8 @@ pub(crate) struct Setup<'a> {
 /// Who a registry lets in.
 #[derive(Clone, Copy)]
 pub(crate) enum Auth<'a> {
-    /// Whoever knows the password in this file of `htpasswd`.
-    Password(&'a Path),
+    /// Who knows this name and password.
+    Password(&'a str, &'a str),
     /// Whoever has a token of this service, signed by the key of this certificate.
     Token {
         realm: &'a str,
@@ -75,7 +75,11 @@ impl DockerRegistry {
             "http": http,
         });
         match setup.auth {
-            Some(Auth::Password(file)) => {
+            Some(Auth::Password(user, password)) => {
+                // It takes bcrypt only.
+                let line = run(Command::new("htpasswd").args(["-Bbn", user, password]));
+                let file = folder.path().join("htpasswd");
+                std::fs::write(&file, line).unwrap();
                 config["auth"] = json!({"htpasswd": {"realm": "tests", "path": file}});
             }
             Some(Auth::Token { realm, certificate }) => {
@@ -112,6 +116,14 @@ impl DockerRegistry {
         }
     }
 
+    /// Starts a registry that lets in those who know this name and password.
+    pub(crate) fn with_password(user: &str, password: &str) -> Self {
+        Self::start(&Setup {
+            auth: Some(Auth::Password(user, password)),
+            ..Setup::default()
+        })
+    }
+
     /// Returns address and port.
     pub(crate) fn host(&self) -> &str {
         &self.host
@@ -119,12 +131,22 @@ impl DockerRegistry {
 
     /// Has skopeo copy an image here, as it is. Returns the digest of its manifest.
     pub(crate) fn push(&self, name: &str, image: &Image) -> String {
+        self.push_with(&["--preserve-digests"], name, image)
+    }
+
+    /// Has skopeo copy an image here with a name and a password.
+    pub(crate) fn push_as(&self, user: &str, password: &str, name: &str, image: &Image) -> String {
+        let credentials = format!("--dest-creds={user}:{password}");
+        self.push_with(&["--preserve-digests", &credentials], name, image)
+    }
+
+    fn push_with(&self, arguments: &[&str], name: &str, image: &Image) -> String {
         let layout = self.folder.path().join("pushed.tar");
         let mut image = image.clone();
         image.name = Some("docker.io/library/pushed:1".to_owned());
         std::fs::write(&layout, image.oci()).unwrap();
         let source = format!("oci-archive:{}", layout.display());
-        self.copy(&["--preserve-digests"], &source, name);
+        self.copy(arguments, &source, name);
         sha256(&serde_json::to_vec(&image.manifest()).unwrap())
     }
 

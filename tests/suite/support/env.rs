@@ -1,6 +1,7 @@
 //! A home of its own for each test, and runs of msb in it.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -83,15 +84,44 @@ impl TestEnv {
         path
     }
 
+    /// Gives the home these settings, JSON or what a test wants there instead.
+    pub(crate) fn write_settings(&self, settings: impl Display) {
+        std::fs::create_dir_all(&self.home).unwrap();
+        std::fs::write(self.home.join("config.json"), settings.to_string()).unwrap();
+    }
+
+    /// Writes the configuration of docker.
+    pub(crate) fn write_docker_config(&self, config: impl Display) {
+        let directory = self.path("docker-config");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
+    }
+
     /// Returns a command that runs msb here.
     pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = self.program(tools::msb());
+        command.args(args);
+        command
+    }
+
+    /// Returns a command that runs a script of the shell here: `$0` is msb, `$@` are the arguments.
+    pub(crate) fn shell<I: AsRef<OsStr>>(
+        &self,
+        script: &str,
+        args: impl IntoIterator<Item = I>,
+    ) -> Command {
+        let mut command = self.program("sh");
+        command.args(["-c", script]).arg(tools::msb()).args(args);
+        command
+    }
+
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let place = self.home.parent().filter(|place| place.is_dir());
         if !self.untouched && place.is_some() && !self.home.exists() {
             compiled::put_into(&self.home);
         }
-        let mut command = Command::new(tools::msb());
+        let mut command = Command::new(program);
         command
-            .args(args)
             .current_dir(self.directory.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -202,7 +232,7 @@ pub(crate) mod compiled {
             "b.example": {"username": "b", "secret_name": "none"},
         });
         let settings = json!({"registries": {"auth": auth}});
-        fs::write(env.home().join("config.json"), settings.to_string()).unwrap();
+        env.write_settings(settings);
         env.msb("plugin explain-auth a.example");
         env.msb("plugin explain-auth b.example");
         let made = tempfile::tempdir().unwrap();

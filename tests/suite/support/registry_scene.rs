@@ -65,9 +65,7 @@ pub(crate) fn settings(env: &TestEnv, registries: &Value) {
     let mut settings = json!({"retry_delay_ms": 10});
     let of = settings.as_object_mut().unwrap();
     of.extend(registries.as_object().unwrap().clone());
-    std::fs::create_dir_all(env.home()).unwrap();
-    let text = json!({"registries": settings}).to_string();
-    std::fs::write(env.home().join("config.json"), text).unwrap();
+    env.write_settings(json!({"registries": settings}));
 }
 
 /// Asserts that a run shows nothing secret and nothing that acts on a terminal.

@@ -4,9 +4,8 @@ use serde_json::json;
 
 use super::{MIDDLE, Scene};
 use crate::env::Run;
-use crate::faulty::fault;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {
@@ -159,10 +158,8 @@ fn debug_shows_the_proxy_without_its_password() {
 fn debug_shows_a_form_without_what_is_in_it() {
     let scene = Scene::new();
     scene.registry.require_token(&scene.registry);
-    let folder = scene.env.path("docker-config");
-    std::fs::create_dir_all(&folder).unwrap();
     let auths = json!({"auths": {scene.registry.host(): {"identitytoken": "secret-identity"}}});
-    std::fs::write(folder.join("config.json"), auths.to_string()).unwrap();
+    scene.env.write_docker_config(auths);
     let run = pull(&scene, "--trace");
     assert!(!run.stderr.contains("secret-identity"), "{run:#?}");
     let posted = lines(&run, "POST http://");
