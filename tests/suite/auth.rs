@@ -2,15 +2,15 @@
 //! what `msb registry` keeps, forgets and lists.
 
 mod commands;
-mod desk;
 mod kept;
 mod keychain;
-mod logins;
+mod login;
+mod other_tools;
 mod provider;
 mod refused;
 mod roles;
 mod secrets;
-mod stages;
+mod sources;
 mod third_party;
 mod tokens;
 
@@ -37,10 +37,10 @@ pub(crate) fn all() -> Vec<crate::Test> {
         kept::tests(),
         tokens::tests(),
         refused::tests(),
-        desk::tests(),
-        commands::tests(),
-        stages::tests(),
-        logins::tests(),
+        login::all(),
+        commands::all(),
+        sources::all(),
+        other_tools::all(),
         secrets::tests(),
         third_party::tests(),
         roles::tests(),

@@ -10,7 +10,7 @@ pub(crate) mod terminal;
 /// Returns the tests of this directory.
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
-        commands::tests(),
+        commands::all(),
         finding_the_way::tests(),
         interrupts::tests(),
         scripts::tests(),

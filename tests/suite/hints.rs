@@ -12,7 +12,7 @@ use crate::env::Run;
 /// Returns the tests of hints.
 pub(crate) fn all() -> Vec<crate::Test> {
     [
-        archives::tests(),
+        archives::all(),
         logins::tests(),
         plugins::tests(),
         registries::tests(),

@@ -14,14 +14,14 @@ mod several_images;
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
         amplification::tests(),
-        archive_forms::tests(),
+        archive_forms::all(),
         bad_input::tests(),
         chains::tests(),
         engine_outputs::tests(),
-        indexes::tests(),
+        indexes::all(),
         odd_archives::tests(),
         resources::tests(),
-        several_images::tests(),
+        several_images::all(),
     ];
     tests.into_iter().flatten().collect()
 }

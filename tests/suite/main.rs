@@ -55,9 +55,9 @@ const SLOWEST: usize = 20;
 /// compilers, wait for what never answers, make images of millions of bytes, or try a great many inputs.
 const LONG: [&str; 32] = [
     "auth::commands",
-    "auth::desk",
-    "auth::logins",
-    "auth::stages",
+    "auth::login",
+    "auth::other_tools",
+    "auth::sources",
     "cli::interrupts::",
     "docs::advice",
     "documents::",
@@ -128,7 +128,7 @@ fn main() {
         library::tests(),
         load::all(),
         microsandbox::all(),
-        mounts::tests(),
+        mounts::all(),
         oracle::all(),
         plugins::all(),
         pull::all(),

@@ -12,7 +12,7 @@ mod trust;
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
         access::tests(),
-        certificate_files::tests(),
+        certificate_files::all(),
         plain_http::tests(),
         proxies::tests(),
         tls::tests(),

@@ -5,6 +5,6 @@ mod microsandbox;
 
 /// Returns the tests of this directory.
 pub(crate) fn all() -> Vec<crate::Test> {
-    let tests = [containerd::tests(), microsandbox::all()];
+    let tests = [containerd::all(), microsandbox::all()];
     tests.into_iter().flatten().collect()
 }

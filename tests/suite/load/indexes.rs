@@ -1,6 +1,8 @@
 //! Indexes of archives: kept byte for byte with the images that they lead to, so that
 //! `NAME@DIGEST-OF-THE-INDEX` is found, and never believed.
 
+mod proof;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -19,14 +21,19 @@ tests! {
     the_index_of_a_layout_is_one_of_them;
     a_directory_of_skopeo_may_be_an_index;
     what_docker_saves_of_an_index_is_found_by_it;
-    a_name_with_the_digest_of_an_index_is_proven;
-    an_index_that_leads_elsewhere_proves_nothing;
-    an_index_that_is_damaged_later_proves_nothing;
     indexes_of_buildah_and_skopeo_are_kept needs Podman, Buildah, Skopeo;
 }
 
+/// Returns the tests of this file and of the modules below it.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [tests(), proof::tests()];
+    tests.into_iter().flatten().collect()
+}
+
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
 const NAME: &str = "io.containerd.image.name";
 
 /// Images for this machine and another one, and the index that lists both.
@@ -233,78 +240,6 @@ fn what_docker_saves_of_an_index_is_found_by_it() {
         assert_found(&env, "registry.test/app", &both.index, &both.mine);
         assert_removed(&env, &format!("registry.test/app@{}", both.digest()));
     }
-}
-
-fn a_name_with_the_digest_of_an_index_is_proven() {
-    let both = Both::new("app");
-    for tag in ["", ":1"] {
-        let pinned = format!("registry.test/app{tag}@{}", both.digest());
-        let files = both.files(&[named(&both.index, INDEX, &pinned)]);
-        for env in loaded(&files) {
-            assert_eq!(env.references(), [pinned.as_str()]);
-            assert_found(&env, "registry.test/app", &both.index, &both.mine);
-            assert_removed(&env, &pinned);
-        }
-    }
-}
-
-fn an_index_that_leads_elsewhere_proves_nothing() {
-    let (app, other) = (Both::new("app"), Both::new("other"));
-    let pinned = format!("registry.test/app@{}", other.digest());
-    let blobs = [app.blobs.clone(), other.blobs.clone()].concat();
-    let indexes = [&app.index[..], &other.index];
-    // Of the same archive, and with a blob that only says that it is the index.
-    let whole = layout(
-        &index(
-            &[
-                named(&app.index, INDEX, &pinned),
-                named(&other.index, INDEX, "registry.test/other:1"),
-            ],
-            "of the layout",
-        ),
-        &blobs,
-        &indexes,
-    );
-    for env in loaded(&whole) {
-        assert_eq!(env.references(), ["<none>", "registry.test/other:1"]);
-        env.msb(&format!("image inspect {pinned}"))
-            .failure(&["image not found"]);
-        let found = env.json(&format!(
-            "image inspect registry.test/other@{} --format json",
-            other.digest()
-        ));
-        assert_eq!(found["id"], other.mine.id());
-    }
-    let mut files = app.files(&[named(&app.index, INDEX, "registry.test/app:1")]);
-    let path = format!("blobs/sha256/{}", hex(&app.digest()));
-    let entry = files.iter_mut().find(|(name, _)| *name == path).unwrap();
-    entry.1.push(b' ');
-    let env = TestEnv::new();
-    env.write("in.tar", &archive(&files));
-    env.msb("load -i in.tar")
-        .failure(&[&app.digest(), "has other content"]);
-    env.assert_clean();
-}
-
-fn an_index_that_is_damaged_later_proves_nothing() {
-    let both = Both::new("app");
-    let files = both.files(&[named(&both.index, INDEX, "registry.test/app:1")]);
-    let env = TestEnv::new();
-    env.write("in.tar", &archive(&files));
-    env.msb("load -i in.tar").success();
-    let kept = both.digest().replace(':', "_");
-    let kept = env.home().join("cache/blobs").join(kept);
-    std::fs::write(&kept, "{}").unwrap();
-    env.msb(&format!(
-        "image inspect registry.test/app@{}",
-        both.digest()
-    ))
-    .failure(&["image not found"]);
-    let run = env.msb("image verify").failure(&["damage in 1 image"]);
-    assert!(run.stdout.contains(kept.to_str().unwrap()), "{run:#?}");
-    // Loading it again brings the index back.
-    env.msb("load -i in.tar").success();
-    assert_found(&env, "registry.test/app", &both.index, &both.mine);
 }
 
 /// Returns the nested index that the `index.json` of a layout lists.

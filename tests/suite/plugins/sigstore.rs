@@ -5,38 +5,39 @@
 
 mod authority;
 mod der;
-
-use std::process::Command;
+mod keys;
+mod policies;
 
 use serde_json::{Value, json};
 
 use self::authority::{Authority, BEGIN, Certificate, Key, VALIDITY, base64};
-use super::distribution::put_blob;
-use super::{component, lock, other_bytes, place, row};
+use super::{lock, other_bytes, place, row};
 use crate::archive::sha256;
-use crate::docker_registry::{DockerRegistry, Setup};
-use crate::env::{Run, SYSTEM_SETTINGS, TestEnv};
+use crate::env::{Run, TestEnv};
 use crate::tests;
-use crate::tools::run;
 
 tests! {
     a_bundle_shows_who_has_signed_a_file_and_nothing_less_does;
     an_identity_may_be_a_pattern_and_stays_required;
-    a_bundle_of_a_key_is_checked_with_and_without_a_log;
-    what_refers_to_a_manifest_is_found_by_the_list_and_by_its_tag needs DockerRegistry, Curl;
     a_statement_that_is_no_signature_is_not_taken_for_one;
-    a_policy_names_an_identity_and_its_trust_root;
-    the_user_and_the_system_each_want_their_key needs Minisign;
     where_it_was_built_is_shown_when_that_is_proven;
-    a_trust_root_that_is_none_is_named_with_where_to_get_one;
+}
+
+/// Returns the tests of this file and of the modules below it.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [tests(), policies::tests(), keys::tests()];
+    tests.into_iter().flatten().collect()
 }
 
 const IDENTITY: &str =
     "https://github.com/acme/vault/.github/workflows/release.yml@refs/tags/v1.0.0";
+
 const PATTERN: &str = "https://github.com/acme/vault/.github/workflows/release.yml@refs/tags/*";
+
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+
 const SLSA: &str = "https://slsa.dev/provenance/v1";
 
 /// A component in a file, and an instance of Sigstore.
@@ -274,150 +275,6 @@ fn an_identity_may_be_a_pattern_and_stays_required() {
     assert_eq!(row(&scene.env, "made")["sha256"], sha256(&newer));
 }
 
-fn a_bundle_of_a_key_is_checked_with_and_without_a_log() {
-    let scene = Scene::new();
-    let (key, bytes) = (Key::new(), &*scene.bytes);
-    scene.env.write("cosign.pub", key.pem().as_bytes());
-    let install = "plugin install ./made.wasm --key cosign.pub --trust-root root.json";
-    scene
-        .env
-        .msb(install)
-        .failure(&["there is no signature", "`.sigstore.json`"]);
-    let content = authority::signed_bytes(&key, bytes);
-    let record = authority::record_of_bytes(&content, &key.pem(), bytes);
-    let material = json!({"publicKey": {"hint": ""}});
-    let logged = scene.authority.bundle(
-        material.clone(),
-        content.clone(),
-        &record,
-        "hashedrekord",
-        BEGIN,
-    );
-    // `cosign sign-blob --tlog-upload=false`
-    let unlogged = set(&logged, "/verificationMaterial/tlogEntries", json!([]));
-    let other = authority::signed_bytes(&Key::new(), bytes);
-    let promise = "/verificationMaterial/tlogEntries/0/inclusionPromise/signedEntryTimestamp";
-    for (bundle, is_right) in [
-        (logged.clone(), true),
-        (unlogged.clone(), true),
-        (
-            set(
-                &unlogged,
-                "/messageSignature",
-                other["messageSignature"].clone(),
-            ),
-            false,
-        ),
-        (
-            set(
-                &logged,
-                "/messageSignature",
-                other["messageSignature"].clone(),
-            ),
-            false,
-        ),
-        (
-            set(&logged, promise, json!(base64(&Key::new().sign(b"x")))),
-            false,
-        ),
-        (scene.authority.sign_bytes(&scene.signer, bytes), false),
-    ] {
-        scene.write(&bundle);
-        let run = scene.env.msb(install);
-        assert_eq!(run.code == Some(0), is_right, "{bundle}: {run:?}");
-        if is_right {
-            scene.env.msb("plugin verify").success();
-            scene.remove();
-        }
-    }
-}
-
-/// Puts a bundle into a registry as a manifest that refers to another.
-fn refer(registry: &DockerRegistry, subject: &Value, bundle: &Value) -> Value {
-    let bytes = bundle.to_string();
-    let mut layer = put_blob(registry, "acme/made", bytes.as_bytes());
-    layer["mediaType"] = json!(BUNDLE);
-    let mut config = put_blob(registry, "acme/made", b"{}");
-    config["mediaType"] = json!("application/vnd.oci.empty.v1+json");
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": BUNDLE, "config": config, "layers": [layer], "subject": subject,
-    });
-    let text = manifest.to_string();
-    let digest = sha256(text.as_bytes());
-    registry.put_manifest("acme/made", &digest, &manifest);
-    json!({
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": BUNDLE, "digest": digest, "size": text.len(),
-    })
-}
-
-fn what_refers_to_a_manifest_is_found_by_the_list_and_by_its_tag() {
-    let scene = Scene::new();
-    let registry = DockerRegistry::start(&Setup::default());
-    let reference = format!("{}/acme/made:1", registry.host());
-    let pushed = scene.env.msb(&format!(
-        "plugin push {} {reference}",
-        component("image-json").display()
-    ));
-    let manifest = pushed.success().stdout.trim().to_owned();
-    let key = Key::new();
-    scene.env.write("cosign.pub", key.pem().as_bytes());
-    let by_key = format!("plugin install {reference} --key cosign.pub --trust-root root.json");
-    let by_identity = format!(
-        "plugin install {reference} --identity {IDENTITY} --issuer {ISSUER} --trust-root root.json"
-    );
-    for install in [&by_key, &by_identity] {
-        scene.env.msb(install).failure(&[
-            "there is no signature",
-            "refers to its manifest",
-            ".sig`",
-        ]);
-    }
-    let subject = json!({
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "digest": manifest, "size": 0,
-    });
-    let of = |digest: &str| authority::statement(digest, SIGN, &json!({}));
-    // What this registry keeps no list of: the tag stands in for it.
-    let tag = manifest.replace(':', "-");
-    let mut entries = Vec::new();
-    let mut add = |bundle: &Value| {
-        entries.push(refer(&registry, &subject, bundle));
-        let index = json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": entries,
-        });
-        registry.put_manifest("acme/made", &tag, &index);
-    };
-    let another = of(&sha256(b"another"));
-    add(&scene.authority.sign_statement_with_key(&key, &another));
-    add(&scene.authority.sign_statement(&scene.signer, &another));
-    scene.env.msb(&by_key).failure(&["not taken for signed"]);
-    scene
-        .env
-        .msb(&by_identity)
-        .failure(&["not taken for signed"]);
-    add(&scene
-        .authority
-        .sign_statement_with_key(&key, &of(&manifest)));
-    scene
-        .env
-        .msb(&by_identity)
-        .failure(&["not taken for signed"]);
-    scene.env.msb(&by_key).success();
-    scene.env.msb("plugin verify").success();
-    scene.remove();
-    add(&scene
-        .authority
-        .sign_statement(&scene.signer, &of(&manifest)));
-    scene.env.msb(&by_identity).success();
-    assert_eq!(row(&scene.env, "made")["identity"], json!(IDENTITY));
-    scene.env.msb("plugin verify").success();
-    scene.env.msb("plugin update").success();
-}
-
 fn a_statement_that_is_no_signature_is_not_taken_for_one() {
     let scene = Scene::new();
     let digest = sha256(&scene.bytes);
@@ -440,119 +297,6 @@ fn a_statement_that_is_no_signature_is_not_taken_for_one() {
         scene.install_as(IDENTITY, ISSUER).success();
         scene.remove();
     }
-}
-
-fn the_user_and_the_system_each_want_their_key() {
-    let scene = Scene::new();
-    let env = &scene.env;
-    let minisign = |arguments: &[&str]| {
-        run(Command::new("minisign")
-            .current_dir(env.path(""))
-            .args(arguments))
-    };
-    minisign(&["-G", "-W", "-p", "user.pub", "-s", "user.sec"]);
-    let key = Key::new();
-    env.write("system.pub", key.pem().as_bytes());
-    let policy = |file: &str| {
-        let policy = json!([{"source": "*", "key": env.path(file)}]);
-        json!({"plugins": {"signatures": policy}}).to_string()
-    };
-    env.write(SYSTEM_SETTINGS, policy("system.pub").as_bytes());
-    env.write_settings(policy("user.pub"));
-    let content = authority::signed_bytes(&key, &scene.bytes);
-    let record = authority::record_of_bytes(&content, &key.pem(), &scene.bytes);
-    let material = json!({"publicKey": {"hint": ""}});
-    let bundle = scene
-        .authority
-        .bundle(material, content, &record, "hashedrekord", BEGIN);
-    let unlogged = set(&bundle, "/verificationMaterial/tlogEntries", json!([]));
-    let files = ["made.wasm.minisig", "made.wasm.sigstore.json"];
-    let install = "plugin install ./made.wasm";
-    for (by_user, by_system) in [(false, false), (true, false), (false, true), (true, true)] {
-        for file in files {
-            let _ = std::fs::remove_file(env.path(file));
-        }
-        if by_user {
-            minisign(&["-S", "-s", "user.sec", "-m", "made.wasm"]);
-        }
-        if by_system {
-            scene.write(&unlogged);
-        }
-        let run = env.msb(install);
-        if by_user && by_system {
-            run.success();
-        } else {
-            run.failure(&["not taken for signed"]);
-            assert_eq!(lock(env), "", "{by_user} {by_system}");
-        }
-    }
-    env.msb("plugin verify").success();
-    let held: Vec<String> = lock(env)
-        .lines()
-        .filter(|line| line.contains("key = "))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(held.len(), 2, "{held:?}");
-    // An update that one of them has not signed is none.
-    let bytes = other_bytes(&scene.bytes);
-    std::fs::write(env.path("made.wasm"), &bytes).unwrap();
-    minisign(&["-S", "-s", "user.sec", "-m", "made.wasm"]);
-    env.msb("plugin update made")
-        .failure(&["not taken for signed"]);
-    env.msb("plugin verify").success();
-}
-
-fn a_policy_names_an_identity_and_its_trust_root() {
-    let scene = Scene::new();
-    let settings = |plugins: Value| {
-        let text = json!({"plugins": plugins}).to_string();
-        scene.env.write_settings(text);
-    };
-    let root = scene.env.path("root.json");
-    let policy = |identity: &str| json!({"source": "*", "identity": identity, "issuer": ISSUER});
-    let mut own = policy(PATTERN);
-    own["trust_root"] = json!(root);
-    scene.write(&scene.authority.sign_bytes(&scene.signer, &scene.bytes));
-    let install = "plugin install ./made.wasm";
-    for (plugins, is_right) in [
-        (json!({"signatures": [policy(PATTERN)]}), false),
-        (
-            json!({"signatures": [policy("me@acme.test")], "trust_root": root}),
-            false,
-        ),
-        (
-            json!({"signatures": [policy(PATTERN)], "trust_root": root}),
-            true,
-        ),
-        (json!({"signatures": [policy("me@acme.test"), own]}), true),
-    ] {
-        settings(plugins.clone());
-        let run = scene.env.msb(install);
-        assert_eq!(run.code == Some(0), is_right, "{plugins}: {run:?}");
-        if is_right {
-            scene.env.msb("plugin verify").success();
-            scene.remove();
-        }
-    }
-    // What the system requires, a user's own trust root does not prove.
-    settings(json!({}));
-    scene.env.msb(install).success();
-    let rows = |env: &TestEnv| row(env, "made")["enabled"].clone();
-    assert_eq!(rows(&scene.env), json!(true));
-    let env = &scene.env;
-    let system = |policy: &Value| json!({"plugins": {"signatures": [policy]}}).to_string();
-    let mut wanted = policy(PATTERN);
-    env.write(SYSTEM_SETTINGS, system(&wanted).as_bytes());
-    assert_eq!(rows(env), json!(false));
-    env.msb("plugin rm made").success();
-    let forced =
-        format!("{install} --identity {IDENTITY} --issuer {ISSUER} --trust-root root.json");
-    env.msb(&forced).failure(&["not taken for signed"]);
-    // Its relative paths lead from its own folder.
-    wanted["trust_root"] = json!("root.json");
-    env.write(SYSTEM_SETTINGS, system(&wanted).as_bytes());
-    env.msb(&forced).success();
-    assert_eq!(rows(env), json!(true));
 }
 
 fn where_it_was_built_is_shown_when_that_is_proven() {
@@ -600,22 +344,4 @@ fn where_it_was_built_is_shown_when_that_is_proven() {
     scene.write(&scene.authority.sign_statement(&scene.signer, &statement));
     let json = scene.env.json("plugin inspect ./made.wasm --format json");
     assert_eq!(json["provenance"], Value::Null);
-}
-
-fn a_trust_root_that_is_none_is_named_with_where_to_get_one() {
-    let scene = Scene::new();
-    scene.write(&scene.authority.sign_bytes(&scene.signer, &scene.bytes));
-    for text in ["", "{}", "[1]"] {
-        scene.env.write("root.json", text.as_bytes());
-        scene
-            .install_as(IDENTITY, ISSUER)
-            .failure(&["not taken for signed"]);
-    }
-    scene.env.write("root.json", b"x");
-    scene.install_as(IDENTITY, ISSUER).failure(&[
-        "the trust root `",
-        "root.json` cannot be used",
-        "`plugins.trust_root` in config.json and --trust-root name a file as `cosign trusted-root \
-         create` writes it; without one, msb trusts the public instance of Sigstore",
-    ]);
 }

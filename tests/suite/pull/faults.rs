@@ -29,7 +29,7 @@ use crate::registry_scene::{self, assert_whole, checked};
 /// Returns the tests of every fault.
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
-        blob::tests(),
+        blob::all(),
         retry::tests(),
         redirect::tests(),
         auth::tests(),

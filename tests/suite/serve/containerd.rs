@@ -2,6 +2,8 @@
 //! what goes and what stays. A containerd that is new enough is in no Debian, so its part is played by
 //! the rules.
 
+mod removal;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -23,16 +25,18 @@ tests! {
     layers_that_depend_on_those_below_stay_out;
     a_layer_that_was_made_again_takes_its_name;
     what_others_have_laid_stays;
-    names_outlive_the_image_and_go_when_containerd_has_let_go;
-    what_containerd_refers_to_is_not_removed;
-    without_a_containerd_nothing_is_removed;
-    a_mounted_layer_is_not_removed needs Root;
     on_another_filesystem_symbolic_links_keep_their_images needs Root;
     a_setting_keeps_a_directory_up_to_date;
     layers_with_hash_trees_are_copies_that_veritysetup_accepts needs Veritysetup;
     a_directory_that_cannot_be_served_does_not_keep_an_image_out;
     a_directory_of_another_user_is_not_served needs Root;
     two_who_serve_at_once_leave_one_whole_directory;
+}
+
+/// Returns the tests of this file and of the modules below it.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [tests(), removal::tests()];
+    tests.into_iter().flatten().collect()
 }
 
 const SNAPSHOTS: &str = "containerd/io.containerd.snapshotter.v1.erofs/snapshots";
@@ -227,77 +231,6 @@ fn what_others_have_laid_stays() {
     for path in [path, other] {
         assert_eq!(fs::read(path).unwrap(), b"of another program");
     }
-}
-
-fn names_outlive_the_image_and_go_when_containerd_has_let_go() {
-    let env = loaded(&[one(), two()]);
-    serve(&env, "");
-    let names = files(&env.path("cache"));
-    env.msb("rmi one:1").success();
-    env.msb("image prune -y").success();
-    assert_eq!(files(&env.path("cache")), names);
-    assert_eq!(serve(&env, "")["removed"], 0);
-    assert_eq!(files(&env.path("cache")), names);
-    let report = prune(&env);
-    assert_eq!(
-        (&report["removed"], &report["kept"]),
-        (&json!(4), &json!([]))
-    );
-    assert!(files(&env.path("cache")).is_empty());
-}
-
-fn what_containerd_refers_to_is_not_removed() {
-    let env = loaded(&[one()]);
-    serve(&env, "");
-    let layers = layers(&env, "one:1");
-    let cache = env.path("cache").canonicalize().unwrap();
-    let path = cache_blob_path(&cache, &layers[0].0);
-    let snapshot = env.path(SNAPSHOTS).join("17");
-    fs::create_dir(&snapshot).unwrap();
-    symlink(&path, snapshot.join("layer.erofs")).unwrap();
-    env.msb("rmi one:1").success();
-    let report = prune(&env);
-    assert_eq!(report["removed"], 1);
-    assert_eq!(report["kept"], json!([path]));
-    assert_eq!(files(&cache), [path.clone()].into());
-    // Its snapshotter alone can be named as well.
-    let line = "--prune --containerd-root containerd/io.containerd.snapshotter.v1.erofs";
-    assert_eq!(serve(&env, line)["kept"], json!([path]));
-    fs::remove_dir_all(snapshot).unwrap();
-    assert_eq!(prune(&env)["removed"], 1);
-    assert!(files(&cache).is_empty());
-}
-
-fn without_a_containerd_nothing_is_removed() {
-    let env = loaded(&[one()]);
-    serve(&env, "");
-    let names = files(&env.path("cache"));
-    env.msb("rmi one:1").success();
-    fs::create_dir(env.path("other")).unwrap();
-    for root in ["nothing", "other"] {
-        env.msb(&format!(
-            "store serve containerd cache --prune --containerd-root {root}"
-        ))
-        .failure(&[
-            "is not the state of a containerd",
-            "hint: name the `root` of containerd's configuration with --containerd-root",
-        ]);
-    }
-    assert_eq!(files(&env.path("cache")), names);
-    // What the hint says helps.
-    assert_eq!(prune(&env)["removed"], 2);
-}
-
-fn a_mounted_layer_is_not_removed() {
-    let env = loaded(&[one()]);
-    serve(&env, "");
-    let path = cache_blob_path(&env.path("cache"), &layers(&env, "one:1")[0].0);
-    let mounted = Mounted::erofs(&path);
-    env.msb("rmi one:1").success();
-    assert_eq!(prune(&env)["kept"].as_array().unwrap().len(), 1);
-    assert!(path.exists());
-    drop(mounted);
-    assert_eq!(prune(&env)["removed"], 1);
 }
 
 fn on_another_filesystem_symbolic_links_keep_their_images() {

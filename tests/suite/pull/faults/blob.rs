@@ -1,14 +1,16 @@
 //! A layer whose bytes stop, or are not those that were promised.
 
+mod lengths;
+
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{MIDDLE, Scene, image};
 use crate::archive::{hex, sha256};
-use crate::faulty::fault;
+use crate::faulty::http::Answer;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, http::Answer};
+use crate::faulty::{ALWAYS, fault};
 use crate::tests;
 
 tests! {
@@ -19,23 +21,23 @@ tests! {
     a_registry_that_ignores_ranges_sends_all_again;
     a_registry_that_refuses_ranges_sends_all_again;
     a_range_other_than_the_one_asked_for_is_not_used;
-    a_part_that_lacks_only_its_end_is_whole;
     a_layer_that_stalls_is_asked_for_again;
     a_layer_that_stalls_for_ever_ends_the_pull;
     a_layer_that_drips_is_waited_for;
-    a_layer_without_its_length_is_read_to_its_end;
     a_flipped_bit_is_found_and_the_layer_fetched_once_more;
     a_bit_that_is_always_flipped_ends_the_pull_and_spoils_no_later_one;
-    a_layer_of_another_length_than_its_descriptor_is_not_used;
-    an_answer_of_another_length_is_asked_for_once_more;
-    a_length_that_is_a_lie_spoils_nothing;
-    a_descriptor_with_another_size_is_not_believed;
     a_layer_that_is_not_there_is_told_at_once;
     a_later_pull_resumes_what_an_earlier_one_has_left;
     a_part_that_was_spoilt_by_an_earlier_pull_is_fetched_anew;
     a_configuration_that_is_cut_off_is_fetched_again;
     a_configuration_with_another_digest_is_refused;
     a_layer_that_occurs_twice_is_fetched_once;
+}
+
+/// Returns the tests of this file and of the modules below it.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [tests(), lengths::tests()];
+    tests.into_iter().flatten().collect()
 }
 
 fn a_connection_that_is_dropped_in_a_layer_is_resumed_there() {
@@ -132,16 +134,6 @@ fn a_range_other_than_the_one_asked_for_is_not_used() {
     }
 }
 
-/// All bytes came and the connection broke before the end was said: asking for the rest would be
-/// asking for nothing, which registries answer with 416.
-fn a_part_that_lacks_only_its_end_is_whole() {
-    let scene = Scene::new();
-    let no_end = fault::no_end();
-    scene.registry.fault(Scene::on_big(), 1, no_end);
-    scene.pulls();
-    assert!(scene.offsets().len() <= 2);
-}
-
 fn a_layer_that_stalls_is_asked_for_again() {
     let scene = Scene::new();
     scene.settings(&json!({"stall_timeout_secs": 1}));
@@ -179,13 +171,6 @@ fn a_layer_that_drips_is_waited_for() {
     assert_eq!(scene.offsets(), [0]);
 }
 
-fn a_layer_without_its_length_is_read_to_its_end() {
-    let scene = Scene::new();
-    let fault = fault::no_length();
-    scene.registry.fault(On::Blobs, ALWAYS, fault);
-    scene.pulls();
-}
-
 fn a_flipped_bit_is_found_and_the_layer_fetched_once_more() {
     let scene = Scene::new();
     let flip = fault::flipped_bit();
@@ -206,79 +191,6 @@ fn a_bit_that_is_always_flipped_ends_the_pull_and_spoils_no_later_one() {
     let left = scene.left().join(" ");
     assert!(!left.contains(hex(&Scene::big())), "{left}");
     scene.pulls();
-}
-
-fn a_layer_of_another_length_than_its_descriptor_is_not_used() {
-    for bytes in [-1000, 1000, 5_000_000] {
-        let scene = Scene::new();
-        scene.settings(&json!({"attempts": 3}));
-        let resized = fault::resized(bytes);
-        scene.registry.fault(Scene::on_big(), ALWAYS, resized);
-        scene.fails(&[&scene.registry.host(), &Scene::big()]);
-        assert!(scene.offsets().len() <= 4, "{:?}", scene.offsets());
-        scene.pulls();
-    }
-}
-
-/// Something on the way cuts answers off, or adds to them, and says a length that fits.
-fn an_answer_of_another_length_is_asked_for_once_more() {
-    let small = On::Blob(sha256(&image().layers[0]));
-    let config = On::Blob(image().id());
-    for on in [On::Manifest, config, small, Scene::on_big()] {
-        for bytes in [-7, 7] {
-            let scene = Scene::new();
-            scene.registry.fault(on.clone(), 1, fault::resized(bytes));
-            scene.pulls();
-            assert_eq!(scene.registry.asked(&on).len(), 2, "{on:?} {bytes}");
-        }
-    }
-    // A manifest by a tag whose digest nobody states: it is no document any more.
-    let scene = Scene::new();
-    let cut = fault::change(|mut answer| {
-        let length = answer.body.len() - 7;
-        answer.body.truncate(length);
-        answer.without("Docker-Content-Digest")
-    });
-    scene.registry.fault(On::Manifest, 1, cut);
-    scene.pulls();
-    // What was cut off in the middle of a layer that is resumed.
-    let scene = Scene::new();
-    scene
-        .registry
-        .fault(Scene::on_big(), 1, fault::close_after(MIDDLE));
-    scene
-        .registry
-        .fault(Scene::on_big(), 1, fault::resized(-1000));
-    scene.pulls();
-    assert_eq!(scene.offsets(), [0, MIDDLE, MIDDLE]);
-}
-
-fn a_length_that_is_a_lie_spoils_nothing() {
-    for bytes in [-1000, 1000] {
-        let scene = Scene::new();
-        let lie = fault::lying_length(bytes);
-        scene.registry.fault(Scene::on_big(), 1, lie);
-        let run = scene.pull();
-        if run.code != Some(0) {
-            run.failure(&[&scene.registry.host(), &Scene::big()]);
-            scene.assert_nothing_shown();
-        }
-        scene.pulls();
-    }
-}
-
-fn a_descriptor_with_another_size_is_not_believed() {
-    for (layer, change) in [(1, -1), (1, 1), (0, 1 << 40), (1, -4_000_000)] {
-        let scene = Scene::new();
-        scene.settings(&json!({"attempts": 3}));
-        let mut manifest = image().manifest();
-        let size = manifest["layers"][layer]["size"].as_i64().unwrap();
-        manifest["layers"][layer]["size"] = json!(size + change);
-        scene.registry.put_manifest("app", "1", &manifest);
-        scene.fails(&[&scene.registry.host(), &sha256(&image().layers[layer])]);
-        scene.registry.put_image("app", "1", image());
-        scene.pulls();
-    }
 }
 
 fn a_layer_that_is_not_there_is_told_at_once() {

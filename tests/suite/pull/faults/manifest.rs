@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Scene, image};
 use crate::archive::{architecture, sha256};
-use crate::faulty::fault;
 use crate::faulty::http::{Answer, Delivery};
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {

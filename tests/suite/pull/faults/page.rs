@@ -1,10 +1,9 @@
 //! Web pages where something else was wanted.
 
 use super::{Scene, image};
-use crate::faulty::ALWAYS;
-use crate::faulty::fault;
 use crate::faulty::http::{Answer, Delivery};
 use crate::faulty::route::On;
+use crate::faulty::{ALWAYS, fault};
 use crate::tests;
 
 tests! {

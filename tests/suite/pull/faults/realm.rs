@@ -1,9 +1,8 @@
 //! Token services at addresses that a registry has no business to send anybody to.
 
 use super::Scene;
-use crate::faulty::fault;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {

@@ -3,10 +3,9 @@
 use serde_json::json;
 
 use super::{MIDDLE, Scene, image};
-use crate::faulty::fault;
 use crate::faulty::http::Answer;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use super::{MIDDLE, Scene, image, noise};
 use crate::archive::{Image, gzip};
 use crate::env::Run;
-use crate::faulty::fault;
 use crate::faulty::route::On;
-use crate::faulty::{ALWAYS, Registry};
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {

@@ -1,5 +1,8 @@
 //! Login, logout and the list, with a credential store that a test can break.
 
+mod logout;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -23,22 +26,18 @@ tests! {
     a_login_is_tried_kept_and_written_down_without_the_password;
     a_password_that_the_registry_does_not_take_is_not_kept;
     a_registry_that_asks_nobody_who_they_are_is_told;
-    a_login_that_cannot_be_written_down_is_not_kept;
     a_login_that_cannot_be_kept_is_not_written_down;
-    the_settings_name_a_password_before_it_is_kept;
-    a_login_whose_old_file_cannot_be_removed_changes_nothing;
-    a_login_replaces_what_the_settings_say_where_they_say_it;
-    a_login_in_a_file_takes_the_place_of_one_in_the_keychain;
     a_login_says_who_would_answer_before_it;
     every_spelling_of_a_registry_is_the_same_login;
     a_login_with_a_path_is_an_error_that_names_the_registry;
     a_password_is_all_but_the_line_ends_after_it;
     a_user_name_is_one_that_registries_can_read;
-    a_logout_forgets_all_that_a_login_has_kept;
-    a_logout_works_without_the_keychain_and_says_so;
-    a_logout_says_who_still_has_credentials;
-    the_list_shows_who_would_answer_and_what_is_shadowed;
-    the_list_shows_no_registry_that_a_provider_is_not_for;
+}
+
+/// Returns the tests of this file and of the modules below it.
+pub(crate) fn all() -> Vec<crate::Test> {
+    let tests = [tests(), settings::tests(), logout::tests()];
+    tests.into_iter().flatten().collect()
 }
 
 /// A home, its settings, and providers.
@@ -190,26 +189,6 @@ fn a_registry_that_asks_nobody_who_they_are_is_told() {
     assert_eq!(done.welcome, Some(LoginCheck::Open));
 }
 
-fn a_login_that_cannot_be_written_down_is_not_kept() {
-    let keychain = keychain();
-    let desk = Desk::new(&[&keychain]);
-    desk.settings("{\"registries\": {\"auth\": {}}}");
-    desk.at(|logins, context| {
-        // Somebody breaks the file meanwhile.
-        desk.settings("{");
-        let password = password_typed(b"secret-pass").unwrap();
-        for store in [PasswordStore::Keyring, PasswordStore::File] {
-            let login = Login::new(&desk.registry(), "me", password.clone(), store).unwrap();
-            let error = login.keep(logins, None, context).unwrap_err();
-            assert!(matches!(error, LoginError::Settings(_)), "{error}");
-        }
-    });
-    assert!(!keychain.has(&desk.registry()));
-    assert_eq!(desk.text(), "{");
-    let folder = desk.scene.env.home().join("secrets/registries");
-    assert_eq!(std::fs::read_dir(folder).map_or(0, Iterator::count), 0);
-}
-
 fn a_login_that_cannot_be_kept_is_not_written_down() {
     let keychain = keychain();
     keychain.break_down();
@@ -224,90 +203,6 @@ fn a_login_that_cannot_be_kept_is_not_written_down() {
     );
     assert!(text.contains("there is no bus"), "{text}");
     assert_eq!(desk.text(), "");
-}
-
-fn the_settings_name_a_password_before_it_is_kept() {
-    let keychain = keychain();
-    let desk = Desk::new(&[&keychain]);
-    let (settings, host) = (desk.path(), desk.registry());
-    let named = format!("\"{host}\"");
-    // Where the process is killed here, nothing is kept that the settings do not name.
-    keychain.before_store(move || {
-        assert!(std::fs::read_to_string(&settings).unwrap().contains(&named));
-    });
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    assert!(keychain.has(&host));
-}
-
-fn a_login_whose_old_file_cannot_be_removed_changes_nothing() {
-    let (keychain, files) = (keychain(), secret_file());
-    let desk = Desk::new(&[&keychain, &files]);
-    let host = desk.registry();
-    let file = desk
-        .login(&host, "secret-pass", PasswordStore::File)
-        .unwrap();
-    let file = file.file.unwrap();
-    let settings = desk.text();
-    let folder = file.parent().unwrap().to_owned();
-    // Another program takes the file away, under whatever name it has.
-    keychain.before_store(move || {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            std::fs::remove_file(entry.unwrap().path()).unwrap();
-        }
-    });
-    let error = desk.login(&host, "secret-pass", PasswordStore::Keyring);
-    let text = told(&error.unwrap_err());
-    let restore = format!("could not restore `{}` (", file.display());
-    assert!(text.starts_with(&restore), "{text}");
-    let remove = format!("could not remove `{}`", file.display());
-    assert!(text.contains(&remove), "{text}");
-    assert!(!keychain.has(&host));
-    assert_eq!(desk.text(), settings);
-}
-
-fn a_login_replaces_what_the_settings_say_where_they_say_it() {
-    let keychain = keychain();
-    let desk = Desk::new(&[&keychain]);
-    let host = desk.registry();
-    desk.settings(&format!(
-        r#"{{"registries":{{"hosts":{{"http://{host}/":{{"insecure":true,"auth":{{"username":"old","password_env":"X"}}}}}}}}}}"#
-    ));
-    let done = desk
-        .login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    assert_eq!(done.replaced, Some("password_env"));
-    assert_eq!(
-        desk.text(),
-        format!(
-            r#"{{"registries":{{"hosts":{{"http://{host}/":{{"insecure":true,"auth":{{"username":"me","store":"keyring"}}}}}}}}}}"#
-        )
-    );
-}
-
-fn a_login_in_a_file_takes_the_place_of_one_in_the_keychain() {
-    let (keychain, files) = (keychain(), secret_file());
-    let desk = Desk::new(&[&keychain, &files]);
-    let host = desk.registry();
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    let done = desk
-        .login(&host, "secret-pass", PasswordStore::File)
-        .unwrap();
-    assert!(!keychain.has(&host), "it would answer first");
-    assert!(done.shadowed_by.is_none());
-    let file = done.file.unwrap();
-    assert_eq!(std::fs::read(&file).unwrap(), b"secret-pass");
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
-    assert_eq!(mode(&file) & 0o777, 0o600);
-    assert_eq!(mode(file.parent().unwrap()) & 0o777, 0o700);
-    assert!(
-        desk.text()
-            .contains(&format!("\"secret_name\": \"{}\"", host.replace(':', "_")))
-    );
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    assert!(!file.exists(), "nobody needs it");
 }
 
 fn a_login_says_who_would_answer_before_it() {
@@ -431,122 +326,4 @@ fn a_user_name_is_one_that_registries_can_read() {
     ] {
         assert!(login(name).is_ok(), "{name:?}");
     }
-}
-
-fn a_logout_forgets_all_that_a_login_has_kept() {
-    let (keychain, files) = (keychain(), secret_file());
-    let desk = Desk::new(&[&keychain, &files]);
-    let host = desk.registry();
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    let done = desk.logout();
-    assert!(done.keychain && !done.settings.is_empty() && !done.is_nothing());
-    assert!(!keychain.has(&host));
-    desk.login(&host, "secret-pass", PasswordStore::File)
-        .unwrap();
-    let file = desk.logout().file.unwrap();
-    assert!(!file.exists());
-    let again = desk.logout();
-    assert!(again.is_nothing() && again.problem.is_none());
-}
-
-fn a_logout_works_without_the_keychain_and_says_so() {
-    let keychain = keychain();
-    let desk = Desk::new(&[&keychain]);
-    let host = desk.registry();
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    keychain.break_down();
-    let done = desk.logout();
-    assert!(!done.keychain && !done.settings.is_empty() && done.in_keychain);
-    assert!(
-        done.problem
-            .unwrap()
-            .to_string()
-            .contains("there is no bus")
-    );
-    assert!(!desk.text().contains(&host));
-    desk.settings(&format!(
-        r#"{{"registries": {{"auth": {{"{host}": {{"username": "me", "password_env": "X"}}}}}}}}"#
-    ));
-    let done = desk.logout();
-    assert_eq!(done.left, Some(("password_env", "X".to_owned())));
-    assert_eq!(desk.text(), "{}");
-}
-
-fn a_logout_says_who_still_has_credentials() {
-    let docker = Known::having("docker-config", RegistryAuth::basic("d", "secret-d"));
-    let desk = Desk::new(&[&keychain(), &docker]);
-    desk.login(&desk.registry(), "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    let done = desk.logout();
-    let names: Vec<&str> = done
-        .remaining
-        .iter()
-        .map(|step| step.provider.as_str())
-        .collect();
-    assert_eq!(names, ["docker-config"]);
-    assert!(!format!("{done:?}").contains("secret-"));
-}
-
-fn the_list_shows_who_would_answer_and_what_is_shadowed() {
-    let keychain = keychain();
-    let env = Known::saying("env", |request| match request.registry.as_str() {
-        "set.example" => Ok(answer(RegistryAuth::basic("me", "secret-e"))),
-        _ => Err(auth::ProviderError::Misconfigured(auth::Problem::new(
-            "the variable `UNSET` is not set",
-        ))),
-    });
-    let desk = Desk::new(&[&keychain, &env]);
-    let host = desk.registry();
-    desk.login(&host, "secret-pass", PasswordStore::Keyring)
-        .unwrap();
-    let text = format!(
-        r#"{{"registries": {{"auth": {{
-            "{host}": {{"username": "old", "password_env": "X"}},
-            "set.example": {{"username": "me", "password_env": "SET"}},
-            "unset.example": {{"username": "me", "password_env": "UNSET"}},
-            "bad.example": {{"username": "me"}}
-        }}}}}}"#
-    );
-    desk.settings(&text);
-    let rows = desk.list();
-    let row = |name: &str, source: &str| {
-        rows.iter()
-            .find(|row| row.registry == name && row.source == source)
-            .unwrap_or_else(|| panic!("no {name} {source} in {rows:#?}"))
-    };
-    assert_eq!(rows.len(), 5, "{rows:#?}");
-    let shadowed = row(&host, "password_env");
-    assert!(shadowed.shadowed);
-    assert_eq!(shadowed.provider.as_deref(), Some("keychain"));
-    let kept = row(&host, "keychain");
-    assert!(!kept.shadowed);
-    assert_eq!(kept.username.as_deref(), Some("kept"));
-    let set = row("set.example", "password_env");
-    assert_eq!(set.provider.as_deref(), Some("env"));
-    assert_eq!(set.place.as_deref(), Some("SET"));
-    assert!(set.problem.is_none());
-    let unset = row("unset.example", "password_env");
-    assert!(unset.provider.is_none());
-    assert!(unset.problem.as_ref().unwrap().contains("`UNSET`"));
-    let bad = row("bad.example", "invalid");
-    assert!(
-        bad.problem
-            .as_ref()
-            .unwrap()
-            .contains("registries.auth.bad.example")
-    );
-    assert!(!format!("{rows:?}").contains("secret-"));
-}
-
-fn the_list_shows_no_registry_that_a_provider_is_not_for() {
-    let liar = Known::only_for("third-party", &["*.mine.example"]);
-    let desk = Desk::new(&[&liar]);
-    for registry in ["a.mine.example", "ghcr.io", "no host", "\u{1b}[2J"] {
-        liar.keep(registry);
-    }
-    let rows = desk.list();
-    let names: Vec<&str> = rows.iter().map(|row| row.registry.as_str()).collect();
-    assert_eq!(names, ["a.mine.example"]);
 }
