@@ -3,17 +3,19 @@
 //! Without an archive the image is made of files of this machine: msb itself, the libraries it
 //! needs and a few more, in three layers, one of which takes away what another has.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+mod compare;
+mod image;
+
+use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::compare::{check_saved, compare};
+use self::image::write_image;
 use crate::command::{Result, answer, cargo, root, run};
-use crate::digest::{sha256, sha256_of};
 use crate::guests;
 
 /// The steps that were shown and checked.
@@ -211,189 +213,6 @@ fn diff_ids(image: &Value) -> Vec<String> {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-/// Hashes the layers of a saved archive.
-fn check_saved(saved: &Path, image: &Value) -> Result<()> {
-    let mut wanted: BTreeSet<String> = diff_ids(image).into_iter().collect();
-    let mut archive = tar::Archive::new(File::open(saved)?);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        if entry.path()?.ends_with("layer.tar") {
-            let digest = format!("sha256:{}", sha256_of(&mut entry)?);
-            println!("  {} is saved bit for bit", &digest[..19]);
-            wanted.remove(&digest);
-        }
-    }
-    if wanted.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("these layers were not saved as they were: {wanted:?}").into())
-    }
-}
-
-/// Compares every entry of a layer's tar with what the kernel shows, and returns their number.
-fn compare(saved: &Path, diff_id: &str, point: &Path) -> Result<usize> {
-    let mut archive = tar::Archive::new(File::open(saved)?);
-    let hex = diff_id.trim_start_matches("sha256:");
-    for entry in archive.entries()? {
-        let entry = entry?;
-        if entry.path()?.starts_with(hex) {
-            let mut compared = 0;
-            for entry in tar::Archive::new(entry).entries()? {
-                compare_entry(&mut entry?, point)?;
-                compared += 1;
-            }
-            return Ok(compared);
-        }
-    }
-    Err(format!("{diff_id} is not in the archive").into())
-}
-
-fn compare_entry<R: std::io::Read>(entry: &mut tar::Entry<'_, R>, point: &Path) -> Result<()> {
-    let path = entry.path()?.into_owned();
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let differs = |what: &str| Err(format!("{}: {what} differs", path.display()).into());
-    if let Some(victim) = name.strip_prefix(".wh.") {
-        if name != ".wh..wh..opq" {
-            let metadata = point.join(path.with_file_name(victim)).symlink_metadata()?;
-            if metadata.rdev() != 0 || metadata.mode() & 0o170_000 != 0o020_000 {
-                return differs("the whiteout");
-            }
-        }
-        return Ok(());
-    }
-    let target = point.join(path.strip_prefix("/").unwrap_or(&path));
-    let metadata = target.symlink_metadata()?;
-    let header = entry.header();
-    if u64::from(metadata.uid()) != header.uid()? || u64::from(metadata.gid()) != header.gid()? {
-        return differs("the owner");
-    }
-    match header.entry_type() {
-        tar::EntryType::Symlink => {
-            if Some(fs::read_link(&target)?) != entry.link_name()?.map(PathBuf::from) {
-                return differs("the target");
-            }
-        }
-        kind => {
-            if metadata.mode() & 0o7777 != header.mode()? & 0o7777 {
-                return differs("the mode");
-            }
-            if kind.is_file() {
-                let mut wanted = Vec::new();
-                entry.read_to_end(&mut wanted)?;
-                if fs::read(&target)? != wanted {
-                    return differs("the contents");
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Writes a Docker archive of an image made of files of this machine.
-fn write_image(msb: &Path, path: &Path) -> Result<()> {
-    let mut libraries: BTreeSet<PathBuf> = BTreeSet::new();
-    let listed = answer(Command::new("ldd").arg(msb)).unwrap_or_default();
-    for word in listed
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        libraries.insert(PathBuf::from(word));
-    }
-    let mut base = tar::Builder::new(Vec::new());
-    base.follow_symlinks(true);
-    for directory in ["etc/", "usr/bin/", "tmp/"] {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Directory);
-        header.set_mode(if directory == "tmp/" { 0o1777 } else { 0o755 });
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_size(0);
-        base.append_data(&mut header, directory, std::io::empty())?;
-    }
-    for file in libraries
-        .iter()
-        .map(PathBuf::as_path)
-        .chain([Path::new("/etc/os-release")])
-    {
-        if file.is_file() {
-            base.append_path_with_name(file, file.strip_prefix("/").unwrap_or(file))?;
-        }
-    }
-    append(
-        &mut base,
-        "etc/motd",
-        b"a text that the last layer takes away\n",
-    )?;
-    let mut program = tar::Builder::new(Vec::new());
-    program.append_path_with_name(msb, "usr/bin/msb")?;
-    let mut link = tar::Header::new_gnu();
-    link.set_entry_type(tar::EntryType::Link);
-    link.set_mode(0o755);
-    link.set_uid(0);
-    link.set_gid(0);
-    link.set_size(0);
-    program.append_link(&mut link, "usr/bin/msb-too", "usr/bin/msb")?;
-    let mut last = tar::Builder::new(Vec::new());
-    append(&mut last, "etc/.wh.motd", b"")?;
-    append(&mut last, "etc/hostname", b"demo\n")?;
-
-    let layers = [
-        base.into_inner()?,
-        program.into_inner()?,
-        last.into_inner()?,
-    ];
-    let diff_ids: Vec<String> = layers
-        .iter()
-        .map(|layer| format!("sha256:{}", sha256(layer)))
-        .collect();
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let config = serde_json::to_vec(&json!({
-        "architecture": architecture,
-        "os": "linux",
-        "config": {"Cmd": ["/usr/bin/msb", "--help"], "WorkingDir": "/"},
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    }))?;
-    let config_name = format!("{}.json", sha256(&config));
-    let names: Vec<String> = diff_ids
-        .iter()
-        .map(|diff_id| format!("{}/layer.tar", diff_id.trim_start_matches("sha256:")))
-        .collect();
-    let manifest = json!([{"Config": config_name, "RepoTags": ["demo:latest"], "Layers": names}]);
-    let mut archive = tar::Builder::new(File::create(path)?);
-    for (name, layer) in names.iter().zip(&layers) {
-        append(&mut archive, name, layer)?;
-    }
-    append(&mut archive, &config_name, &config)?;
-    append(
-        &mut archive,
-        "manifest.json",
-        &serde_json::to_vec(&manifest)?,
-    )?;
-    archive.into_inner()?;
-    Ok(())
-}
-
-fn append<W: std::io::Write>(
-    builder: &mut tar::Builder<W>,
-    path: &str,
-    contents: &[u8],
-) -> Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(contents.len() as u64);
-    Ok(builder.append_data(&mut header, path, contents)?)
 }
 
 /// Returns the folder that cargo builds into.

@@ -19,6 +19,7 @@ mod find;
 mod foreign;
 mod forget;
 mod fs;
+mod leftovers;
 mod listing;
 mod lock;
 mod merged;

@@ -322,10 +322,10 @@ mod tests {
         let home = store.store.home();
         let part = store.store.part(&digest, 9).unwrap().unwrap();
         let late = SystemTime::now() + Duration::from_hours(8 * 24);
-        super::super::sweep::tidy(home, late);
+        super::super::leftovers::tidy(home, late);
         assert!(path(home, &digest).exists());
         drop(part);
-        super::super::sweep::tidy(home, late);
+        super::super::leftovers::tidy(home, late);
         assert!(!path(home, &digest).exists());
     }
 

@@ -12,7 +12,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::catalogue::Store;
-use super::{StoreError, fault, fs, sweep};
+use super::{StoreError, fault, fs, leftovers, sweep};
 use crate::home::Home;
 
 /// Files of the reserve, and how long each is. What removes an image needs fewer and less.
@@ -78,7 +78,7 @@ pub(super) fn keep_reserve(home: &Home) {
 
 /// Removes parts of blobs that no pull is at, and what killed processes have left.
 pub(super) fn drop_unfinished(home: &Home) {
-    sweep::drop_unfinished(home, |_| true);
+    leftovers::drop_unfinished(home, |_| true);
 }
 
 /// Removes compiled plugins, which are compiled again when they are needed. Returns whether any was

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::catalogue::Store;
 use super::lock::{Locks, Resource};
 use super::range::Mode;
-use super::{StoreError, fs, room, sweep};
+use super::{StoreError, fs, leftovers, room};
 use crate::cancel::Cancel;
 use crate::home::Home;
 
@@ -42,7 +42,7 @@ impl Store {
     pub fn staging(&self, cancel: &Cancel) -> Result<Staging, StoreError> {
         self.prepare()?;
         if let Some(_sole) = self.try_sole_lease()? {
-            sweep::tidy(self.home(), SystemTime::now());
+            leftovers::tidy(self.home(), SystemTime::now());
         }
         let random: String = std::iter::repeat_with(fastrand::alphanumeric)
             .take(RANDOM)

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rusqlite::Connection;
 use walkdir::WalkDir;
@@ -14,9 +13,9 @@ use super::catalogue::WriteError;
 use super::foreign::Foreign;
 use super::lock::Locks;
 use super::publish::{ADOPTED, BESIDE, LayerKey, OVER, over};
-use super::{StoreError, lock, part, sidecar, staging};
+use super::{StoreError, leftovers, part, sidecar, staging};
 use crate::digest::Digest;
-use crate::fs::{self, IfThere as _, atomic};
+use crate::fs::{self, IfThere as _};
 use crate::home::{self, Home};
 
 /// What the catalogue needs, as names of files.
@@ -179,7 +178,7 @@ impl Garbage {
                 push(&mut garbage.others, &name, path);
             }
         }
-        for path in left(home) {
+        for path in leftovers::unfinished(home) {
             let name = path.to_string_lossy().into_owned();
             push(&mut garbage.others, &name, path);
         }
@@ -316,46 +315,6 @@ pub(super) fn has_images(home: &Home) -> Result<bool, StoreError> {
     Ok(!documents(home)?.is_empty()
         || names(&home.layers())?.iter().any(is_recipe)
         || !sidecar::list(home)?.is_empty())
-}
-
-/// Removes what processes that were killed have left of things that no other will go on with, as far
-/// as it can be removed. The caller has the sole lease.
-pub(super) fn tidy(home: &Home, now: SystemTime) {
-    lock::remove_old(home);
-    drop_unfinished(home, |path| part::is_too_old(path, now));
-}
-
-/// Removes staging directories of processes that are gone, and those unused parts of blobs that the
-/// caller can do without.
-pub(super) fn drop_unfinished(home: &Home, is_dispensable: impl Fn(&Path) -> bool) {
-    for name in names(&home.tmp()).unwrap_or_default() {
-        let path = home.tmp().join(&name);
-        if staging::is_dead(home, &name).is_ok_and(|is_dead| is_dead) {
-            let _ = fs::remove_tree(&path);
-        } else if is_dispensable(&path) {
-            part::drop_unused(home, &name);
-        }
-    }
-}
-
-/// Returns the files that processes which were killed have not completed, in all directories of the
-/// home. Of some of them others know nothing: they may be closed to this user.
-fn left(home: &Home) -> Vec<PathBuf> {
-    let mut left = Vec::new();
-    for (directory, former) in [
-        (home.root().to_owned(), Some(atomic::FORMER_SETTINGS)),
-        (home.passwords(), Some(atomic::FORMER_PASSWORD)),
-        (home.plugins(), None),
-        (home.plugin_cache(), None),
-        (home.blobs(), None),
-        (home.sidecars(), None),
-        (home.fsmeta(), None),
-    ] {
-        let names = names(&directory).unwrap_or_default();
-        let paths = names.into_iter().map(|name| directory.join(name));
-        left.extend(paths.filter(|path| atomic::is_left(path, former)));
-    }
-    left
 }
 
 fn push(found: &mut BTreeMap<String, Vec<PathBuf>>, file: &str, path: PathBuf) {
