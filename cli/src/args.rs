@@ -221,7 +221,7 @@ pub(crate) enum RegistryCommand {
 
 impl Args {
     /// Refuses two verbosities that stand at different places: clap looks at those in front of a
-    /// command and those behind it one by one.
+    /// command and those after it one by one.
     pub(crate) fn checked(self) -> Result<Self, clap::Error> {
         let Verbosity {
             error,

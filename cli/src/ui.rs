@@ -267,7 +267,7 @@ impl Ui {
         write_stderr(&self.rendered(error));
     }
 
-    /// Writes a question and leaves the cursor behind it. Also with `--quiet`.
+    /// Writes a question and leaves the cursor after it. Also with `--quiet`.
     #[expect(clippy::unused_self, reason = "every writer needs the Ui")]
     pub(crate) fn prompt(self, question: &str) {
         write_stderr(question);

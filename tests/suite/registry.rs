@@ -1,4 +1,4 @@
-//! Registries that want to know who asks, and that have to prove who they are: passwords, tokens,
+//! Registries that require authentication, and have to prove who they are: passwords, tokens,
 //! certificates, proxies.
 
 pub(crate) mod access;

@@ -159,7 +159,7 @@ impl Demo {
         command
     }
 
-    /// Runs msb for everybody to see.
+    /// Runs msb, and shows what it prints.
     fn msb(&self, arguments: &[&str]) -> Result<()> {
         let folder = format!("{}/", self.directory.path().display());
         println!("$ msb {}", arguments.join(" ").replace(&folder, ""));

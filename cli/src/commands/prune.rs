@@ -157,7 +157,7 @@ fn confirmed(ui: Ui, args: &Args) -> Result<bool, CommandError> {
         .read_line(&mut answer)
         .map_err(|error| CommandError::new("could not read the answer").because(&error))?;
     if !answer.ends_with('\n') {
-        // The end of the input leaves the cursor behind the question.
+        // The end of the input leaves the cursor after the question.
         ui.prompt("\n");
     }
     Ok(means_yes(&answer))

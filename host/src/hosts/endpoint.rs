@@ -50,7 +50,7 @@ pub enum MirrorUsage {
 /// How an endpoint proves who it is, and how we do.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
-    /// Certificates beside the system's, DER.
+    /// Certificates in addition to the system's, DER.
     pub roots: Vec<Vec<u8>>,
     /// What the user should know of this: certificates that were skipped, and what is given up.
     pub notices: Vec<String>,

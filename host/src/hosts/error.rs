@@ -43,7 +43,7 @@ pub enum HostsError {
         #[source]
         source: PemError,
     },
-    /// A certificate has no key beside it, or a key no certificate.
+    /// A certificate has no key next to it, or a key no certificate.
     #[error("`{}` needs `{}` next to it", path.display(), missing.display())]
     MissingPartner {
         /// The file that is there.

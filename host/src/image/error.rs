@@ -219,7 +219,7 @@ impl ImageError {
         }
     }
 
-    /// Returns whether a layer had no room beside others, and may have it alone.
+    /// Returns whether a layer had no room next to others, and may have it alone.
     pub(super) fn is_want_of_room(&self) -> bool {
         match self {
             Self::Layer { source, .. } => source.is_want_of_room(),

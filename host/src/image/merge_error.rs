@@ -99,7 +99,7 @@ pub enum MergeError {
     /// Verity data can be appended only to a disk with all contents.
     #[error("`--verity` needs a disk that has all data: `--type raw` or `--type erofs`")]
     VerityOfReferences,
-    /// Attributes can be left out only of an image that is written anew.
+    /// Attributes can be left out only of an image that is written now.
     #[error("`--without-xattrs` needs a filesystem of its own: `--type erofs`")]
     XattrsOfReferences,
     /// Files can be compressed only in an image that is written for itself.

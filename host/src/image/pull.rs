@@ -38,12 +38,12 @@ pub struct PullOptions {
     pub limits: Limits,
     /// Bytes of disk that all images may take together. The least used go to keep to it.
     pub max_bytes: Option<u64>,
-    /// Who we are to the registry of the reference, before everything that is configured; `None`
-    /// where nothing is said. [`RegistryAuth::Anonymous`] is deliberately anonymous.
+    /// The credentials for the registry of the reference, before everything that is configured; `None`
+    /// to use what is configured. [`RegistryAuth::Anonymous`] is deliberately anonymous.
     pub auth: Option<RegistryAuth>,
     /// The sandbox that uses the image from the moment in which the store has it.
     pub used_by: Option<String>,
-    /// Who is asked for credentials otherwise. By default, no one is.
+    /// The providers that are asked for credentials otherwise. None by default.
     pub chain: Arc<Chain>,
 }
 
@@ -96,7 +96,7 @@ pub struct PulledImage {
 }
 
 impl PullOptions {
-    /// Says who we are to the registry, before everything that is configured.
+    /// Uses these credentials for the registry, before everything that is configured.
     #[must_use]
     pub fn registry_auth(self, auth: RegistryAuth) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What a plugin may reach beside archives, and what a refusal says.
+//! What a plugin may reach besides archives, and what a refusal says.
 //!
 //! Owns the environment of one call: grants, settings, the homes. Knows nothing of how a
 //! capability does its work.
@@ -103,7 +103,7 @@ impl Environment {
     }
 }
 
-/// What one call may reach beside archives. The default is nothing.
+/// What one call may reach besides archives. The default is nothing.
 #[derive(Clone, Default)]
 pub(super) struct Access {
     /// What the user has granted.

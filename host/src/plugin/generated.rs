@@ -29,7 +29,7 @@ pub(super) struct Maker {
 }
 
 impl Plan {
-    /// Gives the layers that the plugin makes itself a place behind the entries of the archive:
+    /// Gives the layers that the plugin makes itself a place after the entries of the archive:
     /// `source` has them from then on, and the plan names nothing else. Before them are those that
     /// the plugin has defined, `defined` of them.
     pub(super) fn number_made_layers(

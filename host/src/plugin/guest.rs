@@ -1,4 +1,4 @@
-//! The state behind one instance of a component.
+//! The state of one instance of a component.
 //!
 //! Owns what an instance holds on to while it runs. What a guest can reach through it is in
 //! `capability`; every import keeps the books (`limits`).
@@ -18,7 +18,7 @@ use super::wasi::Wasi;
 use crate::archive::{ArchiveError, ArchiveOutput, ArchiveSource, DefinedLayers};
 use crate::progress::Progress;
 
-/// The state behind one instance of a component.
+/// The state of one instance of a component.
 pub(super) struct Guest {
     pub(super) meter: Meter,
     pub(super) plugin: Arc<str>,

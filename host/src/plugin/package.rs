@@ -85,7 +85,7 @@ pub struct CredentialDescription {
     pub name: String,
     /// Where it looks, in a few words. Untrusted text.
     pub title: String,
-    /// What it can do beside `get`.
+    /// What it can do besides `get`.
     pub operations: Operations,
     /// The patterns of the registries it is asked about.
     pub registries: Vec<String>,

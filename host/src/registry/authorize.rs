@@ -1,7 +1,7 @@
 //! Answering a challenge: which credentials, and what becomes of those that are refused.
 //!
 //! Owns what is shown to an endpoint, and the rule that ambient credentials never
-//! keep a user from what everybody may read. How a token is asked for is not its matter.
+//! keep a user from what anyone may read. How a token is requested is up to `token_request`.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -35,7 +35,7 @@ pub(super) struct Authorization {
     number: u64,
 }
 
-/// The identity behind a request, without its secret.
+/// The identity that a request was made with, without its secret.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
     /// It is not anonymous.

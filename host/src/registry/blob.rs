@@ -1,8 +1,8 @@
 //! Reading a blob as one stream, over as many connections and endpoints as it takes.
 //!
 //! Owns going on where a connection broke off: with a range where the registry knows ranges, else
-//! by skipping what came already. Who reads sees only bytes, and an error at the end of all
-//! patience. The digest is the reader's to check. What one answer holds is in [`response`].
+//! by skipping what came already. The reader sees only bytes, and an error once all patience is spent.
+//! The caller checks the digest. What one answer holds is in [`response`].
 
 mod response;
 
@@ -51,11 +51,11 @@ pub struct BlobReader<'a> {
     attempts: Attempts,
     offset: u64,
     body: Option<Body<'a>>,
-    /// The server that the bytes come from, where the registry has referred to one.
+    /// The server that the bytes come from, if the registry referred to one.
     elsewhere: Option<String>,
     /// Bytes of the response that came before.
     known: u64,
-    /// The place refuses to send a part of the blob.
+    /// The endpoint refuses to send a part of the blob.
     wants_all: bool,
     chunk: Bytes,
 }
@@ -218,7 +218,7 @@ impl<'a> BlobReader<'a> {
         if !error.is_of_the_place() {
             return Err(error);
         }
-        // No error of the blob: the same endpoint may still have it as a whole.
+        // This says nothing about the blob: the same endpoint may still have it as a whole.
         if error.refuses_range() && self.offset > 0 && !self.wants_all {
             self.wants_all = true;
             return Ok(());

@@ -29,7 +29,7 @@ use crate::crypto::x509;
 pub(super) struct Trust {
     /// Those that the user has named.
     named: Vec<CertificateDer<'static>>,
-    /// None where no certificate is trusted at all.
+    /// `None` if no certificate is trusted at all.
     chain: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }

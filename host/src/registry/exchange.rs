@@ -176,8 +176,8 @@ impl Endpoint {
         self.judge(context, followed, request, None)
     }
 
-    /// Sends a request and follows where it leads. Credentials stay with the registry, at the
-    /// origin beside its address, if the request begins there.
+    /// Sends a request and follows where it leads. Credentials stay with the registry: they go to `origin`
+    /// alone, and only if the request begins there.
     fn follow(
         &self,
         context: RequestContext<'_>,

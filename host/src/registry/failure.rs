@@ -116,7 +116,7 @@ impl RegistryError {
         )
     }
 
-    /// Returns whether a server beside the registry says that it will not give something.
+    /// Returns whether another server than the registry says that it will not give something.
     pub(super) fn is_refusal_elsewhere(&self) -> bool {
         matches!(self.kind, Kind::Elsewhere { status: 400..=499, .. } if !self.is_busy())
     }

@@ -31,7 +31,7 @@ impl Keychain {
         keychain
     }
 
-    /// Starts a bus where nobody answers.
+    /// Starts a bus on which nothing answers.
     pub(super) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["home", "run", "empty"] {

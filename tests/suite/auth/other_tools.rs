@@ -151,7 +151,7 @@ fn a_login_of_skopeo_is_pulled_with() {
     );
 }
 
-/// A registry that lets everybody in, and a token service that remembers whom.
+/// A registry that accepts every client, and a token service that remembers the names.
 fn open() -> (TestEnv, crate::faulty::Registry, String) {
     let registry = crate::faulty::Registry::start();
     registry.require_token(&registry);

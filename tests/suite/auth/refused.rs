@@ -33,7 +33,7 @@ fn auth() -> RegistryAuth {
     RegistryAuth::basic("me", "secret-old")
 }
 
-/// Refuses every password at the token service; nobody gets a token.
+/// Refuses every password at the token service, which gives no token to anyone.
 fn expired(scene: &Scene, status: u16) {
     let fault =
         Arc::new(

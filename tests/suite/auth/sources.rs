@@ -31,7 +31,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
     tests.into_iter().flatten().collect()
 }
 
-/// A registry whose token service lets everybody in and remembers whom.
+/// A registry whose token service accepts every password and remembers the names.
 struct Stage {
     env: TestEnv,
     registry: Registry,

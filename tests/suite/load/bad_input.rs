@@ -1,4 +1,4 @@
-//! Bad input: one clear message with its causes and a hint, exit code 1, and nothing left behind.
+//! Bad input: one clear message with its causes and a hint, exit code 1, and nothing is left.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -303,7 +303,7 @@ fn what_cannot_be_saved_is_refused_and_leaves_no_file() {
     assert!(!env.path("out.tar").exists());
     let left: Vec<_> = std::fs::read_dir(env.path("")).unwrap().collect();
     assert!(!format!("{left:?}").contains("msb-save"), "{left:?}");
-    // What is missing is made anew by loading again.
+    // What is missing is made by loading again.
     env.msb("load -q -i in.tar").success();
     env.msb("save -o out.tar bad:1").success();
 }

@@ -358,7 +358,7 @@ fn keep_and_forget(host: &str) {
     let provider = Arc::clone(&providers[0]);
     let context = Context::default();
     let request = CredentialRequest::new(host, Action::Login);
-    // Each pull asks anew: a chain keeps what it was told.
+    // Each pull asks again: a chain keeps what it was told.
     let pull = || {
         let chain = Chain::new(providers.clone(), &Settings::default().registries.auth);
         pull(&env, &format!("{host}/app:1"), &Arc::new(chain))

@@ -37,7 +37,7 @@ fn what_ships_with_msb_is_listed_and_is_no_different_from_what_is_installed() {
         !env.home().join("cache/plugins").exists(),
         "listing compiles nothing"
     );
-    // Its very bytes, installed by somebody else, take its place.
+    // Its very bytes, installed from elsewhere, take its place.
     let path = place(&env, "oci-layout", "mine.wasm");
     let line = format!("plugin install {} --yes --quiet", path.display());
     let run = env.msb(&line).success();

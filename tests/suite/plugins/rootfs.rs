@@ -101,7 +101,7 @@ fn assert_loads_whole(env: &TestEnv, tar: &Path) {
     assert_same(&nodes(written.path()), &nodes(whole.path()), "written");
     let id = env.json("image inspect file:1 --format json")["id"].clone();
     for piped in [false, true] {
-        // Layers are made anew, not found.
+        // Layers are made again, not found.
         let again = with_plugin();
         if piped {
             let mut cat = Command::new("cat")

@@ -1,4 +1,4 @@
-//! What msb pulls beside what skopeo copies from the same registry: the same to the last byte.
+//! What msb pulls, compared with what skopeo copies from the same registry: the same to the last byte.
 
 use std::path::Path;
 use std::process::Command;

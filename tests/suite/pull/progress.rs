@@ -1,4 +1,4 @@
-//! What somebody sees who waits for a pull in front of a terminal.
+//! What a terminal shows during a pull.
 
 use crate::archive::{Image, gzip, sha256};
 use crate::cli::terminal::Terminal;

@@ -1,4 +1,4 @@
-//! Registries that want to know who asks: by a password, or by a token of their service.
+//! Registries that require authentication: by a password, or by a token of their service.
 
 use std::sync::Arc;
 

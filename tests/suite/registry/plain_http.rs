@@ -1,5 +1,5 @@
-//! To whom a password goes over plain HTTP: nobody but those whom the user has named. The hosts of
-//! these tests are known to a proxy alone, which hears of everybody who is asked.
+//! Where a password goes over plain HTTP: only to the hosts that the user has named. The hosts of these
+//! tests are known to a proxy alone, which sees every request.
 
 use std::process::Command;
 
@@ -64,7 +64,7 @@ impl Scene {
         self.env.write_docker_config(json!({"auths": auths}));
     }
 
-    /// Lets the registry send everybody to a token server.
+    /// Lets the registry send its clients to a token server.
     fn realm(&self, realm: &str) {
         let challenge = format!(r#"Bearer realm="{realm}",service="tests""#);
         self.registry.challenge(&[&challenge], Some(&self.other));

@@ -1,4 +1,4 @@
-//! Registries that prove who they are with a certificate, and those that want one of us.
+//! Registries that prove who they are with a certificate, and those that require one of the client.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ fn mutual(authority: &Authority) -> Scene {
     })
 }
 
-/// Fills a registry with the image `app:1`, as somebody whom it trusts.
+/// Fills a registry with the image `app:1`, as a client that it trusts.
 fn fill(scene: &Scene, authority: &Authority, client: Option<&Pair>) {
     let folder = scene.env.path("skopeo-certs");
     put(

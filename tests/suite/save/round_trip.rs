@@ -180,7 +180,7 @@ fn what_skopeo_copies_loads_in_every_form() {
         env.msb(&format!("load -i {}", input.display())).success();
         assert_eq!(env.references(), ["sample:2"], "{target}");
         let (id, _) = identity(&env, "sample:2");
-        // skopeo writes the configuration anew in the OCI form; in Docker's it is the same.
+        // skopeo rewrites the configuration in the OCI form; in Docker's it is the same.
         if target.starts_with("docker-archive") {
             assert_eq!(id, sample().id(), "{target}");
         }

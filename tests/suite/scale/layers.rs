@@ -171,7 +171,7 @@ impl Loaded {
     }
 }
 
-/// Writes a Docker archive of an image of one layer, which nobody holds as a whole.
+/// Writes a Docker archive of an image of one layer, which no process holds as a whole.
 fn archive(output: &mut dyn Write, layer: &Layer<'_>) -> io::Result<()> {
     let mut measured = Measured::default();
     written(&mut measured, layer)?;

@@ -1,4 +1,4 @@
-//! Disks that are full, and disks that are too small: nobody is locked out, what fails says why, and
+//! Disks that are full, and disks that are too small: no user is locked out, what fails says why, and
 //! what is freed can be used at once.
 
 use std::fs::File;

@@ -67,7 +67,7 @@ fn modes_are_the_same_whatever_the_umask_and_whichever_command_comes_first() {
         "registry logout other.example".to_owned(),
     ];
     for umask in ["000", "022", "077", "0777"] {
-        // Each command comes first under two of them: all of that compiles the plugins anew.
+        // Each command comes first under two of them: all of that compiles the plugins again.
         for _ in 0..2 {
             commands.rotate_left(1);
             let env = TestEnv::untouched();

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::tools::run;
 
-/// An authority that nobody trusts who was not told to.
+/// An authority that is trusted only by those who were told to.
 pub(crate) struct Authority {
     folder: TempDir,
 }

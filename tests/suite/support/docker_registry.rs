@@ -159,7 +159,7 @@ impl DockerRegistry {
             .arg(format!("docker://{}/{name}", self.host)));
     }
 
-    /// Returns a skopeo that trusts everybody.
+    /// Returns a skopeo that checks no certificates and no signatures.
     pub(crate) fn skopeo(&self, command: &str) -> Command {
         let mut skopeo = Command::new("skopeo");
         skopeo

@@ -1,4 +1,4 @@
-//! An HTTP proxy of a test's own, which knows hosts that nobody else knows.
+//! An HTTP proxy of a test's own, which knows hosts that no resolver knows.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! A SOCKS5 proxy of a test's own, which knows hosts that nobody else knows. Sources: RFC 1928 and
+//! A SOCKS5 proxy of a test's own, which knows hosts that no resolver knows. Sources: RFC 1928 and
 //! RFC 1929.
 
 use std::collections::HashMap;

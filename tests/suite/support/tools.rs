@@ -1,4 +1,4 @@
-//! The tools that tests need beside msb.
+//! The tools that tests need besides msb.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

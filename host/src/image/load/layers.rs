@@ -100,7 +100,7 @@ impl<'a> Layers<'a> {
         let first = self.round(images, locks);
         let had_no_room = self.work(first, workers, images.len() > 1)?;
         // What one image has failed of may be whole in the entry of another one, and what had no
-        // room beside others may have it alone.
+        // room next to others may have it alone.
         let second = self.round(images, locks);
         let workers = if had_no_room { 1 } else { workers };
         self.work(second, workers, false)?;

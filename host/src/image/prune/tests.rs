@@ -15,7 +15,7 @@ fn with(store: &TestStore, options: &PruneOptions) -> PruneReport {
     prune(&store.store, options, &Context::default()).unwrap()
 }
 
-/// Files of every kind that nothing needs, beside images used and not used.
+/// Files of every kind that nothing needs, next to images that are used and not used.
 fn littered() -> TestStore {
     let store = TestStore::new();
     store.add("used", &["a", "shared"], &["used"]);

@@ -57,8 +57,8 @@ impl Fetch<'_> {
         let failed = |error| PullError::of(reference, host, error);
         let (store, context) = (self.store, &self.context);
         let blobs = self.layers.iter().map(|layer| &layer.digest);
-        // While bytes come from the network no load waits for us: of those who make one layer, the
-        // first one publishes it, and the others find it there.
+        // A load does not wait for the network: if several processes make one layer, the first one
+        // publishes it, and the others find it there.
         let locks = context
             .find_to_fetch(store, config.diff_ids.iter().zip(blobs), force)
             .map_err(failed)?;
@@ -164,7 +164,7 @@ impl Fetch<'_> {
             .collect()
     }
 
-    /// Gives up what was kept for the next pull to go on with: there is no room for it.
+    /// Gives up what was kept for the next pull to continue from: the disk has no room for it.
     fn give_up_parts(&self) {
         let blobs = self.layers.iter().map(|layer| &layer.digest);
         let cancel = self.context.cancel;
@@ -188,7 +188,7 @@ impl LayerSource for Fetch<'_> {
         };
         let (digest, size) = (&layer.digest, layer.length());
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who gives wrong bytes may do so again: these are not kept.
+        // A server that sent wrong bytes may do so again: these are not kept.
         let part = match failed.get(digest) {
             Some(_) => None,
             None if self.resumption.is_given_up() => None,
@@ -237,13 +237,13 @@ impl LayerSource for Fetch<'_> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let times = failed.entry(layer.digest.clone()).or_default();
         *times += 1;
-        // Going on from bytes that are wrong would be wrong again.
+        // To continue from wrong bytes would be wrong again.
         self.store.drop_part(&layer.digest).is_ok()
     }
 }
 
-/// Returns where a layer can be had beside the registry. Of other layers than foreign ones this is
-/// not believed: any registry could make msb ask for any address.
+/// Returns other addresses of a layer than that in the registry. Only a foreign layer may have some:
+/// with others, a registry could make msb ask for any address.
 fn elsewhere(layer: &LayerDescriptor) -> &[String] {
     if is_foreign(&layer.media_type) {
         &layer.urls

@@ -64,7 +64,7 @@ pub struct PlannedImage {
     pub layers: Vec<PlannedLayer>,
     /// References as written in the archive; untrusted text.
     pub references: Vec<String>,
-    /// What the archive says that it runs on, beside its configuration.
+    /// What the archive says that it runs on, in addition to its configuration.
     pub platform: Option<Platform>,
     /// The indexes that lead to it, the outermost first; one list for each way. None where the
     /// archive itself lists it.

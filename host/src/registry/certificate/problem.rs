@@ -26,7 +26,7 @@ pub enum CertificateProblem {
         /// The hosts that it is for; untrusted text.
         names: Vec<String>,
     },
-    /// It names no host in the endpoint where names count.
+    /// It names no host where names count.
     #[error(
         "its certificate has no name of a host: it lacks a subject alternative name, and a common name does not count"
     )]
@@ -46,13 +46,13 @@ pub enum CertificateProblem {
     /// It must not be used where a part of it is not understood.
     #[error("its certificate has a critical extension that is not known")]
     Extension,
-    /// Its time is over.
+    /// It has expired.
     #[error("its certificate expired on {since}")]
     Expired {
         /// The end of its time.
         since: String,
     },
-    /// Its time has not begun.
+    /// It is not valid yet.
     #[error("its certificate is not valid before {from}, and this machine's clock says {now}")]
     NotYetValid {
         /// The beginning of its time.
@@ -86,7 +86,7 @@ pub enum CertificateProblem {
 }
 
 impl CertificateProblem {
-    /// Returns what is wrong with a certificate, where it is that what an error is about.
+    /// Returns what is wrong with a certificate, if that is what an error is about.
     pub(in crate::registry) fn of(error: &Error) -> Option<Self> {
         let error = match error {
             Error::InvalidCertificate(error) => error,

@@ -53,7 +53,7 @@ pub(super) struct Subject {
     pub(super) own_tier: &'static str,
     /// A registry that lets in [`USER`] with [`PASSWORD`] alone.
     pub(super) registry: Registry,
-    /// A registry that lets in everybody, by a token.
+    /// A registry that accepts every client, by a token.
     pub(super) public: Registry,
     place: Place,
     env: TestEnv,

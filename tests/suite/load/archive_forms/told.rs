@@ -1,4 +1,4 @@
-//! What is no archive, or has no name, and what msb says of it.
+//! What is not an archive, or has no name, and what msb says about it.
 
 use super::{Ways, sample};
 use crate::archive::{archive, layer};

@@ -1,4 +1,4 @@
-//! What a registry has that is no image, and layers that are elsewhere or sealed.
+//! What a registry has that is not an image, and layers that are elsewhere or sealed.
 
 use serde_json::{Value, json};
 
