@@ -3,6 +3,7 @@
 //! What is damaged in the rows of one image is the matter of that image alone.
 
 use std::collections::HashMap;
+use std::mem;
 
 use rusqlite::{Connection, Row};
 
@@ -20,12 +21,16 @@ pub(super) fn images(
 ) -> rusqlite::Result<(Vec<ImageRecord>, Vec<DamagedRow>)> {
     let mut references = per_image(connection, query::REFERENCES, query::reference)?;
     let mut indexes = per_image(connection, query::INDEXES, query::index)?;
-    let mut layers = per_image(connection, query::LAYERS, query::layer)?;
+    let mut layers = per_image(connection, query::LAYERS, |row| {
+        Ok((query::position(row)?, query::layer(row)?))
+    })?;
     let mut whole = |digest: &str, image: rusqlite::Result<ImageRecord>| -> rusqlite::Result<_> {
         let mut image = image?;
         query::name(&mut image, taken(&mut references, digest)?);
         image.indexes = taken(&mut indexes, digest)?;
-        image.layers = taken(&mut layers, digest)?;
+        let mut placed = taken(&mut layers, digest)?;
+        placed.sort_by_key(|(position, _)| *position);
+        image.layers = placed.into_iter().map(|(_, layer)| layer).collect();
         Ok(image)
     };
     let select = format!(
@@ -80,30 +85,34 @@ pub(super) fn images_like(
     Ok(images)
 }
 
-/// Reads a table.
+/// Reads a table from its beginning to its end, which takes less time than to follow an order of images.
 fn per_image<T>(
     connection: &Connection,
-    Selection { columns, order }: Selection,
+    Selection { columns, .. }: Selection,
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<PerImage<T>> {
-    let mut statement = connection.prepare(&format!("{columns} ORDER BY {order}"))?;
+    let mut statement = connection.prepare(&format!("{columns} ORDER BY rowid"))?;
     let mut rows = statement.query([])?;
     let mut found: PerImage<T> = HashMap::new();
+    // The rows of an image were written together, and mostly lie together.
+    let mut last = (String::new(), Ok(Vec::new()));
     while let Some(row) = rows.next()? {
         // What is not text is the digest of none.
         let Ok(image) = row.get_ref(0)?.as_str() else {
             continue;
         };
-        let value = read(row);
-        match (found.get_mut(image), value) {
-            (Some(Ok(values)), Ok(value)) => values.push(value),
-            (Some(Err(_)), _) => {}
-            (Some(of_image), Err(error)) => *of_image = Err(error),
-            (None, value) => {
-                found.insert(image.to_owned(), value.map(|value| vec![value]));
-            }
+        if image != last.0 {
+            let next = found.remove(image).unwrap_or_else(|| Ok(Vec::new()));
+            let (before, values) = mem::replace(&mut last, (image.to_owned(), next));
+            found.insert(before, values);
+        }
+        match (&mut last.1, read(row)) {
+            (Ok(values), Ok(value)) => values.push(value),
+            (Err(_), _) => {}
+            (of_image, Err(error)) => *of_image = Err(error),
         }
     }
+    found.extend([last]);
     Ok(found)
 }
 

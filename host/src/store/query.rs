@@ -120,19 +120,19 @@ pub(super) fn image(
 pub(super) const IMAGES: &str =
     "SELECT digest, media_type, config_digest, os, architecture, variant,
     created_at FROM msb_image";
-/// What is read of the other tables: first the image, and in the order of an image.
+/// What is read of the other tables: first the image. The order is that of the rows of one image.
 pub(super) const REFERENCES: Selection = Selection {
     columns: "SELECT image, name, digest FROM msb_reference",
-    order: "image, name",
+    order: "name",
 };
 pub(super) const INDEXES: Selection = Selection {
     columns: "SELECT image, digest, media_type FROM msb_image_index",
     order: "rowid",
 };
 pub(super) const LAYERS: Selection = Selection {
-    columns: "SELECT image, diff_id, chain, blob_digest, media_type, compressed_size
+    columns: "SELECT image, diff_id, chain, blob_digest, media_type, compressed_size, position
               FROM msb_image_layer",
-    order: "image, position",
+    order: "position",
 };
 
 /// What is read of a table that has rows for each image.
@@ -203,6 +203,11 @@ pub(super) fn layer(row: &Row<'_>) -> rusqlite::Result<ImageLayer> {
         media_type: row.get(4)?,
         compressed_size: count(row, 5)?,
     })
+}
+
+/// Reads the place of a layer in its image from a row of [`LAYERS`].
+pub(super) fn position(row: &Row<'_>) -> rusqlite::Result<u64> {
+    count(row, 6)
 }
 
 /// Gives an image its references.

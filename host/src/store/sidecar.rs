@@ -176,17 +176,24 @@ impl Store {
             if unlisted.is_empty() {
                 break;
             }
-            let known = self.read(|catalogue| {
-                let mut known = stale(catalogue)?;
+            self.read(|catalogue| {
                 let mut listed = catalogue.prepare_cached("SELECT digest FROM msb_image")?;
-                for digest in listed.query_map([], |row| row.get::<_, String>(0))? {
-                    known.insert(digest?);
+                let mut rows = listed.query([])?;
+                while let Some(row) = rows.next()? {
+                    if let Ok(known) = row.get_ref(0)?.as_str()
+                        && let Ok(known) = known.parse()
+                    {
+                        unlisted.remove(&known);
+                    }
                 }
-                Ok::<_, rusqlite::Error>(known)
+                for known in stale(catalogue)? {
+                    if let Ok(known) = known.parse() {
+                        unlisted.remove(&known);
+                    }
+                }
+                Ok::<_, rusqlite::Error>(())
             })?;
-            unlisted.retain(|image| {
-                !known.contains(&image.to_string()) && self.home().sidecar(image).exists()
-            });
+            unlisted.retain(|image| self.home().sidecar(image).exists());
         }
         Ok(unlisted)
     }
