@@ -44,7 +44,8 @@
 //! The images are plain on purpose: blocks of 4096 bytes, no incompatible feature, nothing
 //! compressed. Every kernel since 5.4 mounts them, and another image may point at the blocks of
 //! their files: [`ImageWriter::with_devices`] writes such a one. An image that stands alone may have
-//! compressed files: [`ImageWriter::with_compression`]. The same tree gives the same bytes.
+//! compressed files: [`ImageWriter::with_compression`]. Equal contents of files can be kept once:
+//! [`ImageWriter::share_equal_files`]. The same tree gives the same bytes.
 
 mod cluster;
 mod cluster_map;
@@ -53,6 +54,7 @@ mod compression;
 mod device;
 mod dirent;
 mod dump;
+mod equal;
 mod error;
 mod finding;
 mod format;

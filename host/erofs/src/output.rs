@@ -7,13 +7,19 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
+use tokio_util::sync::CancellationToken;
+
 use super::ErofsError;
+use super::error::check;
 
 /// Bytes gathered before a write; longer slices pass through without a copy.
 const BUFFER_SIZE: usize = 1 << 20;
 
 /// More zeros than these are skipped over instead of written.
 const SPARSE_FROM: usize = 64 << 10;
+
+/// Bytes of each of two files that are compared at a time.
+const COMPARED: usize = 64 << 10;
 
 static ZEROS: [u8; SPARSE_FROM] = [0; SPARSE_FROM];
 
@@ -123,6 +129,32 @@ impl Output {
             *target = *byte;
         }
         Ok(())
+    }
+
+    /// Returns whether two ranges of bytes appended before are equal.
+    pub(super) fn is_equal(
+        &self,
+        one: u64,
+        two: u64,
+        length: u64,
+        cancel: &CancellationToken,
+    ) -> Result<bool, ErofsError> {
+        let size = usize::try_from(length).map_or(COMPARED, |length| length.min(COMPARED));
+        let (mut left, mut right) = (vec![0; size], vec![0; size]);
+        let mut done = 0;
+        while done < length {
+            check(cancel)?;
+            let count = usize::try_from(length - done).map_or(size, |left| left.min(size));
+            let (left, _) = left.split_at_mut(count);
+            let (right, _) = right.split_at_mut(count);
+            self.read(one + done, left)?;
+            self.read(two + done, right)?;
+            if left != right {
+                return Ok(false);
+            }
+            done += count as u64;
+        }
+        Ok(true)
     }
 
     /// Turns bytes appended before into zeros, and gives their space on disk back.

@@ -1,9 +1,10 @@
 //! The check of a whole image.
 //!
 //! Owns everything that the kernel, `fsck.erofs` or another reader could trip over, and what only
-//! msb promises: counts of names and inodes that are right, no byte in two places, zeros wherever
-//! nothing is, the features of the writer of this room and no others. The contents of files are
-//! not judged: the format has no checksum for them, and compressed ones are not decompressed.
+//! msb promises: counts of names and inodes that are right, no byte in two places, unless all data of
+//! two files is the same, zeros wherever nothing is, the features of the writer of this room and no
+//! others. The contents of files are not judged: the format has no checksum for them, and compressed
+//! ones are not decompressed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -66,6 +67,7 @@ fn verify_as<R: ReadAt>(source: R, is_own: bool) -> Result<FsckReport, ErofsErro
         shared: HashMap::new(),
         has_compressed: false,
         used: vec![(0, BLOCK_SIZE)],
+        data: Vec::new(),
     };
     let table = table_end(check.image.devices().len());
     if table > BLOCK_SIZE {
@@ -97,6 +99,8 @@ struct Check<R> {
     has_compressed: bool,
     /// The bytes that belong to something: first, and behind the last.
     used: Vec<(u64, u64)>,
+    /// The same of the data of files.
+    data: Vec<(u64, u64)>,
 }
 
 /// A name: the index of the directory that holds it, and itself. The directory, for no name.
@@ -345,13 +349,15 @@ impl<R: ReadAt> Check<R> {
         self.used.push((start, end));
         self.used.extend(info.index_range(start));
         let (first, last) = info.blocks();
-        if first < last {
+        if first < last && info.file_type == FileType::Regular {
+            self.data.push((first, last));
+        } else if first < last {
             self.used.push((first, last));
         }
         match self.image.compressed_blocks(info) {
             Ok(Some((first, last))) => {
                 self.has_compressed = true;
-                self.used.push((first * BLOCK_SIZE, last * BLOCK_SIZE));
+                self.data.push((first * BLOCK_SIZE, last * BLOCK_SIZE));
             }
             Ok(None) => {}
             Err(error) => self.add_error(error, place)?,
@@ -421,9 +427,21 @@ impl<R: ReadAt> Check<R> {
         }
     }
 
-    /// Checks that no byte belongs to two things, and that those of nothing are zero.
+    /// Checks that no byte belongs to two things, and that those of nothing are zero. Files may have
+    /// their data in common: those of msb all of it or none.
     fn space(&mut self) -> Result<(), ErofsError> {
+        let mut data = std::mem::take(&mut self.data);
+        data.sort_unstable();
+        data.dedup_by(|next, before| {
+            let is_same = next == before;
+            let overlaps = !self.is_own && next.0 < before.1;
+            if overlaps {
+                before.1 = before.1.max(next.1);
+            }
+            is_same || overlaps
+        });
         let mut used = std::mem::take(&mut self.used);
+        used.append(&mut data);
         used.sort_unstable();
         let size = self.image.size();
         let mut end = 0;

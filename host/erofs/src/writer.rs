@@ -15,6 +15,7 @@ use super::cluster_map::{self, ClusterMap};
 use super::compression::FileCompression;
 use super::device::{self, Chunks, DeviceSlot};
 use super::dirent::{self, Packer};
+use super::equal::{EqualFiles, KeyOfFile};
 use super::error::{ErofsError, check};
 use super::format::{
     BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
@@ -35,6 +36,10 @@ pub struct ImageWriter {
     output: Output,
     /// Where the data of the file being written starts.
     open: Option<u64>,
+    /// The key of its contents.
+    key: KeyOfFile,
+    /// Files that equal ones are looked for among.
+    equal: Option<EqualFiles>,
     /// Where file data may lie besides the image.
     devices: Vec<DeviceSlot>,
     /// How files may be compressed.
@@ -86,6 +91,8 @@ impl ImageWriter {
         Ok(Self {
             output: Output::new(file, start)?,
             open: None,
+            key: KeyOfFile::default(),
+            equal: None,
             devices: Vec::new(),
             compression: None,
             clusters: Clusters::default(),
@@ -119,8 +126,26 @@ impl ImageWriter {
         })
     }
 
+    /// Keeps equal contents of files once from now on: [`end_file`](Self::end_file) returns the same
+    /// extent for them. Files of 4 GiB or more, or with a hole of more than 64 KiB, are left out. `cancel` is asked while
+    /// contents are compared.
+    pub fn share_equal_files(&mut self, cancel: &CancellationToken) {
+        self.equal = Some(EqualFiles::new(cancel.clone()));
+    }
+
+    /// Returns the bytes of memory that are taken to find equal files: 40 for each of the first 229,376
+    /// that differ.
+    pub fn sharing_memory(&self) -> u64 {
+        self.equal.as_ref().map_or(0, EqualFiles::memory)
+    }
+
+    /// Looks for equal files no more, and frees the memory for that.
+    pub fn stop_sharing(&mut self) {
+        self.equal = None;
+    }
+
     /// Starts the data of a regular file, at the next block. Returns where it starts in the image,
-    /// in bytes.
+    /// in bytes: for now, if equal files [share](Self::share_equal_files) their data.
     pub fn begin_file(&mut self) -> Result<u64, ErofsError> {
         if self.open.is_some() {
             return Err(ErofsError::OutOfOrder {
@@ -130,22 +155,30 @@ impl ImageWriter {
         }
         let start = self.output.position();
         self.open = Some(start);
+        self.key = KeyOfFile::default();
         Ok(start)
     }
 
     /// Appends bytes to the file.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), ErofsError> {
         self.grow("write data", bytes.len() as u64)?;
+        if self.equal.is_some() {
+            self.key.add(bytes);
+        }
         self.output.append(bytes)
     }
 
     /// Appends zeros to the file. Many of them take no space on disk; the image is the same.
     pub fn hole(&mut self, length: u64) -> Result<(), ErofsError> {
         self.grow("write a hole", length)?;
+        if self.equal.is_some() {
+            self.key.add_hole(length);
+        }
         self.output.append_zeros(length)
     }
 
-    /// Ends the file and returns where its data lies. An empty file takes no block.
+    /// Ends the file and returns where its data lies. An empty file takes no block, and one with the
+    /// contents of another may take none of its own.
     pub fn end_file(&mut self) -> Result<Extent, ErofsError> {
         let start = self.open.take().ok_or(ErofsError::OutOfOrder {
             operation: "end a file",
@@ -155,12 +188,31 @@ impl ImageWriter {
         if start == end {
             return Ok(Extent::default());
         }
-        self.output.pad_to(end.next_multiple_of(BLOCK_SIZE))?;
-        Ok(Extent {
+        let extent = Extent {
             block: u32::try_from(start / BLOCK_SIZE).map_err(|_| ErofsError::ImageTooLarge)?,
             size: end - start,
             device: 0,
-        })
+        };
+        if let Some(block) = self.equal_file(extent)? {
+            self.output.rewind(start)?;
+            return Ok(Extent { block, ..extent });
+        }
+        self.output.pad_to(end.next_multiple_of(BLOCK_SIZE))?;
+        Ok(extent)
+    }
+
+    /// Returns the first block of an earlier file with the contents of the one that was written last.
+    fn equal_file(&mut self, last: Extent) -> Result<Option<u32>, ErofsError> {
+        let (Some(files), Some(key)) = (&mut self.equal, self.key.finish(last.size)) else {
+            return Ok(None);
+        };
+        let Some(block) = files.find_or_insert(key, last.block) else {
+            return Ok(None);
+        };
+        let start = |block| u64::from(block) * BLOCK_SIZE;
+        let (one, two) = (start(block), start(last.block));
+        let is_equal = self.output.is_equal(one, two, last.size, &files.cancel)?;
+        Ok(is_equal.then_some(block))
     }
 
     /// Appends the next cluster to a file, in an image [with compression](Self::with_compression). All of
@@ -226,8 +278,9 @@ impl ImageWriter {
     }
 
     /// Drops the data of a file that no inode refers to any more: its bytes become zeros, and its
-    /// space on disk is given back where the filesystem can.
+    /// space on disk is given back where the filesystem can. Files that follow share with none before.
     pub fn discard(&mut self, extent: Extent) -> Result<(), ErofsError> {
+        self.stop_sharing();
         let (start, end) = self.range(extent)?;
         self.output.erase(start, end)
     }

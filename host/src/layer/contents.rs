@@ -17,7 +17,7 @@ use super::recipe::RecipeWriter;
 use super::tree::LayerTree;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::{Budget, Limit, Limits};
+use crate::limits::{Budget, Limit, Limits, Spare};
 use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, Step, TarReader};
 
 /// Bytes of a symbolic link's target that Linux can read.
@@ -48,6 +48,7 @@ pub(super) fn write(
     let mut contents = Contents {
         reader: TarReader::new(chunks, limits, budget).keeping_skeleton(),
         image: ImageWriter::new(erofs)?,
+        sharing: budget.spare(),
         tree: LayerTree::new(budget),
         recipe: RecipeWriter::new(recipe)?,
         notices: Notices::default(),
@@ -57,6 +58,7 @@ pub(super) fn write(
         budget,
         cancel,
     };
+    contents.image.share_equal_files(cancel.token());
     let mut entries = 0;
     while let Some(step) = contents.reader.step()? {
         cancel.check()?;
@@ -72,6 +74,7 @@ pub(super) fn write(
         contents.check("entries and directories without one", all, Limit::Entries)?;
     }
     contents.trailing()?;
+    contents.image.stop_sharing();
     Ok(Written {
         tar_size: contents.reader.position(),
         digest: contents.reader.into_inner().into_digest(),
@@ -86,6 +89,8 @@ pub(super) fn write(
 struct Contents<'a> {
     reader: TarReader<Chunks>,
     image: ImageWriter,
+    /// The memory in which equal files are found.
+    sharing: Spare,
     tree: LayerTree,
     recipe: RecipeWriter,
     notices: Notices,
@@ -152,7 +157,8 @@ impl Contents<'_> {
         self.tree.insert(path, Inode { metadata, kind })
     }
 
-    /// Writes the data of a file to the image, and where it lies to the recipe.
+    /// Writes the data of a file to the image, and where it lies to the recipe. A file with the contents
+    /// of one before lies where that one does.
     fn file(&mut self, path: &[u8], entry: &mut Entry) -> Result<Extent, LayerError> {
         let map = entry.sparse.take().unwrap_or_else(|| SparseMap {
             length: entry.size,
@@ -164,17 +170,28 @@ impl Contents<'_> {
         self.file_bytes = self.file_bytes.saturating_add(map.length);
         self.check("bytes in files", self.file_bytes, Limit::SparseBytes)?;
         let start = self.image.begin_file()?;
-        let mut end = 0;
-        for region in map.regions {
+        let (mut end, mut written) = (0, 0);
+        for region in &map.regions {
             self.image.hole(region.offset - end)?;
-            self.recipe.data(start + region.offset, region.length)?;
-            self.budget
-                .write(region.length.next_multiple_of(BLOCK_SIZE))?;
+            let length = region.length.next_multiple_of(BLOCK_SIZE);
+            self.budget.write(length)?;
+            written += length;
             self.copy(path, region.length)?;
             end = region.offset + region.length;
         }
         self.image.hole(map.length - end)?;
-        Ok(self.image.end_file()?)
+        let extent = self.image.end_file()?;
+        let place = u64::from(extent.block) * BLOCK_SIZE;
+        if extent.size > 0 && place != start {
+            self.budget.unwrite(written);
+        }
+        if !self.sharing.hold(self.image.sharing_memory()) {
+            self.image.stop_sharing();
+        }
+        for region in map.regions {
+            self.recipe.data(place + region.offset, region.length)?;
+        }
+        Ok(extent)
     }
 
     /// Copies payload to the image, straight out of the buffers it came in.

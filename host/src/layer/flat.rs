@@ -19,6 +19,7 @@ use msb_erofs::{
 
 use super::LayerError;
 use super::merge::MergedTree;
+use super::shared_contents::SharedContents;
 use crate::cancel::Cancel;
 use crate::limits::{Account, Budget, Purpose};
 
@@ -83,6 +84,7 @@ impl MergedTree {
             tree: &mut self,
             writer: &mut writer,
             account: &mut account,
+            shared: SharedContents::new(budget),
             buffer: Vec::new(),
             advanced,
             cancel,
@@ -91,6 +93,8 @@ impl MergedTree {
             Some(compression) => copy.compress_all(compression, options.threads)?,
             None => copy.copy_all()?,
         }
+        let shared = copy.shared;
+        shared.apply(&mut self.tree);
         Ok(writer.finish(&self.tree, &image, cancel.token())?)
     }
 }
@@ -122,6 +126,8 @@ struct FlatCopy<'a> {
     tree: &'a mut MergedTree,
     writer: &'a mut ImageWriter,
     account: &'a mut Account,
+    /// Files that layers have in one place are so in the image, too.
+    shared: SharedContents,
     /// For files that are copied as they are.
     buffer: Vec<u8>,
     advanced: &'a dyn Fn(u64),
@@ -136,6 +142,10 @@ impl FlatCopy<'_> {
             let Some(extent) = self.contents(id) else {
                 continue;
             };
+            if self.shared.has(id, extent) {
+                (self.advanced)(extent.size);
+                continue;
+            }
             let extent = self.copy(extent, self.advanced)?;
             self.tree.tree.get_mut(id).kind = Kind::File(extent);
         }
@@ -218,6 +228,10 @@ impl FlatCopy<'_> {
             let Some(source) = self.contents(id) else {
                 continue;
             };
+            if self.shared.has(id, source) {
+                (self.advanced)(source.size);
+                continue;
+            }
             let clusters = source.size.div_ceil(whole.into());
             let map = MAP.saturating_add(clusters.saturating_mul(MAP_CLUSTER));
             self.account.take(Purpose::Clusters, map)?;

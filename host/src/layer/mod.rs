@@ -44,6 +44,7 @@ mod recipe;
 mod relocate;
 #[cfg(feature = "registry")]
 mod settle;
+mod shared_contents;
 #[cfg(feature = "registry")]
 mod source;
 #[cfg(feature = "registry")]

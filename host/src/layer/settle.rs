@@ -21,7 +21,7 @@ use crate::cancel::Cancel;
 /// A tree with nothing left to wait for.
 pub(super) struct Settled {
     pub(super) tree: Tree,
-    /// Data that was written and belongs to no file of the tree.
+    /// Data that was written and belongs to no file of the tree, each once.
     pub(super) dead: Vec<Extent>,
     pub(super) dependence: Dependence,
     /// The tree is another one than it would be without what is known of the layers below.
@@ -90,13 +90,34 @@ impl LayerTree {
             cancel.check()?;
             self.mark(directory, OPAQUE_XATTR)?;
         }
+        let dead = self.dead_data();
         Ok(Settled {
             tree: self.tree,
-            dead: self.dead,
+            dead,
             dependence,
             chained,
             copied,
         })
+    }
+
+    /// Returns the data that belongs to no file any more. Files with equal contents have it in common, so
+    /// a file that is left may have that of one that is gone.
+    fn dead_data(&mut self) -> Vec<Extent> {
+        let mut dead: HashMap<u32, Extent> = std::mem::take(&mut self.dead)
+            .into_iter()
+            .map(|extent| (extent.block, extent))
+            .collect();
+        if !dead.is_empty() {
+            for id in self.tree.ids() {
+                if let Kind::File(extent) = &self.tree.get(id).kind
+                    && extent.size > 0
+                    && self.nodes[id.index()].links > 0
+                {
+                    dead.remove(&extent.block);
+                }
+            }
+        }
+        dead.into_values().collect()
     }
 
     fn dependence(

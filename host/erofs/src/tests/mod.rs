@@ -2,6 +2,7 @@
 
 mod compressed;
 mod devices;
+mod equal;
 mod hostile;
 mod kernel;
 mod limits;

@@ -25,7 +25,7 @@ fn after(change: impl FnOnce(&mut Vec<u8>, &dyn Fn(&str) -> usize)) -> String {
 #[test]
 fn every_broken_rule_has_its_finding() {
     type Case = (&'static str, fn(&mut Vec<u8>, &dyn Fn(&str) -> usize));
-    let cases: [Case; 18] = [
+    let cases: [Case; 19] = [
         ("the checksum of the superblock is wrong", |bytes, _| {
             bytes[1024 + 48] ^= 1;
         }),
@@ -105,9 +105,15 @@ fn every_broken_rule_has_its_finding() {
             bytes[4096 + 9] = 1;
         }),
         ("two inodes share bytes", |bytes, at| {
-            // The empty file gets the block of the other.
-            bytes[at("/empty") + 8] = 9;
+            // The empty file gets a part of the other.
+            bytes[at("/empty") + 8] = 8;
             bytes[at("/empty") + 16] = 1;
+        }),
+        ("two inodes share bytes", |bytes, at| {
+            // The other file gets the block of the inodes.
+            let area = u8::try_from(bytes.len() / 4096 - 1).unwrap();
+            bytes[at("/dir/file") + 8] = 200;
+            bytes[at("/dir/file") + 16] = area;
         }),
     ];
     for (finding, change) in cases {
@@ -117,6 +123,30 @@ fn every_broken_rule_has_its_finding() {
             "{finding}\n{findings}"
         );
     }
+}
+
+#[test]
+fn files_may_have_all_of_their_data_in_common() {
+    let share = |size: u8| {
+        move |bytes: &mut Vec<u8>, at: &dyn Fn(&str) -> usize| {
+            bytes[at("/empty") + 8] = size;
+            bytes[at("/empty") + 16] = 1;
+        }
+    };
+    assert_eq!(after(share(9)), "");
+    assert_eq!(after(share(8)), "two inodes share bytes");
+    // Readers do not mind a part, which other writers may have made.
+    let mut bytes = all_types().image();
+    let empty = {
+        let image = Image::open(bytes.as_slice()).unwrap();
+        let root = image.inode(image.root()).unwrap();
+        let entries = image.entries(&root).unwrap();
+        let empty = entries.iter().find(|entry| *entry.name == *b"empty");
+        usize::try_from(image.offset(empty.unwrap().nid).unwrap()).unwrap()
+    };
+    share(8)(&mut bytes, &|_| empty);
+    let report = verify_foreign(bytes.as_slice()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod attributes;
 mod blobs;
 mod corpus;
 mod duplicates;
+mod equal;
 mod flat;
 mod hostile;
 mod links;

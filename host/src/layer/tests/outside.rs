@@ -12,6 +12,7 @@ const LAYER: &str = "dir ./ mode=711 mtime=5\n\
     file usr/empty\nfile usr/large fill=300000\nlink usr/b -> usr/a\n\
     symlink lib -> usr/lib\nfile lib/x data=through\n\
     file a data=first\nfile a data=second\n\
+    file equal/1 data=second\nfile equal/2 fill=300000\nfile equal/3 data=second mode=600\n\
     file s data=abcde pax.GNU.sparse.size=9000 pax.GNU.sparse.map=10,2,8000,3\n\
     char null 1:3\nfifo pipe\nfile gone/.wh.x\nfile fresh/.wh..wh..opq\nfile fresh/y data=y";
 
@@ -101,6 +102,10 @@ fn the_kernel_sees_what_the_entries_say() {
     assert!(read("usr/large") == fill(300_000));
     assert_eq!(read("usr/lib/x"), b"through");
     assert_eq!(read("a"), b"second");
+    assert_eq!((read("equal/1"), read("equal/3")), (read("a"), read("a")));
+    assert!(read("equal/2") == fill(300_000));
+    assert_eq!(of("equal/3").permissions().mode() & 0o7777, 0o600);
+    assert_eq!((of("equal/1").nlink(), of("equal/3").nlink()), (1, 1));
     let target = fs::read_link(mount.path("lib")).unwrap();
     assert_eq!(target, Path::new("usr/lib"));
 
