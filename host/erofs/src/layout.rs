@@ -3,23 +3,24 @@
 //! Owns the order of the inodes, their nids, the count of their names, and the check that every
 //! part of the tree fits the format. Writes nothing.
 
+mod limits;
+mod shape;
+
 use std::collections::{HashMap, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
-use super::cluster_map::{ClusterMap, map_size};
-use super::device::{Chunks, DeviceSlot, blocks_of};
+use super::cluster_map::ClusterMap;
+use super::device::DeviceSlot;
 use super::dirent;
 use super::error::{ErofsError, check};
-use super::format::{BLOCK_SIZE, DataLayout, NAME_MAX, Nid, SLOT_SIZE, TARGET_MAX};
-use super::metadata::Device;
-use super::raw::{CHUNK_INDEX_SIZE, INODE_SIZE, XATTR_HEADER_SIZE};
+use super::format::{Nid, SLOT_SIZE};
+use super::raw::XATTR_HEADER_SIZE;
 use super::shared::Shared;
-use super::tree::{Extent, Inode, InodeId, Kind, Tree};
-use super::xattr::{self, BODY_MAX, SUFFIX_MAX, VALUE_MAX};
+use super::tree::{Extent, InodeId, Kind, Tree};
 
-/// Bytes of an inode without its attributes.
-const HEAD: u64 = INODE_SIZE as u64;
+use shape::HEAD;
+pub(super) use shape::InodeShape;
 
 /// The area starts with unused bytes: an inode there would have nid 0, which readdir(3) callers
 /// take for a deleted entry.
@@ -53,94 +54,6 @@ struct InodeSlot {
     nlink: u32,
     /// The directory of the first name, as an index into the tree.
     parent: InodeId,
-}
-
-/// The size of an inode and of what belongs to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct InodeShape {
-    /// Bytes of the attributes.
-    pub(super) xattrs: u64,
-    /// Bytes of the contents of a directory or a symbolic link, 0 for all others.
-    pub(super) contents: u64,
-    /// Where these contents go.
-    pub(super) layout: DataLayout,
-    /// The chunks of a file on another device.
-    pub(super) chunks: Option<Chunks>,
-    /// Bytes of the indexes of chunks or clusters.
-    pub(super) indexes: u64,
-}
-
-impl InodeShape {
-    fn new(xattrs: u64, contents: u64) -> Self {
-        let tail = contents % BLOCK_SIZE;
-        let inline = tail > 0 && HEAD + xattrs + tail <= BLOCK_SIZE;
-        Self {
-            xattrs,
-            contents,
-            layout: if inline {
-                DataLayout::Inline
-            } else {
-                DataLayout::Plain
-            },
-            chunks: None,
-            indexes: 0,
-        }
-    }
-
-    /// Returns the shape of a regular file.
-    fn of_file(xattrs: u64, extent: Extent, is_compressed: bool) -> Self {
-        let chunks = (extent.device > 0 && extent.size > 0).then(|| Chunks::of(extent.size));
-        let (layout, indexes) = match chunks {
-            Some(chunks) => (DataLayout::Chunked, chunks.size()),
-            None if is_compressed => (DataLayout::Compressed, map_size(extent.size)),
-            None => (DataLayout::Plain, 0),
-        };
-        Self {
-            layout,
-            chunks,
-            indexes,
-            ..Self::new(xattrs, 0)
-        }
-    }
-
-    /// Returns how many bytes of the contents follow the inode.
-    pub(super) fn tail(self) -> u64 {
-        match self.layout {
-            DataLayout::Plain | DataLayout::Chunked | DataLayout::Compressed => 0,
-            DataLayout::Inline => self.contents % BLOCK_SIZE,
-        }
-    }
-
-    /// Returns how many blocks the rest of the contents takes.
-    pub(super) fn blocks(self) -> u64 {
-        (self.contents - self.tail()).div_ceil(BLOCK_SIZE)
-    }
-
-    /// Returns where the last byte that belongs to an inode of this shape is followed, when the inode
-    /// ends at `head_end`.
-    pub(super) fn end(self, head_end: u64) -> u64 {
-        let end = head_end + self.xattrs + self.tail();
-        match self.indexes {
-            0 => end,
-            indexes => end.next_multiple_of(CHUNK_INDEX_SIZE as u64) + indexes,
-        }
-    }
-
-    /// Returns where an inode of this shape starts when the area is in use up to `end`. Neither an
-    /// inode nor the inline data behind it crosses a block: kernels before 6.12 read the target of
-    /// a symbolic link from the block of its inode.
-    fn start(self, end: u64) -> u64 {
-        let start = end.next_multiple_of(SLOT_SIZE);
-        let together = match self.layout {
-            DataLayout::Plain | DataLayout::Chunked | DataLayout::Compressed => HEAD,
-            DataLayout::Inline => HEAD + self.xattrs + self.tail(),
-        };
-        if start % BLOCK_SIZE + together <= BLOCK_SIZE {
-            start
-        } else {
-            start.next_multiple_of(BLOCK_SIZE)
-        }
-    }
 }
 
 impl<'t> Layout<'t> {
@@ -265,102 +178,6 @@ impl<'t> Layout<'t> {
         Ok(())
     }
 
-    fn check_name(&self, tree: &Tree, directory: InodeId, name: &[u8]) -> Result<(), ErofsError> {
-        if name.len() > NAME_MAX {
-            return Err(ErofsError::Limit {
-                path: self.path_in(tree, directory, name),
-                what: "the length of the name in bytes",
-                actual: name.len() as u64,
-                limit: NAME_MAX as u64,
-            });
-        }
-        if matches!(name, b"" | b"." | b"..") || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
-            return Err(ErofsError::Name {
-                path: self.path_in(tree, directory, name),
-            });
-        }
-        Ok(())
-    }
-
-    /// Checks everything of an inode but its names.
-    fn check(
-        &self,
-        tree: &Tree,
-        id: InodeId,
-        data_end: u64,
-        devices: &[DeviceSlot],
-    ) -> Result<(), ErofsError> {
-        let inode = tree.get(id);
-        let limits = limits(inode);
-        if let Some((what, actual, limit)) =
-            limits.into_iter().find(|(_, actual, limit)| actual > limit)
-        {
-            return Err(ErofsError::Limit {
-                path: self.path(tree, id),
-                what,
-                actual,
-                limit,
-            });
-        }
-        match &inode.kind {
-            Kind::File(extent) if extent.size > 0 => {
-                let block = u64::from(extent.block);
-                let blocks = self
-                    .map(*extent)
-                    .map_or(blocks_of(extent.size), ClusterMap::blocks);
-                let end = block.saturating_add(blocks);
-                let device = usize::from(extent.device).checked_sub(1);
-                let last = match device.map(|device| devices.get(device)) {
-                    None => data_end,
-                    Some(device) => device.map_or(0, |device| device.blocks.into()),
-                };
-                if block == 0 || end > last {
-                    return Err(ErofsError::Extent {
-                        path: self.path(tree, id),
-                    });
-                }
-            }
-            Kind::Symlink(target) if target.is_empty() || target.contains(&0) => {
-                return Err(ErofsError::Target {
-                    path: self.path(tree, id),
-                });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn check_xattrs(&self, tree: &Tree, id: InodeId) -> Result<(), ErofsError> {
-        let xattrs = &tree.get(id).metadata.xattrs;
-        let limit = |what, actual, limit| ErofsError::Limit {
-            path: self.path(tree, id),
-            what,
-            actual,
-            limit,
-        };
-        for (name, value) in xattrs {
-            let Some((_, suffix)) = xattr::split(name) else {
-                return Err(ErofsError::XattrName {
-                    path: self.path(tree, id),
-                    name: String::from_utf8_lossy(name).into_owned(),
-                });
-            };
-            if suffix.len() > SUFFIX_MAX {
-                let what = "the length of the name of an attribute in bytes, less the prefix,";
-                return Err(limit(what, suffix.len() as u64, SUFFIX_MAX as u64));
-            }
-            if value.len() > VALUE_MAX {
-                let what = "the length of the value of an attribute in bytes";
-                return Err(limit(what, value.len() as u64, VALUE_MAX as u64));
-            }
-        }
-        let size = xattr::body_size(xattrs);
-        if size > BODY_MAX {
-            return Err(limit("the size of all attributes in bytes", size, BODY_MAX));
-        }
-        Ok(())
-    }
-
     fn path_in(&self, tree: &Tree, directory: InodeId, name: &[u8]) -> String {
         let mut path = self.path(tree, directory);
         if path != "/" {
@@ -402,39 +219,4 @@ impl<'t> Layout<'t> {
     fn slot_mut(&mut self, id: InodeId) -> &mut InodeSlot {
         &mut self.slots[id.index()]
     }
-}
-
-/// Returns the numbers of an inode that might not fit: what, value, limit.
-fn limits(inode: &Inode) -> [(&'static str, u64, u64); 4] {
-    let metadata = &inode.metadata;
-    let (major, minor) = match &inode.kind {
-        Kind::CharDevice(device) | Kind::BlockDevice(device) => (device.major, device.minor),
-        _ => (0, 0),
-    };
-    let target = match &inode.kind {
-        Kind::Symlink(target) => target.len(),
-        _ => 0,
-    };
-    [
-        (
-            "the fraction of the time in nanoseconds",
-            u64::from(metadata.mtime.nanoseconds),
-            999_999_999,
-        ),
-        (
-            "the major device number",
-            u64::from(major),
-            u64::from(Device::MAJOR_MAX),
-        ),
-        (
-            "the minor device number",
-            u64::from(minor),
-            u64::from(Device::MINOR_MAX),
-        ),
-        (
-            "the length of the target in bytes",
-            target as u64,
-            TARGET_MAX as u64,
-        ),
-    ]
 }

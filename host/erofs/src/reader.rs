@@ -5,9 +5,12 @@
 //! at the latest when the damaged inode is read, and no number in it makes the reader allocate
 //! more than the image is large.
 
+mod attributes;
+mod contents;
+mod names;
+
 use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
@@ -15,20 +18,16 @@ use super::ErofsError;
 use super::clustered::Decompressed;
 use super::compression::FileCompression;
 use super::device::{Chunks, DeviceSlot, table_end};
-use super::dirent::{self, DirEntry};
 use super::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
-    INCOMPAT_COMPRESSION, INCOMPAT_DEVICES, Nid, SLOT_SIZE, Superblock, TARGET_MAX,
+    BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, DataLayout, FORMAT_EXTENDED, FileType,
+    INCOMPAT_COMPRESSION, INCOMPAT_DEVICES, Nid, SLOT_SIZE, Superblock,
 };
 use super::inode::InodeInfo;
 use super::metadata::Timestamp;
-use super::raw::{
-    DEVICE_SLOT_SIZE, FirstBlock, INODE_SIZE, MAGIC, RawChunkIndex, RawDeviceSlot, RawInode,
-    RawXattrEntry, XATTR_ENTRY_SIZE, XATTR_ID_SIZE,
-};
+use super::raw::{DEVICE_SLOT_SIZE, FirstBlock, INODE_SIZE, MAGIC, RawDeviceSlot, RawInode};
 use super::source::{ReadAt, Source};
-use super::tree::{Extent, Xattrs};
-use super::xattr::{self, Pair};
+use super::tree::Xattrs;
+use super::xattr;
 
 /// Sets of shared attributes that are kept at hand.
 const KEPT_SETS: usize = 64;
@@ -47,15 +46,6 @@ pub struct Image<R> {
     /// How files are compressed.
     pub(super) compression: Option<FileCompression>,
     pub(super) decompressed: Mutex<Option<Decompressed>>,
-}
-
-/// The names in a directory.
-#[derive(Debug)]
-pub(super) struct Directory {
-    /// Where `..` leads.
-    pub(super) parent: Nid,
-    /// All other names but `.`, in order.
-    pub(super) entries: Vec<DirEntry>,
 }
 
 impl<R: ReadAt> Image<R> {
@@ -208,193 +198,6 @@ impl<R: ReadAt> Image<R> {
         Ok(info)
     }
 
-    /// Returns the names in a directory in their order, without `.` and `..`.
-    ///
-    /// # Errors
-    /// A directory that breaks a rule of the format, and an inode that is none, are damaged.
-    pub fn entries(&self, inode: &InodeInfo) -> Result<Vec<DirEntry>, ErofsError> {
-        Ok(self.directory(inode)?.entries)
-    }
-
-    /// Returns the target of a symbolic link.
-    pub fn read_link(&self, inode: &InodeInfo) -> Result<Box<[u8]>, ErofsError> {
-        let damaged = |what| inode.damaged(what);
-        let size = usize::try_from(inode.size).unwrap_or(usize::MAX);
-        if inode.file_type != FileType::Symlink {
-            return Err(damaged("it is not a symbolic link"));
-        }
-        if size == 0 || size > TARGET_MAX {
-            return Err(damaged("its target is empty or longer than 4095 bytes"));
-        }
-        let mut target = vec![0; size];
-        self.read_contents(inode, 0, &mut target)?;
-        if target.contains(&0) {
-            return Err(damaged("its target has a zero byte"));
-        }
-        Ok(target.into())
-    }
-
-    /// Returns the extended attributes of an inode by their full names.
-    pub fn xattrs(&self, inode: &InodeInfo) -> Result<Xattrs, ErofsError> {
-        if inode.xattr_size == 0 {
-            return Ok(Xattrs::default());
-        }
-        let bytes = self.xattr_body(inode)?;
-        let known = |sets: &HashMap<Vec<u8>, Xattrs>| sets.get(&bytes).cloned();
-        if let Some(xattrs) = known(&self.sets()) {
-            return Ok(xattrs);
-        }
-        let body = xattr::decode(&bytes).map_err(|what| inode.damaged(what))?;
-        if body.shared.is_empty() {
-            return Ok(body.inline.into_iter().collect());
-        }
-        let mut xattrs = body.inline;
-        for number in body.shared {
-            let (pair, _) = self
-                .shared_xattr(number)?
-                .map_err(|what| inode.damaged(what))?;
-            xattrs.push(pair);
-        }
-        let count = xattrs.len();
-        let xattrs: Xattrs = xattrs.into_iter().collect();
-        if xattrs.len() < count {
-            return Err(inode.damaged("an attribute is there twice"));
-        }
-        let mut sets = self.sets();
-        if sets.len() >= KEPT_SETS {
-            sets.clear();
-        }
-        sets.insert(bytes, xattrs.clone());
-        Ok(xattrs)
-    }
-
-    /// Returns what follows an inode of its attributes.
-    pub(super) fn xattr_body(&self, inode: &InodeInfo) -> Result<Vec<u8>, ErofsError> {
-        let mut body = vec![0; usize::try_from(inode.xattr_size).unwrap_or_default()];
-        let offset = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
-        self.source
-            .read_cached(offset + INODE_SIZE as u64, &mut body)?;
-        Ok(body)
-    }
-
-    /// Returns a shared attribute and where it lies in the image, or the rule that it breaks.
-    pub(super) fn shared_xattr(
-        &self,
-        number: u32,
-    ) -> Result<Result<(Pair, Range<u64>), &'static str>, ErofsError> {
-        let area = u64::from(self.superblock.xattr_block) * BLOCK_SIZE;
-        let start = area + u64::from(number) * XATTR_ID_SIZE as u64;
-        let end = start.saturating_add(XATTR_ENTRY_SIZE as u64);
-        if area == 0 || end > self.size() {
-            return Ok(Err("a shared attribute lies outside of the image"));
-        }
-        let mut head = RawXattrEntry::default();
-        self.source.read_cached(start, head.as_mut_bytes())?;
-        let size = head.whole_size();
-        let end = start.saturating_add(size as u64);
-        if end > self.size() {
-            return Ok(Err("a shared attribute lies outside of the image"));
-        }
-        let mut bytes = vec![0; size];
-        self.source.read_cached(start, &mut bytes)?;
-        Ok(xattr::decode_one(&bytes).map(|(pair, _)| (pair, start..end)))
-    }
-
-    fn sets(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Xattrs>> {
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads the data of a regular file. Returns how many bytes of `buf` are filled: all, unless
-    /// the file ends before.
-    pub fn read_file(
-        &self,
-        inode: &InodeInfo,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize, ErofsError> {
-        if inode.file_type != FileType::Regular {
-            return Err(inode.damaged("it is not a regular file"));
-        }
-        if inode.layout == DataLayout::Chunked {
-            return match self.extent(inode)? {
-                Some(extent) => self.read_extent(extent, offset, buf),
-                None => Ok(0),
-            };
-        }
-        if inode.layout == DataLayout::Compressed {
-            return self.read_compressed(inode, offset, buf);
-        }
-        self.read_contents(inode, offset, buf)
-    }
-
-    /// Reads the data of a file by the place where it lies. Returns how many bytes of `buf` are filled:
-    /// all, unless the file ends before.
-    ///
-    /// # Errors
-    /// [`ErofsError::NoDevice`] when the device that it lies on is not there.
-    pub fn read_extent(
-        &self,
-        extent: Extent,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize, ErofsError> {
-        let left = usize::try_from(extent.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let (buf, _) = buf.split_at_mut(left.min(buf.len()));
-        if !buf.is_empty() {
-            let (source, start) = self.device(extent.device)?;
-            let block = u64::from(extent.block) * BLOCK_SIZE;
-            source.read(start + block + offset, buf)?;
-        }
-        Ok(buf.len())
-    }
-
-    /// Returns where the data of a regular file lies, `None` for all other inodes and for a file
-    /// whose data is not all in blocks as it is.
-    pub fn extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
-        if inode.file_type != FileType::Regular {
-            return Ok(None);
-        }
-        match inode.layout {
-            DataLayout::Inline | DataLayout::Compressed => Ok(None),
-            DataLayout::Plain => Ok(Some(Extent {
-                device: 0,
-                block: inode.address,
-                size: inode.size,
-            })),
-            DataLayout::Chunked => self.chunked_extent(inode),
-        }
-    }
-
-    /// Returns where the data of a file on another device lies.
-    fn chunked_extent(&self, inode: &InodeInfo) -> Result<Option<Extent>, ErofsError> {
-        let start = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?;
-        let (Some(chunks), Some((first, _))) = (inode.chunks(), inode.index_range(start)) else {
-            return Ok(None);
-        };
-        let count = usize::try_from(chunks.count).unwrap_or(usize::MAX);
-        let mut indexes = vec![RawChunkIndex::new_zeroed(); count];
-        self.source.read_cached(first, indexes.as_mut_bytes())?;
-        let extent = chunks.extent(inode.size, &indexes);
-        Ok(Some(extent.map_err(|what| inode.damaged(what))?))
-    }
-
-    /// Returns what a device is read from, and where it starts there.
-    fn device(&self, number: u16) -> Result<(&Source<R>, u64), ErofsError> {
-        let Some(index) = usize::from(number).checked_sub(1) else {
-            return Ok((&self.source, 0));
-        };
-        let missing = ErofsError::NoDevice { device: number };
-        if let Some(source) = self.device_sources.get(index) {
-            return Ok((source, 0));
-        }
-        match self.devices.get(index) {
-            Some(device) if device.end() * BLOCK_SIZE <= self.source.size() => {
-                Ok((&self.source, u64::from(device.mapped_block) * BLOCK_SIZE))
-            }
-            _ => Err(missing),
-        }
-    }
-
     /// Returns the bytes of an inode.
     pub(super) fn raw_inode(&self, nid: Nid) -> Result<RawInode, ErofsError> {
         let mut raw = RawInode::default();
@@ -407,47 +210,6 @@ impl<R: ReadAt> Image<R> {
             })?;
         self.source.read_cached(offset, raw.as_mut_bytes())?;
         Ok(raw)
-    }
-
-    /// Returns the names in a directory, and whether they keep the rules: rising, with `.` and
-    /// `..`, the former leading to the directory itself.
-    pub(super) fn directory(&self, inode: &InodeInfo) -> Result<Directory, ErofsError> {
-        if inode.file_type != FileType::Directory {
-            return Err(inode.damaged("it is not a directory"));
-        }
-        let mut dots = [None, None];
-        let mut entries: Vec<DirEntry> = Vec::new();
-        let mut previous: Box<[u8]> = Box::default();
-        let mut block = Vec::new();
-        for offset in (0..inode.size).step_by(BLOCK) {
-            let length = usize::try_from(inode.size - offset).unwrap_or(BLOCK);
-            block.resize(length.min(BLOCK), 0);
-            self.read_contents(inode, offset, &mut block)?;
-            for entry in dirent::parse(&block).map_err(|what| inode.damaged(what))? {
-                if entry.name <= previous {
-                    return Err(inode.damaged("its names are not in order"));
-                }
-                previous.clone_from(&entry.name);
-                match &*entry.name {
-                    b"." => dots[0] = Some(entry),
-                    b".." => dots[1] = Some(entry),
-                    _ => entries.push(entry),
-                }
-            }
-        }
-        let [Some(itself), Some(parent)] = dots else {
-            return Err(inode.damaged("it lacks `.` or `..`"));
-        };
-        if itself.nid != inode.nid || itself.file_type != FileType::Directory {
-            return Err(inode.damaged("its `.` leads elsewhere"));
-        }
-        if parent.file_type != FileType::Directory {
-            return Err(inode.damaged("its `..` is not a directory"));
-        }
-        Ok(Directory {
-            parent: parent.nid,
-            entries,
-        })
     }
 
     /// Returns how many bytes of the source belong to the image.
@@ -498,37 +260,6 @@ impl<R: ReadAt> Image<R> {
             return Err("its data lies outside of the image");
         }
         Ok(())
-    }
-
-    /// Reads contents, from blocks and from behind the inode.
-    fn read_contents(
-        &self,
-        inode: &InodeInfo,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize, ErofsError> {
-        let left = usize::try_from(inode.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let count = left.min(buf.len());
-        let (buf, _) = buf.split_at_mut(count);
-        let (first, last) = inode.blocks();
-        let in_blocks = (last - first).saturating_sub(offset);
-        let split = usize::try_from(in_blocks).unwrap_or(usize::MAX).min(count);
-        let (from_blocks, from_tail) = buf.split_at_mut(split);
-        if !from_blocks.is_empty() {
-            let at = first + offset;
-            match inode.file_type {
-                FileType::Regular => self.source.read(at, from_blocks)?,
-                _ => self.source.read_cached(at, from_blocks)?,
-            }
-        }
-        if !from_tail.is_empty() {
-            let tail = self.offset(inode.nid).ok_or(ErofsError::ImageTooLarge)?
-                + INODE_SIZE as u64
-                + inode.xattr_size;
-            let skip = offset.saturating_sub(last - first);
-            self.source.read_cached(tail + skip, from_tail)?;
-        }
-        Ok(count)
     }
 }
 

@@ -6,21 +6,23 @@
 //! others. The contents of files are not judged: the format has no checksum for them, and compressed
 //! ones are not decompressed.
 
+mod inode_rules;
+mod space;
+mod superblock;
+
 use std::collections::{BTreeSet, HashMap};
 
-use super::ErofsError;
-use super::device::{blocks_of, encode, table_end};
+use super::device::{blocks_of, table_end};
 use super::finding::{Finding, FsckReport, rule};
-use super::format::{
-    BLOCK_BITS, BLOCK_SIZE, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType, Nid,
-};
+use super::format::{BLOCK_SIZE, DataLayout, FileType, Nid};
 use super::inode::InodeInfo;
 use super::load::Budget;
-use super::raw::{FirstBlock, INODE_SIZE, MAGIC, RawInode, RawSuperblock};
+use super::raw::INODE_SIZE;
 use super::reader::Image;
 use super::source::ReadAt;
-use super::writer::device_slot;
-use super::xattr;
+use super::{ErofsError, xattr};
+
+use inode_rules::broken_rule;
 
 /// How many names at the end of a path a finding shows.
 const PATH_NAMES: usize = 64;
@@ -123,106 +125,6 @@ struct Pending {
 }
 
 impl<R: ReadAt> Check<R> {
-    /// Checks the first block against the one that the writer would have written.
-    fn superblock(&mut self, block: &FirstBlock) {
-        let superblock = &block.superblock;
-        let devices = self.image.devices();
-        let table = match self.image.compression {
-            Some(compression) => compression.encode(),
-            None => encode(devices),
-        };
-        let expected = RawSuperblock {
-            magic: MAGIC,
-            checksum: block.checksum().into(),
-            feature_compat: (COMPAT_CHECKSUM | COMPAT_MTIME).into(),
-            block_bits: BLOCK_BITS,
-            root_nid: superblock.root_nid,
-            inodes: superblock.inodes,
-            build_time: superblock.build_time,
-            blocks: superblock.blocks,
-            meta_block: superblock.meta_block,
-            xattr_block: superblock.xattr_block,
-            uuid: superblock.uuid,
-            feature_incompat: superblock.feature_incompat,
-            algorithms: superblock.algorithms,
-            extra_devices: superblock.extra_devices,
-            device_slot: device_slot(!devices.is_empty()).into(),
-            ..RawSuperblock::default()
-        };
-        let size = u64::from(superblock.blocks.get()) * BLOCK_SIZE;
-        let disk = devices.last().map_or(size, |last| last.end() * BLOCK_SIZE);
-        let has_checksum = superblock.feature_compat.get() & COMPAT_CHECKSUM != 0;
-        if !self.is_own {
-            let rules = [
-                (
-                    !has_checksum || superblock.checksum == expected.checksum,
-                    "the checksum of the superblock is wrong",
-                ),
-                (
-                    superblock.feature_incompat.get() == 0,
-                    "it has features that no layer needs",
-                ),
-                (
-                    self.image.source().size() == size,
-                    "its length is not what the superblock says",
-                ),
-            ];
-            if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
-                self.add(None, None, what);
-            }
-            return;
-        }
-        let rules = [
-            (
-                superblock.checksum == expected.checksum,
-                "the checksum of the superblock is wrong",
-            ),
-            (
-                superblock.feature_compat == expected.feature_compat,
-                "the compatible features are not checksum and mtime",
-            ),
-            (
-                *block == FirstBlock::with_table(expected.clone(), &table),
-                "a field of the first block that should be zero is not",
-            ),
-            (
-                [size, disk].contains(&self.image.source().size()),
-                "its length is not what the superblock says",
-            ),
-            (superblock.root_nid.get() != 0, "the root is inode 0"),
-        ];
-        // The first rule that is broken often breaks the third one, too.
-        if let Some((_, what)) = rules.into_iter().find(|(kept, _)| !kept) {
-            self.add(None, None, what);
-        }
-    }
-
-    /// Checks the table of devices.
-    fn devices(&mut self) -> Result<(), ErofsError> {
-        let mut end = u64::from(self.image.superblock().blocks);
-        let mut wrong = None;
-        for device in self.image.devices() {
-            if device.tag.iter().all(|byte| *byte == 0) || device.blocks == 0 {
-                wrong = Some("a device has no tag or no blocks");
-            } else if u64::from(device.mapped_block) != end {
-                wrong = Some("a device does not follow the one before it");
-            }
-            end = device.end();
-        }
-        if let Some(what) = wrong {
-            self.add(None, None, what);
-        }
-        // What of the table is in the first block was compared with it.
-        let table = encode(self.image.devices());
-        let mut found = vec![0; table.len()];
-        self.image.source().read(table_end(0), &mut found)?;
-        if found != table {
-            let what = "a reserved field of a device is not zero";
-            self.add(None, None, what);
-        }
-        Ok(())
-    }
-
     /// Checks that the data of a file lies on its device.
     fn extent(&self, info: &InodeInfo) -> Result<(), ErofsError> {
         if info.layout != DataLayout::Chunked {
@@ -399,74 +301,6 @@ impl<R: ReadAt> Check<R> {
         Ok(())
     }
 
-    /// Checks the numbers that are spread over the image.
-    fn counts(&mut self) {
-        if self.image.compression.is_some() != self.has_compressed {
-            let what = "the superblock says that files are compressed, and none is";
-            self.add(None, None, what);
-        }
-        if self.report.inodes != self.image.superblock().inodes {
-            let what = "the superblock has a wrong number of inodes";
-            self.add(None, None, what);
-        }
-        let mut wrong: Vec<Nid> = self
-            .seen
-            .iter()
-            .filter(|(_, seen)| seen.nlink != seen.names)
-            .map(|(nid, _)| *nid)
-            .collect();
-        wrong.sort_unstable();
-        for nid in wrong {
-            self.add(Some(nid), None, "it has a wrong number of names");
-        }
-        let mut inos: Vec<u32> = self.seen.values().map(|seen| seen.ino).collect();
-        inos.sort_unstable();
-        inos.dedup();
-        if inos.len() != self.seen.len() {
-            self.add(None, None, "two inodes have one number for 32 bit systems");
-        }
-    }
-
-    /// Checks that no byte belongs to two things, and that those of nothing are zero. Files may have
-    /// their data in common: those of msb all of it or none.
-    fn space(&mut self) -> Result<(), ErofsError> {
-        let mut data = std::mem::take(&mut self.data);
-        data.sort_unstable();
-        data.dedup_by(|next, before| {
-            let is_same = next == before;
-            let overlaps = !self.is_own && next.0 < before.1;
-            if overlaps {
-                before.1 = before.1.max(next.1);
-            }
-            is_same || overlaps
-        });
-        let mut used = std::mem::take(&mut self.used);
-        used.append(&mut data);
-        used.sort_unstable();
-        let size = self.image.size();
-        let mut end = 0;
-        let mut buffer = vec![0; 1 << 16];
-        for (start, stop) in used.into_iter().chain([(size, size)]) {
-            if start < end {
-                self.add(None, None, "two inodes share bytes");
-            }
-            while end < start {
-                let left = usize::try_from(start - end).unwrap_or(usize::MAX);
-                let length = left.min(buffer.len());
-                let bytes = buffer.get_mut(..length).unwrap_or_default();
-                self.image.source().read(end, bytes)?;
-                if self.is_own && bytes.iter().any(|byte| *byte != 0) {
-                    self.add(None, None, "bytes that belong to nothing are not zero");
-                    end = start;
-                } else {
-                    end += bytes.len() as u64;
-                }
-            }
-            end = end.max(stop);
-        }
-        Ok(())
-    }
-
     fn add(&mut self, nid: Option<Nid>, place: Option<EntryPath<'_>>, what: &'static str) {
         let directories = &self.directories;
         self.report.add(|| Finding {
@@ -501,47 +335,4 @@ fn path(directories: &[(usize, Box<[u8]>)], (mut index, name): EntryPath<'_>) ->
     names.retain(|name| !name.is_empty());
     names.reverse();
     format!("/{}", names.join("/"))
-}
-
-/// Returns the rule that the fields of an inode break.
-fn broken_rule(info: &InodeInfo, start: u64, raw: &RawInode, is_own: bool) -> Option<&'static str> {
-    let has_data = matches!(
-        info.file_type,
-        FileType::Regular | FileType::Directory | FileType::Symlink
-    );
-    let (first, last) = info.blocks();
-    let rules = [
-        (
-            !is_own || (raw.reserved.get() == 0 && raw.reserved_end == [0; 16]),
-            "a reserved field is not zero",
-        ),
-        (
-            info.mtime.nanoseconds < 1_000_000_000,
-            "its time has a second or more of nanoseconds",
-        ),
-        (
-            has_data || info.size == 0,
-            "it has contents without a place",
-        ),
-        (
-            !is_own
-                || first < last
-                || info.address == 0
-                || info.device().is_some()
-                || info.index_size() > 0,
-            "it has a block without contents",
-        ),
-        (
-            !is_own || info.file_type != FileType::Regular || info.tail() == 0,
-            "it is a regular file with inline data",
-        ),
-        (
-            info.is_readable_link(start),
-            "its target is not in the block of the inode",
-        ),
-    ];
-    rules
-        .into_iter()
-        .find(|(kept, _)| !kept)
-        .map(|(_, what)| what)
 }
