@@ -170,7 +170,8 @@ fn a_kernel_without_a_device_mapper_is_told() {
 fn what_dm_verity_lacks_is_told() {
     let env = loaded(&sample());
     // A machine that has only what is in another directory.
-    let script = "mount -t tmpfs none /usr/sbin; mount -t tmpfs none /sbin; PATH=/nowhere exec \"$@\"";
+    let script =
+        "mount -t tmpfs none /usr/sbin; mount -t tmpfs none /sbin; PATH=/nowhere exec \"$@\"";
     let namespace = ["--mount", "sh", "-ec", script, "sh"];
     unshared(&env, &namespace, "image mount --verity app:1 at").failure(&[
         "the program `losetup` is not there, which sets up devices for dm-verity",
@@ -186,5 +187,9 @@ fn unshared(env: &TestEnv, how: &[&str], line: &str) -> Run {
     let mut command = Command::new("unshare");
     command.args(how).arg(msb.get_program());
     command.args(msb.get_args());
-    Run::of(command.current_dir(env.path("")).env("MSB_HOME", env.home()))
+    Run::of(
+        command
+            .current_dir(env.path(""))
+            .env("MSB_HOME", env.home()),
+    )
 }
