@@ -5,10 +5,8 @@
 //! error.
 
 mod budget;
-mod spare;
 
 pub use budget::{Account, Budget, Inflation, Overdrawn, Purpose};
-pub(crate) use spare::Spare;
 
 /// Caps on untrusted input. The defaults let every real image through, also those of 60 GiB.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, btree_map};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::format::FileType;
 use super::metadata::{Device, Metadata};
 
 /// The number of an inode inside its [`Tree`]. Not an EROFS nid, which exists only once written.
@@ -117,6 +118,21 @@ pub enum Kind {
     Fifo,
     /// A socket.
     Socket,
+}
+
+impl Kind {
+    /// Returns the type of such an inode.
+    pub(super) fn file_type(&self) -> FileType {
+        match self {
+            Self::Directory(_) => FileType::Directory,
+            Self::File(_) => FileType::Regular,
+            Self::Symlink(_) => FileType::Symlink,
+            Self::CharDevice(_) => FileType::CharDevice,
+            Self::BlockDevice(_) => FileType::BlockDevice,
+            Self::Fifo => FileType::Fifo,
+            Self::Socket => FileType::Socket,
+        }
+    }
 }
 
 /// One inode. Several names may lead to it, unless it is a directory.

@@ -111,19 +111,14 @@ impl ImageWriter {
     }
 
     /// Keeps equal contents of files once from now on: [`end_file`](Self::end_file) returns the same
-    /// extent for them. Files of 4 GiB or more, or with a hole of more than 64 KiB, are left out. `cancel` is asked while
-    /// contents are compared.
+    /// extent for them. Left out are files of 4 GiB or more, or with a hole of more than 64 KiB, and contents
+    /// beyond the first 229,376 different ones, so that at most 5 MiB of memory are taken for it. `cancel` is
+    /// asked while contents are compared.
     pub fn share_equal_files(&mut self, cancel: &CancellationToken) {
         self.equal = Some(EqualFiles::new(cancel.clone()));
     }
 
-    /// Returns the bytes of memory that are taken to find equal files: 40 for each of the first 229,376
-    /// that differ.
-    pub fn sharing_memory(&self) -> u64 {
-        self.equal.as_ref().map_or(0, EqualFiles::memory)
-    }
-
-    /// Looks for equal files no more, and frees the memory for that.
+    /// Stops looking for equal files, and frees the memory that it took.
     pub fn stop_sharing(&mut self) {
         self.equal = None;
     }

@@ -17,7 +17,7 @@ use super::recipe::RecipeWriter;
 use super::tree::LayerTree;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::limits::{Budget, Limit, Limits, Spare};
+use crate::limits::{Budget, Limit, Limits};
 use crate::tar::{Entry, EntryKind, SparseMap, SparseRegion, Step, TarReader};
 
 /// Bytes of a symbolic link's target that Linux can read.
@@ -48,7 +48,6 @@ pub(super) fn write(
     let mut contents = Contents {
         reader: TarReader::new(chunks, limits, budget).keeping_skeleton(),
         image: ImageWriter::new(erofs)?,
-        sharing: budget.spare(),
         tree: LayerTree::new(budget),
         recipe: RecipeWriter::new(recipe)?,
         notices: Notices::default(),
@@ -89,8 +88,6 @@ pub(super) fn write(
 struct Contents<'a> {
     reader: TarReader<Chunks>,
     image: ImageWriter,
-    /// The memory in which equal files are found.
-    sharing: Spare,
     tree: LayerTree,
     recipe: RecipeWriter,
     notices: Notices,
@@ -184,9 +181,6 @@ impl Contents<'_> {
         let place = u64::from(extent.block) * BLOCK_SIZE;
         if extent.size > 0 && place != start {
             self.budget.unwrite(written);
-        }
-        if !self.sharing.hold(self.image.sharing_memory()) {
-            self.image.stop_sharing();
         }
         for region in map.regions {
             self.recipe.data(place + region.offset, region.length)?;

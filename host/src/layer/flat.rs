@@ -84,7 +84,7 @@ impl MergedTree {
             tree: &mut self,
             writer: &mut writer,
             account: &mut account,
-            shared: SharedContents::new(budget),
+            shared: SharedContents::default(),
             buffer: Vec::new(),
             advanced,
             cancel,

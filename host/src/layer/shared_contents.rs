@@ -7,43 +7,29 @@ use std::collections::HashMap;
 
 use msb_erofs::{Extent, InodeId, Tree};
 
-use crate::limits::{Budget, Spare};
-
-/// Bytes of memory that a place takes, the room to grow counted.
-const PLACE: u64 = 64;
+/// Places that are remembered at most, whatever memory there is: the same layers give the same image. They
+/// take 8 MiB, and half of that again while the table grows for the last time.
+const PLACES_MAX: usize = (1 << 18) / 8 * 7;
 
 /// Files by the places of their contents.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SharedContents {
-    /// The first file at each place: layer, first block, size. `None` once memory is short.
-    first: Option<HashMap<(u16, u32, u64), InodeId>>,
-    memory: Spare,
+    /// The first file at each place: layer, first block, size.
+    first: HashMap<(u16, u32, u64), InodeId>,
     /// Each other one, with the first.
     others: Vec<(InodeId, InodeId)>,
 }
 
 impl SharedContents {
-    pub(super) fn new(budget: &Budget) -> Self {
-        Self {
-            first: Some(HashMap::new()),
-            memory: budget.spare(),
-            others: Vec::new(),
-        }
-    }
-
     /// Returns whether another file has the contents of this one, and will be written for both.
     pub(super) fn has(&mut self, id: InodeId, source: Extent) -> bool {
-        let Some(known) = &mut self.first else {
-            return false;
-        };
-        let key = (source.device, source.block, source.size);
-        if let Some(first) = known.get(&key) {
+        let place = (source.device, source.block, source.size);
+        if let Some(first) = self.first.get(&place) {
             self.others.push((id, *first));
             return true;
         }
-        known.insert(key, id);
-        if !self.memory.hold(known.len() as u64 * PLACE) {
-            self.first = None;
+        if self.first.len() < PLACES_MAX {
+            self.first.insert(place, id);
         }
         false
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Limit, Limits, Spare};
+use super::{Limit, Limits};
 
 /// Bytes that an account takes from the budget at a time, so that threads seldom meet there.
 const STEP: u64 = 64 << 10;
@@ -118,8 +118,6 @@ struct Share {
 struct Shared {
     limits: Limits,
     memory_taken: AtomicU64,
-    /// What is taken besides, and freed when `memory_taken` needs the room.
-    spare_taken: AtomicU64,
     /// What of it was taken for which purpose. For the error, so it may lag behind a little.
     by_purpose: [AtomicU64; Purpose::ALL.len()],
     disk_taken: AtomicU64,
@@ -144,7 +142,6 @@ impl Budget {
             shared: Arc::new(Shared {
                 limits: limits.clone(),
                 memory_taken: AtomicU64::new(0),
-                spare_taken: AtomicU64::new(0),
                 by_purpose: Default::default(),
                 disk_taken: AtomicU64::new(0),
                 growth: Growth {
@@ -198,27 +195,6 @@ impl Budget {
             used: 0,
             held: 0,
         }
-    }
-
-    /// Opens an account of memory that is freed when something else needs it.
-    pub(crate) fn spare(&self) -> Spare {
-        Spare::new(self.clone())
-    }
-
-    pub(super) fn spare_taken(&self) -> &AtomicU64 {
-        &self.shared.spare_taken
-    }
-
-    /// Returns whether all memory that is taken, spare or not, is within the limit.
-    pub(super) fn has_room(&self) -> bool {
-        let Shared {
-            limits,
-            memory_taken,
-            spare_taken,
-            ..
-        } = &*self.shared;
-        let spare = spare_taken.load(Ordering::Relaxed);
-        memory_taken.load(Ordering::Relaxed).saturating_add(spare) <= limits.memory_bytes
     }
 
     /// Counts bytes that are written.

@@ -19,6 +19,7 @@ use crate::tests;
 
 tests! {
     hundred_and_fifty_thousand_files_of_2_kib needs Root;
+    a_hundred_thousand_files_of_few_contents needs Root;
     a_directory_of_a_hundred_thousand_entries needs Root;
     ten_thousand_directories_in_each_other needs Root;
     a_file_of_more_than_4_gib needs Root;
@@ -48,6 +49,22 @@ fn hundred_and_fifty_thousand_files_of_2_kib() {
         }
     }
     assert_eq!(files, 150_000);
+}
+
+fn a_hundred_thousand_files_of_few_contents() {
+    let contents = |number: u32| [number.to_le_bytes()[0]];
+    let name = |number: u32| format!("{}/{number}", number % 100);
+    let loaded = Loaded::new(&|layer| {
+        (0..100_000).try_for_each(|number| file(layer, &name(number), &contents(number)))
+    });
+    // A KiB of the tar for each file, a block for each of 256 contents, and an inode and a name.
+    let size = loaded.image.metadata().unwrap().size();
+    assert!(size < 100_000 * 100 + 256 * 4096, "{size}");
+    let mounted = Mounted::erofs(&loaded.image);
+    for number in 0..100_000 {
+        let path = mounted.path().join(name(number));
+        assert_eq!(std::fs::read(path).unwrap(), contents(number), "{number}");
+    }
 }
 
 fn a_directory_of_a_hundred_thousand_entries() {

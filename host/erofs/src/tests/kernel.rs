@@ -178,7 +178,7 @@ fn compare_inode(
     let Inode { metadata, kind } = tree.get(id);
     let seen = fs::symlink_metadata(path).unwrap();
     let number = *numbers.entry(id).or_insert(seen.ino());
-    let mode = u32::from(writer::file_type(kind).mode() | metadata.permissions);
+    let mode = u32::from(kind.file_type().mode() | metadata.permissions);
     assert_eq!(
         (seen.mode(), seen.uid(), seen.gid(), seen.ino()),
         (mode, metadata.uid, metadata.gid, number)

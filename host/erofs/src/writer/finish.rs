@@ -8,7 +8,7 @@ use crate::device::{self, Chunks};
 use crate::dirent::{self, Packer};
 use crate::error::{ErofsError, check};
 use crate::format::{
-    BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, FileType,
+    BLOCK, BLOCK_BITS, BLOCK_SIZE, BLOCKS_MAX, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout,
     INCOMPAT_COMPRESSION, INCOMPAT_DEVICES, SLOT_SIZE,
 };
 use crate::layout::{InodeShape, Layout};
@@ -238,7 +238,7 @@ fn pack(
 ) -> Result<Vec<u8>, ErofsError> {
     let mut packer = Packer::default();
     for (name, id) in dirent::listing(tree, directory, layout.parent(directory)) {
-        let file_type = file_type(&tree.get(id).kind);
+        let file_type = tree.get(id).kind.file_type();
         if let Some(block) = packer.push(name, layout.nid(id), file_type) {
             full(block)?;
         }
@@ -272,7 +272,7 @@ fn raw_inode(
     Ok(RawInode {
         format: shape.layout.format().into(),
         xattr_count: xattr_count.into(),
-        mode: (file_type(&inode.kind).mode() | metadata.permissions & 0o7777).into(),
+        mode: (inode.kind.file_type().mode() | metadata.permissions & 0o7777).into(),
         size: size.into(),
         address: address.into(),
         ino: ino.into(),
@@ -283,17 +283,4 @@ fn raw_inode(
         nlink: layout.nlink(id).into(),
         ..RawInode::default()
     })
-}
-
-/// Returns the type of an inode of the model.
-fn file_type(kind: &Kind) -> FileType {
-    match kind {
-        Kind::Directory(_) => FileType::Directory,
-        Kind::File(_) => FileType::Regular,
-        Kind::Symlink(_) => FileType::Symlink,
-        Kind::CharDevice(_) => FileType::CharDevice,
-        Kind::BlockDevice(_) => FileType::BlockDevice,
-        Kind::Fifo => FileType::Fifo,
-        Kind::Socket => FileType::Socket,
-    }
 }
