@@ -54,7 +54,7 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
 }
 
 /// Copies what new plugins are made from to where a package of `host/kit` includes it, under the names
-/// that it has there. What is no longer in the repository goes.
+/// that it has there. Deletes there what the repository no longer has.
 pub(crate) fn lay_out_scaffold(root: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let files = sources::in_repository(root)?;

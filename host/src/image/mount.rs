@@ -104,7 +104,7 @@ pub fn mount(
         mount_verity(store, &digest, &directory, root_hash, limits, context)
             .map(|verity| (true, Some(verity)))
     } else {
-        // Where the kernel cannot, or there is no room for the merged image, the layers will do.
+        // If the kernel cannot, or the disk has no room for the merged image, mount the layers.
         match mount_merged(store, &digest, &directory, limits, context) {
             Ok(()) => Ok((true, None)),
             Err(_) => put_together(&image, &layers, &directory, context).map(|()| (false, None)),

@@ -27,12 +27,12 @@ fn littered() -> TestStore {
         .store
         .publish(&[stage(&staging, "published, not recorded")], false)
         .unwrap();
-    let nobody = Digest::of(b"nobody").file_stem();
+    let unknown = Digest::of(b"unknown").file_stem();
     for (directory, name) in [
-        ("cache/layers", format!("{nobody}.erofs")),
-        ("cache/blobs", nobody.clone()),
-        ("cache/fsmeta", format!("{nobody}.erofs")),
-        ("cache/vmdk", format!("{nobody}.vmdk")),
+        ("cache/layers", format!("{unknown}.erofs")),
+        ("cache/blobs", unknown.clone()),
+        ("cache/fsmeta", format!("{unknown}.erofs")),
+        ("cache/vmdk", format!("{unknown}.vmdk")),
         ("cache/tmp/4194304-killed/layer-x", "erofs".to_owned()),
     ] {
         std::fs::create_dir_all(store.path(directory)).unwrap();

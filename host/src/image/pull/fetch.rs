@@ -164,7 +164,7 @@ impl Fetch<'_> {
             .collect()
     }
 
-    /// Gives up what was kept for the next pull to continue from: the disk has no room for it.
+    /// Deletes what the next pull could have continued from: the disk has no room for it.
     fn give_up_parts(&self) {
         let blobs = self.layers.iter().map(|layer| &layer.digest);
         let cancel = self.context.cancel;

@@ -71,7 +71,7 @@ impl Check<'_> {
             .collect())
     }
 
-    /// Checks a layer of which there is no tar: it is what it was when it was adopted.
+    /// Checks a layer that has no tar: it must be what it was when it was adopted.
     fn faults_of_adopted<'s>(
         &self,
         stored: &'s LayerRecord,
