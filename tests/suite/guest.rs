@@ -15,12 +15,13 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use self::machine::{Drive, Machine};
-use crate::archive::{Image, sha256};
+use crate::archive::{Image, layer, sha256};
 use crate::env::TestEnv;
 use crate::tests;
 
 tests! {
     a_machine_boots_from_the_drives_of_an_image needs Root, Busybox, VirtualMachine;
+    a_machine_runs_the_programs_of_an_image needs Root, Busybox, VirtualMachine;
     a_machine_mounts_disks_of_every_type needs Root, Busybox, VirtualMachine;
     a_flipped_bit_of_a_disk_is_an_io_error_in_a_machine needs Root, Busybox, VirtualMachine;
     an_image_is_mounted_through_dm_verity needs Root, Busybox, VirtualMachine;
@@ -110,7 +111,20 @@ say left-of-killed
 left
 say rmi
 msb rmi app:1
-say end
+"#;
+
+/// The first program of the image, which runs after the script, in the image.
+const INIT: &str = r#"#!/bin/sh
+echo "== init"
+echo "process $$ of $(readlink /proc/1/exe)"
+echo "== init-digest"
+sha256sum ./data
+echo "== init-root"
+grep ' / ' /proc/mounts
+ls /etc
+echo new > /etc/new && cat /etc/new
+echo "== end"
+poweroff -f
 "#;
 
 /// Programs that take the place of `dmsetup`, by the directory that each is in.
@@ -178,19 +192,23 @@ fn boot() -> Boot {
         format!("etc/.wh.old = \nopt/.wh..wh..opq = \nopt/b = 2\nbig = {big}"),
         format!("data = {data}"),
     ];
+    let busybox = fs::read("/bin/busybox").unwrap();
+    let mut layers: Vec<Vec<u8>> = layers.iter().map(|text| layer(text)).collect();
+    layers.push(system(&busybox));
     let env = TestEnv::new();
-    let layers = layers.each_ref().map(String::as_str);
-    env.write("in.tar", &Image::new("app:1", &layers).docker());
+    env.write("in.tar", &Image::of("app:1", layers).docker());
     env.msb("load -q -i in.tar").success();
     let files = [
-        ("big", big.as_str()),
-        ("data", &data),
-        ("etc/kept", "kept"),
-        ("opt/b", "2"),
-        ("usr/bin/tool", "binary"),
+        ("big", big.as_bytes()),
+        ("bin/busybox", &busybox),
+        ("data", data.as_bytes()),
+        ("etc/kept", b"kept"),
+        ("opt/b", b"2"),
+        ("sbin/init", INIT.as_bytes()),
+        ("usr/bin/tool", b"binary"),
     ];
     let files = files.map(|(path, contents)| {
-        let digest = sha256(contents.as_bytes());
+        let digest = sha256(contents);
         format!("{}  ./{path}\n", digest.trim_start_matches("sha256:"))
     });
 
@@ -267,6 +285,36 @@ fn boot() -> Boot {
     }
 }
 
+/// Returns a layer with a first program, and the programs that it starts.
+fn system(busybox: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let header = |kind, size: usize| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_size(size as u64);
+        header
+    };
+    for (path, contents) in [("bin/busybox", busybox), ("sbin/init", INIT.as_bytes())] {
+        let mut header = header(tar::EntryType::Regular, contents.len());
+        builder.append_data(&mut header, path, contents).unwrap();
+    }
+    for name in [
+        "sh",
+        "readlink",
+        "sha256sum",
+        "grep",
+        "ls",
+        "cat",
+        "poweroff",
+    ] {
+        let mut header = header(tar::EntryType::Symlink, 0);
+        let path = format!("bin/{name}");
+        builder.append_link(&mut header, path, "busybox").unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
 /// Returns where bytes are in a file.
 fn position(path: &Path, part: &[u8]) -> u64 {
     let bytes = fs::read(path).unwrap();
@@ -289,6 +337,20 @@ fn a_machine_boots_from_the_drives_of_an_image() {
     let boot = booted();
     assert!(boot.said("boots").starts_with("Linux version "));
     boot.assert_shows_all("drives");
+}
+
+fn a_machine_runs_the_programs_of_an_image() {
+    let boot = booted();
+    assert_eq!(boot.said("init"), "process 1 of /bin/busybox\n");
+    let digest = boot.said("init-digest");
+    assert!(
+        boot.files.contains(digest) && digest.ends_with("  ./data\n"),
+        "{digest}"
+    );
+    let root = boot.said("init-root");
+    assert!(root.starts_with("overlay / overlay rw"), "{root}");
+    // What a layer has removed is not there, and what is written is.
+    assert!(root.ends_with("\nkept\nnew\n"), "{root}");
 }
 
 fn a_machine_mounts_disks_of_every_type() {

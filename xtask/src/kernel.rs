@@ -10,8 +10,18 @@ use crate::command::{Result, answer, root, run, shown};
 
 /// The package that depends on the newest kernel.
 const NEWEST: &str = "linux-image-cloud-amd64";
-/// What a machine needs to mount disks: drives, the filesystem, and what proves them.
-const MODULES: [&str; 5] = ["virtio_blk", "erofs", "loop", "dm_mod", "dm_verity"];
+/// What a machine needs to mount disks: drives, the filesystem, what proves them, and what lets programs
+/// write over them.
+const MODULES: [&str; 6] = [
+    "virtio_blk",
+    "erofs",
+    "loop",
+    "dm_mod",
+    "dm_verity",
+    "overlay",
+];
+/// The file that says which modules were wanted.
+const WANTED: &str = "wanted";
 /// What stands in a module before the names of those that it needs.
 const DEPENDS: &[u8] = b"\0depends=";
 
@@ -19,8 +29,9 @@ const DEPENDS: &[u8] = b"\0depends=";
 /// same, and what becomes of them.
 pub(crate) fn ensure() -> Result<()> {
     let folder = root()?.join("target/guest-kernel");
-    // Written last: what was broken off is begun again.
-    if folder.join("vmlinuz").is_file() {
+    // Written last: what was broken off is begun again, and so is what lacks a module.
+    let wanted = fs::read_to_string(folder.join(WANTED)).unwrap_or_default();
+    if folder.join("vmlinuz").is_file() && wanted == MODULES.join(" ") {
         return Ok(());
     }
     if let Err(error) = install(&folder) {
@@ -66,6 +77,7 @@ fn install(folder: &Path) -> Result<()> {
         }
     }
     fs::rename(folder.join("vmlinuz.part"), folder.join("vmlinuz"))?;
+    fs::write(folder.join(WANTED), MODULES.join(" "))?;
     Ok(())
 }
 

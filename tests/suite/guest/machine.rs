@@ -22,20 +22,45 @@ const HEADING: &str = "== ";
 /// The programs that msb starts, and those of the script.
 const PROGRAMS: [&str; 2] = ["losetup", "dmsetup"];
 
-/// What runs first: it loads modules, and goes on with the files of the last drive.
-const INIT: &str = r"#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /files
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t devtmpfs devtmpfs /dev
-for module in /modules/*; do /bin/busybox insmod $module; done
-/bin/busybox mount -t ext4 FILES /files
-cd /files
-/bin/busybox mount -t proc proc proc
-/bin/busybox mount -t sysfs sysfs sys
-/bin/busybox mount -t devtmpfs devtmpfs dev
-/bin/busybox mount -t tmpfs tmpfs run
-/bin/busybox chroot /files /bin/busybox sh /script < /dev/null 2>&1
-/bin/busybox reboot -f
+/// What runs first: it loads modules, has the script run in the files of the last drive, and then switches
+/// to the root filesystem of the command line, with a tmpfs over it that takes what is written.
+const INIT: &str = r#"
+/bin/busybox mkdir -p /proc /files /lower /over /root /sbin
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev
+for module in /modules/*; do insmod $module; done
+mount -t ext4 FILES /files
+mount -t proc proc /files/proc
+mount -t sysfs sysfs /files/sys
+mount -t devtmpfs devtmpfs /files/dev
+mount -t tmpfs tmpfs /files/run
+chroot /files /bin/busybox sh /script < /dev/null 2>&1
+
+mount_as "$(cat /proc/cmdline)" /lower
+mount -t tmpfs tmpfs /over
+mkdir /over/upper /over/work
+mount -t overlay -o lowerdir=/lower,upperdir=/over/upper,workdir=/over/work overlay /root
+mkdir -p /root/proc /root/dev
+mount --move /proc /root/proc
+mount --move /dev /root/dev
+exec switch_root /root /sbin/init < /root/dev/console > /root/dev/console 2>&1
+"#;
+
+/// Mounts the root filesystem of a command line, as an initramfs does.
+const MOUNT_AS: &str = r"
+mount_as() {
+    root= type= flags=ro
+    for word in $1; do
+        case $word in
+            root=*) root=${word#root=} ;;
+            rootfstype=*) type=${word#rootfstype=} ;;
+            rootflags=*) flags=$flags,${word#rootflags=} ;;
+        esac
+    done
+    mount -t $type -o $flags $root $2
+}
 ";
 
 /// What the script has of functions.
@@ -61,18 +86,6 @@ flip_bit() {
     printf "\\$(printf %o $((byte ^ 1)))" | dd of=$2 bs=1 seek=$1 conv=notrunc 2> /dev/null
     sync
     echo 3 > /proc/sys/vm/drop_caches
-}
-# Mounts the root filesystem of a command line as an initramfs does.
-mount_as() {
-    root= type= flags=ro
-    for word in $1; do
-        case $word in
-            root=*) root=${word#root=} ;;
-            rootfstype=*) type=${word#rootfstype=} ;;
-            rootflags=*) flags=$flags,${word#rootflags=} ;;
-        esac
-    done
-    mount -t $type -o $flags $root $2
 }
 "#;
 
@@ -149,10 +162,10 @@ impl Machine {
         fs::set_permissions(self.file(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Boots it with a command line, has it run a script, and returns what the script has said, by its
-    /// headings.
+    /// Boots it with a command line, has it run a script, and then `/sbin/init` of the root filesystem that
+    /// the command line names. Returns what both have said, by their headings; `end` must be the last.
     pub(super) fn run(mut self, line: &str, script: &str) -> BTreeMap<String, String> {
-        self.add_file("script", &format!("{FUNCTIONS}{script}"));
+        self.add_file("script", &format!("{FUNCTIONS}{MOUNT_AS}{script}"));
         fs::copy("/bin/busybox", self.file("bin/busybox")).unwrap();
         self.copy_program(tools::msb(), "sbin/msb");
         for name in PROGRAMS {
@@ -251,7 +264,8 @@ impl Machine {
         let modules = guest_kernel("modules");
         run(Command::new("cp").arg("-r").arg(modules).arg(&folder));
         let init = folder.join("init");
-        fs::write(&init, INIT.replace("FILES", files)).unwrap();
+        let script = format!("#!/bin/busybox sh\n{MOUNT_AS}{INIT}");
+        fs::write(&init, script.replace("FILES", files)).unwrap();
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
         let archive = self.directory.path().join("initramfs.cpio");
         let pack = "busybox find . | busybox cpio -o -H newc 2> /dev/null > \"$1\"";
