@@ -1,11 +1,11 @@
-//! `cargo xtask authors`: the tools with which others write plugins in JavaScript and Python, in
+//! `cargo xtask authors`: the tools with which others write plugins in JavaScript, Python and C, in
 //! the versions that `tests/authors` names, below `target/authors` where the tests look for them.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{Result, root, run, shown, which};
+use crate::command::{Result, cargo, root, run, shown, which};
 use crate::debian;
 
 /// Tools of one registry.
@@ -20,7 +20,7 @@ struct Tools {
     install: fn(&Path) -> Result<()>,
 }
 
-const TOOLS: [Tools; 2] = [
+const TOOLS: [Tools; 3] = [
     Tools {
         folder: "node",
         files: &["package.json", "package-lock.json"],
@@ -49,6 +49,27 @@ const TOOLS: [Tools; 2] = [
                 .args(["install", "--quiet", "--disable-pip-version-check"])
                 .args(["--requirement", "requirements.txt"])
                 .current_dir(folder))
+        },
+    },
+    Tools {
+        folder: "c",
+        files: &[
+            "c/Cargo.toml",
+            "c/Cargo.lock",
+            "c/src/bin/wasm-tools.rs",
+            "c/src/bin/wit-bindgen.rs",
+        ],
+        installer: "cargo",
+        packages: &[],
+        install: |folder| {
+            // A compiler for the machine alone is found under the same name.
+            if debian::can_install() {
+                debian::install(&["clang", "libclang-rt-dev-wasm32", "lld", "wasi-libc"])?;
+            }
+            run(Command::new(cargo())
+                .args(["build", "--quiet", "--locked", "--bins", "--target-dir"])
+                .arg(folder.join("target"))
+                .current_dir(folder.join("c")))
         },
     },
 ];
@@ -86,7 +107,11 @@ impl Tools {
         }
         fs::create_dir_all(&folder)?;
         for name in self.files {
-            fs::copy(root.join("tests/authors").join(name), folder.join(name))?;
+            let copy = folder.join(name);
+            if let Some(above) = copy.parent() {
+                fs::create_dir_all(above)?;
+            }
+            fs::copy(root.join("tests/authors").join(name), copy)?;
         }
         (self.install)(&folder)?;
         fs::write(stamp, wanted)?;

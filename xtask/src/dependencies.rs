@@ -15,9 +15,10 @@ use spdx::{Expression, LicenseReq, ParseMode};
 use crate::command::{Result, answer, cargo};
 
 /// The workspaces whose dependencies end up in msb or run with its tests.
-const WORKSPACES: [&str; 3] = [
+const WORKSPACES: [&str; 4] = [
     "Cargo.toml",
     "plugins/Cargo.toml",
+    "tests/authors/c/Cargo.toml",
     "tests/judges/Cargo.toml",
 ];
 /// Where a dependency may come from, besides this repository.

@@ -37,7 +37,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   setup   Find what building needs, or install it
   guests  Compile the plugins that ship with msb
-  authors Install what builds plugins in JavaScript and Python, for the tests
+  authors Install what builds plugins in JavaScript, Python and C, for the tests
   kernel  Fetch the Linux that virtual machines of the tests boot
   demo    Show msb at work, from nothing (`demo [ARCHIVE]`)
   test    Run all checks (`--quick` for the fast part)

@@ -20,6 +20,7 @@ tests! {
     a_provider_in_rust_has_every_role needs RustForWasm;
     a_provider_in_python_has_every_role needs PythonForWasm;
     a_provider_in_javascript_has_every_role needs JavaScriptForWasm;
+    a_provider_in_c_has_every_role needs CForWasm;
     a_provider_that_takes_the_place_of_the_keychain_has_its_role needs RustForWasm;
     a_wish_of_a_provider_is_followed_until_the_user_chooses needs RustForWasm;
 }
@@ -50,6 +51,10 @@ fn a_provider_in_python_has_every_role() {
 
 fn a_provider_in_javascript_has_every_role() {
     all_roles(&Subject::in_javascript());
+}
+
+fn a_provider_in_c_has_every_role() {
+    all_roles(&Subject::in_c());
 }
 
 /// The table. Each row begins with nothing set.

@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::keeper;
 use super::languages::{Guarded, PASSWORD, USER};
 use super::row;
 use super::scaffold::NewPlugin;
 use super::workshop::{build, provide};
-use crate::env::Run;
+use crate::env::{Run, TestEnv};
 use crate::plugins::examples::Vault;
 use crate::tests;
 
 tests! {
     the_files_of_the_guide_are_those_of_new_projects;
+    the_provider_of_the_guide_in_c_is_the_one_that_has_every_role;
+    a_provider_in_c_passes_the_tests_of_the_guide needs CForWasm;
     a_provider_of_the_guide_in_python_asks_a_server
         needs PythonForWasm, DockerRegistry, Htpasswd, Skopeo;
     a_provider_of_the_guide_in_javascript_asks_a_server_through_wasi
@@ -61,6 +64,41 @@ fn the_files_of_the_guide_are_those_of_new_projects() {
         }
     }
     assert_eq!(compared, 4);
+}
+
+/// The table of roles of the providers is run over it.
+fn the_provider_of_the_guide_in_c_is_the_one_that_has_every_role() {
+    let files = files();
+    for (path, text) in [("provider.c", keeper::C), ("wit/world.wit", keeper::WORLD)] {
+        assert_eq!(text.trim_end(), files[&("c-credential", Path::new(path))]);
+    }
+}
+
+/// Returns the commands of the guide that make a component of a provider in C.
+pub(super) fn build_in_c() -> String {
+    let guide = include_str!("../../../docs/plugin-authors.md");
+    let (_, section) = guide.split_once("\n## In C\n").unwrap();
+    let commands = section.split("\n```sh\n").nth(1).unwrap();
+    let commands = commands.split("\n```\n").next().unwrap().lines();
+    let commands: Vec<_> = commands
+        .filter(|line| {
+            let other = ["apt-get ", "cargo install ", "msb "];
+            !other.iter().any(|program| line.starts_with(program))
+        })
+        .collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    commands.join("\n")
+}
+
+fn a_provider_in_c_passes_the_tests_of_the_guide() {
+    let env = TestEnv::new();
+    env.write("box.wasm", &keeper::in_c());
+    let tested = env.msb("plugin test box.wasm").success().stdout;
+    assert!(tested.contains("passed"), "{tested}");
+    env.msb("plugin install box.wasm --yes").success();
+    let row = row(&env, "box");
+    assert_eq!(row["grants"], json!(["helper=box"]));
+    assert!(!row["imports"].to_string().contains("wasi:"), "{row}");
 }
 
 /// Returns a project in which the files of the guide have taken the place of those that it had.

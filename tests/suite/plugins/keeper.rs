@@ -3,13 +3,16 @@
 
 use std::path::Path;
 
+use super::guide;
 use super::scaffold::{NewPlugin, built_in_rust};
 use super::workshop::{build, provide};
+use crate::tools::authors;
 
 const RUST: &str = include_str!("../../authors/keeper/lib.rs");
 const PYTHON: &str = include_str!("../../authors/keeper/provider.py");
 const JAVASCRIPT: &str = include_str!("../../authors/keeper/provider.js");
-const WORLD: &str = include_str!("../../authors/keeper/world.wit");
+pub(super) const C: &str = include_str!("../../authors/keeper/provider.c");
+pub(super) const WORLD: &str = include_str!("../../authors/keeper/world.wit");
 
 /// Returns the component that calls itself so, and has these attributes.
 pub(crate) fn in_rust(name: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
@@ -27,6 +30,16 @@ pub(crate) fn in_python() -> Vec<u8> {
 
 pub(crate) fn in_javascript() -> Vec<u8> {
     of_the_template("javascript", "src/provider.js", JAVASCRIPT, "npm run build")
+}
+
+/// By the commands of the guide. There are no templates in C: the contract is that of another project.
+pub(crate) fn in_c() -> Vec<u8> {
+    let plugin = NewPlugin::new("box", "credential", "python");
+    write(&plugin.folder, "wit/world.wit", WORLD);
+    std::fs::write(plugin.folder.join("provider.c"), C).unwrap();
+    let tools = authors("c/target/debug");
+    let line = format!("PATH={}:$PATH\n{}", tools.display(), guide::build_in_c());
+    std::fs::read(build(&plugin, &line, "box.wasm")).unwrap()
 }
 
 /// Puts a source and its world into a new project, and builds that.

@@ -1,4 +1,4 @@
-//! Where plugins in JavaScript and Python are built: with the tools of `cargo xtask authors`, as
+//! Where plugins in JavaScript, Python and C are built: with the tools of `cargo xtask authors`, as
 //! their authors build them, and once. The tools take 5 to 30 s for a component, so each is kept
 //! under a name that stands for all that went into it.
 
@@ -10,9 +10,10 @@ use crate::tools::{authors, run};
 use super::scaffold::NewPlugin;
 
 /// What tells builds of the same sources apart: the versions of the tools.
-const TOOLS: [&str; 2] = [
+const TOOLS: [&str; 3] = [
     include_str!("../../authors/package-lock.json"),
     include_str!("../../authors/requirements.txt"),
+    include_str!("../../authors/c/Cargo.lock"),
 ];
 
 /// What is in the folder of a project without being its source.

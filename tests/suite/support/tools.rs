@@ -53,6 +53,9 @@ pub(crate) enum Tool {
     JavaScriptForWasm,
     /// What makes components of Python, likewise.
     PythonForWasm,
+    /// What compiles C for WebAssembly, and the programs of `cargo xtask authors` that make components
+    /// of it.
+    CForWasm,
     /// curl
     Curl,
     /// QEMU's tool for virtual disks.
@@ -112,6 +115,12 @@ impl Tool {
                 authors("node/installed").is_file() && answers("node") && answers("npm")
             }
             Self::PythonForWasm => authors("python/installed").is_file(),
+            Self::CForWasm => {
+                authors("c/installed").is_file()
+                    && succeeds(
+                        "clang --target=wasm32-wasi -mexec-model=reactor -x c /dev/null -o /dev/null",
+                    )
+            }
             Self::Curl => answers("curl"),
             Self::QemuImg => answers("qemu-img"),
             Self::VirtualMachine => {

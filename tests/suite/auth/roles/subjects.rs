@@ -107,6 +107,12 @@ impl Subject {
         subject
     }
 
+    pub(super) fn in_c() -> Self {
+        let subject = Self::new("box", Some("box"), "installed", Place::Box);
+        subject.install(&keeper::in_c());
+        subject
+    }
+
     fn new(
         name: &'static str,
         store: Option<&'static str>,
