@@ -11,6 +11,7 @@ use msb_host::progress::Progress;
 use msb_host::{Cancel, Context};
 
 use crate::error::{CommandError, Exit};
+use crate::hidden;
 
 /// How long the operation may take to stop by itself. It may be held up by something that no flag
 /// can wake, such as a disk that does not answer.
@@ -86,6 +87,7 @@ impl Interrupt {
     reason = "the user insists, and the operation does not react"
 )]
 fn leave() -> ! {
+    hidden::restore_terminal();
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 

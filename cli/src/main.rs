@@ -7,6 +7,7 @@ mod error;
 mod escape;
 mod exit;
 mod habits;
+mod hidden;
 mod hints;
 mod interrupt;
 mod json;
@@ -44,5 +45,7 @@ fn main() -> ExitCode {
             error.exit()
         }
     };
+    // The thread that asks may be waiting for an answer that is not needed any more.
+    hidden::restore_terminal();
     exit.into()
 }

@@ -4,8 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
 use crate::archive::Image;
-use crate::env::TestEnv;
+use crate::env::{Run, TestEnv};
+use crate::faulty::Registry;
+use crate::plugins::component;
 use crate::tests;
 use crate::tools::{self, run};
 
@@ -15,6 +20,7 @@ tests! {
     load_refuses_to_read_from_a_terminal needs Tmux;
     prune_asks_on_a_terminal needs Tmux;
     tables_are_cut_and_never_wrapped needs Tmux;
+    a_hidden_question_that_a_signal_ends_leaves_the_terminal_as_it_was needs Tmux;
 }
 
 /// A terminal of its own, closed when dropped.
@@ -256,6 +262,42 @@ fn tables_are_cut_and_never_wrapped() {
             let all = std::fs::read_to_string(env.path("all")).unwrap();
             assert!(all.lines().count() > 1, "{screen}");
             assert!(!all.contains('…') || line.contains("history"), "{all}");
+        }
+    }
+}
+
+/// The question of msb for a password, and one of a plugin.
+fn a_hidden_question_that_a_signal_ends_leaves_the_terminal_as_it_was() {
+    let env = TestEnv::new();
+    let registry = Registry::start();
+    registry.challenge(&[r#"Basic realm="x""#], None);
+    let mut install = env.command(["plugin", "install", "--name", "rogue", "--grant", "prompt"]);
+    Run::of(install.arg(component("misbehaving-credentials"))).success();
+    let settings = json!({"what": "ask-secret", "argument": "Code:"});
+    env.write_settings(json!({"plugins": {"settings": {"rogue": settings}}}));
+    let terminal = Terminal::new(&env);
+    terminal.enter("stty -a > before");
+    for (user, question) in [
+        ("-u me", "Password/token:"),
+        ("", "plugin `rogue` asks: Code:"),
+    ] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let login = format!("msb registry login {} {user}", registry.host());
+            // The shell stays, and says what it finds.
+            let script =
+                format!("clear; sh -c 'echo $$ > pid; exec {login}'; stty -a > after; echo over");
+            env.write("t", script.as_bytes());
+            terminal.enter(". ./t");
+            // Not on what is left of the turn before.
+            terminal.wait_until(question, |screen| {
+                screen.contains(question) && !screen.contains("over")
+            });
+            let pid = std::fs::read_to_string(env.path("pid")).unwrap();
+            let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+            kill_process(pid, signal).unwrap();
+            terminal.wait_for("over");
+            let state = |name: &str| std::fs::read_to_string(env.path(name)).unwrap();
+            assert_eq!(state("after"), state("before"), "{question} {signal:?}");
         }
     }
 }

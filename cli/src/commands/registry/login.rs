@@ -13,6 +13,7 @@ use super::has;
 use super::terminal_prompt::TerminalPrompt;
 use crate::commands::connection::Connection;
 use crate::error::CommandError;
+use crate::hidden;
 use crate::interrupt::Interrupt;
 use crate::progress::{self, Work};
 use crate::ui::Ui;
@@ -80,7 +81,7 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<(), CommandError> {
     let typed = if args.password_stdin {
         piped(ui)?
     } else {
-        hidden(ui)?
+        asked_password(ui)?
     };
     let mut login = msb
         .log_in(&registry, username, password_typed(&typed)?)
@@ -191,7 +192,7 @@ fn piped(ui: Ui) -> Result<Vec<u8>, CommandError> {
 }
 
 /// Asks for a password that the terminal does not show.
-fn hidden(ui: Ui) -> Result<Vec<u8>, CommandError> {
+fn asked_password(ui: Ui) -> Result<Vec<u8>, CommandError> {
     if !io::stdin().is_terminal() {
         return Err(
             CommandError::new("there is no terminal to ask for the password at")
@@ -199,7 +200,7 @@ fn hidden(ui: Ui) -> Result<Vec<u8>, CommandError> {
         );
     }
     ui.prompt("Password/token: ");
-    let password = rpassword::read_password()
+    let password = hidden::read_line()
         .map_err(|error| CommandError::new("could not read the password").because(&error))?;
     Ok(password.into_bytes())
 }

@@ -7,6 +7,7 @@ use msb_host::auth::{LoginInstruction, LoginPrompt, LoginQuestion, PromptError, 
 use msb_host::cancel::Cancelled;
 
 use crate::escape::line;
+use crate::hidden;
 use crate::ui::Ui;
 
 /// Bytes of a line that are read: a longer one is refused.
@@ -40,7 +41,7 @@ impl LoginPrompt for TerminalPrompt {
         let (provider, text) = (line(provider), line(&question.text));
         self.0.prompt(&format!("plugin `{provider}` asks: {text} "));
         if question.is_secret {
-            return match rpassword::read_password() {
+            return match hidden::read_line() {
                 Ok(answer) => Ok(answer.into()),
                 // Ctrl-C: the terminal is as it was, and the signal on its way.
                 Err(error) if error.kind() == ErrorKind::Interrupted => Err(Cancelled.into()),
