@@ -20,6 +20,7 @@ tests! {
     a_new_format_in_rust_saves_and_loads needs RustForWasm;
     a_new_project_in_rust_is_formatted_and_without_warnings needs RustForWasm;
     what_was_made_and_what_comes_next_is_printed;
+    a_new_project_in_python_says_that_compiling_takes_more_time_than_msb_gives;
     what_is_no_name_or_language_is_refused_and_nothing_written;
     a_folder_with_something_in_it_is_left_as_it_is;
     the_code_of_the_guide_is_that_of_new_projects;
@@ -247,6 +248,23 @@ fn what_was_made_and_what_comes_next_is_printed() {
     let quiet = env.msb("plugin new --quiet shelf --kind format --lang rust");
     assert_eq!(quiet.success().stderr, "");
     assert!(env.path("shelf/Cargo.toml").is_file());
+}
+
+/// What the README shows of config.json gives it as well: the tests of projects in Python use it.
+fn a_new_project_in_python_says_that_compiling_takes_more_time_than_msb_gives() {
+    for kind in ["credential", "format"] {
+        let plugin = NewPlugin::new("shelf", kind, "python");
+        let readme = std::fs::read_to_string(plugin.folder.join("README.md")).unwrap();
+        assert!(
+            readme.contains("`plugins.limits.shelf.compile_secs` to 60"),
+            "{readme}"
+        );
+        for block in readme.split("```json\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let settings: serde_json::Value = serde_json::from_str(block).unwrap();
+            assert_eq!(settings["plugins"]["limits"]["shelf"]["compile_secs"], 60);
+        }
+    }
 }
 
 fn what_is_no_name_or_language_is_refused_and_nothing_written() {
