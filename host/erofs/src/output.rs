@@ -12,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::ErofsError;
 use super::error::check;
 
-/// Bytes gathered before a write; longer slices pass through without a copy.
+/// Bytes gathered before a write.
 const BUFFER_SIZE: usize = 1 << 20;
+
+/// Slices of so many bytes pass through without a copy, which costs more than one more write.
+const PASSES: usize = 64 << 10;
 
 /// More zeros than these are skipped over instead of written.
 const SPARSE_FROM: usize = 64 << 10;
@@ -53,10 +56,11 @@ impl Output {
 
     /// Appends bytes.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ErofsError> {
-        if self.buffer.len() + bytes.len() > BUFFER_SIZE {
+        let passes = bytes.len() >= PASSES;
+        if passes || self.buffer.len() + bytes.len() > BUFFER_SIZE {
             self.flush()?;
         }
-        if bytes.len() >= BUFFER_SIZE {
+        if passes {
             self.write(bytes, self.flushed)?;
             self.flushed += bytes.len() as u64;
         } else {
