@@ -95,7 +95,7 @@ pub fn list(store: &Store, options: &ListOptions) -> Result<ImageList, StoreErro
     let (images, mut damaged) = store.listing()?;
     let incomplete = match damaged.pop() {
         Some(row) => Some(row.into()),
-        None => store.check_complete().err(),
+        None => store.check_complete_with(&images).err(),
     };
     let mut listed = Vec::with_capacity(images.len());
     for mut image in images {

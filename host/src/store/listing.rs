@@ -3,56 +3,64 @@
 //! What is damaged in the rows of one image is the matter of that image alone.
 
 use std::collections::HashMap;
-use std::mem;
 
 use rusqlite::{Connection, Row};
 
 use super::fault;
 use super::query::{self, DamagedRow, ImageRecord, Selection};
 
-/// What a table has of each image, by what stands there as the image's digest; or the first row of an
-/// image that makes no sense.
-type PerImage<T> = HashMap<String, rusqlite::Result<Vec<T>>>;
-
 /// Returns all images, the newest first, and those whose rows make no sense. One that is damaged
 /// does not keep the others.
 pub(super) fn images(
     connection: &Connection,
 ) -> rusqlite::Result<(Vec<ImageRecord>, Vec<DamagedRow>)> {
-    let mut references = per_image(connection, query::REFERENCES, query::reference)?;
-    let mut indexes = per_image(connection, query::INDEXES, query::index)?;
-    let mut layers = per_image(connection, query::LAYERS, |row| {
-        Ok((query::position(row)?, query::layer(row)?))
-    })?;
-    let mut whole = |digest: &str, image: rusqlite::Result<ImageRecord>| -> rusqlite::Result<_> {
-        let mut image = image?;
-        query::name(&mut image, taken(&mut references, digest)?);
-        image.indexes = taken(&mut indexes, digest)?;
-        let mut placed = taken(&mut layers, digest)?;
-        placed.sort_by_key(|(position, _)| *position);
-        image.layers = placed.into_iter().map(|(_, layer)| layer).collect();
-        Ok(image)
-    };
     let select = format!(
         "{} WHERE NOT removed ORDER BY created_at DESC, digest",
         query::IMAGES
     );
     let mut statement = connection.prepare(&select)?;
     let mut rows = statement.query([])?;
-    let (mut images, mut damaged) = (Vec::new(), Vec::new());
+    let (mut digests, mut images) = (Vec::<String>::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let digest: String = row.get(0)?;
-        match whole(&digest, query::record(row)) {
-            Ok(image) => images.push(image),
+        digests.push(row.get(0)?);
+        images.push(query::record(row));
+    }
+    let mut layers: Vec<Vec<_>> = images.iter().map(|_| Vec::new()).collect();
+    let mut found = FoundImages {
+        places: (0..).zip(&digests).map(|(at, it)| (&**it, at)).collect(),
+        images,
+    };
+    found.each_row(connection, query::REFERENCES, |_, image, row| {
+        let (reference, pulled) = query::reference(row)?;
+        query::name(image, reference, pulled);
+        Ok(())
+    })?;
+    found.each_row(connection, query::INDEXES, |_, image, row| {
+        image.indexes.push(query::index(row)?);
+        Ok(())
+    })?;
+    found.each_row(connection, query::LAYERS, |place, _, row| {
+        layers[place].push((query::position(row)?, query::layer(row)?));
+        Ok(())
+    })?;
+    let (mut whole, mut damaged) = (Vec::with_capacity(digests.len()), Vec::new());
+    for ((image, digest), mut layers) in found.images.into_iter().zip(&digests).zip(layers) {
+        match image {
+            Ok(mut image) => {
+                image.references.sort();
+                layers.sort_by_key(|(position, _)| *position);
+                image.layers = layers.into_iter().map(|(_, layer)| layer).collect();
+                whole.push(image);
+            }
             Err(error) if error.sqlite_error_code().is_some() => return Err(error),
             Err(error) => damaged.push(DamagedRow {
-                names: query::names(connection, &digest)?,
+                names: query::names(connection, digest)?,
                 what: fault::words(error),
-                digest,
+                digest: digest.clone(),
             }),
         }
     }
-    Ok((images, damaged))
+    Ok((whole, damaged))
 }
 
 /// Returns the images that have a digest that begins with these digits: their own, that of their
@@ -85,37 +93,37 @@ pub(super) fn images_like(
     Ok(images)
 }
 
-/// Reads a table from its beginning to its end, which takes less time than to follow an order of images.
-fn per_image<T>(
-    connection: &Connection,
-    Selection { columns, .. }: Selection,
-    read: fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<PerImage<T>> {
-    let mut statement = connection.prepare(&format!("{columns} ORDER BY rowid"))?;
-    let mut rows = statement.query([])?;
-    let mut found: PerImage<T> = HashMap::new();
-    // The rows of an image were written together, and mostly lie together.
-    let mut last = (String::new(), Ok(Vec::new()));
-    while let Some(row) = rows.next()? {
-        // What is not text is the digest of none.
-        let Ok(image) = row.get_ref(0)?.as_str() else {
-            continue;
-        };
-        if image != last.0 {
-            let next = found.remove(image).unwrap_or_else(|| Ok(Vec::new()));
-            let (before, values) = mem::replace(&mut last, (image.to_owned(), next));
-            found.insert(before, values);
-        }
-        match (&mut last.1, read(row)) {
-            (Ok(values), Ok(value)) => values.push(value),
-            (Err(_), _) => {}
-            (of_image, Err(error)) => *of_image = Err(error),
-        }
-    }
-    found.extend([last]);
-    Ok(found)
+/// Images that are being read, or the first row of one that makes no sense.
+struct FoundImages<'a> {
+    /// Where an image is, by what stands in its rows as its digest.
+    places: HashMap<&'a str, usize>,
+    images: Vec<rusqlite::Result<ImageRecord>>,
 }
 
-fn taken<T>(found: &mut PerImage<T>, digest: &str) -> rusqlite::Result<Vec<T>> {
-    found.remove(digest).unwrap_or_else(|| Ok(Vec::new()))
+impl FoundImages<'_> {
+    /// Reads a table from its beginning to its end, which takes less time than to follow an order of
+    /// images, and hands each row to its image.
+    fn each_row(
+        &mut self,
+        connection: &Connection,
+        Selection { columns, .. }: Selection,
+        mut add: impl FnMut(usize, &mut ImageRecord, &Row<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(&format!("{columns} ORDER BY rowid"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            // What is not text is the digest of none.
+            let place = row.get_ref(0)?.as_str().ok();
+            let Some(place) = place.and_then(|digest| self.places.get(digest).copied()) else {
+                continue;
+            };
+            let found = &mut self.images[place];
+            if let Ok(image) = found
+                && let Err(error) = add(place, image, row)
+            {
+                *found = Err(error);
+            }
+        }
+        Ok(())
+    }
 }

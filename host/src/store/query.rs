@@ -107,10 +107,10 @@ pub(super) fn image(
     let Some(mut image) = image else {
         return Ok(None);
     };
-    name(
-        &mut image,
-        of_image(connection, REFERENCES, digest, reference)?,
-    );
+    for (reference, pulled) in of_image(connection, REFERENCES, digest, reference)? {
+        name(&mut image, reference, pulled);
+    }
+    image.references.sort();
     image.indexes = of_image(connection, INDEXES, digest, index)?;
     image.layers = of_image(connection, LAYERS, digest, layer)?;
     Ok(Some(image))
@@ -210,15 +210,12 @@ pub(super) fn position(row: &Row<'_>) -> rusqlite::Result<u64> {
     count(row, 6)
 }
 
-/// Gives an image its references.
-pub(super) fn name(image: &mut ImageRecord, references: Vec<(Reference, Option<Digest>)>) {
-    for (reference, pulled) in references {
-        if let Some(pulled) = pulled {
-            image.registry_digests.insert(reference.clone(), pulled);
-        }
-        image.references.push(reference);
+/// Gives an image a reference, and the digest that a registry knew it by. Sorting is left to the caller.
+pub(super) fn name(image: &mut ImageRecord, reference: Reference, pulled: Option<Digest>) {
+    if let Some(pulled) = pulled {
+        image.registry_digests.insert(reference.clone(), pulled);
     }
-    image.references.sort();
+    image.references.push(reference);
 }
 
 /// Returns the images with a configuration, the oldest first.

@@ -6,12 +6,13 @@
 //! written right after the commit. Whoever dies in between leaves the mark, and the next one to open
 //! the store goes on. So a sidecar that is not stale says what the catalogue should say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use super::catalogue::{Store, WriteError};
+use super::query::ImageRecord;
 use super::rows::Rows;
 use super::schema::has_table;
 use super::{StoreError, fs};
@@ -156,14 +157,23 @@ pub(super) enum Unusable {
 
 /// Returns the images that have a sidecar, and those whose file has such a name.
 pub(super) fn list(home: &Home) -> Result<BTreeSet<Digest>, StoreError> {
-    let entries = crate::fs::entries(&home.sidecars()).if_there()?;
     let mut images = BTreeSet::new();
+    each_stem(home, |stem| {
+        images.extend(stem.replacen('_', ":", 1).parse::<Digest>());
+    })?;
+    Ok(images)
+}
+
+/// Looks at the names of all sidecars, without their ending.
+fn each_stem(home: &Home, mut look: impl FnMut(&str)) -> Result<(), StoreError> {
+    let entries = crate::fs::entries(&home.sidecars()).if_there()?;
     for entry in entries.into_iter().flatten() {
         let name = entry?.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(SIDECAR));
-        images.extend(stem.and_then(|stem| stem.replacen('_', ":", 1).parse::<Digest>().ok()));
+        if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(SIDECAR)) {
+            look(stem);
+        }
     }
-    Ok(images)
+    Ok(())
 }
 
 impl Store {
@@ -196,6 +206,22 @@ impl Store {
             unlisted.retain(|image| self.home().sidecar(image).exists());
         }
         Ok(unlisted)
+    }
+
+    /// Fails if the catalogue has lost images. `listed` were just read from it, and need no second look.
+    pub(crate) fn check_complete_with(&self, listed: &[ImageRecord]) -> Result<(), StoreError> {
+        let listed: HashSet<&str> = listed.iter().map(|image| image.digest.hex()).collect();
+        let mut are_listed = true;
+        each_stem(self.home(), |stem| {
+            are_listed &= stem
+                .split_once('_')
+                .is_some_and(|(_, hex)| listed.contains(hex));
+        })?;
+        if are_listed {
+            Ok(())
+        } else {
+            self.check_complete()
+        }
     }
 
     /// Fails if the catalogue has lost images.
