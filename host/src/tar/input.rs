@@ -88,7 +88,8 @@ impl BufRead for FileRange {
         if self.held().is_empty() {
             let mut buffer = std::mem::take(&mut self.buffer);
             self.used = 0;
-            buffer.resize(BUFFER, 0);
+            let length = usize::try_from(self.left).unwrap_or(usize::MAX);
+            buffer.resize(length.min(BUFFER), 0);
             let count = self.read_file(&mut buffer)?;
             buffer.truncate(count);
             self.buffer = buffer;
