@@ -1,8 +1,12 @@
 //! Debian's package manager, for machines where it is the only source of tools.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::command::{Result, answer, run, which};
+
+/// Held while packages are installed, which dpkg does for one at a time.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Tells whether packages can be installed: the system is Debian or a child of it, and this
 /// program runs as root.
@@ -27,6 +31,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<Vec<String>> {
     if missing.is_empty() {
         return Ok(missing);
     }
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     println!("apt-get: installing {}", missing.join(", "));
     if run(apt_get()
         .args(["install", "--yes", "-qq", "--no-install-recommends"])

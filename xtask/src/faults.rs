@@ -24,7 +24,6 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
 
 /// A fixed part of everything, for `cargo xtask test`: built already, and done within 3 minutes.
 pub(crate) fn part(quick: bool) -> Result<()> {
-    println!("\n== faults, a part of them");
     let line = if quick {
         "--points 1 --flips 4 --minutes 0.1"
     } else {

@@ -100,7 +100,6 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
 
 /// Runs every finding that was fixed, then a small number of inputs that is the same every time.
 pub(crate) fn smoke() -> Result<()> {
-    println!("\n== fuzzing, a little of it");
     let fuzzer = Fuzzer::build(Build::Shared)?;
     for target in TARGETS {
         fuzzer.regressions(target)?;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check of the repository, one after the other.
 
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use crate::command::{Result, cargo, root, run};
@@ -56,21 +57,12 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         [word] if word == "--quick" || word == "quick" => true,
         _ => return Err("test takes nothing, or --quick".into()),
     };
-    let started = Instant::now();
-    if debian::can_install() {
-        debian::install(TOOLS)?;
-    }
+    let fetching = thread::spawn(move || fetch(quick));
+    let mut steps = Steps::default();
+    steps.begin("guests");
     guests::build()?;
-    if !quick {
-        authors::ensure()?;
-        kernel::ensure()?;
-    }
     let root = root()?;
     let plugins = root.join("plugins");
-    let step = |title: &str, command: &mut Command| -> Result<()> {
-        println!("\n== {title}");
-        run(command)
-    };
     let cargo_in = |folder: &std::path::Path, line: &str| {
         let mut command = Command::new(cargo());
         command.current_dir(folder).args(line.split(' '));
@@ -78,17 +70,19 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         command.env_remove("CARGO_MANIFEST_DIR");
         command
     };
-    step("format", &mut cargo_in(&root, "fmt --all --check"))?;
-    step(
+    steps.run("format", &mut cargo_in(&root, "fmt --all --check"))?;
+    steps.run(
         "format of plugins",
         &mut cargo_in(&plugins, "fmt --all --check"),
     )?;
     // All targets at once: for msb alone, libraries would be built with other features, and again
     // for the tests.
-    step(
+    steps.run(
         "build, lints and documentation",
         cargo_in(&root, "build --all-targets").args(compiler::setting()?),
     )?;
+    steps.begin("tools that are not there yet");
+    fetching.join().map_err(|_| "fetching tools has failed")??;
     let components = plugins.join("target/components");
     let building = link::variables(&setup::ensure()?, &components)?;
     let mut tests = cargo_in(&root, "test --no-fail-fast");
@@ -98,28 +92,73 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     if quick {
         tests.env("MSB_TEST_QUICK", "1");
     }
-    step("tests", &mut tests)?;
+    steps.run("tests", &mut tests)?;
+    steps.begin("faults, a part of them");
     faults::part(quick)?;
-    step(
+    steps.run(
         "tests, lints and documentation of plugins",
         cargo_in(&plugins, "test --target-dir target/native").args(compiler::setting()?),
     )?;
     if !quick {
-        step(
+        steps.run(
             "the library without its features",
             &mut cargo_in(
                 &root,
                 "check --quiet -p msb-host --no-default-features --examples",
             ),
         )?;
-        println!("\n== packages");
+        steps.begin("packages");
         packages::check(&root)?;
-        println!("\n== what people install");
+        steps.begin("what people install");
         dist::check(&root)?;
-        println!("\n== dependencies");
+        steps.begin("dependencies");
         dependencies::check(&root)?;
+        steps.begin("fuzzing, a little of it");
         fuzz::smoke()?;
     }
-    println!("\nall checks passed in {} s", started.elapsed().as_secs());
+    steps.end();
     Ok(())
+}
+
+/// Gets what the tests need and nothing is compiled with, so that it waits for the network while the
+/// processors compile.
+fn fetch(quick: bool) -> Result<()> {
+    if debian::can_install() {
+        debian::install(TOOLS)?;
+    }
+    if !quick {
+        authors::ensure()?;
+        kernel::ensure()?;
+    }
+    Ok(())
+}
+
+/// What is being done, and what the steps before took.
+#[derive(Default)]
+struct Steps {
+    begun: Vec<(&'static str, Instant)>,
+}
+
+impl Steps {
+    fn run(&mut self, title: &'static str, command: &mut Command) -> Result<()> {
+        self.begin(title);
+        run(command)
+    }
+
+    fn begin(&mut self, title: &'static str) {
+        println!("\n== {title}");
+        self.begun.push((title, Instant::now()));
+    }
+
+    /// Says what each step took.
+    fn end(self) {
+        let end = Instant::now();
+        let ends = self.begun.iter().skip(1).map(|(_, begun)| *begun);
+        println!("\n== all checks passed");
+        for ((title, begun), ended) in self.begun.iter().zip(ends.chain([end])) {
+            println!("{:>5} s  {title}", (ended - *begun).as_secs());
+        }
+        let all = self.begun.first().map(|(_, begun)| end - *begun);
+        println!("{:>5} s  in all", all.unwrap_or_default().as_secs());
+    }
 }
