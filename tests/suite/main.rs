@@ -41,8 +41,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 use support::{
-    archive, authority, docker_registry, engine, env, faulty, http_proxy, mount, registry_scene,
-    relay, socks_proxy, token_service, tools,
+    archive, authority, compiled, docker_registry, engine, env, faulty, http_proxy, mount,
+    registry_scene, relay, socks_proxy, token_service, tools,
 };
 use tools::Tool;
 
@@ -110,9 +110,9 @@ use tests;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // Some only wait for a clock; one more than there are processors keeps these at work.
+    // Some only wait for a clock or a disk; twice as many as there are processors keep these at work.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    arguments.test_threads.get_or_insert(processors + 1);
+    arguments.test_threads.get_or_insert(processors * 2);
     let strict = std::env::var_os("MSB_TEST_NO_SKIP").is_some();
     let quick = std::env::var_os("MSB_TEST_QUICK").is_some();
     let tests = [
@@ -167,7 +167,7 @@ fn main() {
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     engine::stop_docker();
-    env::compiled::remove();
+    compiled::remove();
     show_slowest();
     conclusion.exit();
 }

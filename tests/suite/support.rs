@@ -5,6 +5,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod authority;
+pub(crate) mod compiled;
 pub(crate) mod docker_registry;
 pub(crate) mod engine;
 pub(crate) mod env;

@@ -283,6 +283,8 @@ fn an_update_to_a_bomb_leaves_the_old_one() {
         .success();
     let before = super::lock(&env);
     plant(&env, &section(1, &module(1, &loops(400))));
+    // Other tests wait for the whole time that there is without these settings.
+    env.write_settings(json!({"plugins": {"limits": {"bomb": {"compile_secs": 2}}}}));
     for line in ["plugin update bomb --yes", "plugin update --check"] {
         let cost = watched(&env, line);
         cost.run.failure(&["compiling it takes more than "]);

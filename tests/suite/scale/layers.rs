@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::json;
@@ -240,23 +241,30 @@ fn contents(number: u32) -> Vec<u8> {
     number.to_le_bytes().repeat(512)
 }
 
-/// Bytes that are others wherever one looks. It knows the place of the next one.
+/// Bytes that are others wherever one looks: blocks that begin with their number. It knows the place of
+/// the next byte.
 struct Pattern(u64);
+
+impl Pattern {
+    const BLOCK: usize = 64 << 10;
+}
 
 impl io::Read for Pattern {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let word = (self.0 / 8)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .to_le_bytes();
-            let rest = &word[usize::try_from(self.0 % 8).unwrap()..];
-            let count = rest.len().min(buffer.len() - filled);
-            buffer[filled..filled + count].copy_from_slice(&rest[..count]);
-            filled += count;
-            self.0 += count as u64;
+        static REST: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let words =
+                (0..Pattern::BLOCK as u64 / 8).map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            words.flat_map(u64::to_le_bytes).collect()
+        });
+        let number = (self.0 / Self::BLOCK as u64).to_be_bytes();
+        let at = usize::try_from(self.0 % Self::BLOCK as u64).unwrap();
+        let count = buffer.len().min(Self::BLOCK - at);
+        buffer[..count].copy_from_slice(&REST[at..at + count]);
+        for (byte, of_number) in buffer[..count].iter_mut().zip(number.iter().skip(at)) {
+            *byte = *of_number;
         }
-        Ok(filled)
+        self.0 += count as u64;
+        Ok(count)
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::archive::Image;
+use crate::compiled;
 use crate::tools;
 
 /// An isolated place to run msb in.
@@ -44,10 +44,9 @@ impl TestEnv {
 
     /// Leaves it to msb to make its home and to compile its plugins.
     pub(crate) fn untouched() -> Self {
-        Self {
-            untouched: true,
-            ..Self::new()
-        }
+        let mut env = Self::new();
+        env.untouched = true;
+        env
     }
 
     /// Uses another directory as `MSB_HOME`.
@@ -68,8 +67,8 @@ impl TestEnv {
     /// Has the machine give a plugin that brings a language with it time to be compiled, whatever runs
     /// beside this test.
     pub(crate) fn give_time_to_compile(&self, plugin: &str) {
-        let limits = serde_json::json!({plugin: {"compile_secs": 120}});
-        let settings = serde_json::json!({"plugins": {"limits": limits}});
+        let limits = json!({plugin: {"compile_secs": 120}});
+        let settings = json!({"plugins": {"limits": limits}});
         std::fs::write(self.path(SYSTEM_SETTINGS), settings.to_string()).unwrap();
     }
 
@@ -101,6 +100,16 @@ impl TestEnv {
     pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = self.program(tools::msb());
         command.args(args);
+        if !self.untouched
+            && command
+                .get_args()
+                .next()
+                .is_some_and(|word| word == "plugin")
+        {
+            for word in command.get_args() {
+                compiled::put_code_of(&self.directory.path().join(word), &self.home);
+            }
+        }
         command
     }
 
@@ -169,7 +178,7 @@ impl TestEnv {
     /// Asserts that a failed operation has left nothing: no image, nothing in flight.
     pub(crate) fn assert_clean(&self) {
         if self.home.join("db").exists() {
-            assert_eq!(self.json("images --format json"), serde_json::json!([]));
+            assert_eq!(self.json("images --format json"), json!([]));
         }
         self.assert_nothing_in_flight();
         let layers = self.home.join("cache/layers");
@@ -187,62 +196,11 @@ impl TestEnv {
     }
 }
 
-/// Compiled code of the plugins that ship with msb: made once, for the homes of all tests.
-pub(crate) mod compiled {
-    use std::fs::{self, DirBuilder};
-    use std::os::unix::fs::DirBuilderExt as _;
-    use std::sync::{Mutex, PoisonError};
-
-    use super::{Image, Path, TempDir, TestEnv, json};
-
-    const FOLDER: &str = "cache/plugins";
-    /// The components that ship with msb.
-    const COMPONENTS: usize = 6;
-    static MADE: Mutex<Option<TempDir>> = Mutex::new(None);
-
-    /// Removes the code when the tests are over.
-    pub(crate) fn remove() {
-        MADE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    /// Makes a home that has the compiled code and nothing else.
-    pub(super) fn put_into(home: &Path) {
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = made.get_or_insert_with(make).path();
-        let folder = home.join(FOLDER);
-        DirBuilder::new()
-            .recursive(true)
-            .create(home.join("cache"))
-            .unwrap();
-        DirBuilder::new().mode(0o700).create(&folder).unwrap();
-        for file in fs::read_dir(made).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        if !self.untouched {
+            compiled::collect(&self.home);
         }
-    }
-
-    /// Lets msb ask each of its plugins something.
-    fn make() -> TempDir {
-        let env = TestEnv::untouched();
-        let image = Image::new("compiled:1", &[""]);
-        env.msb_with_input("load", &image.docker()).success();
-        env.msb_with_input("load", &image.oci()).success();
-        let auth = json!({
-            "a.example": {"username": "a", "password_env": "NOT_SET"},
-            "b.example": {"username": "b", "secret_name": "none"},
-        });
-        let settings = json!({"registries": {"auth": auth}});
-        env.write_settings(settings);
-        env.msb("plugin explain-auth a.example");
-        env.msb("plugin explain-auth b.example");
-        let made = tempfile::tempdir().unwrap();
-        for file in fs::read_dir(env.home().join(FOLDER)).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), made.path().join(file.file_name())).unwrap();
-        }
-        let files = fs::read_dir(made.path()).unwrap().count();
-        assert_eq!(files, COMPONENTS + 1, "the code of each, and the key");
-        made
     }
 }
 
