@@ -102,32 +102,49 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = |reason| ParseDigestError {
-            text: text.chars().take(160).collect(),
-            reason,
-        };
-        let (name, hex) = text
-            .split_once(':')
-            .ok_or_else(|| error("no colon between algorithm and value"))?;
-        let algorithm = match name {
-            "sha256" => Algorithm::Sha256,
-            "sha512" => Algorithm::Sha512,
-            _ => return Err(error("the algorithm is neither sha256 nor sha512")),
-        };
-        if hex.len() != algorithm.hex_length() {
-            return Err(error("the value has the wrong length"));
-        }
-        if !hex
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        {
-            return Err(error("the value is not lower-case hexadecimal"));
-        }
+        let (algorithm, hex) = parts(text)?;
         Ok(Self {
             algorithm,
             hex: hex.into(),
         })
     }
+}
+
+/// That a text is a digest, where the digest itself is of no interest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WellFormed;
+
+impl FromStr for WellFormed {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parts(text).map(|_| Self)
+    }
+}
+
+fn parts(text: &str) -> Result<(Algorithm, &str), ParseDigestError> {
+    let error = |reason| ParseDigestError {
+        text: text.chars().take(160).collect(),
+        reason,
+    };
+    let (name, hex) = text
+        .split_once(':')
+        .ok_or_else(|| error("no colon between algorithm and value"))?;
+    let algorithm = match name {
+        "sha256" => Algorithm::Sha256,
+        "sha512" => Algorithm::Sha512,
+        _ => return Err(error("the algorithm is neither sha256 nor sha512")),
+    };
+    if hex.len() != algorithm.hex_length() {
+        return Err(error("the value has the wrong length"));
+    }
+    if !hex
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Err(error("the value is not lower-case hexadecimal"));
+    }
+    Ok((algorithm, hex))
 }
 
 impl TryFrom<String> for Digest {

@@ -210,7 +210,7 @@ fn store(msb: &impl Subject) -> Vec<Check> {
         if let Some(row) = damaged.into_iter().next() {
             return Err(crate::store::StoreError::from(row).into());
         }
-        store.check_complete_with(&images)?;
+        store.check_complete_with(images.iter())?;
         Ok((images.len(), store.stock()?.bytes()))
     };
     let (images, bytes) = match looked() {

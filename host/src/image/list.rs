@@ -92,16 +92,25 @@ pub struct ImageList {
 /// Returns images of the store. What is damaged does not keep the others.
 pub fn list(store: &Store, options: &ListOptions) -> Result<ImageList, StoreError> {
     let filters = Filters::new(store, &options.filters)?.named(&options.names);
-    let (images, mut damaged) = store.listing()?;
+    let (images, mut damaged) = store.sized_listing()?;
     let incomplete = match damaged.pop() {
         Some(row) => Some(row.into()),
-        None => store.check_complete_with(&images).err(),
+        None => store
+            .check_complete_with(images.iter().map(|(image, _)| image))
+            .err(),
     };
     let mut listed = Vec::with_capacity(images.len());
-    for mut image in images {
-        if let Some(names) = filters.matching(store, &image) {
-            image.references = names;
-            listed.push(ImageSummary::from(image));
+    for (image, layers) in images {
+        if let Some(references) = filters.matching(store, &image) {
+            listed.push(ImageSummary {
+                references,
+                digest: image.digest,
+                config_digest: image.config_digest,
+                platform: image.platform,
+                layer_count: layers.len(),
+                size_bytes: total(layers.into_iter()),
+                created_at: image.created_at,
+            });
         }
     }
     match options.sort {
@@ -156,26 +165,13 @@ impl ImageSummary {
     }
 }
 
-impl From<ImageRecord> for ImageSummary {
-    fn from(image: ImageRecord) -> Self {
-        Self {
-            layer_count: image.layers.len(),
-            size_bytes: size(&image),
-            references: image.references,
-            digest: image.digest,
-            config_digest: image.config_digest,
-            platform: image.platform,
-            created_at: image.created_at,
-        }
-    }
-}
-
 /// Returns the bytes of an image's layers as its manifest has them.
 pub(super) fn size(image: &ImageRecord) -> u64 {
-    image
-        .layers
-        .iter()
-        .fold(0, |size, layer| size.saturating_add(layer.compressed_size))
+    total(image.layers.iter().map(|layer| layer.compressed_size))
+}
+
+fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -84,6 +84,16 @@ impl Store {
         Ok((images, damaged))
     }
 
+    /// Returns all images without their layers, each with the lengths of its layers' blobs in bytes, the
+    /// newest first, and those whose rows make no sense.
+    pub(crate) fn sized_listing(&self) -> Result<listing::Read<u64>, StoreError> {
+        let (mut images, damaged) = self.read(listing::sized_images)?;
+        for (image, _) in &mut images {
+            self.prove(image);
+        }
+        Ok((images, damaged))
+    }
+
     /// Returns the image that a reference leads to. One with a digest leads to nothing but what has
     /// that digest, whatever the catalogue says.
     pub fn referenced(&self, reference: &Reference) -> Result<Option<ImageRecord>, StoreError> {

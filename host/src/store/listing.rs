@@ -14,6 +14,26 @@ use super::query::{self, DamagedRow, ImageRecord, Selection};
 pub(super) fn images(
     connection: &Connection,
 ) -> rusqlite::Result<(Vec<ImageRecord>, Vec<DamagedRow>)> {
+    let (images, damaged) = read(connection, query::layer)?;
+    let images = images
+        .into_iter()
+        .map(|(image, layers)| ImageRecord { layers, ..image });
+    Ok((images.collect(), damaged))
+}
+
+/// Images, each with what was read of its layers, and those whose rows make no sense.
+pub(super) type Read<L> = (Vec<(ImageRecord, Vec<L>)>, Vec<DamagedRow>);
+
+/// Returns all images as [`images`] does. Of layers it returns the lengths of their blobs alone, for
+/// lists, which need no more: what else is known of a layer takes longer to keep than to read.
+pub(super) fn sized_images(connection: &Connection) -> rusqlite::Result<Read<u64>> {
+    read(connection, query::layer_size)
+}
+
+fn read<L>(
+    connection: &Connection,
+    layer: fn(&Row<'_>) -> rusqlite::Result<L>,
+) -> rusqlite::Result<Read<L>> {
     let select = format!(
         "{} WHERE NOT removed ORDER BY created_at DESC, digest",
         query::IMAGES
@@ -40,7 +60,7 @@ pub(super) fn images(
         Ok(())
     })?;
     found.each_row(connection, query::LAYERS, |place, _, row| {
-        layers[place].push((query::position(row)?, query::layer(row)?));
+        layers[place].push((query::position(row)?, layer(row)?));
         Ok(())
     })?;
     let (mut whole, mut damaged) = (Vec::with_capacity(digests.len()), Vec::new());
@@ -49,8 +69,7 @@ pub(super) fn images(
             Ok(mut image) => {
                 image.references.sort();
                 layers.sort_by_key(|(position, _)| *position);
-                image.layers = layers.into_iter().map(|(_, layer)| layer).collect();
-                whole.push(image);
+                whole.push((image, layers.into_iter().map(|(_, layer)| layer).collect()));
             }
             Err(error) if error.sqlite_error_code().is_some() => return Err(error),
             Err(error) => damaged.push(DamagedRow {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::StoreError;
 use super::column::{chain, count, parsed};
 use super::publish::LayerKey;
-use crate::digest::Digest;
+use crate::digest::{Digest, WellFormed};
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -203,6 +203,16 @@ pub(super) fn layer(row: &Row<'_>) -> rusqlite::Result<ImageLayer> {
         media_type: row.get(4)?,
         compressed_size: count(row, 5)?,
     })
+}
+
+/// Reads the length of a layer's blob from a row of [`LAYERS`], whose digests are checked and not kept.
+pub(super) fn layer_size(row: &Row<'_>) -> rusqlite::Result<u64> {
+    parsed::<WellFormed>(row, 1)?;
+    if !row.get_ref(2)?.as_str()?.is_empty() {
+        parsed::<WellFormed>(row, 2)?;
+    }
+    parsed::<WellFormed>(row, 3)?;
+    count(row, 5)
 }
 
 /// Reads the place of a layer in its image from a row of [`LAYERS`].

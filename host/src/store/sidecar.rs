@@ -209,8 +209,11 @@ impl Store {
     }
 
     /// Fails if the catalogue has lost images. `listed` were just read from it, and need no second look.
-    pub(crate) fn check_complete_with(&self, listed: &[ImageRecord]) -> Result<(), StoreError> {
-        let listed: HashSet<&str> = listed.iter().map(|image| image.digest.hex()).collect();
+    pub(crate) fn check_complete_with<'a>(
+        &self,
+        listed: impl Iterator<Item = &'a ImageRecord>,
+    ) -> Result<(), StoreError> {
+        let listed: HashSet<&str> = listed.map(|image| image.digest.hex()).collect();
         let mut are_listed = true;
         each_stem(self.home(), |stem| {
             are_listed &= stem
