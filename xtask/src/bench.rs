@@ -1,13 +1,18 @@
-//! `cargo xtask bench load`, `pull`, `save` and `plugins`: what msb costs, beside others.
+//! `cargo xtask bench`: what msb costs, beside others.
 //!
 //! All take turns on one image, so that a machine whose speed drifts drifts for all of them.
 
+mod archive;
 mod contest;
 mod corpus;
+mod floor;
+mod growth;
+mod list;
 mod load;
 mod plugins;
 mod pull;
 mod registry;
+mod report;
 mod save;
 
 use std::path::{Path, PathBuf};
@@ -19,8 +24,8 @@ use crate::command::{Result, cargo, root, run};
 use crate::demo::target_directory;
 use crate::guests;
 
-const USAGE: &str = "bench takes: load, pull, save or plugins, and [--quick] [--corpus DIR]; plugins \
-                     also [--component FILE]…, the others [--before MSB]";
+const USAGE: &str = "bench takes: load, pull, save or plugins, and [--quick] [--corpus DIR]; list or \
+                     growth; plugins also [--component FILE]…, the others [--before MSB] [--write]";
 
 /// Where contenders come from, and where they work.
 struct Place {
@@ -35,14 +40,17 @@ struct Place {
 pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
     let mut words = arguments.iter().map(String::as_str);
     let what = words.next().ok_or(USAGE)?;
-    if what == "measure" {
-        return contest::measure(&arguments[1..]);
+    match what {
+        "measure" => return contest::measure(&arguments[1..]),
+        "floor" => return floor::run_all(&arguments[1..]),
+        _ => {}
     }
-    let (mut quick, mut folder, mut before) = (false, None, None);
+    let (mut quick, mut write, mut folder, mut before) = (false, false, None, None);
     let mut components = Vec::new();
     while let Some(word) = words.next() {
         match word {
             "--quick" => quick = true,
+            "--write" if what != "plugins" => write = true,
             "--component" if what == "plugins" => {
                 let path = words.next().ok_or("--component takes a file")?;
                 components.push(std::path::absolute(path)?);
@@ -55,31 +63,31 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
             _ => return Err(format!("bench {what} does not take `{word}`").into()),
         }
     }
-    let run: fn(&Place, &corpus::Corpus) -> Result<()> = match what {
-        "load" => load::run_all,
-        "pull" => pull::run_all,
-        "save" => save::run_all,
+    let corpus = |place: &Place| match (folder, quick) {
+        (Some(folder), _) => Ok(Some(corpus::Corpus::of(Path::new(folder)))),
+        (None, true) => corpus::Corpus::quick(place.work.path()).map(Some),
+        (None, false) => Ok(None),
+    };
+    let needed = "name a corpus with --corpus, or take the small one with --quick";
+    let place = Place::prepare(before)?;
+    let mut report = report::Report::begin(&format!("cargo xtask bench {}", arguments.join(" ")));
+    match what {
+        "load" => load::run_all(&place, &corpus(&place)?.ok_or(needed)?, &mut report)?,
+        "pull" => pull::run_all(&place, &corpus(&place)?.ok_or(needed)?, &mut report)?,
+        "save" => save::run_all(&place, &corpus(&place)?.ok_or(needed)?, &mut report)?,
+        "list" => list::run_all(&place, &mut report)?,
+        "growth" => growth::run_all(&place, &mut report)?,
         "plugins" => {
-            let place = Place::prepare(None)?;
-            let corpus = match (folder, quick) {
-                (Some(folder), _) => Some(corpus::Corpus::of(Path::new(folder))),
-                (None, true) => Some(corpus::Corpus::quick(place.work.path())?),
-                (None, false) => None,
-            };
+            let corpus = corpus(&place)?;
             let archive = corpus.as_ref().map(|corpus| corpus.plain.as_path());
-            return plugins::run_all(&place, archive, &components);
+            plugins::run_all(&place, archive, &components)?;
         }
         _ => return Err(USAGE.into()),
-    };
-    let place = Place::prepare(before)?;
-    let corpus = match (folder, quick) {
-        (Some(folder), _) => corpus::Corpus::of(Path::new(folder)),
-        (None, true) => corpus::Corpus::quick(place.work.path())?,
-        (None, false) => {
-            return Err("name a corpus with --corpus, or take the small one with --quick".into());
-        }
-    };
-    run(&place, &corpus)
+    }
+    if write {
+        report.write(&place.root, what)?;
+    }
+    Ok(())
 }
 
 impl Place {

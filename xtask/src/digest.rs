@@ -13,9 +13,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// Returns the SHA-256 of all that is left to read.
 pub(crate) fn sha256_of(input: &mut impl Read) -> Result<String> {
-    let mut hasher = Hasher(Sha256::new());
+    let mut hasher = Hasher::default();
     io::copy(input, &mut hasher)?;
-    Ok(hex(&hasher.0.finalize()))
+    Ok(hasher.finish())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -27,7 +27,16 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-struct Hasher(Sha256);
+/// Hashes what is written to it.
+#[derive(Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    /// Returns the SHA-256 of what was written.
+    pub(crate) fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
 
 impl Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

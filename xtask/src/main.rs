@@ -44,7 +44,7 @@ Commands:
   dependencies  Check licences, sources and use of the dependencies
   packages  Package the crates, and check that all of msb is inside
   dist    Build and pack what people install (`dist [--target TRIPLE] [--out DIR]`)
-  bench   Measure (`bench load`, `pull`, `save` or `plugins`, with `--quick` or `--corpus DIR`)
+  bench   Measure (`bench load`, `pull`, `save`, `plugins`, `list` or `growth`)
   faults  Let calls fail and kill it (`faults [COMMAND…] [--minutes N] [--points N] [--at EIO:N]`)
   incumbent  Use one home with msb and with microsandbox, in both orders
   fuzz    Feed it random bytes (`fuzz [TARGET…] [--seconds N | --runs N]`)

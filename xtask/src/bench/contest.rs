@@ -1,6 +1,7 @@
 //! Runs in turn, and what each of them took. Each run is a process of its own, measured by the
 //! kernel when it has ended.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,20 +26,19 @@ struct Cost {
 
 /// Somebody who gets an image into a store.
 pub(super) struct Contender {
-    pub(super) name: &'static str,
-    /// A shell command; `$F` is what it gets, `$W` a folder that is empty before each run.
+    pub(super) name: String,
+    /// A shell command; `$F` is what it gets, `$W` a folder that is empty before each run, `$X` this program.
     pub(super) script: String,
 }
 
-/// Lets contenders take turns at one archive or reference, and prints a table. The first is what
+/// Lets contenders take turns at one archive or reference, and returns a table. The first is what
 /// the others are compared with.
 pub(super) fn compare(
     title: &str,
     subject: &str,
     contenders: &[Contender],
     work: &Path,
-) -> Result<()> {
-    println!("\n{title}, median of {} runs in turn\n", RUNS - 1);
+) -> Result<String> {
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contenders.len()];
     let mut refused = vec![false; contenders.len()];
     for number in 0..RUNS {
@@ -54,27 +54,40 @@ pub(super) fn compare(
         }
     }
     let floor = costs[0].clone();
-    println!("| | wall s | CPU s | peak MiB | wall / floor |");
-    println!("|---|---|---|---|---|");
+    let mut table = format!(
+        "\n{title}, medians of {} runs in turn:\n\n\
+         | | wall s | from to s | CPU s | peak MiB | of the first |\n|---|---|---|---|---|---|\n",
+        RUNS - 1
+    );
     for (contender, costs) in contenders.iter().zip(&costs) {
+        let name = &contender.name;
         if costs.is_empty() {
-            println!("| {} | does not take this image | | | |", contender.name);
+            writeln!(table, "| {name} | does not take this image | | | | |")?;
             continue;
         }
         let ratios = costs
             .iter()
             .zip(&floor)
             .map(|(cost, floor)| cost.wall / floor.wall);
-        println!(
-            "| {} | {:.2} | {:.2} | {:.0} | {:.2} |",
-            contender.name,
-            median(costs.iter().map(|cost| cost.wall)),
-            median(costs.iter().map(|cost| cost.cpu)),
+        let walls = || costs.iter().map(|cost| cost.wall);
+        writeln!(
+            table,
+            "| {name} | {} | {} to {} | {} | {:.0} | {:.2} |",
+            seconds(median(walls())),
+            seconds(walls().fold(f64::INFINITY, f64::min)),
+            seconds(walls().fold(0.0, f64::max)),
+            seconds(median(costs.iter().map(|cost| cost.cpu))),
             median(costs.iter().map(|cost| kibibytes(cost.memory) / 1024.0)),
             median(ratios),
-        );
+        )?;
     }
-    Ok(())
+    Ok(table)
+}
+
+/// Milliseconds matter where there are few.
+fn seconds(seconds: f64) -> String {
+    let decimals = if seconds < 0.2 { 4 } else { 2 };
+    format!("{seconds:.decimals$}")
 }
 
 /// Runs a contender once in an empty folder, in a process that does nothing else. `None` if it
@@ -87,9 +100,11 @@ fn measured(contender: &Contender, subject: &str, work: &Path) -> Result<Option<
         .status();
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
+    let program = std::env::current_exe()?;
     let output = answer(
-        Command::new(std::env::current_exe()?)
+        Command::new(&program)
             .args(["bench", "measure", &contender.script])
+            .env("X", &program)
             .env("F", subject)
             .env("W", &folder),
     );

@@ -6,9 +6,10 @@ use std::fs;
 use super::Place;
 use super::contest::{Contender, compare};
 use super::corpus::Corpus;
+use super::report::Report;
 use crate::command::{Result, which};
 
-pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
+pub(super) fn run_all(place: &Place, corpus: &Corpus, report: &mut Report) -> Result<()> {
     let contenders = contenders(place);
     for (title, archive) in [
         ("plain layers", &corpus.plain),
@@ -19,20 +20,27 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
             .len();
         let title = format!("{title}: {} MiB", size >> 20);
         let archive = archive.display().to_string();
-        compare(&title, &archive, &contenders, place.work.path())?;
+        report.add(&compare(&title, &archive, &contenders, place.work.path())?);
     }
     Ok(())
 }
 
 fn contenders(place: &Place) -> Vec<Contender> {
     let mut contenders = vec![Contender {
-        name: "floor",
-        script: "cat $F | tee >(sha256sum >/dev/null) > $W/copy".to_owned(),
+        name: "floor".to_owned(),
+        script: "$X bench floor $F $W/copy".to_owned(),
     }];
-    contenders.extend(place.each_msb().into_iter().map(|(name, msb)| Contender {
-        name,
-        script: format!("MSB_HOME=$W {} load -q -i $F", msb.display()),
-    }));
+    for (name, msb) in place.each_msb() {
+        let load = format!("MSB_HOME=$W {} load -q", msb.display());
+        contenders.push(Contender {
+            name: name.to_owned(),
+            script: format!("{load} -i $F"),
+        });
+        contenders.push(Contender {
+            name: format!("{name}, from a pipe"),
+            script: format!("cat $F | {load}"),
+        });
+    }
     if !place.has_others() {
         return contenders;
     }
@@ -40,7 +48,7 @@ fn contenders(place: &Place) -> Vec<Contender> {
         let script = "podman --root $W/root --runroot $W/run --storage-driver overlay \
                       --cgroup-manager=cgroupfs --events-backend=none load -q -i $F";
         contenders.push(Contender {
-            name: "podman",
+            name: "podman".to_owned(),
             script: script.to_owned(),
         });
     } else {
@@ -48,7 +56,7 @@ fn contenders(place: &Place) -> Vec<Contender> {
     }
     if let Some(program) = place.incumbent() {
         contenders.push(Contender {
-            name: "microsandbox-image",
+            name: "microsandbox-image".to_owned(),
             script: format!("{} load $F $W", program.display()),
         });
     }

@@ -9,13 +9,14 @@ use super::Place;
 use super::contest::{Contender, compare};
 use super::corpus::Corpus;
 use super::registry::Registry;
+use super::report::Report;
 use crate::command::{Result, answer, which};
 use crate::debian;
 
 /// What takes part beside msb, as Debian packages.
 const TOOLS: &[&str] = &["curl", "docker-registry", "podman", "skopeo"];
 
-pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
+pub(super) fn run_all(place: &Place, corpus: &Corpus, report: &mut Report) -> Result<()> {
     if debian::can_install() {
         debian::install(TOOLS)?;
     }
@@ -40,7 +41,12 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
             size >> 20
         );
         let contenders = contenders(place, &registry, format, &layers);
-        compare(&title, &reference, &contenders, place.work.path())?;
+        report.add(&compare(
+            &title,
+            &reference,
+            &contenders,
+            place.work.path(),
+        )?);
     }
     Ok(())
 }
@@ -75,23 +81,23 @@ fn contenders(
 ) -> Vec<Contender> {
     let digests: Vec<&str> = layers.iter().map(|(digest, _)| digest.as_str()).collect();
     let floor = format!(
-        "for digest in {}; do curl -sS {}/$digest | tee >(sha256sum >/dev/null) > $W/$digest; done",
+        "for digest in {}; do curl -sS {}/$digest | $X bench floor - $W/$digest; done",
         digests.join(" "),
         registry.blobs(format),
     );
     let mut contenders = vec![Contender {
-        name: "floor",
+        name: "floor".to_owned(),
         script: floor,
     }];
     contenders.extend(place.each_msb().into_iter().map(|(name, msb)| Contender {
-        name,
+        name: name.to_owned(),
         script: format!("MSB_HOME=$W {} pull -q $F", msb.display()),
     }));
     if !place.has_others() {
         return contenders;
     }
     contenders.push(Contender {
-        name: "skopeo copy",
+        name: "skopeo copy".to_owned(),
         script: "skopeo --insecure-policy copy -q --src-tls-verify=false docker://$F oci:$W/copy:1"
             .to_owned(),
     });
@@ -99,7 +105,7 @@ fn contenders(
         let script = "podman --root $W/root --runroot $W/run --storage-driver overlay \
                       --cgroup-manager=cgroupfs --events-backend=none pull -q --tls-verify=false $F";
         contenders.push(Contender {
-            name: "podman",
+            name: "podman".to_owned(),
             script: script.to_owned(),
         });
     } else {
@@ -107,7 +113,7 @@ fn contenders(
     }
     if let Some(program) = place.incumbent() {
         contenders.push(Contender {
-            name: "microsandbox-image",
+            name: "microsandbox-image".to_owned(),
             script: format!("{} pull $F $W", program.display()),
         });
     }

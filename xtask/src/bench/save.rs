@@ -7,13 +7,14 @@ use std::process::Command;
 use super::Place;
 use super::contest::{Contender, compare};
 use super::corpus::Corpus;
+use super::report::Report;
 use crate::command::{Result, answer, run, which};
 
 /// How podman is called so that it touches nothing but the folder `$P`.
 const PODMAN: &str = "podman --root $P/root --runroot $P/run --storage-driver vfs \
                       --cgroup-manager=cgroupfs --events-backend=none";
 
-pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
+pub(super) fn run_all(place: &Place, corpus: &Corpus, report: &mut Report) -> Result<()> {
     for (title, archive) in [
         ("from plain layers", &corpus.plain),
         ("from gzip layers", &corpus.compressed),
@@ -21,7 +22,7 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
         let stores = tempfile::tempdir_in(place.work.path())?;
         let contenders = contenders(place, archive, stores.path())?;
         let subject = stores.path().join("msb.tar").display().to_string();
-        compare(title, &subject, &contenders, place.work.path())?;
+        report.add(&compare(title, &subject, &contenders, place.work.path())?);
     }
     Ok(())
 }
@@ -29,8 +30,8 @@ pub(super) fn run_all(place: &Place, corpus: &Corpus) -> Result<()> {
 /// Loads the archive into a store for each contender.
 fn contenders(place: &Place, archive: &Path, stores: &Path) -> Result<Vec<Contender>> {
     let mut contenders = vec![Contender {
-        name: "floor",
-        script: "cat $F | tee >(sha256sum >/dev/null) > $W/copy".to_owned(),
+        name: "floor".to_owned(),
+        script: "$X bench floor $F $W/copy".to_owned(),
     }];
     for (name, msb) in place.each_msb() {
         let home = stores.join(name.replace(' ', "-"));
@@ -46,7 +47,7 @@ fn contenders(place: &Place, archive: &Path, stores: &Path) -> Result<Vec<Conten
             run(with_home(&["save", &image, "-o"]).arg(stores.join("msb.tar")))?;
         }
         contenders.push(Contender {
-            name,
+            name: name.to_owned(),
             script: format!(
                 "MSB_HOME={} {} save {image} -o $W/archive.tar",
                 home.display(),
@@ -65,7 +66,7 @@ fn contenders(place: &Place, archive: &Path, stores: &Path) -> Result<Vec<Conten
             let id = ids.as_deref().and_then(|ids| ids.lines().next());
             let id = id.ok_or("podman lists no image")?;
             contenders.push(Contender {
-                name: "podman",
+                name: "podman".to_owned(),
                 script: format!("{podman} save -q {id} -o $W/archive.tar"),
             });
         }
