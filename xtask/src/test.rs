@@ -34,6 +34,7 @@ const TOOLS: &[&str] = &[
     "golang-docker-credential-helpers",
     "libcap2-bin",
     "libsecret-tools",
+    "lz4",
     "minisign",
     "mount",
     "openssl",
@@ -46,7 +47,9 @@ const TOOLS: &[&str] = &[
     "tmux",
     "uidmap",
     "umoci",
+    "unzip",
     "xz-utils",
+    "zip",
 ];
 
 /// Runs the checks; with `--quick` not those that only look at documents and licences, and no tests
