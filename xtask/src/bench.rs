@@ -3,6 +3,7 @@
 //! All take turns on one image, so that a machine whose speed drifts drifts for all of them.
 
 mod archive;
+mod builtins;
 mod contest;
 mod corpus;
 mod floor;
@@ -25,7 +26,9 @@ use crate::demo::target_directory;
 use crate::guests;
 
 const USAGE: &str = "bench takes: load, pull, save or plugins, and [--quick] [--corpus DIR]; list or \
-                     growth; plugins also [--component FILE]…, the others [--before MSB] [--write]";
+                     growth; plugins also [--component FILE]…, the others [--write]; [--before MSB] \
+                     compares with another msb, and [--msb MSB] measures this one instead of \
+                     building it";
 
 /// Where contenders come from, and where they work.
 struct Place {
@@ -34,6 +37,8 @@ struct Place {
     work: TempDir,
     /// An msb of another day that this one is compared with.
     before: Option<PathBuf>,
+    /// The msb that is measured, if it is not the one of this repository.
+    now: Option<PathBuf>,
 }
 
 /// Runs the benchmark that the arguments name.
@@ -45,7 +50,8 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "floor" => return floor::run_all(&arguments[1..]),
         _ => {}
     }
-    let (mut quick, mut write, mut folder, mut before) = (false, false, None, None);
+    let (mut quick, mut write, mut folder) = (false, false, None);
+    let (mut before, mut now) = (None, None);
     let mut components = Vec::new();
     while let Some(word) = words.next() {
         match word {
@@ -55,9 +61,14 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
                 let path = words.next().ok_or("--component takes a file")?;
                 components.push(std::path::absolute(path)?);
             }
-            "--before" if what != "plugins" => {
-                let path = words.next().ok_or("--before takes a program")?;
-                before = Some(std::path::absolute(path)?);
+            "--before" | "--msb" => {
+                let path = words.next().ok_or(format!("{word} takes a program"))?;
+                let program = if word == "--msb" {
+                    &mut now
+                } else {
+                    &mut before
+                };
+                *program = Some(std::path::absolute(path)?);
             }
             "--corpus" => folder = Some(words.next().ok_or("--corpus takes a folder")?),
             _ => return Err(format!("bench {what} does not take `{word}`").into()),
@@ -69,7 +80,7 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         (None, false) => Ok(None),
     };
     let needed = "name a corpus with --corpus, or take the small one with --quick";
-    let place = Place::prepare(before)?;
+    let place = Place::prepare(before, now)?;
     let mut report = report::Report::begin(&format!("cargo xtask bench {}", arguments.join(" ")));
     match what {
         "load" => load::run_all(&place, &corpus(&place)?.ok_or(needed)?, &mut report)?,
@@ -78,6 +89,9 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
         "list" => list::run_all(&place, &mut report)?,
         "growth" => growth::run_all(&place, &mut report)?,
         "plugins" => {
+            if let Some(before) = &place.before {
+                return builtins::run_all(&place, before);
+            }
             let corpus = corpus(&place)?;
             let archive = corpus.as_ref().map(|corpus| corpus.plain.as_path());
             plugins::run_all(&place, archive, &components)?;
@@ -91,14 +105,16 @@ pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
 }
 
 impl Place {
-    /// Builds msb, and makes room for what it does.
-    fn prepare(before: Option<PathBuf>) -> Result<Self> {
-        guests::build()?;
+    /// Builds msb where none is given, and makes room for what it does.
+    fn prepare(before: Option<PathBuf>, now: Option<PathBuf>) -> Result<Self> {
         let root = root()?;
-        run(Command::new(cargo())
-            .current_dir(&root)
-            .args(["build", "--release", "--package", "msb"])
-            .env_remove("CARGO_MANIFEST_DIR"))?;
+        if now.is_none() {
+            guests::build()?;
+            run(Command::new(cargo())
+                .current_dir(&root)
+                .args(["build", "--release", "--package", "msb"])
+                .env_remove("CARGO_MANIFEST_DIR"))?;
+        }
         // In memory where there is room: then the disk of the day is not what is measured.
         let work = match Path::new("/dev/shm") {
             memory if memory.is_dir() => tempfile::tempdir_in(memory)?,
@@ -109,11 +125,13 @@ impl Place {
             root,
             work,
             before,
+            now,
         })
     }
 
     fn msb(&self) -> PathBuf {
-        self.target.join("release/msb")
+        let built = || self.target.join("release/msb");
+        self.now.clone().unwrap_or_else(built)
     }
 
     /// Returns each msb that takes part, and what to call it.
