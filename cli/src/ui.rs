@@ -2,15 +2,19 @@
 //!
 //! Owns streams, colours and the forms of lines. Knows nothing of commands and images.
 
+mod stream;
+
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use console::{Style, Term};
+use console::Term;
 use msb_host::auth::LoginInstruction;
 use msb_host::progress::LogLevel;
 use serde::Serialize;
 
+pub(crate) use self::stream::Role;
+use self::stream::Stream;
 use crate::error::CommandError;
 use crate::escape::{escaped, line};
 use crate::progress::{self, ProgressForm};
@@ -30,27 +34,6 @@ pub(crate) struct Ui {
     is_brief: bool,
     stdout: Stream,
     stderr: Stream,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    terminal: bool,
-    colour: bool,
-}
-
-/// The parts that have a colour of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Done,
-    Aside,
-    Error,
-    Warning,
-    Hint,
-    Heading,
-    Directory,
-    Link,
-    Device,
-    Program,
 }
 
 impl Ui {
@@ -341,34 +324,6 @@ impl Ui {
 pub(crate) struct Animation {
     /// Whether they may have colours.
     pub(crate) colour: bool,
-}
-
-impl Stream {
-    fn new(terminal: bool) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        Self {
-            terminal,
-            colour: terminal && !refused,
-        }
-    }
-
-    fn paint(self, role: Role, text: &str) -> Cow<'_, str> {
-        if !self.colour {
-            return Cow::Borrowed(text);
-        }
-        let style = match role {
-            Role::Done | Role::Program => Style::new().green(),
-            Role::Aside => Style::new().dim(),
-            Role::Error => Style::new().red().bold(),
-            Role::Warning | Role::Device => Style::new().yellow(),
-            Role::Hint | Role::Link => Style::new().cyan(),
-            Role::Heading => Style::new().cyan().bold(),
-            Role::Directory => Style::new().blue().bold(),
-        };
-        // Forced: `console` itself would ask about stdout, whichever stream this is.
-        Cow::Owned(style.force_styling(true).apply_to(text).to_string())
-    }
 }
 
 fn write_stderr(text: &str) {

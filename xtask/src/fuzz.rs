@@ -5,15 +5,18 @@
 //! `cargo xtask fuzz` instruments all code and has a build folder of its own; the smoke test
 //! instruments the crates of this workspace and shares all others with the other checks.
 
+mod instrument;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
+use self::instrument::{INSTRUMENTED, compiler};
+pub(crate) use self::instrument::{instrument, is_compiler};
 use crate::command::{Result, answer, cargo, root, run, shown};
 
 /// A target, and the longest input that makes sense for it.
@@ -47,16 +50,6 @@ const TARGETS: &[Target] = &[
         name: "documents",
         longest: 4096,
     },
-];
-
-/// What makes the compiler count how often every edge of the program is taken.
-const INSTRUMENTED: [&str; 6] = [
-    "--cfg=fuzzing",
-    "-Cpasses=sancov-module",
-    "-Cllvm-args=-sanitizer-coverage-level=4",
-    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
-    "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
 /// Seconds that one input may take. Machines that do other things as well are slow at times.
@@ -149,37 +142,6 @@ enum Build {
     Shared,
     /// With instrumentation in every crate.
     Thorough,
-}
-
-/// The name of this program as the compiler of [`Build::Shared`]. By the name of its compiler, cargo
-/// tells what is instrumented from what is not.
-const COMPILER: &str = "fuzz-compiler";
-
-/// Gives this program its name as a compiler.
-fn compiler(target: &Path) -> Result<PathBuf> {
-    let link = target.join(COMPILER);
-    let _ = fs::remove_file(&link);
-    std::os::unix::fs::symlink(target.join("debug/xtask"), &link)?;
-    Ok(link)
-}
-
-/// Whether cargo has called this program to instrument a crate.
-pub(crate) fn is_compiler() -> bool {
-    let name = std::env::args_os().next();
-    name.is_some_and(|name| Path::new(&name).ends_with(COMPILER))
-}
-
-/// Compiles as the compiler `rustc` would, and instruments what is compiled.
-pub(crate) fn instrument(rustc: &str, arguments: &[String]) -> Result<()> {
-    let mut command = Command::new(rustc);
-    command.args(arguments);
-    // Questions that cargo asks name no crate, and build scripts are not linked with the fuzzer.
-    let mut words = arguments.iter().skip_while(|word| *word != "--crate-name");
-    let name = words.nth(1);
-    if name.is_some_and(|name| name != "___" && name != "build_script_build") {
-        command.args(INSTRUMENTED);
-    }
-    Err(command.exec().into())
 }
 
 /// Targets that were built, and seeds for them.

@@ -3,19 +3,19 @@
 //! Owns the forms of a disk and how each is written: whole under its name, or not at all. The merged
 //! filesystem is made in [`merged`](super::merged).
 
+mod copy;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use msb_erofs::FileCompression;
-use rustix::fs::copy_file_range;
-use rustix::io::Errno;
 use serde::Serialize;
 
+pub(super) use self::copy::copy_data;
 use super::inspect::lossy;
 use super::merge_error::MergeError;
 use super::merged::{Layered, MergedImage};
@@ -24,17 +24,13 @@ use super::verity::{self, Verity};
 use super::vmdk;
 use crate::cancel::Cancel;
 use crate::context::Context;
-use crate::layer::{FlatOptions, next_data};
+use crate::layer::FlatOptions;
 use crate::limits::{Budget, Limits};
 use crate::progress::Event;
 use crate::store::Store;
 
 /// Bytes of a sector, which disks are counted in.
 pub(super) const SECTOR: u64 = 512;
-/// Bytes that are copied at a time where the kernel does not copy by itself.
-const BUFFER: usize = 1 << 20;
-/// Bytes that the kernel copies at a time, so that a wish to stop is heard.
-const STEP: u64 = 256 << 20;
 
 /// The form of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -317,75 +313,6 @@ fn join(
             Ok(()) => failed("write", path)(error),
         })?;
         start += size;
-    }
-    Ok(())
-}
-
-/// Copies the first `size` bytes of a file into another one, to `start` in it, but for its holes. Where the
-/// filesystem can share blocks, it does.
-pub(super) fn copy_data(
-    input: &File,
-    size: u64,
-    output: &File,
-    start: u64,
-    cancel: &Cancel,
-) -> io::Result<()> {
-    let mut at = 0;
-    while let Some((from, to)) = next_data(input, at, size) {
-        copy(input, from, output, start + from, to - from, cancel)?;
-        at = to;
-    }
-    Ok(())
-}
-
-/// Copies bytes from one file to another.
-fn copy(
-    input: &File,
-    mut from: u64,
-    output: &File,
-    mut to: u64,
-    mut length: u64,
-    cancel: &Cancel,
-) -> io::Result<()> {
-    while length > 0 {
-        cancel.check().map_err(io::Error::other)?;
-        let step = usize::try_from(length.min(STEP)).unwrap_or(usize::MAX);
-        match copy_file_range(input, Some(&mut from), output, Some(&mut to), step) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => length -= count as u64,
-            Err(Errno::INTR) => {}
-            Err(
-                Errno::XDEV
-                | Errno::NOSYS
-                | Errno::INVAL
-                | Errno::OPNOTSUPP
-                | Errno::BADF
-                | Errno::PERM,
-            ) => return copy_by_hand(input, from, output, to, length, cancel),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn copy_by_hand(
-    input: &File,
-    mut from: u64,
-    output: &File,
-    mut to: u64,
-    mut length: u64,
-    cancel: &Cancel,
-) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    while length > 0 {
-        cancel.check().map_err(io::Error::other)?;
-        let step = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER);
-        let (part, _) = buffer.split_at_mut(step);
-        input.read_exact_at(part, from)?;
-        output.write_all_at(part, to)?;
-        from += step as u64;
-        to += step as u64;
-        length -= step as u64;
     }
     Ok(())
 }

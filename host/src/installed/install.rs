@@ -3,8 +3,14 @@
 //! Owns the pins and the comparison of what is asked for with what was agreed to. Nothing changes
 //! before the last step, which happens whole or not at all.
 
+mod allowed;
+mod signed;
+
 use std::sync::Arc;
 
+use self::allowed::check_name;
+pub(super) use self::allowed::{check_provides, same_kind};
+use self::signed::{signed, wanted};
 use super::candidate::{Candidate, asks, news};
 use super::consent::Terms;
 use super::error::InstalledError;
@@ -17,9 +23,9 @@ use super::source::Source;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::home::Home;
-use crate::plugin::{Inspection, PluginKind, Runtime, builtin};
+use crate::plugin::{Inspection, Runtime};
 use crate::progress::{Event, Progress};
-use crate::settings::{Settings, SignerSource, is_plugin_name};
+use crate::settings::{Settings, SignerSource};
 
 /// What plugins are installed with.
 #[derive(Clone)]
@@ -321,131 +327,10 @@ impl Installer<'_> {
                 .collect(),
         })
     }
-
-    /// Returns those of whom one each must have signed.
-    fn signers(
-        &self,
-        source: &Source,
-        request: &InstallRequest,
-        previous: Option<&LockedPlugin>,
-    ) -> Result<Vec<Vec<Signer>>, InstalledError> {
-        let mut groups = Vec::new();
-        let policies = self.settings.plugins.signatures.iter();
-        let policy = policies
-            .filter(|policy| source.begins_with(&policy.source))
-            .map(|policy| Signer::read(&policy.signer))
-            .collect::<Result<Vec<_>, _>>()?;
-        if !policy.is_empty() {
-            groups.push(policy);
-        }
-        let wanted = self.settings.system.signers(source)?;
-        if !wanted.is_empty() {
-            groups.push(wanted);
-        }
-        if let Some(signer) = &request.signer {
-            let trust_root = self.settings.plugins.trust_root.as_ref();
-            let trust_root = signer.trust_root.as_ref().or(trust_root);
-            groups.push(vec![Signer::read(&SignerSource {
-                name: signer.name.clone(),
-                trust_root: trust_root.cloned(),
-            })?]);
-        } else if let Some(previous) = previous
-            && (groups.is_empty() || previous.key_pinned)
-            && let Some(signer) = Signer::of_locked(previous)?
-        {
-            groups.push(vec![signer]);
-        }
-        Ok(groups)
-    }
 }
 
 impl std::fmt::Debug for Installer<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Installer").finish_non_exhaustive()
     }
-}
-
-/// Returns the signatures to look for, when one of each group must have signed.
-fn wanted(groups: &[Vec<Signer>], purpose: Purpose) -> WantedSignatures {
-    let mut wanted = WantedSignatures {
-        provenance: purpose == Purpose::Inspect,
-        ..WantedSignatures::default()
-    };
-    for signer in groups.iter().flatten() {
-        wanted.minisign |= signer.wants().minisign;
-        wanted.sigstore |= signer.wants().sigstore;
-    }
-    wanted
-}
-
-/// Returns the first of a group that has signed what was fetched.
-fn signed<'k>(
-    signers: &'k [Signer],
-    fetched: &fetch::Fetched,
-    source: &str,
-) -> Result<(&'k Signer, Signature), InstalledError> {
-    let mut last = None;
-    for signer in signers {
-        match signer.verify(fetched.subject(), &fetched.signatures) {
-            Ok(signature) => return Ok((signer, signature)),
-            Err(error) => last = Some(error),
-        }
-    }
-    let missing = super::signature::SignatureError::Missing {
-        wanted: "a key".to_owned(),
-    };
-    Err(InstalledError::Signature {
-        place: source.to_owned(),
-        source: last.unwrap_or(missing),
-    })
-}
-
-fn check_name(name: &str) -> Result<(), InstalledError> {
-    let error = |reason: &str| {
-        Err(InstalledError::Name {
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-        })
-    };
-    if !is_plugin_name(name) {
-        return error(
-            "a name has lower-case letters, digits and dashes, begins with a letter, and is at \
-             most 32 long",
-        );
-    }
-    if builtin::packages().iter().any(|it| &*it.name == name) {
-        return error("a plugin that ships with msb has it");
-    }
-    Ok(())
-}
-
-pub(super) fn check_provides(
-    lock: &Lock,
-    name: &str,
-    kind: &PluginKind,
-) -> Result<(), InstalledError> {
-    let kind = LockedKind::of(kind);
-    // Providers are asked and named by their plugins: of one there can be several, each with settings of
-    // its own. A place of msb has only one.
-    if matches!(kind, LockedKind::Credential { .. }) && kind.place_taken().is_none() {
-        return Ok(());
-    }
-    let other = lock.plugins.iter().find(|other| {
-        other.enabled
-            && other.name != name
-            && other.kind.word() == kind.word()
-            && other.kind.name() == kind.name()
-    });
-    match other {
-        Some(other) => Err(InstalledError::Provided {
-            kind: kind.word(),
-            provides: kind.name().to_owned(),
-            by: other.name.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn same_kind(one: &PluginKind, other: &PluginKind) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
 }

@@ -4,6 +4,8 @@
 //! the user's choice; what vouches for identities is the trust root.
 
 mod bundle;
+mod error;
+mod kept;
 mod key;
 mod provenance;
 mod ring_crypto;
@@ -12,8 +14,9 @@ mod trust_root;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+pub use self::error::SignatureError;
+pub use self::kept::Signature;
+pub(super) use self::kept::{Cosign, Signatures, WantedSignatures};
 pub use self::key::PublicKey;
 pub(super) use self::key::cosign_tag;
 pub use self::provenance::Provenance;
@@ -43,108 +46,6 @@ pub struct Signer {
 enum Name {
     Key(PublicKey),
     Identity(CertificateIdentity),
-}
-
-/// What a registry or server has of signatures for a plugin.
-#[derive(Clone, Debug, Default)]
-pub struct Signatures {
-    /// The text of a minisign file next to the component.
-    pub minisign: Option<String>,
-    /// What cosign 2 has pushed: payloads and their signatures.
-    pub cosign: Vec<Cosign>,
-    /// The texts of bundles of Sigstore, as cosign 3 makes them.
-    pub bundles: Vec<String>,
-}
-
-/// A signature as cosign 2 pushes it.
-#[derive(Clone, Debug)]
-pub struct Cosign {
-    /// What is signed, a JSON document that names the manifest.
-    pub payload: Vec<u8>,
-    /// The signature, ASN.1 in base64.
-    pub signature: String,
-}
-
-/// A signature that was found right, as the lock keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature {
-    /// The text of a minisign file, or a signature of cosign 2.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub signature: String,
-    /// What cosign 2 has signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<String>,
-    /// A bundle of Sigstore.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<String>,
-    /// Who its certificate is for; text of who has issued it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<String>,
-}
-
-/// Which signatures are looked for, of all that there can be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WantedSignatures {
-    /// Those of minisign.
-    pub minisign: bool,
-    /// Those of cosign, and bundles.
-    pub sigstore: bool,
-    /// Bundles, where they can be had, for what they say of the building.
-    pub provenance: bool,
-}
-
-/// Why a plugin is not taken for signed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// The key is none.
-    #[error("the key `{key}` cannot be used: {reason}")]
-    Key {
-        /// The key or its file.
-        key: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The file with authorities and logs cannot be used.
-    #[error("the trust root `{file}` cannot be used: {reason}")]
-    TrustRoot {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no signature of that kind.
-    #[error("there is no signature: {wanted} is not there")]
-    Missing {
-        /// What was looked for.
-        wanted: String,
-    },
-    /// A key of this kind does not sign what comes from there.
-    #[error("a key of {key} signs {signs}, and this comes from {place}")]
-    OtherKind {
-        /// `minisign` or `cosign`
-        key: &'static str,
-        /// What such keys sign.
-        signs: &'static str,
-        /// Where it comes from.
-        place: &'static str,
-    },
-    /// A signature does not belong to key and content.
-    #[error("the signature does not verify with key `{key}`: {reason}")]
-    Invalid {
-        /// The key.
-        key: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A bundle does not prove that the wanted identity has signed this.
-    #[error("it is not shown that `{identity}` has signed it: {reason}")]
-    Unproven {
-        /// Who is wanted.
-        identity: String,
-        /// What is wrong; text from outside.
-        reason: String,
-    },
 }
 
 impl Signer {
@@ -357,41 +258,6 @@ impl Signatures {
                 let verified = bundle::verify(text, subject, key, &root).ok()?;
                 Provenance::of(&verified)
             })
-        })
-    }
-}
-
-impl Signature {
-    fn of_text(text: &str) -> Self {
-        Self {
-            signature: text.to_owned(),
-            ..Self::default()
-        }
-    }
-}
-
-impl From<&Signature> for Signatures {
-    fn from(kept: &Signature) -> Self {
-        let mut signatures = Self::default();
-        match (&kept.bundle, &kept.payload) {
-            (Some(bundle), _) => signatures.bundles.push(bundle.clone()),
-            (None, None) => signatures.minisign = Some(kept.signature.clone()),
-            (None, Some(payload)) => signatures.cosign.push(Cosign {
-                payload: payload.clone().into_bytes(),
-                signature: kept.signature.clone(),
-            }),
-        }
-        signatures
-    }
-}
-
-impl FromIterator<Signatures> for Signatures {
-    fn from_iter<I: IntoIterator<Item = Self>>(all: I) -> Self {
-        all.into_iter().fold(Self::default(), |mut sum, other| {
-            sum.minisign = sum.minisign.or(other.minisign);
-            sum.cosign.extend(other.cosign);
-            sum.bundles.extend(other.bundles);
-            sum
         })
     }
 }
