@@ -84,7 +84,7 @@ pub(super) fn for_adopt(error: &AdoptError) -> Option<String> {
         ),
         AdoptError::OtherFilesystem { .. } => Some(ONE_FILESYSTEM.to_owned()),
         AdoptError::Layer { .. } | AdoptError::Document(_) | AdoptError::Digest { .. } => Some(
-            "what microsandbox has of this image is damaged: pull it with `msb pull`".to_owned(),
+            "what microsandbox has of this image cannot be used: pull it with `msb pull`".to_owned(),
         ),
         AdoptError::Busy { .. } => Some("wait until it has ended, and run this again".to_owned()),
         _ => None,

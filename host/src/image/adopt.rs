@@ -18,6 +18,7 @@ use super::ImageError;
 use super::adopt_error::AdoptError;
 use super::document::{Config, checked_digest};
 use super::manifest::Manifest;
+use super::serve_microsandbox::layer_digest;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::FileError;
@@ -191,27 +192,34 @@ impl Adoption<'_> {
             path: path.to_owned(),
         })?;
         let (manifest, config) = documents(&record)?;
-        let mut files = Vec::with_capacity(config.diff_ids.len());
-        for diff_id in &config.diff_ids {
-            files.push(self.home.erofs(&diff_id.file_stem()));
-        }
+        let keys = layer_keys(&record, &config);
+        let names = keys.iter().map(|key| layer_digest(key).file_stem());
+        let files: Vec<PathBuf> = names.map(|name| self.home.erofs(&name)).collect();
         let _leases = microsandbox::share(files.clone(), cancel)?.ok_or_else(busy)?;
         // Files that are there now stay; the record may be replaced.
         drop(gate);
         let mut unproven = Vec::new();
         let diff_ids = config.diff_ids.iter();
         let _pins = self.store.pin_layers(diff_ids, progress.as_ref(), cancel)?;
-        for (diff_id, file) in config.diff_ids.iter().zip(&files) {
+        for (key, file) in keys.iter().zip(&files) {
             cancel.check()?;
-            let key = LayerKey::plain(diff_id.clone());
-            if self.store.layer(&key)?.is_some() || unproven.contains(diff_id) {
+            let diff_id = &key.diff_id;
+            if self.store.layer(key)?.is_some() || unproven.contains(diff_id) {
                 continue;
+            }
+            if key.chain.is_some() {
+                return Err(AdoptError::Layer {
+                    diff_id: diff_id.clone(),
+                    path: file.clone(),
+                    what: "it depends on the layers below, and only msb makes such layers"
+                        .to_owned(),
+                });
             }
             let checked = check_layer(diff_id, file, self.context)?;
             self.store.adopt_layer(&checked, file)?;
             unproven.push(diff_id.clone());
         }
-        let image = new_image(manifest, config);
+        let image = new_image(manifest, config, keys);
         let mut free = Vec::new();
         for reference in references {
             let found = self.store.referenced(&reference)?;
@@ -305,12 +313,30 @@ fn check_layer(
     }
 }
 
-fn new_image(manifest: Manifest, config: Config) -> NewImage {
-    let layers = manifest.layers.into_iter().zip(config.diff_ids);
+/// Returns the layers that a record has, the bottom one first. Of those that msb has served, a layer that depends
+/// on those below is told by its chain ID.
+fn layer_keys(record: &Record, config: &Config) -> Vec<LayerKey> {
+    let mut below = None;
+    let mut keys = Vec::with_capacity(config.diff_ids.len());
+    for (number, diff_id) in config.diff_ids.iter().enumerate() {
+        let chain = layer::chain_id(below.as_ref(), diff_id);
+        let told = record.layers.get(number).map(|layer| &layer.diff_id);
+        let depends = below.is_some() && told.is_some_and(|told| *told == chain.to_string());
+        keys.push(LayerKey {
+            diff_id: diff_id.clone(),
+            chain: depends.then(|| chain.clone()),
+        });
+        below = Some(chain);
+    }
+    keys
+}
+
+fn new_image(manifest: Manifest, config: Config, keys: Vec<LayerKey>) -> NewImage {
+    let layers = manifest.layers.into_iter().zip(keys);
     NewImage {
         layers: layers
-            .map(|(layer, diff_id)| NewImageLayer {
-                key: LayerKey::plain(diff_id),
+            .map(|(layer, key)| NewImageLayer {
+                key,
                 compressed_size: layer.length(),
                 blob_digest: layer.digest,
                 media_type: layer.media_type,

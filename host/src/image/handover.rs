@@ -15,7 +15,9 @@ use super::ServeError;
 use super::config::ImageConfig;
 use super::merged::{Layered, MergedImage};
 use super::microsandbox_reader::{can_read_layer, can_read_merged, is_our_merged, looks_whole};
-use super::serve_microsandbox::{ServeMicrosandboxReport, UnservedReason, disk_path, merged_path};
+use super::serve_microsandbox::{
+    ServeMicrosandboxReport, UnservedReason, disk_path, layer_digest, merged_path,
+};
 use super::{microsandbox_prune, vmdk};
 use crate::context::Context;
 use crate::digest::Digest;
@@ -26,7 +28,7 @@ use crate::limits::Limits;
 use crate::microsandbox::{self, Lease, Mark, Record, RecordConfig, RecordLayer};
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::store::{ImageRecord, LayerRecord, SetApart, Store};
+use crate::store::{ImageRecord, LayerKey, LayerRecord, SetApart, Store};
 
 const FILE_MODE: u32 = 0o644;
 
@@ -79,7 +81,7 @@ impl Handover<'_> {
         let selector = image.digest.to_string();
         let layered = Layered::find(self.store, &selector, self.context)?;
         let merged = layered.merged(self.store, self.limits, self.context)?;
-        let laid = self.merged(&image.digest, &merged, layered.uuid)?;
+        let laid = self.merged(image, &merged, layered.uuid)?;
         if let Laid::Not(reason) = laid {
             self.report.refuse(image, reason);
             return Ok(());
@@ -98,7 +100,7 @@ impl Handover<'_> {
             disk_path(self.home, &image.digest),
         ];
         let layers = image.layers.iter();
-        paths.extend(layers.map(|layer| self.layer_path(&layer.key.diff_id)));
+        paths.extend(layers.map(|layer| self.layer_path(&layer.key)));
         Ok(microsandbox::share(paths, &self.context.cancel)?)
     }
 
@@ -113,9 +115,7 @@ impl Handover<'_> {
         let mut users = BTreeSet::new();
         for layer in &image.layers {
             cancel.check()?;
-            let stored = if layer.key.chain.is_some() {
-                Err(UnservedReason::DependentLayers)
-            } else if self.is_own_home {
+            let stored = if self.is_own_home {
                 match self
                     .store
                     .set_apart(&layer.key, progress.as_ref(), cancel)?
@@ -135,7 +135,7 @@ impl Handover<'_> {
             let stored = match stored {
                 Ok(stored) if !can_read_layer(&stored.erofs_path, cancel)? => {
                     // It may have been called so before it was set apart.
-                    let path = self.layer_path(&layer.key.diff_id);
+                    let path = self.layer_path(&layer.key);
                     if is_file(&path, &stored.erofs_path)? {
                         microsandbox_prune::remove(&[&path], self.report)?;
                     }
@@ -149,7 +149,8 @@ impl Handover<'_> {
     }
 
     /// Lays the layers of an image, and returns whether all of them are ours. Those that can be served
-    /// are served even if others cannot: microsandbox then has to fetch only these.
+    /// are served even if others cannot: microsandbox then has to fetch only these. It fetches a layer that
+    /// depends on those below anyway, so that one is laid with a whole image only.
     fn layers(
         &mut self,
         image: &ImageRecord,
@@ -157,17 +158,24 @@ impl Handover<'_> {
         users: BTreeSet<String>,
     ) -> Result<bool, ServeError> {
         let mut missed: Vec<(UnservedReason, Digest)> = Vec::new();
-        for (layer, stored) in image.layers.iter().zip(layers) {
+        let (alone, dependent): (Vec<_>, Vec<_>) = image
+            .layers
+            .iter()
+            .map(|layer| &layer.key)
+            .zip(layers)
+            .partition(|(key, _)| key.chain.is_none());
+        let are_whole = dependent.iter().all(|(_, stored)| stored.is_ok());
+        for (key, stored) in alone.into_iter().chain(dependent) {
             self.context.cancel.check()?;
-            let diff_id = &layer.key.diff_id;
             let laid = match stored {
-                Ok(stored) => self.layer(diff_id, &stored)?,
+                Ok(_) if key.chain.is_some() && !(are_whole && missed.is_empty()) => continue,
+                Ok(stored) => self.layer(key, &stored)?,
                 Err(reason) => Laid::Not(reason),
             };
             match laid {
                 Laid::Ours => {}
-                Laid::Theirs => missed.push((UnservedReason::ForeignLayers, diff_id.clone())),
-                Laid::Not(reason) => missed.push((reason, diff_id.clone())),
+                Laid::Theirs => missed.push((UnservedReason::ForeignLayers, key.diff_id.clone())),
+                Laid::Not(reason) => missed.push((reason, key.diff_id.clone())),
             }
         }
         missed.dedup();
@@ -183,19 +191,19 @@ impl Handover<'_> {
         Ok(false)
     }
 
-    fn layer_path(&self, diff_id: &Digest) -> PathBuf {
-        self.home.erofs(&diff_id.file_stem())
+    fn layer_path(&self, key: &LayerKey) -> PathBuf {
+        self.home.erofs(&layer_digest(key).file_stem())
     }
 
-    fn layer(&mut self, diff_id: &Digest, stored: &LayerRecord) -> Result<Laid, ServeError> {
-        let path = self.layer_path(diff_id);
+    fn layer(&mut self, key: &LayerKey, stored: &LayerRecord) -> Result<Laid, ServeError> {
+        let path = self.layer_path(key);
         if is_file(&path, &stored.erofs_path)? {
             return Ok(Laid::Ours);
         }
         let Some(_lock) = microsandbox::lock(&lock_of(&path), &self.context.cancel)? else {
             return Ok(Laid::Not(UnservedReason::Busy));
         };
-        if looks_whole(&path) || self.claimed.contains(&diff_id.to_string()) {
+        if looks_whole(&path) || self.claimed.contains(&layer_digest(key).to_string()) {
             return Ok(Laid::Theirs);
         }
         link(&stored.erofs_path, &path)?;
@@ -206,14 +214,14 @@ impl Handover<'_> {
     /// Lays the merged filesystem and the descriptor of the disk. All layers are ours.
     fn merged(
         &self,
-        manifest: &Digest,
+        image: &ImageRecord,
         merged: &MergedImage,
         uuid: [u8; 16],
     ) -> Result<Laid, ServeError> {
         if !can_read_merged(&merged.path) {
             return Ok(Laid::Not(UnservedReason::UnreadableLayers));
         }
-        let path = merged_path(self.home, manifest);
+        let path = merged_path(self.home, &image.digest);
         let Some(_lock) = microsandbox::lock(&lock_of(&path), &self.context.cancel)? else {
             return Ok(Laid::Not(UnservedReason::Busy));
         };
@@ -224,11 +232,16 @@ impl Handover<'_> {
         let mut served = merged.clone();
         served.size_bytes = fs::metadata(&path)?.len();
         served.path = path;
-        for device in &mut served.devices {
-            device.path = self.layer_path(&device.diff_id);
+        for (device, layer) in served.devices.iter_mut().zip(&image.layers) {
+            device.path = self.layer_path(&layer.key);
         }
-        let disk = disk_path(self.home, manifest);
+        let disk = disk_path(self.home, &image.digest);
         let is_there = fs::is_there(&disk)?;
+        let has_dependent = image.layers.iter().any(|layer| layer.key.chain.is_some());
+        if is_theirs && has_dependent && !vmdk::is_of(&disk, &served) {
+            // It is over a layer of its own, by the `diff_id`, and not over ours.
+            return Ok(Laid::Not(UnservedReason::ForeignLayers));
+        }
         if !(is_there && (is_theirs || vmdk::is_of(&disk, &served))) {
             let text = vmdk::descriptor(&served, &disk, uuid)?;
             atomic::write(&disk, Mode::Exactly(FILE_MODE), &text)
@@ -290,7 +303,7 @@ impl Handover<'_> {
             digest: layer.blob_digest.to_string(),
             media_type: Some(layer.media_type.clone()),
             size_bytes: Some(layer.compressed_size),
-            diff_id: layer.key.diff_id.to_string(),
+            diff_id: layer_digest(&layer.key).to_string(),
         });
         Ok(Some(Record {
             manifest_digest: image.digest.to_string(),

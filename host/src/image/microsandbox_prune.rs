@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::ServeError;
-use super::microsandbox_reader::is_our_merged;
-use super::serve_microsandbox::{ServeMicrosandboxReport, disk_path, is_same, merged_path};
+use super::microsandbox_reader::{devices_of_our_merged, is_our_merged};
+use super::serve_microsandbox::{
+    ServeMicrosandboxReport, disk_path, is_same, layer_digest, merged_path,
+};
 use super::vmdk;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::fs::{self, IfThere as _};
 use crate::home::Home;
-use crate::layer::is_layer_image;
+use crate::layer::{chain_id, is_layer_image};
 use crate::microsandbox;
 use crate::reference::Reference;
 use crate::store::{Foreign, Store};
@@ -61,11 +63,32 @@ pub(super) fn prune(
         manifests.insert(record.manifest_digest);
         layers.extend(record.layers.into_iter().map(|layer| layer.diff_id));
     }
+    for image in &images {
+        let of_image = image.layers.iter();
+        layers.extend(of_image.map(|layer| layer_digest(&layer.key).to_string()));
+    }
+    // Of layers that depend on others, the merged filesystem alone says which they are: it goes after them.
+    let dependent = dependent_layers(home)?;
+    for digest in digests(&home.layers(), ".erofs")? {
+        let path = home.erofs(&digest.file_stem());
+        let is_ours = is_layer_image(&path, &digest, None)
+            || dependent
+                .iter()
+                .any(|layer| layer.chain == digest && layer.is_at(&path));
+        if is_ours && !layers.contains(&digest.to_string()) {
+            remove(&[&path], report)?;
+        }
+    }
     for digest in digests(&home.fsmeta(), ".erofs")? {
         let (merged, disk) = (merged_path(home, &digest), disk_path(home, &digest));
         let is_own =
             is_same(home.root(), store.home().root()) && names.contains_key(&digest.to_string());
         if manifests.contains(&digest.to_string()) || is_own || !is_our_merged(&merged) {
+            continue;
+        }
+        let left = dependent.iter().filter(|layer| layer.manifest == digest);
+        let mut left = left.filter(|layer| !layers.contains(&layer.chain.to_string()));
+        if left.any(|layer| layer.is_at(&home.erofs(&layer.chain.file_stem()))) {
             continue;
         }
         if fs::is_there(&disk)? && vmdk::is_ours(&disk) {
@@ -74,17 +97,42 @@ pub(super) fn prune(
             remove(&[&merged], report)?;
         }
     }
-    for image in &images {
-        let of_image = image.layers.iter();
-        layers.extend(of_image.map(|layer| layer.key.diff_id.to_string()));
+    Ok(())
+}
+
+/// A layer that may be another one over these than over any others.
+struct DependentLayer {
+    /// The manifest of the image that it is of.
+    manifest: Digest,
+    diff_id: Digest,
+    chain: Digest,
+}
+
+impl DependentLayer {
+    /// Returns whether its file is there.
+    fn is_at(&self, path: &Path) -> bool {
+        is_layer_image(path, &self.diff_id, Some(&self.chain))
     }
-    for diff_id in digests(&home.layers(), ".erofs")? {
-        let path = home.erofs(&diff_id.file_stem());
-        if !layers.contains(&diff_id.to_string()) && is_layer_image(&path, &diff_id) {
-            remove(&[&path], report)?;
+}
+
+/// Returns the layers that lie over others in merged images of ours, whose devices say their `diff_id`s.
+fn dependent_layers(home: &Home) -> Result<Vec<DependentLayer>, ServeError> {
+    let mut found = Vec::new();
+    for manifest in digests(&home.fsmeta(), ".erofs")? {
+        let mut below = None;
+        for diff_id in devices_of_our_merged(&merged_path(home, &manifest)) {
+            let chain = chain_id(below.as_ref(), &diff_id);
+            if below.is_some() {
+                found.push(DependentLayer {
+                    manifest: manifest.clone(),
+                    diff_id,
+                    chain: chain.clone(),
+                });
+            }
+            below = Some(chain);
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Removes files that nothing uses, and returns whether they are gone.

@@ -10,6 +10,7 @@ use std::path::Path;
 use msb_erofs::{BLOCK_SIZE, ErofsError, FileType, Image};
 
 use crate::cancel::{Cancel, Cancelled};
+use crate::digest::Digest;
 
 /// `EROFS_SUPER_MAGIC_V1`, at byte 1024.
 const MAGIC: u32 = 0xe0f5_e1e2;
@@ -52,6 +53,18 @@ pub(super) fn is_our_merged(path: &Path) -> bool {
         let mut devices = image.devices().iter();
         devices.len() > 0 && devices.all(|device| device.tag.iter().any(|byte| *byte != 0))
     })
+}
+
+/// Returns the `diff_id`s of the layers of a merged image of ours, the bottom one first; none of any other
+/// file.
+pub(super) fn devices_of_our_merged(path: &Path) -> Vec<Digest> {
+    let image = File::open(path).ok().and_then(|it| Image::open(it).ok());
+    let devices = image.as_ref().map_or(&[][..], Image::devices).iter();
+    let diff_ids = devices.map(|device| {
+        let hex = std::str::from_utf8(&device.tag).ok()?;
+        format!("sha256:{hex}").parse().ok()
+    });
+    diff_ids.collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Returns whether microsandbox can read a layer image to its end: it merges layers by reading them.

@@ -211,7 +211,7 @@ fn lay(
                 report.present += 1;
                 return Ok(false);
             }
-            !is_layer_image(&path, diff_id)
+            !is_layer_image(&path, diff_id, None)
         }
     };
     if is_theirs {
@@ -252,7 +252,7 @@ pub(super) fn leads_to_a_layer(path: &Path, diff_id: &Digest, erofs: &Path) -> b
     let is_named = name(&target)
         .and_then(|name| name.into_string().ok())
         .is_some_and(|name| name.starts_with(&diff_id.file_stem()));
-    is_named && (target.parent() == erofs.parent() || is_layer_image(path, diff_id))
+    is_named && (target.parent() == erofs.parent() || is_layer_image(path, diff_id, None))
 }
 
 /// Records which images the symbolic links of a directory need: those of now, and those that were

@@ -20,7 +20,7 @@ use crate::home::Home;
 use crate::limits::Limits;
 use crate::microsandbox;
 use crate::reference::Reference;
-use crate::store::{Foreign, ImageRecord, Store};
+use crate::store::{Foreign, ImageRecord, LayerKey, Store};
 
 /// The lock of those who lay and remove names, next to the records.
 const LOCK: &str = ".msb.lock";
@@ -75,8 +75,6 @@ pub enum UnservedReason {
     Unnamed,
     /// It is for another platform than this machine.
     OtherPlatform,
-    /// Layers depend on those below them, which microsandbox does not know.
-    DependentLayers,
     /// The store has no files of layers, or damaged ones.
     MissingLayers,
     /// microsandbox has files of its own for layers.
@@ -145,7 +143,14 @@ pub fn serve_microsandbox(
     Ok(report)
 }
 
-/// Returns the layers, by their `diff_id`s, that merged images of microsandbox's own refer to: the blocks of
+/// Returns the digest by which microsandbox is told of a layer: the `diff_id`, or the chain ID of a layer that
+/// depends on those below. microsandbox takes either for the name of a file, and has no other layer by a chain
+/// ID, so a layer over others never takes the place of the same layer over these.
+pub(super) fn layer_digest(key: &LayerKey) -> &Digest {
+    key.chain.as_ref().unwrap_or(&key.diff_id)
+}
+
+/// Returns the layers, by the digests that they have there, that merged images of microsandbox's own refer to: the blocks of
 /// a file that it has written and that may be missing. Another file must not take such a name.
 fn claimed_layers(home: &Home) -> Result<BTreeSet<String>, ServeError> {
     let foreign = Foreign::open(home)?;
@@ -194,7 +199,6 @@ impl fmt::Display for UnservedReason {
         formatter.write_str(match self {
             Self::Unnamed => "it has no name",
             Self::OtherPlatform => "it is for another platform",
-            Self::DependentLayers => "layers depend on those below them",
             Self::MissingLayers => "the store has no files of layers; pull or load it again",
             Self::ForeignLayers => "microsandbox has layers of its own, and merges it itself",
             Self::UnreadableLayers => "microsandbox cannot read what layers contain",

@@ -67,7 +67,7 @@ pub(super) fn lay(
             report.with_verity += 1;
             return Ok(());
         }
-        Some(_) => !is_layer_image(&path, diff_id),
+        Some(_) => !is_layer_image(&path, diff_id, None),
     };
     if is_theirs {
         report.foreign.push(path);

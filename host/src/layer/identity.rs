@@ -18,10 +18,11 @@ pub fn layer_uuid(diff_id: &Digest) -> [u8; 16] {
     uuid(diff_id, None)
 }
 
-/// Returns whether a file is the image of a layer that is the same over all others, as msb writes it.
-pub fn is_layer_image(path: &Path, diff_id: &Digest) -> bool {
+/// Returns whether a file is the image of a layer as msb writes it: the one that is the same over all others,
+/// or the one over those that a chain ID names.
+pub fn is_layer_image(path: &Path, diff_id: &Digest, chain: Option<&Digest>) -> bool {
     let image = File::open(path).ok().map(Image::open);
-    matches!(image, Some(Ok(image)) if image.superblock().uuid == layer_uuid(diff_id))
+    matches!(image, Some(Ok(image)) if image.superblock().uuid == uuid(diff_id, chain))
 }
 
 /// Returns the UUID of an image: one for each layer, and for each place where it is another one.

@@ -37,7 +37,7 @@ const LAYERS: [&str; 2] = [
 ];
 
 const DAMAGED: &str =
-    "hint: what microsandbox has of this image is damaged: pull it with `msb pull`";
+    "hint: what microsandbox has of this image cannot be used: pull it with `msb pull`";
 
 type ChangeRecord = fn(&mut Value, &str);
 type ChangeLayer = fn(&Path, Vec<u8>);

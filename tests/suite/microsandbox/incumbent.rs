@@ -15,6 +15,7 @@ tests! {
     microsandbox_finds_and_reads_what_msb_serves;
     what_microsandbox_removes_is_not_lost_to_msb;
     microsandbox_merges_the_layers_of_msb_again;
+    microsandbox_reads_and_merges_layers_that_depend_on_others;
     msb_adopts_what_microsandbox_has_pulled;
 }
 
@@ -240,6 +241,47 @@ fn microsandbox_merges_the_layers_of_msb_again() {
     assert_eq!(their_answer(&env, "cached app:1"), digest);
     theirs(&env, "prune").success();
     env.msb("image verify").success();
+}
+
+/// One layer over two others: its files are two, and microsandbox takes each for the layer of its image.
+fn microsandbox_reads_and_merges_layers_that_depend_on_others() {
+    let env = TestEnv::untouched();
+    let upper = "bin/same => bin/sh\netc/new/deep = 2";
+    for name in ["one", "two"] {
+        let lower = format!("etc/\nbin/\nbin/sh = shell of {name}");
+        let image = Image::new(&format!("{name}:1"), &[&lower, upper]);
+        env.write("in.tar", &image.docker());
+        env.msb("load -q -i in.tar").success();
+    }
+    let report = env.json("store serve microsandbox --format json");
+    assert_eq!(report["unserved"], serde_json::json!([]), "{report}");
+    for name in ["one", "two"] {
+        let image = format!("{name}:1");
+        let shown = env.json(&format!("image inspect {image} --format json"));
+        let digest = shown["digest"].as_str().unwrap();
+        assert_eq!(their_answer(&env, &format!("cached {image}")), digest);
+        let line = format!("bin/same RegularFile 100644 0 shell of {name}");
+        let read = their_answer(&env, &format!("read {image}"));
+        assert!(read.lines().any(|it| it == line), "{read}");
+        theirs(&env, &format!("rebuild {image}")).success();
+        assert_eq!(their_answer(&env, &format!("cached {image}")), digest);
+        theirs(&env, &format!("save {image} saved.tar")).success();
+        let other = TestEnv::new();
+        other.write("saved.tar", &std::fs::read(env.path("saved.tar")).unwrap());
+        other.msb("load -q -i saved.tar").success();
+        let same = format!("image cat {image} /bin/same");
+        assert_eq!(
+            other.msb(&same).success().stdout,
+            format!("shell of {name}")
+        );
+    }
+    let report = env.json("store serve microsandbox --format json");
+    assert_eq!(report["present"].as_array().unwrap().len(), 2, "{report}");
+    theirs(&env, "prune").success();
+    assert_eq!(their_references(&env), [] as [String; 0]);
+    env.msb("image verify").success();
+    let report = env.json("store serve microsandbox --format json");
+    assert_eq!(report["added"].as_array().unwrap().len(), 2, "{report}");
 }
 
 fn msb_adopts_what_microsandbox_has_pulled() {

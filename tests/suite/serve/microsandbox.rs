@@ -1,6 +1,7 @@
 //! `store serve microsandbox`: the files, byte by byte as microsandbox keeps them, and what goes and what
 //! stays. The part of microsandbox is played by its rules; `incumbent` has microsandbox itself.
 
+mod dependent;
 mod failures;
 mod left_out;
 mod removals;
@@ -13,12 +14,13 @@ use serde_json::{Value, json};
 
 use crate::archive::{Image, hex, sha256};
 use crate::env::TestEnv;
-use crate::mount::{Mounted, assert_same, nodes};
+use crate::mount::{Mounted, Nodes, assert_same, nodes};
 use crate::tests;
 
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
         tests(),
+        dependent::tests(),
         failures::tests(),
         left_out::tests(),
         removals::tests(),
@@ -99,7 +101,11 @@ fn names(env: &TestEnv, image: &str) -> (Vec<PathBuf>, PathBuf, PathBuf) {
     let digest = text(&details["digest"]);
     (
         layers
-            .map(|layer| named(env, "layers", &text(&layer["diff_id"]), "erofs"))
+            .map(|layer| {
+                let digest = layer["chain_id"].as_str().map(str::to_owned);
+                let digest = digest.unwrap_or_else(|| text(&layer["diff_id"]));
+                named(env, "layers", &digest, "erofs")
+            })
             .collect(),
         named(env, "fsmeta", &digest, "erofs"),
         named(env, "vmdk", &digest, "vmdk"),
@@ -221,11 +227,18 @@ fn blob(env: &TestEnv, digest: &Value) -> PathBuf {
     cache(env).join("blobs").join(name)
 }
 
-/// What a guest of microsandbox mounts, without any option: one disk of all extents.
 fn the_disk_of_a_served_image_shows_what_an_overlay_shows() {
     let env = loaded(&[app()]);
     serve(&env, "");
-    let (layers, _, disk) = names(&env, "app:1");
+    let shown = assert_shows_an_overlay(&env, "app:1");
+    assert!(shown.contains_key(Path::new("opt/new")));
+    assert!(!shown.contains_key(Path::new("etc/old")));
+}
+
+/// Asserts that what a guest of microsandbox mounts, without any option, shows what the layers show over each
+/// other, and returns that: one disk of all extents.
+fn assert_shows_an_overlay(env: &TestEnv, image: &str) -> Nodes {
+    let (layers, _, disk) = names(env, image);
     let mut bytes = Vec::new();
     for line in fs::read_to_string(&disk).unwrap().lines() {
         if let Some(line) = line.strip_prefix("RW ") {
@@ -239,8 +252,7 @@ fn the_disk_of_a_served_image_shows_what_an_overlay_shows() {
     let overlay = Mounted::overlay(&layers);
     let (shown, expected) = (nodes(mounted.path()), nodes(overlay.path()));
     assert_same(&shown, &expected, "the disk of microsandbox");
-    assert!(mounted.path().join("opt/new").exists());
-    assert!(!mounted.path().join("etc/old").exists());
+    shown
 }
 
 fn serving_again_changes_nothing() {
@@ -313,10 +325,11 @@ fn a_setting_serves_what_is_loaded() {
     );
     env.write(
         "in.tar",
-        &Image::new("bad:1", &["first = f", "second => first"]).docker(),
+        &Image::of("bad:1", vec![left_out::with_acl()]).docker(),
     );
     let run = env.msb("load -i in.tar").success();
-    let told = "note: not served to microsandbox: bad:1: layers depend on those below them";
+    let told =
+        "note: not served to microsandbox: bad:1: microsandbox cannot read what layers contain";
     assert!(run.stderr.contains(told), "{run:?}");
     let other = TestEnv::new();
     set(&other, &json!(env.home().join("other")));

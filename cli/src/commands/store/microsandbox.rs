@@ -14,8 +14,8 @@ use crate::ui::Ui;
 ///
 /// microsandbox 0.7 then takes them as if it had pulled them: each name of an image gets a record, and the
 /// files of its layers and of its merged root filesystem get one more name in the cache of microsandbox.
-/// Nothing is copied. What microsandbox removes of these names is not lost to msb. Images stay out if layers
-/// depend on those below them, or if microsandbox has files of its own for them.
+/// Nothing is copied. What microsandbox removes of these names is not lost to msb. Images stay out if
+/// microsandbox cannot read their layers, or has files of its own for them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -37,7 +37,7 @@ pub(super) fn prune(
     let mut unused = entries(directory)?;
     unused.retain(|entry| {
         !needed.contains(&entry.diff_id)
-            && (is_layer_image(&entry.path, &entry.diff_id) || is_dangling(&entry.path))
+            && (is_layer_image(&entry.path, &entry.diff_id, None) || is_dangling(&entry.path))
     });
     let references = References::find(&options.containerd_root)?;
     for entry in unused {

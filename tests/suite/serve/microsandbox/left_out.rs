@@ -13,7 +13,6 @@ use crate::env::TestEnv;
 use crate::tests;
 
 tests! {
-    layers_that_depend_on_those_below_stay_out_and_the_others_go;
     what_its_reader_does_not_take_is_not_served;
     an_image_for_another_platform_or_without_a_name_is_not_served;
     files_of_microsandbox_stay_and_broken_ones_are_replaced;
@@ -23,21 +22,8 @@ tests! {
     a_layer_that_is_missing_is_told;
 }
 
-fn layers_that_depend_on_those_below_stay_out_and_the_others_go() {
-    let env = loaded(&[Image::new("app:1", &["first = f", "second => first"])]);
-    let run = env.msb("store serve microsandbox").success();
-    let told = "not served: app:1: layers depend on those below them (1 layer)";
-    assert!(run.stderr.contains(told), "{run:?}");
-    let (layers, merged, disk) = names(&env, "app:1");
-    assert!(layers[0].exists() && !layers[1].exists());
-    assert!(!merged.exists() && !disk.exists() && !app_record(&env).exists());
-    let report = serve(&env, "");
-    assert_eq!(report["unserved"][0]["reason"], "dependent_layers");
-    env.msb("image verify").success();
-}
-
 /// A layer with an attribute of which microsandbox does not know the namespace.
-fn with_acl() -> Vec<u8> {
+pub(super) fn with_acl() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let acl: [u8; 28] = [
         2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 4, 0, 4, 0, 255, 255, 255, 255, 32, 0, 4, 0,
