@@ -19,6 +19,7 @@ tests! {
     an_image_of_nothing_is_an_empty_directory needs Tar;
     export_refuses_to_write_to_a_terminal needs Tmux;
     an_export_that_cannot_be_is_refused_before_anything_is_written;
+    an_export_to_a_full_disk_leaves_nothing needs Root;
     an_export_that_is_killed_leaves_nothing;
     an_export_is_stopped_by_a_signal_and_leaves_nothing;
 }
@@ -136,6 +137,23 @@ fn names(env: &TestEnv) -> Vec<String> {
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
+}
+
+fn an_export_to_a_full_disk_leaves_nothing() {
+    let env = big();
+    let small = Mounted::tmpfs(1 << 20);
+    let output = small.path().join("out.tar");
+    let line = format!("image export -q big:1 -o {}", output.display());
+    env.msb(&line)
+        .failure(&["No space left", "hint: ", "--output"]);
+    assert_eq!(small.path().read_dir().unwrap().count(), 0);
+    // What was there stays.
+    std::fs::write(&output, "before").unwrap();
+    env.msb(&line).failure(&["No space left"]);
+    assert_eq!(std::fs::read(&output).unwrap(), b"before");
+    assert_eq!(small.path().read_dir().unwrap().count(), 1);
+    // What the hint says helps.
+    env.msb("image export -q big:1 -o out/new.tar").success();
 }
 
 /// Kills an export at every moment of its life, and looks for what it leaves.

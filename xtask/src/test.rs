@@ -48,6 +48,7 @@ const TOOLS: &[&str] = &[
     "uidmap",
     "umoci",
     "unzip",
+    "xfsprogs",
     "xz-utils",
     "zip",
 ];

@@ -29,6 +29,7 @@ tests! {
     a_merged_image_that_is_not_right_is_found_and_made_again;
     a_disk_that_cannot_be_written_leaves_nothing;
     a_full_disk_leaves_no_half_of_a_disk needs Root;
+    a_raw_disk_takes_no_room_where_files_can_share_blocks needs Root, Xfs;
 }
 
 /// Layers that hide, replace and add to each other.
@@ -503,11 +504,49 @@ fn a_full_disk_leaves_no_half_of_a_disk() {
     let large = format!("large = {}", "x".repeat(600 << 10));
     let env = loaded(&[&large, "small = 1"]);
     let small = Mounted::tmpfs(256 << 10);
-    for kind in ["raw", "erofs"] {
+    for kind in ["raw", "erofs", "raw --verity", "erofs --verity"] {
         let output = small.path().join("disk");
         let line = format!("image disk app:1 --type {kind} -o {}", output.display());
         env.msb(&line).failure(&["No space left", "--output"]);
         let left: Vec<_> = small.path().read_dir().unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+fn a_raw_disk_takes_no_room_where_files_can_share_blocks() {
+    const LARGE: u64 = 16 << 20;
+    let mut random = fastrand::Rng::with_seed(1);
+    let text: String = std::iter::repeat_with(|| random.alphanumeric())
+        .take(usize::try_from(LARGE).unwrap())
+        .collect();
+    let layers = [format!("large = {text}"), "small = 1".to_owned()];
+    let layers = layers.each_ref().map(String::as_str);
+    let used = |place: &Path| {
+        rustix::fs::sync();
+        let all = rustix::fs::statvfs(place).unwrap();
+        (all.f_blocks - all.f_bfree) * all.f_frsize
+    };
+    let mut disks = Vec::new();
+    for (place, copies) in [
+        (Mounted::xfs(), false),
+        (Mounted::ext4(96 << 20, 1000), true),
+    ] {
+        let env = TestEnv::new().with_home(&place.path().join("home"));
+        load(&env, &layers);
+        disk(&env, "--type vmdk");
+        let at = place.path().display();
+        let before = used(place.path());
+        for line in [
+            format!("image disk app:1 -q --type raw -o {at}/disk"),
+            format!("image disk app:1 -q --type raw --verity -o {at}/proven"),
+            // Layers with a hash tree of their own are copies, too.
+            format!("store serve containerd -q --dm-verity {at}/layers"),
+        ] {
+            env.msb(&line).success();
+        }
+        let room = used(place.path()) - before;
+        assert_eq!(room > LARGE, copies, "{room} bytes");
+        disks.push(std::fs::read(place.path().join("disk")).unwrap());
+    }
+    assert!(disks[0] == disks[1]);
 }

@@ -112,6 +112,20 @@ impl Mounted {
         Self::at(directory)
     }
 
+    /// Mounts an empty XFS of the least size that it may have, whose files can share blocks.
+    pub(crate) fn xfs() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        disk.as_file().set_len(300 << 20).unwrap();
+        run(Command::new("mkfs.xfs").arg("-q").arg(disk.path()));
+        // The loop device keeps the file.
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(disk.path())
+            .arg(directory.path()));
+        Self::at(directory)
+    }
+
     /// Mounts layers over each other as overlayfs does for a container, the bottom one first.
     pub(crate) fn overlay(layers: &[impl AsRef<Path>]) -> Self {
         let directory = tempfile::tempdir().unwrap();

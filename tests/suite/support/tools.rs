@@ -64,6 +64,8 @@ pub(crate) enum Tool {
     VirtualMachine,
     /// What makes and checks dm-verity trees.
     Veritysetup,
+    /// What makes an XFS.
+    Xfs,
     /// GNU tar
     Tar,
     /// What packs files in other ways than archives of images: lz4, xz and zip.
@@ -127,6 +129,7 @@ impl Tool {
                 answers("qemu-system-x86_64") && guest_kernel("vmlinuz").is_file()
             }
             Self::Veritysetup => answers("veritysetup"),
+            Self::Xfs => succeeds("mkfs.xfs -V"),
             Self::Tar => answers("tar"),
             Self::Packers => answers("lz4") && answers("xz") && exists("zip") && exists("unzip"),
             Self::Fixtures => fixtures().is_some(),
