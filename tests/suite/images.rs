@@ -1,5 +1,7 @@
 //! The images of a store: their names and digests, what is in them, and whether they are whole.
 
+mod contents;
+mod differences;
 pub(crate) mod digests;
 mod inside;
 mod naming;
@@ -9,6 +11,8 @@ mod verify;
 /// Returns the tests of this directory.
 pub(crate) fn all() -> Vec<crate::Test> {
     let tests = [
+        contents::tests(),
+        differences::tests(),
         digests::tests(),
         inside::tests(),
         naming::tests(),
