@@ -259,6 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_whose_digest_is_damaged_is_told_and_keeps_no_other_image() {
+        for column in ["diff_id", "chain", "blob_digest"] {
+            let store = TestStore::new();
+            let one = store.add("one", &["a"], &["one"]);
+            store.add("two", &["b"], &["two"]);
+            let catalogue = rusqlite::Connection::open(store.path("db/images.db")).unwrap();
+            // What a disk does to bytes keeps to no rule of the schema.
+            catalogue
+                .pragma_update(None, "foreign_keys", false)
+                .unwrap();
+            catalogue
+                .execute(
+                    &format!("UPDATE msb_image_layer SET {column} = 'nonsense' WHERE image = ?1"),
+                    [one.manifest_digest.to_string()],
+                )
+                .unwrap();
+            let listed = list(&store.store, &ListOptions::default()).unwrap();
+            assert_eq!(listed.images.len(), 1, "{column}");
+            assert_eq!(listed.rows()[0].reference, "two:latest", "{column}");
+            let incomplete = listed.incomplete.unwrap().to_string();
+            assert!(incomplete.contains("one"), "{column}: {incomplete}");
+        }
+    }
+
+    #[test]
     fn lists_have_the_order_that_was_asked_for() {
         let store = TestStore::new();
         store.add("first", &["a"], &["m", "z"]);
