@@ -24,6 +24,18 @@ pub trait Archive {
 }
 
 impl dyn Archive + '_ {
+    /// Returns the one entry that an input is seen as which is not a tar archive. `not-mine` says that there
+    /// are others, or that it is not a file.
+    pub fn only_file(&self) -> Result<Entry, Error> {
+        let mut entries = self.entries();
+        match (entries.next(), entries.next()) {
+            (Some(entry), None) if entry.kind == EntryKind::File => Ok(entry),
+            _ => Err(Error::NotMine(
+                "it is an archive of another kind".to_owned(),
+            )),
+        }
+    }
+
     /// Returns all of a file, which is to be no longer than `limit` bytes.
     ///
     /// `too-large` names the file and the limit; `malformed` says that it is not a file.

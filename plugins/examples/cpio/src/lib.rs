@@ -94,7 +94,7 @@ impl Format for CpioFormat {
 impl Layers for CpioFormat {
     fn open(archive: Box<dyn Archive>, name: &str) -> Result<Box<dyn Stream>, Error> {
         if name != LAYER {
-            return Err(Error::Missing(format!("there is no layer {name}")));
+            return Err(Error::Missing(format!("the plan has no layer `{name}`")));
         }
         let cpio = Cpio::read(archive.as_ref())?;
         Ok(Box::new(Opened {

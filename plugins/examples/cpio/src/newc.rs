@@ -77,15 +77,7 @@ struct Header {
 impl Cpio {
     /// Reads the headers of all archives in the input.
     pub(crate) fn read(archive: &dyn Archive) -> Result<Self, Error> {
-        let mut entries = archive.entries();
-        let input = match (entries.next(), entries.next()) {
-            (Some(entry), None) if entry.kind == EntryKind::File => entry,
-            _ => {
-                return Err(Error::NotMine(
-                    "it is an archive of another kind".to_owned(),
-                ));
-            }
-        };
+        let input = archive.only_file()?;
         let mut window = Window::default();
         let start = window.read_exact(archive, 0, HEADER)?;
         if !is_magic(&start) {

@@ -1,8 +1,8 @@
 //! An OCI layout in a zip archive as images: what CI systems make of a folder that they keep, such as
 //! `actions/upload-artifact` of GitHub.
 //!
-//! Such an input is no tar, so the plugin finds it as one entry. Its directory is at its end. Documents are
-//! read out of it here; each layer is a member that the host has inflated, and compares with its digest.
+//! A zip archive is not a tar, so the host shows it as one entry, whose directory lies at its end. The plugin
+//! reads documents itself. It inflates each layer when the host asks for it, and the host compares its digest.
 
 mod body;
 mod members;
@@ -59,7 +59,8 @@ impl Layers for ZipLayout {
     fn open(archive: Box<dyn Archive>, name: &str) -> Result<Box<dyn Stream>, Error> {
         let zip = Zip::open(archive.as_ref())?;
         let member = zip.member(name);
-        let member = member.ok_or_else(|| Error::Missing(format!("there is no layer {name}")))?;
+        let member =
+            member.ok_or_else(|| Error::Missing(format!("the plan has no layer `{name}`")))?;
         Ok(Box::new(Opened {
             body: Body::of(member)?,
             archive,

@@ -50,15 +50,7 @@ pub(crate) enum Packing {
 impl Zip {
     /// Reads the directory.
     pub(crate) fn open(archive: &dyn Archive) -> Result<Self, Error> {
-        let mut entries = archive.entries();
-        let input = match (entries.next(), entries.next()) {
-            (Some(entry), None) if entry.kind == EntryKind::File => entry,
-            _ => {
-                return Err(Error::NotMine(
-                    "it is an archive of another kind".to_owned(),
-                ));
-            }
-        };
+        let input = archive.only_file()?;
         let start = archive.read(input.index, 0, 4)?;
         if !MAGIC.contains(&start.as_slice()) {
             return Err(Error::NotMine(
@@ -109,10 +101,12 @@ impl Zip {
         match self.members.iter().find(is_tar) {
             Some(tar) => Error::Unsupported(format!(
                 "the zip archive holds `{0}{1}`, which is loaded without the zip around it: \
-                 unzip -p INPUT '{0}{1}' | msb load",
-                self.folder, tar.path
+                 unzip -p INPUT {2} | msb load",
+                self.folder,
+                tar.path,
+                quoted(&format!("{}{}", self.folder, tar.path))
             )),
-            None => Error::NotMine("there is no index.json of an OCI layout in it".to_owned()),
+            None => Error::NotMine("it has no `index.json` of an OCI layout".to_owned()),
         }
     }
 
@@ -120,8 +114,17 @@ impl Zip {
         let member = usize::try_from(index)
             .ok()
             .and_then(|it| self.members.get(it));
-        member.ok_or_else(|| Error::Missing(format!("there is no member {index}")))
+        member.ok_or_else(|| {
+            Error::Missing(format!(
+                "the zip archive has no member with the number {index}"
+            ))
+        })
     }
+}
+
+/// Returns a name as one word for a shell, whatever is in it: the archive chooses it.
+fn quoted(name: &str) -> String {
+    format!("'{}'", name.replace('\'', r"'\''"))
 }
 
 /// Returns a member, `None` for a folder and for a path that leads out of the archive.

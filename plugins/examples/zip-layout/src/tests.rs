@@ -123,6 +123,18 @@ fn what_is_not_this_format_says_so() {
 }
 
 #[test]
+fn a_name_in_a_command_stays_one_word_for_a_shell() {
+    let name = "it's; rm -rf x.tar";
+    let archive = input(zipped(&[(name.to_owned(), b"tar".to_vec())], false));
+    let error = read(&archive).unwrap_err();
+    let command = r"unzip -p INPUT 'it'\''s; rm -rf x.tar' | msb load";
+    assert!(
+        matches!(&error, Error::Unsupported(text) if text.contains(command)),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn an_archive_that_ends_early_or_lies_is_malformed() {
     let whole = zipped(&layout(""), false);
     for length in (4..whole.len()).step_by(3) {
