@@ -150,8 +150,8 @@ pub(super) fn layer_digest(key: &LayerKey) -> &Digest {
     key.chain.as_ref().unwrap_or(&key.diff_id)
 }
 
-/// Returns the layers, by the digests that they have there, that merged images of microsandbox's own refer to: the blocks of
-/// a file that it has written and that may be missing. Another file must not take such a name.
+/// Returns the layers that merged images of microsandbox's own refer to, by the digests that they have there: the
+/// blocks of a file that it has written and that may be missing. Another file must not take such a name.
 fn claimed_layers(home: &Home) -> Result<BTreeSet<String>, ServeError> {
     let foreign = Foreign::open(home)?;
     let mut claimed = BTreeSet::new();

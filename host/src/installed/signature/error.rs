@@ -1,10 +1,10 @@
-//! Why a signature does not do.
+//! Why a plugin counts as unsigned.
 
-/// Why a plugin is not taken for signed.
+/// Why a plugin counts as unsigned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// The key is none.
+    /// The key is malformed, or cannot be read.
     #[error("the key `{key}` cannot be used: {reason}")]
     Key {
         /// The key or its file.
@@ -20,8 +20,8 @@ pub enum SignatureError {
         /// What is wrong.
         reason: String,
     },
-    /// There is no signature of that kind.
-    #[error("there is no signature: {wanted} is not there")]
+    /// No signature was found that could be checked.
+    #[error("no signature found: {wanted} is missing")]
     Missing {
         /// What was looked for.
         wanted: String,

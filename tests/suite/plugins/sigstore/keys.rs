@@ -25,7 +25,7 @@ fn a_bundle_of_a_key_is_checked_with_and_without_a_log() {
     scene
         .env
         .msb(install)
-        .failure(&["there is no signature", "`.sigstore.json`"]);
+        .failure(&["no signature found", "`.sigstore.json`"]);
     let content = authority::signed_bytes(&key, bytes);
     let record = authority::record_of_bytes(&content, &key.pem(), bytes);
     let material = json!({"publicKey": {"hint": ""}});
@@ -112,11 +112,10 @@ fn what_refers_to_a_manifest_is_found_by_the_list_and_by_its_tag() {
         "plugin install {reference} --identity {IDENTITY} --issuer {ISSUER} --trust-root root.json"
     );
     for install in [&by_key, &by_identity] {
-        scene.env.msb(install).failure(&[
-            "there is no signature",
-            "refers to its manifest",
-            ".sig`",
-        ]);
+        scene
+            .env
+            .msb(install)
+            .failure(&["no signature found", "refers to its manifest", ".sig`"]);
     }
     let subject = json!({
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
