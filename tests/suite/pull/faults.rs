@@ -125,12 +125,7 @@ impl Scene {
         let run = self.pull().failure(words);
         self.assert_nothing_shown();
         let left = self.left();
-        let is_part = |name: &String| {
-            std::path::Path::new(name)
-                .extension()
-                .is_some_and(|it| it == "part")
-        };
-        assert!(left.iter().all(is_part), "{left:?}");
+        assert!(left.iter().all(|name| is_part(name)), "{left:?}");
         self.registry.heal();
         run
     }
@@ -143,6 +138,15 @@ impl Scene {
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
+    }
+
+    /// Returns how many bytes pulls have kept for later ones to go on with.
+    pub(crate) fn kept(&self) -> u64 {
+        let tmp = self.env.home().join("cache/tmp");
+        let parts = self.left().into_iter().filter(|name| is_part(name));
+        parts
+            .map(|name| std::fs::metadata(tmp.join(name)).map_or(0, |it| it.len()))
+            .sum()
     }
 
     /// Asserts that no image is there.
@@ -174,6 +178,13 @@ impl Scene {
         let requests = self.registry.asked(&Self::on_big());
         requests.iter().map(|request| request.sent).sum()
     }
+}
+
+/// Tells whether a file is what a pull keeps of a blob.
+fn is_part(name: &str) -> bool {
+    std::path::Path::new(name)
+        .extension()
+        .is_some_and(|it| it == "part")
 }
 
 impl Drop for Scene {

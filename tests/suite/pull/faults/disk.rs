@@ -43,7 +43,8 @@ fn a_full_disk_ends_the_pull_and_leaves_nothing() {
     scene.pulls();
 }
 
-/// Starts a pull that waits in the middle of the big layer.
+/// Starts a pull that waits in the middle of the big layer, and has some of it on disk: what was only
+/// sent may still be on its way.
 fn stuck(scene: &Scene) -> std::process::Child {
     scene
         .registry
@@ -55,7 +56,7 @@ fn stuck(scene: &Scene) -> std::process::Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while scene.sent() < MIDDLE {
+    while scene.sent() < MIDDLE || scene.kept() == 0 {
         std::thread::sleep(Duration::from_millis(10));
     }
     pull
