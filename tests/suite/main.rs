@@ -53,12 +53,15 @@ const SLOWEST: usize = 20;
 
 /// Tests that `cargo xtask test --quick` leaves out, since they take long: they run other people's
 /// compilers, wait for what never answers, make images of millions of bytes, or try a great many inputs.
-const LONG: [&str; 32] = [
+const LONG: [&str; 41] = [
     "auth::commands",
     "auth::login",
     "auth::other_tools",
+    "auth::roles::a_provider_in_python",
+    "auth::roles::a_wish_of_a_provider",
     "auth::sources",
     "cli::interrupts::",
+    "disks::compressed::",
     "docs::advice",
     "documents::",
     "guest::",
@@ -68,11 +71,14 @@ const LONG: [&str; 32] = [
     "load::amplification::",
     "load::engine_outputs::",
     "load::resources::",
+    "microsandbox::adopt::",
     "microsandbox::incumbent::",
     "oracle::fixtures::",
     "oracle::truth::",
+    "plugins::bombs::",
     "plugins::compiled::",
     "plugins::conformance",
+    "plugins::device_login::",
     "plugins::examples::",
     "plugins::guide",
     "plugins::hostile",
@@ -81,11 +87,14 @@ const LONG: [&str; 32] = [
     "plugins::scaffold",
     "pull::",
     "registry::",
+    "save::round_trip::",
     "scale::growth::",
     "scale::layers::",
+    "serve::microsandbox::failures::",
     "store::catalogue::",
     "store::full_disk::",
     "store::home::",
+    "store::random_operations::",
 ];
 
 /// A test and what it needs.
