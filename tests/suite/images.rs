@@ -6,6 +6,7 @@ pub(crate) mod digests;
 mod inside;
 mod naming;
 mod references;
+mod sha512;
 mod verify;
 
 /// Returns the tests of this directory.
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<crate::Test> {
         inside::tests(),
         naming::tests(),
         references::tests(),
+        sha512::tests(),
         verify::tests(),
     ];
     tests.into_iter().flatten().collect()

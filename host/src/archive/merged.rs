@@ -89,7 +89,13 @@ impl Tree<'_> {
             name: layer.diff_id.short(),
             size: Some(layer.size),
         });
-        let rebuilt = layer::rebuild(&erofs, &recipe, &mut io::sink(), self.cancel);
+        let rebuilt = layer::rebuild(
+            &erofs,
+            &recipe,
+            layer.diff_id.algorithm(),
+            &mut io::sink(),
+            self.cancel,
+        );
         let rebuilt = rebuilt.map_err(|source| ArchiveError::Layer {
             diff_id: layer.diff_id.clone(),
             source,

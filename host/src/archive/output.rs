@@ -184,7 +184,13 @@ impl ArchiveOutput for TarOutput {
             },
             error: None,
         };
-        let rebuilt = layer::rebuild(&erofs, &recipe, &mut output, &self.cancel);
+        let rebuilt = layer::rebuild(
+            &erofs,
+            &recipe,
+            layer.diff_id.algorithm(),
+            &mut output,
+            &self.cancel,
+        );
         if let Some(source) = output.error {
             return Err(ArchiveError::Write {
                 name: self.name.clone(),

@@ -208,9 +208,9 @@ impl ConvertContext<'_> {
             chain: &chain,
         };
         std::thread::scope(|scope| {
-            let cancel = self.cancel;
+            let (cancel, algorithm) = (self.cancel, diff_id.algorithm());
             let rebuilding =
-                scope.spawn(move || layer::rebuild(erofs, recipe, &mut writer, cancel));
+                scope.spawn(move || layer::rebuild(erofs, recipe, algorithm, &mut writer, cancel));
             let converted = self.convert(reader, request);
             let rebuilt = rebuilding
                 .join()

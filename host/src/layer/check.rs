@@ -123,7 +123,8 @@ pub fn check(
         return Ok(faults);
     }
     let mut counted = Counted(advanced);
-    match rebuild(image, recipe, &mut counted, cancel) {
+    let algorithm = expected_layer.diff_id.algorithm();
+    match rebuild(image, recipe, algorithm, &mut counted, cancel) {
         Ok(rebuilt) if rebuilt.digest == *expected_layer.diff_id => {}
         Ok(rebuilt) => faults.push(Fault::Contents {
             expected: expected_layer.diff_id.clone(),

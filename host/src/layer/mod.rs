@@ -15,6 +15,7 @@ mod dependence;
 mod error;
 mod flat;
 mod foreign;
+mod hashed_output;
 #[cfg(feature = "registry")]
 mod identity;
 mod images;

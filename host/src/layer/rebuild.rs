@@ -6,24 +6,23 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::LayerError;
+use super::hashed_output::HashedOutput;
 use super::recipe::{RecipeReader, Step, read_error};
 use crate::cancel::Cancel;
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest};
 use crate::tar::FileRange;
-
-/// Bytes read from the image at a time.
-const BUFFER: usize = 256 << 10;
 
 /// A tar that was rebuilt.
 #[derive(Clone, Debug)]
 pub struct Rebuilt {
     /// Its length.
     pub bytes: u64,
-    /// Its digest: the layer's `diff_id`, if the store is whole.
+    /// Its digest by the algorithm that was asked for: the layer's `diff_id`, if the store is whole.
     pub digest: Digest,
 }
 
-/// Writes the tar that a layer was made from, byte for byte.
+/// Writes the tar that a layer was made from, byte for byte, and hashes it by `algorithm`, that of its
+/// `diff_id`.
 ///
 /// # Errors
 /// [`LayerError::DamagedRecipe`] when the recipe is broken or points outside of the image. Bytes
@@ -31,20 +30,16 @@ pub struct Rebuilt {
 pub fn rebuild(
     erofs: &File,
     recipe: &File,
+    algorithm: Algorithm,
     output: &mut dyn Write,
     cancel: &Cancel,
 ) -> Result<Rebuilt, LayerError> {
     let mut recipe = open(recipe)?;
-    let mut output = Hashed {
-        output,
-        hasher: Hasher::default(),
-        bytes: 0,
-    };
-    let mut buffer = vec![0; BUFFER];
+    let mut output = HashedOutput::new(output, algorithm);
     loop {
         cancel.check()?;
         match recipe.step()? {
-            Step::Literal(bytes) => output.write(bytes)?,
+            Step::Literal(bytes) => output.put(bytes)?,
             Step::Data { offset, length } => {
                 let end = offset.checked_add(length).ok_or(LayerError::DamagedRecipe(
                     "it points past the end of the image",
@@ -53,22 +48,22 @@ pub fn rebuild(
                 while offset < end {
                     cancel.check()?;
                     let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
-                    let (target, _) = buffer.split_at_mut(left.min(BUFFER));
+                    let space = output.space()?;
+                    let count = left.min(space.len());
+                    let (target, _) = space.split_at_mut(count);
                     erofs
                         .read_exact_at(target, offset)
                         .map_err(|source| image_error(offset, source))?;
-                    output.write(target)?;
-                    offset += target.len() as u64;
+                    output.add(count);
+                    offset += count as u64;
                 }
             }
-            Step::End { tar_size } if tar_size != output.bytes => {
+            Step::End { tar_size } if tar_size != output.bytes() => {
                 return Err(LayerError::DamagedRecipe("its length is another"));
             }
             Step::End { .. } => {
-                return Ok(Rebuilt {
-                    bytes: output.bytes,
-                    digest: output.hasher.finish(),
-                });
+                let (bytes, digest) = output.finish()?;
+                return Ok(Rebuilt { bytes, digest });
             }
         }
     }
@@ -87,20 +82,5 @@ fn image_error(offset: u64, source: io::Error) -> LayerError {
             LayerError::DamagedRecipe("it points past the end of the image")
         }
         _ => LayerError::Image { offset, source },
-    }
-}
-
-struct Hashed<'a> {
-    output: &'a mut dyn Write,
-    hasher: Hasher,
-    bytes: u64,
-}
-
-impl Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
-        self.output.write_all(bytes).map_err(LayerError::Output)?;
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
     }
 }

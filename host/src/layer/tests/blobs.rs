@@ -196,6 +196,7 @@ fn digests_may_be_sha512() {
             let converted = converted.unwrap();
             assert_eq!(converted.blob_digest, sha512(&blob));
             assert_eq!(converted.diff_id, diff_id);
+            assert!(rebuilt(&converted) == archive);
         }
         let converted = convert_with(&*blob, |options| {
             options.expected_blob = Some((sha512(&blob), None));

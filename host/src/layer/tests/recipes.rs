@@ -20,6 +20,7 @@ fn rebuild_from(erofs: &[u8], recipe: &[u8]) -> Result<Vec<u8>, LayerError> {
     rebuild(
         &file(erofs),
         &file(recipe),
+        Algorithm::Sha256,
         &mut archive,
         &Cancel::default(),
     )?;
@@ -186,10 +187,17 @@ fn an_output_that_fails_is_not_a_damaged_store() {
 
     let layer = convert_tar(&tar("file a data=hello")).unwrap();
     let Converted { erofs, recipe, .. } = &layer.converted;
-    let error = rebuild(erofs, recipe, &mut Full, &Cancel::default()).unwrap_err();
+    let error = rebuild(
+        erofs,
+        recipe,
+        Algorithm::Sha256,
+        &mut Full,
+        &Cancel::default(),
+    )
+    .unwrap_err();
     assert!(error.is_output(), "{error}");
     let cancel = Cancel::default();
     cancel.cancel();
-    let error = rebuild(erofs, recipe, &mut Vec::new(), &cancel).unwrap_err();
+    let error = rebuild(erofs, recipe, Algorithm::Sha256, &mut Vec::new(), &cancel).unwrap_err();
     assert!(matches!(error, LayerError::Cancelled(_)));
 }
