@@ -55,8 +55,10 @@ pub struct BlobReader<'a> {
     elsewhere: Option<String>,
     /// Bytes of the response that came before.
     known: u64,
-    /// The endpoint refuses to send a part of the blob.
+    /// The endpoint does not send the part of the blob that it is asked for.
     wants_all: bool,
+    /// Where the response ends, if it is less than what was asked for.
+    part_end: Option<u64>,
     chunk: Bytes,
 }
 
@@ -91,6 +93,7 @@ impl Repository {
             elsewhere: None,
             known: 0,
             wants_all: false,
+            part_end: None,
             chunk: Bytes::new(),
             request,
             on_retry,
@@ -197,6 +200,11 @@ impl<'a> BlobReader<'a> {
             Ok(None) if matches!(self.body, Some(Body::Encoded(_))) => {
                 return Err(self.size_error(self.offset));
             }
+            // The rest is asked for next.
+            Ok(None) if self.part_end == Some(self.offset) => {
+                self.body = None;
+                return Ok(None);
+            }
             Ok(None) => return Err(self.unread(Unread::Broken(None))),
             Err(unread) => return Err(self.unread(unread)),
         };
@@ -218,8 +226,9 @@ impl<'a> BlobReader<'a> {
         if !error.is_of_the_place() {
             return Err(error);
         }
-        // This says nothing about the blob: the same endpoint may still have it as a whole.
-        if error.refuses_range() && self.offset > 0 && !self.wants_all {
+        // The same endpoint may still have the blob as a whole: servers and proxies that do not know
+        // ranges say so in many ways.
+        if error.may_refuse_range() && self.asks_for_part() {
             self.wants_all = true;
             return Ok(());
         }
@@ -254,6 +263,11 @@ impl<'a> BlobReader<'a> {
         let silence = self.attempts.patience.silent();
         self.attempts = repository.attempts(self.endpoint()?, silence);
         Ok(())
+    }
+
+    /// Returns whether the rest of the blob is asked for, and not all of it.
+    fn asks_for_part(&self) -> bool {
+        self.offset > 0 && !self.wants_all
     }
 
     fn endpoint(&self) -> Result<&'a Endpoint, RegistryError> {

@@ -108,12 +108,16 @@ impl RegistryError {
         }
     }
 
-    /// Returns whether a server does not send a part of what it was asked for.
-    pub(super) fn refuses_range(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Status { status: 416, .. } | Kind::Elsewhere { status: 416, .. }
-        )
+    /// Returns whether a server that was asked for a part of something may only refuse to send parts:
+    /// 416 says so, and some say 400, 403 or 501.
+    pub(super) fn may_refuse_range(&self) -> bool {
+        match self.kind {
+            Kind::Denied { .. } => true,
+            Kind::Status { status, .. } | Kind::Elsewhere { status, .. } => {
+                matches!(status, 400..=499 | 501) && !matches!(status, 408 | 425 | 429 | 499)
+            }
+            _ => false,
+        }
     }
 
     /// Returns whether another server than the registry says that it will not give something.

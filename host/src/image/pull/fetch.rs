@@ -56,6 +56,14 @@ impl Fetch<'_> {
         let registry_digest = resolved.registry_digest();
         let failed = |error| PullError::of(reference, host, error);
         let (store, context) = (self.store, &self.context);
+        if force {
+            // What is fetched again is fetched from its beginning.
+            for layer in self.layers {
+                store
+                    .drop_part(&layer.digest)
+                    .map_err(|error| failed(error.into()))?;
+            }
+        }
         let blobs = self.layers.iter().map(|layer| &layer.digest);
         // A load does not wait for the network: if several processes make one layer, the first one
         // publishes it, and the others find it there.

@@ -19,6 +19,9 @@ use crate::registry::{body, page};
 
 /// Bytes that are taken at once of what has an encoding.
 const DECODED: usize = 64 << 10;
+/// Bytes that an answer to a request for the rest of a blob has at least, unless it has all of them: with
+/// less in each, a server could ask for any number of requests.
+const LEAST_PIECE: u64 = 64 << 10;
 
 /// Bytes on their way.
 pub(super) enum Body<'a> {
@@ -33,8 +36,7 @@ impl<'a> BlobReader<'a> {
     pub(super) fn open(&mut self) -> Result<Body<'a>, RegistryError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if self.offset > 0
-            && !self.wants_all
+        if self.asks_for_part()
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset))
         {
             headers.insert(RANGE, range);
@@ -58,25 +60,45 @@ impl<'a> BlobReader<'a> {
         };
         repository.answered(endpoint);
         let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
-        if is_part {
-            let range = response.headers().get(CONTENT_RANGE);
-            let begin = range.and_then(|value| begin(value.to_str().ok()?));
-            if begin != Some(self.offset) {
+        let length = response.content_length();
+        let range = is_part.then(|| self.range(response.headers(), length));
+        let range = match range {
+            None => Range::default(),
+            Some(Some(range)) => range,
+            // Nothing says what bytes these are.
+            Some(None) if self.asks_for_part() => {
+                drop(response);
+                self.wants_all = true;
+                return self.open();
+            }
+            Some(None) => {
                 let reason = "the range is not the one that was asked for";
                 return Err(endpoint.malformed(&self.what, &reason));
             }
-        }
-        let begin = if is_part { self.offset } else { 0 };
-        let length = response.content_length();
+        };
+        let begin = range.begin;
         let total = length.map(|length| begin.saturating_add(length));
         self.elsewhere = endpoint.elsewhere(response.url());
         let host = self.elsewhere.clone().unwrap_or_else(|| self.host());
         let waiter = repository.waiter(self.cancel);
         let mut incoming = Incoming::new(waiter, patience, response, &host, &self.what);
         self.known = self.offset - begin;
+        self.part_end = None;
         // What is as long as the blob is the blob, whatever else is said of it.
         if total == Some(self.request.size) {
             return Ok(Body::Plain(Box::new(incoming)));
+        }
+        // A server may send less than it was asked for. Source: RFC 9110 section 15.3.7.
+        if let Some(end) = total.filter(|end| begin > 0 && *end < self.request.size) {
+            if end - self.offset >= LEAST_PIECE {
+                self.part_end = Some(end);
+                return Ok(Body::Plain(Box::new(incoming)));
+            }
+            if self.asks_for_part() {
+                drop(incoming);
+                self.wants_all = true;
+                return self.open();
+            }
         }
         self.refuse_page(&mut incoming)?;
         let encoding = Encoding::of(incoming.response().headers());
@@ -88,7 +110,7 @@ impl<'a> BlobReader<'a> {
                 &format!("it is encoded in a way that msb has not asked for: {name}"),
             )),
             // A part of what is encoded is of no use.
-            (Ok(Some(_)), _) if is_part && !self.wants_all => {
+            (Ok(Some(_)), _) if is_part && self.asks_for_part() => {
                 drop(incoming);
                 self.wants_all = true;
                 self.open()
@@ -106,6 +128,19 @@ impl<'a> BlobReader<'a> {
                 Ok(Body::Encoded(reader))
             }
         }
+    }
+
+    /// Returns which bytes a partial answer holds, if the blob can go on with them.
+    fn range(&self, headers: &HeaderMap, length: Option<u64>) -> Option<Range> {
+        let size = self.request.size;
+        let whole = !self.asks_for_part() && length == Some(size);
+        let unsaid = whole.then(Range::default);
+        let stated = headers
+            .get(CONTENT_RANGE)
+            .and_then(|value| Range::parse(value.to_str().ok()?));
+        stated
+            .filter(|range| range.goes_on_at(self.offset, length, size))
+            .or(unsaid)
     }
 
     /// Refuses a page for people, whatever it is called where its length is not that of the blob.
@@ -152,22 +187,58 @@ pub(super) fn decoded(reader: &mut (dyn Read + Send)) -> io::Result<Option<Bytes
     Ok((count > 0).then(|| bytes.into()))
 }
 
-/// Returns the first byte of `bytes 5-9/10`. Source: RFC 9110 section 14.4.
-fn begin(range: &str) -> Option<u64> {
-    let (begin, _) = range.trim().strip_prefix("bytes ")?.split_once('-')?;
-    begin.trim().parse().ok()
+/// Which bytes of a blob an answer holds. Source: RFC 9110 section 14.4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Range {
+    begin: u64,
+    /// How long the whole is; none where the server does not say it.
+    whole: Option<u64>,
+}
+
+impl Range {
+    /// Reads `bytes 5-9/10`.
+    fn parse(text: &str) -> Option<Self> {
+        let (begin, rest) = text.trim().strip_prefix("bytes ")?.split_once('-')?;
+        let whole = rest.split_once('/').map(|(_, whole)| whole.trim());
+        Some(Self {
+            begin: begin.trim().parse().ok()?,
+            whole: whole.and_then(|whole| whole.parse().ok()),
+        })
+    }
+
+    /// Returns whether an answer of `length` bytes is of a blob of `size` bytes, and goes on where
+    /// `offset` bytes of it are there.
+    fn goes_on_at(self, offset: u64, length: Option<u64>, size: u64) -> bool {
+        let adds_something = length.is_none_or(|length| self.begin.saturating_add(length) > offset);
+        self.begin <= offset && adds_something && self.whole.is_none_or(|whole| whole == size)
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_beginning_of_a_range_is_read() {
-        assert_eq!(begin("bytes 5-9/10"), Some(5));
-        assert_eq!(begin("bytes 0-0/*"), Some(0));
+    fn the_range_of_an_answer_is_read() {
+        let range = |begin, whole| Some(Range { begin, whole });
+        assert_eq!(Range::parse("bytes 5-9/10"), range(5, Some(10)));
+        assert_eq!(Range::parse("bytes 0-0/*"), range(0, None));
+        assert_eq!(Range::parse("bytes 7-"), range(7, None));
         for text in ["bytes */10", "5-9/10", "bytes", "items 5-9/10", ""] {
-            assert_eq!(begin(text), None, "{text}");
+            assert_eq!(Range::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_range_is_used_that_goes_on_where_the_blob_ended() {
+        let usable = |text, length| Range::parse(text).unwrap().goes_on_at(5, length, 10);
+        assert!(usable("bytes 5-9/10", Some(5)));
+        assert!(usable("bytes 5-6/*", Some(2)));
+        assert!(usable("bytes 0-9/10", Some(10)));
+        assert!(usable("bytes 5-9/10", None));
+        assert!(!usable("bytes 6-9/10", Some(4)), "a byte is missing");
+        assert!(!usable("bytes 0-4/10", Some(5)), "nothing is new");
+        assert!(!usable("bytes 5-9/11", Some(5)), "it is of something else");
     }
 }

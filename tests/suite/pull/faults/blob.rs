@@ -1,6 +1,7 @@
 //! A layer whose bytes stop, or are not those that were promised.
 
 mod lengths;
+mod ranges;
 
 use std::time::Duration;
 
@@ -18,9 +19,6 @@ tests! {
     a_connection_that_is_reset_in_a_layer_is_resumed;
     drops_with_progress_in_between_do_not_use_up_the_attempts;
     drops_without_progress_end_the_pull;
-    a_registry_that_ignores_ranges_sends_all_again;
-    a_registry_that_refuses_ranges_sends_all_again;
-    a_range_other_than_the_one_asked_for_is_not_used;
     a_layer_that_stalls_is_asked_for_again;
     a_layer_that_stalls_for_ever_ends_the_pull;
     a_layer_that_drips_is_waited_for;
@@ -36,7 +34,7 @@ tests! {
 
 /// Returns the tests of this file and of the modules below it.
 pub(crate) fn all() -> Vec<crate::Test> {
-    let tests = [tests(), lengths::tests()];
+    let tests = [tests(), lengths::tests(), ranges::tests()];
     tests.into_iter().flatten().collect()
 }
 
@@ -77,61 +75,6 @@ fn drops_without_progress_end_the_pull() {
     scene.fails(&[&scene.registry.host(), &Scene::big()]);
     assert_eq!(scene.offsets().len(), 3);
     scene.pulls();
-}
-
-fn a_registry_that_ignores_ranges_sends_all_again() {
-    let scene = Scene::new();
-    let drop = fault::close_after(MIDDLE);
-    scene.registry.fault(Scene::on_big(), 1, drop);
-    let whole = fault::ignored_range();
-    scene.registry.fault(Scene::on_big(), ALWAYS, whole);
-    scene.pulls();
-    assert_eq!(scene.offsets()[1], MIDDLE);
-}
-
-fn a_registry_that_refuses_ranges_sends_all_again() {
-    let scene = Scene::new();
-    let drop = fault::close_after(MIDDLE);
-    scene.registry.fault(Scene::on_big(), 1, drop);
-    let refuse = fault::change(|answer| match answer.status {
-        206 => Answer::new(416, Vec::new()),
-        _ => answer,
-    });
-    scene.registry.fault(Scene::on_big(), ALWAYS, refuse);
-    scene.pulls();
-    assert_eq!(scene.offsets(), [0, MIDDLE, 0]);
-}
-
-/// Nothing says what bytes such an answer has, so nothing of it may be in the image.
-fn a_range_other_than_the_one_asked_for_is_not_used() {
-    for (times, value) in [
-        (1, "bytes 0-99/100"),
-        (1, "bytes 17-4000000/5000000"),
-        (1, "nonsense"),
-        (ALWAYS, "bytes 0-99/100"),
-    ] {
-        let scene = Scene::new();
-        scene.settings(&json!({"attempts": 3}));
-        let drop = fault::close_after(MIDDLE);
-        scene.registry.fault(Scene::on_big(), 1, drop);
-        let spoil = fault::change(move |mut answer| {
-            if answer.status == 206 {
-                answer.body.fill(b'x');
-                answer = answer.without("Content-Range").with("Content-Range", value);
-            }
-            answer
-        });
-        scene.registry.fault(Scene::on_big(), times, spoil);
-        let run = scene.pull();
-        if run.code == Some(0) {
-            scene.env.msb("image verify").success();
-        } else {
-            run.failure(&[&scene.registry.host(), &Scene::big()]);
-            scene.assert_nothing_shown();
-        }
-        scene.registry.heal();
-        scene.pulls();
-    }
 }
 
 fn a_layer_that_stalls_is_asked_for_again() {
