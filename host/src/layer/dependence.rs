@@ -9,7 +9,7 @@ bitflags::bitflags! {
         const ROOT = 1;
         /// The same of other directories.
         const DIRECTORIES = 1 << 1;
-        /// It has hard links to files that it does not have itself.
+        /// It has hard links to files that it does not have itself, or only later.
         const LINKS = 1 << 2;
         /// It hides something, which means nothing in the bottom layer.
         const MARKERS = 1 << 3;

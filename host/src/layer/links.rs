@@ -1,33 +1,44 @@
 //! Hard links to what comes later in the layer, or lies in the layers below.
 //!
-//! Owns the waiting: a link whose target is not there waits for the one name that is missing on the
-//! way to it, and is looked at again when that name comes. So time grows with the number of links,
-//! in whatever order they stand.
+//! Owns the waiting. When a link is read whose target the layer does not have yet, the target is that of
+//! the layers below, if they have it: what comes later under the same path is another file. Engines
+//! that unpack a layer entry by entry link so, and have nothing else to link to. Whether the layers
+//! below have it shows at the end, so an inode holds the place of the link until then: what comes later
+//! replaces it like any other. If they do not, the link waits for the one name that is missing on the
+//! way to its target, and is looked at again when that name comes. So time grows with the number of
+//! links, in whatever order they stand.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use msb_erofs::{Inode, InodeId, Kind};
+use msb_erofs::{Inode, InodeId, Kind, Metadata, Nid};
 
 use super::LayerError;
 use super::error::lossy;
 use super::inherit::Copied;
 use super::lower::{LowerInode, LowerLayers, LowerNode};
-use super::path::{clean, components};
+use super::path::{clean, components, split};
 use super::tree::{LayerTree, Located};
 use crate::cancel::Cancel;
+
+/// A name in a directory.
+type Name = (InodeId, Box<[u8]>);
 
 /// A hard link that waits.
 #[derive(Debug)]
 pub(super) struct Deferred {
     /// Its place among those that wait.
-    pub(super) number: usize,
-    pub(super) path: Box<[u8]>,
+    number: usize,
+    path: Box<[u8]>,
     /// As written; links to the same path share it.
-    pub(super) target: Arc<[u8]>,
-    /// The layers below were asked and do not have the target.
-    pub(super) is_absent_below: bool,
+    target: Arc<[u8]>,
+    /// The inode that holds its place.
+    place: InodeId,
+    /// The names that this inode was given. Some may lead to other inodes by now.
+    names: Vec<Name>,
+    /// Nothing that came before it in the layer hid the target from the layers below.
+    showed_below: bool,
 }
 
 /// Links by the name that they wait for.
@@ -53,7 +64,7 @@ impl Waiting {
         }
     }
 
-    fn add(&mut self, (directory, name): (InodeId, Box<[u8]>), link: Deferred) {
+    fn add(&mut self, (directory, name): Name, link: Deferred) {
         let names = self.by_name.entry(directory).or_default();
         names.entry(name).or_default().push(link);
     }
@@ -69,90 +80,166 @@ impl Waiting {
 }
 
 impl LayerTree {
+    /// Gives a link a place whose target is not there.
+    pub(super) fn defer(
+        &mut self,
+        path: &[u8],
+        (parent, name): (InodeId, &[u8]),
+        target: &[u8],
+    ) -> Result<(), LayerError> {
+        self.account_for_link(path)?;
+        let showed_below = {
+            let clean = self.targets.clean(target);
+            self.shows_below(&clean, &BTreeSet::new())?
+        };
+        let target = self.kept_target(target)?;
+        let holder = Inode {
+            metadata: Metadata::default(),
+            kind: Kind::Fifo,
+        };
+        let place = self.add(path, holder, false)?;
+        self.set_name(parent, name, place)?;
+        let number = self.deferred.len();
+        self.places.insert(place, number);
+        self.deferred.push(Deferred {
+            number,
+            path: path.into(),
+            target,
+            place,
+            names: vec![(parent, name.into())],
+            showed_below,
+        });
+        Ok(())
+    }
+
+    /// Takes note of one more name of what may be the place of a link that waits.
+    pub(super) fn share_place(
+        &mut self,
+        id: InodeId,
+        (parent, name): (InodeId, &[u8]),
+    ) -> Result<(), LayerError> {
+        if let Some(number) = self.places.get(&id).copied() {
+            self.account_for_link(name)?;
+            if let Some(link) = self.deferred.get_mut(number) {
+                link.names.push((parent, name.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the links that wait and that nothing has replaced.
+    pub(super) fn take_deferred(&mut self) -> Vec<Deferred> {
+        let mut deferred = std::mem::take(&mut self.deferred);
+        deferred.retain(|link| self.nodes[link.place.index()].links > 0);
+        deferred
+    }
+
     /// Links to what came later. Returns those that lead to nothing that the layer has.
-    pub(super) fn settle_links(&mut self, cancel: &Cancel) -> Result<Vec<Deferred>, LayerError> {
-        let mut ready = VecDeque::from(std::mem::take(&mut self.deferred));
+    ///
+    /// # Errors
+    /// A link to a directory, unless the layers below are not known: they may have a file there.
+    pub(super) fn link_within(
+        &mut self,
+        open: Vec<Deferred>,
+        is_final: bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<Deferred>, LayerError> {
+        let mut ready = VecDeque::from(open);
+        let mut to_directories = Vec::new();
         while let Some(link) = ready.pop_front() {
             cancel.check()?;
             self.waiting.looks += 1;
-            let (parent, name) = self.parent(&link.path)?;
-            // An entry that came later at the same path has replaced the link.
-            if self.child(parent, name).is_none() {
-                let target = self.targets.clean(&link.target);
-                match self.locate(&target)? {
-                    Located::At(id) => self.name(&link.path, id)?,
-                    Located::Missing(name) => self.waiting.add(name, link),
-                }
+            let target = self.targets.clean(&link.target);
+            match self.settled(&target)? {
+                Located::At(id) if !self.is_directory(id) => self.put_in_place(&link, id)?,
+                Located::At(_) if is_final => return Err(to_directory(&link.path)),
+                Located::At(_) => to_directories.push(link),
+                Located::Missing(name) => self.waiting.add(name, link),
             }
             ready.extend(self.waiting.woken.drain(..));
         }
-        Ok(self.waiting.take_rest())
+        let mut rest = self.waiting.take_rest();
+        rest.extend(to_directories);
+        Ok(rest)
     }
 
-    /// Makes hard links to files of the layers below. The file becomes part of this layer, under
-    /// its own name as well where that is still to be seen, so that both lead to one inode.
+    /// Takes away the names of links that lead to nothing.
+    pub(super) fn remove_links(&mut self, links: &[Deferred]) {
+        for link in links {
+            for (directory, name) in &link.names {
+                if self.child(*directory, name) == Some(link.place) {
+                    self.remove_name(*directory, name);
+                }
+            }
+        }
+    }
+
+    /// Makes hard links to files of the layers below, and then to what came later in this one. Returns
+    /// the files that are copied from below, and whether a link led there.
+    ///
+    /// # Errors
+    /// A link that leads to nothing, or to a directory.
     pub(super) fn link_below(
         &mut self,
         lower: &LowerLayers,
         open: Vec<Deferred>,
         replaced: &BTreeSet<InodeId>,
         cancel: &Cancel,
-    ) -> Result<Vec<Copied>, LayerError> {
-        let mut copied = Vec::new();
-        let mut known = HashMap::new();
-        // What each target leads to below, by the address of its copy.
-        let mut found: HashMap<usize, Option<(LowerNode, bool)>> = HashMap::new();
-        let mut ready = VecDeque::from(open);
-        while let Some(mut link) = ready.pop_front() {
-            cancel.check()?;
-            self.waiting.looks += 1;
-            let written = Arc::clone(&link.target);
-            let target = self.targets.clean(&written);
-            let missing = match self.locate(&target)? {
-                Located::At(id) => {
-                    self.name(&link.path, id)?;
-                    None
-                }
-                Located::Missing(name) => Some(name),
-            };
-            if let Some(name) = missing {
-                let below = match found.entry(Arc::as_ptr(&written).cast::<u8>() as usize) {
-                    _ if link.is_absent_below => None,
-                    Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(unknown) => {
-                        *unknown.insert(lower.find(&target, &mut self.steps, cancel)?)
-                    }
-                };
-                match below {
-                    Some((LowerNode::Directory(_), _)) => return Err(to_directory(&link.path)),
-                    Some((LowerNode::Other(inode), through_links)) => {
-                        let id = match known.get(&inode.key()) {
-                            Some(id) => *id,
-                            None => self.copy_inode(lower, inode, &link.path, &mut copied)?,
-                        };
-                        known.insert(inode.key(), id);
-                        self.name(&link.path, id)?;
-                        if !through_links && self.shows_below(&target, replaced)? {
-                            self.name(&target, id)?;
-                        }
-                    }
-                    None => {
-                        link.is_absent_below = true;
-                        self.waiting.add(name, link);
-                    }
-                }
-            }
-            ready.extend(self.waiting.woken.drain(..));
-        }
-        if let Some(first) = self.waiting.take_rest().first() {
+    ) -> Result<(Vec<Copied>, bool), LayerError> {
+        let mut below = Below {
+            lower,
+            replaced,
+            known: HashMap::new(),
+            found: HashMap::new(),
+            copied: Vec::new(),
+        };
+        let (showed, hidden): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|link| link.showed_below);
+        let mut rest = below.link(self, showed, cancel)?;
+        rest.extend(hidden);
+        rest.sort_by_key(|link| link.number);
+        rest = self.link_within(rest, true, cancel)?;
+        // What this layer hides is better than nothing.
+        rest = below.link(self, rest, cancel)?;
+        rest = self.link_within(rest, true, cancel)?;
+        if let Some(first) = rest.first() {
             return Err(LayerError::HardlinkTarget {
                 path: lossy(&first.path),
                 target: lossy(&clean(&first.target)),
             });
         }
+        let Below {
+            known, mut copied, ..
+        } = below;
         // A later link may have taken the only name of a file.
         copied.retain(|copied: &Copied| self.nodes[copied.id.index()].links > 0);
-        Ok(copied)
+        Ok((copied, !known.is_empty()))
+    }
+
+    /// Returns what a clean path leads to. The place of a link that waits is nothing yet.
+    fn settled(&mut self, path: &[u8]) -> Result<Located, LayerError> {
+        let found = self.locate(path)?;
+        let Located::At(id) = found else {
+            return Ok(found);
+        };
+        if !self.places.contains_key(&id) {
+            return Ok(found);
+        }
+        let (above, name) = split(path);
+        Ok(match self.walk(path, above, false)? {
+            Located::At(directory) => Located::Missing((directory, name.into())),
+            missing @ Located::Missing(_) => missing,
+        })
+    }
+
+    /// Makes all names of a link lead to an inode that is not a directory.
+    fn put_in_place(&mut self, link: &Deferred, id: InodeId) -> Result<(), LayerError> {
+        for (directory, name) in &link.names {
+            if self.child(*directory, name) == Some(link.place) {
+                self.set_name(*directory, name, id)?;
+            }
+        }
+        Ok(())
     }
 
     fn copy_inode(
@@ -213,6 +300,61 @@ impl LayerTree {
     }
 }
 
+/// The layers below, while links to their files are made.
+struct Below<'a> {
+    lower: &'a LowerLayers,
+    /// Directories of the layer whose namesakes below are gone.
+    replaced: &'a BTreeSet<InodeId>,
+    /// Files that this layer has by now, by what they are below.
+    known: HashMap<(u32, Nid), InodeId>,
+    /// What each target leads to, by the address of its copy, and whether through symbolic links.
+    found: HashMap<usize, Option<(LowerNode, bool)>>,
+    copied: Vec<Copied>,
+}
+
+impl Below<'_> {
+    /// Makes the links that lead to files of the layers below, and returns the others. A file becomes
+    /// part of the layer, under its own name as well where that is still to be seen, so that both lead
+    /// to one inode.
+    fn link(
+        &mut self,
+        layer: &mut LayerTree,
+        links: Vec<Deferred>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Deferred>, LayerError> {
+        let mut rest = Vec::new();
+        for link in links {
+            cancel.check()?;
+            let target = layer.targets.clean(&link.target);
+            let address = Arc::as_ptr(&link.target).cast::<u8>() as usize;
+            let found = match self.found.entry(address) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => {
+                    *unknown.insert(self.lower.find(&target, &mut layer.steps, cancel)?)
+                }
+            };
+            let (inode, through_links) = match found {
+                Some((LowerNode::Other(inode), through_links)) => (inode, through_links),
+                Some((LowerNode::Directory(_), _)) => return Err(to_directory(&link.path)),
+                None => {
+                    rest.push(link);
+                    continue;
+                }
+            };
+            let id = match self.known.get(&inode.key()) {
+                Some(id) => *id,
+                None => layer.copy_inode(self.lower, inode, &link.path, &mut self.copied)?,
+            };
+            self.known.insert(inode.key(), id);
+            layer.put_in_place(&link, id)?;
+            if !through_links && layer.shows_below(&target, self.replaced)? {
+                layer.name(&target, id)?;
+            }
+        }
+        Ok(rest)
+    }
+}
+
 pub(super) fn to_directory(path: &[u8]) -> LayerError {
     LayerError::entry(path, "it is a hard link to a directory")
 }
@@ -222,7 +364,7 @@ pub(super) fn to_directory(path: &[u8]) -> LayerError {
 mod tests {
     use super::*;
     use crate::limits::{Budget, Limits};
-    use msb_erofs::{Extent, Metadata};
+    use msb_erofs::Extent;
 
     /// Links that each lead to the next, the last one to a file if there is one; returns how often
     /// one was looked at.
@@ -241,8 +383,11 @@ mod tests {
             };
             tree.insert(format!("d/{links}").as_bytes(), file).unwrap();
         }
-        let rest = tree.settle_links(&Cancel::default()).unwrap();
-        assert_eq!(rest.len(), if has_file { 0 } else { links });
+        let deferred = tree.take_deferred();
+        let rest = tree.link_within(deferred, true, &Cancel::default());
+        let rest = rest.unwrap();
+        let names: usize = rest.iter().map(|link| link.names.len()).sum();
+        assert_eq!(names, if has_file { 0 } else { links });
         assert!(rest.is_sorted_by_key(|link| link.number));
         tree.waiting.looks
     }

@@ -11,7 +11,6 @@ use msb_erofs::{Device, Extent, Inode, InodeId, Kind, Metadata, Tree};
 use super::LayerError;
 use super::dependence::Dependence;
 use super::inherit::{Copied, Reach};
-use super::links::Deferred;
 use super::lower::LowerLayers;
 use super::notices::Notices;
 use super::overlay::{OPAQUE_XATTR, ORIGIN_XATTR};
@@ -46,24 +45,30 @@ impl LayerTree {
         notices: &mut Notices,
         cancel: &Cancel,
     ) -> Result<Settled, LayerError> {
-        let open_links = self.settle_links(cancel)?;
-        for (parent, name) in std::mem::take(&mut self.hidden) {
-            self.remove_name(parent, &name);
-        }
+        let links = self.take_deferred();
+        let has_links = !links.is_empty();
         let mut whiteouts = self.sorted_whiteouts();
         let replaced = self.replaced_directories(&whiteouts);
         whiteouts.retain(|(parent, victim)| self.child(*parent, victim).is_none());
-        let mut reach = Reach::new(&self, &replaced, cancel)?;
-        let dependence = self.dependence(&reach, &open_links, &whiteouts, &replaced);
-        let mut chained = false;
-        let mut copied = Vec::new();
+        let of_entries = self.nodes.len();
+        let (copied, mut chained) = if let Some(lower) = lower {
+            self.link_below(lower, links, &replaced, cancel)?
+        } else {
+            let open = self.link_within(links, false, cancel)?;
+            self.remove_links(&open);
+            (Vec::new(), false)
+        };
+        for (parent, name) in std::mem::take(&mut self.hidden) {
+            self.remove_name(parent, &name);
+        }
+        let reach = Reach::new(&self, &replaced, cancel)?;
+        let mut dependence = self.dependence(&whiteouts, &replaced);
+        dependence.set(Dependence::LINKS, has_links);
+        // Files of the layers below may have come with directories that no entry is for.
+        let mut implied = reach.implied.iter();
+        let is_implied = implied.any(|directory| directory.index() < of_entries);
+        dependence.set(Dependence::DIRECTORIES, is_implied);
         if let Some(lower) = lower {
-            if !open_links.is_empty() {
-                copied = self.link_below(lower, open_links, &replaced, cancel)?;
-                chained = true;
-                // The links may have come with directories that no entry is for.
-                reach = Reach::new(&self, &replaced, cancel)?;
-            }
             chained |= self.inherit(lower, &reach, notices, cancel)?;
         }
         self.opaque.extend(replaced);
@@ -120,17 +125,10 @@ impl LayerTree {
         dead.into_values().collect()
     }
 
-    fn dependence(
-        &self,
-        reach: &Reach,
-        open_links: &[Deferred],
-        whiteouts: &[Whiteout],
-        replaced: &BTreeSet<InodeId>,
-    ) -> Dependence {
+    /// Returns what depends on the layers below, but for links and directories.
+    fn dependence(&self, whiteouts: &[Whiteout], replaced: &BTreeSet<InodeId>) -> Dependence {
         let mut dependence = Dependence::empty();
         dependence.set(Dependence::ROOT, self.nodes[InodeId::ROOT.index()].implied);
-        dependence.set(Dependence::DIRECTORIES, !reach.implied.is_empty());
-        dependence.set(Dependence::LINKS, !open_links.is_empty());
         let hides = !self.opaque.is_empty() || !replaced.is_empty() || !whiteouts.is_empty();
         dependence.set(Dependence::MARKERS, hides);
         let root = self.opaque.contains(&InodeId::ROOT);

@@ -40,6 +40,8 @@ pub(super) struct LayerTree {
     pub(super) hidden: Vec<(InodeId, Box<[u8]>)>,
     /// Hard links to what has not come yet.
     pub(super) deferred: Vec<Deferred>,
+    /// Their numbers, by the inode that holds their place.
+    pub(super) places: HashMap<InodeId, usize>,
     /// Data of files that no name leads to any more.
     pub(super) dead: Vec<Extent>,
     /// The last way to an entry, and the last one to what a link leads to.
@@ -91,6 +93,7 @@ impl LayerTree {
             opaque: BTreeSet::new(),
             hidden: Vec::new(),
             deferred: Vec::new(),
+            places: HashMap::new(),
             dead: Vec::new(),
             recent: Default::default(),
             steps: Steps::within(budget.limits()),
@@ -155,23 +158,13 @@ impl LayerTree {
         self.set_name(parent, name, id)
     }
 
-    /// Adds a hard link, or remembers it until the end if what it leads to is not there. The
-    /// target is as written.
+    /// Adds a hard link. If what it leads to is not there, something else holds its place until the
+    /// end. The target is as written.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), LayerError> {
         let (parent, name) = self.parent(path)?;
         let clean = self.targets.clean(target);
         let Located::At(id) = self.locate(&clean)? else {
-            self.remove_name(parent, name);
-            let size = DEFERRED + text_size(path);
-            self.account.take(Purpose::Links, size)?;
-            let target = self.kept_target(target)?;
-            self.deferred.push(Deferred {
-                number: self.deferred.len(),
-                path: path.into(),
-                target,
-                is_absent_below: false,
-            });
-            return Ok(());
+            return self.defer(path, (parent, name), target);
         };
         if self.is_directory(id) {
             return Err(to_directory(path));
@@ -179,12 +172,20 @@ impl LayerTree {
         // A link to itself changes nothing; tar writes one for a file that it is told twice.
         if self.child(parent, name) != Some(id) {
             self.set_name(parent, name, id)?;
+            self.share_place(id, (parent, name))?;
         }
         Ok(())
     }
 
+    /// Takes memory for a hard link that waits, and for one of its names.
+    pub(super) fn account_for_link(&mut self, path: &[u8]) -> Result<(), LayerError> {
+        Ok(self
+            .account
+            .take(Purpose::Links, DEFERRED + text_size(path))?)
+    }
+
     /// Returns the copy of a link's target that is kept. Equal ones mostly come together.
-    fn kept_target(&mut self, target: &[u8]) -> Result<Arc<[u8]>, LayerError> {
+    pub(super) fn kept_target(&mut self, target: &[u8]) -> Result<Arc<[u8]>, LayerError> {
         if *self.last_target != *target {
             self.last_target = if let Some(known) = self.kept_targets.get(target) {
                 Arc::clone(known)

@@ -222,6 +222,67 @@ fn a_name_that_is_gone_does_not_come_back_with_a_hard_link_to_it() {
     );
 }
 
+/// As for those who unpack one entry after the other: when the link comes, only that file is there.
+#[test]
+fn a_hard_link_leads_to_the_file_below_and_not_to_what_comes_later() {
+    let below = "file old data=OLD\ndir b";
+    for (later, expected) in [
+        ("file old data=NEW", &["file copy = OLD", "file old = NEW"]),
+        ("fifo old", &["file copy = OLD", "fifo old"]),
+        ("dir old", &["file copy = OLD", "dir old"]),
+        ("symlink old -> b", &["file copy = OLD", "symlink old -> b"]),
+    ] {
+        assert_top(&[below, &format!("link copy -> old\n{later}")], expected);
+    }
+    assert_top(
+        &[
+            "dir dir\nfile dir/f data=F",
+            "link x -> dir/f\nsymlink dir -> else\nfile else/f data=G",
+        ],
+        &[
+            "symlink dir -> else",
+            "dir else",
+            "file else/f = G",
+            "file x = F",
+        ],
+    );
+    // The second link has the name of the first.
+    assert_top(
+        &[below, "link one -> old\nlink two -> one\nfile old data=NEW"],
+        &[
+            "file old = NEW",
+            "file one = OLD links=2",
+            "file two = OLD links=2",
+        ],
+    );
+}
+
+#[test]
+fn a_hard_link_that_waits_goes_with_its_directory() {
+    let below = "file old data=OLD\ndir b";
+    for (later, expected) in [
+        ("file a data=x", "file a = x"),
+        ("symlink a -> b", "symlink a -> b"),
+        ("link a -> old\nfile a data=x", "file a = x"),
+    ] {
+        let top = format!("link a/c -> old\n{later}");
+        let (layer, _) = stacked(&[below, &top]).unwrap();
+        assert_eq!(layer.list(), [expected]);
+        assert_plain(&[below, &top]);
+    }
+}
+
+#[test]
+fn a_hard_link_leads_to_what_comes_later_where_nothing_below_shows() {
+    for below in ["file other", "file .wh.b", "dir b/c"] {
+        let top = "file .wh.b\nlink c -> b\nfile b data=x";
+        let (layer, _) = stacked(&[below, top]).unwrap();
+        assert_eq!(layer.list(), ["file b = x links=2", "file c = x links=2"]);
+        assert_plain(&[below, top]);
+    }
+    assert_plain(&["file other", "link c -> b\nfile b data=x"]);
+}
+
 #[test]
 fn a_hard_link_to_what_no_layer_has_is_refused() {
     assert_stack_refused(
