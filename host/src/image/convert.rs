@@ -190,17 +190,17 @@ impl ConvertContext<'_> {
         Ok(layer)
     }
 
-    /// Rebuilds the tar of a layer and converts it once more, now over known layers.
+    /// Rebuilds the tar of a layer and converts it once more, over known layers or by another `diff_id`.
     pub(super) fn convert_again(
         &self,
         (erofs, recipe): (&File, &File),
         diff_id: &Digest,
         name: &str,
-        chain: &ChainPosition,
+        chain: Option<&ChainPosition>,
     ) -> Result<ConvertedLayer, ImageError> {
         let pipe = std::io::pipe().map_err(|error| named(name, LayerError::Read(error)));
         let (reader, mut writer) = pipe?;
-        let chain = || Ok(Some(chain.clone()));
+        let chain = || Ok(chain.cloned());
         let request = ConvertRequest {
             number: None,
             blob: None,

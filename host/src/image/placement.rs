@@ -123,7 +123,7 @@ impl<'a> Placement<'a> {
             (&files.erofs, &files.recipe),
             layer.diff_id,
             &layer.name,
-            &chain,
+            Some(&chain),
         )?;
         let key = again.facts.key.clone();
         // Nothing below made a difference after all.

@@ -11,6 +11,7 @@ use crate::tests;
 
 tests! {
     an_image_of_sha512_is_sound_and_saved_as_it_was;
+    layers_of_a_pipe_are_those_that_are_stated_by_sha512;
 }
 
 fn sha512(bytes: &[u8]) -> String {
@@ -65,9 +66,18 @@ fn layout(image: &Image) -> Vec<u8> {
 fn an_image_of_sha512_is_sound_and_saved_as_it_was() {
     let image = image();
     for bytes in [image.docker(), layout(&image)] {
+        // A pipe is hashed before anything says how, and a compressed archive like one.
+        let piped = TestEnv::new();
+        piped.msb_with_input("load", &bytes).success();
+        piped.msb("image verify").success();
+        piped.write("in.tar.gz", &gzip(&bytes));
+        piped.msb("rmi app:1").success();
+        piped.msb("load -i in.tar.gz").success();
         let env = TestEnv::new();
         env.write("in.tar", &bytes);
         env.msb("load -i in.tar").success();
+        let inspect = "image inspect --format json app:1";
+        assert_eq!(diff_ids(&piped.json(inspect)), diff_ids(&env.json(inspect)));
         env.msb("image verify").success();
         env.msb("image verify --repair").success();
         assert_eq!(env.references(), ["app:1"]);
@@ -83,6 +93,19 @@ fn an_image_of_sha512_is_sound_and_saved_as_it_was() {
             assert_eq!(diff_ids(&of_saved), diff_ids(&of_loaded));
         }
     }
+}
+
+fn layers_of_a_pipe_are_those_that_are_stated_by_sha512() {
+    let mut image = image();
+    let wrong = sha512(b"something else");
+    image.config["rootfs"]["diff_ids"][1] = json!(wrong);
+    let env = TestEnv::new();
+    env.msb_with_input("load", &image.docker()).failure(&[
+        "does not match its diff_id",
+        &wrong,
+        &sha512(&image.layers[1]),
+    ]);
+    env.assert_clean();
 }
 
 fn diff_ids(inspected: &Value) -> Vec<String> {

@@ -158,30 +158,48 @@ impl<'a> Layers<'a> {
     /// Compares what passed on a pipe with what the images say of it.
     fn take_passed(&mut self, images: &[SelectedImage], locks: &Locks) {
         for claim in images.iter().flat_map(SelectedImage::claims) {
-            let Some(passed) = self.passed.get_mut(&claim.entry) else {
+            if !self.passed.contains_key(&claim.entry) || self.looked_at.contains_key(&claim) {
                 continue;
-            };
-            let outcome = match passed {
-                Ok(passed) => {
-                    let name = self.source.name(claim.entry);
-                    let outcome = passed.check(&claim, &name).map_err(Arc::new);
-                    if outcome.is_ok() {
-                        self.blobs.insert(claim.entry, passed.blob.clone());
-                    }
-                    // What no image uses is dropped with the staging directory.
-                    if outcome.is_ok()
-                        && locks.has(&claim.diff_id)
-                        && made_of(&self.made, &claim.diff_id).is_none()
-                        && let Some(layer) = passed.layer.take()
-                    {
-                        self.made.insert(layer.facts.key.clone(), layer);
-                    }
-                    outcome
-                }
-                Err(error) => Err(Arc::clone(error)),
-            };
+            }
+            let outcome = self.take(&claim, locks);
             self.looked_at.insert(claim, outcome);
         }
+    }
+
+    /// Takes an entry that passed on a pipe, if it is what an image says of it.
+    fn take(&mut self, claim: &Claim, locks: &Locks) -> Result<(), Arc<ImageError>> {
+        let name = self.source.name(claim.entry);
+        let passed = match self.passed.get_mut(&claim.entry) {
+            Some(Ok(passed)) => passed,
+            Some(Err(error)) => return Err(Arc::clone(error)),
+            None => return Ok(()),
+        };
+        passed.check(claim, &name)?;
+        // What no image uses is dropped with the staging directory.
+        let is_wanted = locks.has(&claim.diff_id) && made_of(&self.made, &claim.diff_id).is_none();
+        if passed.diff_id.algorithm() != claim.diff_id.algorithm() {
+            // It was hashed before anything said how.
+            let of_others =
+                || made_of(&self.made, &passed.diff_id).and_then(|key| self.made.get(key));
+            let Some(layer) = passed.layer.as_ref().or_else(of_others) else {
+                return Ok(());
+            };
+            let (erofs, recipe) = layer.staged.open().map_err(ImageError::from)?;
+            let files = (&erofs, &recipe);
+            let again = self
+                .context
+                .convert_again(files, &claim.diff_id, &name, None)?;
+            self.blobs.insert(claim.entry, passed.blob.clone());
+            if is_wanted {
+                self.made.insert(again.facts.key.clone(), again);
+            }
+            return Ok(());
+        }
+        self.blobs.insert(claim.entry, passed.blob.clone());
+        if is_wanted && let Some(layer) = passed.layer.take() {
+            self.made.insert(layer.facts.key.clone(), layer);
+        }
+        Ok(())
     }
 
     /// Returns what is to be done for the images that have not failed.
@@ -309,7 +327,8 @@ impl Claim {
 }
 
 impl ConsumedLayer {
-    /// Refuses an entry that is not what an image says of it.
+    /// Refuses an entry that is not what an image says of it, as far as that is known by the hash functions
+    /// that it passed.
     fn check(&self, claim: &Claim, name: &str) -> Result<(), ImageError> {
         if let Some((stated, size)) = &claim.blob {
             if contradicts(&self.blob.digest, stated) {
@@ -321,7 +340,7 @@ impl ConsumedLayer {
             }
             check_size(name, *size, self.blob.size)?;
         }
-        if self.diff_id != claim.diff_id {
+        if contradicts(&self.diff_id, &claim.diff_id) {
             return Err(ImageError::DiffId {
                 name: name.to_owned(),
                 stated: claim.diff_id.clone(),
