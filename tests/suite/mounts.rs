@@ -18,6 +18,7 @@ use crate::tools::run;
 tests! {
     a_mount_shows_what_the_layers_show_over_each_other needs Root;
     layers_are_mounted_over_each_other_where_they_cannot_be_merged needs Root;
+    a_layer_that_an_image_has_twice_is_mounted_through_loop_devices_too needs Root;
     what_a_killed_mount_has_left_goes_with_the_next needs Root;
     images_of_one_layer_and_of_none_are_mounted_too needs Root;
     an_image_of_many_layers_is_mounted needs Root;
@@ -120,6 +121,34 @@ fn layers_are_mounted_over_each_other_where_they_cannot_be_merged() {
     env.msb("rmi app:1").failure(&["unmount it first"]);
     env.msb("image umount at").success();
     assert_eq!(left(&env), [""; 0]);
+}
+
+/// The kernel mounts no files of a tmpfs, and two loop devices of one file are one filesystem.
+fn a_layer_that_an_image_has_twice_is_mounted_through_loop_devices_too() {
+    let (first, second) = (
+        "etc/\netc/same = 1\ngone = x",
+        "etc/.wh.same = \n.wh.gone = ",
+    );
+    let image = Image::new(
+        "app:1",
+        &["", first, second, "", first, "etc/new = 2", second],
+    );
+    let on_disk = loaded(&image);
+    on_disk.msb("image mount -q app:1 at").success();
+    let disk = Mounted::tmpfs(16 << 20);
+    let in_memory = loaded(&image).with_home(&disk.path().join("home"));
+    load(&in_memory, &image);
+    let mounted = in_memory.json("image mount app:1 at --format json");
+    assert_eq!(mounted["merged"], false, "{mounted}");
+    assert_same(
+        &nodes(&in_memory.path("at")),
+        &nodes(&on_disk.path("at")),
+        "loop devices and a merged image",
+    );
+    for env in [on_disk, in_memory] {
+        env.msb("image umount -q at").success();
+        assert_eq!(left(&env), [""; 0]);
+    }
 }
 
 fn what_a_killed_mount_has_left_goes_with_the_next() {

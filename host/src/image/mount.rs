@@ -253,8 +253,14 @@ fn put_together(
     for name in &lower {
         workshop.make(name)?;
     }
+    // A layer shows nothing that the same one above it does not show, and overlayfs takes a filesystem
+    // only once.
+    let above = |number: usize| layers.get(number + 1..).unwrap_or_default();
     for (number, layer) in layers.iter().enumerate() {
         context.cancel.check()?;
+        if above(number).contains(layer) {
+            continue;
+        }
         let name = number.to_string();
         mount::erofs(layer, &workshop.make(&name)?)?;
         lower.push(name);
