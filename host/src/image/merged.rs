@@ -180,7 +180,8 @@ impl Layered {
         cancel: &Cancel,
     ) -> Result<Option<String>, MergeError> {
         if is_current(file, self.uuid).is_none() {
-            return Ok(Some("it is not the one of these layers".to_owned()));
+            let is_stale = is_of_other_layers(file, self.uuid);
+            return Ok((!is_stale).then(|| "it is not the one of these layers".to_owned()));
         }
         let scratch = || tempfile::tempfile().map_err(|source| MergeError::Scratch { source });
         let expected = scratch()?;
@@ -287,6 +288,16 @@ fn find_present(
         }
     }
     Ok(None)
+}
+
+/// Returns whether a file is the sound merged filesystem of other layers: those of before, some of which
+/// were made again. It takes the place of none: when one is wanted, a new one is made.
+fn is_of_other_layers(file: &File, uuid: [u8; 16]) -> bool {
+    let (Ok(own), Ok(other)) = (file.try_clone(), file.try_clone()) else {
+        return false;
+    };
+    let has_other_uuid = Image::open(own).is_ok_and(|it| it.superblock().uuid != uuid);
+    has_other_uuid && msb_erofs::verify(other).is_ok_and(|report| report.is_sound())
 }
 
 /// Returns the length of a merged filesystem that has the expected UUID, and the length and the checksum
