@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use msb_host::Error;
-use msb_host::image::{ImageError, PullError, SaveError};
-use msb_host::registry::{RegistryError, RegistryErrorKind};
+use msb_host::image::PullError;
+use msb_host::installed::InstalledError;
+use msb_host::registry::{DownloadError, RegistryErrorKind};
 use msb_host::store::StoreError;
-
-use crate::error::chain;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,30 +48,35 @@ impl Exit {
 
     /// Returns what kind of failure an error is, by what led to it.
     pub(crate) fn of(error: &Error) -> Self {
+        if let Some(error) = error.registry() {
+            return Self::of_registry(&error.kind);
+        }
+        if let Some(error) = error.store() {
+            return Self::of_store(error);
+        }
         match error {
-            Error::Store(error)
-            | Error::Save(SaveError::Store(error))
-            | Error::Load(ImageError::Store(error))
-            | Error::Pull(PullError::Store(error)) => Self::of_store(error),
             Error::Pull(PullError::NotInStore { .. }) => Self::NotFound,
-            Error::Pull(PullError::Registry { source, .. }) => Self::of_registry(&source.kind),
-            Error::Registry(error) => Self::of_registry(&error.kind),
-            other => Self::of_causes(other),
+            Error::Installed(InstalledError::Download(error)) => Self::of_download(error),
+            _ => Self::Failure,
         }
     }
 
-    /// Logins and plugins say what they were doing, and then what the registry did.
-    fn of_causes(error: &Error) -> Self {
-        let mut causes = chain(error).filter_map(|cause| {
-            let boxed = || {
-                cause
-                    .downcast_ref::<Box<RegistryError>>()
-                    .map(|error| &**error)
-            };
-            cause.downcast_ref::<RegistryError>().or_else(boxed)
-        });
-        let cause = causes.next();
-        cause.map_or(Self::Failure, |error| Self::of_registry(&error.kind))
+    fn of_download(error: &DownloadError) -> Self {
+        match error {
+            DownloadError::Status {
+                status: 404 | 410, ..
+            } => Self::NotFound,
+            DownloadError::Status {
+                status: 401 | 403, ..
+            } => Self::Denied,
+            DownloadError::Failed { .. }
+            | DownloadError::Certificate { .. }
+            | DownloadError::Proxy { .. }
+            | DownloadError::Stalled { .. }
+            | DownloadError::Slow { .. }
+            | DownloadError::Status { .. } => Self::Network,
+            _ => Self::Failure,
+        }
     }
 
     fn of_store(error: &StoreError) -> Self {
@@ -125,7 +129,9 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use msb_host::registry::RegistryOperation;
+    use msb_host::auth::LoginError;
+    use msb_host::image::{FilesError, MergeError, SaveError};
+    use msb_host::registry::{RegistryError, RegistryOperation, VerifyError};
 
     use super::*;
 
@@ -162,6 +168,25 @@ mod tests {
             Exit::of(&SaveError::Store(not_found()).into()),
             Exit::NotFound
         );
+        assert_eq!(
+            Exit::of(&FilesError::Store(not_found()).into()),
+            Exit::NotFound
+        );
+        assert_eq!(
+            Exit::of(&MergeError::Store(not_found()).into()),
+            Exit::NotFound
+        );
+        let refused = || {
+            RegistryError::new(
+                "h",
+                RegistryOperation::Prepare,
+                RegistryErrorKind::PlainHttp,
+            )
+        };
+        let login = LoginError::Verify(VerifyError::Registry(refused()));
+        assert_eq!(Exit::of(&login.into()), Exit::Network);
+        let install = InstalledError::Registry(refused());
+        assert_eq!(Exit::of(&install.into()), Exit::Network);
         let many = StoreError::Ambiguous {
             selector: "a".to_owned(),
             candidates: Vec::new(),

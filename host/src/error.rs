@@ -20,7 +20,7 @@ use crate::platform::ParsePlatformError;
 use crate::plugin::FormatError;
 use crate::reference::ParseReferenceError;
 #[cfg(feature = "registry")]
-use crate::registry::RegistryError;
+use crate::registry::{RegistryError, VerifyError};
 #[cfg(feature = "registry")]
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -106,4 +106,41 @@ pub enum Error {
     /// The operation was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl Error {
+    /// Returns the error of the registry that it comes from, whatever was being done there.
+    #[cfg(feature = "registry")]
+    pub fn registry(&self) -> Option<&RegistryError> {
+        match self {
+            Self::Registry(error)
+            | Self::Keep(LoginError::Verify(VerifyError::Registry(error))) => Some(error),
+            Self::Pull(PullError::Registry { source, .. }) => Some(source),
+            #[cfg(feature = "plugins")]
+            Self::Installed(InstalledError::Registry(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns the error of the store that it comes from, whatever was being done there.
+    pub fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Merge(MergeError::Store(error)) => Some(error),
+            #[cfg(feature = "plugins")]
+            Self::Load(ImageError::Store(error))
+            | Self::Save(SaveError::Store(error))
+            | Self::Installed(InstalledError::Store(error)) => Some(error),
+            #[cfg(feature = "registry")]
+            Self::Pull(PullError::Store(error))
+            | Self::Files(FilesError::Store(error))
+            | Self::Adopt(AdoptError::Store(error))
+            | Self::Mount(
+                MountImageError::Store(error) | MountImageError::Merge(MergeError::Store(error)),
+            )
+            | Self::Serve(ServeError::Store(error) | ServeError::Merge(MergeError::Store(error))) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
 }

@@ -136,6 +136,11 @@ fn failures_end_with_the_number_of_their_kind() {
         ("rmi nothing neither".to_owned(), 3),
         ("save -o out.tar nothing".to_owned(), 3),
         ("image history nothing".to_owned(), 3),
+        ("image ls nothing".to_owned(), 3),
+        ("image cat nothing /etc/hosts".to_owned(), 3),
+        ("image diff app:1 nothing".to_owned(), 3),
+        ("image disk -o x.raw nothing".to_owned(), 3),
+        ("image export -o x.tar nothing".to_owned(), 3),
         ("pull --policy never nothing".to_owned(), 3),
         (format!("pull {open}/app:2"), 3),
         (format!("pull {closed}/app:1"), 4),
@@ -145,12 +150,20 @@ fn failures_end_with_the_number_of_their_kind() {
             5,
         ),
         (format!("pull {open}/app:2 {closed}/app:1"), 1),
+        (format!("plugin install --yes {open}/plugin:1"), 3),
+        (format!("plugin install --yes {closed}/plugin:1"), 4),
+        (format!("plugin install --yes {gone}/plugin:1"), 5),
         ("load -i nothing.tar".to_owned(), 1),
         ("image exists nothing".to_owned(), 1),
         ("image exists app:1".to_owned(), 0),
     ] {
         let run = env.msb(&line);
         assert_eq!(run.code, Some(code), "{line}: {run:?}");
+    }
+    for (host, code) in [(closed, 4), (gone, 5)] {
+        let login = format!("registry login {host} -u ann --password-stdin --store file");
+        let run = env.msb_with_input(&login, b"wrong");
+        assert_eq!(run.code, Some(code), "{login}: {run:?}");
     }
 }
 
