@@ -245,6 +245,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         assert!(error.contains(words), "{document}: {error}");
     }
     assert!(read(&with(&manifest, "manifests", Value::Null), None).is_ok());
+    assert!(read(&with(&index, "schemaVersion", json!(1)), None).is_ok());
 }
 
 #[test]

@@ -102,7 +102,9 @@ impl Document {
     /// be two images. Source: CVE-2021-41190.
     pub fn read(bytes: &[u8], called: Option<&str>) -> Result<Self, DocumentError> {
         let fields: Fields = parse(bytes, &SHAPE).map_err(DocumentError::Json)?;
-        if fields.schema_version.as_u64() == Some(1) || fields.fs_layers {
+        // An index was never of schema 1, whatever number stands in one: podman takes it.
+        let says_first = fields.schema_version.as_u64() == Some(1) && fields.manifests.is_none();
+        if says_first || fields.fs_layers {
             return Err(DocumentError::FirstSchema);
         }
         let is_image_too = fields.layers.is_some() || fields.config.is_some();

@@ -18,6 +18,7 @@ tests! {
     case_92_a_layer_of_the_store_may_be_missing_in_an_archive;
     case_94_an_image_whose_name_is_none_is_kept_without_one;
     a_manifest_that_others_would_read_as_an_index_is_refused;
+    a_layout_may_leave_its_version_open;
     case_96_an_image_that_is_not_of_linux_and_tars_is_refused;
 }
 
@@ -234,6 +235,22 @@ fn case_94_an_image_whose_name_is_none_is_kept_without_one() {
         let found = env.json("images --format json");
         assert_eq!(found[0]["id"], image.id(), "{name}");
     }
+}
+
+/// As podman takes them: what says nothing, or a number that nothing depends on, refuses no image.
+fn a_layout_may_leave_its_version_open() {
+    let image = sample();
+    for marker in [&b""[..], b"\n", b"{}", br#"{"imageLayoutVersion":""}"#] {
+        let mut files = image.oci_files();
+        *file(&mut files, "oci-layout") = marker.to_vec();
+        assert_loads_as_sample(&archive(&files));
+    }
+    let mut files = image.oci_files();
+    let index = file(&mut files, "index.json");
+    let mut document: Value = serde_json::from_slice(index).unwrap();
+    document["schemaVersion"] = json!(1);
+    *index = document.to_string().into_bytes();
+    assert_loads_as_sample(&archive(&files));
 }
 
 fn case_96_an_image_that_is_not_of_linux_and_tars_is_refused() {
