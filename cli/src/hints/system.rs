@@ -6,6 +6,7 @@ use msb_host::Error;
 use msb_host::archive::ArchiveError;
 use msb_host::image::{ImageError, MergeError, PullError, SaveError};
 use msb_host::plugin::FormatError;
+use msb_host::store::StoreError;
 
 use crate::error::{errno, io_kind};
 
@@ -48,6 +49,14 @@ pub(super) fn for_system(error: &Error) -> Option<String> {
         Some(io::ErrorKind::BrokenPipe) if concerns_output(error) => {
             Some("the reader closed the pipe".to_owned())
         }
+        Some(io::ErrorKind::ReadOnlyFilesystem) if needs_this_store(error) => Some(
+            "mount the filesystem of the store so that it can be written to; images can be listed, \
+             saved and exported as it is"
+                .to_owned(),
+        ),
+        Some(io::ErrorKind::PermissionDenied) if needs_this_store(error) => {
+            Some("run msb as the user that owns the store".to_owned())
+        }
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
             if concerns_output(error) || concerns_store(error) =>
         {
@@ -67,6 +76,21 @@ pub(super) fn concerns_output(error: &Error) -> bool {
                 | SaveError::Format(FormatError::Archive(ArchiveError::Write { .. }))
         ) | Error::Merge(MergeError::Write { .. })
     )
+}
+
+/// Returns whether the store failed under a command for the images that it has: another store would not
+/// help.
+fn needs_this_store(error: &Error) -> bool {
+    if matches!(error, Error::Load(_) | Error::Pull(_)) || concerns_output(error) {
+        return false;
+    }
+    // One that could not be made has nothing in it.
+    match error.store() {
+        Some(StoreError::Io { path, .. }) => path
+            .ancestors()
+            .any(|directory| directory.join("db/images.db").exists()),
+        _ => false,
+    }
 }
 
 /// Returns whether it is the store that failed.

@@ -62,6 +62,10 @@ fn of_disk(operation: &'static str, path: &Path, source: &rusqlite::Error) -> Op
             read_through(path).and_then(|()| probe(path, LOG)).err()
         }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => read_through(path).err(),
+        ErrorCode::ReadOnly => {
+            let opened = File::options().write(true).open(path);
+            opened.and_then(|_| probe(path, LOG)).err()
+        }
         _ => None,
     };
     failed.map(|source| StoreError::Io {

@@ -1,11 +1,17 @@
 //! Hints about what is in the store, and about the settings.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
 use super::{image, loaded, settings, with_archive};
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::hints::advises;
+use crate::mount::Mounted;
 use crate::tests;
+use crate::tools;
 
 tests! {
     broken_settings_are_mended_or_replaced_as_advised;
@@ -15,6 +21,8 @@ tests! {
     an_output_is_named_as_advised;
     an_image_is_named_as_advised;
     a_place_is_chosen_as_advised needs Root;
+    a_store_that_cannot_be_written_to_is_mounted_as_advised needs Root;
+    the_store_of_another_user_is_told_as_advised needs Root;
     a_store_of_another_format_is_left_alone_as_advised;
     a_format_that_is_there_is_chosen_as_advised;
 }
@@ -133,6 +141,50 @@ fn a_place_is_chosen_as_advised() {
     let run = env.msb("save -o /sys/msb.tar app:1");
     advises(run, "choose another place with --output");
     env.msb("save -o out.tar app:1").success();
+}
+
+fn a_store_that_cannot_be_written_to_is_mounted_as_advised() {
+    let disk = Mounted::tmpfs(16 << 20);
+    let env = with_archive().with_home(&disk.path().join("home"));
+    env.msb("load -q -i app.tar").success();
+    let remount = |mode: &str| {
+        let options = format!("remount,{mode}");
+        tools::run(
+            Command::new("mount")
+                .args(["-o", &options])
+                .arg(disk.path()),
+        );
+    };
+    remount("ro");
+    let hint = "mount the filesystem of the store so that it can be written to; images can be listed, \
+                saved and exported as it is";
+    for line in [
+        "rmi app:1",
+        "image tag app:1 app:2",
+        "image disk -o x.vmdk app:1",
+    ] {
+        let run = env.msb(line);
+        assert!(run.stderr.contains("Read-only file system"), "{run:?}");
+        advises(run, hint);
+    }
+    env.msb("images").success();
+    env.msb("save -q -o out.tar app:1").success();
+    env.msb("image export -q -o root.tar app:1").success();
+    remount("rw");
+    env.msb("rmi app:1").success();
+}
+
+fn the_store_of_another_user_is_told_as_advised() {
+    const STRANGER: u32 = 65_534;
+    let env = loaded();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(env.path(""), open).unwrap();
+    for line in ["rmi app:1", "image tag app:1 app:2"] {
+        let mut command = env.command(line.split(' '));
+        let run = Run::of(command.uid(STRANGER).gid(STRANGER));
+        advises(run, "run msb as the user that owns the store");
+    }
+    env.msb("rmi app:1").success();
 }
 
 fn a_store_of_another_format_is_left_alone_as_advised() {
