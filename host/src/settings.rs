@@ -6,6 +6,7 @@
 pub mod edit;
 mod in_force;
 mod plugins;
+mod policy;
 mod registries;
 mod schema;
 mod shape;

@@ -14,7 +14,7 @@ use crate::reference::Reference;
 use crate::settings::is_plugin_name;
 
 /// What stands in front of a reference in canonical form.
-const OCI: &str = "oci://";
+pub(super) const OCI: &str = "oci://";
 /// The most characters of a plugin's name.
 const MAX_NAME: usize = 32;
 

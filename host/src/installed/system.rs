@@ -15,7 +15,7 @@ impl SystemPolicy {
     /// Returns whether plugins may come from a source.
     pub(super) fn allows_source(&self, source: &Source) -> bool {
         let sources = self.sources.as_ref();
-        sources.is_none_or(|sources| sources.iter().any(|it| source.begins_with(it)))
+        sources.is_none_or(|sources| sources.iter().any(|it| source.is_within(it)))
     }
 
     /// Returns whether a permission may be granted.

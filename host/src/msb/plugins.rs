@@ -85,6 +85,8 @@ impl PluginSources {
     }
 
     fn network_with(&self, chain: &Arc<Chain>, context: &Context) -> Network {
+        // A key that is misspelled may be that of a policy.
+        self.msb.tell(&self.settings, context);
         let progress = &context.progress;
         Network {
             client: Arc::clone(&self.client),

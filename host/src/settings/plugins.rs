@@ -74,6 +74,24 @@ pub enum PluginsProblem {
     /// A policy names nobody, or two.
     #[error("it must have either `key`, or `identity` and `issuer`")]
     NoSigner,
+    /// The system's file has a key that decides nothing.
+    #[error("there is no such setting{}", suggestion(meant.as_deref()))]
+    Unknown {
+        /// What it is probably meant to be.
+        meant: Option<String>,
+    },
+    /// What is allowed can never be asked for.
+    #[error("`{pattern}` allows nothing: {reason}")]
+    NoGrant {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn suggestion(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
 }
 
 #[derive(Default, Deserialize)]

@@ -70,24 +70,29 @@ pub(super) fn notices(file: &Map<String, Value>) -> Vec<String> {
     notices
 }
 
+/// Returns the key that a misspelled one is probably meant to be.
+pub(super) fn meant<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let folded = key.to_ascii_lowercase().replace('-', "_");
+    let near = known
+        .iter()
+        .map(|known| (strsim::osa_distance(&folded, known), *known));
+    near.min()
+        .filter(|(distance, known)| *distance <= NEAR && *distance < known.len() / 2)
+        .map(|(_, known)| known)
+}
+
 fn misspelled(object: &Map<String, Value>, at: &str, known: &[&str]) -> Vec<String> {
     let unknown = object.keys().filter(|key| !known.contains(&key.as_str()));
     unknown
         .filter_map(|key| {
-            let folded = key.to_ascii_lowercase().replace('-', "_");
-            let meant = known
-                .iter()
-                .map(|known| (strsim::osa_distance(&folded, known), known))
-                .min()
-                .filter(|(distance, known)| *distance <= NEAR && *distance < known.len() / 2)?;
+            let meant = meant(key, known)?;
             let at = if at.is_empty() {
                 key.clone()
             } else {
                 format!("{at}.{key}")
             };
             Some(format!(
-                "config.json: `{at}` is not a setting and has no effect; did you mean `{}`?",
-                meant.1
+                "config.json: `{at}` is not a setting and has no effect; did you mean `{meant}`?"
             ))
         })
         .collect()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Settings, SettingsError, SignaturePolicy};
+use super::{Settings, SettingsError, SignaturePolicy, policy};
 use crate::fs::{self, FileError, IfThere as _};
 
 /// Where administrators put it.
@@ -87,7 +87,8 @@ impl Settings {
 }
 
 impl SystemPolicy {
-    fn of(file: &Path, system: &Map<String, Value>) -> Result<Self, SettingsError> {
+    pub(super) fn of(file: &Path, system: &Map<String, Value>) -> Result<Self, SettingsError> {
+        policy::check_keys(file, system)?;
         let bytes = serde_json::to_vec(system).unwrap_or_default();
         let signatures = Settings::parse(&bytes, file)?.plugins.signatures;
         let empty = Map::new();
@@ -115,10 +116,12 @@ impl SystemPolicy {
                 });
             }
         };
+        let grants = texts("allowed_grants")?;
+        policy::check_grants(file, grants.as_deref().unwrap_or_default())?;
         Ok(Self {
             file: Some(file.to_owned()),
             sources: texts("allowed_sources")?,
-            grants: texts("allowed_grants")?,
+            grants,
             signatures,
             home,
         })

@@ -10,6 +10,8 @@ use crate::tests;
 
 tests! {
     plugins_come_from_allowed_sources_alone;
+    a_place_that_is_allowed_is_not_one_that_begins_like_it;
+    a_misspelled_policy_is_not_taken_for_none;
     nothing_is_granted_that_the_system_does_not_allow;
     what_was_there_before_the_policy_is_held_to_it;
     a_signature_that_the_system_wants_is_wanted_whatever_the_user_wants needs Minisign;
@@ -75,6 +77,50 @@ fn plugins_come_from_allowed_sources_alone() {
         .failure(&["does not allow plugins from `oci://ghcr.io/other/vault:1`"]);
     std::fs::copy(&other, allowed.join("made.wasm")).unwrap();
     machine.msb("plugin install allowed/made.wasm").success();
+}
+
+fn a_place_that_is_allowed_is_not_one_that_begins_like_it() {
+    let machine = Machine::new(&json!({}));
+    place(&machine.env, "image-json", "w-evil.wasm");
+    let allowed = machine.env.path("w");
+    machine.set(&json!({"plugins": {"allowed_sources": [
+        allowed, "oci://ghcr.io", "oci://127.0.0.1:611", "oci://registry.example/acme",
+    ]}}));
+    for source in [
+        "./w-evil.wasm",
+        "oci://ghcr.io.evil.invalid/vault:1",
+        "oci://127.0.0.1:6111/acme/vault:1",
+        "oci://registry.example/acme-evil/vault:1",
+    ] {
+        machine
+            .msb(&format!("plugin install {source}"))
+            .failure(&["does not allow plugins from"]);
+    }
+    std::fs::create_dir(&allowed).unwrap();
+    place(&machine.env, "image-json", "w/made.wasm");
+    machine.msb("plugin install ./w/made.wasm").success();
+}
+
+fn a_misspelled_policy_is_not_taken_for_none() {
+    let machine = Machine::new(&json!({"plugins": {"allowed_source": ["/nowhere"]}}));
+    place(&machine.env, "image-json", "made.wasm");
+    let words = [
+        "system.json` is not valid at `plugins.allowed_source`",
+        "did you mean `allowed_sources`?",
+    ];
+    for line in ["plugin install ./made.wasm", "plugin ls", "plugin order"] {
+        machine.msb(line).failure(&words);
+    }
+    machine.set(&json!({"plugins": {"allowed_grants": ["nosuch=1"]}}));
+    machine
+        .msb("plugin install ./made.wasm")
+        .failure(&["plugins.allowed_grants[0]", "`nosuch=1` allows nothing"]);
+    // That of a user is one of several, and the file may be one of a later msb: it is told.
+    machine.set(&json!({}));
+    machine.user(&json!({"plugins": {"signature": [{"source": "*", "key": "k"}]}}));
+    let run = machine.msb("plugin install ./made.wasm").success();
+    let note = "`plugins.signature` is not a setting and has no effect; did you mean `signatures`?";
+    assert!(run.stderr.contains(note), "{run:#?}");
 }
 
 fn nothing_is_granted_that_the_system_does_not_allow() {
