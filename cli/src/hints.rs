@@ -12,11 +12,13 @@ mod system;
 
 use msb_host::Error;
 use msb_host::auth::LoginError;
+use msb_host::hosts::HostsError;
 use msb_host::image::{ImageError, PullError};
+use msb_host::installed::InstalledError;
 use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
 use msb_host::reference::{Instead, ParseReferenceError};
-use msb_host::registry::{DeniedIdentity, RegistryErrorKind};
+use msb_host::registry::{DeniedIdentity, DownloadError, RegistryErrorKind, VerifyError};
 use msb_host::settings::SettingsError;
 
 use self::auth::{for_auth, for_keep, for_missing_store};
@@ -24,7 +26,7 @@ use self::image::{for_files, for_load, for_merge, for_pull, for_save, for_store}
 use self::mount::{for_adopt, for_mount, for_serve};
 pub(crate) use self::plugin::for_scaffold;
 use self::plugin::{for_format, for_installed};
-use self::registry::{for_pem, for_registry};
+use self::registry::{for_hosts, for_pem, for_registry};
 use self::system::for_system;
 use crate::error::chain;
 
@@ -97,7 +99,8 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::Reference(error) => Some(for_reference(error)),
         _ => None,
     };
-    let of_file = chain(error).find_map(|error| error.downcast_ref().and_then(for_pem));
+    let of_pem = chain(error).find_map(|error| error.downcast_ref().and_then(for_pem));
+    let of_file = of_pem.or_else(|| of_hosts(error).and_then(for_hosts));
     // What does not fit from a pipe does from a file, with the limits as they are.
     let specific = match specific {
         Some(hint) if hint == image::READ_ONCE => Some(hint),
@@ -107,6 +110,20 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
     match for_system(error) {
         Some(hint) => vec![hint],
         None => specific.into_iter().collect(),
+    }
+}
+
+/// Returns the error of files that say how registries are asked, which those that carry it pass on as
+/// their own.
+fn of_hosts(error: &Error) -> Option<&HostsError> {
+    match error {
+        Error::Hosts(error)
+        | Error::Pull(PullError::Hosts(error))
+        | Error::Keep(LoginError::Verify(VerifyError::Hosts(error)))
+        | Error::Installed(
+            InstalledError::Hosts(error) | InstalledError::Download(DownloadError::Hosts(error)),
+        ) => Some(error),
+        _ => None,
     }
 }
 

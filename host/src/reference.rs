@@ -265,7 +265,8 @@ fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Returns whether a text may be a tag.
+pub(crate) fn is_tag(tag: &str) -> bool {
     !tag.is_empty()
         && tag.len() <= MAX_TAG
         && !tag.starts_with(['.', '-'])

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msb_host::credential::{AuthSourceKind, CredentialSource};
-use msb_host::hosts::PemError;
+use msb_host::hosts::{HostsError, NamedBy, PemError};
 use msb_host::registry::{CertificateProblem, ProxyError, RegistryError, RegistryErrorKind};
 
 use super::auth::for_auth;
@@ -136,6 +136,10 @@ fn for_any(kind: &RegistryErrorKind) -> Option<&'static str> {
         | RegistryErrorKind::Garbled { .. } => {
             "the registry, or something on the way, changes what it hands out; tell who runs it"
         }
+        RegistryErrorKind::Schemes { .. } => {
+            "msb shows credentials by the schemes Basic and Bearer: have the registry offer one of \
+             them"
+        }
         RegistryErrorKind::NoImage { .. } => NO_IMAGE,
         _ => return None,
     })
@@ -220,6 +224,17 @@ pub(super) fn for_pem(problem: &PemError) -> Option<String> {
         PemError::Pair(_) => {
             "name the key of the certificate; of a file with several certificates, its own has to \
              be the first"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what to do about files that say how registries are asked.
+pub(super) fn for_hosts(error: &HostsError) -> Option<String> {
+    let hint = match error {
+        HostsError::Certificates { named_by, .. } if **named_by == NamedBy::CertsD => {
+            "make it a file that you may read, or take it out of the directory"
         }
         _ => return None,
     };

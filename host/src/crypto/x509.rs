@@ -1,5 +1,5 @@
-//! What a certificate says of itself: whether it may issue others, what it is for, and how long its
-//! key is.
+//! What a certificate says of itself: whether it may issue others, what it is for, how long it is good,
+//! and how long its key is.
 //!
 //! Owns the questions that the TLS library does not ask of a certificate that the user has named.
 //! Of one that cannot be read all is left to that library. Source: RFC 5280 section 4.2.1.
@@ -7,7 +7,7 @@
 use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use x509_cert::der::{self, Decode as _, Encode as _};
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
@@ -15,17 +15,38 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 /// Bits of the modulus of an RSA key that is accepted, at least.
 const LONG_ENOUGH: usize = 2048;
 
-/// Returns whether a certificate may issue others. One of version 1 cannot say that it may not.
+/// Returns whether a certificate may issue others: it is an authority, and nothing says that its key is
+/// for other things. One of version 1 cannot say that it may not.
 pub(crate) fn may_issue(der: &[u8]) -> bool {
     let Some(certificate) = read(der) else {
         return true;
     };
     let inner = certificate.tbs_certificate();
+    if let Ok(Some((_, usage))) = inner.get_extension::<KeyUsage>()
+        && !usage.key_cert_sign()
+    {
+        return false;
+    }
     match inner.get_extension::<BasicConstraints>() {
         Ok(Some((_, constraints))) => constraints.ca,
         Ok(None) => inner.version() != Version::V3,
         Err(_) => true,
     }
+}
+
+/// Returns when the time of a certificate is over, in seconds since 1970.
+pub(crate) fn end(der: &[u8]) -> Option<u64> {
+    let certificate = read(der)?;
+    let validity = certificate.tbs_certificate().validity();
+    Some(validity.not_after.to_unix_duration().as_secs())
+}
+
+/// Returns whether a certificate has the name that another has for its issuer.
+pub(crate) fn has_name_of_issuer(der: &[u8], issued: &[u8]) -> bool {
+    let (Some(certificate), Some(issued)) = (read(der), read(issued)) else {
+        return false;
+    };
+    certificate.tbs_certificate().subject() == issued.tbs_certificate().issuer()
 }
 
 /// Returns whether a certificate is for servers, or for anything.

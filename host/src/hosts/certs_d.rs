@@ -66,7 +66,19 @@ fn from_files(files: &BTreeSet<PathBuf>) -> Result<HostCertificates, HostsError>
     let mut found = HostCertificates::default();
     for path in files {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("crt") => found.roots.extend(pem::read_roots(&named(path))?),
+            Some("crt") => match pem::read_roots(&named(path)) {
+                Ok(roots) => found.roots.extend(roots),
+                // A link that leads nowhere, or a file that is gone since.
+                Err(HostsError::Certificates { source, .. })
+                    if source.kind() == ErrorKind::NotFound =>
+                {
+                    found.roots.skipped.push(format!(
+                        "`{}` in certs.d leads to no file and was skipped",
+                        path.display()
+                    ));
+                }
+                Err(error) => return Err(error),
+            },
             Some("cert") => {
                 let key = partner(path, "key")?;
                 let identity = pem::read_identity(&named(path), Some(&named(&key)))?;
@@ -181,12 +193,33 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_leads_nowhere_spoils_no_other_file() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("etc/containers/certs.d/h");
+        write(&directory.join("b.crt"), CERTIFICATE);
+        std::os::unix::fs::symlink("/nowhere/ca.pem", directory.join("a.crt")).unwrap();
+        let found = read(&paths(root.path()), "h").unwrap();
+        assert_eq!(found.roots.certificates.len(), 1);
+        let path = directory.join("a.crt");
+        let note = format!(
+            "`{}` in certs.d leads to no file and was skipped",
+            path.display()
+        );
+        assert_eq!(found.roots.skipped, [note]);
+        // What is there and cannot be read is an error.
+        std::fs::create_dir(directory.join("c.crt")).unwrap();
+        let error = read(&paths(root.path()), "h").unwrap_err();
+        assert!(error.to_string().starts_with("could not read"), "{error}");
+    }
+
+    #[test]
     fn a_broken_file_is_an_error_with_its_path() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("etc/containers/certs.d/h/ca.crt");
         write(&path, "garbage");
         let error = read(&paths(root.path()), "h").unwrap_err();
         assert!(matches!(&error, HostsError::Pem { path: named, .. } if *named == path));
-        assert!(error.to_string().contains("which certs.d names"), "{error}");
+        let expected = format!("`{}` in certs.d cannot be used", path.display());
+        assert_eq!(error.to_string(), expected);
     }
 }

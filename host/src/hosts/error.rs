@@ -1,7 +1,7 @@
 //! Why the configuration of registries cannot be used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{NamedBy, PemError, TableProblem};
 
@@ -17,12 +17,26 @@ impl From<toml::de::Error> for NotToml {
     }
 }
 
+/// Returns a file with who named it, for the end of a sentence.
+fn named(path: &Path, by: &NamedBy) -> String {
+    match by {
+        NamedBy::CertsD => format!("`{}` in certs.d", path.display()),
+        by => format!("`{}`, which {by} names", path.display()),
+    }
+}
+
+/// Returns the same, to go on with.
+pub(super) fn inserted(path: &Path, by: &NamedBy) -> String {
+    let comma = if *by == NamedBy::CertsD { "" } else { "," };
+    format!("{}{comma}", named(path, by))
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostsError {
     /// A file of certificates cannot be read.
-    #[error("could not read `{}`, which {named_by} names", path.display())]
+    #[error("could not read {}", named(path, named_by))]
     Certificates {
         /// The path of the file.
         path: PathBuf,
@@ -33,7 +47,7 @@ pub enum HostsError {
         source: io::Error,
     },
     /// A file of certificates has not what it should have.
-    #[error("`{}`, which {named_by} names, cannot be used", path.display())]
+    #[error("{} cannot be used", inserted(path, named_by))]
     Pem {
         /// The path of the file.
         path: PathBuf,

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::HostsError;
 use super::sections::{Container, PemDamage, Sections};
+use super::{HostsError, error};
 use crate::crypto::certified;
 use crate::fs;
 
@@ -166,11 +166,9 @@ pub(super) fn read_roots(file: &NamedFile) -> Result<Roots, HostsError> {
             Err(source) => {
                 damaged += 1;
                 if damaged <= MAX_TOLD {
-                    let path = file.path.display();
-                    let by = &file.named_by;
+                    let of = error::inserted(&file.path, &file.named_by);
                     roots.skipped.push(format!(
-                        "certificate {number} of `{path}`, which {by} names, was skipped: \
-                         {source}"
+                        "certificate {number} of {of} was skipped: {source}"
                     ));
                 }
                 first.get_or_insert(PemError::Certificate { number, source });

@@ -8,9 +8,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, HeaderValue};
 
-use super::challenge::{Challenge, challenges};
+use super::challenge::{Challenge, challenges, texts, unknown_schemes};
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::error::ServerMessage;
@@ -85,19 +85,24 @@ impl RefusedCredential {
 #[derive(Debug)]
 pub(super) struct Challenges {
     pub(super) parsed: Vec<Challenge>,
+    /// The schemes that are not understood.
+    unknown: Vec<String>,
     /// The values of `WWW-Authenticate` as they came.
     raw: Vec<String>,
 }
 
 impl Challenges {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let raw = headers.get_all(WWW_AUTHENTICATE).into_iter();
         Self {
             parsed: challenges(headers),
-            raw: raw
-                .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
-                .collect(),
+            unknown: unknown_schemes(headers),
+            raw: texts(headers),
         }
+    }
+
+    /// Returns the schemes that are asked for, if none of them is understood.
+    pub(super) fn only_unknown(&self) -> Option<&[String]> {
+        (self.parsed.is_empty() && !self.unknown.is_empty()).then_some(&self.unknown)
     }
 
     /// Returns whether the token that was shown was not good for the request.

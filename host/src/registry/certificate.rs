@@ -9,6 +9,7 @@ mod problem;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
@@ -53,7 +54,7 @@ impl Trust {
     pub(super) fn new(named: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let named: Vec<_> = named.iter().cloned().map(CertificateDer::from).collect();
         let mut roots = System::get().roots.clone();
-        roots.add_parsable_certificates(issuers(&named));
+        roots.add_parsable_certificates(issuers(&named, UnixTime::now()));
         let chain = (!roots.is_empty())
             .then(|| {
                 WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
@@ -72,6 +73,25 @@ impl Trust {
     fn has(&self, certificate: &CertificateDer<'_>) -> bool {
         let system = &System::get().certificates;
         self.named.iter().chain(system).any(|it| it == certificate)
+    }
+
+    /// Returns when the time of the trusted certificate was over by which a chain ends, if that is all
+    /// that keeps it from being trusted as far as names tell.
+    fn expired_issuer(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<UnixTime> {
+        let trusted = self.named.iter().chain(&System::get().certificates);
+        let mut issuers = trusted.filter(|der| x509::may_issue(der));
+        issuers.find_map(|der| {
+            let since = expired(der, now)?;
+            let mut issued = intermediates.iter().chain([end_entity]);
+            issued
+                .any(|issued| x509::has_name_of_issuer(der, issued))
+                .then_some(since)
+        })
     }
 
     /// Checks a certificate that is trusted itself: it needs no issuer, and name, dates and purpose
@@ -112,7 +132,7 @@ impl System {
         SYSTEM.get_or_init(|| {
             let certificates = rustls_native_certs::load_native_certs().certs;
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(issuers(&certificates));
+            roots.add_parsable_certificates(issuers(&certificates, UnixTime::now()));
             Self {
                 certificates,
                 roots,
@@ -130,14 +150,32 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        // Of an authority, webpki does not ask what its key is for.
+        let intermediates: Vec<_> = intermediates
+            .iter()
+            .filter(|der| x509::may_issue(der))
+            .cloned()
+            .collect();
         let chain = self.chain.as_ref().map_or_else(
             || Err(CertificateProblem::NoAuthorities.into_error()),
             |chain| {
-                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                chain.verify_server_cert(
+                    end_entity,
+                    &intermediates,
+                    server_name,
+                    ocsp_response,
+                    now,
+                )
             },
         );
         match chain {
             Err(_) if self.has(end_entity) => self.verify_trusted(end_entity, server_name, now),
+            Err(error)
+                if (is_about_issuer(&error) || self.chain.is_none())
+                    && let Some(since) = self.expired_issuer(end_entity, &intermediates, now) =>
+            {
+                Err(CertificateProblem::authority_expired(since).into_error())
+            }
             // One of the trusted has the name of its issuer, and has not issued it.
             Err(error)
                 if is_about_issuer(&error) || error == CertificateError::BadSignature.into() =>
@@ -235,12 +273,22 @@ impl fmt::Debug for Unverified {
     }
 }
 
-/// Returns those of some certificates that may issue others.
+/// Returns those of some certificates that may issue others, and whose time is not over: webpki does not
+/// look at the dates of what a chain ends at.
 fn issuers<'a>(
     certificates: &'a [CertificateDer<'static>],
+    now: UnixTime,
 ) -> impl Iterator<Item = CertificateDer<'static>> + 'a {
-    let issuers = certificates.iter().filter(|der| x509::may_issue(der));
-    issuers.cloned()
+    let issuers = certificates.iter();
+    issuers
+        .filter(move |der| x509::may_issue(der) && expired(der, now).is_none())
+        .cloned()
+}
+
+/// Returns when the time of a certificate was over, if it is.
+fn expired(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<UnixTime> {
+    let end = x509::end(certificate).filter(|end| *end < now.as_secs())?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(end)))
 }
 
 /// Returns whether an error says nothing of a certificate but that its issuer is not trusted. webpki

@@ -3,6 +3,11 @@
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
+/// Schemes that are told, at most.
+const MAX_NAMES: usize = 5;
+/// Letters of one of them, at most.
+const MAX_NAME: usize = 32;
+
 /// How a registry wants us to show who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -20,10 +25,8 @@ pub(super) enum Challenge {
 
 /// Returns what is asked for, the best way first. Text that cannot be parsed is ignored.
 pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
-    let mut found: Vec<Challenge> = headers
-        .get_all(WWW_AUTHENTICATE)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
+    let mut found: Vec<Challenge> = texts(headers)
+        .iter()
         .flat_map(|text| Reader::new(text).read())
         .filter_map(Raw::understood)
         .collect();
@@ -32,10 +35,38 @@ pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     found
 }
 
+/// Returns the values of the header. A realm may be in any language, and as any bytes: servers are not
+/// told which.
+pub(super) fn texts(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(WWW_AUTHENTICATE).into_iter();
+    values
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect()
+}
+
+/// Returns the schemes that are asked for and not understood, a few at most; untrusted text.
+pub(super) fn unknown_schemes(headers: &HeaderMap) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for text in texts(headers) {
+        for raw in Reader::new(&text).read() {
+            let is_known = ["basic", "bearer"].contains(&&*raw.scheme.to_ascii_lowercase());
+            let is_there = names.iter().any(|it| it.eq_ignore_ascii_case(raw.scheme));
+            let is_short = raw.scheme.len() <= MAX_NAME;
+            if raw.is_apart && is_short && !is_known && !is_there && names.len() < MAX_NAMES {
+                names.push(raw.scheme.to_owned());
+            }
+        }
+    }
+    names
+}
+
 /// A challenge of any kind.
 #[derive(Debug)]
 struct Raw<'a> {
     scheme: &'a str,
+    /// It begins the header or comes after a comma. Else it may be the token that some schemes have in
+    /// place of parameters.
+    is_apart: bool,
     parameters: Vec<(&'a str, String)>,
 }
 
@@ -75,7 +106,10 @@ impl<'a> Reader<'a> {
     fn read(mut self) -> Vec<Raw<'a>> {
         let mut found: Vec<Raw<'a>> = Vec::new();
         loop {
+            let before = self.rest;
             self.skip(|character| is_space(character) || character == ',');
+            let skipped = before.strip_suffix(self.rest).unwrap_or_default();
+            let is_apart = found.is_empty() || skipped.contains(',');
             if self.rest.is_empty() {
                 return found;
             }
@@ -88,6 +122,7 @@ impl<'a> Reader<'a> {
             if !is_parameter {
                 found.push(Raw {
                     scheme: name,
+                    is_apart,
                     parameters: Vec::new(),
                 });
                 continue;
@@ -216,6 +251,35 @@ mod tests {
         assert_eq!(read(&[text]), [bearer(Some("a, b"), None, false)]);
         let text = r#"Negotiate YWJj/+==, Bearer realm="https://a/t""#;
         assert_eq!(read(&[text]), [bearer(None, None, false)]);
+    }
+
+    #[test]
+    fn a_realm_may_have_any_bytes() {
+        for realm in ["Müller".as_bytes(), b"M\xfcller"] {
+            let value = [b"Basic realm=\"", realm, b"\""].concat();
+            let mut headers = HeaderMap::new();
+            let value = reqwest::header::HeaderValue::from_bytes(&value).unwrap();
+            headers.append(WWW_AUTHENTICATE, value);
+            assert_eq!(challenges(&headers), [Challenge::Basic]);
+        }
+    }
+
+    #[test]
+    fn schemes_that_are_not_understood_have_names() {
+        let schemes = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+            }
+            unknown_schemes(&headers)
+        };
+        let digest = r#"Digest realm="x", nonce="a,b", qop="auth", NTLM"#;
+        assert_eq!(schemes(&[digest, "ntlm TlRM"]), ["Digest", "NTLM"]);
+        assert_eq!(schemes(&["Negotiate YWJj/+=="]), ["Negotiate"]);
+        assert_eq!(schemes(&["Negotiate abc"]), ["Negotiate"]);
+        for value in ["", "Bearer", "Basic realm=\"x\"", "=,="] {
+            assert!(schemes(&[value]).is_empty(), "{value}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ const MAX_REDIRECTS: usize = 10;
 /// One request to an endpoint, without its address and credentials.
 #[derive(Clone, Debug)]
 pub(super) struct EndpointRequest<'a> {
-    /// The path after `/v2/<repository>/`.
+    /// The path after `/v2/<repository>/`; one that begins with a slash is the whole path.
     pub(super) path: String,
     /// Headers in addition to those of the connection.
     pub(super) headers: HeaderMap,
@@ -90,6 +90,7 @@ impl Endpoint {
     ) -> Result<Response, RegistryError> {
         let base = self.base(context, request.what)?;
         let path = match self.config.repository.as_str() {
+            _ if request.path.starts_with('/') => request.path.clone(),
             "" => format!("/v2/{}", request.path),
             repository => format!("/v2/{repository}/{}", request.path),
         };
@@ -137,6 +138,10 @@ impl Endpoint {
                 && renewals < 2
             {
                 let mut challenges = Challenges::of(followed.response.headers());
+                if let (None, Some(schemes)) = (&shown, challenges.only_unknown()) {
+                    let schemes = schemes.to_vec();
+                    return Err(self.error(request.what, RegistryErrorKind::Schemes { schemes }));
+                }
                 if challenges.parsed.is_empty() && renewals == 0 {
                     // Some registries send their challenge on `/v2/` alone.
                     challenges = Challenges::of(self.ping(context, base, request.what)?.headers());

@@ -3,18 +3,23 @@
 mod locks;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{component, lock, other_bytes, place, row};
 use crate::docker_registry::{DockerRegistry, Setup};
 use crate::env::{Run, TestEnv};
+use crate::faulty::http::{Answer, Request};
+use crate::faulty::route::On;
+use crate::faulty::{ALWAYS, Registry};
 use crate::tests;
 use crate::tools::run;
 
 tests! {
     a_plugin_goes_to_another_tag_and_keeps_what_it_may_and_its_place needs DockerRegistry;
     a_plugin_stays_in_a_range_of_versions needs DockerRegistry;
+    all_pages_of_tags_are_read_where_the_registry_says_they_are;
     what_there_is_no_way_to_is_said needs DockerRegistry;
     another_repository_is_one_to_agree_to needs DockerRegistry;
     available_updates_are_data_and_an_exit_status;
@@ -113,6 +118,47 @@ fn a_plugin_stays_in_a_range_of_versions() {
     env.msb("plugin update vault --to 2.0.0").success();
     scene.is_at("2.0.0");
     assert!(!lock(env).contains("range"), "{}", lock(env));
+}
+
+fn all_pages_of_tags_are_read_where_the_registry_says_they_are() {
+    let env = TestEnv::new();
+    let registry = Registry::start();
+    let component = std::fs::read(component("vault")).unwrap();
+    let blob = |media_type: &str, bytes: &[u8]| {
+        let digest = registry.put_blob(bytes);
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    };
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob("application/vnd.wasm.config.v0+json", b"{}"),
+        "layers": [blob("application/wasm", &component)],
+    });
+    for tag in ["1.0.0", "1.2.0"] {
+        registry.put_manifest("acme/vault", tag, &manifest);
+    }
+    // A page is found by what the registry calls it, not by the last tag before it; and one tag that
+    // cannot be any, or is no text, is none.
+    let pages = |request: &Request, answer: Answer| {
+        let Some((_, query)) = request.path.split_once("/acme/vault/tags/list?") else {
+            return answer;
+        };
+        let page = |tags: Value| Answer::json(200, &json!({"name": "acme/vault", "tags": tags}));
+        let link = |next: &str| format!("</v2/acme/vault/tags/list?{next}>; rel=\"next\"");
+        match query {
+            "next_page=b%3D" => page(json!([])).with("Link", &link("next_page=c")),
+            "next_page=c" => page(json!(["1.9.0+bad", null, "1.2.0", "-x"])),
+            _ => page(json!(["1.0.0", "latest"])).with("Link", &link("next_page=b%3D")),
+        }
+    };
+    registry.fault(On::Everything, ALWAYS, Arc::new(pages));
+    let source = |tag: &str| format!("{}/acme/vault:{tag}", registry.host());
+    env.msb(&format!("plugin install {} --yes", source("1.0.0")))
+        .success();
+    let mut update = env.command(["plugin", "update", "vault", "--to", "^1"]);
+    Run::of(&mut update).success();
+    let now = row(&env, "vault")["source"].clone();
+    assert_eq!(now, format!("oci://{}", source("1.2.0")));
 }
 
 fn what_there_is_no_way_to_is_said() {

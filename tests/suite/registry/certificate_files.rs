@@ -93,9 +93,28 @@ fn a_damaged_certificate_spoils_no_other_of_its_file() {
         let certs_d = scene.env.path(&certs_d);
         put(&certs_d, text.as_bytes());
         let run = scene.pull("", "app:1");
-        run.failure(&[REACHED, "which certs.d names, was skipped"]);
+        run.failure(&[REACHED, "in certs.d was skipped"]);
         std::fs::remove_file(certs_d).unwrap();
     }
+    let host = scene.registry.host();
+    let folder = scene
+        .env
+        .path(&format!("user-home/.config/containers/certs.d/{host}"));
+    put(&folder.join("own.crt"), good.as_bytes());
+    std::os::unix::fs::symlink("/nowhere/ca.pem", folder.join("left.crt")).unwrap();
+    scene.pull("", "app:1").failure(&[
+        REACHED,
+        "left.crt` in certs.d leads to no file and was skipped",
+    ]);
+    std::fs::remove_file(folder.join("left.crt")).unwrap();
+    // What is there and cannot be read is no accident.
+    std::fs::create_dir(folder.join("left.crt")).unwrap();
+    scene.pull("", "app:1").failure(&[
+        "could not read `",
+        "left.crt` in certs.d",
+        "hint: make it a file that you may read, or take it out of the directory",
+    ]);
+    std::fs::remove_dir_all(folder).unwrap();
     // Where nothing is left, the file is at fault.
     let file = scene
         .env
@@ -201,6 +220,25 @@ fn a_certificate_that_may_issue_none_is_trusted_for_itself_alone() {
     with_ca(&served(&first), &first.certificate).failure(&[REACHED]);
     with_ca(&served(&second), &first.certificate).failure(&["its certificate is not trusted"]);
     with_ca(&served(&second), &second.certificate).failure(&[REACHED]);
+    // As `openssl req -x509` makes one: an authority by its mark, and not by what its key is for.
+    let usage = "keyUsage=critical,digitalSignature,keyEncipherment";
+    let names = "subjectAltName=IP:127.0.0.1";
+    let (folder, first) = Authority::self_signed_server(&[names, usage]);
+    let folder = folder.path();
+    std::fs::write(folder.join("names"), names).unwrap();
+    for line in [
+        "req -newkey rsa:2048 -nodes -subj /CN=second -keyout second.key -out second.csr",
+        "x509 -req -in second.csr -CA domain.crt -CAkey domain.key -CAcreateserial -days 30 \
+         -extfile names -out second.pem",
+    ] {
+        openssl(folder, line, &[]);
+    }
+    let second = Pair {
+        certificate: folder.join("second.pem"),
+        key: folder.join("second.key"),
+    };
+    with_ca(&served(&first), &first.certificate).failure(&[REACHED]);
+    with_ca(&served(&second), &first.certificate).failure(&["its certificate is not trusted"]);
 }
 
 fn a_token_service_is_trusted_by_what_is_set_for_its_own_host() {

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use serde_json::json;
@@ -19,6 +20,7 @@ tests! {
     a_certificate_whose_authority_is_unknown_is_trusted_where_it_was_given needs DockerRegistry, Openssl;
     a_certificate_that_was_given_still_needs_the_name needs DockerRegistry, Openssl;
     a_certificate_that_was_given_still_needs_its_time needs DockerRegistry, Openssl;
+    an_authority_whose_time_is_over_is_not_trusted needs DockerRegistry, Openssl, Skopeo;
     a_certificate_without_a_name_is_told_with_a_cure needs DockerRegistry, Openssl;
     a_certificate_of_version_1_is_told_with_a_cure needs DockerRegistry, Openssl;
     a_certificate_of_another_name_is_told_with_the_names_it_has needs DockerRegistry, Openssl;
@@ -114,6 +116,36 @@ fn a_certificate_that_was_given_still_needs_its_time() {
     // What is advised helps.
     scene
         .pull("--tls-verify=false", "app:1")
+        .failure(&[REACHED]);
+}
+
+fn an_authority_whose_time_is_over_is_not_trusted() {
+    let authority = Authority::new();
+    let scene = served(&authority.server());
+    let old = authority.expired_file();
+    scene
+        .pull(&format!("--ca-certs {}", old.display()), "app:1")
+        .failure(&[
+            "the certificate of the authority that issued its certificate expired on 2021-01-01",
+            "hint: have the certificate replaced",
+        ]);
+    // The same of what is trusted on this machine, as skopeo has it.
+    let mut command = scene.env.command(["pull", &scene.name("app:1")]);
+    checked(Run::of(command.env("SSL_CERT_FILE", &old))).failure(&["expired on 2021-01-01"]);
+    let mut skopeo = Command::new("skopeo");
+    skopeo
+        .env("SSL_CERT_FILE", &old)
+        .env("SSL_CERT_DIR", "/nowhere");
+    let asked = format!("docker://{}", scene.name("app:1"));
+    let said = skopeo.args(["inspect", &asked]).output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("expired"), "{said}");
+    // A new one of the same authority next to it is enough.
+    let mut both = std::fs::read(&old).unwrap();
+    both.extend(std::fs::read(authority.file()).unwrap());
+    let file = scene.env.write("both.pem", &both);
+    scene
+        .pull(&format!("--ca-certs {}", file.display()), "app:1")
         .failure(&[REACHED]);
 }
 

@@ -64,6 +64,25 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// Writes a certificate of the same authority whose time is over.
+    pub(crate) fn expired_file(&self) -> PathBuf {
+        let folder = self.folder.path();
+        let line = "x509 -x509toreq -in ca.pem -signkey ca.key -out ca.csr";
+        openssl(folder, line, &[]);
+        std::fs::write(
+            folder.join("ca.ext"),
+            "basicConstraints = critical,CA:TRUE\n",
+        )
+        .unwrap();
+        let [from, to] = EXPIRED;
+        let line = format!(
+            "ca -batch -notext -config ca.conf -selfsign -keyfile ca.key -in ca.csr -out old.pem \
+             -extfile ca.ext -startdate {from} -enddate {to}"
+        );
+        openssl(folder, &line, &[]);
+        folder.join("old.pem")
+    }
+
     /// Issues a certificate for a server on this machine.
     pub(crate) fn server(&self) -> Pair {
         let names = "IP:127.0.0.1,DNS:localhost,DNS:registry.test";

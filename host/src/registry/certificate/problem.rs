@@ -52,6 +52,12 @@ pub enum CertificateProblem {
         /// The end of its time.
         since: String,
     },
+    /// What it was issued by has expired.
+    #[error("the certificate of the authority that issued its certificate expired on {since}")]
+    AuthorityExpired {
+        /// The end of its time.
+        since: String,
+    },
     /// It is not valid yet.
     #[error("its certificate is not valid before {from}, and this machine's clock says {now}")]
     NotYetValid {
@@ -140,6 +146,11 @@ impl CertificateProblem {
             }
             _ => Self::Other,
         })
+    }
+
+    /// Returns that what it was issued by has expired.
+    pub(super) fn authority_expired(since: UnixTime) -> Self {
+        Self::AuthorityExpired { since: date(since) }
     }
 
     /// Returns the error by which rustls hears of it.

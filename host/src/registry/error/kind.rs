@@ -89,6 +89,11 @@ pub enum RegistryErrorKind {
         /// What the registry says.
         message: Option<ServerMessage>,
     },
+    /// The registry wants credentials in ways that are not known.
+    Schemes {
+        /// The schemes that it names; untrusted text.
+        schemes: Vec<String>,
+    },
     /// The search for credentials failed.
     Auth(Box<dyn Error + Send + Sync>),
     /// The registry wants fewer requests.
@@ -213,6 +218,7 @@ impl RegistryErrorKind {
             | Self::Stalled { .. }
             | Self::Slow { .. }
             | Self::WebPage { .. }
+            | Self::Schemes { .. }
             | Self::Elsewhere { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }

@@ -79,6 +79,11 @@ impl fmt::Display for RegistryError {
                 "registry {host} does not accept the credentials{} for {what}",
                 of(source.as_deref())
             ),
+            Kind::Schemes { schemes } => write!(
+                formatter,
+                "registry {host} wants credentials by {}, which msb does not speak",
+                schemes.join(", ")
+            ),
             Kind::Auth(_) => write!(formatter, "could not get credentials for registry {host}"),
             Kind::RateLimited { retry_after, .. } => write!(
                 formatter,

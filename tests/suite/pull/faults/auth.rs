@@ -21,6 +21,7 @@ tests! {
     a_registry_that_offers_them_in_two_headers_gets_a_token;
     a_challenge_without_a_service_is_answered;
     a_challenge_with_odd_quoting_is_understood;
+    a_challenge_with_letters_of_any_language_is_understood;
     a_scope_that_is_not_enough_is_told;
     a_challenge_that_is_not_understood_is_told;
     a_password_goes_to_the_token_service_and_not_beyond;
@@ -212,6 +213,14 @@ fn a_challenge_with_odd_quoting_is_understood() {
     assert!(asked.path.starts_with("/token?account=x&"), "{asked}");
 }
 
+fn a_challenge_with_letters_of_any_language_is_understood() {
+    let scene = Scene::new();
+    scene.registry.challenge(&[r#"Basic realm="Müller""#], None);
+    scene.registry.accept_password(PASSWORD);
+    scene.password(PASSWORD);
+    scene.pulls();
+}
+
 fn a_scope_that_is_not_enough_is_told() {
     let scene = Scene::new();
     let realm = scene.registry.url("/token");
@@ -231,6 +240,22 @@ fn a_challenge_that_is_not_understood_is_told() {
         scene.pull().failure(&[&scene.registry.host()]);
         scene.assert_nothing_shown();
         assert!(scene.registry.requests().len() <= 6);
+    }
+    for (challenges, schemes) in [
+        (
+            &[r#"Digest realm="x", nonce="a", NTLM"#][..],
+            "Digest, NTLM",
+        ),
+        (&["Negotiate", "NTLM"], "Negotiate, NTLM"),
+    ] {
+        let scene = Scene::new();
+        scene.registry.challenge(challenges, None);
+        let run = scene.pull().failure(&[
+            &format!("wants credentials by {schemes}, which msb does not speak"),
+            "hint: msb shows credentials by the schemes Basic and Bearer",
+        ]);
+        assert!(!run.stderr.contains("log in"), "{run:#?}");
+        scene.assert_nothing_shown();
     }
 }
 
