@@ -57,6 +57,13 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
                 "if the change is intended: `msb plugin update {name}`"
             ));
         }
+        InstalledError::Unlike { name, locked, .. } => {
+            return Some(format!(
+                "put the component with the digest {locked} back there; or, if the change is intended, \
+                 `msb plugin update {name}` in the home that the lock is of, and keep its lock"
+            ));
+        }
+        InstalledError::OtherDigest { .. } => "leave the digest out, or give the one that it has",
         InstalledError::NotLocked { .. } => {
             "install it without --locked first (and without MSB_PLUGIN_LOCKED), and keep the new \
              plugins.lock"
@@ -76,27 +83,13 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
                  plugin rm {name}`, then `msb plugin install`"
             ));
         }
-        InstalledError::Signature {
-            source: SignatureError::OtherKind { .. },
-            ..
-        } => "sign what is in a registry with `cosign sign --key`, and name the key of cosign",
         InstalledError::Gone { digest, .. } => {
             return Some(format!(
                 "put the component with the digest {digest} back there; or take another one: `msb \
                  plugin rm` and `msb plugin install`"
             ));
         }
-        InstalledError::Signature {
-            source: SignatureError::TrustRoot { .. },
-            ..
-        } => {
-            "`plugins.trust_root` in config.json and --trust-root name a file as `cosign trusted-root \
-             create` writes it; without one, msb trusts the public instance of Sigstore"
-        }
-        InstalledError::Signature { .. } => {
-            "do not use it unless you know why; `plugins.signatures` in config.json, --key and \
-             --identity say whose are wanted"
-        }
+        InstalledError::Signature { source, .. } => for_signature(source),
         InstalledError::NotGranted { has, .. } if has.is_empty() => "it has nothing",
         InstalledError::NotGranted { has, .. } => {
             return Some(format!("it has {}", has.join(", ")));
@@ -105,6 +98,23 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns what to do about what is not taken for signed.
+fn for_signature(error: &SignatureError) -> &'static str {
+    match error {
+        SignatureError::OtherKind { .. } => {
+            "sign what is in a registry with `cosign sign --key`, and name the key of cosign"
+        }
+        SignatureError::TrustRoot { .. } => {
+            "`plugins.trust_root` in config.json and --trust-root name a file as `cosign trusted-root \
+             create` writes it; without one, msb trusts the public instance of Sigstore"
+        }
+        _ => {
+            "do not use it unless you know why; `plugins.signatures` in config.json, --key and \
+             --identity say whose are wanted"
+        }
+    }
 }
 
 pub(crate) fn for_scaffold(error: &ScaffoldError) -> Option<String> {

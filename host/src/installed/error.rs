@@ -135,6 +135,28 @@ pub enum InstalledError {
         /// What is there.
         found: Digest,
     },
+    /// What is at the source is not what the lock has of it.
+    #[error(
+        "`{place}` has other bytes than the lock has of plugin `{name}`: {locked} there, {found} now"
+    )]
+    Unlike {
+        /// The plugin.
+        name: String,
+        /// The source.
+        place: String,
+        /// What the lock has.
+        locked: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// A plugin is pushed as something else than it is.
+    #[error("`{reference}` names another digest than its manifest has, which is {actual}")]
+    OtherDigest {
+        /// What was named.
+        reference: String,
+        /// The digest of the manifest.
+        actual: Digest,
+    },
     /// What the lock describes is less than what its component is.
     #[error("plugin `{name}` is more than the lock says: it {}", listed(increases))]
     Exceeds {
@@ -144,7 +166,7 @@ pub enum InstalledError {
         increases: Vec<Increase>,
     },
     /// What the lock has is neither kept nor to be had.
-    #[error("plugin `{name}` is not kept here any more, and `{place}` does not give it")]
+    #[error("plugin `{name}` is not kept here, and `{place}` does not give it")]
     Gone {
         /// The plugin.
         name: String,

@@ -8,7 +8,7 @@ mod signed;
 
 use std::sync::Arc;
 
-use self::allowed::check_name;
+use self::allowed::{check_bytes, check_name};
 pub(super) use self::allowed::{check_provides, same_kind};
 use self::signed::{signed, wanted};
 use super::candidate::{Candidate, asks, news};
@@ -147,23 +147,7 @@ impl Installer<'_> {
         };
         let digest = Digest::of(&fetched.component);
         let locked = previous.as_ref().map(|previous| &previous.sha256);
-        if request.locked && locked != Some(&digest) {
-            return Err(InstalledError::NotLocked {
-                place: spelling,
-                found: digest,
-            });
-        }
-        if let Some(locked) = locked
-            && !is_update
-            && *locked != digest
-        {
-            return Err(InstalledError::Changed {
-                name,
-                place: spelling,
-                locked: locked.clone(),
-                found: digest,
-            });
-        }
+        check_bytes(&name, &spelling, locked, &digest, request)?;
         let mut signers: Vec<(Signer, Signature)> = Vec::new();
         for group in &groups {
             let (by, found) = signed(group, &fetched, &spelling)?;
@@ -179,7 +163,9 @@ impl Installer<'_> {
         let inspection =
             self.runtime
                 .inspect(&name, &fetched.component, self.progress, self.cancel)?;
-        check_provides(&lock, &name, &inspection.kind)?;
+        if previous.as_ref().is_none_or(|before| before.enabled) {
+            check_provides(&lock, &name, &inspection.kind)?;
+        }
         let accepted = Accepted {
             name,
             source,
@@ -284,7 +270,10 @@ impl Installer<'_> {
                     name: candidate.name.clone(),
                 });
             }
-            check_provides(lock, &candidate.name, &candidate.inspection.kind)?;
+            // One that is disabled stays so.
+            if now.is_none_or(|now| now.enabled) {
+                check_provides(lock, &candidate.name, &candidate.inspection.kind)?;
+            }
             candidate.write_component(self.home)?;
             let locked = candidate.locked(grants, now);
             match lock.plugins.iter_mut().find(|it| it.name == candidate.name) {

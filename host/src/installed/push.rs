@@ -47,6 +47,13 @@ pub fn push(
         created: artifact::created(),
     };
     let artifact = artifact::compose(&component, &about)?;
+    let actual = Digest::of(&artifact.manifest);
+    if reference.digest().is_some_and(|named| *named != actual) {
+        return Err(InstalledError::OtherDigest {
+            reference: reference.familiar(),
+            actual,
+        });
+    }
     let credentials = Arc::clone(&network.credentials);
     let repository = network
         .client

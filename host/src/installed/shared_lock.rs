@@ -59,8 +59,9 @@ impl Lock {
         for plugin in &mut lock.plugins {
             if plugin.source.starts_with("./") || plugin.source.starts_with("../") {
                 let path = folder.join(&plugin.source);
-                let path = fs::canonicalize(&path).unwrap_or(path);
-                plugin.source = path.display().to_string();
+                // In the spelling that sources have, also of a file that is not there.
+                let source: Source = path.display().to_string().parse()?;
+                plugin.source = source.to_string();
             }
             for file in trust_roots(plugin) {
                 *file = folder.join(&*file);
@@ -154,11 +155,7 @@ fn trust_roots(plugin: &mut LockedPlugin) -> impl Iterator<Item = &mut PathBuf> 
 }
 
 fn folder_of(file: &Path) -> Result<PathBuf, InstalledError> {
-    let folder = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::canonicalize(folder).map_err(|error| InstalledError::Store(error.into()))
+    fs::canonicalize(fs::parent(file)).map_err(|error| InstalledError::Store(error.into()))
 }
 
 /// Returns the way from a folder to a path, both without links.

@@ -55,10 +55,9 @@ impl Edit {
         // What a link leads to is replaced, not the link.
         let found = fs::canonicalize(path).if_there().map_err(of_file)?;
         let path = found.unwrap_or_else(|| path.to_owned());
-        if let Some(folder) = path.parent() {
-            create_directory(folder, SHARED_DIRECTORY)
-                .map_err(|error| failed("create", folder, error))?;
-        }
+        let folder = fs::parent(&path);
+        create_directory(folder, SHARED_DIRECTORY)
+            .map_err(|error| failed("create", folder, error))?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
         let lock_path = path.with_file_name(name);
@@ -72,9 +71,7 @@ impl Edit {
             }
             std::thread::sleep(RETRY);
         }
-        if let Some(folder) = path.parent() {
-            atomic::remove_left(folder, Some(FORMER_SETTINGS));
-        }
+        atomic::remove_left(fs::parent(&path), Some(FORMER_SETTINGS));
         Settings::read_from(&path)?;
         let before = fs::read_text(&path).if_there().map_err(of_file)?;
         Ok(Self {

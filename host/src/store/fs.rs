@@ -163,7 +163,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Writes a whole file in one step, in the place of the one that is there.
 pub(crate) fn write_atomically(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
     write_aside(bytes, path)?.persist()?;
-    path.parent().map_or(Ok(()), sync_directory)
+    sync_directory(fs::parent(path))
 }
 
 /// A file that was written and is synchronised, removed when dropped.

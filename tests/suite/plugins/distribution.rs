@@ -13,6 +13,7 @@ use crate::tools::run;
 
 tests! {
     what_is_pushed_is_installed_and_has_the_same_digest_each_time needs DockerRegistry;
+    a_digest_that_was_not_pushed_is_not_told needs DockerRegistry;
     a_registry_that_wants_a_password_is_pushed_to_and_installed_from
         needs DockerRegistry, Htpasswd;
     what_other_tools_push_is_installed needs DockerRegistry, Curl;
@@ -37,6 +38,29 @@ fn what_is_pushed_is_installed_and_has_the_same_digest_each_time() {
     assert_eq!(row["source"], format!("oci://{reference}"));
     let bytes = std::fs::read(component("image-json")).unwrap();
     assert_eq!(row["sha256"], sha256(&bytes));
+}
+
+fn a_digest_that_was_not_pushed_is_not_told() {
+    let (env, registry) = (TestEnv::new(), DockerRegistry::start(&Setup::default()));
+    let name = format!("{}/acme/made", registry.host());
+    let push = |reference: &str| {
+        let file = component("image-json");
+        env.msb(&format!("plugin push {} {reference}", file.display()))
+    };
+    let other = sha256(b"another");
+    for reference in [format!("{name}@{other}"), format!("{name}:1@{other}")] {
+        push(&reference).failure(&[
+            "names another digest than its manifest has",
+            "hint: leave the digest out, or give the one that it has",
+        ]);
+    }
+    env.msb(&format!("plugin install {name}:1"))
+        .failure(&["not found"]);
+    let digest = push(&format!("{name}:1")).success().stdout;
+    let again = push(&format!("{name}@{}", digest.trim())).success();
+    assert_eq!(again.stdout, digest);
+    env.msb(&format!("plugin install {name}@{}", digest.trim()))
+        .success();
 }
 
 fn a_registry_that_wants_a_password_is_pushed_to_and_installed_from() {
@@ -120,7 +144,7 @@ fn a_tag_that_moved_is_refused_until_an_update() {
     env.msb(&format!("plugin install {reference}"))
         .failure(&["other bytes", "msb plugin update made"]);
     env.msb("plugin update --locked")
-        .failure(&["is not in the lock"]);
+        .failure(&["has other bytes than the lock has of plugin `made`"]);
     env.msb("plugin update").success();
     assert_ne!(row(&env, "made")["sha256"], sha256(&bytes));
 }

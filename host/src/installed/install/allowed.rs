@@ -1,5 +1,7 @@
 //! What a plugin may be called, and whether its place is free.
 
+use super::{InstallRequest, Purpose};
+use crate::digest::Digest;
 use crate::installed::error::InstalledError;
 use crate::installed::lock::{Lock, LockedKind};
 use crate::plugin::{PluginKind, builtin};
@@ -23,6 +25,34 @@ pub(super) fn check_name(name: &str) -> Result<(), InstalledError> {
         return error("a plugin that ships with msb has it");
     }
     Ok(())
+}
+
+/// Refuses other bytes than the lock has, unless the user wants them.
+pub(super) fn check_bytes(
+    name: &str,
+    place: &str,
+    locked: Option<&Digest>,
+    found: &Digest,
+    request: &InstallRequest,
+) -> Result<(), InstalledError> {
+    let (name, place, found) = (name.to_owned(), place.to_owned(), found.clone());
+    match locked {
+        Some(locked) if *locked == found => Ok(()),
+        None if request.locked => Err(InstalledError::NotLocked { place, found }),
+        Some(locked) if request.locked => Err(InstalledError::Unlike {
+            name,
+            place,
+            locked: locked.clone(),
+            found,
+        }),
+        Some(locked) if request.purpose != Purpose::Update => Err(InstalledError::Changed {
+            name,
+            place,
+            locked: locked.clone(),
+            found,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a plugin whose kind and name another one has that is in use.

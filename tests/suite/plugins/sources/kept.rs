@@ -133,7 +133,7 @@ fn the_lock_is_restored_from_what_is_kept_when_the_source_is_gone() {
     let kept = components(&env).remove(0);
     std::fs::write(&kept, b"garbage").unwrap();
     let refused = env.msb("plugin install --locked").failure(&[
-        "plugin `made` is not kept here any more",
+        "plugin `made` is not kept here, and",
         "made.wasm",
         "could not read",
         "hint: ",

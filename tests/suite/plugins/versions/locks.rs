@@ -12,6 +12,9 @@ tests! {
     of_a_format_and_of_a_place_there_is_one;
     locked_plugins_are_not_changed_by_any_command;
     the_lock_of_a_project_is_written_and_installed_elsewhere;
+    a_lock_is_written_next_to_where_msb_is_run;
+    a_plugin_that_is_disabled_in_a_lock_needs_no_place;
+    a_lock_whose_files_are_others_now_is_told;
 }
 
 fn one_component_serves_twice_with_settings_of_its_own() {
@@ -148,4 +151,71 @@ fn the_lock_of_a_project_is_written_and_installed_elsewhere() {
     fresh
         .msb("plugin install --lock nowhere.lock")
         .failure(&["nowhere.lock"]);
+}
+
+fn a_lock_is_written_next_to_where_msb_is_run() {
+    let env = TestEnv::new();
+    let path = place(&env, "image-json", "made.wasm");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    env.msb("plugin lock own.lock").success();
+    env.msb("plugin install --lock own.lock").success();
+    // Settings with a name alone are written as well.
+    let mut command = env.command(["plugin", "ls"]);
+    Run::of(command.env("MSB_CONFIG_PATH", "own.json")).success();
+}
+
+fn a_plugin_that_is_disabled_in_a_lock_needs_no_place() {
+    let env = TestEnv::new();
+    for (name, place_name) in [("one", "one.wasm"), ("two", "two.wasm")] {
+        if name == "two" {
+            env.msb("plugin disable one").success();
+        }
+        let path = place(&env, "image-json", place_name);
+        env.msb(&format!("plugin install {}", path.display()))
+            .success();
+    }
+    env.msb("plugin lock own.lock").success();
+    let other = TestEnv::new();
+    let shared = env.path("own.lock");
+    other
+        .msb(&format!("plugin install --lock {} --yes", shared.display()))
+        .success();
+    assert_eq!(row(&other, "one")["enabled"], json!(false));
+    assert_eq!(row(&other, "two")["enabled"], json!(true));
+    // To be enabled, it needs its place.
+    other
+        .msb("plugin enable one")
+        .failure(&["`two` is the format"]);
+}
+
+fn a_lock_whose_files_are_others_now_is_told() {
+    let env = TestEnv::new();
+    std::fs::create_dir(env.path("project")).unwrap();
+    let path = place(&env, "image-json", "project/made.wasm");
+    env.msb(&format!("plugin install {}", path.display()))
+        .success();
+    env.msb("plugin lock project/own.lock").success();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let other = TestEnv::new();
+    let install = format!(
+        "plugin install --lock {} --yes",
+        env.path("project/own.lock").display()
+    );
+    let run = other.msb(&install).failure(&[
+        "plugin `made` is not kept here, and `",
+        "hint: put the component with the digest sha256:",
+    ]);
+    assert!(!run.stderr.contains("already"), "{run:#?}");
+    std::fs::write(&path, other_bytes(&bytes)).unwrap();
+    let run = other.msb(&install).failure(&[
+        "has other bytes than the lock has of plugin `made`",
+        "hint: put the component with the digest sha256:",
+        "`msb plugin update made` in the home that the lock is of",
+    ]);
+    assert!(!run.stderr.contains("--locked"), "{run:#?}");
+    // What is advised helps.
+    std::fs::write(&path, &bytes).unwrap();
+    other.msb(&install).success();
 }
