@@ -19,7 +19,7 @@ use msb_host::limits::Limit;
 use msb_host::plugin::FormatError;
 use msb_host::reference::{Instead, ParseReferenceError};
 use msb_host::registry::{DeniedIdentity, DownloadError, RegistryErrorKind, VerifyError};
-use msb_host::settings::SettingsError;
+use msb_host::settings::{RegistriesProblem, SettingsError};
 
 use self::auth::{for_auth, for_keep, for_missing_store};
 use self::image::{for_files, for_load, for_merge, for_pull, for_save, for_store};
@@ -163,6 +163,10 @@ fn for_settings(error: &SettingsError) -> Option<String> {
             let names: Vec<&str> = Limit::ALL.into_iter().map(Limit::name).collect();
             Some(format!("limits are {}", names.join(", ")))
         }
+        SettingsError::Registries {
+            source: RegistriesProblem::NotAHost,
+            ..
+        } => Some(auth::HOST.to_owned()),
         SettingsError::Invalid { .. } => {
             Some("fix the file, or point MSB_CONFIG_PATH to another one".to_owned())
         }

@@ -3,10 +3,14 @@
 use msb_host::auth::{AuthError, LoginError, ProviderError};
 use msb_host::credential::AuthSourceKind;
 use msb_host::registry::VerifyError;
+use msb_host::settings::AuthProblem;
 
 use super::for_settings;
 use super::plugin::for_plugin;
 use super::registry::for_verify;
+
+/// What a key below `registries.auth` and `registries.hosts` is.
+pub(super) const HOST: &str = "the key has to be a host alone, like ghcr.io or registry.local:5000";
 
 const ENTRY: &str = "an entry has a `username` and one of `\"store\": \"keyring\"`, `password_env`, \
                      `secret_name` and `provider`";
@@ -22,6 +26,10 @@ pub(super) fn for_auth(error: &AuthError) -> Option<String> {
         return for_plugin(error);
     }
     let hint = match error {
+        AuthError::Settings {
+            source: AuthProblem::NotARegistry,
+            ..
+        } => HOST,
         AuthError::Settings { .. } => ENTRY,
         AuthError::Configured { named, .. }
             if named.source == Some(AuthSourceKind::PasswordEnv) =>

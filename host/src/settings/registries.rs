@@ -24,6 +24,7 @@ use crate::hosts::{
 };
 use crate::reference::canonical_host;
 
+pub(super) use auth::host_of;
 pub use auth::{AuthEntry, AuthProblem, AuthSettings, AuthSource};
 
 /// How registries are asked.
@@ -130,9 +131,16 @@ impl RegistriesFile {
         let mut auth = BTreeMap::new();
         for (key, file) in self.auth.into_iter().flatten() {
             let at = format!("registries.auth.{key}");
-            let name = context.host(&key, &at)?;
-            if let Some(Object(file)) = file {
-                AuthEntry::new(context.file.to_owned(), at, file).join(name, &mut auth);
+            let Some(Object(file)) = file else { continue };
+            let entry = AuthEntry::new(context.file.to_owned(), at, file);
+            match canonical_host(&key) {
+                Some(name) => entry.join(name, &mut auth),
+                // It is told where its registry is asked, if there is one in it.
+                None => {
+                    if let Some(name) = host_of(&key) {
+                        entry.misnamed().join(name, &mut auth);
+                    }
+                }
             }
         }
         let mut keys: BTreeMap<String, String> = BTreeMap::new();

@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use super::key_shown;
+use super::registries::host_of;
+
 /// Our objects. In a file that other tools share, only keys that are nearly these are told.
 pub(super) const OF_FILE: [&str; 4] = ["limits", "plugins", "registries", "store"];
 /// The keys of `store`.
@@ -59,6 +62,13 @@ pub(super) fn notices(file: &Map<String, Value>) -> Vec<String> {
         return notices;
     };
     notices.extend(misspelled(registries, "registries", &OF_REGISTRIES));
+    if let Some(Value::Object(entries)) = registries.get("auth") {
+        let nowhere = entries.keys().filter(|key| host_of(key).is_none());
+        notices.extend(nowhere.map(|key| {
+            let key = key_shown(&format!("registries.auth.{key}"));
+            format!("config.json: `{key}` names no registry and has no effect")
+        }));
+    }
     if let Some(Value::Object(hosts)) = registries.get("hosts") {
         for (host, settings) in hosts {
             if let Value::Object(settings) = settings {
@@ -124,6 +134,11 @@ mod tests {
             ),
             (r#"{"registries": {"hosts": {}, "auth": {}}}"#, None),
             (r#"{"registries": {"something_else": 1}}"#, None),
+            (
+                r#"{"registries": {"auth": {"a b": {}}}}"#,
+                Some("`registries.auth.a b` names no registry"),
+            ),
+            (r#"{"registries": {"auth": {"ghcr.io/x": {}}}}"#, None),
             (r#"{"registries": []}"#, None),
             (r#"{"host": {}}"#, None),
             (r#"{"registry": {}, "profiles": {}}"#, None),

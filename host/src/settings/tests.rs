@@ -62,7 +62,6 @@ fn a_value_of_another_type_is_an_error_with_its_key_and_line() {
     assert_eq!(key, "limits.entries");
     assert_eq!(source.line(), 2);
     for text in [
-        "",
         "{",
         "[]",
         "{} {}",
@@ -108,7 +107,7 @@ fn a_limit_that_there_is_none_of_is_an_error() {
 fn keys_are_shown_without_passwords() {
     for (text, expected) in [
         (
-            r#"{"registries": {"auth": {"u:secret@share.example:5000": {}}}}"#,
+            r#"{"registries": {"auth": {"u:secret@share.example:5000": 5}}}"#,
             "`registries.auth.share.example:5000`",
         ),
         (

@@ -95,6 +95,22 @@ fn an_entry_of_the_settings_is_written_as_advised() {
     );
     guarded.entry(&json!({"username": "me", "password_env": "TOKEN"}));
     guarded.pull(&[("TOKEN", "secret-pass")]).success();
+    // It is one of a registry, and of no other one.
+    let text = json!({"registries": {"auth": {
+        guarded.host(): {"username": "me", "password_env": "TOKEN"},
+        "other.example/x": {"username": "me", "password_env": "TOKEN"},
+    }}});
+    guarded.env.write_settings(text);
+    guarded.pull(&[("TOKEN", "secret-pass")]).success();
+    let hint = "the key has to be a host alone, like ghcr.io or registry.local:5000";
+    let text = json!({"registries": {"auth": {
+        format!("{}/x", guarded.host()): {"username": "me", "password_env": "TOKEN"},
+    }}});
+    guarded.env.write_settings(text);
+    advises(guarded.pull(&[("TOKEN", "secret-pass")]), hint);
+    let text = json!({"registries": {"hosts": {"other.example/x": {}}}});
+    guarded.env.write_settings(text);
+    advises(guarded.pull(&[]), hint);
     // Of what stands there in place of an entry nothing is shown.
     let text = json!({"registries": {"auth": {guarded.host(): "me:secret-pass"}}});
     guarded.env.write_settings(text);

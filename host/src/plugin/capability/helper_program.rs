@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -21,6 +21,8 @@ use crate::plugin::bindings::msb::plugin::types::Refusal;
 const MAX_STDOUT: u64 = 1 << 20;
 /// Bytes that are kept of what it says beside.
 const MAX_STDERR: u64 = 64 << 10;
+/// Bytes that are read at a time.
+const PIECE: usize = 8 << 10;
 /// How often the program is looked after.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the pipes of a program that has ended may stay open: it may have left children.
@@ -98,38 +100,30 @@ pub(super) fn run(
         // its own matter.
         spawn(move || drop(stdin.write_all(&input)));
     }
-    let stdout = child.stdout.take().map(|pipe| gather(pipe, MAX_STDOUT));
-    let stderr = child.stderr.take().map(|pipe| gather(pipe, MAX_STDERR));
-    let ended = wait(&mut child, deadline, cancel);
-    let until = Instant::now() + if ended.is_ok() { GRACE } else { Duration::ZERO };
-    let received = |pipe: Option<mpsc::Receiver<Zeroizing<Vec<u8>>>>| {
-        pipe.and_then(|pipe| {
-            pipe.recv_timeout(until.saturating_duration_since(Instant::now()))
-                .ok()
-        })
-    };
-    let (stdout, stderr) = (received(stdout), received(stderr));
-    let success = match ended {
-        Ok(success) => success,
-        Err(problem) => {
-            kill(&mut child);
-            return Err(problem);
-        }
-    };
-    // It has ended and its output has not: children of it hold the pipe.
-    let stdout = stdout.ok_or(HelperFailure::Late);
-    if stdout.is_err() {
+    let stdout = child
+        .stdout
+        .take()
+        .map(|pipe| Gathered::of(pipe, MAX_STDOUT));
+    let stderr = child
+        .stderr
+        .take()
+        .map(|pipe| Gathered::of(pipe, MAX_STDERR));
+    let success = wait(&mut child, deadline, cancel);
+    if success.is_err() {
         kill(&mut child);
     }
-    let stdout = stdout?;
+    let success = success?;
+    // Where its output has not ended, children of it hold the pipe: what it has said is there.
+    let until = Instant::now() + GRACE;
+    let said = |pipe: Option<Gathered>| pipe.map(|pipe| pipe.until(until)).unwrap_or_default();
+    let (stdout, stderr) = (said(stdout), said(stderr));
     if stdout.len() as u64 > MAX_STDOUT {
         return Err(HelperFailure::TooMuch);
     }
-    let stderr = stderr.map_or_else(Vec::new, |bytes| bytes.to_vec());
     Ok(HelperOutput {
         success,
         stdout,
-        stderr,
+        stderr: stderr.to_vec(),
     })
 }
 
@@ -160,17 +154,51 @@ fn kill(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Reads a pipe to its end on a thread, a byte more than `limit` at most; what comes after is
-/// thrown away, so that the program can end.
-fn gather(mut pipe: impl Read + Send + 'static, limit: u64) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
-    spawn(move || {
-        let mut bytes = Zeroizing::new(Vec::new());
-        let _ = pipe.by_ref().take(limit + 1).read_to_end(&mut bytes);
-        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-        let _ = sender.send(bytes);
-    });
-    receiver
+/// What comes out of a pipe, on a thread.
+struct Gathered {
+    /// `None` once it was taken.
+    bytes: Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>,
+    /// Closed at the end of the pipe.
+    end: mpsc::Receiver<()>,
+}
+
+impl Gathered {
+    /// Reads a pipe to its end, a byte more than `limit` at most; what comes after is thrown away, so
+    /// that the program can end.
+    fn of(mut pipe: impl Read + Send + 'static, limit: u64) -> Self {
+        let (sender, end) = mpsc::channel();
+        let bytes = Arc::new(Mutex::new(Some(Zeroizing::default())));
+        let gathered = Arc::clone(&bytes);
+        spawn(move || {
+            let mut left = limit + 1;
+            let mut piece = Zeroizing::new(vec![0; PIECE]);
+            loop {
+                let count = match pipe.read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(count) => count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(_) => break,
+                };
+                let taken = count.min(usize::try_from(left).unwrap_or(usize::MAX));
+                left -= taken as u64;
+                let mut bytes = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(bytes), Some(piece)) = (&mut *bytes, piece.get(..taken)) {
+                    let bytes: &mut Vec<u8> = bytes;
+                    bytes.extend_from_slice(piece);
+                }
+            }
+            drop(sender);
+        });
+        Self { bytes, end }
+    }
+
+    /// Returns what has come by the end of the pipe, or until then.
+    fn until(self, until: Instant) -> Zeroizing<Vec<u8>> {
+        let left = until.saturating_duration_since(Instant::now());
+        let _ = self.end.recv_timeout(left);
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.take().unwrap_or_default()
+    }
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) {

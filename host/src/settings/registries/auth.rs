@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 use super::super::plugins::is_plugin_name;
 use super::super::shape::Object;
+use crate::address;
 use crate::credential::AuthSourceKind;
+use crate::reference::canonical_host;
 
 /// What the user has set for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,9 @@ pub enum AuthProblem {
     /// No name of a provider.
     #[error("`provider` is not the name of a plugin")]
     Provider,
+    /// The key of the entry is more than a host.
+    #[error("its key is not a registry, which is a host name, with a port or without")]
+    NotARegistry,
     /// Another entry for the same host says something else.
     #[error("`{0}` says something else of the same host")]
     Contradiction(String),
@@ -104,6 +109,14 @@ impl AuthEntry {
         }
     }
 
+    /// Returns the entry as one whose key is more than a host.
+    pub(super) fn misnamed(self) -> Self {
+        Self {
+            content: Err(AuthProblem::NotARegistry),
+            ..self
+        }
+    }
+
     /// Adds an entry to those of other hosts. Two for one host must say the same.
     pub(super) fn join(self, host: String, entries: &mut BTreeMap<String, Self>) {
         match entries.get_mut(&host) {
@@ -111,11 +124,20 @@ impl AuthEntry {
                 entries.insert(host, self);
             }
             Some(first) if first.content == self.content => {}
+            // What is wrong with one says more than that the two differ.
+            Some(first) if self.content.is_err() => *first = self,
             Some(first) => {
                 first.content = Err(AuthProblem::Contradiction(self.key));
             }
         }
     }
+}
+
+/// Returns the host in a key that has more than that, such as `ghcr.io/acme`.
+pub(in crate::settings) fn host_of(key: &str) -> Option<String> {
+    let shown = address::shown_as_registry(key);
+    let rest = shown.split_once("://").map_or(&*shown, |(_, rest)| rest);
+    canonical_host(rest.split(['/', '?', '#']).next()?)
 }
 
 impl AuthSettings {

@@ -94,6 +94,33 @@ fn hosts_are_known_by_their_one_spelling() {
 }
 
 #[test]
+fn an_entry_with_another_key_than_a_registry_is_a_fault_of_its_registry_alone() {
+    let entries = |text: &str| read(&format!("{{\"auth\": {text}}}")).unwrap().auth;
+    for key in [
+        "other.example/x",
+        "https://other.example/v3/",
+        "me@other.example",
+        "me:12/secret@other.example",
+        "Other.example?x",
+    ] {
+        let text =
+            format!(r#"{{"ghcr.io": {{"store": "keyring"}}, "{key}": {{"store": "keyring"}}}}"#);
+        let entries = entries(&text);
+        assert!(entries["ghcr.io"].content.is_ok(), "{key}");
+        assert_eq!(
+            entries["other.example"].content,
+            Err(AuthProblem::NotARegistry)
+        );
+    }
+    // Next to the right one, it is the one that is told.
+    let text = r#"{"ghcr.io": {"store": "keyring"}, "ghcr.io/acme": {"provider": "vault"}}"#;
+    let entry = &entries(text)["ghcr.io"];
+    assert_eq!(entry.content, Err(AuthProblem::NotARegistry));
+    assert_eq!(entry.key, "registries.auth.ghcr.io/acme");
+    assert!(entries(r#"{"a b": {"store": "keyring"}, "/x": {}}"#).is_empty());
+}
+
+#[test]
 fn what_means_nothing_is_an_error_with_its_key() {
     for (text, expected, reason) in [
         (r#"{"a b": {}}"#, "registries.hosts.a b", "not a host name"),
@@ -202,7 +229,6 @@ fn an_entry_that_makes_no_sense_is_a_matter_of_its_host() {
             "registries.auth.h.username",
         ),
         (r#"{"auth": {"h": []}}"#, "registries.auth.h"),
-        (r#"{"auth": {"a/b": {}}}"#, "registries.auth.a/b"),
         (
             r#"{"hosts": {"h": {"auth": 1}}}"#,
             "registries.hosts.h.auth",
