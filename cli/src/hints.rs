@@ -167,6 +167,10 @@ fn for_settings(error: &SettingsError) -> Option<String> {
             source: RegistriesProblem::NotAHost,
             ..
         } => Some(auth::HOST.to_owned()),
+        error if error.is_of_system() => Some(
+            "fix the file as root: its settings are those of everyone on this machine".to_owned(),
+        ),
+        SettingsError::Empty { .. } => Some("write `{}` into it, or delete it".to_owned()),
         SettingsError::Invalid { .. } => {
             Some("fix the file, or point MSB_CONFIG_PATH to another one".to_owned())
         }

@@ -56,6 +56,15 @@ pub enum Problem {
     /// An operation of msb failed.
     #[error(transparent)]
     Failed(#[from] Error),
+    /// A registry that does not answer as one.
+    #[error("{registry} cannot be reached")]
+    Unreachable {
+        /// The registry.
+        registry: String,
+        /// Why.
+        #[source]
+        error: Box<Error>,
+    },
     /// A directory that cannot be written.
     #[error("`{}` cannot be written by this user", path.display())]
     NotWritable {

@@ -62,8 +62,8 @@ pub struct HostOverrides {
     /// Speak plain HTTP to the registries of the references, and to nothing that they refer to.
     /// Docker Hub is never spoken to like that.
     pub insecure: bool,
-    /// `Some(false)`: do not check the certificates of the registries of the references, and speak
-    /// plain HTTP where HTTPS is not answered. `Some(true)`: check them, and speak HTTPS alone.
+    /// `Some(false)`: do not check the certificates of the registries of the references and of the servers
+    /// that plugins are fetched from, and speak plain HTTP to registries where HTTPS is not answered. `Some(true)`: check them, and speak HTTPS alone.
     pub tls_verify: Option<bool>,
     /// Files with more CA certificates.
     pub ca_certs: Vec<PathBuf>,
@@ -248,10 +248,22 @@ impl Hosts {
     /// # Errors
     /// [`HostsError`] when the certificates that other tools keep for it cannot be used.
     pub(super) fn tls(&self, host: &str) -> Result<TlsSettings, HostsError> {
+        self.tls_with(host, None)
+    }
+
+    /// Returns the same of a host that the user has named in this command, which `--tls-verify` is for.
+    ///
+    /// # Errors
+    /// As [`tls`](Self::tls).
+    pub(super) fn tls_of_named(&self, host: &str) -> Result<TlsSettings, HostsError> {
+        self.tls_with(host, self.tls_verify)
+    }
+
+    fn tls_with(&self, host: &str, verify: Option<bool>) -> Result<TlsSettings, HostsError> {
         let none = Host::default();
         let own = self.by_name.get(host).unwrap_or(&none);
         let shared = certs_d::read(&self.paths, host)?;
-        let verify = own.tls_verify.unwrap_or(true);
+        let verify = verify.or(own.tls_verify).unwrap_or(true);
         let mut tls = self.tls_settings(own, shared, verify);
         if !verify {
             tls.notices

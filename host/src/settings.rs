@@ -74,6 +74,12 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
+    /// There is nothing in it.
+    #[error("`{}` is empty", path.display())]
+    Empty {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// It is not JSON, or a value is not of its type.
     #[error("`{}` is not valid at `{}`", path.display(), key_shown(key))]
     Invalid {
@@ -222,6 +228,11 @@ impl Settings {
             key: key.to_owned(),
             source,
         };
+        if bytes.trim_ascii().is_empty() {
+            return Err(SettingsError::Empty {
+                path: path.to_owned(),
+            });
+        }
         // A struct could be read from a list as well.
         let whole = serde_json::from_slice::<Map<String, Value>>(bytes)
             .map_err(|source| invalid(".", source))?;

@@ -1,5 +1,6 @@
 //! `msb doctor`
 
+use msb_host::Error;
 use msb_host::doctor::{Check, Finding, KernelFeature, Problem};
 use serde::Serialize;
 
@@ -99,18 +100,23 @@ fn message(problem: &Problem) -> String {
             size::bytes(*used),
             size::bytes(*budget)
         ),
-        Problem::Failed(error) => {
-            let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-            texts.join(": ")
-        }
+        Problem::Failed(error) => told(error),
+        Problem::Unreachable { error, .. } => format!("{problem}: {}", told(error)),
         problem => problem.to_string(),
     }
+}
+
+/// Returns an error with all that led to it.
+fn told(error: &Error) -> String {
+    let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Returns what can be done about a problem.
 fn cures(problem: &Problem) -> Vec<String> {
     let cure = match problem {
         Problem::Failed(error) => return hints::hints(error),
+        Problem::Unreachable { error, .. } => return hints::hints(error),
         Problem::Provider {
             hint: Some(hint), ..
         } => hint.clone(),

@@ -37,8 +37,18 @@ pub(super) fn for_auth(error: &AuthError) -> Option<String> {
             "set the variable, or take the entry out of config.json"
         }
         AuthError::Configured { .. } => "put it there, or take the entry out of config.json",
+        AuthError::Unanswered {
+            provider: Some(name),
+            ..
+        } => {
+            return Some(format!(
+                "install a plugin that is the provider `{name}`, or enable it if `msb plugin ls` has \
+                 it as disabled; or take the entry out"
+            ));
+        }
         AuthError::Unanswered { .. } => {
-            "the provider is disabled: enable it, or take the entry out"
+            "the provider is disabled: `msb plugin ls` names it, and `msb plugin enable NAME` enables \
+             it; or take the entry out"
         }
         _ => return None,
     };
@@ -63,6 +73,9 @@ pub(super) fn for_keep(error: &LoginError) -> Option<String> {
                 ProviderError::Broken(error) => error.downcast_ref().and_then(for_plugin),
                 error => error.hint().map(str::to_owned),
             };
+        }
+        LoginError::NotARegistry(text) if text.contains('@') => {
+            "leave out what is before the `@`: a user name is given with `--username NAME`"
         }
         LoginError::NotARegistry(_) => "write it like ghcr.io or registry.local:5000",
         LoginError::Verify(VerifyError::Registry(error)) => return for_verify(error),

@@ -29,6 +29,9 @@ pub(super) fn for_installed(error: &InstalledError) -> Option<String> {
             "fix the file, or move it away and install the plugins again"
         }
         InstalledError::LockVersion { .. } => "use the newer msb",
+        InstalledError::NotInstalled { installed, .. } if installed.is_empty() => {
+            "no plugin is installed: `msb plugin install` installs one"
+        }
         InstalledError::NotInstalled { installed, .. } => {
             return Some(format!("there are {}", installed.join(", ")));
         }
@@ -122,6 +125,9 @@ pub(crate) fn for_scaffold(error: &ScaffoldError) -> Option<String> {
         ScaffoldError::Name(_) => {
             "a name has lower-case ASCII letters, digits and single dashes, at most 32 of them, \
              begins with a letter and does not end with a dash"
+        }
+        ScaffoldError::OfMsb(_) => {
+            "choose another name: a plugin with this one cannot be installed"
         }
         ScaffoldError::Occupied(_) => "name another directory with --path",
         _ => return None,

@@ -36,8 +36,8 @@ pub(super) fn for_registry(error: &RegistryError) -> Option<String> {
              \"client_key\": PATH}}}}}}}}"
         ),
         RegistryErrorKind::Handshake(_) => format!(
-            "msb speaks TLS 1.2 and 1.3, to certificates with keys of RSA, ECDSA or Ed25519: have the \
-             registry do so; if it requires a client certificate, name one in config.json: \
+            "have the registry offer TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and a \
+             certificate with a key of RSA, ECDSA or Ed25519; if it requires a client certificate, name one in config.json: \
              {{\"registries\": {{\"hosts\": {{\"{host}\": {{\"client_cert\": PATH, \
              \"client_key\": PATH}}}}}}}}"
         ),
@@ -148,8 +148,19 @@ fn for_any(kind: &RegistryErrorKind) -> Option<&'static str> {
 pub(super) fn for_verify(error: &RegistryError) -> Option<String> {
     let hint = match error.kind {
         RegistryErrorKind::Credentials { .. } | RegistryErrorKind::Denied { .. } => {
-            "nothing was stored: check the name and the password, which many registries want a \
-             token for"
+            "nothing was stored: check user name and password; many registries want an access token as \
+             the password"
+        }
+        RegistryErrorKind::RateLimited { .. }
+        | RegistryErrorKind::Status {
+            status: 408 | 425 | 499..,
+            ..
+        }
+        | RegistryErrorKind::Broken { .. }
+        | RegistryErrorKind::Stalled { .. }
+        | RegistryErrorKind::Slow { .. }
+        | RegistryErrorKind::Elsewhere { .. } => {
+            "nothing was stored: try again later, or store the credentials untried with `--no-verify`"
         }
         RegistryErrorKind::NotFound { .. } | RegistryErrorKind::Connect { proxy: None, .. } => {
             "check the name of the registry; `--no-verify` stores the credentials without \
@@ -221,6 +232,7 @@ pub(super) fn for_pem(problem: &PemError) -> Option<String> {
             "write what is in it as PEM, `openssl pkcs12 -nodes -in STORE -out FILE`, and name \
              that file"
         }
+        PemError::KeyKind => "have a certificate issued for a key of RSA, ECDSA or Ed25519",
         PemError::Pair(_) => {
             "name the key of the certificate; of a file with several certificates, its own has to \
              be the first"

@@ -101,6 +101,11 @@ impl Project {
     /// written.
     pub fn create(&self) -> Result<Created, ScaffoldError> {
         let names = Names::of(&self.name, self.language)?;
+        // It could be built and tested, and not be installed.
+        let of_msb = msb_host::plugin::builtin_packages();
+        if of_msb.iter().any(|package| *package.name == *self.name) {
+            return Err(ScaffoldError::OfMsb(self.name.clone()));
+        }
         let files = template::files(self.language, self.kind, &names);
         write::project(&self.path, &files)?;
         Ok(Created {

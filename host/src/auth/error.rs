@@ -48,12 +48,14 @@ pub enum AuthError {
         source: Box<ProviderError>,
     },
     /// The settings say where the password is, and no provider reads it there.
-    #[error("no provider looks at `{key}` in `{}`", file.display())]
+    #[error("no installed provider handles `{}` in `{}`", key_shown(key), file.display())]
     Unanswered {
         /// The file of settings.
         file: PathBuf,
         /// The keys that lead to the entry.
         key: String,
+        /// The provider that the entry names, if it names one.
+        provider: Option<String>,
     },
     /// The user asked to stop.
     #[error(transparent)]

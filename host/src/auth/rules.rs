@@ -64,6 +64,7 @@ impl Chain {
         Err(AuthError::Unanswered {
             file: entry.file.clone(),
             key: entry.key.clone(),
+            provider: settings.provider().map(str::to_owned),
         })
     }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Check, Subject};
+use super::{Check, Problem, Subject};
 use crate::Error;
 use crate::auth::Lookup;
 use crate::context::Context;
 use crate::credential::Action;
-use crate::image::PullError;
 use crate::reference::Reference;
 use crate::registry::RegistryErrorKind;
 
@@ -24,26 +23,28 @@ pub(super) fn reach(msb: &impl Subject, registry: &str, context: &Context) -> Ch
             .client()?
             .repository(&reference, Action::Pull, Arc::new(credentials))?
             .telling(Arc::clone(&context.progress));
-        let asked = repository.digest_of_tag("latest", &|_| {}, &context.cancel);
-        match asked.map_err(|error| {
-            (
-                matches!(
+        match repository.digest_of_tag("latest", &|_| {}, &context.cancel) {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(
                     error.kind,
                     RegistryErrorKind::NotFound { .. } | RegistryErrorKind::Denied { .. }
-                ),
-                error,
-            )
-        }) {
-            Ok(_) | Err((true, _)) => Ok(()),
-            Err((false, error)) => Err(PullError::Registry {
-                reference,
-                source: Box::new(error),
+                ) =>
+            {
+                Ok(())
             }
-            .into()),
+            Err(error) => Err(error.into()),
         }
     };
     match asked() {
         Ok(()) => Check::good(AREA, format!("{registry} can be reached")),
+        Err(error @ Error::Registry(_)) => Check::bad(
+            AREA,
+            Problem::Unreachable {
+                registry: registry.to_owned(),
+                error: Box::new(error),
+            },
+        ),
         Err(error) => Check::bad(AREA, error),
     }
 }

@@ -104,7 +104,10 @@ pub enum PemError {
         #[source]
         source: PemDamage,
     },
-    /// The key is of an unknown kind, or belongs to another certificate.
+    /// The key is of a kind that signs nothing here.
+    #[error("its private key is of a kind that cannot be used")]
+    KeyKind,
+    /// The key is damaged, or belongs to another certificate.
     #[error("certificate and key cannot be used together")]
     Pair(#[source] rustls::Error),
 }
@@ -205,8 +208,13 @@ pub(super) fn read_identity(
         Some(key) => (key, read_key(key, &read(key)?)?),
         None => (cert, read_key(cert, &sections)?),
     };
-    certified(certificates.clone(), key.clone_key())
-        .map_err(|source| key_file.broken(PemError::Pair(source)))?;
+    certified(certificates.clone(), key.clone_key()).map_err(|source| {
+        key_file.broken(match source {
+            // That is all that is said of a key that cannot be read.
+            rustls::Error::General(_) => PemError::KeyKind,
+            source => PemError::Pair(source),
+        })
+    })?;
     Ok(ClientIdentity {
         certificates: owned(&certificates),
         key: ClientKey {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::error::InstalledError;
 use super::fetch::{self, Network};
@@ -100,6 +101,16 @@ impl PluginIndex {
                 repository.small_blob(&layer.digest, size, MAX_INDEX, &|_| {}, cancel)?
             }
         };
+        // A struct could be read from a list as well.
+        let whole: Value =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        if !["version", "plugins"]
+            .iter()
+            .all(|key| whole.get(key).is_some())
+        {
+            let wanted = "it must be an object with `version` and `plugins`";
+            return Err(invalid(wanted.to_owned()));
+        }
         let index: Self =
             serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
         if index.version != VERSION {

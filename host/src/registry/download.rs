@@ -20,7 +20,7 @@ use super::proxy::{ProxyError, ProxyServer};
 use super::realm::{self, Referrer};
 use super::redirect;
 use super::retry::Attempts;
-use super::transport::{Side, Transport, TransportError, authority, cause, transport_for};
+use super::transport::{Side, Transport, TransportError, authority, cause, transport_for_named};
 use crate::address::Address;
 use crate::cancel::{Cancel, Cancelled};
 use crate::hosts::HostsError;
@@ -187,7 +187,7 @@ impl Client {
         if address.lacks_secret() {
             return Err(DownloadError::Incomplete { url: name() });
         }
-        let transport = transport_for(&self.hosts, base)?;
+        let transport = transport_for_named(&self.hosts, base)?;
         let near = realm::is_loopback(base);
         let mut next = base.clone();
         for _ in 0..=MAX_REDIRECTS {

@@ -201,15 +201,17 @@ pub(crate) fn client_for(
     hosts: &Arc<Hosts>,
     url: &Url,
 ) -> Result<Noted, Box<dyn Error + Send + Sync>> {
-    let connection = transport_for(hosts, url)?.connection(url, Side::Registry)?;
+    let authority = authority(url);
+    let tls = Arc::new(hosts.tls(&authority)?);
+    let connection = Transport::new(hosts, tls, &authority).connection(url, Side::Registry)?;
     Ok((connection.client, connection.notices))
 }
 
-/// Returns the connections for a server that need not be a registry, and for those that it refers
-/// to.
-pub(super) fn transport_for(hosts: &Arc<Hosts>, url: &Url) -> Result<Transport, HostsError> {
+/// Returns the connections for a server that need not be a registry and that the user has named, and
+/// for those that it refers to.
+pub(super) fn transport_for_named(hosts: &Arc<Hosts>, url: &Url) -> Result<Transport, HostsError> {
     let authority = authority(url);
-    let tls = Arc::new(hosts.tls(&authority)?);
+    let tls = Arc::new(hosts.tls_of_named(&authority)?);
     Ok(Transport::new(hosts, tls, &authority))
 }
 

@@ -86,6 +86,25 @@ impl Settings {
     }
 }
 
+impl SettingsError {
+    /// Returns whether it is about the file of the system, not that of the user.
+    pub fn is_of_system(&self) -> bool {
+        let (Self::Read { path, .. }
+        | Self::Invalid { path, .. }
+        | Self::Empty { path }
+        | Self::UnknownLimit { path, .. }
+        | Self::NoObject { path, .. }
+        | Self::RelativePath { path, .. }
+        | Self::System { path, .. }
+        | Self::Registries { path, .. }
+        | Self::Plugins { path, .. }) = self
+        else {
+            return false;
+        };
+        file_path().is_ok_and(|system| system == *path)
+    }
+}
+
 impl SystemPolicy {
     pub(super) fn of(file: &Path, system: &Map<String, Value>) -> Result<Self, SettingsError> {
         policy::check_keys(file, system)?;
@@ -133,15 +152,20 @@ pub(super) fn file() -> Result<Option<PathBuf>, SettingsError> {
     Ok(read()?.map(|file| file.path))
 }
 
-/// Reads the file of the system, if there is one.
-fn read() -> Result<Option<SystemFile>, SettingsError> {
+/// Returns where the file of the system is, or would be.
+fn file_path() -> Result<PathBuf, SettingsError> {
     let usual = PathBuf::from(PATH);
     let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
     // What an administrator has put there is not set aside by a variable.
-    let path = match named {
+    Ok(match named {
         Some(named) if !fs::is_there(&usual).map_err(unreadable)? => PathBuf::from(named),
         _ => usual,
-    };
+    })
+}
+
+/// Reads the file of the system, if there is one.
+fn read() -> Result<Option<SystemFile>, SettingsError> {
+    let path = file_path()?;
     let is_usual = path == Path::new(PATH);
     let bytes = match fs::read(&path) {
         Err(error) if is_usual && error.is_missing() => return Ok(None),

@@ -61,6 +61,7 @@ fn a_value_of_another_type_is_an_error_with_its_key_and_line() {
     };
     assert_eq!(key, "limits.entries");
     assert_eq!(source.line(), 2);
+    assert!(matches!(read(" \n"), Err(SettingsError::Empty { .. })));
     for text in [
         "{",
         "[]",

@@ -189,7 +189,7 @@ fn being_named_for_a_registry(subject: &Subject) {
         .success();
     subject
         .pull()
-        .failure(&["no provider looks at `registries.auth"]);
+        .failure(&["no installed provider handles `registries.auth"]);
     subject
         .msb(&format!("plugin enable {}", subject.name))
         .success();

@@ -167,7 +167,7 @@ fn a_provider_that_is_named_for_a_registry_is_asked_alone() {
     scene.msb("plugin disable box", "").success();
     scene
         .pull()
-        .failure(&["no provider looks at `registries.auth"]);
+        .failure(&["no installed provider handles `registries.auth"]);
     scene.settings(&json!({&host: {"provider": "a/b"}}));
     scene
         .pull()

@@ -236,7 +236,11 @@ fn the_doctor_asks_registries() {
     drop(registry);
     let (code, found) = checks(&env, &format!("--registry {host}"));
     assert_eq!(code, Some(1), "{found:#?}");
-    assert_eq!(of(&found, "registry")[0].0, "error");
+    let (state, message) = of(&found, "registry")[0];
+    assert_eq!(state, "error");
+    let words = format!("{host} cannot be reached: could not connect to registry {host}");
+    assert!(message.starts_with(&words), "{message}");
+    assert!(!message.contains("could not pull"), "{message}");
 }
 
 fn settings_are_shown_with_where_they_come_from() {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::advises;
 use crate::archive::Image;
 use crate::env::{Run, TestEnv};
-use crate::faulty::Registry;
+use crate::faulty::route::On;
+use crate::faulty::{ALWAYS, Registry, fault};
 use crate::tests;
 
 tests! {
@@ -18,6 +19,7 @@ tests! {
     a_provider_is_enabled_as_advised;
     a_login_is_written_as_advised;
     a_login_goes_another_way_as_advised;
+    a_login_that_cannot_be_tried_is_tried_later_as_advised;
     a_login_that_is_refused_is_tried_again_as_advised;
     a_login_that_does_not_work_any_more_is_made_again_as_advised;
 }
@@ -157,10 +159,17 @@ fn a_provider_is_enabled_as_advised() {
     let pull = || guarded.pull(&[("TOKEN", "secret-pass")]);
     advises(
         pull(),
-        "the provider is disabled: enable it, or take the entry out",
+        "the provider is disabled: `msb plugin ls` names it, and `msb plugin enable NAME` enables it; \
+         or take the entry out",
     );
     guarded.env.msb("plugin enable env").success();
     pull().success();
+    guarded.entry(&json!({"provider": "vault"}));
+    advises(
+        pull(),
+        "install a plugin that is the provider `vault`, or enable it if `msb plugin ls` has it as \
+         disabled; or take the entry out",
+    );
 }
 
 fn a_login_is_written_as_advised() {
@@ -174,6 +183,11 @@ fn a_login_is_written_as_advised() {
     );
     let none = guarded.login(&format!("a:b:c -u me {rest}"), "x");
     advises(none, "write it like ghcr.io or registry.local:5000");
+    let with_name = guarded.login(&format!("ann@{host} {rest}"), "x");
+    advises(
+        with_name,
+        "leave out what is before the `@`: a user name is given with `--username NAME`",
+    );
     let nobody = guarded.login(&format!("{host} {rest}"), "x");
     advises(nobody, "give one with `--username NAME`");
     let no_terminal = guarded.login(&format!("{host} -u me"), "x");
@@ -254,14 +268,34 @@ fn a_login_goes_another_way_as_advised() {
     guarded.pull(&[]).success();
 }
 
+fn a_login_that_cannot_be_tried_is_tried_later_as_advised() {
+    let guarded = Guarded::new();
+    let host = guarded.host();
+    let login = |rest: &str| {
+        let line = format!("{host} -u me --password-stdin --store file {rest}");
+        guarded.login(&line, "secret-pass")
+    };
+    let hint = "nothing was stored: try again later, or store the credentials untried with \
+                `--no-verify`";
+    guarded.registry.require_token(&guarded.registry);
+    for (on, status) in [(On::Token, 500), (On::Token, 503), (On::Everything, 429)] {
+        guarded.registry.fault(on, ALWAYS, fault::status(status));
+        let run = login("");
+        assert!(!run.stderr.contains("log in with"), "{run:#?}");
+        advises(run, hint);
+        guarded.registry.heal();
+    }
+    login("--no-verify").success();
+}
+
 fn a_login_that_is_refused_is_tried_again_as_advised() {
     let guarded = Guarded::new();
     let host = guarded.host();
     let line = |host: &str| format!("{host} -u me --password-stdin --store file");
     advises(
         guarded.login(&line(&host), "wrong"),
-        "nothing was stored: check the name and the password, which many registries want a token \
-         for",
+        "nothing was stored: check user name and password; many registries want an access token as \
+         the password",
     );
     guarded.login(&line(&host), "secret-pass").success();
     let gone = "127.0.0.1:1";

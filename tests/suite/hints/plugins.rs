@@ -125,6 +125,8 @@ fn a_component_that_was_damaged_is_fetched_again_as_advised() {
 
 fn a_plugin_is_named_as_advised() {
     let env = TestEnv::new();
+    let hint = "no plugin is installed: `msb plugin install` installs one";
+    advises(env.msb("plugin update nosuch"), hint);
     install(&env, "image-json").success();
     let run = env.msb("plugin inspect nothing");
     let run = run.failure(&["there is no plugin `nothing`", "hint: there are "]);

@@ -247,9 +247,11 @@ fn the_settings_of_a_user_lie_over_those_of_the_system() {
 
 fn a_file_that_cannot_be_used_is_named() {
     let machine = Machine::new(&json!({"plugins": {"allowed_sources": "all"}}));
-    machine
-        .msb("plugin ls")
-        .failure(&["system.json", "plugins.allowed_sources"]);
+    machine.msb("plugin ls").failure(&[
+        "system.json",
+        "plugins.allowed_sources",
+        "hint: fix the file as root: its settings are those of everyone on this machine",
+    ]);
     machine.set(&json!({"plugins": {"home": "relative"}}));
     machine
         .msb("plugin ls")

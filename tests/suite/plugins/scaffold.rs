@@ -288,6 +288,16 @@ fn what_is_no_name_or_language_is_refused_and_nothing_written() {
          --- stderr
          error: `serde` cannot be the name of a plugin in Rust, where it is the name of a library that the project uses",
     );
+    let run = env.msb("plugin new docker-archive --kind format --lang rust");
+    assert_prints(
+        &env,
+        &run,
+        "exit 1
+         --- stdout
+         --- stderr
+         error: `docker-archive` is the name of a plugin that ships with msb
+         hint: choose another name: a plugin with this one cannot be installed",
+    );
     for line in [
         "plugin new x --kind format --lang perl",
         "plugin new x --kind nonsense --lang rust",

@@ -297,7 +297,8 @@ fn an_index_is_searched_wherever_it_is() {
     assert_eq!(rows[0]["source"], "ghcr.io/acme/rootfs:1");
     assert_eq!(rows.as_array().unwrap().len(), 1);
     for (text, words) in [
-        ("{}", "missing field"),
+        ("{}", "it must be an object with `version` and `plugins`"),
+        ("[]", "it must be an object with `version` and `plugins`"),
         (r#"{"version":2,"plugins":[]}"#, "form 2"),
     ] {
         env.write("index.json", text.as_bytes());

@@ -239,6 +239,10 @@ fn a_plugin_from_a_server_that_is_not_verified_is_told() {
     scene.settings(&json!({"hosts": {&host: {"tls_verify": false}}}));
     let note = format!("note: server {host} is not verified: ");
     install().failure(&["answered 404", &note]);
+    // The same for one command.
+    scene.settings(&json!({}));
+    let line = format!("plugin install https://{host}/a.wasm --tls-verify=false");
+    checked(scene.env.msb(&line)).failure(&["answered 404", &note]);
 }
 
 fn a_login_trusts_what_a_pull_trusts() {

@@ -13,7 +13,7 @@ use crate::ui::Ui;
 /// Whether the list of plugins may be changed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Frozen {
-    /// Change nothing in plugins.lock: what would is an error.
+    /// Fail instead of changing plugins.lock.
     #[arg(long, env = "MSB_PLUGIN_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
     locked: bool,
 }
@@ -56,9 +56,12 @@ Permissions:
   files=PATTERN                         Files: absolute, or below ~/, msb: or $NAME/
   keychain=SERVICE                      Items of the system's credential store
   helper=NAME                           The program docker-credential-NAME
-  http=[METHODS@][SCHEME://]HOST[:PORT] Servers
+  http=[METHODS@][SCHEME://]HOST[:PORT][PATH]
+                                        Servers, and paths on them
   clock                                 The time
   reveal                                The bytes of secrets
+  state                                 Keeping what outlives a run
+  prompt                                Talking to the user at a login
 
 Examples:
   msb plugin grant vault env=VAULT_TOKEN http=GET@https://vault.example.com:8200")]

@@ -22,6 +22,9 @@ pub enum ScaffoldError {
         /// What has the name.
         taken_by: &'static str,
     },
+    /// A plugin that ships with msb has the name.
+    #[error("`{0}` is the name of a plugin that ships with msb")]
+    OfMsb(String),
     /// The directory is not empty, or is not a directory.
     #[error("`{}` exists and is not an empty folder", .0.display())]
     Occupied(PathBuf),

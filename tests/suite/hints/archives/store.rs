@@ -32,6 +32,13 @@ fn broken_settings_are_mended_or_replaced_as_advised() {
     settings(&env, "{");
     let hint = "fix the file, or point MSB_CONFIG_PATH to another one";
     advises(env.msb("load -i app.tar"), hint);
+    for nothing in ["", " \n"] {
+        settings(&env, nothing);
+        let run = env
+            .msb("load -i app.tar")
+            .failure(&["config.json` is empty"]);
+        advises(run, "write `{}` into it, or delete it");
+    }
     let other = env.write("other.json", b"{}");
     let mut command = env.command(["load", "-i", "app.tar"]);
     Run::of(command.env("MSB_CONFIG_PATH", other)).success();

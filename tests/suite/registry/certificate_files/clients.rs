@@ -154,4 +154,12 @@ fn a_client_certificate_that_is_not_the_first_is_told_with_a_cure() {
     // What is advised helps.
     let right = scene.env.write("chain.pem", &[own, ca].concat());
     shown(&scene, &authority, &right, &key).failure(&[REACHED]);
+    // It is another matter than a key that signs nothing.
+    let (odd, odd_key) = client(&authority, "ed448");
+    let run = shown(&scene, &authority, &odd, &odd_key);
+    let run = run.failure(&[
+        "its private key is of a kind that cannot be used",
+        "hint: have a certificate issued for a key of RSA, ECDSA or Ed25519",
+    ]);
+    assert!(!run.stderr.contains("to be the first"), "{run:#?}");
 }
