@@ -11,7 +11,7 @@ use std::sync::Arc;
 use msb_erofs::Device;
 
 use super::member::{Member, padding};
-use super::output::{OutputLayer, StoredFiles};
+use super::output_layer::{OutputLayer, StoredFiles};
 use super::{ArchiveError, NodeKind};
 use crate::cancel::Cancel;
 use crate::layer::{self, LayerError, LayerImages, MergedFile, MergedKind, MergedNode, MergedTree};

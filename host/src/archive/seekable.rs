@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::read_at;
+use super::entry_paths::Paths;
 use super::metadata::MetadataTable;
-use super::streamed::Paths;
 use super::{ArchiveEntryKind, ArchiveError, ArchiveSource, EntryMetadata, Index, StoredContents};
 use crate::cancel::Cancel;
 use crate::digest::Digest;
