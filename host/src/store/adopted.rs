@@ -9,7 +9,9 @@ use rusqlite::params;
 
 use super::catalogue::Store;
 use super::column::Count;
-use super::publish::{ADOPTED, LayerKey, LayerRecord, mark_images};
+use super::layer_file::ADOPTED;
+use super::layer_record::{LayerKey, LayerRecord};
+use super::publish::mark_images;
 use super::{StoreError, fs, query};
 use crate::cancel::Cancel;
 use crate::digest::Digest;

@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering;
 use super::StoreError;
 use super::catalogue::Store;
 #[cfg(feature = "registry")]
-use super::lock::{Locks, Resource};
+use super::layer_file::BESIDE;
+use super::layer_record::{LayerKey, LayerRecord};
 #[cfg(feature = "registry")]
-use super::publish::{BESIDE, LayerKey, LayerRecord, mark_images};
+use super::lock_file::{Locks, Resource};
+use super::publish::mark_images;
 #[cfg(feature = "registry")]
 use super::range::Mode;
 #[cfg(feature = "registry")]

@@ -1,7 +1,7 @@
 //! The catalogue: which images there are, what they are made of, what they are called.
 //!
-//! Owns the database connection and how it is opened; the statements are those of the other
-//! files in this room.
+//! Owns the database connection; how it is opened is in [`opening`], and the statements are those of the
+//! other files in this room.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::query::{DamagedRow, ImageRecord};
-use super::schema::Format;
-use super::{
-    StoreError, carry, database, fault, fs, listing, lock, query, room, schema, sidecar, sweep,
-};
+use super::{StoreError, fault, fs, listing, lock, opening, query, schema, sidecar};
 use crate::digest::Digest;
 use crate::home::Home;
 use crate::reference::Reference;
@@ -30,7 +27,7 @@ pub struct Store {
     connection: Mutex<Connection>,
     /// The disk was full when the catalogue was opened, and it can only be read until it is written
     /// to.
-    is_full: AtomicBool,
+    pub(super) is_full: AtomicBool,
     /// What is new gets names of its own, which microsandbox does not use.
     pub(super) is_apart: AtomicBool,
 }
@@ -42,10 +39,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Format`] for a store that a newer msb has written.
     pub fn open(home: &Home) -> Result<Self, StoreError> {
-        let store = match open_current(home) {
+        let store = match opening::open_current(home) {
             Ok(connection) => Self::with(home, connection),
-            Err(error) if error.is_full() => open_on_full_disk(home, error)?,
-            Err(_) if is_readable_only(home) => Self::with(home, open_for_reading(home)?),
+            Err(error) if error.is_full() => opening::open_on_full_disk(home, error)?,
+            Err(_) if opening::is_readable_only(home) => {
+                Self::with(home, opening::open_for_reading(home)?)
+            }
             Err(error) => return Err(error),
         };
         // One that has lost all of its rows looks like a new one.
@@ -192,7 +191,7 @@ impl Store {
     /// Opens the catalogue once more, where it may have been replaced.
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let mut connection = self.connection();
-        *connection = open_current(&self.home)?;
+        *connection = opening::open_current(&self.home)?;
         Ok(())
     }
 
@@ -201,7 +200,7 @@ impl Store {
         if self.is_full.load(Ordering::Acquire) {
             let mut connection = self.connection();
             self.make_room();
-            *connection = open_current(&self.home)?;
+            *connection = opening::open_current(&self.home)?;
             self.is_full.store(false, Ordering::Release);
         }
         Ok(())
@@ -253,49 +252,6 @@ impl From<StoreError> for WriteError {
     }
 }
 
-fn open_for_writing(home: &Home) -> Result<Connection, StoreError> {
-    let path = home.catalogue();
-    if let Some(directory) = path.parent() {
-        fs::create_directory(directory)?;
-    }
-    // SQLite gives its other files the mode of this one, and takes an empty file for a new database.
-    fs::open_or_create(&path)?;
-    database::open_for_writing(&path).map_err(failed("open", home))
-}
-
-/// Opens a catalogue for writing that is one of this format, or becomes it.
-fn open_current(home: &Home) -> Result<Connection, StoreError> {
-    let mut connection = open_for_writing(home)?;
-    bring_up_to_date(home, &mut connection)?;
-    Ok(connection)
-}
-
-/// Opens the store of a home on a disk that had no room for it: for reading, if all that there is to
-/// read is in the database, else with what can be given up.
-fn open_on_full_disk(home: &Home, error: StoreError) -> Result<Store, StoreError> {
-    let path = home.catalogue();
-    if !database::is_pending(&path)
-        && let Ok(connection) = database::open_unshared(&path)
-        && has_format(home, &connection)?
-    {
-        let store = Store::with(home, connection);
-        store.is_full.store(true, Ordering::Release);
-        return Ok(store);
-    }
-    room::make(home);
-    match open_current(home) {
-        Ok(connection) => Ok(Store::with(home, connection)),
-        // Reading works in memory; a write gets the error of the disk.
-        Err(still) if still.is_full() && !sweep::has_images(home)? => {
-            let store = Store::with(home, open_for_reading(home)?);
-            store.is_full.store(true, Ordering::Release);
-            Ok(store)
-        }
-        Err(still) if still.is_full() => Err(error),
-        Err(other) => Err(other),
-    }
-}
-
 impl Drop for Store {
     /// Removing something may have given up the reserve. The files of the catalogue go first.
     fn drop(&mut self) {
@@ -306,77 +262,6 @@ impl Drop for Store {
             self.keep_reserve();
         }
     }
-}
-
-/// Makes a catalogue that was opened one of this format: a new one, one of format 2 that is carried
-/// over, or one that an earlier version has left.
-///
-/// # Errors
-/// [`StoreError::LostImages`] for what would be a new one, if the store has files of images.
-pub(super) fn bring_up_to_date(home: &Home, connection: &mut Connection) -> Result<(), StoreError> {
-    let is_new = !has_format(home, connection)?;
-    carry::carry_over(home, connection, is_new)?;
-    if is_new {
-        // Another process may have made it since, and loaded something.
-        if sweep::has_images(home)? && !has_format(home, connection)? {
-            return Err(StoreError::LostImages {
-                path: home.catalogue(),
-                images: sidecar::list(home)?.len(),
-            });
-        }
-        schema::create(connection).map_err(failed("write", home))?;
-    }
-    carry::mark_new(home);
-    schema::complete(connection).map_err(failed("write", home))?;
-    // What could not be written stays marked.
-    let _ = sidecar::refresh(home, connection);
-    Ok(())
-}
-
-/// Opens what there is for reading. A store of format 2 is carried over in memory.
-fn open_for_reading(home: &Home) -> Result<Connection, StoreError> {
-    let path = home.catalogue();
-    if path.is_file() {
-        let connection = database::open_for_reading(&path).map_err(failed("open", home))?;
-        if has_format(home, &connection)? {
-            return Ok(connection);
-        }
-    }
-    let mut connection = Connection::open_in_memory().map_err(failed("open", home))?;
-    carry::copy(home, &mut connection)?;
-    // It may be that of microsandbox alone, and has no images of ours.
-    schema::create(&mut connection).map_err(failed("write", home))?;
-    // What is written there would be lost.
-    let query_only = connection.pragma_update(None, "query_only", "ON");
-    query_only.map_err(failed("open", home))?;
-    Ok(connection)
-}
-
-/// Returns whether the catalogue has our tables, which are to be of our format.
-fn has_format(home: &Home, connection: &Connection) -> Result<bool, StoreError> {
-    let path = home.catalogue();
-    match schema::format(connection).map_err(failed("read", home))? {
-        Some(Format::Of(schema::FORMAT)) => Ok(true),
-        None => Ok(false),
-        Some(Format::Damaged(value)) => Err(StoreError::DamagedCatalogue {
-            path,
-            what: format!("`{}` is not its format", value.escape_default()),
-        }),
-        Some(Format::Of(found)) if found < schema::FORMAT => {
-            Err(StoreError::OldFormat { path, found })
-        }
-        Some(Format::Of(found)) => Err(StoreError::Format {
-            path,
-            found,
-            known: schema::FORMAT,
-        }),
-    }
-}
-
-/// Returns whether there is a catalogue whose directory takes no new files.
-fn is_readable_only(home: &Home) -> bool {
-    let paths = [home.catalogue(), home.microsandbox()];
-    paths.iter().any(|path| path.is_file()) && !database::takes_new_files(&home.catalogue())
 }
 
 pub(super) fn failed(

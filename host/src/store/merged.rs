@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::Store;
 use super::foreign::Foreign;
-use super::publish::BESIDE;
+use super::layer_file::BESIDE;
 use super::{StoreError, fs};
 use crate::cancel::Cancel;
 use crate::digest::Digest;

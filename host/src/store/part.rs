@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::catalogue::Store;
-use super::lock::{Locks, Resource};
+use super::lock_file::{Locks, Resource};
 use super::range::Mode;
 use super::{StoreError, fs, room};
 use crate::cancel::Cancel;

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use msb_documents::Document;
 use msb_documents::media_type::INDEX;
 
+use super::blob::matches;
 use super::catalogue::Store;
-use super::publish::matches;
+use super::new_image::NewImage;
 use super::query::ImageRecord;
-use super::record::NewImage;
 use super::{StoreError, query};
 use crate::digest::Digest;
 use crate::reference::Reference;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::StoreError;
 use super::column::{chain, count, parsed};
-use super::publish::LayerKey;
+use super::layer_record::LayerKey;
 use crate::digest::{Digest, WellFormed};
 use crate::platform::Platform;
 use crate::reference::Reference;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::catalogue::Store;
-use super::publish::LayerRecord;
+use super::layer_record::LayerRecord;
 use super::query::ImageRecord;
 use super::{StoreError, fs, schema, sidecar};
 use crate::cancel::Cancel;

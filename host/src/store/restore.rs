@@ -10,7 +10,8 @@ use msb_documents::Document;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::catalogue::{Store, WriteError, bring_up_to_date, failed};
+use super::catalogue::{Store, WriteError, failed};
+use super::opening::bring_up_to_date;
 use super::query::DamagedRow;
 use super::rows::Rows;
 use super::sidecar::Unusable;

@@ -1,12 +1,13 @@
 //! All rows of one image, as they are carried between the catalogue and the image's sidecar.
 //!
-//! Owns reading them together, checking that they make sense, and entering them again. Values stay
+//! Owns reading them together, checking that they make sense, and entering them again; those of layers
+//! are in [`layer_row`]. Values stay
 //! the text that stands in the columns, so that two copies can be compared.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::publish::is_name_of;
+use super::layer_row::{self, LayerRow};
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -45,32 +46,6 @@ struct IndexRow {
 struct UseRow {
     sandbox: String,
     since: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LayerRow {
-    position: i64,
-    diff_id: String,
-    chain: String,
-    blob_digest: String,
-    media_type: String,
-    compressed_size: i64,
-    /// Nothing where the catalogue has lost it.
-    facts: Option<FactsRow>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct FactsRow {
-    file: String,
-    erofs_size: i64,
-    recipe_size: i64,
-    tar_size: i64,
-    entries: i64,
-    dependence: i64,
-    rest_start: i64,
-    rest_digest: String,
-    recipe_digest: String,
-    created_at: String,
 }
 
 impl Rows {
@@ -136,7 +111,7 @@ impl Rows {
                 })
             },
         )?;
-        rows.layers = layers(connection, digest)?;
+        rows.layers = layer_row::layers(connection, digest)?;
         Ok(Some(rows))
     }
 
@@ -235,99 +210,8 @@ impl Rows {
     }
 }
 
-impl LayerRow {
-    fn nonsense(&self, place: i64) -> Option<String> {
-        let layer = &self.diff_id;
-        let Ok(diff_id) = layer.parse::<Digest>() else {
-            return Some(format!("`{layer}` is not a digest"));
-        };
-        let chain = (!self.chain.is_empty()).then(|| self.chain.parse::<Digest>());
-        let Ok(chain) = chain.transpose() else {
-            return Some(format!("`{}` is not a digest", self.chain));
-        };
-        if self.position != place || self.compressed_size < 0 {
-            return Some(format!("layer {layer} has no place"));
-        }
-        if self.blob_digest.parse::<Digest>().is_err() {
-            return Some(format!("`{}` is not a digest", self.blob_digest));
-        }
-        let Some(facts) = &self.facts else {
-            return Some(format!("nothing is recorded of layer {layer}"));
-        };
-        if !is_name_of(&facts.file, &diff_id, chain.as_ref()) {
-            return Some(format!(
-                "`{}` is not a file of layer {layer}",
-                facts.file.escape_default()
-            ));
-        }
-        facts
-            .nonsense()
-            .then(|| format!("what is recorded of layer {layer} makes no sense"))
-    }
-
-    fn insert(&self, transaction: &Transaction<'_>, image: &str) -> rusqlite::Result<()> {
-        transaction
-            .prepare_cached(
-                "INSERT INTO msb_image_layer
-                     (image, position, diff_id, chain, blob_digest, media_type, compressed_size)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                image,
-                self.position,
-                self.diff_id,
-                self.chain,
-                self.blob_digest,
-                self.media_type,
-                self.compressed_size,
-            ])?;
-        Ok(())
-    }
-}
-
-impl FactsRow {
-    fn nonsense(&self) -> bool {
-        let counts = [
-            self.erofs_size,
-            self.recipe_size,
-            self.tar_size,
-            self.entries,
-            self.rest_start,
-        ];
-        counts.into_iter().any(|count| count < 0)
-            || u8::try_from(self.dependence).is_err()
-            || self.rest_digest.parse::<Digest>().is_err()
-            || self.recipe_digest.parse::<Digest>().is_err()
-    }
-
-    fn insert(&self, transaction: &Transaction<'_>, layer: &LayerRow) -> rusqlite::Result<()> {
-        transaction
-            .prepare_cached(
-                "INSERT OR IGNORE INTO msb_layer
-                     (diff_id, chain, file, erofs_size, recipe_size, tar_size, entries, dependence,
-                      rest_start, rest_digest, recipe_digest, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
-                layer.diff_id,
-                layer.chain,
-                self.file,
-                self.erofs_size,
-                self.recipe_size,
-                self.tar_size,
-                self.entries,
-                self.dependence,
-                self.rest_start,
-                self.rest_digest,
-                self.recipe_digest,
-                self.created_at,
-            ])?;
-        Ok(())
-    }
-}
-
 /// Returns the rows of an image that a statement selects.
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     select: &str,
     image: &str,
@@ -337,42 +221,4 @@ fn all<T>(
         .prepare_cached(select)?
         .query_map([image], read)?
         .collect()
-}
-
-fn layers(connection: &Connection, image: &str) -> rusqlite::Result<Vec<LayerRow>> {
-    all(
-        connection,
-        "SELECT position, diff_id, chain, blob_digest, media_type, compressed_size,
-                file, erofs_size, recipe_size, tar_size, entries, dependence, rest_start,
-                rest_digest, recipe_digest, created_at
-         FROM msb_image_layer LEFT JOIN msb_layer USING (diff_id, chain)
-         WHERE image = ?1 ORDER BY position",
-        image,
-        |row| {
-            let file: Option<String> = row.get(6)?;
-            let facts = file.map(|file| -> rusqlite::Result<_> {
-                Ok(FactsRow {
-                    file,
-                    erofs_size: row.get(7)?,
-                    recipe_size: row.get(8)?,
-                    tar_size: row.get(9)?,
-                    entries: row.get(10)?,
-                    dependence: row.get(11)?,
-                    rest_start: row.get(12)?,
-                    rest_digest: row.get(13)?,
-                    recipe_digest: row.get(14)?,
-                    created_at: row.get(15)?,
-                })
-            });
-            Ok(LayerRow {
-                position: row.get(0)?,
-                diff_id: row.get(1)?,
-                chain: row.get(2)?,
-                blob_digest: row.get(3)?,
-                media_type: row.get(4)?,
-                compressed_size: row.get(5)?,
-                facts: facts.transpose()?,
-            })
-        },
-    )
 }

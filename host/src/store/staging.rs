@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 
 use super::catalogue::Store;
-use super::lock::{Locks, Resource};
+use super::lock_file::{Locks, Resource};
 use super::range::Mode;
 use super::{StoreError, fs, leftovers, room};
 use crate::cancel::Cancel;

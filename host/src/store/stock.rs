@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::catalogue::{Store, WriteError};
 use super::foreign::Foreign;
-use super::publish::BESIDE;
+use super::layer_file::BESIDE;
 use super::query::ImageRecord;
 use super::{StoreError, fs, listing, usage};
 use crate::digest::Digest;

@@ -2,7 +2,7 @@
 //! tests.
 
 use super::*;
-use crate::store::collect::Claim;
+use crate::store::deletion::Claim;
 use crate::store::foreign::Foreign;
 
 /// A store with many images, one of which is used.
