@@ -5,12 +5,14 @@ mod crash;
 mod find;
 mod foreign;
 mod format2;
+mod leases;
 mod locks;
 mod open;
 mod proof;
 mod publish;
 mod restore;
 mod room;
+mod sidecars;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
