@@ -4,6 +4,8 @@
 //! so that microsandbox never finds a record whose files are not there. A good file that it has written
 //! itself is never replaced, and no file of ours goes next to one of its own that refers to others.
 
+mod record;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +14,6 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::ServeError;
-use super::config::ImageConfig;
 use super::merged::{Layered, MergedImage};
 use super::microsandbox_reader::{can_read_layer, can_read_merged, is_our_merged, looks_whole};
 use super::serve_microsandbox::{
@@ -25,9 +26,8 @@ use crate::fs::atomic::{self, Mode};
 use crate::fs::{self, IfThere as _};
 use crate::home::Home;
 use crate::limits::Limits;
-use crate::microsandbox::{self, Lease, Mark, Record, RecordConfig, RecordLayer};
+use crate::microsandbox::{self, Lease};
 use crate::platform::Platform;
-use crate::reference::Reference;
 use crate::store::{ImageRecord, LayerKey, LayerRecord, SetApart, Store};
 
 const FILE_MODE: u32 = 0o644;
@@ -248,84 +248,6 @@ impl Handover<'_> {
                 .map_err(|source| ServeError::io("write", &disk, source))?;
         }
         Ok(if is_theirs { Laid::Theirs } else { Laid::Ours })
-    }
-
-    /// Writes the record of a name, unless microsandbox has given that name to another image.
-    fn record(&mut self, image: &ImageRecord, reference: &Reference) -> Result<(), ServeError> {
-        let cancel = &self.context.cancel;
-        let path = microsandbox::record_path(self.home, reference);
-        let not = |report: &mut ServeMicrosandboxReport, reason| {
-            report.refuse(image, reason).image = reference.familiar();
-            Ok(())
-        };
-        let Some(_lease) = microsandbox::share([path.clone()], cancel)? else {
-            return not(self.report, UnservedReason::Busy);
-        };
-        let Some(_lock) = microsandbox::lock(&path.with_extension("lock"), cancel)? else {
-            return not(self.report, UnservedReason::Busy);
-        };
-        let Some(_gate) = microsandbox::gate(&path, cancel)? else {
-            return not(self.report, UnservedReason::Busy);
-        };
-        let found = microsandbox::read(&path)?;
-        if let Some(found) = &found {
-            if found.manifest_digest == image.digest.to_string() {
-                self.report.present.push(reference.familiar());
-                return Ok(());
-            }
-            if found.msb.is_none() {
-                return not(self.report, UnservedReason::NamedOtherwise);
-            }
-        }
-        let Some(record) = self.record_of(image, reference)? else {
-            return not(self.report, UnservedReason::UnreadableLayers);
-        };
-        let failed = |source| ServeError::io("write", &path, source);
-        let bytes = serde_json::to_vec(&record).map_err(|error| failed(error.into()))?;
-        atomic::write(&path, Mode::Exactly(FILE_MODE), &bytes).map_err(failed)?;
-        self.report.added.push(reference.familiar());
-        Ok(())
-    }
-
-    /// Returns the record of an image; `None` if its documents are not text.
-    fn record_of(
-        &self,
-        image: &ImageRecord,
-        reference: &Reference,
-    ) -> Result<Option<Record>, ServeError> {
-        let config = self.store.blob(&image.config_digest)?;
-        let shown = ImageConfig::read(&image.config_digest, &config);
-        let manifest = String::from_utf8(self.store.blob(&image.digest)?);
-        let (Ok(manifest), Ok(config)) = (manifest, String::from_utf8(config)) else {
-            return Ok(None);
-        };
-        let layers = image.layers.iter().map(|layer| RecordLayer {
-            digest: layer.blob_digest.to_string(),
-            media_type: Some(layer.media_type.clone()),
-            size_bytes: Some(layer.compressed_size),
-            diff_id: layer_digest(&layer.key).to_string(),
-        });
-        Ok(Some(Record {
-            manifest_digest: image.digest.to_string(),
-            config_digest: image.config_digest.to_string(),
-            raw_manifest_json: manifest,
-            raw_config_json: config,
-            config: RecordConfig {
-                env: shown.env,
-                cmd: shown.cmd,
-                entrypoint: shown.entrypoint,
-                working_dir: shown.working_dir,
-                user: shown.user,
-                exposed_ports: shown.exposed_ports,
-                volumes: shown.volumes,
-                labels: shown.labels,
-                stop_signal: shown.stop_signal,
-            },
-            layers: layers.collect(),
-            msb: Some(Mark {
-                reference: reference.canonical(),
-            }),
-        }))
     }
 }
 
