@@ -9,21 +9,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::attempt::ProviderAttempt;
 use super::chain::Chain;
 use super::login_error::LoginError;
+use super::login_input::{check_length, registry_named};
 use super::login_store::{LoginStore, failed, file_name, write_down};
 use super::lookup::Lookup;
 use super::provider::{Provider, ProviderError};
-use crate::address;
 use crate::context::Context;
 use crate::credential::{Action, AuthSourceKind, CredentialRequest, RegistryAuth};
 use crate::progress::Event;
-use crate::reference::canonical_host;
 use crate::registry::{Client, LoginCheck, VerifyError};
 use crate::settings::edit::Edit;
 use crate::settings::{AuthSource, Settings};
-
-/// The most bytes of a password or token: more than the largest key that stands for one, and about
-/// what servers take in the head of a request.
-pub const MAX_PASSWORD: usize = 256 << 10;
 
 /// Where a password is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +76,7 @@ impl Login {
     ///
     /// # Errors
     /// [`LoginError::NotARegistry`], [`LoginError::Path`], [`LoginError::Username`] and those of
-    /// [`password_typed`].
+    /// [`password_typed`](super::password_typed).
     pub fn new(
         registry: &str,
         username: &str,
@@ -310,56 +305,6 @@ fn offered(chain: &Chain) -> Vec<String> {
     let links = chain.links().iter();
     let able = links.filter(|link| link.provider.operations().store);
     able.map(|link| link.provider.name().to_owned()).collect()
-}
-
-/// Returns the canonical form of a registry that the user has typed.
-pub fn registry_named(text: &str) -> Result<String, LoginError> {
-    if let Some(registry) = canonical_host(text) {
-        return Ok(registry);
-    }
-    // Before an `@` stands a password as often as a registry: `me:123/x@h`.
-    if address::shown_as_registry(text) != text {
-        return Err(LoginError::NotARegistry(text.to_owned()));
-    }
-    let path = text.trim();
-    let (scheme, rest) = match path.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), path),
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    match canonical_host(&format!("{scheme}{host}")) {
-        Some(registry) => Err(LoginError::Path {
-            text: text.to_owned(),
-            registry,
-        }),
-        None => Err(LoginError::NotARegistry(text.to_owned())),
-    }
-}
-
-/// Returns the password in what a program or a person has typed: all of it but the line ends after
-/// it, however many there are. Docker removes one alone, which leaves a part of `\n\n` in the
-/// password. A password may have several lines, as the key of a service account has, and any
-/// character: RFC 7617 forbids control characters, but they travel in base64, and registries take
-/// them.
-///
-/// # Errors
-/// [`LoginError::Password`] for one that is empty, longer than [`MAX_PASSWORD`] or not UTF-8.
-pub fn password_typed(bytes: &[u8]) -> Result<SecretString, LoginError> {
-    check_length(bytes)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| LoginError::Password("is not UTF-8 text"))?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    check_length(text.as_bytes())?;
-    Ok(SecretString::from(text))
-}
-
-fn check_length(password: &[u8]) -> Result<(), LoginError> {
-    match password.len() {
-        0 => Err(LoginError::Password("is empty")),
-        1..=MAX_PASSWORD => Ok(()),
-        _ => Err(LoginError::LongPassword {
-            limit: MAX_PASSWORD,
-        }),
-    }
 }
 
 pub(super) fn login_request(registry: &str) -> CredentialRequest {

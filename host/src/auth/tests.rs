@@ -1,16 +1,16 @@
 //! The policy of the chain, with providers that say what they are told to.
 
+mod credential_cache;
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use secrecy::SecretString;
+use std::time::Duration;
 
 use super::fake::{Fake, TestContext, answer};
 use super::*;
-use crate::credential::{Action, CredentialRequest, Outcome, RegistryAuth, Tier};
+use crate::credential::{Action, CredentialRequest, RegistryAuth, Tier};
 use crate::plugin::{Failure, PluginError, Stopped};
-use crate::progress::LogLevel;
 use crate::settings::{AuthEntry, Settings};
 
 const HOST: &str = "r.example";
@@ -286,167 +286,6 @@ fn a_provider_is_asked_about_the_registries_of_its_patterns_alone() {
     assert_eq!(who(&resolution), Some("docker-config"));
     assert_eq!(other.times(), 0);
     assert_eq!(resolution.attempts[0].reply, ProviderReply::OtherRegistries);
-}
-
-#[test]
-fn many_who_ask_at_once_are_answered_by_one_question() {
-    let scene = TestContext::new();
-    let docker = Arc::new(Fake::answering("docker-config").slow());
-    let chain = chain(&[&docker], &BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
-                assert_eq!(who(&resolution), Some("docker-config"));
-            });
-        }
-    });
-    assert_eq!(docker.times(), 1);
-}
-
-#[test]
-fn an_answer_is_used_again_as_far_as_it_reaches_and_as_long_as_it_lives() {
-    let now = SystemTime::now();
-    let hour = Duration::from_hours(1);
-    for (cache, extent, same, other) in [
-        (Cache::Session, CredentialExtent::Registry, 1, 1),
-        (Cache::Session, CredentialExtent::Repository, 1, 2),
-        (Cache::Never, CredentialExtent::Registry, 2, 3),
-        (Cache::Until(now + hour), CredentialExtent::Registry, 1, 1),
-        (Cache::Until(now - hour), CredentialExtent::Registry, 2, 3),
-        (
-            Cache::Until(now + Duration::from_secs(30)),
-            CredentialExtent::Registry,
-            2,
-            3,
-        ),
-    ] {
-        let scene = TestContext::new();
-        let fake = Arc::new(Fake::new("docker-config", move |_| {
-            Ok(Answer {
-                cache,
-                extent,
-                ..answer("docker-config")
-            })
-        }));
-        let chain = chain(&[&fake], &BTreeMap::new());
-        let ask = |repository: &str| {
-            let query = CredentialRequest {
-                repository: Some(repository.to_owned()),
-                ..login_query()
-            };
-            chain.ask(&query, &scene.context()).unwrap();
-        };
-        ask("app");
-        ask("app");
-        assert_eq!(fake.times(), same, "{cache:?} {extent:?}");
-        ask("other");
-        assert_eq!(fake.times(), other, "{cache:?} {extent:?}");
-    }
-}
-
-#[test]
-fn an_answer_for_reading_is_none_for_writing() {
-    let scene = TestContext::new();
-    let fake = Arc::new(Fake::answering("docker-config"));
-    let chain = chain(&[&fake], &BTreeMap::new());
-    chain.ask(&login_query(), &scene.context()).unwrap();
-    let push = CredentialRequest {
-        action: Action::Push,
-        ..login_query()
-    };
-    chain.ask(&push, &scene.context()).unwrap();
-    assert_eq!(fake.times(), 2);
-}
-
-#[test]
-fn a_refused_answer_is_reported_and_not_used_again() {
-    let scene = TestContext::new();
-    let fake = Arc::new(Fake::answering("docker-config"));
-    let chain = chain(&[&fake], &BTreeMap::new());
-    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
-    let from = resolution.from.clone().unwrap();
-    chain.report(&login_query(), &from, Outcome::Rejected, &scene.context());
-    assert_eq!(*fake.reports.lock().unwrap(), [Outcome::Rejected]);
-    chain.ask(&login_query(), &scene.context()).unwrap();
-    assert_eq!(fake.times(), 2);
-}
-
-#[test]
-fn a_keychain_that_is_not_there_is_news_only_where_something_was_put_there() {
-    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
-    for (settings, warnings) in [(BTreeMap::new(), 0), (logged_in, 1)] {
-        let scene = TestContext::new();
-        let keychain = Arc::new(Fake::failing("keychain", ProviderError::Unavailable));
-        let docker = Arc::new(Fake::answering("docker-config"));
-        let chain = chain(&[&keychain, &docker], &settings);
-        for repository in ["a", "b", "c"] {
-            let query = CredentialRequest {
-                repository: Some(repository.to_owned()),
-                ..login_query()
-            };
-            let resolution = chain.ask(&query, &scene.context()).unwrap();
-            assert_eq!(who(&resolution), Some("docker-config"));
-        }
-        assert_eq!(scene.warnings().len(), warnings, "{:?}", scene.warnings());
-    }
-}
-
-#[test]
-fn a_keychain_without_what_the_settings_say_is_a_warning() {
-    let logged_in = settings(r#"{"auth": {"r.example": {"username": "u", "store": "keyring"}}}"#);
-    let scene = TestContext::new();
-    let keychain = Arc::new(Fake::empty("keychain"));
-    let chain = chain(&[&keychain], &logged_in);
-    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
-    assert!(resolution.credential.is_anonymous());
-    let warnings = scene.warnings();
-    assert!(
-        warnings.concat().contains("registries.auth.r.example"),
-        "{warnings:?}"
-    );
-}
-
-#[test]
-fn the_story_is_told_at_debug_level_and_in_the_explanation_without_a_secret() {
-    let scene = TestContext::new();
-    let token = Arc::new(Fake::new("third-party", |_| {
-        Ok(Answer {
-            credential: RegistryAuth::IdentityToken(SecretString::from("secret-token")),
-            ..answer("third-party")
-        })
-    }));
-    let keychain = Arc::new(Fake::failing("keychain", ProviderError::Failed));
-    let env = Arc::new(Fake::answering("env"));
-    let docker = Arc::new(Fake::answering("docker-config").only_for(&["other"]));
-    let chain = chain(&[&keychain, &env, &token, &docker], &BTreeMap::new());
-    let resolution = chain.ask(&login_query(), &scene.context()).unwrap();
-    let story = scene.listener.heard(LogLevel::Debug);
-    assert_eq!(
-        story,
-        [
-            "credentials for r.example: `keychain`: it is broken",
-            "credentials for r.example: `env`: not asked: the settings name nothing",
-            "credentials for r.example: `third-party`: an identity token from the place of \
-             third-party",
-        ]
-    );
-    assert!(!format!("{resolution:?}").contains("secret-"));
-    let attempts = chain.explain(&login_query(), &scene.context()).unwrap();
-    let reply: Vec<String> = attempts
-        .iter()
-        .map(|attempt| attempt.reply.to_string())
-        .collect();
-    assert_eq!(
-        reply,
-        [
-            "it is broken",
-            "not asked: the settings name nothing",
-            "an identity token from the place of third-party",
-            "not asked: it is for other registries",
-        ]
-    );
-    assert!(!format!("{attempts:?}").contains("secret-"));
 }
 
 #[test]
