@@ -21,6 +21,8 @@ mod identity;
 mod images;
 #[cfg(feature = "registry")]
 mod inherit;
+#[cfg(feature = "registry")]
+mod inodes;
 mod integrity;
 #[cfg(feature = "registry")]
 mod links;

@@ -1,29 +1,23 @@
 //! The tree of a layer while its entries come in, in whatever order they do.
 //!
-//! Owns what an entry does to the entries before it. What has to wait for the last entry is in
-//! [`settle`](super::settle), the way from a path to a directory in [`walk`](super::walk). Data is
-//! written elsewhere; a file enters the tree with its extent.
+//! Owns what an entry does to the entries before it. Inodes and their names are in
+//! [`inodes`](super::inodes), what has to wait for the last entry in [`settle`](super::settle), the way
+//! from a path to a directory in [`walk`](super::walk). Data is written elsewhere; a file enters the
+//! tree with its extent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use msb_erofs::{Extent, Inode, InodeId, Kind, Metadata, Tree, Xattrs};
 
 use super::LayerError;
-use super::attributes::{Attributes, TEXT, text_size};
+use super::attributes::{Attributes, text_size};
+use super::inodes::{FIRST_NAME, Node, implied_directory};
 use super::links::{Deferred, Waiting, to_directory};
 use super::path::{Cleaner, split};
 use super::walk::{Recent, Steps};
 use crate::limits::{Account, Budget, Purpose};
 
-/// Permissions of a directory that no entry is for.
-const IMPLIED_MODE: u16 = 0o755;
-/// Bytes of memory that an inode takes: itself, what is known of it, and its place in the image once
-/// that is laid out.
-const INODE: u64 = (size_of::<Inode>() + size_of::<Node>() + 24) as u64;
-/// The same of a name in a directory, of the first one in it, and of what is allocated for text.
-const NAME: u64 = 48;
-const FIRST_NAME: u64 = 200;
 const WHITEOUT: u64 = 112;
 const DEFERRED: u64 = 240;
 
@@ -55,9 +49,9 @@ pub(super) struct LayerTree {
     /// Links that wait for a name, once all entries are there.
     pub(super) waiting: Waiting,
     /// How many directories are there that no entry was for.
-    implied: u64,
+    pub(super) implied: u64,
     attributes: Attributes,
-    account: Account,
+    pub(super) account: Account,
 }
 
 /// Where a path leads.
@@ -65,17 +59,6 @@ pub(super) enum Located {
     At(InodeId),
     /// Nowhere, because a directory does not have a name.
     Missing((InodeId, Box<[u8]>)),
-}
-
-/// The side of an inode that stays in memory.
-#[derive(Clone, Copy)]
-pub(super) struct Node {
-    /// How many names lead to it.
-    pub(super) links: u32,
-    /// Of a directory: where it is.
-    pub(super) parent: InodeId,
-    /// A directory that no entry is for: the layers below may know more of it.
-    pub(super) implied: bool,
 }
 
 impl LayerTree {
@@ -246,131 +229,5 @@ impl LayerTree {
             // Nothing is missing where it is made.
             Located::Missing(_) => Ok((InodeId::ROOT, name)),
         }
-    }
-
-    pub(super) fn child(&self, directory: InodeId, name: &[u8]) -> Option<InodeId> {
-        match &self.tree.get(directory).kind {
-            Kind::Directory(names) => names.get(name).copied(),
-            _ => None,
-        }
-    }
-
-    pub(super) fn is_directory(&self, id: InodeId) -> bool {
-        matches!(self.tree.get(id).kind, Kind::Directory(_))
-    }
-
-    /// Adds a directory that no entry is for.
-    pub(super) fn add_implied(&mut self, path: &[u8]) -> Result<InodeId, LayerError> {
-        self.implied += 1;
-        self.add(path, implied_directory(), true)
-    }
-
-    pub(super) fn add(
-        &mut self,
-        path: &[u8],
-        inode: Inode,
-        implied: bool,
-    ) -> Result<InodeId, LayerError> {
-        self.account.take(Purpose::Inodes, INODE)?;
-        if let Kind::Symlink(target) = &inode.kind {
-            self.account.take(Purpose::Links, text_size(target))?;
-        }
-        let id = self
-            .tree
-            .insert(inode)
-            .ok_or_else(|| LayerError::entry(path, "there are too many before it"))?;
-        self.nodes.push(Node {
-            links: 0,
-            parent: InodeId::ROOT,
-            implied,
-        });
-        Ok(id)
-    }
-
-    /// Makes a name lead to an inode, and away from what it led to before.
-    pub(super) fn set_name(
-        &mut self,
-        directory: InodeId,
-        name: &[u8],
-        id: InodeId,
-    ) -> Result<(), LayerError> {
-        let node = &mut self.nodes[id.index()];
-        node.links += 1;
-        node.parent = directory;
-        let (before, is_first) = match &mut self.tree.get_mut(directory).kind {
-            Kind::Directory(names) => (names.insert(name.into(), id), names.len() == 1),
-            _ => (None, false),
-        };
-        self.waiting.wake(directory, name);
-        if before.is_none() {
-            let text = (name.len() as u64 + TEXT).max(32);
-            let first = if is_first { FIRST_NAME } else { 0 };
-            self.account.take(Purpose::Inodes, NAME + text + first)?;
-        }
-        if let Some(before) = before {
-            // What was no directory has hidden the one of the layers below for good.
-            if self.is_directory(id) && !self.is_directory(before) {
-                self.opaque.insert(id);
-                self.nodes[id.index()].implied = false;
-            }
-            self.release(before);
-        }
-        Ok(())
-    }
-
-    pub(super) fn remove_name(&mut self, directory: InodeId, name: &[u8]) {
-        let before = match &mut self.tree.get_mut(directory).kind {
-            Kind::Directory(names) => names.remove(name),
-            _ => None,
-        };
-        if let Some(before) = before {
-            self.release(before);
-        }
-    }
-
-    fn replace_metadata(&mut self, directory: InodeId, metadata: Metadata) {
-        self.tree.get_mut(directory).metadata = metadata;
-        self.nodes[directory.index()].implied = false;
-    }
-
-    /// Takes away one name of an inode; with the last one of a directory all below it go.
-    fn release(&mut self, id: InodeId) {
-        // Ways lead through directories and symbolic links alone.
-        if matches!(
-            self.tree.get(id).kind,
-            Kind::Directory(_) | Kind::Symlink(_)
-        ) {
-            for recent in &mut self.recent {
-                recent.clear();
-            }
-        }
-        let mut open = vec![id];
-        while let Some(id) = open.pop() {
-            let links = &mut self.nodes[id.index()].links;
-            *links = links.saturating_sub(1);
-            if *links > 0 {
-                continue;
-            }
-            match &mut self.tree.get_mut(id).kind {
-                Kind::Directory(names) => {
-                    open.extend(std::mem::take(names).into_values());
-                    self.whiteouts.remove(&id);
-                    self.opaque.remove(&id);
-                }
-                Kind::File(extent) if extent.size > 0 => self.dead.push(*extent),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Returns a directory that no entry describes.
-pub(super) fn implied_directory() -> Inode {
-    Inode {
-        metadata: Metadata {
-            permissions: IMPLIED_MODE,
-            ..Metadata::default()
-        },
-        kind: Kind::Directory(BTreeMap::new()),
     }
 }

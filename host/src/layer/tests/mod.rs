@@ -3,6 +3,7 @@
 
 mod attributes;
 mod blobs;
+mod compression;
 mod corpus;
 mod duplicates;
 mod equal;
