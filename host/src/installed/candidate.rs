@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::consent::Increase;
 use super::error::InstalledError;
-use super::lock::{LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant};
+use super::locked_plugin::{LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant};
 use super::signature::{Provenance, Signature, Signer};
 use crate::digest::Digest;
 use crate::home::Home;

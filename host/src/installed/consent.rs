@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::lock::{LockedKind, LockedLimits, LockedPlugin};
+use super::locked_plugin::{LockedKind, LockedLimits, LockedPlugin};
 use super::signature::Signer;
 use super::source::Source;
 use crate::auth;

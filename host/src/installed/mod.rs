@@ -11,6 +11,7 @@ mod fetch;
 mod index;
 mod install;
 mod lock;
+mod locked_plugin;
 mod manage;
 mod order;
 mod packages;
@@ -40,8 +41,9 @@ pub use error::InstalledError;
 pub use fetch::Network;
 pub use index::{IndexedPlugin, PluginIndex};
 pub use install::{InstallRequest, Installer, Purpose};
-pub use lock::{
-    Lock, LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant,
+pub use lock::Lock;
+pub use locked_plugin::{
+    LockedBuiltin, LockedKind, LockedLimits, LockedPlugin, LockedSigner, RequestedGrant,
 };
 pub use manage::{LockEditor, Verified};
 pub use order::OrderPosition;

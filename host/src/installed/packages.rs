@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::error::InstalledError;
-use super::lock::{Lock, LockedKind, LockedPlugin};
+use super::lock::Lock;
+use super::locked_plugin::{LockedKind, LockedPlugin};
 use crate::auth::Operations;
 use crate::credential::Tier;
 use crate::plugin::{
@@ -138,7 +139,7 @@ impl LockedKind {
         }
     }
 
-    fn kind(&self, asks: &[super::lock::RequestedGrant]) -> PluginKind {
+    fn kind(&self, asks: &[super::locked_plugin::RequestedGrant]) -> PluginKind {
         match self {
             Self::Format {
                 name,

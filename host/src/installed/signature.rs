@@ -21,7 +21,7 @@ pub use self::key::PublicKey;
 pub(super) use self::key::cosign_tag;
 pub use self::provenance::Provenance;
 use self::trust_root::TrustRoot;
-use super::lock::{LockedPlugin, LockedSigner};
+use super::locked_plugin::{LockedPlugin, LockedSigner};
 use super::pattern;
 use crate::digest::Digest;
 use crate::settings::{CertificateIdentity, SignerName, SignerSource};

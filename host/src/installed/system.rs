@@ -4,7 +4,8 @@
 //! used: what was installed before the policy, or written into the lock by hand, is held to it too.
 
 use super::error::InstalledError;
-use super::lock::{Lock, LockedPlugin};
+use super::lock::Lock;
+use super::locked_plugin::LockedPlugin;
 use super::pattern;
 use super::signature::Signer;
 use super::source::Source;

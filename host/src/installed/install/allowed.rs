@@ -3,7 +3,8 @@
 use super::{InstallRequest, Purpose};
 use crate::digest::Digest;
 use crate::installed::error::InstalledError;
-use crate::installed::lock::{Lock, LockedKind};
+use crate::installed::lock::Lock;
+use crate::installed::locked_plugin::LockedKind;
 use crate::plugin::{PluginKind, builtin};
 use crate::settings::is_plugin_name;
 

@@ -3,7 +3,7 @@
 use super::{InstallRequest, Installer, Purpose};
 use crate::installed::error::InstalledError;
 use crate::installed::fetch::Fetched;
-use crate::installed::lock::LockedPlugin;
+use crate::installed::locked_plugin::LockedPlugin;
 use crate::installed::signature::{Signature, SignatureError, Signer, WantedSignatures};
 use crate::installed::source::Source;
 use crate::settings::SignerSource;

@@ -1,5 +1,10 @@
 use super::*;
+use crate::credential::AuthSourceKind;
+use crate::digest::Digest;
+use crate::installed::locked_plugin::{LockedKind, LockedLimits, LockedSigner, RequestedGrant};
+use crate::installed::signature::{Provenance, Signature};
 use crate::progress::Silent;
+use crate::settings::CertificateIdentity;
 
 fn plugin(name: &str) -> LockedPlugin {
     LockedPlugin {
