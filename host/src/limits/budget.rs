@@ -3,75 +3,16 @@
 //! Owns the sums and the error that names what took the most. Knows nothing of what is counted:
 //! who keeps something that an input decides says how many bytes it takes.
 
-use std::fmt;
+mod account;
+mod purpose;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Limit, Limits};
 
-/// Bytes that an account takes from the budget at a time, so that threads seldom meet there.
-const STEP: u64 = 64 << 10;
-
-/// What memory is taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Files, directories and other inodes of a layer, with their names.
-    Inodes,
-    /// Extended attributes.
-    Attributes,
-    /// Targets of symbolic links, and hard links to what has not come yet.
-    Links,
-    /// Whiteouts.
-    Whiteouts,
-    /// Extension headers.
-    Headers,
-    /// Maps of sparse files.
-    SparseMaps,
-    /// Names in the layers below.
-    LowerNames,
-    /// Entries of the archive around the images.
-    ArchiveEntries,
-    /// Small files of that archive, manifests and configurations.
-    Documents,
-    /// Parts of files that are being compressed.
-    Clusters,
-}
-
-impl Purpose {
-    const ALL: [Self; 10] = [
-        Self::Inodes,
-        Self::Attributes,
-        Self::Links,
-        Self::Whiteouts,
-        Self::Headers,
-        Self::SparseMaps,
-        Self::LowerNames,
-        Self::ArchiveEntries,
-        Self::Documents,
-        Self::Clusters,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Inodes => "files and directories",
-            Self::Attributes => "extended attributes",
-            Self::Links => "links",
-            Self::Whiteouts => "whiteouts",
-            Self::Headers => "extension headers",
-            Self::SparseMaps => "maps of sparse files",
-            Self::LowerNames => "names in the layers below",
-            Self::ArchiveEntries => "entries of the archive",
-            Self::Documents => "manifests, configurations and other small files",
-            Self::Clusters => "parts of files that are being compressed",
-        })
-    }
-}
+pub use account::Account;
+pub use purpose::Purpose;
 
 /// An operation that would take more than its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,17 +127,6 @@ impl Budget {
         &self.shared.limits
     }
 
-    /// Opens an account, with nothing in it.
-    pub fn account(&self) -> Account {
-        Account {
-            budget: self.clone(),
-            taken: [0; Purpose::ALL.len()],
-            told: [0; Purpose::ALL.len()],
-            used: 0,
-            held: 0,
-        }
-    }
-
     /// Counts bytes that are written.
     ///
     /// # Errors
@@ -253,94 +183,6 @@ impl Budget {
             }
         }
         None
-    }
-}
-
-/// What one part of an operation has taken of its budget. Given back when dropped.
-#[derive(Debug)]
-pub struct Account {
-    budget: Budget,
-    /// By purpose, and what of it the budget was told.
-    taken: [u64; Purpose::ALL.len()],
-    told: [u64; Purpose::ALL.len()],
-    /// Bytes in use, and bytes taken from the budget for them.
-    used: u64,
-    held: u64,
-}
-
-impl Account {
-    /// Takes memory.
-    ///
-    /// # Errors
-    /// [`Overdrawn::Memory`] when the operation would take more than its budget.
-    pub fn take(&mut self, purpose: Purpose, bytes: u64) -> Result<(), Overdrawn> {
-        self.taken[purpose.index()] = self.taken[purpose.index()].saturating_add(bytes);
-        let used = self.used.saturating_add(bytes);
-        if used > self.held {
-            let missing = used - self.held;
-            self.tell();
-            match self.budget.take(missing, missing.max(STEP)) {
-                Some(more) => self.held += more,
-                None => return Err(self.overdrawn()),
-            }
-        }
-        self.used = used;
-        Ok(())
-    }
-
-    /// Gives back what was taken for a purpose and is not in use any more.
-    pub fn give_back(&mut self, purpose: Purpose, bytes: u64) {
-        let taken = &mut self.taken[purpose.index()];
-        *taken = taken.saturating_sub(bytes);
-        self.used = self.used.saturating_sub(bytes);
-        if self.held - self.used > 2 * STEP {
-            let rest = self.held - self.used - STEP;
-            let taken = &self.budget.shared.memory_taken;
-            taken.fetch_sub(rest, Ordering::Relaxed);
-            self.held -= rest;
-        }
-    }
-
-    /// Returns the budget that it takes from.
-    pub fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
-    /// Returns how many bytes are in use.
-    pub fn used(&self) -> u64 {
-        self.used
-    }
-
-    /// Tells the budget what was taken for which purpose.
-    fn tell(&mut self) {
-        let sums = self.budget.shared.by_purpose.iter();
-        for ((taken, told), sum) in self.taken.iter().zip(&mut self.told).zip(sums) {
-            sum.fetch_add(taken.wrapping_sub(*told), Ordering::Relaxed);
-            *told = *taken;
-        }
-    }
-
-    fn overdrawn(&self) -> Overdrawn {
-        let sum = |purpose: &Purpose| {
-            let sums = &self.budget.shared.by_purpose;
-            sums[purpose.index()].load(Ordering::Relaxed)
-        };
-        Overdrawn::Memory {
-            max: self.budget.shared.limits.memory_bytes,
-            purpose: Purpose::ALL
-                .into_iter()
-                .max_by_key(sum)
-                .unwrap_or(Purpose::Inodes),
-        }
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.taken = [0; Purpose::ALL.len()];
-        self.tell();
-        let taken = &self.budget.shared.memory_taken;
-        taken.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
 
