@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::bindings::msb::plugin::types::Refusal;
 use super::capability::helper_program::HelperOutput;
-use super::grant::{Capability, Grant, Grants};
+use super::grant::{Capability, Grant};
+use super::grants::Grants;
 use super::runtime::Runtime;
 use super::servers::Servers;
 use super::shell::shell_word;

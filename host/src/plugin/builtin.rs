@@ -4,7 +4,8 @@
 //! what a user would have granted.
 
 use super::format::Description;
-use super::grant::{Grant, Grants};
+use super::grant::Grant;
+use super::grants::Grants;
 use super::limits::PluginBudget;
 use super::package::{ComponentBytes, CredentialDescription, Need, Package, PluginKind};
 use crate::auth::Operations;

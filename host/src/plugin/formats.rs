@@ -12,7 +12,7 @@ use super::component::Component;
 use super::error::{EngineError, Failure, PluginError, Refusal};
 use super::format::{self, CallContext, Description, Plan, StoredImage};
 use super::generated::Maker;
-use super::grant::Grants;
+use super::grants::Grants;
 use super::limits::PluginBudget;
 use super::package::{ComponentBytes, Origin, Package, PluginKind};
 use super::runtime::Runtime;

@@ -7,16 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmparser::{
-    ComponentExternalKind, ComponentName, CustomSectionReader, Encoding, KnownCustom, Parser,
-    Payload,
-};
 
 use super::component::Component;
 use super::error::Failure;
 use super::grant::Capability;
 use super::limits::PluginBudget;
-use super::package::{Inspection, Origin, PluginKind, PluginMetadata};
+use super::outside::{Outside, outside};
+use super::package::{Inspection, Origin, PluginKind};
 use super::runtime::Runtime;
 use super::{credential, format};
 use crate::cancel::Cancel;
@@ -28,16 +25,6 @@ pub const API: &str = "0.1.1";
 const API_MINOR: &str = "0.1";
 /// The versions of WASI that this msb offers.
 const WASI_MINOR: &str = "0.2";
-
-/// What the outside of a component says.
-#[derive(Debug, PartialEq, Eq)]
-struct Outside {
-    imports: Vec<String>,
-    exports: Vec<String>,
-    /// Whether there is any code in it.
-    code: bool,
-    metadata: PluginMetadata,
-}
 
 /// What kind of plugin a component is from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,143 +86,6 @@ pub(super) fn inspect(
         digest: Digest::of(bytes),
         size: bytes.len() as u64,
     })
-}
-
-/// Reads the outermost imports and exports of a component.
-fn outside(bytes: &[u8]) -> Result<Outside, Failure> {
-    if !bytes.starts_with(b"\0asm") {
-        return Err(Failure::Unusable(format!(
-            "it is not WebAssembly but {}",
-            looks_like(bytes)
-        )));
-    }
-    let unusable =
-        |error: wasmparser::BinaryReaderError| Failure::Unusable(format!("it is damaged: {error}"));
-    let mut outside = Outside {
-        imports: Vec::new(),
-        exports: Vec::new(),
-        code: false,
-        metadata: PluginMetadata::default(),
-    };
-    let mut core_imports = Vec::new();
-    let mut core = false;
-    let mut depth = 0_u32;
-    let mut modules = 0_u32;
-    let mut of_module = PluginMetadata::default();
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(unusable)? {
-            Payload::Version {
-                encoding: Encoding::Module,
-                ..
-            } if depth == 0 => core = true,
-            Payload::ModuleSection { .. } => {
-                outside.code = true;
-                modules += u32::from(depth == 0);
-                depth += 1;
-            }
-            Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ImportSection(section) if core && depth == 0 => {
-                for import in section.into_imports() {
-                    core_imports.push(import.map_err(unusable)?.module.to_owned());
-                }
-            }
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    outside
-                        .imports
-                        .push(import.map_err(unusable)?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    let export = export.map_err(unusable)?;
-                    if export.kind != ComponentExternalKind::Type {
-                        outside.exports.push(export.name.name.to_owned());
-                    }
-                }
-            }
-            Payload::CustomSection(section) if depth == 0 => {
-                note(&mut outside.metadata, &section);
-            }
-            // Compilers that do not know components write it into the module.
-            Payload::CustomSection(section) if depth == 1 && modules == 1 => {
-                note(&mut of_module, &section);
-            }
-            _ => {}
-        }
-    }
-    if core {
-        return Err(Failure::Unusable(core_module(&core_imports)));
-    }
-    let metadata = &mut outside.metadata;
-    for (field, inner) in [
-        (&mut metadata.version, of_module.version),
-        (&mut metadata.description, of_module.description),
-        (&mut metadata.licenses, of_module.licenses),
-    ] {
-        *field = field.take().or(inner);
-    }
-    Ok(outside)
-}
-
-/// Takes note of what the author wrote into a section of the component: the registry metadata of
-/// WebAssembly, plain text each. What cannot be read is left out.
-fn note(metadata: &mut PluginMetadata, section: &CustomSectionReader<'_>) {
-    if let KnownCustom::ComponentName(names) = section.as_known() {
-        for name in names.into_iter().flatten() {
-            if let ComponentName::Component { name, .. } = name {
-                metadata.name = Some(name.to_owned());
-            }
-        }
-    }
-    let field = match section.name() {
-        "version" => &mut metadata.version,
-        "description" => &mut metadata.description,
-        "licenses" => &mut metadata.licenses,
-        "authors" => &mut metadata.authors,
-        "source" => &mut metadata.source,
-        "homepage" => &mut metadata.homepage,
-        "revision" => &mut metadata.revision,
-        _ => return,
-    };
-    let text = std::str::from_utf8(section.data()).unwrap_or_default();
-    if !text.is_empty() && text.len() <= MAX_TEXT {
-        *field = Some(text.to_owned());
-    }
-}
-
-/// Bytes of one text of the metadata.
-const MAX_TEXT: usize = 1024;
-
-fn core_module(imports: &[String]) -> String {
-    if imports
-        .iter()
-        .any(|module| module == "wasi_snapshot_preview1")
-    {
-        return "it is a core module for WASI preview 1 and not a component; build it for \
-                `wasm32-wasip2`, or make a component of it with `wasm-tools component new --adapt \
-                wasi_snapshot_preview1.wasm`"
-            .to_owned();
-    }
-    "it is a core module and not a component; make one of it with `wasm-tools component new`"
-        .to_owned()
-}
-
-/// Says what bytes that are not WebAssembly look like.
-fn looks_like(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [] => "an empty file",
-        [0x1f, 0x8b, ..] => "compressed with gzip",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed with zstd",
-        [0x7f, b'E', b'L', b'F', ..] => "a program of this system",
-        [b'(', ..] => "the text form of it, which `wasm-tools parse` turns into a component",
-        _ if bytes.get(257..262) == Some(b"ustar") => "a tar archive",
-        _ if bytes.first() == Some(&b'<') || bytes.first() == Some(&b'{') => {
-            "a text, perhaps an error page"
-        }
-        _ => "something else",
-    }
 }
 
 /// Returns what kind of plugin it is and for which version of the contract, or says what it is

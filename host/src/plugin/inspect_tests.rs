@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::home::Home;
+use crate::plugin::PluginMetadata;
 use crate::plugin::test_bench::component;
 use crate::progress::Silent;
 

@@ -29,11 +29,13 @@ mod format;
 mod formats;
 mod generated;
 mod grant;
+mod grants;
 mod guest;
 mod http_scope;
 mod inspect;
 mod kept_answers;
 mod limits;
+mod outside;
 mod package;
 pub(crate) mod plugin_state;
 mod runtime;
@@ -54,7 +56,8 @@ pub use format::{
     SavedReference, StoredImage, StoredLayer,
 };
 pub use formats::{FormatError, Formats};
-pub use grant::{CONFIGURED, Capability, Grant, Grants, ParseGrantError, exposure};
+pub use grant::{CONFIGURED, Capability, Grant, ParseGrantError};
+pub use grants::{Grants, exposure};
 pub use guest::first_bytes;
 pub use inspect::API;
 pub use limits::{PluginBudget, Stopped};

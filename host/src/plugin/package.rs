@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::error::Failure;
 use super::format::Description;
-use super::grant::{Capability, Grant, Grants};
+use super::grant::{Capability, Grant};
+use super::grants::Grants;
 use super::limits::PluginBudget;
 use crate::auth::Operations;
 use crate::credential::{AuthSourceKind, Tier};

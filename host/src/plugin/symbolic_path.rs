@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::grant::Links;
+use super::grants::Links;
 use crate::wildcard::{self, Stars};
 
 /// Where a path begins.
