@@ -279,5 +279,4 @@ fn text(error: &Error) -> &str {
 }
 
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;

@@ -12,6 +12,7 @@
 mod derive;
 mod exchange;
 mod prompt;
+mod stores;
 mod system;
 
 use std::cell::RefCell;

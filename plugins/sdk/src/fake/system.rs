@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::Level;
 use crate::system::{
-    Clock, Env, File, Files, Helper, Http, Instruction, Kept, Keychain, Log, Login, Refusal,
-    Request, Response, Reveal, Secret, Settings, State, Value,
+    Clock, Env, File, Files, Http, Instruction, Kept, Log, Refusal, Request, Response, Reveal,
+    Secret, Settings, State, Value,
 };
 
 /// All capabilities, granted, with what the test has put there.
@@ -20,8 +20,8 @@ pub struct FakeSystem {
     registry: Option<String>,
     variables: BTreeMap<String, Vec<u8>>,
     files: BTreeMap<String, FakeFile>,
-    items: RefCell<Logins>,
-    logins: RefCell<Logins>,
+    pub(super) items: RefCell<Logins>,
+    pub(super) logins: RefCell<Logins>,
     refusals: BTreeMap<String, Refusal>,
     server: Option<Box<Answering>>,
     pub(super) now: Cell<u64>,
@@ -240,70 +240,6 @@ impl Files for FakeSystem {
             owned: file.owned,
             private: file.private,
         }))
-    }
-}
-
-impl Keychain for FakeSystem {
-    fn item(&self, service: &str, account: &str) -> Result<Option<Login>, Refusal> {
-        self.call(format!("keychain {service} {account}"))?;
-        Ok(self.item_of(service, account).map(login))
-    }
-
-    fn put_item(&self, service: &str, account: &str, item: Login) -> Result<(), Refusal> {
-        self.call(format!("keychain {service} {account}"))?;
-        self.items.borrow_mut().insert(
-            (service.to_owned(), account.to_owned()),
-            (item.username, bytes_of(&item.secret)),
-        );
-        Ok(())
-    }
-
-    fn remove_item(&self, service: &str, account: &str) -> Result<bool, Refusal> {
-        self.call(format!("keychain {service} {account}"))?;
-        let mut items = self.items.borrow_mut();
-        Ok(items
-            .remove(&(service.to_owned(), account.to_owned()))
-            .is_some())
-    }
-}
-
-impl Helper for FakeSystem {
-    fn helper_login(&self, name: &str, server: &str) -> Result<Option<Login>, Refusal> {
-        self.call(format!("helper {name} get {server}"))?;
-        Ok(self.helper_of(name, server).map(login))
-    }
-
-    fn helper_store(&self, name: &str, server: &str, login: Login) -> Result<(), Refusal> {
-        self.call(format!("helper {name} store {server}"))?;
-        self.logins.borrow_mut().insert(
-            (name.to_owned(), server.to_owned()),
-            (login.username, bytes_of(&login.secret)),
-        );
-        Ok(())
-    }
-
-    fn helper_erase(&self, name: &str, server: &str) -> Result<(), Refusal> {
-        self.call(format!("helper {name} erase {server}"))?;
-        let mut logins = self.logins.borrow_mut();
-        logins.remove(&(name.to_owned(), server.to_owned()));
-        Ok(())
-    }
-
-    fn helper_list(&self, name: &str) -> Result<Vec<(String, String)>, Refusal> {
-        self.call(format!("helper {name} list"))?;
-        let logins = self.logins.borrow();
-        Ok(logins
-            .iter()
-            .filter(|((helper, _), _)| helper == name)
-            .map(|((_, server), (username, _))| (server.clone(), username.clone()))
-            .collect())
-    }
-}
-
-fn login((username, secret): (String, Vec<u8>)) -> Login {
-    Login {
-        username,
-        secret: Secret::new(secret),
     }
 }
 

@@ -357,5 +357,4 @@ pub fn is_of_one_image(error: &Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "walk_tests.rs"]
 mod tests;
