@@ -9,10 +9,11 @@ tests! {
     every_deed_of_a_misbehaving_guest_has_a_test;
 }
 
-const GUESTS: [(&str, usize); 3] = [
+const GUESTS: [(&str, usize); 4] = [
     ("misbehaving/src/lib.rs", 20),
     ("misbehaving-credentials/src/lib.rs", 30),
     ("misbehaving-credentials/src/deeds.rs", 12),
+    ("misbehaving-credentials/src/uses.rs", 0),
 ];
 
 fn every_deed_of_a_misbehaving_guest_has_a_test() {
