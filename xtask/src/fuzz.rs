@@ -5,16 +5,16 @@
 //! `cargo xtask fuzz` instruments all code and has a build folder of its own; the smoke test
 //! instruments the crates of this workspace and shares all others with the other checks.
 
+mod heard;
 mod instrument;
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use self::heard::listen;
 use self::instrument::{INSTRUMENTED, compiler};
 pub(crate) use self::instrument::{instrument, is_compiler};
 use crate::command::{Result, answer, cargo, root, run, shown};
@@ -54,8 +54,6 @@ const TARGETS: &[Target] = &[
 
 /// Seconds that one input may take. Machines that do other things as well are slow at times.
 const PATIENCE: u32 = 30;
-/// Lines of the fuzzer that are shown when it found something.
-const LAST_LINES: usize = 30;
 /// Inputs per target in [`smoke`].
 const SMOKE: u64 = 500;
 /// Seconds per target where nothing is said.
@@ -282,52 +280,6 @@ impl Fuzzer {
     fn log(&self, target: &Target) -> PathBuf {
         self.folder.join(format!("{}.log", target.name))
     }
-}
-
-/// What a fuzzer said that matters.
-#[derive(Debug, Default)]
-struct Heard {
-    executions: Option<String>,
-    reproducer: Option<String>,
-    /// The line that says where, and the one behind it that says what.
-    panic: Vec<String>,
-}
-
-impl Heard {
-    fn line(&mut self, line: &str) {
-        if line.contains(" panicked at ") || self.panic.len() == 1 {
-            self.panic.push(line.to_owned());
-        }
-        if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
-            self.executions = Some(count.trim().to_owned());
-        }
-        if let Some((_, path)) = line.split_once("Test unit written to ") {
-            self.reproducer = Some(path.trim().to_owned());
-        }
-    }
-}
-
-/// Runs a fuzzer and writes what it says to a file. Returns its last lines as well.
-fn listen(command: &mut Command, log: &Path) -> Result<(ExitStatus, Heard, String)> {
-    let mut log = fs::File::create(log)?;
-    let mut child = command.spawn()?;
-    let mut heard = Heard::default();
-    let mut last = VecDeque::new();
-    if let Some(output) = child.stderr.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line?;
-            log.write_all(&line)?;
-            log.write_all(b"\n")?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            heard.line(&line);
-            if last.len() == LAST_LINES {
-                last.pop_front();
-            }
-            last.push_back(line);
-        }
-    }
-    let last = Vec::from(last).join("\n");
-    Ok((child.wait()?, heard, last))
 }
 
 fn host() -> Result<String> {
