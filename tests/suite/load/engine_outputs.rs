@@ -4,13 +4,12 @@
 //! the layers that it lists. What engines do with archives of msb is in `round_trip`.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::archive::{gzip, sha256, zstd};
-use crate::engine::{Docker, Podman, write_context};
+use crate::engine::{Containerd, Docker, Podman, write_context};
 use crate::env::TestEnv;
 use crate::tests;
 use crate::tools::run;
@@ -270,64 +269,6 @@ fn outputs_of_umoci_load() {
         .current_dir(env.path("")));
     let archived = images.map(|(_, image)| ("oci-archive:", image));
     loads(&env, "layout.tar", &archived);
-}
-
-/// containerd with a store of its own.
-struct Containerd {
-    daemon: Child,
-    socket: String,
-}
-
-impl Containerd {
-    fn start(env: &TestEnv) -> Self {
-        let folder = env.path("containerd");
-        std::fs::create_dir(&folder).unwrap();
-        let path = |name: &str| folder.join(name).display().to_string();
-        let socket = path("socket");
-        let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
-             [grpc]\naddress = {socket:?}\n[ttrpc]\naddress = {:?}\n",
-            path("root"),
-            path("state"),
-            path("ttrpc"),
-        );
-        let config = env.write("containerd.toml", config.as_bytes());
-        let daemon = Command::new("containerd")
-            .arg("--config")
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let containerd = Self { daemon, socket };
-        let deadline = Instant::now() + Duration::from_mins(1);
-        let answers = || {
-            let mut version = containerd.ctr("version");
-            version.output().unwrap().status.success()
-        };
-        while !answers() {
-            assert!(Instant::now() < deadline, "containerd does not answer");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        containerd
-    }
-
-    fn ctr(&self, line: &str) -> Command {
-        let mut command = Command::new("ctr");
-        command
-            .args(["--address", &self.socket])
-            .args(line.split(' '));
-        command
-    }
-}
-
-impl Drop for Containerd {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
 }
 
 fn outputs_of_containerd_load() {

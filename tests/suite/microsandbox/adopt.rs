@@ -1,14 +1,17 @@
 //! `image adopt`: images that microsandbox has, as images of the store. The part of microsandbox is played by
 //! files as it writes them; `incumbent` has microsandbox itself.
 
+mod theirs;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use msb_host::home::Home;
 use msb_host::store::Store;
 use serde_json::{Value, json};
 
+use self::theirs::Theirs;
 use crate::archive::{Image, hex, sha256};
 use crate::env::TestEnv;
 use crate::mount::Mounted;
@@ -49,85 +52,6 @@ fn app() -> Image {
 fn load(env: &TestEnv, image: &Image) {
     env.write("in.tar", &image.docker());
     env.msb("load -q -i in.tar").success();
-}
-
-/// A home of microsandbox with an image, next to a store without any. Its layers are not as msb writes
-/// them: no promise of ours is in their superblocks.
-struct Theirs {
-    env: TestEnv,
-    home: PathBuf,
-}
-
-impl Theirs {
-    fn new() -> Self {
-        let env = TestEnv::new();
-        let home = env.path("microsandbox");
-        let maker = TestEnv::new().with_home(&env.path("maker"));
-        load(&maker, &app());
-        let line = format!("store serve microsandbox --home {}", home.display());
-        maker.msb(&line).success();
-        let theirs = Self { env, home };
-        for path in theirs.layers() {
-            let mut bytes = fs::read(&path).unwrap();
-            bytes[1032..1036].fill(0);
-            fs::remove_file(&path).unwrap();
-            fs::write(&path, bytes).unwrap();
-        }
-        theirs.change(|record| {
-            record.as_object_mut().unwrap().remove("msb");
-        });
-        fs::create_dir(theirs.home.join("db")).unwrap();
-        theirs
-            .sql("CREATE TABLE image_ref (reference TEXT); INSERT INTO image_ref VALUES ('app:1')");
-        theirs
-    }
-
-    fn sql(&self, sql: &str) {
-        let database = rusqlite::Connection::open(self.home.join("db/msb.db")).unwrap();
-        database.execute_batch(sql).unwrap();
-    }
-
-    fn record(&self) -> PathBuf {
-        let key = sha256(b"docker.io/library/app:1");
-        self.home
-            .join(format!("cache/manifests/{}.json", hex(&key)))
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Value)) {
-        let mut record = serde_json::from_slice(&fs::read(self.record()).unwrap()).unwrap();
-        change(&mut record);
-        fs::write(self.record(), record.to_string()).unwrap();
-    }
-
-    fn layers(&self) -> Vec<PathBuf> {
-        let diff_ids = app().config["rootfs"]["diff_ids"].clone();
-        let diff_ids = diff_ids.as_array().unwrap().iter();
-        diff_ids
-            .map(|diff_id| {
-                let name = diff_id.as_str().unwrap().replacen(':', "_", 1);
-                self.home.join(format!("cache/layers/{name}.erofs"))
-            })
-            .collect()
-    }
-
-    fn line(&self, arguments: &str) -> String {
-        format!("image adopt --home {} {arguments}", self.home.display())
-    }
-
-    fn adopt(&self) -> Value {
-        self.env.json(&self.line("--format json"))
-    }
-
-    fn refused(&self, words: &[&str]) {
-        self.env.msb(&self.line("app:1")).failure(words);
-        assert_eq!(self.env.references(), [] as [String; 0]);
-        // One of several is told of, and the others are adopted.
-        let run = self
-            .env
-            .msb(&self.line(""))
-            .failure(&["1 of 1 images could not be adopted"]);
-        assert!(run.stderr.contains("note: not adopted: "), "{run:?}");
-    }
 }
 
 fn details(env: &TestEnv, image: &str) -> Value {

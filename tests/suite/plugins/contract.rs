@@ -8,7 +8,7 @@ use super::{component, row};
 use crate::archive::{Image, archive};
 use crate::env::TestEnv;
 use crate::faulty::Registry;
-use crate::plugins::examples::Vault;
+use crate::plugins::examples::vault::Vault;
 use crate::tests;
 
 tests! {

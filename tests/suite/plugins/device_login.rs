@@ -14,7 +14,7 @@ use crate::cli::terminal::Terminal;
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::faulty::http::Request;
-use crate::plugins::examples::Vault;
+use crate::plugins::examples::vault::Vault;
 use crate::tests;
 
 tests! {

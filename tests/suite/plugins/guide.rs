@@ -12,7 +12,7 @@ use super::row;
 use super::scaffold::NewPlugin;
 use super::workshop::{build, provide};
 use crate::env::{Run, TestEnv};
-use crate::plugins::examples::Vault;
+use crate::plugins::examples::vault::Vault;
 use crate::tests;
 
 tests! {

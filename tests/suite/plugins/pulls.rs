@@ -6,7 +6,7 @@ use super::{component, lock, place, row};
 use crate::archive::{Image, architecture};
 use crate::env::TestEnv;
 use crate::faulty::Registry;
-use crate::plugins::examples::Vault;
+use crate::plugins::examples::vault::Vault;
 use crate::tests;
 
 tests! {

@@ -1,4 +1,5 @@
-//! Real engines: a Docker daemon that the suite starts and stops, podman and skopeo as they are.
+//! Real engines: a Docker daemon that the suite starts and stops, a containerd for a test, podman and skopeo
+//! as they are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::archive;
+use crate::env::TestEnv;
 use crate::tools::run;
 
 static DOCKER: OnceLock<Docker> = OnceLock::new();
@@ -166,5 +168,63 @@ impl Podman {
 
     pub(crate) fn run(&self, line: &str) -> String {
         run(&mut self.command(line.split_whitespace()))
+    }
+}
+
+/// containerd with a store of its own.
+pub(crate) struct Containerd {
+    daemon: Child,
+    socket: String,
+}
+
+impl Containerd {
+    pub(crate) fn start(env: &TestEnv) -> Self {
+        let folder = env.path("containerd");
+        std::fs::create_dir(&folder).unwrap();
+        let path = |name: &str| folder.join(name).display().to_string();
+        let socket = path("socket");
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+             [grpc]\naddress = {socket:?}\n[ttrpc]\naddress = {:?}\n",
+            path("root"),
+            path("state"),
+            path("ttrpc"),
+        );
+        let config = env.write("containerd.toml", config.as_bytes());
+        let daemon = Command::new("containerd")
+            .arg("--config")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let containerd = Self { daemon, socket };
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let answers = || {
+            let mut version = containerd.ctr("version");
+            version.output().unwrap().status.success()
+        };
+        while !answers() {
+            assert!(Instant::now() < deadline, "containerd does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        containerd
+    }
+
+    pub(crate) fn ctr(&self, line: &str) -> Command {
+        let mut command = Command::new("ctr");
+        command
+            .args(["--address", &self.socket])
+            .args(line.split(' '));
+        command
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
     }
 }

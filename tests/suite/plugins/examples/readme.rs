@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{PASSWORD, PasswordStore, TOKEN, Vault};
+use super::vault::Vault;
+use super::{PASSWORD, PasswordStore, TOKEN};
 use crate::archive::{Image, architecture};
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;

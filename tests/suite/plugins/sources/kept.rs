@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use crate::env::TestEnv;
-use crate::plugins::examples::Vault;
+use crate::plugins::examples::vault::Vault;
 use crate::plugins::{component, components, lock, other_bytes, place, row};
 use crate::tests;
 use crate::tools::run;
