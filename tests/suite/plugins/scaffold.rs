@@ -1,19 +1,20 @@
 //! `msb plugin new`: what it makes is built, tested, installed and used as its README says.
 
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+mod new_plugin;
+
+use std::sync::PoisonError;
 
 use serde_json::json;
 
+use self::new_plugin::{AT_WORK, in_rust, prepare};
+pub(super) use self::new_plugin::{NewPlugin, built_in_rust};
 use super::{names, row};
 use crate::archive::Image;
 use crate::cli::commands::assert_prints;
 use crate::env::{Run, TestEnv};
 use crate::faulty::Registry;
 use crate::tests;
-use crate::tools::{plugin_build, run};
+use crate::tools::run;
 
 tests! {
     a_new_provider_in_rust_logs_in_where_its_readme_says needs RustForWasm;
@@ -24,110 +25,6 @@ tests! {
     what_is_no_name_or_language_is_refused_and_nothing_written;
     a_folder_with_something_in_it_is_left_as_it_is;
     the_code_of_the_guide_is_that_of_new_projects;
-}
-
-/// The compiled code that projects have in common, which is most of it, is built once.
-const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/new-plugins");
-
-/// Held while cargo is at work there: it runs tests of documentation while another cargo may be
-/// building what they link.
-static AT_WORK: Mutex<()> = Mutex::new(());
-
-/// A project in a home of its own.
-pub(super) struct NewPlugin {
-    pub(super) env: TestEnv,
-    pub(super) folder: PathBuf,
-    /// What msb says to do next, without `cd`.
-    steps: Vec<String>,
-}
-
-impl NewPlugin {
-    /// Has msb make it.
-    pub(super) fn new(name: &str, kind: &str, language: &str) -> Self {
-        let env = TestEnv::new();
-        if language != "rust" {
-            env.give_time_to_compile(name);
-        }
-        let made = env
-            .msb(&format!(
-                "plugin new {name} --kind {kind} --lang {language}"
-            ))
-            .success();
-        let mut steps = made
-            .stderr
-            .lines()
-            .filter_map(|line| line.strip_prefix("  "));
-        let mut steps = steps.by_ref().map(str::trim_start);
-        let cd = steps.find(|line| !line.starts_with('✓')).unwrap();
-        assert_eq!(cd, format!("cd {name}"));
-        Self {
-            folder: env.path(name),
-            steps: steps.map(str::to_owned).collect(),
-            env,
-        }
-    }
-
-    /// Runs the steps that it was said to need. `line` may change a step or leave it out.
-    pub(super) fn take_steps(&self, line: impl Fn(&str) -> Option<String>) {
-        for step in self.steps.iter().filter_map(|step| line(step)) {
-            run(&mut self.shell(&step));
-        }
-    }
-
-    /// Returns a shell in the project, in which `msb` is the one under test.
-    pub(super) fn shell(&self, line: &str) -> Command {
-        let mut command = Command::new("sh");
-        let own = crate::tools::msb().parent().unwrap();
-        let path = std::env::var("PATH").unwrap();
-        command
-            .args(["-ec", line])
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .env("PATH", format!("{}:{path}", own.display()))
-            .env("MSB_HOME", self.env.home())
-            .env("NO_COLOR", "1")
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("CARGO_BUILD_TARGET");
-        if let Some(settings) = self.env.system_settings() {
-            command.env("MSB_SYSTEM_CONFIG_PATH", settings);
-        }
-        command
-    }
-}
-
-/// Returns a project in Rust, built, tested and installed.
-fn in_rust(name: &str, kind: &str) -> NewPlugin {
-    let plugin = NewPlugin::new(name, kind, "rust");
-    prepare(&plugin.folder);
-    let _alone = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
-    plugin.take_steps(|step| match step.split_once(' ')? {
-        ("rustup", _) => None,
-        ("cargo", "plugin") => Some(format!("{}{step}", plugin_build().unwrap())),
-        ("msb", rest) if rest.starts_with("plugin install ") => Some(format!("{step} --yes")),
-        _ => Some(step.to_owned()),
-    });
-    plugin
-}
-
-/// Returns the component of a new project that has another source.
-pub(super) fn built_in_rust(name: &str, source: &str) -> Vec<u8> {
-    let plugin = NewPlugin::new(name, "credential", "rust");
-    prepare(&plugin.folder);
-    let _alone = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
-    // All of this name are one package to cargo, which looks at the time of its source.
-    std::fs::write(plugin.folder.join("src/lib.rs"), source).unwrap();
-    run(&mut plugin.shell(&format!("{}cargo plugin", plugin_build().unwrap())));
-    let component = format!("target/wasm32-unknown-unknown/release/{name}.wasm");
-    std::fs::read(plugin.folder.join(component)).unwrap()
-}
-
-/// Gives a project in Rust what was compiled and fetched before.
-fn prepare(folder: &Path) {
-    std::fs::create_dir_all(TARGET).unwrap();
-    symlink(TARGET, folder.join("target")).unwrap();
-    // The versions that the guests of this repository have are here, whatever there is elsewhere.
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/Cargo.lock");
-    std::fs::copy(guests, folder.join("Cargo.lock")).unwrap();
 }
 
 fn a_new_provider_in_rust_logs_in_where_its_readme_says() {
