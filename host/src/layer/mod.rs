@@ -26,6 +26,8 @@ mod inodes;
 mod integrity;
 #[cfg(feature = "registry")]
 mod links;
+#[cfg(feature = "registry")]
+mod links_below;
 mod lookup;
 #[cfg(feature = "registry")]
 mod lower;
