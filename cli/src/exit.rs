@@ -89,9 +89,9 @@ impl Exit {
     fn of_registry(kind: &RegistryErrorKind) -> Self {
         match kind {
             RegistryErrorKind::NotFound { .. } => Self::NotFound,
-            RegistryErrorKind::Denied { .. } | RegistryErrorKind::Credentials { .. } => {
-                Self::Denied
-            }
+            RegistryErrorKind::Denied { .. }
+            | RegistryErrorKind::Credentials { .. }
+            | RegistryErrorKind::Schemes { .. } => Self::Denied,
             RegistryErrorKind::Connect { .. }
             | RegistryErrorKind::Certificate(_)
             | RegistryErrorKind::ClientCertificate(_)
