@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use msb_erofs::{self as erofs, Image};
 use msb_host::cancel::Cancel;
-use msb_host::digest::Digest;
+use msb_host::digest::{Algorithm, Digest};
 use msb_host::layer::{
     ChainPosition, ConvertOptions, Converted, LayerError, LowerLayers, Rebuilt, convert, rebuild,
 };
@@ -111,7 +111,8 @@ pub fn check_same(one: &Converted, other: &Converted) {
 /// Rebuilds a tar, which is given up when it becomes too long.
 pub fn rebuilt(erofs: &File, recipe: &File) -> Result<(Rebuilt, Vec<u8>), LayerError> {
     let mut output = Capped(Vec::new());
-    let rebuilt = rebuild(erofs, recipe, &mut output, &Cancel::default())?;
+    let cancel = Cancel::default();
+    let rebuilt = rebuild(erofs, recipe, Algorithm::Sha256, &mut output, &cancel)?;
     Ok((rebuilt, output.0))
 }
 
