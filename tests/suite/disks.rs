@@ -2,7 +2,7 @@
 
 pub(crate) mod compressed;
 mod forms;
-mod merged;
+pub(crate) mod merged;
 mod verity;
 
 /// Returns the tests of this directory.

@@ -96,7 +96,7 @@ impl Store {
         Ok(self.readable_layer(key)?.filter(|it| !it.is_adopted()))
     }
 
-    /// Returns a layer as [`layer`](Self::layer) does, or one that was adopted, of which there is no tar.
+    /// Returns a layer as [`layer`](Self::layer) does, or an adopted one, whose tar cannot be rebuilt.
     pub fn readable_layer(&self, key: &LayerKey) -> Result<Option<LayerRecord>, StoreError> {
         match self.recorded_layer(key)? {
             Some(layer) if layer.has_files()? => Ok(Some(layer)),

@@ -69,7 +69,8 @@ fn merged_files(env: &TestEnv) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-pub(super) fn flip(path: &Path, offset: u64) {
+/// Flips a bit of a file.
+pub(crate) fn flip(path: &Path, offset: u64) {
     let file = std::fs::File::options()
         .read(true)
         .write(true)

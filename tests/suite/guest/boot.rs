@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::machine::{Drive, Machine};
 use crate::archive::{Image, layer, sha256};
+use crate::disks::merged::flip;
 use crate::env::TestEnv;
 
 /// The types of disks, as options of `image disk`.
@@ -299,15 +299,4 @@ fn position(path: &Path, part: &[u8]) -> u64 {
     let bytes = fs::read(path).unwrap();
     let at = bytes.windows(part.len()).position(|it| it == part);
     at.unwrap() as u64
-}
-
-fn flip(path: &Path, offset: u64) {
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
 }

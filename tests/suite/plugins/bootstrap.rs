@@ -41,21 +41,6 @@ fn install_box(env: &TestEnv) {
     env.msb(&install).success();
 }
 
-/// Serves a component as `acme/box:1`.
-fn serve(registry: &Registry, component: &[u8]) {
-    let blob = |media_type: &str, bytes: &[u8]| {
-        let digest = registry.put_blob(bytes);
-        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
-    };
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": blob("application/vnd.wasm.config.v0+json", b"{}"),
-        "layers": [blob("application/wasm", component)],
-    });
-    registry.put_manifest("acme/box", "1", &manifest);
-}
-
 /// A registry that lets in everybody by a token, and nobody with a password.
 fn public() -> Registry {
     let registry = Registry::start();
@@ -106,11 +91,11 @@ fn a_broken_provider_keeps_no_plugin_from_its_update() {
             let (env, registry) = (TestEnv::new(), public());
             let host = registry.host();
             let named: &[&str] = if is_named { &[&host] } else { &[] };
-            serve(&registry, &first);
+            registry.put_plugin("acme/box", "1", &first);
             configure(&env, "nothing", &[]);
             env.msb(&format!("plugin install {host}/acme/box:1 --grant clock"))
                 .success();
-            serve(&registry, &second);
+            registry.put_plugin("acme/box", "1", &second);
             configure(&env, what, named);
             env.msb(&format!("pull {host}/acme/box:1"))
                 .failure(&["`box`"]);
@@ -125,7 +110,7 @@ fn a_provider_that_the_settings_name_is_fetched_before_it_is_there() {
     let (env, registry) = (TestEnv::new(), public());
     let host = registry.host();
     let bytes = std::fs::read(component("misbehaving-credentials")).unwrap();
-    serve(&registry, &bytes);
+    registry.put_plugin("acme/box", "1", &bytes);
     configure(&env, "good", &[&host]);
     let install = format!("plugin install {host}/acme/box:1 --grant clock");
     env.msb(&install).success();

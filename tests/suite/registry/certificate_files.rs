@@ -107,7 +107,7 @@ fn a_damaged_certificate_spoils_no_other_of_its_file() {
         "left.crt` in certs.d leads to no file and was skipped",
     ]);
     std::fs::remove_file(folder.join("left.crt")).unwrap();
-    // What is there and cannot be read is no accident.
+    // A file that is there and cannot be read is an error.
     std::fs::create_dir(folder.join("left.crt")).unwrap();
     scene.pull("", "app:1").failure(&[
         "could not read `",

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::archive::{Image, sha256};
 use fault::{Fault, Rule};
@@ -113,6 +113,21 @@ impl Registry {
             self.put_blob(layer);
         }
         self.put_manifest(name, tag, &image.manifest())
+    }
+
+    /// Serves a component as a plugin under `name:tag`.
+    pub(crate) fn put_plugin(&self, name: &str, tag: &str, component: &[u8]) {
+        let blob = |media_type: &str, bytes: &[u8]| {
+            let digest = self.put_blob(bytes);
+            json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+        };
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": blob("application/vnd.wasm.config.v0+json", b"{}"),
+            "layers": [blob("application/wasm", component)],
+        });
+        self.put_manifest(name, tag, &manifest);
     }
 
     /// Serves a manifest or an index, also under its digest, which it returns.

@@ -143,7 +143,7 @@ pub(super) fn cases() -> Vec<Case> {
             &["layer1/layer.tar", "caused by: ", "hint: "],
         ),
         case(
-            "layer that is no tar",
+            "layer that is not a tar",
             docker(&|files| replace(files, "layer1/", &gzip(&b"text".repeat(500)))),
             &["layer1/layer.tar", "not a valid tar", "hint: "],
         ),
